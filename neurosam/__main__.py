@@ -1,0 +1,5 @@
+"""``python -m neurosam`` is ``neurosam``."""
+
+from neurosam.cli import main
+
+main()

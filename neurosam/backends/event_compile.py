@@ -1,0 +1,74 @@
+"""How kernels are compiled: once, into a cache that belongs to exactly this source; their functions stay plain Python.
+
+Numba keys a cached kernel by the file it is written in, but a kernel also contains what it calls. Ours call
+arithmetic.py, so the cache lies in a folder named by a digest of all kernel sources: a changed formula can never meet
+a kernel compiled from the old one. The folder is below ``NUMBA_CACHE_DIR``, or the user's cache folder, or (where
+neither can be written) temporary.
+
+:data:`formulas` is arithmetic.py compiled as it stands: the same functions that Python integers and torch tensors use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+import numba
+
+from neurosam import arithmetic
+
+__all__ = ["cache_folder", "formulas", "kernel"]
+
+
+@cache
+def cache_folder() -> Path:
+    """The folder of this source's kernels, created if needed."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    for source in sorted([*here.glob("event*.py"), Path(arithmetic.__file__)]):
+        digest.update(source.read_bytes())
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurosam"
+    bases = [Path(os.environ["NUMBA_CACHE_DIR"])] if os.environ.get("NUMBA_CACHE_DIR") else [user]
+    for base in (*bases, Path(tempfile.gettempdir()) / f"neurosam-{os.getuid() if hasattr(os, 'getuid') else 'user'}"):
+        folder = base / f"kernels-{digest.hexdigest()[:16]}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return Path(tempfile.mkdtemp(prefix="neurosam-"))
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function when it is first called, without the GIL, cached in :func:`cache_folder`."""
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = str(cache_folder())
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    finally:
+        config.CACHE_DIR = before
+
+
+def _compiled(module: Any) -> SimpleNamespace:
+    """Kernels of all functions of a module, calling each other instead of the originals."""
+    namespace = dict(vars(module))
+    kernels = {}
+    for name in module.__all__:
+        function = getattr(module, name)
+        if isinstance(function, FunctionType):
+            twin = FunctionType(function.__code__, namespace, name, function.__defaults__)
+            kernels[name] = kernel(twin)
+    namespace.update(kernels)
+    return SimpleNamespace(**kernels)
+
+
+formulas = _compiled(arithmetic)

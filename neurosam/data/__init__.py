@@ -1,0 +1,29 @@
+"""Labelled images, and cluttered canvases on which an explanation can be right or wrong.
+
+    items = load("mnist5k")                        # an ImageSet: uint8 [N, C, H, W], labels, class names
+    train, test = items.split(4000, 1000, seed=0)
+    scenes = cluttered(test, seed=1)               # 48 x 48 canvases, and the exact mask of the item in each
+    pairs = two_items(test, seed=2)                # two items side by side, both masks
+
+Needs numpy only; an image folder also needs pillow, imported when one is read. Nothing here downloads anything.
+"""
+
+from __future__ import annotations
+
+from neurosam.data.clutter import Clutter, cluttered, two_items
+from neurosam.data.folder import load_image_folder
+from neurosam.data.idx import load_idx_folder, read_idx
+from neurosam.data.imageset import ImageSet, PairSet
+from neurosam.data.sources import load
+
+__all__ = [
+    "Clutter",
+    "ImageSet",
+    "PairSet",
+    "cluttered",
+    "load",
+    "load_idx_folder",
+    "load_image_folder",
+    "read_idx",
+    "two_items",
+]

@@ -1,0 +1,214 @@
+"""A folder of pictures with one subfolder a class, read without trusting it.
+
+Layouts, the first that fits:
+
+    <root>/<part>/...                    if `part` is given, or the root has a folder `train`; therein
+    <part>/<class>/*.png                 the usual one
+    <part>/<class>/images/*.JPEG         Tiny-ImageNet's training part
+    <part>/images/*.JPEG                 Tiny-ImageNet's validation part, known by its ``val_annotations.txt``
+
+A line of ``val_annotations.txt`` is a file name, a tab, a class, a tab, and a box that is not read; its classes are
+numbered as in the folder ``train`` beside it.
+
+Classes are numbered in the order of their names, files come in the order of theirs. Files that are no pictures by
+suffix are passed over. A picture is refused, by name, if its file or its number of pixels is too large, if pillow
+cannot decode it, or if it lies outside the root, as a symbolic link can make it do; all sizes are checked before
+pixels are decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosam.data.imageset import ImageSet
+from neurosam.errors import DataError
+
+__all__ = ["load_image_folder"]
+
+_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
+_FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
+_MODES = {1: "L", 3: "RGB"}
+_MOST_FILE_BYTES = 32 * 2**20
+_MOST_PIXELS = 2**24
+_MOST_BYTES = 4 * 2**30
+_ANNOTATIONS = "val_annotations.txt"
+
+
+def load_image_folder(
+    folder: str | os.PathLike[str],
+    part: str | None = None,
+    *,
+    size: int | tuple[int, int] | None = None,
+    channels: int = 3,
+    max_file_bytes: int = _MOST_FILE_BYTES,
+    max_pixels: int = _MOST_PIXELS,
+) -> ImageSet:
+    """Load a folder of pictures.
+
+    Parameters
+    ----------
+    folder : path
+        The root; its layouts stand in this module's docstring.
+    part : str, optional
+        Folder in the root to load, such as ``"train"`` or ``"val"``; default ``train`` where there is one, else the
+        root.
+    size : int or (int, int), optional
+        Height and width to resize to (bilinear, the aspect ratio gives way). Without it all pictures must have one
+        size.
+    channels : {3, 1}
+        Colour or grey (ITU-R 601 luma, as pillow converts). Transparency is dropped.
+    max_file_bytes, max_pixels : int
+        Largest file, and largest width times height, that is opened.
+
+    Returns
+    -------
+    ImageSet
+        uint8 [N, channels, H, W], no masks.
+
+    Raises
+    ------
+    DataError
+        If the folder has none of the layouts, a class is empty, a file is refused, sizes differ, or pillow is missing.
+    """
+    root = Path(folder).resolve()
+    if not root.is_dir():
+        raise DataError(str(folder), "is not a folder")
+    if channels not in _MODES:
+        raise DataError("channels", f"got {channels!r}; allowed are 3 (colour) and 1 (grey)")
+    wanted = _size(size)
+    classes, files = _list(root, _part(root, part))
+    paths = [path for path, _ in files]
+    first = _decode(root, paths[0], wanted, channels, max_file_bytes, max_pixels)
+    if first.nbytes * len(files) > _MOST_BYTES:
+        raise DataError(
+            str(root),
+            f"{len(files)} pictures of {first.shape[1]} x {first.shape[2]} are more than {_MOST_BYTES} bytes; "
+            "pass a smaller size",
+        )
+    images = np.empty((len(files), *first.shape), dtype=np.uint8)
+    for row, path in zip(images, paths, strict=True):
+        pixels = _decode(root, path, wanted, channels, max_file_bytes, max_pixels)
+        if pixels.shape != first.shape:
+            raise DataError(
+                str(path),
+                f"is {pixels.shape[1]} x {pixels.shape[2]}, but {paths[0].name} is {first.shape[1]} x "
+                f"{first.shape[2]}; pass size=(height, width) to resize all",
+            )
+        row[:] = pixels
+    labels = np.array([label for _, label in files], dtype=np.int64)
+    return ImageSet(images, labels, None, tuple(classes), root.name)
+
+
+def _part(root: Path, part: str | None) -> Path:
+    if part is None:
+        return root / "train" if (root / "train").is_dir() else root
+    if not part or part in (".", "..") or Path(part).name != part or not (root / part).is_dir():
+        raise DataError(str(root), f"has no folder {part!r}; `part` is the name of a folder in it")
+    return root / part
+
+
+def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    height, width = size if isinstance(size, tuple) else (size, size)
+    if not (1 <= height <= 4096 and 1 <= width <= 4096):
+        raise DataError("size", f"got {size}; a side has 1 .. 4096 pixels")
+    return height, width
+
+
+def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
+    """Return the class names and, in a fixed order, each picture with its label."""
+    if (folder / _ANNOTATIONS).is_file():
+        return _annotated(root, folder)
+    classes = _folders(root, folder)
+    if not classes:
+        raise DataError(str(folder), "has no class folders; needed is one folder a class, with pictures in it")
+    files = []
+    for label, name in enumerate(classes):
+        inner = folder / name / "images"
+        pictures = _pictures(root, inner if inner.is_dir() else folder / name)
+        if not pictures:
+            raise DataError(str(folder / name), f"has no pictures ({' '.join(_SUFFIXES)}); fill it or take it away")
+        files += [(path, label) for path in pictures]
+    return classes, files
+
+
+def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
+    """Read Tiny-ImageNet's validation part."""
+    annotations = folder / _ANNOTATIONS
+    _check_inside(root, annotations)
+    if annotations.stat().st_size > _MOST_FILE_BYTES:
+        raise DataError(str(annotations), f"is larger than {_MOST_FILE_BYTES} bytes")
+    if not (root / "train").is_dir():
+        raise DataError(str(root), f"has {_ANNOTATIONS} but no folder 'train', whose class folders number the classes")
+    classes = _folders(root, root / "train")
+    label = {name: number for number, name in enumerate(classes)}
+    picture = {path.name: path for path in _pictures(root, folder / "images")}
+    files = []
+    for number, line in enumerate(annotations.read_text("utf-8", errors="replace").splitlines(), start=1):
+        name, _, rest = line.partition("\t")
+        class_name = rest.partition("\t")[0]
+        if name not in picture or class_name not in label:
+            raise DataError(f"{annotations}:{number}", f"picture {name!r} or class {class_name!r} does not exist")
+        files.append((picture[name], label[class_name]))
+    if not files:
+        raise DataError(str(annotations), "names no pictures")
+    return classes, sorted(files)
+
+
+def _folders(root: Path, folder: Path) -> list[str]:
+    _check_inside(root, folder)
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _pictures(root: Path, folder: Path) -> list[Path]:
+    _check_inside(root, folder)
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry for entry in folder.iterdir() if entry.suffix.lower() in _SUFFIXES and not entry.name.startswith(".")
+    )
+
+
+def _check_inside(root: Path, path: Path) -> None:
+    if not path.resolve().is_relative_to(root):
+        raise DataError(str(path), f"is a link that leaves {root}; copy the file there instead")
+
+
+def _decode(
+    root: Path, path: Path, size: tuple[int, int] | None, channels: int, max_file_bytes: int, max_pixels: int
+) -> NDArray[np.uint8]:
+    """Return one picture as uint8 [channels, H, W]."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError(str(root), "reading pictures needs pillow: pip install neurosam[viz]") from None
+    _check_inside(root, path)
+    where = str(path)
+    try:
+        if not path.is_file():
+            raise DataError(where, "is not a regular file")
+        if path.stat().st_size > max_file_bytes:
+            raise DataError(where, f"has {path.stat().st_size} bytes; at most {max_file_bytes} are accepted")
+        with Image.open(path, formats=_FORMATS) as picture:
+            if picture.width * picture.height > max_pixels:
+                raise DataError(
+                    where, f"has {picture.width} x {picture.height} pixels; at most {max_pixels} in all are accepted"
+                )
+            if picture.mode[0] in "IF":
+                raise DataError(where, f"has pixels of mode {picture.mode}; only 8 bits a channel are read")
+            pixels = picture.convert(_MODES[channels])
+            if size is not None:
+                pixels = pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            array = np.asarray(pixels, dtype=np.uint8)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(where, f"has far too many pixels; at most {max_pixels} are accepted") from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+        raise DataError(where, f"cannot be read as a picture ({error})") from error
+    return array.reshape(*array.shape[:2], channels).transpose(2, 0, 1)

@@ -1,0 +1,189 @@
+"""The IDX file of the MNIST family, plain or gzipped, read without trusting it.
+
+Layout (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"), big endian throughout:
+
+    offset  size      meaning
+    0       2         0
+    2       1         type: 0x08 uint8, 0x09 int8, 0x0B int16, 0x0C int32, 0x0D float32, 0x0E float64
+    3       1         number of dimensions D
+    4       4 D       sizes, unsigned 32-bit
+    4+4D    the rest  the values, last dimension fastest
+
+The header is believed only as far as the file bears it out: a plain file must have exactly the declared length, a
+gzipped one must be long enough to hold the declared values at deflate's best ratio before anything is allocated, and
+then no more than the declared number of bytes plus one is ever decompressed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosam.data.imageset import ImageSet
+from neurosam.errors import DataError
+
+__all__ = ["load_idx_folder", "read_idx"]
+
+_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MOST_DIMENSIONS = 8
+_MOST_BYTES = 4 * 2**30
+_DEFLATE_RATIO = 1032  # deflate codes at most 258 bytes in 2 bits (zlib technical notes, "Maximum compression factor")
+
+_PARTS = {"train": "train", "test": "t10k"}  # the part, and how its files begin
+
+
+def read_idx(path: str | os.PathLike[str], max_bytes: int = _MOST_BYTES) -> NDArray[Any]:
+    """Read one IDX file; a name that ends in ``.gz`` is a gzipped one.
+
+    Parameters
+    ----------
+    path : path
+        A regular file.
+    max_bytes : int
+        Largest size of the values that is accepted, in bytes.
+
+    Returns
+    -------
+    array
+        In the file's shape, in native byte order: uint8, int8, int16, int32, float32 or float64.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is no IDX file, is empty, is larger than `max_bytes`, or is shorter or longer than
+        its header says.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(str(path), "is not a regular file")
+            if path.suffix == ".gz":
+                with gzip.GzipFile(fileobj=file) as unzipped:
+                    return _read(path, cast("BinaryIO", unzipped), status.st_size * _DEFLATE_RATIO, max_bytes)
+            return _read(path, file, status.st_size, max_bytes)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(str(path), f"is a damaged gzip file ({error})") from error
+    except OSError as error:
+        raise DataError(str(path), f"cannot be read ({error.strerror or error})") from error
+
+
+def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]:
+    """Read the values; `most` is the number of bytes that the file can possibly hold, header included."""
+    where = str(path)
+    zeros, code, dimensions = struct.unpack(">HBB", _exactly(where, file, 4))
+    if zeros or code not in _TYPES:
+        raise DataError(
+            where, f"is no IDX file: it begins with {zeros:04x} {code:02x}, allowed are 0000 and 08 09 0b .. 0e"
+        )
+    if not 1 <= dimensions <= _MOST_DIMENSIONS:
+        raise DataError(where, f"declares {dimensions} dimensions; allowed are 1 .. {_MOST_DIMENSIONS}")
+    shape = struct.unpack(f">{dimensions}I", _exactly(where, file, 4 * dimensions))
+    dtype = np.dtype(_TYPES[code])
+    declared = math.prod(shape) * dtype.itemsize  # Python integers: no overflow to be had
+    if not declared:
+        raise DataError(where, f"declares no values: its shape is {shape}")
+    if declared > max_bytes:
+        raise DataError(where, f"declares {declared} bytes (shape {shape}); at most {max_bytes} are accepted")
+    if declared > most - 4 - 4 * dimensions:
+        raise DataError(
+            where, f"is truncated: shape {shape} needs {declared} bytes of values, and it cannot hold as many"
+        )
+    values = np.empty(shape, dtype=dtype)
+    room = memoryview(values.reshape(-1).view(np.uint8).data)
+    filled = 0
+    while filled < declared:
+        got = file.readinto(room[filled:])  # type: ignore[attr-defined]  # BinaryIO lacks readinto, both readers have it
+        if not got:
+            raise DataError(where, f"is truncated: shape {shape} needs {declared} bytes of values, it has {filled}")
+        filled += got
+    if file.read(1):
+        raise DataError(where, f"is longer than shape {shape} says, which is {declared} bytes of values")
+    return values.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _exactly(where: str, file: BinaryIO, count: int) -> bytes:
+    """Read `count` bytes, a few, or raise."""
+    read = file.read(count)
+    if len(read) != count:
+        raise DataError(where, "is truncated: it ends within its header")
+    return read
+
+
+def load_idx_folder(
+    folder: str | os.PathLike[str],
+    part: str = "train",
+    *,
+    classes: tuple[str, ...] | None = None,
+    name: str | None = None,
+) -> ImageSet:
+    """Load a folder in the layout of MNIST, Fashion-MNIST and their like.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the two ``t10k-...`` of the test part; also
+        with a dot for the last hyphen but one (``train-images.idx3-ubyte``), and with or without ``.gz``.
+    part : {"train", "test"}
+        Which part to load.
+    classes : tuple of str, optional
+        Class names; default the digits up to the largest label.
+    name : str, optional
+        Name of the set; default the folder's.
+
+    Returns
+    -------
+    ImageSet
+        uint8 [N, 1, H, W], no masks.
+
+    Raises
+    ------
+    DataError
+        If a file is missing, is not what its name says, or the two do not fit together.
+    """
+    folder = Path(folder)
+    if part not in _PARTS:
+        raise DataError(str(folder), f"has no part {part!r}; an IDX folder has {' and '.join(_PARTS)}")
+    images = read_idx(_find(folder, part, "images", 3))
+    labels = read_idx(_find(folder, part, "labels", 1))
+    if images.ndim != 3 or images.dtype != np.uint8 or labels.ndim != 1 or labels.dtype != np.uint8:
+        raise DataError(
+            str(folder),
+            f"images are {images.dtype} {images.shape} and labels {labels.dtype} {labels.shape}; "
+            "needed are uint8 (N, H, W) and uint8 (N,)",
+        )
+    return ImageSet(
+        images=images[:, None],
+        labels=labels.astype(np.int64),
+        masks=None,
+        classes=classes or tuple(str(label) for label in range(int(labels.max()) + 1)),
+        name=name or folder.resolve().name,
+    )
+
+
+def is_idx_folder(folder: Path) -> bool:
+    """Tell whether one of the names of an images file is in the folder."""
+    return any((folder / name).is_file() for part in _PARTS for name in _names(part, "images", 3))
+
+
+def _find(folder: Path, part: str, what: str, dimensions: int) -> Path:
+    names = _names(part, what, dimensions)
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise DataError(str(folder), f"has no {what} of the {part} part; looked for {', '.join(names)}")
+
+
+def _names(part: str, what: str, dimensions: int) -> list[str]:
+    stems = [f"{_PARTS[part]}-{what}{mark}idx{dimensions}-ubyte" for mark in "-."]
+    return [stem + suffix for stem in stems for suffix in ("", ".gz")]

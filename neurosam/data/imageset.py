@@ -1,0 +1,237 @@
+"""Labelled images, as one frozen value: what every loader returns and every study takes.
+
+Pixels stay bytes (0 .. 255) until ``float()`` divides them by 255, so a set is small, exact, and equal on every
+machine.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from neurosam.data.draws import Purpose, words
+from neurosam.errors import DataError
+
+__all__ = ["ImageSet", "PairSet"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """N images of one size, their labels and, where known, the pixels of the thing that the label names.
+
+    Parameters
+    ----------
+    images : uint8 [N, C, H, W]
+        Intensities 0 .. 255. N, C, H and W are at least 1.
+    labels : int64 [N]
+        Indices into `classes`.
+    masks : bool [N, H, W] or None
+        True on the labelled item's pixels; None where nobody knows them.
+    classes : tuple of str
+        Class names, distinct, in label order.
+    name : str
+        What reports and errors call the set.
+
+    Raises
+    ------
+    DataError
+        If a shape, a type or a label does not fit.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    masks: NDArray[np.bool_] | None
+    classes: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_images(self.name, self.images)
+        count, _, height, width = self.images.shape
+        _check_labels(self.name, self.labels, (count,), self.classes)
+        if self.masks is not None:
+            _check_masks(self.name, self.masks, (count, height, width))
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one image."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    def float(self) -> NDArray[np.float32]:
+        """Return the intensities as a new float32 [N, C, H, W] array in [0, 1]: byte / 255, rounded once."""
+        return self.images.astype(np.float32) / np.float32(255)
+
+    def subset(self, indices: ArrayLike) -> ImageSet:
+        """Return a copy that holds the given samples in the given order.
+
+        Parameters
+        ----------
+        indices : int [M] or bool [N]
+            Sample numbers 0 .. N - 1 (repeats allowed, negative ones not), or one truth value a sample. At least one.
+
+        Raises
+        ------
+        DataError
+            If `indices` is empty, of another type or shape, or out of range.
+        """
+        chosen = np.asarray(indices)
+        if chosen.dtype == np.bool_ and chosen.shape == (len(self),):
+            chosen = np.flatnonzero(chosen)
+        if chosen.ndim != 1 or not chosen.size or not np.issubdtype(chosen.dtype, np.integer):
+            raise DataError(
+                self.name,
+                f"indices have shape {chosen.shape} and type {chosen.dtype}; a subset needs a non-empty list of "
+                f"integers, or {len(self)} truth values of which one is true",
+            )
+        if chosen.min() < 0 or chosen.max() >= len(self):
+            raise DataError(
+                self.name, f"index {chosen.min() if chosen.min() < 0 else chosen.max()} is outside 0 .. {len(self) - 1}"
+            )
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            masks=None if self.masks is None else self.masks[chosen],
+        )
+
+    def split(self, train: int, test: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+        """Return two disjoint random sets, each with the classes in the proportions of the whole.
+
+        One random order serves both: the samples of a class of m, shuffled, get the ranks (0.5, 1.5, ..) / m; the
+        whole is sorted by rank; the first `train` samples are the one set, the next `test` the other. Any stretch of
+        that order is balanced to within one sample a class at either end. The same seed with a larger `train` begins
+        with the same samples.
+
+        Parameters
+        ----------
+        train, test : int
+            Sizes, at least 1 each, together at most N.
+        seed : int
+            0 .. 2**64 - 1. The order depends on the seed and the labels alone.
+
+        Raises
+        ------
+        DataError
+            If the sizes do not fit.
+        """
+        sizes = []
+        for argument, size in (("train", train), ("test", test)):
+            try:
+                sizes.append(operator.index(size))
+            except TypeError:
+                raise DataError(argument, f"got {size!r}; the size of a split is a number of samples") from None
+        if min(sizes) < 1 or sum(sizes) > len(self):
+            raise DataError(
+                self.name,
+                f"cannot split {len(self)} samples into {train} + {test}; each part needs one, and both must fit",
+            )
+        shuffled = np.argsort(words(seed, Purpose.SPLIT, [0], len(self))[0], kind="stable")
+        rank = np.empty(len(self), dtype=np.float64)
+        for label in np.unique(self.labels):
+            members = np.flatnonzero(self.labels[shuffled] == label)
+            rank[members] = (np.arange(len(members)) + 0.5) / len(members)
+        order = shuffled[np.argsort(rank, kind="stable")]
+        return self.subset(order[: sizes[0]]), self.subset(order[sizes[0] : sum(sizes)])
+
+    def shrink(self, height: int, width: int) -> ImageSet:
+        """Return the set with each image shrunk to height x width by area averaging, rounded to the nearest byte.
+
+        Raises
+        ------
+        DataError
+            If a side would grow or vanish, or the set has masks (a shrunk mask would no longer be exact: shrink the
+            items, then place them).
+        """
+        if self.masks is not None:
+            raise DataError(
+                self.name, "has exact masks, which shrinking would blur; shrink the items before placing them"
+            )
+        _, old_height, old_width = self.shape
+        if not (1 <= height <= old_height and 1 <= width <= old_width):
+            raise DataError(
+                self.name,
+                f"cannot shrink {old_height} x {old_width} pixels to {height} x {width}; sides may only shrink",
+            )
+        rows, columns = _area_weights(old_height, height), _area_weights(old_width, width)
+        total = rows @ self.images.astype(np.float64) @ columns.T  # integers below 2**53: exact in any order
+        area = old_height * old_width
+        return replace(self, images=((total + area // 2) // area).astype(np.uint8))
+
+
+@dataclass(frozen=True, eq=False)
+class PairSet:
+    """N pictures with two items each, left and right, and the pixels of both.
+
+    Parameters
+    ----------
+    images : uint8 [N, C, H, W]
+        Intensities 0 .. 255.
+    labels : int64 [N, 2]
+        Class of the left item, class of the right one.
+    masks : bool [N, 2, H, W]
+        Pixels of the left item, pixels of the right one; never a pixel in both.
+    classes : tuple of str
+        Class names in label order.
+    name : str
+        What reports and errors call the set.
+
+    Raises
+    ------
+    DataError
+        If a shape, a type or a label does not fit.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    masks: NDArray[np.bool_]
+    classes: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_images(self.name, self.images)
+        count, _, height, width = self.images.shape
+        _check_labels(self.name, self.labels, (count, 2), self.classes)
+        _check_masks(self.name, self.masks, (count, 2, height, width))
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self.images)
+
+    def float(self) -> NDArray[np.float32]:
+        """Return the intensities as a new float32 [N, C, H, W] array in [0, 1]: byte / 255, rounded once."""
+        return self.images.astype(np.float32) / np.float32(255)
+
+
+def _area_weights(old: int, new: int) -> NDArray[np.float64]:
+    """Return integers, float64 [new, old]: how many of a new pixel's `old` parts lie in an old pixel of `new` parts."""
+    edges = np.arange(new + 1) * old
+    pixels = np.arange(old + 1) * new
+    overlap = np.minimum(edges[1:, None], pixels[None, 1:]) - np.maximum(edges[:-1, None], pixels[None, :-1])
+    return np.asarray(np.maximum(overlap, 0), dtype=np.float64)
+
+
+def _check_images(name: str, images: NDArray[np.uint8]) -> None:
+    if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+        raise DataError(name, f"images are {images.dtype} {images.shape}; needed is uint8 (N, C, H, W), no side empty")
+
+
+def _check_labels(name: str, labels: NDArray[np.int64], shape: tuple[int, ...], classes: Sequence[str]) -> None:
+    if labels.dtype != np.int64 or labels.shape != shape:
+        raise DataError(name, f"labels are {labels.dtype} {labels.shape}; needed is int64 {shape}")
+    if len(set(classes)) != len(classes):
+        raise DataError(name, "two classes have the same name")
+    if labels.min() < 0 or labels.max() >= len(classes):
+        raise DataError(name, f"labels lie in {labels.min()} .. {labels.max()}, but there are {len(classes)} classes")
+
+
+def _check_masks(name: str, masks: NDArray[np.bool_], shape: tuple[int, ...]) -> None:
+    if masks.dtype != np.bool_ or masks.shape != shape:
+        raise DataError(name, f"masks are {masks.dtype} {masks.shape}; needed is bool {shape}")

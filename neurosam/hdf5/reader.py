@@ -1,0 +1,294 @@
+"""An HDF5 file of unknown origin, opened so that it can neither mislead nor exhaust the reader.
+
+What is checked before anything is opened or allocated:
+
+- the path is a regular file that starts with HDF5's signature;
+- a member is reached through a hard link (no soft or external ones), and is of the kind that the format wants;
+- a dataset is contiguous or compact, without filters, external files or virtual sources (so nothing expands);
+- its type is exactly the stated one, its rank is allowed, and its bytes are allocated within the file;
+- all that is read together is no larger than the file: lies about sizes, and many names for one dataset, end here;
+- groups have a limited number of members, and strings a limited length.
+
+Every failure of h5py or HDF5 leaves here as a FormatError. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
+
+from neurosam.errors import FormatError
+
+__all__ = ["MAX_MEMBERS", "MAX_TEXT", "MAX_TEXT_DATASET", "Reader", "opened"]
+
+MAX_MEMBERS = 4096
+"""Most members of one group, and so populations or projections of a file."""
+
+MAX_TEXT = 4096
+"""Longest text attribute in bytes of UTF-8."""
+
+MAX_TEXT_DATASET = 2**20
+"""Longest text dataset in bytes."""
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+CLASSES = {
+    h5t.INTEGER: "integer", h5t.FLOAT: "floating-point", h5t.STRING: "string", h5t.COMPOUND: "compound",
+    h5t.ENUM: "enum", h5t.REFERENCE: "reference", h5t.VLEN: "variable-length", h5t.ARRAY: "array",
+    h5t.OPAQUE: "opaque", h5t.BITFIELD: "bit field",
+}  # fmt: skip
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Reader]:
+    """The root group of an HDF5 file; the file is closed when the block ends.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, unreadable, not a regular file, not HDF5, truncated or damaged.
+    """
+    where = str(path)
+    size = _examine(where, path)
+    with _damage(where):
+        file = h5py.File(path, "r", locking=False)  # files are replaced, never changed: there is nothing to lock
+    try:
+        with _damage(where):
+            root = Reader(h5g.open(file.id, b"/"), where, "", _Budget(size))
+        yield root
+    finally:
+        with _damage(where):
+            file.close()
+
+
+def _examine(where: str, path: str | Path) -> int:
+    """Size of a regular file with HDF5's signature."""
+    try:
+        status = os.stat(path)  # before open(), which would wait for the other end of a pipe
+        if stat.S_ISDIR(status.st_mode):
+            raise FormatError(where, "is a folder; the name of an HDF5 file is required")
+        if not stat.S_ISREG(status.st_mode):
+            raise FormatError(
+                where, "is not a regular file (but a pipe, socket or device); copy its content to one first"
+            )
+        with open(path, "rb") as file:
+            head = file.read(len(SIGNATURE))
+    except FileNotFoundError:
+        raise FormatError(where, "does not exist; check the name") from None
+    except (OSError, ValueError) as error:
+        raise FormatError(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if head != SIGNATURE:
+        what = "is empty" if not head else "is not an HDF5 file"
+        raise FormatError(where, f"{what}; a file that neurosam saved is required")
+    return status.st_size
+
+
+@contextmanager
+def _damage(where: str, at: str = "") -> Iterator[None]:
+    """Around calls of h5py alone: whatever it raises means that the file is broken."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error.args[0]) if error.args else type(error).__name__
+        if "truncated file" in text:
+            problem = "is truncated"
+        else:
+            problem = f"is damaged{at and f' at {at}'} (HDF5 says: {text.splitlines()[0][:200]})"
+        raise FormatError(where, f"{problem}; copy or make it again") from None
+
+
+class _Budget:
+    """Bytes that may still be read: a file cannot hold more than its size."""
+
+    def __init__(self, size: int) -> None:
+        self.size = self.left = size
+
+
+class Reader:
+    """A group of an open file.
+
+    Parameters
+    ----------
+    group : h5py GroupID
+    where : str
+        The file, as the user named it.
+    at : str
+        Path of the group in the file.
+    budget : _Budget
+        Shared by all groups of the file.
+    """
+
+    def __init__(self, group: Any, where: str, at: str, budget: _Budget) -> None:
+        self._group = group
+        self._where = where
+        self._at = at
+        self._budget = budget
+
+    def error(self, name: str, problem: str) -> FormatError:
+        """The error for a member or attribute `name` of this group ("" for the group itself), to be raised."""
+        at = self._path(name)
+        return FormatError(self._where, f"{at} {problem}" if at else problem)
+
+    def attributes(self) -> list[str]:
+        """Names of the attributes."""
+        with _damage(self._where, self._at):
+            count = h5a.get_num_attrs(self._group)
+        self._limit(count, "attributes")
+        with _damage(self._where, self._at):
+            return [h5a.open(self._group, index=i).name.decode("utf-8", "backslashreplace") for i in range(count)]
+
+    def members(self) -> list[str]:
+        """Names of the members."""
+        with _damage(self._where, self._at):
+            count = self._group.get_num_objs()
+        self._limit(count, "members")
+        with _damage(self._where, self._at):
+            return [name.decode("utf-8", "backslashreplace") for name in self._group]
+
+    def expect(self, attributes: Set[str], members: Set[str]) -> None:
+        """Refuse what the format does not know, by name."""
+        for kind, known, found in (("attribute", attributes, self.attributes()), ("member", members, self.members())):
+            if unknown := sorted(set(found) - known):
+                names = ", ".join(repr(name[:64]) for name in unknown[:5])
+                raise self.error(
+                    "",
+                    f"has the unknown {kind}(s) {names}; the format knows {', '.join(sorted(known)) or 'none'}",
+                )
+
+    def group(self, name: str) -> Reader:
+        """A member group."""
+        return Reader(self._member(name, h5g.GroupID, "a group"), self._where, self._path(name), self._budget)
+
+    def text(self, name: str) -> str:
+        """A text attribute."""
+        return self._text(name, self._attribute(name), MAX_TEXT)
+
+    def text_dataset(self, name: str) -> str:
+        """A scalar dataset of text."""
+        return self._text(name, self._dataset(name), MAX_TEXT_DATASET)
+
+    def numbers(self, name: str, dtype: str, ndims: tuple[int, ...]) -> npt.NDArray[Any]:
+        """An attribute of one or a few numbers of exactly this type."""
+        return self._numbers(name, self._attribute(name), (dtype,), ndims)
+
+    def array(self, name: str, dtypes: tuple[str, ...], ndims: tuple[int, ...]) -> npt.NDArray[Any]:
+        """A dataset of one of these types, read straight into a new array of the machine's byte order."""
+        return self._numbers(name, self._dataset(name), dtypes, ndims)
+
+    def _path(self, name: str) -> str:
+        return f"{self._at}/{name}" if self._at and name else self._at or name
+
+    def _limit(self, count: int, what: str) -> None:
+        if count > MAX_MEMBERS:
+            raise self.error("", f"has {count} {what}; at most {MAX_MEMBERS} are allowed")
+
+    def _attribute(self, name: str) -> Any:
+        with _damage(self._where, self._path(name)):
+            found = h5a.open(self._group, name.encode()) if h5a.exists(self._group, name.encode()) else None
+        if found is None:
+            raise self.error("", f"lacks the attribute {name!r}")
+        return found
+
+    def _member(self, name: str, kind: type, phrase: str) -> Any:
+        key = name.encode()
+        with _damage(self._where, self._path(name)):
+            link = self._group.links.get_info(key).type if self._group.links.exists(key) else None
+        if link is None:
+            raise self.error("", f"lacks the member {name!r}")
+        if link != h5l.TYPE_HARD:
+            raise self.error(name, "is a soft or external link; only what lies in the file itself is read")
+        with _damage(self._where, self._path(name)):
+            found = h5o.open(self._group, key)
+        if not isinstance(found, kind):
+            raise self.error(name, f"is not {phrase}")
+        return found
+
+    def _dataset(self, name: str) -> Any:
+        """A member dataset whose bytes all lie, as they are, in the file."""
+        found = self._member(name, h5d.DatasetID, "a dataset")
+        with _damage(self._where, self._path(name)):
+            plan = found.get_create_plist()
+            layout, filters, external = plan.get_layout(), plan.get_nfilters(), plan.get_external_count()
+        if external:
+            raise self.error(name, "keeps its data in another file; only what lies in the file itself is read")
+        if layout not in (h5d.CONTIGUOUS, h5d.COMPACT) or filters:
+            raise self.error(name, "is chunked, filtered or virtual; datasets are contiguous here (see FORMAT.md)")
+        return found
+
+    def _numbers(self, name: str, item: Any, dtypes: tuple[str, ...], ndims: tuple[int, ...]) -> npt.NDArray[Any]:
+        with _damage(self._where, self._path(name)):
+            stored = item.get_type()
+            dtype = next((np.dtype(d) for d in dtypes if stored == h5t.py_create(np.dtype(d))), None)
+        if dtype is None:
+            allowed = " or ".join(np.dtype(d).name for d in dtypes)
+            raise self.error(name, f"has a {_described(stored)} type; {allowed} (little-endian) is required")
+        return self._fill(name, item, self._extent(name, item, dtype.itemsize, ndims), dtype.newbyteorder("="), None)
+
+    def _text(self, name: str, item: Any, limit: int) -> str:
+        with _damage(self._where, self._path(name)):
+            stored = item.get_type()
+            plain = stored.get_class() == h5t.STRING and not stored.is_variable_str()
+            size = stored.get_size()
+        if not plain or size > limit:
+            raise self.error(
+                name, f"has a {_described(stored)} type; a fixed-length string of at most {limit} bytes is required"
+            )
+        octets = self._fill(name, item, self._extent(name, item, size, (0,)), np.dtype(f"S{size}"), stored)
+        try:
+            return bytes(octets[()]).decode("utf-8")
+        except UnicodeDecodeError:
+            raise self.error(name, "is not UTF-8 text") from None
+
+    def _extent(self, name: str, item: Any, itemsize: int, ndims: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of a dataset or attribute that really is in the file, charged to the budget."""
+        with _damage(self._where, self._path(name)):
+            space = item.get_space()
+            null = space.get_simple_extent_type() == h5s.NULL
+            shape: tuple[int, ...] = () if null else tuple(int(side) for side in space.shape)
+            allocated = int(item.get_storage_size())
+            offset = item.get_offset() if isinstance(item, h5d.DatasetID) else None
+        if null or len(shape) not in ndims:
+            found = "no value" if null else f"shape {shape}"
+            raise self.error(name, f"has {found}; {' or '.join(map(str, ndims))} dimension(s) are required")
+        size = itemsize
+        for side in shape:
+            size *= side
+        if size != allocated or size > self._budget.left or (offset or 0) + size > self._budget.size:
+            raise self.error(
+                name,
+                f"declares {size} bytes (shape {shape}), of which {allocated} are allocated in a file of "
+                f"{self._budget.size}; the file is damaged or forged",
+            )
+        self._budget.left -= size
+        return shape
+
+    def _fill(
+        self, name: str, item: Any, shape: tuple[int, ...], dtype: np.dtype[Any], stored: Any
+    ) -> npt.NDArray[Any]:
+        """Read into a new array, as the type `stored` in memory (None: that of `dtype`)."""
+        try:
+            out: npt.NDArray[Any] = np.empty(shape, dtype=dtype)
+        except MemoryError as error:  # an honest giant, or a sparse file
+            raise self.error(name, f"does not fit into memory ({error})") from None
+        with _damage(self._where, self._path(name)):
+            if isinstance(item, h5d.DatasetID):
+                item.read(h5s.ALL, h5s.ALL, out, mtype=stored)
+            else:
+                item.read(out, mtype=stored)
+        return out
+
+
+def _described(stored: Any) -> str:
+    """An HDF5 type in words."""
+    kind = CLASSES.get(stored.get_class(), "foreign")
+    if kind == "string":
+        return "variable-length string" if stored.is_variable_str() else f"{stored.get_size()}-byte string"
+    return f"{8 * stored.get_size()}-bit {kind}"

@@ -1,0 +1,289 @@
+"""What each type consists of in a file: the one table from which files are both written and read.
+
+A record is a group with an attribute ``type`` and one field each for the fields of a dataclass. ``None`` is an absent
+field. Sequences and mappings keep their order by naming their entries ``0, 1, 2, ...``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurosam.errors import EventError, NetworkError
+from neurosam.events import Events
+from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
+from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
+from neurosam.hdf5.writer import Writer
+from neurosam.network import Network, Population, Projection
+from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.precision import Precision
+from neurosam.recording import Recording, Spikes, words
+from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d, picture
+from neurosam.trace import FixedSamTrace, SamTrace
+
+__all__ = ["RECORDS", "inconsistency", "read_record", "write_record"]
+
+
+@dataclass(frozen=True)
+class Child(Field):
+    """A record of one of the allowed types: a group with an attribute ``type``."""
+
+    types: tuple[type, ...]
+
+    def write(self, group: Writer, name: str, value: Any) -> None:
+        """Store it in a group of its own."""
+        if type(value) not in self.types:
+            raise NotStorable(
+                f"{name} is a {type(value).__name__}; {' or '.join(t.__name__ for t in self.types)} is required"
+            )
+        record = group.group(name)
+        record.text("type", type(value).__name__)
+        write_record(record, value)
+
+    def read(self, group: Reader, name: str) -> Any:
+        """The record."""
+        record = group.group(name)
+        found = record.text("type")
+        kind = next((t for t in self.types if t.__name__ == found), None)
+        if kind is None:
+            raise record.error(
+                "", f"has the type {found[:64]!r}; known here are {', '.join(t.__name__ for t in self.types)}"
+            )
+        return read_record(record, kind, frozenset({"type"}))
+
+
+@dataclass(frozen=True)
+class Sequence(Field):
+    """A tuple: a group with one member ``0, 1, 2, ...`` for each entry."""
+
+    entry: Field
+
+    def write(self, group: Writer, name: str, value: Any) -> None:
+        """Store the entries in order."""
+        entries = group.group(name)
+        for place in range(_countable(name, value)):
+            self.entry.write(entries, str(place), value[place])
+
+    def read(self, group: Reader, name: str) -> tuple[Any, ...]:
+        """The tuple."""
+        entries = group.group(name)
+        return tuple(self.entry.read(entries, place) for place in _places(entries))
+
+
+@dataclass(frozen=True)
+class Mapping(Field):
+    """A dict with text keys: a group with members ``0, 1, ...``, each with an attribute ``name`` and a ``value``."""
+
+    value: Field
+
+    def write(self, group: Writer, name: str, value: Any) -> None:
+        """Store the entries in order."""
+        entries = group.group(name)
+        _countable(name, value)
+        for place, (key, item) in enumerate(value.items()):
+            entry = entries.group(str(place))
+            entry.text("name", storable(f"{name}: name", key, MAX_TEXT))
+            self.value.write(entry, "value", item)
+
+    def read(self, group: Reader, name: str) -> dict[str, Any]:
+        """The dict, in its order."""
+        entries = group.group(name)
+        found = {}
+        for place in _places(entries):
+            entry = entries.group(place)
+            entry.expect(
+                {"name", "value"} if self.value.attribute else {"name"}, set() if self.value.attribute else {"value"}
+            )
+            key = entry.text("name")
+            if key in found:
+                raise entry.error("name", f"is {key[:64]!r}, which an earlier entry has; names must differ")
+            found[key] = self.value.read(entry, "value")
+        return found
+
+
+FLOATS = ("<f8",)
+WEIGHTS = ("|i1", "<f8")
+STATES = ("<f8", "<f4", "<i4", "<i8")
+SHAPE = Wholes((1, 3))
+PAIR = Wholes((2,), low=0)
+
+
+def _reals(*ndims: int, optional: bool = False) -> Array:
+    return Array(FLOATS, ndims, optional=optional)
+
+
+def _integers(dtype: str, *ndims: int, optional: bool = False) -> Array:
+    return Array((dtype,), ndims, optional=optional)
+
+
+RECORDS: dict[type, dict[str, Field]] = {
+    Network: {
+        "populations": Sequence(Child((Population,))),
+        "projections": Sequence(Child((Projection,))),
+        "sam": Mapping(Child((SamTrace, FixedSamTrace))),
+        "precision": Child((Precision,), optional=True),
+        "output": Text(),
+        "metadata": Texts(),
+    },
+    Population: {
+        "name": Text(),
+        "shape": SHAPE,
+        "neuron": Child((LIF, Readout, FixedLIF, FixedReadout), optional=True),
+        "onset": Whole(optional=True),
+        "magnitude": Whole(),
+    },
+    LIF: {
+        "leak": _reals(0, 1),
+        "threshold": _reals(0, 1),
+        "reset": Text(),
+        "reset_amount": _reals(0, 1, optional=True),
+        "bias": _reals(0, 1),
+        "current_leak": _reals(0, 1, optional=True),
+        "gain": _reals(2, optional=True),
+        "offset": _reals(2, optional=True),
+    },
+    Readout: {"bias": _reals(0, 1)},
+    FixedLIF: {
+        "membrane_decay": _integers("<i2", 0, 1),
+        "threshold": _integers("<i4", 0, 1),
+        "reset": Text(),
+        "reset_amount": _integers("<i4", 0, 1, optional=True),
+        "bias_mantissa": _integers("<i2", 0, 1),
+        "bias_exponent": Whole(),
+        "current_decay": _integers("<i2", 0, 1, optional=True),
+        "gain": _integers("<i2", 2, optional=True),
+        "gain_shift": Whole(),
+        "offset": _integers("<i4", 2, optional=True),
+    },
+    FixedReadout: {"bias_mantissa": _integers("<i2", 0, 1), "bias_exponent": Whole()},
+    Projection: {
+        "source": Text(),
+        "target": Text(),
+        "synapse": Child((Dense, Conv2d, Sparse)),
+        "delay": Whole(),
+        "pool": Child((SumPool2d,), optional=True),
+        "exponent": Whole(),
+    },
+    Dense: {"weight": Array(WEIGHTS, (2,))},
+    Conv2d: {"weight": Array(WEIGHTS, (4,)), "stride": PAIR, "padding": PAIR, "dilation": PAIR, "groups": Whole()},
+    Sparse: {
+        "indptr": _integers("<i8", 1),
+        "indices": _integers("<i4", 1),
+        "weight": Array(WEIGHTS, (1,)),
+        "sources": Whole(),
+        "shape": SHAPE,
+    },
+    SumPool2d: {"kernel": PAIR, "stride": PAIR, "padding": PAIR},
+    SamTrace: {"gamma": Real(), "mode": Text()},
+    FixedSamTrace: {"table": _integers("<i4", 1), "shift": Whole(), "impulse": Whole(), "mode": Text()},
+    Precision: {
+        "name": Text(),
+        "weight_bits": Whole(),
+        "current_decay_offset": Whole(),
+        "membrane_decay_offset": Whole(),
+    },
+    Recording: {
+        "backend": Text(),
+        "steps": Whole(low=0),
+        "samples": Whole(low=0),
+        "output": Array(STATES, (2,)),
+        "spikes": Mapping(Child((Spikes,))),
+        "sam": Mapping(Array(STATES, (4,))),
+        "sam_scale": Mapping(Real()),
+        "membrane": Mapping(Array(STATES, (3, 5))),
+        "current": Mapping(Array(STATES, (3, 5))),
+        "counts": Mapping(_integers("<i8", 2)),
+        "operations": Mapping(Whole(low=0)),
+        "time_s": Real(),
+    },
+    Spikes: {"planes": Array(("<u8",), (5,)), "shape": SHAPE},
+    Events: {
+        "time": _integers("<i4", 1),
+        "sample": _integers("<i4", 1),
+        "neuron": _integers("<i4", 1),
+        "steps": Whole(low=1),
+        "samples": Whole(low=0),
+        "shape": SHAPE,
+        "value": Array(("<i4", "<f8"), (1,), optional=True),
+    },
+}
+"""Fields of every type, in the order of the dataclass."""
+
+
+def write_record(group: Writer, record: Any) -> None:
+    """Store every field of a dataclass instance in a group."""
+    kind = type(record)
+    for name, field in RECORDS[kind].items():
+        value = getattr(record, name)
+        if value is None and field.optional:
+            continue
+        try:
+            field.write(group, name, value)
+        except (NetworkError, TypeError, ValueError) as error:
+            raise NotStorable(f"{kind.__name__}: {error}") from None
+
+
+def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
+    """The instance of a dataclass that a group describes.
+
+    Parameters
+    ----------
+    group : Reader
+    kind : type
+        A key of :data:`RECORDS`.
+    also : set of str
+        Attributes of the group beside the fields.
+
+    Raises
+    ------
+    FormatError
+        For unknown, missing or wrong fields, and for values that the dataclass refuses.
+    """
+    fields = RECORDS[kind]
+    attributes = {name for name, field in fields.items() if field.attribute}
+    group.expect(attributes | also, fields.keys() - attributes)
+    present = {*group.attributes(), *group.members()}
+    try:
+        values = {
+            name: None if field.optional and name not in present else field.read(group, name)
+            for name, field in fields.items()
+        }
+        return kind(**values)
+    except (NetworkError, EventError) as error:
+        raise group.error("", f"is not a valid {kind.__name__}: {error}") from None
+
+
+def inconsistency(recording: Recording) -> str | None:
+    """What is wrong with the shapes of a recording, which (unlike a network) does not check itself; else None."""
+    extent = (recording.steps, recording.samples)
+    if recording.output.shape[:1] != extent[1:]:
+        return f"output has shape {recording.output.shape}; {recording.samples} samples come first"
+    for variable in ("sam", "membrane", "current", "counts"):
+        for name, array in getattr(recording, variable).items():
+            if array.shape[:2] != extent:
+                return f"{variable} of {name!r} has shape {array.shape}; {extent} (steps, samples) come first"
+    for name, spikes in recording.spikes.items():
+        channels, height, width = picture(spikes.shape)
+        expected = (*extent, height, width, words(channels))
+        if spikes.planes.shape != expected:
+            return f"spikes of {name!r} have planes of shape {spikes.planes.shape}; {expected} is required"
+        if channels % 64 and (spikes.planes[..., -1] >> np.uint64(channels % 64)).any():
+            return f"spikes of {name!r} have bits set beyond channel {channels - 1}"
+    return None
+
+
+def _countable(name: str, value: Any) -> int:
+    """Number of entries, refused where a reader would refuse it."""
+    if len(value) > MAX_MEMBERS:
+        raise NotStorable(f"{name} has {len(value)} entries; at most {MAX_MEMBERS} are allowed")
+    return len(value)
+
+
+def _places(entries: Reader) -> list[str]:
+    """Names of the entries, ``"0", "1", ...``, without a gap."""
+    places = [str(place) for place in range(len(entries.members()))]
+    entries.expect(set(), set(places))
+    return places

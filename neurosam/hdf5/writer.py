@@ -1,0 +1,134 @@
+"""Creation of an HDF5 file that appears whole or not at all.
+
+The file is written under a temporary name in its own folder, synced to disk, and renamed over the old one. HDF5 must
+not learn of a full disk: it (2.0.0) keeps what it could not write and tries again when the interpreter exits, which
+ends in a segmentation fault. So it writes through :class:`_PatientFile`, which keeps the first failure to itself until
+HDF5 is done.
+
+Datasets are contiguous, without filters; the layout is that of HDF5 1.8, whose metadata carry checksums.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from neurosam.errors import FormatError
+
+__all__ = ["Writer", "created"]
+
+
+class Writer:
+    """A group of the new file."""
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+
+    def group(self, name: str) -> Writer:
+        """A new group in this one."""
+        return Writer(self._group.create_group(name))
+
+    def text(self, name: str, value: str) -> None:
+        """An attribute of fixed-length UTF-8."""
+        self._group.attrs.create(name, _fixed(value))
+
+    def text_dataset(self, name: str, value: str) -> None:
+        """A scalar dataset of fixed-length UTF-8."""
+        self._group.create_dataset(name, data=_fixed(value))
+
+    def numbers(self, name: str, value: Any, dtype: str) -> None:
+        """An attribute of one or a few numbers."""
+        self._group.attrs.create(name, np.asarray(value, dtype=dtype), dtype=np.dtype(dtype))
+
+    def array(self, name: str, value: Any, dtype: str) -> None:
+        """A dataset."""
+        self._group.create_dataset(name, data=value, dtype=np.dtype(dtype))
+
+
+def _fixed(value: str) -> Any:
+    """A fixed-length string; HDF5 has no empty ones, so that "" is one NUL."""
+    octets = value.encode("utf-8")
+    return np.array(octets, dtype=h5py.string_dtype("utf-8", max(len(octets), 1)))
+
+
+@contextmanager
+def created(path: str | Path) -> Iterator[Writer]:
+    """The root of a new file, which takes the place of `path` when the block ends without an exception.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written. `path` is then as it was, and nothing else is left in its folder.
+    """
+    where = str(path)
+    if "\0" in where:
+        raise FormatError(where, "is not the name of a file: it holds a NUL")
+    target = Path(os.path.realpath(path))  # a link keeps pointing where it does
+    temporary = target.parent / f".neurosam-{secrets.token_hex(8)}.tmp"
+    try:
+        if target.is_dir():
+            raise FormatError(where, "is a folder; give the name of a file")
+        if target.exists() and not target.is_file():
+            raise FormatError(where, "is not a regular file and cannot be replaced; give another name")
+        with _PatientFile(temporary, "x+") as file:
+            with h5py.File(file, "w", libver=("v108", "v108")) as root:
+                yield Writer(root)
+            if file.failure is not None:
+                raise file.failure
+            os.fsync(file.fileno())
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+        _sync_folder(target.parent)
+    except FileNotFoundError:
+        raise FormatError(
+            where, f"cannot be written: the folder {str(target.parent)!r} does not exist; create it first"
+        ) from None
+    except (OSError, RuntimeError) as error:  # of the system, or of HDF5
+        reason = getattr(error, "strerror", None) or error
+        raise FormatError(where, f"could not be written: {reason}. An older file there is unchanged") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+class _PatientFile(io.FileIO):
+    """A file that swallows its first failure, and all writes after it, instead of telling the HDF5 library."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        size = rest.nbytes
+        try:
+            while self.failure is None and rest.nbytes:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.failure = self.failure or error
+            return size or 0
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renaming durable, where the system can sync a folder."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,152 @@
+"""Explanation maps as pictures: over time, to one scale, to one size, over an image.
+
+Maps are arrays ``[T, B, H, W]`` or ``[..., H, W]``, whichever method made them; every function returns a new array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.errors import NeurosamError
+
+__all__ = ["aggregate", "normalise", "overlay", "upsample"]
+
+OFFICIAL_EPSILON = 1e-3
+"""What the SAM authors' released code adds to the maximum before it divides."""
+
+
+def aggregate(maps: npt.ArrayLike, how: str = "sum") -> npt.NDArray[Any]:
+    """One map a sample, ``[T, B, H, W]`` to ``[B, H, W]``: the "sum", "mean" or "max" over time, or the "last" step."""
+    array = np.asarray(maps)
+    if array.ndim != 4 or not array.shape[0]:
+        raise NeurosamError("aggregate", f"got maps of shape {array.shape}; [T, B, H, W] with T >= 1 is required")
+    _known("aggregate", how, ("sum", "mean", "max", "last"))
+    if how == "last":
+        return np.array(array[-1])
+    if how == "max":
+        return np.asarray(array.max(axis=0))
+    return np.asarray(array.sum(axis=0) if how == "sum" else array.mean(axis=0))
+
+
+def normalise(maps: npt.ArrayLike, how: str = "official") -> npt.NDArray[np.float64]:
+    """Each map (last two axes) by itself, so that pictures can be compared.
+
+    Parameters
+    ----------
+    maps : (..., H, W) array
+        Finite; a map without any activity stays 0.
+    how : {"official", "max", "sum"}
+        ``official``: subtract the minimum, then divide by (maximum + 1e-3), as SAM's released code does for each step;
+        the 1e-3 is in the float trace's unit, so divide integer maps by their scale first. ``max``: divide by the
+        maximum. ``sum``: divide by the sum, which makes a map without negative values a distribution.
+
+    Returns
+    -------
+    (..., H, W) float64 array
+    """
+    _known("normalise", how, ("official", "max", "sum"))
+    x = _maps("normalise", maps).astype(np.float64)
+    if how == "official":
+        x -= x.min(axis=(-2, -1), keepdims=True)
+        return np.asarray(x / (x.max(axis=(-2, -1), keepdims=True) + OFFICIAL_EPSILON))
+    divisor = x.max(axis=(-2, -1), keepdims=True) if how == "max" else x.sum(axis=(-2, -1), keepdims=True)
+    out: npt.NDArray[np.float64] = np.divide(x, divisor, out=np.zeros_like(x), where=divisor > 0)
+    return out
+
+
+def upsample(maps: npt.ArrayLike, size: tuple[int, int], how: str = "bilinear") -> npt.NDArray[np.float64]:
+    """Maps ``(..., H, W)`` resized to ``(..., *size)``, float64.
+
+    ``bilinear`` places pixel centres at half integers and repeats the border, ``nearest`` takes source pixel
+    ``floor(i * H / H')``: torch's interpolate with ``align_corners=False``, and its "nearest".
+    """
+    _known("upsample", how, ("bilinear", "nearest"))
+    x = _maps("upsample", maps).astype(np.float64)
+    height, width = size
+    if height < 1 or width < 1:
+        raise NeurosamError("upsample: size", f"got {size}; a height and a width >= 1 are required")
+    if how == "nearest":
+        rows = np.arange(height) * x.shape[-2] // height
+        columns = np.arange(width) * x.shape[-1] // width
+        return np.ascontiguousarray(x[..., rows[:, None], columns[None, :]])
+    low, high, part = _neighbours(x.shape[-2], height)
+    x = x[..., low, :] * (1 - part)[:, None] + x[..., high, :] * part[:, None]
+    low, high, part = _neighbours(x.shape[-1], width)
+    return np.asarray(x[..., low] * (1 - part) + x[..., high] * part)
+
+
+def _neighbours(size: int, target: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """For each target pixel of one axis, the two source pixels around its centre and the share of the second."""
+    centre = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0.0)
+    low = np.minimum(centre.astype(np.int64), size - 1)
+    return low, np.minimum(low + 1, size - 1), centre - low
+
+
+def overlay(
+    image: npt.ArrayLike, heat: npt.ArrayLike, colormap: str = "jet", alpha: float = 0.5
+) -> npt.NDArray[np.uint8]:
+    """An image under a map.
+
+    Parameters
+    ----------
+    image : (H, W), (1, H, W) or (3, H, W) array
+        uint8, or floats in [0, 1].
+    heat : (h, w) array
+        A map in [0, 1] (:func:`normalise`); resized to the image where it differs.
+    colormap : str
+        Name of a matplotlib colour map.
+    alpha : float
+        Share of the map, 0..1.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array
+    """
+    from matplotlib import colormaps
+
+    base = _rgb(image)
+    values = _maps("overlay: heat", heat).astype(np.float64)
+    if values.ndim != 2 or values.min() < 0 or values.max() > 1:
+        raise NeurosamError(
+            "overlay: heat",
+            f"got shape {values.shape}; one map (h, w) in [0, 1] is required, see aggregate and normalise",
+        )
+    if colormap not in colormaps:
+        raise NeurosamError(
+            "overlay: colormap", f"got {colormap!r}, which matplotlib does not know; try 'jet' or 'viridis'"
+        )
+    if not 0 <= alpha <= 1:
+        raise NeurosamError("overlay: alpha", f"got {alpha}; allowed is 0..1")
+    colours = np.asarray(colormaps[colormap](upsample(values, (base.shape[0], base.shape[1]))))[..., :3]
+    mixed = (1 - alpha) * base + alpha * colours
+    return np.rint(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
+
+
+def _rgb(image: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    array = np.asarray(image)
+    array = array[None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[0] not in (1, 3) or 0 in array.shape:
+        raise NeurosamError("overlay: image", f"got shape {array.shape}; (H, W), (1, H, W) or (3, H, W) is required")
+    x = array / 255.0 if array.dtype == np.uint8 else array.astype(np.float64)
+    if not (x.min() >= 0 and x.max() <= 1):
+        raise NeurosamError(
+            "overlay: image", f"got values in [{x.min():g}, {x.max():g}]; uint8, or floats in [0, 1] are required"
+        )
+    return np.moveaxis(np.broadcast_to(x, (3, *x.shape[1:])), 0, -1)
+
+
+def _maps(where: str, maps: npt.ArrayLike) -> npt.NDArray[Any]:
+    array = np.asarray(maps)
+    if array.ndim < 2 or array.dtype.kind not in "biuf" or 0 in array.shape[-2:]:
+        raise NeurosamError(where, f"got {array.dtype} of shape {array.shape}; numbers (..., H, W) are required")
+    if not np.isfinite(array).all():
+        raise NeurosamError(where, "got NaN or infinite values; all must be finite")
+    return array
+
+
+def _known(where: str, how: str, allowed: tuple[str, ...]) -> None:
+    if how not in allowed:
+        raise NeurosamError(f"{where}: how", f"got {how!r}; allowed is {' or '.join(map(repr, allowed))}")

@@ -1,0 +1,243 @@
+"""Heat-map sheets: what each layer looked at, step by step (one sample) or in sum (several samples).
+
+Figures are made through matplotlib's object-oriented interface: no window, no global state. Maps are drawn as they are,
+without smoothing, in a perceptually uniform colour map; ``colormap="jet"`` in :func:`sample_sheet` imitates the overlay
+of the SAM paper.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.errors import NeurosamError
+from neurosam.maps import aggregate, normalise, overlay
+from neurosam.report.files import replace_bytes
+from neurosam.report.model import Sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["heat_sheet", "sample_sheet", "save", "visible"]
+
+SMALL, TINY = 8.0, 7.0  # points
+CELL = 0.95  # side of one picture, inches
+CONTOUR = "#00e5ff"  # not a colour of inferno, nor of a grey image
+
+
+def heat_sheet(
+    image: npt.NDArray[np.uint8],
+    maps: Mapping[str, npt.ArrayLike],
+    steps: Sequence[int] | None = None,
+    *,
+    mask: npt.NDArray[np.bool_] | None = None,
+    title: str = "",
+    unit: str = "",
+    scale: str = "layer",
+    colormap: str = "inferno",
+) -> Figure:
+    """One sample: a row a layer; the input, the maps of the chosen steps, and their sum over all steps on the input.
+
+    Parameters
+    ----------
+    image : (C, H, W) uint8 array
+    maps : mapping of str to (T, h, w) array
+        Finite, >= 0.
+    steps : sequence of int, optional
+        Steps to show, 0 .. T - 1; six of them, evenly spaced, if None.
+    mask : (H, W) bool array, optional
+        Outlined on the input and on the overlays.
+    title, unit : str
+        Unit of the maps, for the colour bars.
+    scale : {"layer", "step"}
+        ``layer``: one colour scale a row, so that steps can be compared. ``step``: each map fills the scale by itself.
+    colormap : str
+        Name of a matplotlib colour map.
+
+    Raises
+    ------
+    NeurosamError
+        If there are no maps, or a step, shape or scale does not fit.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if not maps:
+        raise NeurosamError("heat_sheet: maps", "got none; at least one layer is required")
+    if scale not in ("layer", "step"):
+        raise NeurosamError("heat_sheet: scale", f"got {scale!r}; allowed is 'layer' or 'step'")
+    sample = Sample(image, {name: np.asarray(x) for name, x in maps.items()}, mask)
+    chosen = _steps(sample.steps, steps)
+    rows, columns = len(sample.maps), len(chosen)
+    size = CELL * (columns + 3) + 1.0, CELL * rows * 1.1 + (0.7 if title else 0.4)
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.02))
+    grid = figure.add_gridspec(rows, columns + 2, width_ratios=[1.25, *[1.0] * columns, 1.1])
+    if title:
+        figure.suptitle(title, fontsize=SMALL + 2)
+    first = _picture(figure.add_subplot(grid[:, 0]), visible(sample.image), mask)
+    first.set_title("input", fontsize=SMALL)
+    for row, (name, x) in enumerate(sample.maps.items()):
+        top = float(x.max()) or 1.0
+        for column, step in enumerate(chosen):
+            axes = _bare(figure.add_subplot(grid[row, column + 1]))
+            limit = top if scale == "layer" else float(x[step].max()) or 1.0
+            axes.imshow(x[step], cmap=colormap, vmin=0, vmax=limit, interpolation="nearest")
+            if row == 0:
+                axes.set_title(f"step {step}", fontsize=SMALL)
+            if column == 0:
+                axes.set_ylabel(f"{name}\n{x.shape[1]} × {x.shape[2]}", fontsize=SMALL)
+        shades = ScalarMappable(Normalize(0, top if scale == "layer" else 1), colormap)
+        bar = figure.colorbar(shades, cax=axes.inset_axes((1.05, 0, 0.07, 1)))
+        bar.ax.tick_params(labelsize=TINY, length=2, pad=1)
+        bar.locator = _few_ticks()
+        bar.set_label(
+            textwrap.fill(unit or "map", 16) if scale == "layer" else "share of peak", fontsize=TINY, labelpad=2
+        )
+        whole = figure.add_subplot(grid[row, columns + 1])
+        _picture(whole, blend(sample, name, colormap), mask)
+        if row == 0:
+            whole.set_title("sum on input", fontsize=SMALL)
+    return figure
+
+
+def sample_sheet(
+    samples: Sequence[Sample],
+    classes: Sequence[str] = (),
+    *,
+    layers: Sequence[str] | None = None,
+    title: str = "",
+    colormap: str = "inferno",
+    how: str = "sum",
+) -> Figure:
+    """Several samples side by side: input, mask, and the map of each layer over all steps on the input.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    classes : sequence of str
+        Class names in label order; indices are shown without.
+    layers : sequence of str, optional
+        Layers to show, each in every sample; those of the first sample if None.
+    title : str
+    colormap : str
+        Name of a matplotlib colour map; "jet" is the paper's.
+    how : {"sum", "mean", "max", "last"}
+        How the steps become one map (:func:`neurosam.maps.aggregate`).
+
+    Raises
+    ------
+    NeurosamError
+        If there are no samples, or one of them has no map of a layer.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    if not samples:
+        raise NeurosamError("sample_sheet: samples", "got none; at least one is required")
+    shown = tuple(samples[0].maps) if layers is None else tuple(layers)
+    masked = any(s.mask is not None for s in samples)
+    names = ["input", *(["mask"] if masked else []), *shown]
+    figure = Figure(
+        figsize=(CELL * 1.05 * len(samples) + 0.7, CELL * 1.05 * len(names) + (0.9 if title else 0.6)),
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0),
+    )
+    grid = figure.add_gridspec(len(names), len(samples))
+    if title:
+        figure.suptitle(title, fontsize=SMALL + 2)
+    for column, sample in enumerate(samples):
+        pictures = [visible(sample.image)]
+        if masked:
+            blank = np.full(sample.image.shape[1:], 128, dtype=np.uint8)  # grey: nobody knows the mask
+            pictures.append(blank if sample.mask is None else sample.mask.astype(np.uint8) * 255)
+        for name in shown:
+            if name not in sample.maps:
+                raise NeurosamError(f"sample_sheet: sample {column}", f"has no map of {name!r}, only {[*sample.maps]}")
+            pictures.append(blend(sample, name, colormap, how))
+        for row, picture in enumerate(pictures):
+            axes = _picture(
+                figure.add_subplot(grid[row, column]), picture, sample.mask if names[row] in shown else None
+            )
+            if column == 0:
+                axes.set_ylabel(names[row], fontsize=SMALL)
+            if row == 0:
+                axes.set_title(caption(sample, classes), fontsize=TINY, color=_verdict(sample))
+    return figure
+
+
+def save(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
+    """Write a figure as PNG, atomically, without the date and the versions that would make equal pictures differ."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    return replace_bytes(path, buffer.getvalue())
+
+
+def visible(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """An image of any number of channels as (1, H, W) or (3, H, W): other numbers become the largest of each pixel."""
+    return image if image.shape[0] in (1, 3) else image.max(axis=0, keepdims=True)
+
+
+def blend(sample: Sample, layer: str, colormap: str, how: str = "sum") -> npt.NDArray[np.uint8]:
+    """The map of a layer over all steps on the input, ``uint8 [H, W, 3]``."""
+    total = aggregate(sample.maps[layer][:, None], how)[0]
+    return overlay(visible(sample.image), normalise(total, "max"), colormap, 0.6)
+
+
+def caption(sample: Sample, classes: Sequence[str]) -> str:
+    """The label, the prediction, and whether they agree, in words: colour alone does not tell."""
+
+    def name(index: int) -> str:
+        text = str(classes[index]) if index < len(classes) else str(index)
+        return (text if len(text) <= 14 else text[:13] + "…").replace("$", r"\$")
+
+    lines = [] if sample.label is None else [f"label {name(sample.label)}"]
+    if sample.prediction is not None:
+        sign = "" if sample.label is None else " (right)" if sample.prediction == sample.label else " (wrong)"
+        lines.append(f"→ {name(sample.prediction)}{sign}")
+    return "\n".join(lines)
+
+
+def _verdict(sample: Sample) -> str:
+    wrong = None not in (sample.label, sample.prediction) and sample.label != sample.prediction
+    return "#b3400f" if wrong else "black"
+
+
+def _steps(total: int, steps: Sequence[int] | None) -> list[int]:
+    if steps is None:
+        return sorted({int(step) for step in np.linspace(0, total - 1, 6).round()})
+    if not len(steps) or min(steps) < 0 or max(steps) >= total:
+        raise NeurosamError("heat_sheet: steps", f"got {[*steps]}; at least one in 0..{total - 1} is required")
+    return [int(step) for step in steps]
+
+
+def _picture(axes: Axes, picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None) -> Axes:
+    """An image ([C, H, W] or [H, W, 3]), in its own grey or colours, with the outline of the mask."""
+    shown: Any = picture
+    if picture.ndim == 3 and picture.shape[-1] != 3:
+        shown = picture[0] if picture.shape[0] == 1 else np.moveaxis(picture, 0, -1)
+    _bare(axes).imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    if mask is not None and mask.any() and not mask.all():
+        axes.contour(mask.astype(float), levels=[0.5], colors=CONTOUR, linewidths=0.9)
+    return axes
+
+
+def _bare(axes: Axes) -> Axes:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(linewidth=0.4, color="0.5")
+    return axes
+
+
+def _few_ticks() -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(3)

@@ -1,0 +1,36 @@
+"""Spiking networks in torch: layers, surrogate gradients, training, fake quantisation.
+
+Everything here needs the extra ``neurosam[torch]``. What is trained here goes on to ``neurosam.export``.
+"""
+
+from neurosam.training.architectures import build
+from neurosam.training.coding import Normalisation, encode_batch
+from neurosam.training.feeding import LabelledImages
+from neurosam.training.folding import fold_batch_norm
+from neurosam.training.history import Epoch, History
+from neurosam.training.layers import SpikingSequential
+from neurosam.training.neurons import LIF, Readout, Temporal
+from neurosam.training.quantisation import fake_quantise
+from neurosam.training.surrogate import FastSigmoid, PiecewiseLinear, Surrogate, fire
+from neurosam.training.trainer import evaluate, train
+
+__all__ = [
+    "LIF",
+    "Epoch",
+    "FastSigmoid",
+    "History",
+    "LabelledImages",
+    "Normalisation",
+    "PiecewiseLinear",
+    "Readout",
+    "SpikingSequential",
+    "Surrogate",
+    "Temporal",
+    "build",
+    "encode_batch",
+    "evaluate",
+    "fake_quantise",
+    "fire",
+    "fold_batch_norm",
+    "train",
+]

@@ -1,0 +1,212 @@
+"""Small spiking networks from one line of text, such as ``"16C3-P2-32C3-P2-32C3-D10"``.
+
+    description = token "-" token ... "-" D<classes>
+    <n>C<k>        convolution to n channels, kernel k x k, padding (k - 1) // 2, then batch norm, then LIF neurons
+    <n>C<k>S<s>    the same with stride s
+    P<k>, M<k>     average pooling, max pooling (of spikes: OR), k x k with stride k; border pixels left over drop out
+    D<n>           dense layer of n LIF neurons, with batch norm; the last token is a D without either: the readout
+
+Module names are flat: ``conv1_conv``, ``conv1_bn``, ``conv1`` (the neurons), ``pool1``, ``flatten``, ``dense1_linear``,
+``dense1_bn``, ``dense1``, ``out_linear``, ``out``. The neurons' names become those of the populations on export.
+
+Source: the notation follows Ciresan, Meier & Schmidhuber 2012 (arXiv 1202.2745); the blocks (convolution without bias,
+batch norm, LIF, average pooling of spikes; readout without batch norm) follow Kim & Panda 2021 (arXiv 2103.14441).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from neurosam.checks import integer
+from neurosam.errors import NetworkError
+from neurosam.training.layers import SpikingSequential
+from neurosam.training.neurons import LIF, Readout
+from neurosam.training.surrogate import Surrogate
+
+__all__ = ["build"]
+
+_TOKEN = re.compile(
+    r"(?P<channels>\d+)C(?P<kernel>\d+)(S(?P<stride>\d+))?|(?P<pool>[PM])(?P<size>\d+)|D(?P<units>\d+)", re.ASCII
+)
+_ALLOWED = 'allowed are <n>C<k>, <n>C<k>S<s>, P<k>, M<k> and D<n>, joined by "-", as in "16C3-P2-32C3S2-D10"'
+_LARGEST = 65536
+
+
+def build(
+    description: str,
+    input_shape: tuple[int, int, int],
+    *,
+    leak: float | npt.ArrayLike = 0.9,
+    threshold: float | npt.ArrayLike = 1.0,
+    reset: str = "subtract",
+    order: str = "integrate_first",
+    current_leak: float | npt.ArrayLike | None = None,
+    surrogate: Surrogate | None = None,
+    batch_norm: bool = True,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> SpikingSequential:
+    """Build a network with fresh random weights.
+
+    Parameters
+    ----------
+    description : str
+        See the module's docstring.
+    input_shape : (C, H, W)
+        Shape of one image, each at least 1.
+    leak, threshold, reset, order, current_leak, surrogate
+        Of every LIF layer, see :class:`~neurosam.training.neurons.LIF`.
+    batch_norm : bool
+        Whether convolutions and hidden dense layers are followed by batch norm; without it they have a bias instead.
+    dropout : float
+        Fraction of spikes dropped before each dense layer in training, in [0, 1), drawn anew at each step; 0 leaves the
+        layers out.
+    seed : int
+        Of the initial weights; torch's own random state is left as it was.
+
+    Returns
+    -------
+    SpikingSequential
+        ``[T, B, C, H, W]`` to ``[B, classes]``, in training mode, float32, on the CPU.
+
+    Raises
+    ------
+    NetworkError
+        If the description does not parse, ends in no dense layer, or shrinks the image to nothing.
+    """
+    if len(input_shape) != 3:
+        raise NetworkError("input_shape", f"got {input_shape!r}; three integers (C, H, W) are required")
+    channels, height, width = (integer("input_shape", size, 1, _LARGEST) for size in input_shape)
+    if not 0.0 <= dropout < 1.0:
+        raise NetworkError("dropout", f"got {dropout!r}; allowed is [0, 1)")
+    tokens = [_parse(token, description) for token in description.split("-")]
+    last = tokens[-1]
+    if not isinstance(last, _Dense):
+        raise NetworkError("description", f"{description!r} ends in no dense layer; the last token must be D<classes>")
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(integer("seed", seed, 0, 2**63 - 1))
+        plan = _Plan(
+            (channels, height, width),
+            lambda: LIF(leak, threshold, reset=reset, order=order, current_leak=current_leak, surrogate=surrogate),
+            batch_norm,
+            dropout,
+        )
+        for token in tokens[:-1]:
+            if isinstance(token, _Dense):
+                plan.dense(token)
+            elif plan.features:
+                raise NetworkError("description", f"{token.text!r} comes after a dense layer; only D<n> may")
+            elif isinstance(token, _Conv):
+                plan.convolution(token)
+            else:
+                plan.pool(token)
+        plan.readout(last)
+    return SpikingSequential(plan.layers)
+
+
+@dataclass(frozen=True)
+class _Conv:
+    text: str
+    channels: int
+    kernel: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class _Pool:
+    text: str
+    size: int
+    spikes_or: bool
+
+
+@dataclass(frozen=True)
+class _Dense:
+    text: str
+    units: int
+
+
+class _Plan:
+    """The layers so far, and the shape of what the last one gives."""
+
+    def __init__(
+        self, shape: tuple[int, int, int], neurons: Callable[[], LIF], batch_norm: bool, dropout: float
+    ) -> None:
+        self.layers: OrderedDict[str, nn.Module] = OrderedDict()
+        self.features = 0  # after flattening; 0 while there is space
+        self._channels, self._height, self._width = shape
+        self._neurons, self._batch_norm, self._dropout = neurons, batch_norm, dropout
+        self._counts = {"conv": 0, "pool": 0, "dense": 0}
+
+    def convolution(self, token: _Conv) -> None:
+        name = self._next("conv")
+        padding = (token.kernel - 1) // 2
+        self._shrink(token.text, token.kernel, token.stride, padding)
+        self.layers[f"{name}_conv"] = nn.Conv2d(
+            self._channels, token.channels, token.kernel, token.stride, padding, bias=not self._batch_norm
+        )
+        self._channels = token.channels
+        if self._batch_norm:
+            self.layers[f"{name}_bn"] = nn.BatchNorm2d(token.channels)
+        self.layers[name] = self._neurons()
+
+    def pool(self, token: _Pool) -> None:
+        self._shrink(token.text, token.size, token.size, 0)
+        self.layers[self._next("pool")] = nn.MaxPool2d(token.size) if token.spikes_or else nn.AvgPool2d(token.size)
+
+    def dense(self, token: _Dense) -> None:
+        name = self._next("dense")
+        self._linear(name, token.units, bias=not self._batch_norm)
+        if self._batch_norm:
+            self.layers[f"{name}_bn"] = nn.BatchNorm1d(token.units)
+        self.layers[name] = self._neurons()
+
+    def readout(self, token: _Dense) -> None:
+        self._linear("out", token.units, bias=True)
+        self.layers["out"] = Readout()
+
+    def _linear(self, name: str, units: int, bias: bool) -> None:
+        if not self.features:
+            self.layers["flatten"] = nn.Flatten()
+            self.features = self._channels * self._height * self._width
+        if self._dropout:
+            self.layers[f"{name}_dropout"] = nn.Dropout(self._dropout)
+        self.layers[f"{name}_linear"] = nn.Linear(self.features, units, bias=bias)
+        self.features = units
+
+    def _next(self, kind: str) -> str:
+        self._counts[kind] += 1
+        return f"{kind}{self._counts[kind]}"
+
+    def _shrink(self, token: str, kernel: int, stride: int, padding: int) -> None:
+        """Take the shape through a convolution or pooling, and refuse one that leaves nothing."""
+        for side in (self._height, self._width):
+            if side + 2 * padding < kernel:
+                raise NetworkError(
+                    f"description: {token!r}", f"the window is larger than the side of {side} pixels that is left"
+                )
+        self._height = (self._height + 2 * padding - kernel) // stride + 1
+        self._width = (self._width + 2 * padding - kernel) // stride + 1
+
+
+def _parse(token: str, description: str) -> _Conv | _Pool | _Dense:
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        raise NetworkError("description", f"got {token!r} in {description!r}; {_ALLOWED}")
+    numbers = {
+        key: integer(f"description: {token!r}", int(text), 1, _LARGEST)
+        for key, text in match.groupdict().items()
+        if text is not None and key != "pool"
+    }
+    if "units" in numbers:
+        return _Dense(token, numbers["units"])
+    if "size" in numbers:
+        return _Pool(token, numbers["size"], spikes_or=match["pool"] == "M")
+    return _Conv(token, numbers["channels"], numbers["kernel"], numbers.get("stride", 1))

@@ -1,0 +1,78 @@
+"""Batch norm folded into the weights before it: the same network with fewer operations, as hardware runs it.
+
+In evaluation mode a batch norm with weight g, bias b, running mean mu and variance var maps y to g (y - mu) / sigma + b
+with sigma = sqrt(var + eps), channel by channel. After a linear layer y = W x + c that is linear again:
+
+    W' = (g / sigma) W        c' = (g / sigma) (c - mu) + b
+
+c' arrives at every step whether there is an input event or not: it becomes the neurons' bias.
+
+Source: Ioffe & Szegedy 2015 (arXiv 1502.03167), section 3.1; Jacob et al. 2018 (arXiv 1712.05877), section 3.2.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from neurosam.errors import ExportError
+from neurosam.training.layers import SpikingSequential
+
+__all__ = ["fold_batch_norm"]
+
+
+def fold_batch_norm(network: nn.Sequential) -> SpikingSequential:
+    """A copy without batch norm that computes the same as `network` in evaluation mode, up to rounding.
+
+    Parameters
+    ----------
+    network : nn.Sequential
+        A flat sequence in which every batch norm directly follows a ``Conv2d`` or ``Linear``. It stays as it was.
+
+    Returns
+    -------
+    SpikingSequential
+        Names as before without those of the batch norms; in evaluation mode. Computed in float64 and rounded once.
+
+    Raises
+    ------
+    ExportError
+        If a batch norm follows another layer, or has no running statistics.
+    """
+    folded: OrderedDict[str, nn.Module] = OrderedDict()
+    previous: nn.Module | None = None
+    for name, layer in network.named_children():
+        if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            if not isinstance(previous, (nn.Conv2d, nn.Linear)):
+                raise ExportError(
+                    name, f"batch norm follows {type(previous).__name__}; it must follow Conv2d or Linear"
+                )
+            _fold(name, previous, layer)
+            previous = None
+        else:
+            previous = copy.deepcopy(layer)
+            folded[name] = previous
+    return SpikingSequential(folded).eval()
+
+
+@torch.no_grad()
+def _fold(name: str, linear: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
+    if norm.running_mean is None or norm.running_var is None:
+        raise ExportError(name, "batch norm without running statistics (track_running_stats=False) cannot be folded")
+    mean, variance = norm.running_mean.double(), norm.running_var.double()
+    weight = norm.weight.double() if norm.affine else torch.ones_like(mean)
+    shift = norm.bias.double() if norm.affine else torch.zeros_like(mean)
+    bias = torch.zeros_like(mean) if linear.bias is None else linear.bias.double()
+    gain = weight / torch.sqrt(variance + norm.eps)
+    if len(gain) != linear.weight.shape[0]:
+        raise ExportError(name, f"normalises {len(gain)} channels, but gets {linear.weight.shape[0]}")
+    columns = gain.reshape(-1, *(1,) * (linear.weight.ndim - 1))
+    linear.weight = _parameter(columns * linear.weight.double(), linear.weight)
+    linear.bias = _parameter(gain * (bias - mean) + shift, linear.weight)
+
+
+def _parameter(value: Tensor, like: Tensor) -> nn.Parameter:
+    return nn.Parameter(value.to(like.dtype))

@@ -1,0 +1,55 @@
+"""What a training run measured, epoch by epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neurosam.training.coding import Normalisation
+
+__all__ = ["Epoch", "History"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training set.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    loss : float
+        Mean cross-entropy in nats, measured while the weights changed.
+    train_accuracy : float
+        0 .. 1, likewise.
+    test_accuracy : float
+        0 .. 1, after the epoch.
+    seconds : float
+        Wall-clock time, the test included.
+    """
+
+    number: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class History:
+    """All epochs of a run, those before an interruption included.
+
+    Parameters
+    ----------
+    epochs : tuple of Epoch
+        At least one.
+    normalisation : Normalisation or None
+        Of the input, for the code "poisson_signed"; :func:`~neurosam.training.trainer.evaluate` needs it again.
+    """
+
+    epochs: tuple[Epoch, ...]
+    normalisation: Normalisation | None
+
+    @property
+    def test_accuracy(self) -> float:
+        """Accuracy on the test set after the last epoch, 0 .. 1."""
+        return self.epochs[-1].test_accuracy

@@ -1,0 +1,108 @@
+"""A trained network in a file: the weights, and the recipe that builds the module they belong to.
+
+One safetensors file: the state dict, and in its metadata under "neurosam-model" the recipe as JSON. Numbers and text
+only, so that loading a stranger's file can run no code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from neurosam.atomic import replacing
+from neurosam.errors import DataError, NeurosamError
+from neurosam.stimulus import Stimulus
+from neurosam.training.architectures import build
+from neurosam.training.layers import SpikingSequential
+
+__all__ = ["Recipe", "load_model", "save_model"]
+
+_KEY = "neurosam-model"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What :func:`~neurosam.training.architectures.build` needs, and what the network was trained on.
+
+    Parameters
+    ----------
+    architecture : str
+        As in ``"16C3-P2-32C3-P2-D10"``.
+    input_shape : (C, H, W)
+    stimulus : Stimulus
+        How images were shown.
+    leak, threshold : float
+    reset, order : str
+        See :class:`~neurosam.training.LIF`.
+    seed : int
+        Of the initial weights and the training.
+    """
+
+    architecture: str
+    input_shape: tuple[int, int, int]
+    stimulus: Stimulus
+    leak: float = 0.9
+    threshold: float = 1.0
+    reset: str = "subtract"
+    order: str = "integrate_first"
+    seed: int = 0
+
+    def build(self) -> SpikingSequential:
+        """The module with fresh weights."""
+        return build(
+            self.architecture,
+            self.input_shape,
+            leak=self.leak,
+            threshold=self.threshold,
+            reset=self.reset,
+            order=self.order,
+            seed=self.seed,
+        )
+
+
+def save_model(path: str | os.PathLike[str], module: SpikingSequential, recipe: Recipe) -> None:
+    """Write weights and recipe, atomically.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().to("cpu").contiguous().clone() for name, value in module.state_dict().items()}
+    about = asdict(recipe) | {"stimulus": recipe.stimulus.to_metadata()}
+    try:
+        with replacing(path) as beside:
+            save_file(tensors, beside, metadata={_KEY: json.dumps(about)})
+    except Exception as error:
+        raise DataError(str(path), f"cannot write the model: {error}") from error
+
+
+def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]:
+    """Read a trained network, in evaluation mode.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or no model of neurosam.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    place = Path(path)
+    if not place.is_file():
+        raise DataError(str(place), "does not exist; `neurosam train` writes one")
+    try:
+        with safe_open(place, framework="pt") as file:
+            text = (file.metadata() or {})[_KEY]
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a method, not a mapping's
+        fields = json.loads(text)
+        stimulus = Stimulus.from_metadata(fields["stimulus"])
+        recipe = Recipe(**{**fields, "stimulus": stimulus, "input_shape": tuple(fields["input_shape"])})
+        module = recipe.build()
+        module.load_state_dict(tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError, NeurosamError) as error:
+        raise DataError(str(place), f"is no model that `neurosam train` wrote ({error})") from error
+    return module.eval(), recipe

@@ -1,0 +1,129 @@
+"""Surrogate gradients: what the backward pass puts in place of the derivative of a spike.
+
+A neuron with membrane v and threshold theta > 0 (same unit) fires s = [v > theta], strictly. The derivative is zero
+almost everywhere, so training replaces it by
+
+    PiecewiseLinear(beta)   ds/dv = beta * max(0, 1 - |v - theta| / theta)
+    FastSigmoid(slope)      ds/dv = 1 / (1 + slope * |v - theta|)^2
+
+The forward pass never changes: spikes stay exactly 0 or 1.
+
+Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 8 (beta = 0.3); Zenke & Ganguli 2018 (SuperSpike), Eq. 5.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from neurosam.errors import NetworkError
+
+__all__ = ["FastSigmoid", "PiecewiseLinear", "Surrogate", "fire"]
+
+
+class Surrogate(ABC):
+    """The derivative of a spike with respect to the membrane, as a value: frozen, comparable, printable."""
+
+    @abstractmethod
+    def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
+        """ds/dv at `membrane`.
+
+        Parameters
+        ----------
+        membrane : Tensor
+            Membrane before the reset, any shape, floating point.
+        threshold : float or Tensor
+            Firing threshold, above 0; a tensor broadcasts against `membrane`.
+
+        Returns
+        -------
+        Tensor
+            A new tensor of the shape and dtype of `membrane`, values at least 0.
+        """
+
+
+@dataclass(frozen=True)
+class PiecewiseLinear(Surrogate):
+    """The triangle of the paper's Eq. 8: `beta` at the threshold, 0 at a distance of one threshold.
+
+    Parameters
+    ----------
+    beta : float
+        Height of the triangle, above 0.
+    """
+
+    beta: float = 0.3
+
+    def __post_init__(self) -> None:
+        _positive("PiecewiseLinear.beta", self.beta)
+
+    def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
+        """Beta * max(0, 1 - |v - theta| / theta)."""
+        distance = membrane.sub(threshold).abs_()
+        return distance.mul_(-self.beta / threshold).add_(self.beta).clamp_min_(0.0)
+
+
+@dataclass(frozen=True)
+class FastSigmoid(Surrogate):
+    """The derivative of a fast sigmoid: 1 at the threshold, with tails that never quite vanish.
+
+    Parameters
+    ----------
+    slope : float
+        Steepness, above 0, in units of 1/membrane.
+    """
+
+    slope: float = 25.0
+
+    def __post_init__(self) -> None:
+        _positive("FastSigmoid.slope", self.slope)
+
+    def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
+        """1 / (1 + slope * |v - theta|)^2."""
+        distance = membrane.sub(threshold).abs_()
+        return distance.mul_(self.slope).add_(1.0).square_().reciprocal_()
+
+
+def fire(membrane: Tensor, threshold: float | Tensor, surrogate: Surrogate) -> Tensor:
+    """Spikes of one step: [membrane > threshold] as 0 or 1 in the membrane's dtype, differentiable by `surrogate`.
+
+    Parameters
+    ----------
+    membrane : Tensor
+        Membrane before the reset, any shape, floating point.
+    threshold : float or Tensor
+        Above 0; a tensor broadcasts against `membrane`.
+    surrogate : Surrogate
+        What the backward pass uses as ds/dv.
+
+    Returns
+    -------
+    Tensor
+        Shape and dtype of `membrane`.
+    """
+    spikes: Tensor = _Fire.apply(membrane, threshold, surrogate)  # type: ignore[no-untyped-call]
+    return spikes
+
+
+class _Fire(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, membrane: Tensor, threshold: float | Tensor, surrogate: Surrogate) -> Tensor:
+        ctx.save_for_backward(membrane)
+        ctx.threshold, ctx.surrogate = threshold, surrogate
+        return (membrane > threshold).to(membrane.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (membrane,) = ctx.saved_tensors
+        return ctx.surrogate.derivative(membrane, ctx.threshold).mul_(grad), None, None
+
+
+def _positive(where: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise NetworkError(where, f"got {value!r}; a finite number above 0 is required")

@@ -1,0 +1,135 @@
+"""The oracle itself: worked examples by hand, Lava's measured edges, and networks alive enough to show a fault."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import neurosam as ns
+from support.agreement import assert_agree, assert_identical
+from support.networks import KINDS, edge_case, random_case
+from support.oracle import global_onsets, simulate
+from support.scalar import contribution, fixed_step, wrap24
+
+EVERYTHING = {"factor_u": 4095, "factor_v": 4096, "bias": 0, "reset_amount": None}
+
+
+@pytest.mark.parametrize(
+    ("a", "u", "v", "spike"),
+    [  # measured with lava-nc 0.10.0: du=0, dv=0, from rest, at the largest threshold
+        (2**17, 8388608, 0, True),
+        (2**17 + 1, -8388544, -8388544, False),
+        (-(2**17), 8388608, 0, True),
+        (3 * 2**17 + 1, 8388672, 0, True),
+    ],
+)
+def test_fixed_step_has_the_edges_of_lava(a: int, u: int, v: int, spike: bool) -> None:
+    assert fixed_step(0, 0, a, threshold=131071 << 6, **EVERYTHING) == (u, v, spike)  # type: ignore[arg-type]
+    unfired = fixed_step(0, 0, a, threshold=None, **EVERYTHING)  # type: ignore[arg-type]
+    assert unfired == (u, 2**23 - 1 if spike else v, False)
+
+
+def test_fixed_step_is_lavas_with_resets_of_our_own() -> None:
+    kept = fixed_step(-5, -7, 1, factor_u=2048, factor_v=1365, bias=3, threshold=200, reset_amount=None)
+    assert kept == (62, 63, False)  # -5/2 -> -2, -7/3 -> -2, both toward zero; 62 - 2 + 3
+    assert fixed_step(0, 0, 4, threshold=200, **{**EVERYTHING, "reset_amount": 150}) == (256, 106, True)  # type: ignore[arg-type]
+    assert fixed_step(0, 0, 4, threshold=256, **EVERYTHING) == (256, 256, False)  # type: ignore[arg-type]  # strict
+    halved = fixed_step(0, 0, -1, threshold=999, norm=(3, 1, 7), **EVERYTHING)  # type: ignore[arg-type]
+    assert halved == (-89, -89, False)  # floor(-64 * 3 / 2) + 7
+
+
+def test_the_wrap_of_the_current_is_not_symmetric() -> None:
+    assert [wrap24(x) for x in (2**23, 2**23 + 1, -(2**23), -(2**23) + 1)] == [2**23, -(2**23) + 1, 2**23, -(2**23) + 1]
+
+
+def test_scores_by_hand() -> None:
+    e = math.exp
+    assert contribution(ns.SamTrace(0.5, "strict"), [3]) == 0
+    assert contribution(ns.SamTrace(0.5, "strict"), [0, 1, 3]) == pytest.approx(e(-1.5) + e(-1), rel=1e-15)
+    assert contribution(ns.SamTrace(0.5, "inclusive"), [0, 1, 3]) == pytest.approx(1 + e(-1.5) + e(-1), rel=1e-15)
+    official = e(-1.5) + e(-1) + e(-1.5) + 1  # steps 0, 1, the silent 2, and 3
+    assert contribution(ns.SamTrace(0.5, "official"), [0, 1, 3]) == pytest.approx(official, rel=1e-15)
+    fixed = ns.FixedSamTrace(np.array([16, 10, 5, 0]), shift=4, impulse=16)
+    assert contribution(fixed, [0, 1]) == 10
+    assert contribution(fixed, [0, 1, 2]) == (26 * 10) >> 4
+    assert contribution(fixed, [0, 7]) == 0
+    assert contribution(replace(fixed, mode="inclusive"), [0, 2]) == 5 + 16
+    assert contribution(replace(fixed, mode="official"), [2]) == 16 + ((2 * 16 * 5) >> 4)
+
+
+def test_a_network_by_hand() -> None:
+    """Two delayed layers; the second also hears the input directly, and waits for nothing."""
+    network = ns.Network(
+        (ns.Population("in", (1,)), ns.Population("a", (1,), ns.FixedLIF(membrane_decay=2048, threshold=5)),
+         ns.Population("b", (1,), ns.FixedReadout())),
+        (ns.Projection("in", "a", ns.Dense(np.array([[4]])), delay=1),
+         ns.Projection("a", "b", ns.Dense(np.array([[10]])), delay=2),
+         ns.Projection("in", "b", ns.Dense(np.array([[1]])), delay=2)),
+    )  # fmt: skip
+    assert global_onsets(network) == {"in": 0, "a": 1, "b": 2}
+    events = ns.Events.from_dense(np.array([1, 1, 1, 1, 0]).reshape(5, 1, 1))
+    recording = simulate(network, events)
+    # a: 4; 6 fires, 1 left; 4.5; 6.25 fires, 1.25 left; 0.625. Sixty-fourths, truncated.
+    assert recording.membrane["a"].ravel().tolist() == [256, 64, 288, 80, 40]
+    assert recording.spikes["a"].dense().ravel().tolist() == [0, 1, 0, 1, 0]
+    # b starts at 2, hears the input of 0 then, and a's own step 1 (global 2) two steps later, at its own step 2
+    assert (recording.membrane["b"].ravel() // 64).tolist() == [1, 2, 13, 14, 24]
+    assert recording.output.tolist() == [[24 * 64]]
+
+
+def test_random_networks_are_alive() -> None:
+    activity, silent, waiting = [], 0, 0
+    for kind in KINDS:
+        for seed in range(20):
+            network, events = random_case(np.random.default_rng([KINDS.index(kind), seed, True]), kind)
+            recording = simulate(network, events)
+            rates = [spikes.dense().mean() for spikes in recording.spikes.values()]
+            activity += rates
+            silent += not any(rates)
+            waiting += any(network.lag(p) > 0 for p in network.projections)
+    assert np.mean(activity) > 0.05
+    assert silent < 25  # of 100
+    assert waiting > 25  # lags are exercised
+
+
+def test_edge_cases_reach_the_edges() -> None:
+    saturated = on_threshold = wrapped = outside = 0
+    for seed in range(60):
+        network, events = edge_case(np.random.default_rng(seed))
+        recording = simulate(network, events)
+        neuron = network["edge"].neuron
+        assert isinstance(neuron, ns.FixedLIF)
+        v = recording.membrane["edge"]
+        saturated += int((np.abs(v) == 2**23 - 1).sum())
+        on_threshold += int((v == np.asarray(neuron.threshold) * 64).sum())
+        for u in recording.current.values():
+            wrapped += int((u == 2**23).sum())
+            outside += int((u > 2**23).sum())
+    assert min(saturated, on_threshold, wrapped, outside) > 20, (saturated, on_threshold, wrapped, outside)
+
+
+@pytest.mark.parametrize("variable", ["spikes", "membrane", "current", "sam", "counts", "output"])
+def test_the_comparison_sees_one_changed_number(variable: str) -> None:
+    runs = (simulate(*random_case(np.random.default_rng(seed), "dense")) for seed in range(100))
+    recording = next(recording for recording in runs if recording.current)
+    assert_identical(recording, recording)
+    if variable == "output":
+        changed = recording.output.copy()
+        other = replace(recording, output=changed)
+    elif variable == "spikes":
+        name, spikes = next(iter(recording.spikes.items()))
+        changed = spikes.planes.copy()
+        other = replace(recording, spikes={**recording.spikes, name: replace(spikes, planes=changed)})
+    else:
+        values = getattr(recording, variable)
+        name = next(iter(values))
+        changed = values[name].copy()
+        other = replace(recording, **{variable: {**values, name: changed}})  # type: ignore[arg-type]
+    changed.flat[-1] ^= 1
+    with pytest.raises(AssertionError):
+        assert_identical(recording, other)
+    with pytest.raises(AssertionError):
+        assert_agree(recording, other)

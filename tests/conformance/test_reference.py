@@ -1,0 +1,82 @@
+"""What the reference back end alone has: chunks and windows, devices, float32, exactness of its sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import neurosam as ns
+from neurosam.errors import BackendError
+from support.agreement import assert_agree, assert_identical
+from support.networks import KINDS, large_case, random_case
+from support.oracle import simulate
+
+torch = pytest.importorskip("torch")
+
+
+def execute(network: ns.Network, events: ns.Events, **options: object) -> ns.Recording:
+    return ns.run(network, events, "reference", ns.Record.everything(network), threads=1, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("chunk", "window"), [(1, 1), (1, 2**23), (2**27, 1), (5000, 20000)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_chunks_and_windows_change_nothing(monkeypatch: pytest.MonkeyPatch, kind: str, chunk: int, window: int) -> None:
+    network, events = large_case(np.random.default_rng(KINDS.index(kind)), kind)
+    whole = execute(network, events)
+    monkeypatch.setattr("neurosam.backends.reference.CHUNK", chunk)
+    monkeypatch.setattr("neurosam.backends.reference.WINDOW", window)
+    seen: list[int] = []
+    assert_identical(whole, execute(network, events, progress=lambda done, total: seen.append(done)))
+    assert len(seen) == (events.samples if 1 in (chunk, window) else len(seen))
+
+
+def test_sums_beyond_float32_are_exact() -> None:
+    """2^24 + 1 is not a float32: such sums have to go another way."""
+    network = ns.Network(
+        (ns.Population("in", (3,), magnitude=2**23 - 1), ns.Population("out", (1,), ns.FixedReadout())),
+        (ns.Projection("in", "out", ns.Dense(np.array([[2, 2, 1]])), exponent=-8),),
+    )
+    events = ns.Events.from_dense(np.array([[[2**23 - 1, 128, 1]]]))  # the sum is 2^24 + 255; float32 has 2^24 + 256
+    recording = execute(network, events)
+    assert_identical(simulate(network, events), recording)
+    assert recording.output.tolist() == [[65536 << 6]]
+
+
+def test_exact_whatever_the_precision_of_torchs_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, events = large_case(np.random.default_rng(3), "pooled")
+    exact = execute(network, events)
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")  # as set by the caller's own program
+    assert_identical(exact, execute(network, events))
+
+
+def test_float32_is_close_to_float64() -> None:
+    drawn = (random_case(np.random.default_rng(seed), "dense", fixed=False) for seed in range(100))
+    network, events = next((network, events) for network, events in drawn if not network.readout.fires)
+    wide, narrow = execute(network, events), execute(network, events, dtype="float32")
+    assert wide.output.dtype == narrow.output.dtype == np.float64
+    assert not np.array_equal(wide.output, narrow.output)
+    np.testing.assert_allclose(narrow.output, wide.output, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("device", ["no-such-device", "meta"])
+def test_a_device_that_cannot_be_used_is_an_error(device: str) -> None:
+    network, events = random_case(np.random.default_rng(1), "dense")
+    with pytest.raises(BackendError, match=rf"device: got '{device}'.*'cpu' always works"):
+        execute(network, events, device=device)
+
+
+def test_the_number_of_threads_is_restored() -> None:
+    network, events = random_case(np.random.default_rng(1), "dense")
+    before = torch.get_num_threads()
+    execute(network, events)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_gives_the_same_bits(kind: str) -> None:
+    rng = np.random.default_rng(KINDS.index(kind))
+    network, events = large_case(rng, kind)
+    assert_identical(execute(network, events), execute(network, events, device="cuda"))
+    network, events = large_case(rng, kind, fixed=False)
+    assert_agree(execute(network, events), execute(network, events, device="cuda"))

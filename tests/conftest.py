@@ -1,0 +1,16 @@
+"""Settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")  # no test opens a window
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads wait without spinning
+
+# The same examples on every run, and no deadline: the first call of a compiled kernel is slow. For a search with fresh
+# examples: NEUROSAM_HYPOTHESIS=thorough make test
+settings.register_profile("default", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("thorough", derandomize=False, deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile(os.environ.get("NEUROSAM_HYPOTHESIS", "default"))

@@ -1,0 +1,1 @@
+"""What several tests share: oracles, strategies and small networks. Importable as `support`."""

@@ -1,0 +1,156 @@
+"""FORMAT.md tells the truth: its tables are those of files as written, and its reader runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pytest
+
+from neurosam.events import Events
+from neurosam.hdf5 import VERSION, save_events, save_network, save_recording
+from neurosam.hdf5.schema import RECORDS
+from neurosam.network import Network, Population, Projection
+from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.recording import Recording, Spikes
+from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.trace import SamTrace
+
+TEXT = resources.files("neurosam").joinpath("FORMAT.md").read_text(encoding="utf-8")
+NUMBERS = ("int8", "int16", "int32", "int64", "uint64", "float32", "float64")
+
+
+class Row(NamedTuple):
+    place: str
+    type: str
+    optional: bool
+
+
+def documented() -> dict[str, dict[str, Row]]:
+    """Record by record, field by field, what the tables of FORMAT.md say."""
+    tables = {}
+    for part in TEXT.split("\n### `")[1:]:
+        name, _, body = part.partition("`")
+        rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?) \| (yes|no) \|", body, re.MULTILINE)
+        tables[name] = {
+            field: Row(place, kind.replace("`", ""), answer == "yes") for field, place, kind, answer in rows
+        }
+    return tables
+
+
+def everything(folder: Path) -> list[Path]:
+    """Files that hold, together, every type of record with every field."""
+    zeros = np.zeros((4, 3))
+    lif = LIF(0.9, 1.0, current_leak=0.5, gain=zeros, offset=zeros)
+    conv = Conv2d(np.ones((3, 2, 1, 1)))
+    pool = SumPool2d(2)
+    floats = Network(
+        (Population("in", (2, 4, 4)), Population("a", (3, 2, 2), lif, onset=1), Population("out", (5,), Readout())),
+        (Projection("in", "a", conv, pool=pool), Projection("a", "out", Dense(np.ones((5, 12))))),
+        {"a": SamTrace()},
+    )
+    table = np.ones((4, 1), dtype=int)
+    fixed = FixedLIF(0, 1, current_decay=0, gain=table, offset=table)
+    integers = Network(
+        (Population("in", (2,)), Population("a", (2,), fixed), Population("out", (2,), FixedReadout())),
+        (Projection("in", "a", Sparse.one_to_one((2,), 1)), Projection("a", "out", Dense(np.ones((2, 2), dtype=int)))),
+    ).with_sam()
+    state = {"a": np.zeros((4, 1, 2))}
+    recording = Recording(
+        "event", 4, 1, np.zeros((1, 2)), {"a": Spikes.from_dense(np.ones((4, 1, 2)))}, {"a": np.zeros((4, 1, 1, 1))},
+        {"a": 1.0}, state, state, {"a": np.zeros((4, 1), dtype=np.int64)}, {"in->a": 3}, 0.5,
+    )  # fmt: skip
+    events = Events.from_dense(np.full((4, 1, 2), 3))
+    save_network(floats, folder / "floats")
+    save_network(integers, folder / "integers")
+    save_recording(recording, folder / "recording")
+    save_events(events, folder / "events")
+    return sorted(folder.iterdir())
+
+
+def dtype_name(item: Any) -> str:
+    return "text" if h5py.check_string_dtype(item.dtype) else str(item.dtype)
+
+
+def walk(group: Any, record: str, found: dict[str, dict[str, tuple[str, str]]]) -> None:
+    """Collect place and type of every field of every record of a file."""
+    fields = found.setdefault(record, {})
+    for name in group.attrs.keys() - {"type", "format", "version", "producer"}:
+        fields[name] = ("attribute", dtype_name(group.attrs.get_id(name)))
+    for name, member in group.items():
+        if isinstance(member, h5py.Dataset):
+            fields[name] = ("dataset", dtype_name(member))
+        elif "type" in member.attrs:
+            fields[name] = ("group", inner(member, found))
+        else:
+            kinds = [inner(member[str(place)], found) for place in range(len(member))]
+            assert len(member) == len(kinds) > 0, f"{record}.{name} is empty: nothing to compare"
+            fields[name] = ("group", kinds[0])
+
+
+def inner(entry: Any, found: dict[str, dict[str, tuple[str, str]]]) -> str:
+    """What an entry is: a record, or the named value of a mapping."""
+    if "type" in entry.attrs:
+        record = str(entry.attrs["type"].decode())
+        walk(entry, record, found)
+        return record
+    assert "name" in entry.attrs
+    if "value" in entry.attrs:
+        return dtype_name(entry.attrs.get_id("value"))
+    value = entry["value"]
+    return dtype_name(value) if isinstance(value, h5py.Dataset) else inner(value, found)
+
+
+def test_tables_are_what_files_hold(tmp_path: Path) -> None:
+    found: dict[str, dict[str, tuple[str, str]]] = {}
+    for path in everything(tmp_path):
+        with h5py.File(path) as file:
+            walk(file, file.attrs["format"].decode().removeprefix("neurosam-").capitalize(), found)
+    told = documented()
+    assert {name: set(fields) for name, fields in found.items()} == {name: set(fields) for name, fields in told.items()}
+    for record, fields in found.items():
+        for name, (place, kind) in fields.items():
+            row = told[record][name]
+            assert place == row.place, f"{record}.{name}"
+            assert kind in re.split(r"\W+", row.type), f"{record}.{name}"
+
+
+def test_tables_are_the_schema() -> None:
+    told = documented()
+    assert [kind.__name__ for kind in RECORDS] == sorted(told, key=[kind.__name__ for kind in RECORDS].index)
+    for kind, fields in RECORDS.items():
+        rows = told[kind.__name__]
+        assert list(rows) == list(fields) == [field.name for field in dataclasses.fields(kind)]
+        assert {name: row.optional for name, row in rows.items()} == {name: f.optional for name, f in fields.items()}
+        for name, field in fields.items():
+            allowed = {np.dtype(dtype).name for dtype in getattr(field, "dtypes", ())}
+            assert allowed <= set(re.split(r"\W+", rows[name].type)), f"{kind.__name__}.{name}"
+            assert (rows[name].place == "attribute") == field.attribute
+
+
+def test_optional_means_that_none_is_the_default() -> None:
+    for kind, fields in RECORDS.items():
+        defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+        assert all(defaults[name] is None for name, field in fields.items() if field.optional)
+
+
+def test_version_is_the_one_described() -> None:
+    assert re.match(r"# The file format of neurosam, version (\d+)\n", TEXT)
+    assert int(re.findall(r"version (\d+)", TEXT)[0]) == VERSION
+
+
+def test_reader_of_the_document_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = "\n".join(re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(source, {}, "FORMAT.md", "FORMAT.md", 0)
+    assert len(test.examples) > 15
+    report: list[str] = []
+    failed, _ = doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    assert not failed, "".join(report)
+    assert (tmp_path / "network.h5").exists()

@@ -1,0 +1,113 @@
+"""What a report accepts, and how it is made of a recording."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from neurosam.errors import NeurosamError
+from neurosam.recording import Recording
+from neurosam.report import Report, Sample, Table, from_recording
+
+IMAGE = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
+SAMPLE = Sample(
+    IMAGE,
+    {"conv1": np.ones((5, 3, 4))},
+    label=1,
+    prediction=0,
+    readout=np.array([[0, 1], [2, 2], [3, 1], [0, 4], [5, 1]]),
+    counts={"conv1": np.arange(5)},
+)
+
+
+def test_sample_knows_its_steps_and_the_first_of_equal_readouts() -> None:
+    assert SAMPLE.steps == 5
+    assert SAMPLE.predictions is not None
+    assert SAMPLE.predictions.tolist() == [1, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"image": IMAGE.astype(np.int64)}, r"image: got int64 \(1, 3, 4\)"),
+        ({"image": IMAGE[0]}, r"image: got uint8 \(3, 4\)"),
+        ({"maps": {"conv1": np.ones((5, 12))}}, "map 'conv1': got float64"),
+        ({"maps": {"conv1": -np.ones((5, 3, 4))}}, "map 'conv1': got -1"),
+        ({"maps": {"conv1": np.full((5, 3, 4), np.nan)}}, "NaN"),
+        ({"maps": {"conv1": np.ones((4, 3, 4))}}, r"series of \[4, 5\] steps"),
+        ({"mask": np.ones((4, 3), dtype=bool)}, r"mask: got bool \(4, 3\)"),
+        ({"label": "cat"}, "label: got 'cat'; the index of a class"),
+        ({"readout": np.ones(5)}, "readout: got float64"),
+        ({"maps": {}, "readout": None, "counts": {}}, r"series of \[\] steps"),
+    ],
+)
+def test_sample_refuses_what_does_not_fit(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(NeurosamError, match=message):
+        replace(SAMPLE, **change)
+
+
+def test_report_refuses_samples_that_differ() -> None:
+    other = replace(SAMPLE, maps={"conv2": np.ones((5, 3, 4))})
+    with pytest.raises(NeurosamError, match="same steps, layers and classes"):
+        Report("r", [SAMPLE, other])
+
+
+@pytest.mark.parametrize("change", [{"label": 2}, {"prediction": -1}])
+def test_report_refuses_a_class_that_does_not_exist(change: dict[str, int]) -> None:
+    with pytest.raises(NeurosamError, match=r"sample 1: (label|prediction) is (2|-1); allowed is 0\.\.1"):
+        Report("r", [SAMPLE, replace(SAMPLE, **change)])  # type: ignore[arg-type]
+
+
+def test_report_refuses_a_short_row() -> None:
+    with pytest.raises(NeurosamError, match="table 'Accuracy': row 1 has 1 cells for 2 columns"):
+        Report("r", tables=[("Accuracy", ["a", "b"], [[1, 2], [3]])])
+
+
+def test_report_takes_plain_tuples_as_tables_and_names_classes() -> None:
+    report = Report("r", [SAMPLE], classes=["cat"], tables=[("Accuracy", ["a"], [[1]])])
+    assert report.tables == (Table("Accuracy", ["a"], [[1]]),)
+    assert [report.class_name(0), report.class_name(1)] == ["cat", "1"]
+    assert (report.steps, report.layers) == (5, ("conv1",))
+
+
+@pytest.fixture
+def recording() -> Recording:
+    rng = np.random.default_rng(0)
+    membrane = rng.integers(-9, 9, (4, 3, 2)).astype(np.int32)
+    return Recording(
+        "event",
+        steps=4,
+        samples=3,
+        output=membrane[-1],
+        sam={"conv1": rng.integers(0, 1000, (4, 3, 3, 4)).astype(np.int32)},
+        sam_scale={"conv1": 64.0},
+        membrane={"out": membrane},
+        counts={"conv1": rng.integers(0, 9, (4, 3))},
+    )
+
+
+def test_from_recording(recording: Recording) -> None:
+    images = np.arange(36, dtype=np.uint8).reshape(3, 1, 3, 4)
+    masks = images[:, 0] > 20
+    samples = from_recording(recording, images, labels=[0, 1, 0], masks=masks, readout="out", select=[2, 0])
+    assert [s.label for s in samples] == [0, 0]
+    for s, b in zip(samples, (2, 0), strict=True):
+        assert np.array_equal(s.image, images[b])
+        assert s.mask is not None
+        assert np.array_equal(s.mask, masks[b])
+        assert np.array_equal(s.maps["conv1"], recording.sam["conv1"][:, b] / 64)
+        assert np.array_equal(s.counts["conv1"], recording.counts["conv1"][:, b])
+        assert s.readout is not None
+        assert np.array_equal(s.readout, recording.membrane["out"][:, b])
+        assert s.prediction == recording.predictions[b]
+
+
+def test_from_recording_refuses_other_images_and_an_unrecorded_readout(recording: Recording) -> None:
+    images = np.zeros((3, 1, 3, 4), dtype=np.uint8)
+    with pytest.raises(NeurosamError, match="got 2; the recording has 3 samples"):
+        from_recording(recording, images[:2])
+    with pytest.raises(NeurosamError, match="readout 'fc': its membrane was not recorded"):
+        from_recording(recording, images, readout="fc")
