@@ -49,12 +49,12 @@ class Plan:
     Parameters
     ----------
     train, test : int
-        Canvases to train on, and held out.
+        Canvases to train on (of 4,000 digits, each placed anew on every canvas), and held out (of 1,000 others).
     epochs, batch : int
     lr : float
     architecture : str
-    steps : int
-        Steps a presentation.
+    train_steps, steps : int
+        Steps a presentation in training, and after it.
     leak : float
     verified, explained : int
         Held-out samples on which back ends are compared, and maps are judged.
@@ -62,12 +62,13 @@ class Plan:
         Samples of a timed run.
     """
 
-    train: int = 4000
+    train: int = 8000
     test: int = 1000
     epochs: int = 5
     batch: int = 32
     lr: float = 4e-3
-    architecture: str = "16C3S2-32C3-P2-32C3-P2-D10"
+    architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
+    train_steps: int = 4
     steps: int = 12
     leak: float = 0.9
     verified: int = 200
@@ -76,7 +77,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(train=1200, test=500, epochs=2, verified=50, explained=100, timed=64)
+QUICK = Plan(train=4000, test=500, epochs=2, verified=50, explained=100, timed=64)
 
 
 @dataclass
@@ -146,18 +147,19 @@ def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
     from neurosam.export import to_network
     from neurosam.training.model import Recipe, save_model
 
-    train_items, test_items = load("mnist5k").split(plan.train, plan.test, seed=seed)
-    train_set, test_set = cluttered(train_items, seed=2 * seed), cluttered(test_items, seed=2 * seed + 1)
+    train_items, test_items = load("mnist5k").split(4000, plan.test, seed=seed)
+    train_set = cluttered(train_items, seed=2 * seed, indices=range(plan.train))
+    test_set = cluttered(test_items, seed=2 * seed + 1)
     stimulus = Stimulus(plan.steps, "poisson", classes=train_set.classes, data="cluttered-mnist5k")
     recipe = Recipe(plan.architecture, train_set.shape, stimulus, leak=plan.leak, seed=seed)
     module = recipe.build()
-    say(f"training {plan.architecture} on {plan.train:,} cluttered digits, {plan.steps} steps, {plan.epochs} epochs")
+    say(f"training {plan.architecture} on {plan.train:,} canvases, {plan.train_steps} steps, {plan.epochs} epochs")
 
     def epoch(e: Epoch) -> None:
         say(f"  epoch {e.number}/{plan.epochs}: loss {e.loss:.3f}, held-out {e.test_accuracy:.1%}, {e.seconds:.0f} s")
 
     training.train(
-        module, train_set, test_set, steps=plan.steps, epochs=plan.epochs, batch_size=plan.batch, lr=plan.lr,
+        module, train_set, test_set, steps=plan.train_steps, epochs=plan.epochs, batch_size=plan.batch, lr=plan.lr,
         seed=seed, progress=epoch,
     )  # fmt: skip
     save_model(folder / "model.safetensors", module, recipe)

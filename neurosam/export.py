@@ -30,7 +30,7 @@ from torch import nn
 
 from neurosam import training
 from neurosam.errors import ExportError
-from neurosam.events import Events
+from neurosam.events import Events, encode
 from neurosam.network import Network, Population, Projection, max_pool
 from neurosam.neuron import LIF, Readout
 from neurosam.precision import Precision
@@ -48,8 +48,10 @@ def export(
     module: nn.Sequential,
     input_shape: Shape,
     precision: Precision | None = None,
-    calibration: Events | None = None,
+    calibration: Events | npt.NDArray[Any] | None = None,
     *,
+    steps: int = 16,
+    coding: str = "poisson",
     sam: SamTrace | None = None,
     magnitude: int = 1,
     input_unit: float = 1.0,
@@ -65,9 +67,10 @@ def export(
         ``(C, H, W)`` or ``(N,)``, without batch and time.
     precision : Precision, optional
         Fixed-point format; None keeps float64.
-    calibration : Events, optional
-        Typical input (a hundred samples will do) by which the weights' scales are chosen; without it every input counts
-        alike.
+    calibration : Events or (B, C, H, W) images, optional
+        Typical input (64 samples will do) by which the weights' scales are chosen; without it every input counts alike.
+    steps, coding
+        How calibration images are encoded (:func:`neurosam.events.encode`).
     sam : SamTrace, optional
         Trace of every spiking population; ``SamTrace(gamma=0.5, mode="strict")`` if None.
     magnitude, input_unit
@@ -88,7 +91,11 @@ def export(
         For parameters outside their range.
     """
     network = to_network(module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata)
-    return network if precision is None else quantise(network, precision, calibration)[0]
+    if precision is None:
+        return network
+    if calibration is not None and not isinstance(calibration, Events):
+        calibration = encode(calibration, steps, coding)
+    return quantise(network, precision, calibration)[0]
 
 
 def to_network(

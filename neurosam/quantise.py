@@ -38,6 +38,7 @@ COARSER = tuple(2.0 ** (k / 4) for k in range(1, 33))
 ARRIVAL_LIMIT = 2**23 >> FRACTION_BITS
 MEMBRANE_ROOM = ARRIVAL_LIMIT // 2
 CALIBRATION_SAMPLES = 64
+ON_GRID = 1e-6
 
 
 @dataclass(frozen=True)
@@ -164,15 +165,18 @@ def _population(
     exponents = [min(7, int(np.ceil(np.log2(peak / full)))) if peak > full else 0 for peak in peaks]
     full = max([full, *(peak / 2.0**e for peak, e in zip(peaks, exponents, strict=True))])
     best: tuple[float, float, list[Projection], int] | None = None
-    for place, factor in enumerate((*FRACTIONS, *COARSER)):
-        if best is not None and place >= len(FRACTIONS):
+    units = [full, *(_exact_threshold(full * factor, population.neuron) for factor in (*FRACTIONS, *COARSER))]
+    for place, unit in enumerate(units):
+        if best is not None and (place > len(FRACTIONS) or best[0] == 0.0):
             break
-        unit = _exact_threshold(full * factor, population.neuron)
         fixed = [_projection(p, unit, e, precision) for p, e in zip(incoming, exponents, strict=True)]
         bound = _headroom(network, population, fixed, unit)
         if bound is None or seen.membrane_peaks.get(population.name, 0.0) / unit > MEMBRANE_ROOM:
             continue
         loss = sum(expected_loss(p, q, unit, seen.rates[p.source]) for p, q in zip(incoming, fixed, strict=True))
+        loss = 0.0 if loss < ON_GRID * unit**2 else loss
+        if place == 0 and loss:
+            continue  # only weights that lie on its grid already (fine-tuning puts them there) keep the largest unit
         if best is None or loss < best[0]:
             best = (loss, unit, fixed, bound)
     if best is None:

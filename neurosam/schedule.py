@@ -1,7 +1,8 @@
 """When each population starts, and in which order populations are evaluated: two graph questions about a network.
 
-Onsets are shortest paths over delays (Dijkstra). Groups are the strongly connected components of the graph of
-projections (Tarjan), in topological order; inside a group, members are ordered along their lag-0 projections.
+Onsets are shortest paths over delays (Dijkstra) from the input and from every population with an onset of its own.
+Groups are the strongly connected components of the graph of projections (Tarjan), in topological order; inside a
+group, members are ordered along their lag-0 projections.
 """
 
 from __future__ import annotations
@@ -26,23 +27,26 @@ def onsets(network: Network) -> dict[str, int]:
     NetworkError
         If input could arrive before a given onset, or a population cannot be reached from the input.
     """
+    reached = {network.input.name}
+    while more := {p.target for p in network.projections if p.source in reached} - reached:
+        reached |= more
+    for population in network.populations:
+        if population.name not in reached:
+            raise NetworkError(
+                f"population {population.name!r}", "cannot be reached from the input; connect or remove it"
+            )
     arrival: dict[str, int] = {}
-    queue = [(network.input.onset or 0, network.input.name)]
+    queue = [(p.onset, p.name) for p in network.populations if p.onset is not None]
+    queue.append((network.input.onset or 0, network.input.name))
+    heapq.heapify(queue)
     while queue:
         step, name = heapq.heappop(queue)
         if name in arrival:
             continue
         arrival[name] = step
         for projection in network.projections:
-            if projection.source == name:
-                target = network[projection.target]
-                start = step + projection.delay if target.onset is None else target.onset
-                heapq.heappush(queue, (start, target.name))
-    for population in network.populations:
-        if population.name not in arrival:
-            raise NetworkError(
-                f"population {population.name!r}", "cannot be reached from the input; connect or remove it"
-            )
+            if projection.source == name and network[projection.target].onset is None:
+                heapq.heappush(queue, (step + projection.delay, projection.target))
     for projection in network.projections:
         reach = arrival[projection.source] + projection.delay
         if reach < arrival[projection.target]:

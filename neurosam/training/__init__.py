@@ -6,6 +6,7 @@ Everything here needs the extra ``neurosam[torch]``. What is trained here goes o
 from neurosam.training.architectures import build
 from neurosam.training.coding import Normalisation, encode_batch
 from neurosam.training.feeding import LabelledImages
+from neurosam.training.fine_tune import fine_tune
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.history import Epoch, History
 from neurosam.training.layers import SpikingSequential
@@ -30,6 +31,7 @@ __all__ = [
     "encode_batch",
     "evaluate",
     "fake_quantise",
+    "fine_tune",
     "fire",
     "fold_batch_norm",
     "train",

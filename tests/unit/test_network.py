@@ -54,6 +54,12 @@ def graph(*edges: tuple[str, str, int], onset: dict[str, int] | None = None) -> 
         (graph(("in", "a", 1), ("a", "b", 1), ("b", "a", 1), ("b", "b", 2)), [0, 1, 2], [0, 0, 2, 2]),
         (graph(("in", "a", 1), ("a", "b", 1), onset={"a": 0, "b": 0}), [0, 0, 0], [1, 1]),
         (graph(("in", "a", 5), ("a", "b", 1), onset={"a": 2}), [0, 2, 3], [3, 0]),
+        # an onset of its own may lie before the step at which anything arrives, and others start from it
+        (
+            graph(("in", "x", 3), ("x", "a", 1), ("a", "r", 1), ("in", "r", 2), onset={"a": 0}),
+            [0, 3, 0, 1],
+            [0, 4, 0, 1],
+        ),
         (graph(("in", "b", 9), ("in", "a", 1), ("a", "b", 1)), [0, 2, 1], [7, 0, 0]),
     ],
 )

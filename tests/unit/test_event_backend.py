@@ -1,0 +1,166 @@
+"""The event back end's own promises: compiled once, any number of threads, interrupts, kernels like their Python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neurosam as ns
+from neurosam.backends import event_neuron, event_synapse
+from neurosam.backends.event_compile import cache_folder, formulas
+from neurosam.errors import BackendError
+from support.networks import random_case
+
+SCRIPT = """
+import numpy as np
+import neurosam as ns
+from neurosam.backends import event_neuron, event_synapse
+net = ns.Network(
+    [ns.Population("in", (1, 4, 4)), ns.Population("a", (2, 4, 4), ns.FixedLIF(membrane_decay=410, threshold=3)),
+     ns.Population("out", (3,), ns.FixedReadout())],
+    [ns.Projection("in", "a", ns.Conv2d(np.ones((2, 1, 3, 3), np.int8), padding=1)),
+     ns.Projection("a", "out", ns.Dense(np.ones((3, 32), np.int8)))],
+).with_sam()
+events = ns.Events.from_dense(np.ones((5, 2, 1, 4, 4), np.uint8))
+print(ns.run(net, events, record=ns.Record(sam=("a",))).output.tolist())
+kernels = (event_neuron.fixed_block, event_synapse.deliver_conv, event_synapse.deliver_dense, event_synapse.decode)
+print(sum(sum(k.stats.cache_misses.values()) for k in kernels))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
+    def once() -> list[str]:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        command = [sys.executable, "-c", SCRIPT]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.split("\n")
+
+    first = once()
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
+    second = once()
+    assert int(first[1]) > 0
+    assert int(second[1]) == 0
+    assert first[0] == second[0]
+    assert files
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
+
+
+def test_the_cache_belongs_to_this_source(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    cache_folder.cache_clear()
+    try:
+        here = cache_folder()
+        assert here.parent == tmp_path
+        monkeypatch.setattr(sys, "version", "another Python")
+        cache_folder.cache_clear()
+        assert cache_folder() != here
+    finally:
+        cache_folder.cache_clear()
+
+
+def test_a_folder_that_cannot_be_written_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocked))
+    cache_folder.cache_clear()
+    try:
+        assert cache_folder().is_dir()
+        assert tmp_path not in cache_folder().parents
+    finally:
+        cache_folder.cache_clear()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+def test_threads_do_not_change_a_bit(threads: int) -> None:
+    network, some = random_case(np.random.default_rng(11))
+    events = ns.Events.from_dense(np.concatenate([some.dense()] * 5, axis=1))
+    everything = ns.Record.everything(network)
+    assert ns.run(network, events, record=everything, threads=threads).same_as(
+        ns.run(network, events, "reference", everything)
+    )
+
+
+def test_progress_reaches_the_number_of_samples() -> None:
+    network, events = random_case(np.random.default_rng(13))
+    seen: list[tuple[int, int]] = []
+    ns.run(network, events, progress=lambda done, total: seen.append((done, total)))
+    assert sorted(done for done, _ in seen) == list(range(1, events.samples + 1))
+    assert {total for _, total in seen} == {events.samples}
+
+
+def test_an_interrupt_stops_the_other_threads() -> None:
+    network, _ = random_case(np.random.default_rng(14))
+    events = ns.Events.from_dense(np.zeros((50, 400, *network.input.shape), np.uint8))
+    before = threading.active_count()
+    calls = []
+
+    def interrupt(done: int, total: int) -> None:
+        calls.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ns.run(network, events, threads=2, progress=interrupt)
+    assert len(calls) <= 2
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"device": "cuda"}, "runs on the CPU"), ({"dtype": "float32"}, "float64")],
+)
+def test_what_it_cannot_do_is_said(options: dict[str, str], message: str) -> None:
+    network = ns.Network(
+        [ns.Population("in", (1,)), ns.Population("n", (1,), ns.LIF(leak=0.9, threshold=1.0))],
+        [ns.Projection("in", "n", ns.Dense(np.ones((1, 1))))],
+    )
+    with pytest.raises(BackendError, match=message):
+        ns.run(network, ns.Events.from_dense(np.ones((1, 1, 1))), **options)  # type: ignore[arg-type]
+
+
+def test_decode_lists_every_bit() -> None:
+    rng = np.random.default_rng(15)
+    for channels in (1, 63, 64, 65, 130):
+        dense = (rng.random((4, 1, channels, 2, 3)) < 0.3).astype(np.uint8)
+        dense[0, 0, -1] = 1
+        planes = ns.Spikes.from_dense(dense).planes.reshape(4, 6, -1)
+        start, index = np.zeros(6, np.int64), np.zeros(dense.size, np.int32)
+        count = event_synapse.decode(planes, -1, channels, start, index)
+        twin_start, twin = np.zeros(6, np.int64), np.zeros(dense.size, np.int32)
+        with np.errstate(over="ignore"):
+            event_synapse.decode.py_func(planes, -1, channels, twin_start, twin)
+        np.testing.assert_array_equal(index, twin)
+        np.testing.assert_array_equal(start, twin_start)
+        expected = [np.flatnonzero(np.moveaxis(step[0], 0, -1)) for step in dense]
+        np.testing.assert_array_equal(index[:count], np.concatenate(expected))
+        np.testing.assert_array_equal(start, [0, 0, *np.cumsum([e.size for e in expected])])
+
+
+def test_a_pixels_traces_equal_their_python() -> None:
+    rng = np.random.default_rng(16)
+    for mode in range(3):
+        table = np.array([256, 155, 94, 57, 20, 0])
+        state = [rng.integers(0, 600, (2, 9)), np.full((2, 9), 3), rng.integers(0, 3, (2, 9))]
+        fired = (rng.random(9) < 0.6).astype(np.uint8)
+        twin = [x.copy() for x in state]
+        score = event_neuron._trace(fired, 1, 7, mode, table, 8, 256, *state)
+        expected = event_neuron._trace.py_func(fired, 1, 7, mode, table, 8, 256, *twin)
+        assert score == expected > 0
+        for x, y in zip(state, twin, strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+def test_compiled_formulas_are_arithmetic() -> None:
+    from neurosam import arithmetic
+
+    rng = np.random.default_rng(17)
+    for x, factor in zip(rng.integers(-(2**31), 2**31, 200), rng.integers(0, 4097, 200), strict=True):
+        for name in ("wrap32", "wrap24", "saturate", "arrive"):
+            assert getattr(formulas, name)(x) == getattr(arithmetic, name)(int(x))
+        assert formulas.decay(x, factor) == arithmetic.decay(int(x), int(factor))
+        assert formulas.current(x, 77, factor) == arithmetic.current(int(x), 77, int(factor))
