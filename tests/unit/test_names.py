@@ -81,3 +81,9 @@ def test_every_public_name_is_there() -> None:
     for name in ns.__all__:
         assert getattr(ns, name) is not None, name
     assert set(ns.available()) >= {"event", "reference"}
+
+
+def test_no_public_name_is_also_a_module() -> None:
+    """Importing ``neurosam.export`` would put the module where the function of that name should be."""
+    modules = {path.stem for path in Path(ns.__file__ or "").parent.iterdir()}
+    assert not modules & set(ns.__all__)
