@@ -1,4 +1,4 @@
-"""The Lava target: a Network as a process graph of lava-nc 0.10.0, and the back end that runs it in a Python of its own.
+"""The Lava target: a Network as a process graph of lava-nc 0.10.0, and the back end that runs it.
 
     timing.py      when each population starts on Lava's clock, and what waits so that lags come out right
     weights.py     weights, exponents and geometry as Lava's synapses take them, or a refusal

@@ -79,5 +79,6 @@ def failure(folder: Path, status: int, worker: Worker) -> BackendError:
         return BackendError("back end 'lava'", f"the worker {how}. {worker.last_words()}")
     if left["known"]:
         return BackendError(left["where"], left["problem"])
-    last = left["problem"].strip().splitlines()
-    return BackendError("back end 'lava'", f"the worker failed: {' | '.join(last[:1] + last[-1:] if len(last) > 1 else last)}")
+    first, *rest = left["problem"].strip().splitlines() or ["no message"]
+    said = f"{first} | {rest[-1]}" if rest else first
+    return BackendError("back end 'lava'", f"the worker failed: {said}")

@@ -139,10 +139,10 @@ class _Wiring:
         self.graph.processes.append(process)
         return process
 
-    def clock(self, name: str) -> dict[str, int]:
+    def clock(self, name: str) -> dict[str, Any]:
         """When a population starts, and how often."""
         interval = ENDLESS if self.interval is None else self.interval
-        return {"reset_interval": interval, "reset_offset": (self.graph.timing.start[name] + 1)}
+        return {"reset_interval": interval, "reset_offset": self.graph.timing.start[name] + 1}
 
     # --- populations ---
 
@@ -152,7 +152,7 @@ class _Wiring:
         if neuron is None:
             raise ValueError(f"{name} is the input")
         lif = lif_arguments(neuron, self.network.precision)
-        common = {"shape": layout(population.shape), "name": name}
+        common: dict[str, Any] = {"shape": layout(population.shape), "name": name}
         if self.answer_port and name == self.network.output and not population.fires:
             return Readout(bias_mant=lif["bias_mant"], bias_exp=lif["bias_exp"], **common, **self.clock(name))
         if isinstance(neuron, (FixedLIF, FloatLIF)):
@@ -269,9 +269,7 @@ class _Wiring:
     def trace(self, population: Population) -> Any:
         """SpikeTrace and the Conv of ones that sums it over channels."""
         name, shape = population.name, layout(syn.picture(population.shape))
-        trace = self.keep(
-            SpikeTrace(shape=layout(population.shape), trace=self.network.sam[name], **self.clock(name))
-        )
+        trace = self.keep(SpikeTrace(shape=layout(population.shape), trace=self.network.sam[name], **self.clock(name)))
         self.ports[name].connect(trace.s_in)
         ones = np.ones((1, 1, 1, shape[-1]), dtype=np.int32 if self.network.fixed else np.float64)
         total = self.keep(Conv(weight=ones, input_shape=shape, num_message_bits=GRADED, name=f"sam {name}"))

@@ -73,8 +73,8 @@ def signed(where: str, weight: npt.NDArray[Any], exponent: int, bound: int) -> S
     if 2 * bound > INT32:
         raise BackendError(
             where,
-            f"can add up to {bound} a step with odd weights of both signs, which Lava holds doubled; at most {INT32 // 2} "
-            "fits. Use even weights, or a smaller input magnitude",
+            f"can add up to {bound} a step with odd weights of both signs, which Lava holds doubled; at most "
+            f"{INT32 // 2} fits. Use even weights, or a smaller input magnitude",
         )
     return Signed(2 * wide, exponent - 1, "MIXED")
 

@@ -22,9 +22,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.hdf5 import load_events, load_network, save_recording
+from neurosam.network import Network
 from neurosam.recording import Record
 from neurosam_hw.lava.collect import collect, feed, lava_steps, wanted
 from neurosam_hw.lava.segments import unlink_segments
@@ -32,7 +34,10 @@ from neurosam_hw.lava.timing import timing
 
 __all__ = ["main"]
 
+Array = npt.NDArray[Any]
+
 POLL_S = 0.2
+STATE = {"membrane": "v", "current": "u"}
 CHANNEL = {"pypy_channel_size": 2}
 """Slots of a channel: two are as fast as Lava's 64 and take a thirtieth of the memory."""
 
@@ -56,8 +61,12 @@ def _run(place: Path, report: TextIO) -> None:
     record = Record(**{key: tuple(names) for key, names in json.loads((place / "request.json").read_text()).items()})
     schedule = timing(network)
     steps = lava_steps(schedule, events, bool(record.sam))
-    files = {(v, name): place / f"{v}-{k}.npy" for v, names in wanted(network, record).items() for k, name in enumerate(names)}
-    session = _Session(network, feed(events, steps, network.fixed), events.steps, files, steps, record.sam)
+    files = {
+        (variable, name): place / f"{variable}-{k}.npy"
+        for variable, names in wanted(network, record).items()
+        for k, name in enumerate(names)
+    }
+    session = _Session(network, feed(events, steps, network.fixed), events.steps, files, record.sam)
     elapsed = session.run(steps, events.steps, report) if events.samples else 0.0
     rows = {key: np.load(path, mmap_mode="r") for key, path in files.items()}
     save_recording(collect(network, events, record, schedule, rows, elapsed), place / "recording.h5")
@@ -67,33 +76,33 @@ class _Session:
     """One graph with its source and instruments."""
 
     def __init__(
-        self, network: Any, data: Any, interval: int, files: dict[tuple[str, str], Path], steps: int,
-        sam: tuple[str, ...],
-    ) -> None:  # fmt: skip
+        self, network: Network, data: Array, interval: int, files: dict[tuple[str, str], Path], sam: tuple[str, ...]
+    ) -> None:
         from lava.proc.io.source import RingBuffer
 
         from neurosam_hw.lava.graph import tag, wire
-        from neurosam_hw.lava.probe.process import Probe
-        from neurosam_hw.lava.recorder.process import Recorder
 
         self.tag = tag(network)
         self.source = RingBuffer(data=data)
         self.graph = wire(network, self.source.s_out, interval, sam)
-        number = np.int32 if network.fixed else np.float64
-        self.instruments = []
-        for (variable, name), path in files.items():
-            if variable == "sam":
-                port, dtype = self.graph.maps[name].a_out, number
-            else:
-                port, dtype = self.graph.neurons[name].s_out, np.uint8
-            np.lib.format.open_memmap(path, "w+", dtype if variable in ("sam", "spikes") else number, (steps, *port.shape))
-            if variable in ("sam", "spikes"):
-                instrument: Any = Recorder(shape=port.shape, path=str(path))
-                port.connect(instrument.a_in)
-            else:
-                state = "v" if variable == "membrane" else "u"
-                instrument = Probe(var=getattr(self.graph.neurons[name], state), path=str(path))
-            self.instruments.append(instrument)
+        self.instruments = [
+            self._instrument(variable, name, path, data.shape[-1], data.dtype)
+            for (variable, name), path in files.items()
+        ]
+
+    def _instrument(self, variable: str, name: str, path: Path, steps: int, number: Any) -> Any:
+        """A Recorder on a port, or a Probe on a state."""
+        from neurosam_hw.lava.probe.process import Probe
+        from neurosam_hw.lava.recorder.process import Recorder
+
+        port = self.graph.maps[name].a_out if variable == "sam" else self.graph.neurons[name].s_out
+        dtype = np.uint8 if variable == "spikes" else number
+        np.lib.format.open_memmap(path, "w+", dtype, (steps, *port.shape))
+        if variable in ("membrane", "current"):
+            return Probe(var=getattr(self.graph.neurons[name], STATE[variable]), path=str(path))
+        recorder = Recorder(shape=port.shape, path=str(path))
+        port.connect(recorder.a_in)
+        return recorder
 
     def run(self, steps: int, presentation: int, report: TextIO) -> float:
         """Run so many steps, presentation by presentation; returns the seconds that they took."""
@@ -110,7 +119,7 @@ class _Session:
                 report.flush()
             elapsed = time.perf_counter() - start
         finally:
-            watch.over = True
+            watch.over.set()
         self.source.stop()
         return elapsed
 
@@ -120,17 +129,16 @@ class _Watch:
 
     def __init__(self, runtime: Any) -> None:
         self.actors = list(runtime._messaging_infrastructure.actors)
-        self.over = False
+        self.over = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
 
     def _watch(self) -> None:
-        while not self.over:
-            for actor in self.actors:
-                if not self.over and not actor.is_alive():
-                    cause = actor.exception
-                    said = cause[1] if cause else f"its exit status was {actor.exitcode}"
-                    _fail(Path.cwd(), RuntimeError(f"a process of Lava's ended during the run: {said}"))
-            time.sleep(POLL_S)
+        while not self.over.wait(POLL_S):
+            ended = [actor for actor in self.actors if not actor.is_alive()]
+            if ended and not self.over.is_set():
+                cause = ended[0].exception
+                said = cause[1] if cause else f"its exit status was {ended[0].exitcode}"
+                _fail(Path.cwd(), RuntimeError(f"a process of Lava's ended during the run: {said}"))
 
 
 def _fail(place: Path, error: BaseException) -> None:

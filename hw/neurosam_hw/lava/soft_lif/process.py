@@ -1,6 +1,6 @@
 """SoftLIF: Lava's LIF, but a spike subtracts from the membrane.
 
-    u <- decay(u) + a;  v <- decay(v) + u + bias;  s = v > vth;  v <- v - reset_amount * s
+One step: ``u <- decay(u) + a; v <- decay(v) + u + bias; s = v > vth; v <- v - reset_amount * s``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """TableLIF: a LIF whose input is scaled and shifted by a row of its own in every step (batch norm through time).
 
-    a <- gain[t] * a + offset[t];  then as SoftLIF, or with a reset to zero
+One step: ``a <- gain[t] * a + offset[t]``, then as SoftLIF, or with a reset to zero.
 """
 
 from __future__ import annotations
