@@ -133,8 +133,8 @@ def rank(process: Any) -> int:
     return 3 if isinstance(process, SYNAPSES) else 1
 
 
-def run(network: Network, events: Events, record: Record) -> Recording:
-    """What the back end does, without its runtime."""
+def run(network: Network, events: Events, record: Record) -> tuple[Recording, list[str]]:
+    """What the back end does, without its runtime; and the names of the Processes that did it."""
     source = RingBuffer(data=np.zeros((*reversed(network.input.shape), 1), dtype=np.int32))
     graph = wire(network, source.s_out, events.steps, record.sam)
     steps = lava_steps(graph.timing, events, bool(record.sam))
@@ -154,18 +154,20 @@ def run(network: Network, events: Events, record: Record) -> Recording:
                 continue
             model = direct.models[graph.neurons[name]]
             array[t] = {"spikes": model.s_out.message, "membrane": model.v, "current": model.u}[variable]
-    return collect(network, events, record, graph.timing, rows)
+    used = [f"{type(process).__module__}:{type(process).__name__}" for process in graph.processes]
+    return collect(network, events, record, graph.timing, rows), used
 
 
 def main(folder: Path) -> None:
     for case in sorted(folder.iterdir()):
         network = load_network(case / "network.h5")
         try:
-            recording = run(network, load_events(case / "events.h5"), Record.everything(network))
+            recording, processes = run(network, load_events(case / "events.h5"), Record.everything(network))
         except NeurosamError as error:
             (case / "refused.json").write_text(json.dumps({"where": error.where, "problem": error.problem}))
         else:
             save_recording(recording, case / "recording.h5")
+            (case / "processes.json").write_text(json.dumps(processes))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ Rows = Mapping[tuple[str, str], npt.NDArray[Any]]
 
 def lava_steps(timing: Timing, events: Events, sam: bool) -> int:
     """Steps that Lava has to run: all presentations, the way to the last population, and one more for a map."""
-    return max(timing.start.values()) + events.steps * events.samples + sam
+    return max(max(timing.start.values()) + events.steps * events.samples + sam, 1)
 
 
 def wanted(network: Network, record: Record) -> dict[str, tuple[str, ...]]:
@@ -66,7 +66,7 @@ def collect(
     dense = {name: own("spikes", name).astype(np.uint8) for name in plan["spikes"]}
     counts = {network.input.name: events.counts()}
     for name, spikes in dense.items():
-        counts[name] = spikes.reshape(steps, samples, -1).sum(axis=2, dtype=np.int64)
+        counts[name] = spikes.sum(axis=tuple(range(2, spikes.ndim)), dtype=np.int64)
     states = {
         variable: {name: own(variable, name).astype(number) for name in plan[variable]}
         for variable in ("membrane", "current")

@@ -24,7 +24,7 @@ from neurosam.errors import BackendError
 from neurosam_hw.lava.interpreter import command
 from neurosam_hw.lava.segments import new_prefix, unlink_segments
 
-__all__ = ["Worker", "private_folder"]
+__all__ = ["Worker", "alive", "private_folder"]
 
 GONE_S = 10.0
 """How long a killed group may take to disappear."""
@@ -55,14 +55,14 @@ class Worker:
         What to run instead of the worker, for tests.
     """
 
-    def __init__(self, python: Path, folder: Path, code: str = CODE) -> None:
+    def __init__(self, python: Path, folder: Path, code: str | None = None) -> None:
         self.prefix = new_prefix()
         self.folder = folder
         self.log = folder / "log.txt"
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                command(python, code, str(folder), self.prefix), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                command(python, code or CODE, str(folder), self.prefix), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=log, cwd=folder, env=environment, start_new_session=True,
             )  # fmt: skip
         self.group = self.process.pid
@@ -154,11 +154,11 @@ class Worker:
     def _wait_until_gone(self) -> None:
         """Until no process of the group runs: one that is being killed may still hold a segment."""
         latest = time.monotonic() + GONE_S
-        while time.monotonic() < latest and _alive(self.group):
+        while time.monotonic() < latest and alive(self.group):
             time.sleep(0.01)
 
 
-def _alive(group: int) -> bool:
+def alive(group: int) -> bool:
     """Whether a process group has a member that is not a zombie."""
     try:
         os.killpg(group, 0)

@@ -10,7 +10,7 @@ Lava itself would wait for without end.
 from __future__ import annotations
 
 import json
-import multiprocessing.shared_memory as shared_memory
+import multiprocessing
 import os
 import shutil
 import signal
@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -48,7 +49,7 @@ def main(folder: str, prefix: str) -> None:
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what Lava prints is not the protocol
     threading.Thread(target=_end_with_master, args=(place, prefix), daemon=True).start()
-    _name_segments(prefix)
+    _keep_together(prefix)
     try:
         _run(place, report)
     except BaseException as error:
@@ -165,11 +166,16 @@ def _end_with_master(place: Path, prefix: str) -> None:
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def _name_segments(prefix: str) -> None:
-    """Give every shared-memory segment of this process and its children the prefix."""
+def _keep_together(prefix: str) -> None:
+    """Give every shared-memory segment of this process and its children the prefix, and keep sockets in the folder.
+
+    multiprocessing has no public way to either; the interpreter is a Python 3.10, and tests see to it that it works.
+    """
     module: Any = shared_memory
     module._SHM_NAME_PREFIX = f"/{prefix}"
     module._SHM_SAFE_NAME_LENGTH = len(prefix) + 9
+    this: Any = multiprocessing.current_process()
+    this._config["tempdir"] = "."  # relative, since the path of a socket may have no more than 107 bytes
 
 
 if __name__ == "__main__":
