@@ -4,6 +4,7 @@ Everything here needs the extra ``neurosam[torch]``. What is trained here goes o
 """
 
 from neurosam.training.architectures import build
+from neurosam.training.bntt import BNTT, GainOffset
 from neurosam.training.coding import Normalisation, encode_batch
 from neurosam.training.feeding import LabelledImages
 from neurosam.training.fine_tune import fine_tune
@@ -16,9 +17,11 @@ from neurosam.training.surrogate import FastSigmoid, PiecewiseLinear, Surrogate,
 from neurosam.training.trainer import evaluate, train
 
 __all__ = [
+    "BNTT",
     "LIF",
     "Epoch",
     "FastSigmoid",
+    "GainOffset",
     "History",
     "LabelledImages",
     "Normalisation",
