@@ -3,7 +3,7 @@
 Everything here needs the extra ``neurosam[torch]``. What is trained here goes on to ``neurosam.export``.
 """
 
-from neurosam.training.architectures import build
+from neurosam.training.architectures import build, build_ann
 from neurosam.training.bntt import BNTT, GainOffset
 from neurosam.training.coding import Normalisation, encode_batch
 from neurosam.training.feeding import LabelledImages
@@ -15,6 +15,7 @@ from neurosam.training.neurons import LIF, Readout, Temporal
 from neurosam.training.quantisation import fake_quantise
 from neurosam.training.surrogate import FastSigmoid, PiecewiseLinear, Surrogate, fire
 from neurosam.training.trainer import evaluate, train
+from neurosam.training.vgg import describe, vgg
 
 __all__ = [
     "BNTT",
@@ -31,6 +32,8 @@ __all__ = [
     "Surrogate",
     "Temporal",
     "build",
+    "build_ann",
+    "describe",
     "encode_batch",
     "evaluate",
     "fake_quantise",
@@ -38,4 +41,5 @@ __all__ = [
     "fire",
     "fold_batch_norm",
     "train",
+    "vgg",
 ]
