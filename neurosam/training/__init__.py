@@ -6,6 +6,7 @@ Everything here needs the extra ``neurosam[torch]``. What is trained here goes o
 from neurosam.training.architectures import build, build_ann
 from neurosam.training.bntt import BNTT, GainOffset
 from neurosam.training.coding import Normalisation, encode_batch
+from neurosam.training.conversion import Conversion, accuracy_by_step, convert
 from neurosam.training.feeding import LabelledImages
 from neurosam.training.fine_tune import fine_tune
 from neurosam.training.folding import fold_batch_norm
@@ -20,6 +21,7 @@ from neurosam.training.vgg import describe, vgg
 __all__ = [
     "BNTT",
     "LIF",
+    "Conversion",
     "Epoch",
     "FastSigmoid",
     "GainOffset",
@@ -31,8 +33,10 @@ __all__ = [
     "SpikingSequential",
     "Surrogate",
     "Temporal",
+    "accuracy_by_step",
     "build",
     "build_ann",
+    "convert",
     "describe",
     "encode_batch",
     "evaluate",

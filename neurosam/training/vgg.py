@@ -5,9 +5,9 @@
     vgg9    64 64 P  128 128 P  256 256 256 P                           D1024  D<classes>
     vgg11   64 P  128 P  256 256 P  512 512 P  512 512 G                D4096  D<classes>
 
-A number is a convolution to so many channels, P average pooling 2 x 2, G global average pooling, D a dense layer. VGG9 and VGG11 are those of the paper and its code (leak 0.95 over 25 steps,
-0.99 over 30); VGG5 and VGG7 are ours, for small pictures. `width` scales the hidden channels, so that a picture of 28 x
-28 on a CPU needs no 64.
+A number is a convolution to so many channels, P average pooling 2 x 2, G global average pooling, D a dense layer. VGG9
+and VGG11 are those of the paper and its code (leak 0.95 over 25 steps, 0.99 over 30); VGG5 and VGG7 are ours, for small
+pictures. `width` scales the hidden channels: a picture of 28 x 28 on a CPU needs no 64.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), section 5.1, and the authors' released BNTT networks.
 """
