@@ -1,7 +1,7 @@
 """A trained torch module becomes a network: layers are read in order, and unknown ones refused by name.
 
-    Conv2d | Linear  (BatchNorm)  LIF            a population with its synapses; batch norm folded exactly (in float64)
     Conv2d | Linear  (BatchNorm)  LIF            a population with synapses; batch norm folded exactly (in float64)
+    Conv2d | Linear  BNTT | GainOffset  LIF      the same with a gain and an offset table, a row a step
     MaxPool2d                                    a population of OR neurons
     Flatten, Dropout, Identity                   nothing
     last Conv2d | Linear  (Readout)              a readout population
@@ -41,7 +41,9 @@ from neurosam.trace import SamTrace
 __all__ = ["export", "to_network"]
 
 IGNORED = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Identity)
-KNOWN = "Conv2d, Linear, BatchNorm1d/2d, AvgPool2d, AdaptiveAvgPool2d, MaxPool2d, Flatten, Dropout, LIF and Readout"
+KNOWN = (
+    "Conv2d, Linear, BatchNorm1d/2d, BNTT, AvgPool2d, AdaptiveAvgPool2d, MaxPool2d, Flatten, Dropout, LIF and Readout"
+)
 
 
 def export(
@@ -142,7 +144,7 @@ def _common_order(layers: list[tuple[str, nn.Module]]) -> str:
 
 @dataclass
 class _Reader:
-    """Reads layers one by one; `pending` is a weight layer that waits for its neurons."""
+    """Reads layers one by one; `pending` is a weight layer (and `tables` its BNTT) that waits for its neurons."""
 
     order: str
     populations: list[Population]
@@ -151,6 +153,7 @@ class _Reader:
     projections: list[Projection] = field(default_factory=list)
     pool: SumPool2d | None = None
     pending: tuple[str, nn.Conv2d | nn.Linear] | None = None
+    tables: training.GainOffset | None = None
 
     def read(self, name: str, layer: nn.Module) -> None:
         """Take in one layer."""
@@ -159,6 +162,11 @@ class _Reader:
             return
         if isinstance(layer, (training.LIF, training.Readout)):
             self._neurons(where, name, layer)
+            return
+        if isinstance(layer, training.GainOffset):
+            if self.pending is None or self.tables is not None:
+                raise ExportError(where, "must directly follow a Conv2d or Linear")
+            self.tables = layer
             return
         if self.pending is not None:
             raise ExportError(
@@ -200,13 +208,15 @@ class _Reader:
             else Dense(_array(weights.weight) * self.factor)
         )
         bias = 0.0 if weights.bias is None else _array(weights.bias)
+        if self.tables is not None and isinstance(layer, training.Readout):
+            raise ExportError(where, "follows a BNTT; a readout has no tables, so remove the BNTT before it")
         source = self.populations[-1]
         shape = synapse.output_shape(self.shape)
         neuron = Readout(bias=bias) if isinstance(layer, training.Readout) else self._lif(where, layer, bias)
         population = Population(self._name(name, neuron, weights), shape, neuron, onset=self._onset())
         self.projections.append(Projection(source.name, population.name, synapse, self._delay(source), self.pool))
         self.populations.append(population)
-        self.shape, self.pool, self.pending, self.factor = shape, None, None, 1.0
+        self.shape, self.pool, self.pending, self.tables, self.factor = shape, None, None, None, 1.0
 
     def _lif(self, where: str, layer: training.LIF, bias: Any) -> LIF:
         leak, threshold = _array(layer.leak), _array(layer.threshold)
@@ -219,6 +229,9 @@ class _Reader:
                 )
             amount = amount / leak
         current = None if layer.current_leak is None else _array(layer.current_leak)
+        if self.tables is not None:
+            gain, offset = _array(self.tables.gain), _array(self.tables.offset)
+            return LIF(leak, threshold, layer.reset, amount, 0.0, current, gain, gain * bias + offset)
         if current is None or not np.any(bias):
             return LIF(leak, threshold, layer.reset, amount, bias, current)
         # the module's bias passes through the current: an offset of the input, not a bias of the membrane

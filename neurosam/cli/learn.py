@@ -41,8 +41,9 @@ def train(
         str | None,
         typer.Option(
             "--arch",
-            help="Layers: nCk convolution (nCkSs with stride s), Pk average pool, Mk max pool, Dn dense; the last D is "
-            f"the readout. Default: {ITEMS.layers}-D<classes>; a deeper one on canvases.",
+            help="vgg5, vgg7, vgg9 or vgg11; or layers: nCk convolution (nCkSs with stride s), Pk average pool, Mk max "
+            "pool, G global average pool, Dn dense; the last D is the readout. "
+            f"Default: {ITEMS.layers}-D<classes>; a deeper one on canvases.",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +56,10 @@ def train(
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples of a batch.")] = 32,
-    lr: Annotated[float, typer.Option(help="Learning rate at the start; it falls along half a cosine.")] = 4e-3,
+    lr: Annotated[float, typer.Option(help="Learning rate at the start; see --schedule.")] = 4e-3,
+    optimizer: Annotated[str, typer.Option(help="adam, or sgd with momentum 0.9.")] = "adam",
+    schedule: Annotated[str, typer.Option(help="cosine, or step: a tenth at 50, 70 and 90 %.")] = "cosine",
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="Of the optimiser.")] = 0.0,
     shift: Annotated[
         int | None,
         typer.Option(
@@ -70,6 +74,7 @@ def train(
     order: Annotated[
         str, typer.Option(help="integrate_first, or fire_first (Eq. 2 of the SAM paper).")
     ] = "integrate_first",
+    bntt: Annotated[bool, typer.Option("--bntt", help="Batch norm through time, as in the SAM paper.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the weights and all that is random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Start anew, and replace the model file.")] = False,
@@ -79,6 +84,10 @@ def train(
     The defaults reach 98 % on mnist5k in about a minute. A checkpoint is written
     beside the model file after each epoch; after Ctrl-C the same command goes on
     from it.
+
+    The SAM paper's recipe: --arch vgg9 --bntt --steps 25 --leak 0.95
+    --coding poisson_signed --optimizer sgd --schedule step --lr 0.1
+    --weight-decay 5e-4 --epochs 90
     """
     require("train", "torch", "torch", "safetensors")
     new_file(out, force, MODEL)
@@ -91,7 +100,8 @@ def train(
     architecture = architecture or f"{known.layers}-D{classes}"
     norm = training.Normalisation.measure(train_set.images) if coding == "poisson_signed" else None
     stimulus = Stimulus(steps, coding, norm.mean if norm else (), norm.std if norm else (), train_set.classes, data)
-    recipe = Recipe(architecture, train_set.shape, stimulus, leak, threshold, reset, order, seed)
+    architecture = training.describe(architecture, classes)
+    recipe = Recipe(architecture, train_set.shape, stimulus, leak, threshold, reset, order, seed, bntt)
     module = recipe.build()
     if not architecture.endswith(f"D{classes}"):
         raise NetworkError("--arch", f"got {architecture}; the last layer must be D{classes}, one neuron a class")
@@ -103,6 +113,7 @@ def train(
     try:
         history = training.train(
             module, train_set, test_set, steps=steps, coding=coding, epochs=epochs, batch_size=batch, lr=lr,
+            optimizer=optimizer, schedule=schedule, weight_decay=weight_decay,
             shift=known.shift if shift is None else shift, seed=seed, device=device, normalisation=norm,
             checkpoint=checkpoint, resume=not force, progress=True if console.is_terminal else _line(epochs),
         )  # fmt: skip

@@ -3,8 +3,10 @@
 Everything here needs the extra ``neurosam[torch]``. What is trained here goes on to ``neurosam.from_torch``.
 """
 
-from neurosam.training.architectures import build
+from neurosam.training.architectures import build, build_ann
+from neurosam.training.bntt import BNTT, GainOffset
 from neurosam.training.coding import Normalisation, encode_batch
+from neurosam.training.conversion import Conversion, accuracy_by_step, convert
 from neurosam.training.feeding import LabelledImages
 from neurosam.training.fine_tune import fine_tune
 from neurosam.training.folding import fold_batch_norm
@@ -14,11 +16,15 @@ from neurosam.training.neurons import LIF, Readout, Temporal
 from neurosam.training.quantisation import fake_quantise
 from neurosam.training.surrogate import FastSigmoid, PiecewiseLinear, Surrogate, fire
 from neurosam.training.trainer import evaluate, train
+from neurosam.training.vgg import describe, vgg
 
 __all__ = [
+    "BNTT",
     "LIF",
+    "Conversion",
     "Epoch",
     "FastSigmoid",
+    "GainOffset",
     "History",
     "LabelledImages",
     "Normalisation",
@@ -27,7 +33,11 @@ __all__ = [
     "SpikingSequential",
     "Surrogate",
     "Temporal",
+    "accuracy_by_step",
     "build",
+    "build_ann",
+    "convert",
+    "describe",
     "encode_batch",
     "evaluate",
     "fake_quantise",
@@ -35,4 +45,5 @@ __all__ = [
     "fire",
     "fold_batch_norm",
     "train",
+    "vgg",
 ]

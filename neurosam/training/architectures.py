@@ -4,10 +4,15 @@
     <n>C<k>        convolution to n channels, kernel k x k, padding (k - 1) // 2, then batch norm, then LIF neurons
     <n>C<k>S<s>    the same with stride s
     P<k>, M<k>     average pooling, max pooling (of spikes: OR), k x k with stride k; border pixels left over drop out
+    G              global average pooling: one value a channel
     D<n>           dense layer of n LIF neurons, with batch norm; the last token is a D without either: the readout
 
 Module names are flat: ``conv1_conv``, ``conv1_bn``, ``conv1`` (the neurons), ``pool1``, ``flatten``, ``dense1_linear``,
-``dense1_bn``, ``dense1``, ``out_linear``, ``out``. The neurons' names become those of the populations on export.
+``dense1_bn``, ``dense1``, ``out_linear``, ``out``. The neurons' names become those of the populations on export. Batch
+norm through time is ``conv1_bntt`` and so on; the paper's own networks stand in vgg.py.
+
+:func:`build_ann` puts a ReLU where :func:`build` puts neurons, under the same name: the network that Grad-CAM explains
+and conversion starts from. Trained with ``steps=1, coding="direct"`` it is an ordinary ANN.
 
 Source: the notation follows Ciresan, Meier & Schmidhuber 2012 (arXiv 1202.2745); the blocks (convolution without bias,
 batch norm, LIF, average pooling of spikes; readout without batch norm) follow Kim & Panda 2021 (arXiv 2103.14441).
@@ -26,16 +31,18 @@ from torch import nn
 
 from neurosam.checks import integer
 from neurosam.errors import NetworkError
+from neurosam.training.bntt import BNTT
 from neurosam.training.layers import SpikingSequential
 from neurosam.training.neurons import LIF, Readout
 from neurosam.training.surrogate import Surrogate
 
-__all__ = ["build"]
+__all__ = ["build", "build_ann"]
 
 _TOKEN = re.compile(
-    r"(?P<channels>\d+)C(?P<kernel>\d+)(S(?P<stride>\d+))?|(?P<pool>[PM])(?P<size>\d+)|D(?P<units>\d+)", re.ASCII
+    r"(?P<channels>\d+)C(?P<kernel>\d+)(S(?P<stride>\d+))?|(?P<pool>[PM])(?P<size>\d+)|(?P<everything>G)|D(?P<units>\d+)",
+    re.ASCII,
 )
-_ALLOWED = 'allowed are <n>C<k>, <n>C<k>S<s>, P<k>, M<k> and D<n>, joined by "-", as in "16C3-P2-32C3S2-D10"'
+_ALLOWED = 'allowed are <n>C<k>, <n>C<k>S<s>, P<k>, M<k>, G and D<n>, joined by "-", as in "16C3-P2-32C3S2-D10"'
 _LARGEST = 65536
 
 
@@ -50,6 +57,7 @@ def build(
     current_leak: float | npt.ArrayLike | None = None,
     surrogate: Surrogate | None = None,
     batch_norm: bool = True,
+    bntt: int = 0,
     dropout: float = 0.0,
     seed: int = 0,
 ) -> SpikingSequential:
@@ -65,6 +73,9 @@ def build(
         Of every LIF layer, see :class:`~neurosam.training.neurons.LIF`.
     batch_norm : bool
         Whether convolutions and hidden dense layers are followed by batch norm; without it they have a bias instead.
+    bntt : int
+        Steps of batch norm through time, which then takes the place of batch norm; 0 for none. As in the paper, no
+        layer has a bias then, and weights start from Xavier's uniform distribution with gain 2.
     dropout : float
         Fraction of spikes dropped before each dense layer in training, in [0, 1), drawn anew at each step; 0 leaves the
         layers out.
@@ -81,6 +92,47 @@ def build(
     NetworkError
         If the description does not parse, ends in no dense layer, or shrinks the image to nothing.
     """
+    if bntt and not batch_norm:
+        raise NetworkError("bntt", f"got {bntt} with batch_norm=False; it is a batch norm, so leave that at True")
+
+    def neurons() -> nn.Module:
+        return LIF(leak, threshold, reset=reset, order=order, current_leak=current_leak, surrogate=surrogate)
+
+    norm = _Norm(batch_norm, integer("bntt", bntt, 0, _LARGEST))
+    return _build(description, input_shape, neurons, norm, dropout, seed)
+
+
+def build_ann(
+    description: str,
+    input_shape: tuple[int, int, int],
+    *,
+    batch_norm: bool = False,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> SpikingSequential:
+    """The same architecture with ReLU units, for images as they are.
+
+    Parameters
+    ----------
+    description, input_shape, batch_norm, dropout, seed
+        As for :func:`build`.
+
+    Returns
+    -------
+    SpikingSequential
+        ``[T, B, C, H, W]`` to ``[B, classes]``, with T = 1 in use: train it with ``steps=1, coding="direct"``.
+    """
+    return _build(description, input_shape, nn.ReLU, _Norm(batch_norm, 0), dropout, seed)
+
+
+def _build(
+    description: str,
+    input_shape: tuple[int, int, int],
+    neurons: Callable[[], nn.Module],
+    norm: _Norm,
+    dropout: float,
+    seed: int,
+) -> SpikingSequential:
     if len(input_shape) != 3:
         raise NetworkError("input_shape", f"got {input_shape!r}; three integers (C, H, W) are required")
     channels, height, width = (integer("input_shape", size, 1, _LARGEST) for size in input_shape)
@@ -93,12 +145,7 @@ def build(
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer("seed", seed, 0, 2**63 - 1))
-        plan = _Plan(
-            (channels, height, width),
-            lambda: LIF(leak, threshold, reset=reset, order=order, current_leak=current_leak, surrogate=surrogate),
-            batch_norm,
-            dropout,
-        )
+        plan = _Plan((channels, height, width), neurons, norm, dropout)
         for token in tokens[:-1]:
             if isinstance(token, _Dense):
                 plan.dense(token)
@@ -124,6 +171,7 @@ class _Conv:
 class _Pool:
     text: str
     size: int
+    """0 pools everything."""
     spikes_or: bool
 
 
@@ -133,44 +181,71 @@ class _Dense:
     units: int
 
 
+@dataclass(frozen=True)
+class _Norm:
+    """What stands between weights and neurons."""
+
+    present: bool
+    steps: int
+    """Of batch norm through time; 0 for ordinary batch norm."""
+
+    @property
+    def bias(self) -> bool:
+        return not self.present
+
+    def layer(self, channels: int, ordinary: type[nn.BatchNorm1d] | type[nn.BatchNorm2d]) -> tuple[str, nn.Module]:
+        return ("bntt", BNTT(channels, self.steps)) if self.steps else ("bn", ordinary(channels))
+
+    def start(self, layer: nn.Conv2d | nn.Linear) -> nn.Module:
+        """The layer with its first weights: torch's, or those of the paper."""
+        if self.steps:
+            nn.init.xavier_uniform_(layer.weight, gain=2.0)
+        return layer
+
+
 class _Plan:
     """The layers so far, and the shape of what the last one gives."""
 
     def __init__(
-        self, shape: tuple[int, int, int], neurons: Callable[[], LIF], batch_norm: bool, dropout: float
+        self, shape: tuple[int, int, int], neurons: Callable[[], nn.Module], norm: _Norm, dropout: float
     ) -> None:
         self.layers: OrderedDict[str, nn.Module] = OrderedDict()
         self.features = 0  # after flattening; 0 while there is space
         self._channels, self._height, self._width = shape
-        self._neurons, self._batch_norm, self._dropout = neurons, batch_norm, dropout
+        self._neurons, self._norm, self._dropout = neurons, norm, dropout
         self._counts = {"conv": 0, "pool": 0, "dense": 0}
 
     def convolution(self, token: _Conv) -> None:
         name = self._next("conv")
         padding = (token.kernel - 1) // 2
         self._shrink(token.text, token.kernel, token.stride, padding)
-        self.layers[f"{name}_conv"] = nn.Conv2d(
-            self._channels, token.channels, token.kernel, token.stride, padding, bias=not self._batch_norm
-        )
+        synapses = nn.Conv2d(self._channels, token.channels, token.kernel, token.stride, padding, bias=self._norm.bias)
+        self.layers[f"{name}_conv"] = self._norm.start(synapses)
         self._channels = token.channels
-        if self._batch_norm:
-            self.layers[f"{name}_bn"] = nn.BatchNorm2d(token.channels)
-        self.layers[name] = self._neurons()
+        self._fire(name, token.channels, nn.BatchNorm2d)
 
     def pool(self, token: _Pool) -> None:
+        if not token.size:
+            self._height = self._width = 1
+            self.layers[self._next("pool")] = nn.AdaptiveAvgPool2d(1)
+            return
         self._shrink(token.text, token.size, token.size, 0)
         self.layers[self._next("pool")] = nn.MaxPool2d(token.size) if token.spikes_or else nn.AvgPool2d(token.size)
 
     def dense(self, token: _Dense) -> None:
         name = self._next("dense")
-        self._linear(name, token.units, bias=not self._batch_norm)
-        if self._batch_norm:
-            self.layers[f"{name}_bn"] = nn.BatchNorm1d(token.units)
-        self.layers[name] = self._neurons()
+        self._linear(name, token.units, bias=self._norm.bias)
+        self._fire(name, token.units, nn.BatchNorm1d)
 
     def readout(self, token: _Dense) -> None:
-        self._linear("out", token.units, bias=True)
+        self._linear("out", token.units, bias=not self._norm.steps)
         self.layers["out"] = Readout()
+
+    def _fire(self, name: str, channels: int, ordinary: type[nn.BatchNorm1d] | type[nn.BatchNorm2d]) -> None:
+        if self._norm.present:
+            suffix, norm = self._norm.layer(channels, ordinary)
+            self.layers[f"{name}_{suffix}"] = norm
+        self.layers[name] = self._neurons()
 
     def _linear(self, name: str, units: int, bias: bool) -> None:
         if not self.features:
@@ -178,7 +253,7 @@ class _Plan:
             self.features = self._channels * self._height * self._width
         if self._dropout:
             self.layers[f"{name}_dropout"] = nn.Dropout(self._dropout)
-        self.layers[f"{name}_linear"] = nn.Linear(self.features, units, bias=bias)
+        self.layers[f"{name}_linear"] = self._norm.start(nn.Linear(self.features, units, bias=bias))
         self.features = units
 
     def _next(self, kind: str) -> str:
@@ -203,8 +278,10 @@ def _parse(token: str, description: str) -> _Conv | _Pool | _Dense:
     numbers = {
         key: integer(f"description: {token!r}", int(text), 1, _LARGEST)
         for key, text in match.groupdict().items()
-        if text is not None and key != "pool"
+        if text is not None and text.isdigit()
     }
+    if match["everything"]:
+        return _Pool(token, 0, spikes_or=False)
     if "units" in numbers:
         return _Dense(token, numbers["units"])
     if "size" in numbers:

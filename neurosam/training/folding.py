@@ -7,6 +7,13 @@ with sigma = sqrt(var + eps), channel by channel. After a linear layer y = W x +
 
 c' arrives at every step whether there is an input event or not: it becomes the neurons' bias.
 
+Batch norm through time has another g and b at every step t, which no weight can hold. It becomes two tables
+(:class:`~neurosam.training.bntt.GainOffset`), and only a power of two a channel moves into the weights, exactly:
+
+    W' = 2^k W,  c' = 2^k c        gain'_t = 2^-k gain_t        with the smallest k such that |gain'_t| <= 1 for all t
+
+so that weighted inputs are already of the membrane's size, and an integer gain loses no head-room.
+
 Source: Ioffe & Szegedy 2015 (arXiv 1502.03167), section 3.1; Jacob et al. 2018 (arXiv 1712.05877), section 3.2.
 """
 
@@ -19,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosam.errors import ExportError
+from neurosam.training.bntt import BNTT, GainOffset
 from neurosam.training.layers import SpikingSequential
 
 __all__ = ["fold_batch_norm"]
@@ -30,12 +38,14 @@ def fold_batch_norm(network: nn.Sequential) -> SpikingSequential:
     Parameters
     ----------
     network : nn.Sequential
-        A flat sequence in which every batch norm directly follows a ``Conv2d`` or ``Linear``. It stays as it was.
+        A flat sequence in which every batch norm (or BNTT) directly follows a ``Conv2d`` or ``Linear``. It stays as it
+        was.
 
     Returns
     -------
     SpikingSequential
-        Names as before without those of the batch norms; in evaluation mode. Computed in float64 and rounded once.
+        Names as before without those of the batch norms; a BNTT keeps its name and becomes a GainOffset. In evaluation
+        mode. Computed in float64 and rounded once.
 
     Raises
     ------
@@ -52,6 +62,10 @@ def fold_batch_norm(network: nn.Sequential) -> SpikingSequential:
                 )
             _fold(name, previous, layer)
             previous = None
+        elif isinstance(layer, BNTT):
+            if not isinstance(previous, (nn.Conv2d, nn.Linear)):
+                raise ExportError(name, f"BNTT follows {type(previous).__name__}; it must follow Conv2d or Linear")
+            previous = folded[name] = _tabulate(name, previous, layer)
         else:
             previous = copy.deepcopy(layer)
             folded[name] = previous
@@ -72,6 +86,21 @@ def _fold(name: str, linear: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.Ba
     columns = gain.reshape(-1, *(1,) * (linear.weight.ndim - 1))
     linear.weight = _parameter(columns * linear.weight.double(), linear.weight)
     linear.bias = _parameter(gain * (bias - mean) + shift, linear.weight)
+
+
+@torch.no_grad()
+def _tabulate(name: str, linear: nn.Conv2d | nn.Linear, norm: BNTT) -> GainOffset:
+    """The tables of a BNTT, its gain's powers of two moved into the weights."""
+    gain, offset = copy.deepcopy(norm).double().tables()
+    if gain.shape[1] != linear.weight.shape[0]:
+        raise ExportError(name, f"normalises {gain.shape[1]} channels, but gets {linear.weight.shape[0]}")
+    peak = gain.abs().amax(dim=0)
+    power = torch.where(peak > 0, torch.exp2(torch.ceil(torch.log2(peak))), 1.0)
+    linear.weight = _parameter(power.reshape(-1, *(1,) * (linear.weight.ndim - 1)) * linear.weight, linear.weight)
+    if linear.bias is not None:
+        linear.bias = _parameter(power * linear.bias, linear.weight)
+    dtype = linear.weight.dtype
+    return GainOffset((gain / power).to(dtype), offset.to(dtype))
 
 
 def _parameter(value: Tensor, like: Tensor) -> nn.Parameter:

@@ -29,7 +29,7 @@ class Recipe:
     Parameters
     ----------
     architecture : str
-        As in ``"16C3-P2-32C3-P2-D10"``.
+        As in ``"16C3-P2-32C3-P2-D10"``; :func:`~neurosam.training.vgg.describe` has those of the paper.
     input_shape : (C, H, W)
     stimulus : Stimulus
         How images were shown.
@@ -38,6 +38,8 @@ class Recipe:
         See :class:`~neurosam.training.LIF`.
     seed : int
         Of the initial weights and the training.
+    bntt : bool
+        Batch norm through time, over the stimulus's steps, in place of batch norm.
     """
 
     architecture: str
@@ -48,6 +50,7 @@ class Recipe:
     reset: str = "subtract"
     order: str = "integrate_first"
     seed: int = 0
+    bntt: bool = False
 
     def build(self) -> SpikingSequential:
         """The module with fresh weights."""
@@ -58,6 +61,7 @@ class Recipe:
             threshold=self.threshold,
             reset=self.reset,
             order=self.order,
+            bntt=self.stimulus.steps if self.bntt else 0,
             seed=self.seed,
         )
 

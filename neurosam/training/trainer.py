@@ -1,7 +1,10 @@
 """Training by backpropagation through time: the same arguments give the same weights, interrupted or not.
 
 Per batch: encode the images over T steps (coding.py), take the cross-entropy of the readout, step the optimiser. The
-learning rate follows half a cosine over all K batches,  lr_k = lr * (1 + cos(pi k / K)) / 2.
+learning rate depends on the number k of the batch alone, out of K over all epochs:
+
+    cosine   lr_k = lr * (1 + cos(pi k / K)) / 2
+    step     lr_k = lr / 10^n,   n = how many of 50 %, 70 % and 90 % of the K batches are over (the paper's)
 
 Every random number of an epoch (order of samples, input spikes, dropout) depends on the seed and the epoch's number
 alone (feeding.py), and the learning rate on k alone. A checkpoint after an epoch (checkpoint.py) therefore needs no
@@ -48,6 +51,8 @@ def train(
     batch_size: int = 32,
     lr: float = 2e-3,
     optimizer: str = "adam",
+    schedule: str = "cosine",
+    weight_decay: float = 0.0,
     shift: int = 0,
     seed: int = 0,
     device: str = "auto",
@@ -74,6 +79,10 @@ def train(
         Learning rate at the start, above 0.
     optimizer : {"adam", "sgd"}
         SGD with momentum 0.9.
+    schedule : {"cosine", "step"}
+        How the learning rate falls, see above.
+    weight_decay : float
+        Factor of the L2 penalty on every parameter, at least 0 (the paper's: 5e-4).
     shift : int
         Move each training image by up to so many pixels a direction, at random in each epoch; 0 leaves them in place.
     seed : int
@@ -104,6 +113,10 @@ def train(
     check_images("test_set", test_set)
     if not (math.isfinite(lr) and lr > 0):
         raise DataError("lr", f"got {lr!r}; a finite number above 0 is required")
+    if not (math.isfinite(weight_decay) and weight_decay >= 0):
+        raise DataError("weight_decay", f"got {weight_decay!r}; a finite number of at least 0 is required")
+    if schedule not in _SCHEDULES:
+        raise DataError("schedule", f"got {schedule!r}; allowed is {', '.join(_SCHEDULES)}")
     if not 0 <= shift < min(train_set.images.shape[2:]):
         raise DataError("shift", f"got {shift}; 0 or more, and less than a side of the images, is allowed")
     if coding == "poisson_signed" and normalisation is None:
@@ -111,7 +124,7 @@ def train(
     feed = Feed(steps, coding, seed, normalisation)
     batches = math.ceil(len(train_set.images) / batch_size)
     with _placed(module, device) as target:
-        stepper = _optimizer(optimizer, module, lr)
+        stepper = _optimizer(optimizer, module, lr, weight_decay)
         settings = {
             "architecture": repr(module),
             "optimizer": optimizer,
@@ -119,6 +132,8 @@ def train(
             "epochs": epochs,
             "batch_size": batch_size,
             "lr": lr,
+            "schedule": schedule,
+            "weight_decay": weight_decay,
             "shift": shift,
             "train_set": fingerprint(train_set),
             "test_set": fingerprint(test_set),
@@ -129,7 +144,8 @@ def train(
         with reporter(progress, epochs * batches, len(done) * batches) as report:
             for number in range(len(done), epochs):
                 started = time.perf_counter()
-                rates = [lr * (1 + math.cos(math.pi * (number + k / batches) / epochs)) / 2 for k in range(batches)]
+                past = [(number + k / batches) / epochs for k in range(batches)]
+                rates = [lr * _SCHEDULES[schedule](share) for share in past]
                 with feed.torch_random(number, target):
                     module.train()
                     pairs = feed.training(train_set, batch_size, number, target, shift)
@@ -262,14 +278,25 @@ def _layout(module: Any, memory_format: torch.memory_format) -> None:
     module.to(memory_format=memory_format)  # torch's annotations lack this overload for one argument
 
 
-def _optimizer(name: str, module: nn.Module, lr: float) -> torch.optim.Optimizer:
+def _cosine(past: float) -> float:
+    return (1 + math.cos(math.pi * past)) / 2
+
+
+def _step(past: float) -> float:
+    return float(0.1 ** sum(past >= milestone for milestone in (0.5, 0.7, 0.9)))
+
+
+_SCHEDULES: dict[str, Callable[[float], float]] = {"cosine": _cosine, "step": _step}
+
+
+def _optimizer(name: str, module: nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
     parameters = [p for p in module.parameters() if p.requires_grad]
     if not parameters:
         raise DataError("module", "has no trainable parameters")
     if name == "adam":
-        return torch.optim.Adam(parameters, lr=lr)
+        return torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)
     if name == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, momentum=0.9)
+        return torch.optim.SGD(parameters, lr=lr, momentum=0.9, weight_decay=weight_decay)
     raise DataError("optimizer", f"got {name!r}; allowed is adam, sgd")
 
 

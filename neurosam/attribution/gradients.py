@@ -1,0 +1,140 @@
+"""Input attribution by gradients, through the surrogate where neurons spike.
+
+With y the target's logit and x the input (all steps):
+
+    Saliency               |dy/dx|
+    InputXGradient         x dy/dx
+    GuidedBackprop         dy/dx, where gradients that enter a ReLU or the spikes of a LIF layer from above count only
+                           where positive
+    IntegratedGradients    (x - b) 1/n sum over k of dy/dx at b + (k + 1/2)/n (x - b),  k = 0 .. n-1;  b the baseline
+
+For an ANN these are exact. A spiking net's dy/dx is the surrogate gradient that trained it; integrated gradients then
+do not add up to y(x) - y(b), and :meth:`IntegratedGradients.gap` says by how much.
+
+Source: Simonyan, Vedaldi & Zisserman 2014 (arXiv 1312.6034); Springenberg et al. 2015 (arXiv 1412.6806); Sundararajan,
+Taly & Yan 2017 (arXiv 1703.01365); for spiking nets Bitar, Rosales & Paulitsch 2023 (Front. Neurosci. 17:1153999).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from neurosam.attribution.method import InputMethod, Maps, Target, evaluating, prepared, resolve, selected
+from neurosam.checks import integer
+from neurosam.errors import NeurosamError
+from neurosam.training import LIF
+
+__all__ = ["GuidedBackprop", "InputXGradient", "IntegratedGradients", "Saliency", "gradient"]
+
+
+_CUT = "gives an output without a gradient to its input; does a layer detach?"
+
+
+def gradient(module: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """dy/dx of each sample's target logit, in the shape of `x`; parameters' own gradients stay as they were."""
+    leaf = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        score = selected(module, leaf, target).sum()
+        if not score.requires_grad:
+            raise NeurosamError("module", _CUT)
+        (grad,) = torch.autograd.grad(score, leaf, allow_unused=True)
+    if grad is None:
+        raise NeurosamError("module", _CUT)
+    return grad
+
+
+class Saliency(InputMethod):
+    """Absolute gradient; maps add up those of the channels."""
+
+    def _scores(self, x: Tensor, target: Tensor) -> Tensor:
+        return gradient(self.module, x, target).abs()
+
+
+class InputXGradient(InputMethod):
+    """Input times gradient: for spikes, the gradient where one came."""
+
+    def _scores(self, x: Tensor, target: Tensor) -> Tensor:
+        return x * gradient(self.module, x, target)
+
+
+class GuidedBackprop(InputMethod):
+    """Gradient along paths that only ever add to the logit.
+
+    Parameters
+    ----------
+    module : nn.Module
+        With its non-linearities as ``nn.ReLU`` or ``LIF`` layers; a function called in ``forward`` cannot be seen.
+
+    Raises
+    ------
+    NeurosamError
+        If the module has neither, or a non-linearity of another kind.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(module)
+        self._rectified = [part for part in module.modules() if isinstance(part, (nn.ReLU, LIF))]
+        if not self._rectified:
+            raise NeurosamError("GuidedBackprop", "finds no ReLU or LIF layer to guide; use Saliency")
+        for name, part in module.named_modules():
+            if isinstance(part, _OTHER):
+                raise NeurosamError(
+                    f"GuidedBackprop: layer {name!r}", f"is {type(part).__name__}; only ReLU and LIF can be guided"
+                )
+
+    def _scores(self, x: Tensor, target: Tensor) -> Tensor:
+        handles = [part.register_forward_hook(_only_positive) for part in self._rectified]
+        try:
+            return gradient(self.module, x, target)
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+_OTHER = (nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh, nn.Softplus)
+
+
+def _only_positive(part: nn.Module, inputs: Any, output: Tensor) -> None:
+    output.register_hook(lambda grad: grad.clamp_min(0))
+
+
+class IntegratedGradients(InputMethod):
+    """Gradients along the straight line from a baseline to the input.
+
+    Parameters
+    ----------
+    module : nn.Module
+    points : int
+        n, points of the midpoint rule, 1..10000.
+    baseline : float
+        Value of every baseline pixel; 0 is silence.
+    """
+
+    def __init__(self, module: nn.Module, points: int = 32, baseline: float = 0.0) -> None:
+        super().__init__(module)
+        self.points = integer("IntegratedGradients: points", points, 1, 10000)
+        self.baseline = float(baseline)
+
+    def _scores(self, x: Tensor, target: Tensor) -> Tensor:
+        way = x - self.baseline
+        total = torch.zeros_like(x)
+        for k in range(self.points):
+            total += gradient(self.module, self.baseline + (k + 0.5) / self.points * way, target)
+        return way * total / self.points
+
+    def gap(self, x: Tensor | npt.NDArray[Any], target: Target = None) -> Maps:
+        """Sum of a sample's attributions minus y(x) - y(baseline), ``[B]``: 0 if they explain the logit completely."""
+        tensor = prepared(type(self).__name__, self.module, x)
+        with evaluating(self.module):
+            chosen = resolve(self.module, tensor, target)
+            found = self._scores(tensor, chosen)
+            others = [d for d in range(tensor.ndim) if d != tensor.ndim - 4]
+            with torch.no_grad():
+                silent = torch.full_like(tensor, self.baseline)
+                change = selected(self.module, tensor, chosen) - selected(self.module, silent, chosen)
+        return np.asarray((found.sum(dim=others) - change).cpu().numpy(), dtype=np.float64)

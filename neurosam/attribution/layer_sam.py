@@ -1,0 +1,47 @@
+"""SAM of a torch module's layer, without export: the same maps as :class:`neurosam.SAM` gives in float.
+
+Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 12-14; see :mod:`neurosam.trace` for the modes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from neurosam.attribution.method import Method
+from neurosam.errors import NeurosamError
+from neurosam.sam import from_spikes
+from neurosam.trace import SamTrace
+from neurosam.training import LIF, SpikingSequential
+
+__all__ = ["ModuleSAM"]
+
+
+class ModuleSAM(Method):
+    """Spike Activation Maps of a LIF layer, ``[T, B, h, w]``. The target does not matter; it is checked all the same.
+
+    Parameters
+    ----------
+    module : SpikingSequential
+    layer : str
+        A LIF layer.
+    gamma : float
+        Decay of the trace a step, at least 0.
+    mode : {"strict", "inclusive", "official"}
+    """
+
+    def __init__(self, module: SpikingSequential, layer: str, gamma: float = 0.5, mode: str = "strict") -> None:
+        super().__init__(module)
+        spiking = [name for name, part in module.named_children() if isinstance(part, LIF)]
+        if layer not in spiking:
+            raise NeurosamError(
+                f"ModuleSAM: layer {layer!r}", f"is no LIF layer of a SpikingSequential; there are {spiking or 'none'}"
+            )
+        self.layer, self.trace = layer, SamTrace(gamma, mode)
+
+    def _maps(self, x: Tensor, target: Tensor) -> Tensor:
+        if x.ndim != 5:
+            raise NeurosamError("ModuleSAM: input", f"got shape {tuple(x.shape)}; [T, B, C, H, W] is required")
+        with torch.no_grad():
+            spikes = self.module.activations(x, (self.layer,))[1][self.layer]  # type: ignore[operator]
+        return torch.from_numpy(from_spikes(spikes.cpu().numpy(), self.trace))

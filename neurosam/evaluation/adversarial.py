@@ -1,0 +1,115 @@
+"""Attacks by one step along the sign of the loss's gradient, on an ANN and on a spiking net.
+
+    fgsm             x' = clip(x + epsilon sign(dL/dx))
+    spiking_fgsm     x' = clip(x + epsilon sign(sum over t of dL/ds_t))
+
+with L the cross-entropy and s_t the encoded input at step t. The second passes the gradient of all steps straight
+through the code, which has none of its own; dL/ds_t itself passes the surrogate.
+
+Source: Goodfellow, Shlens & Szegedy 2015 (arXiv 1412.6572); Sharmin et al. 2020 (arXiv 2003.10399), SNN-crafted attack.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from neurosam.attribution.method import evaluating, logits, prepared, resolve
+from neurosam.checks import choice
+from neurosam.errors import NeurosamError
+from neurosam.events import encode
+from neurosam.training import Normalisation, SpikingSequential
+
+__all__ = ["fgsm", "spiking_fgsm"]
+
+Images = npt.NDArray[np.float32]
+
+
+def fgsm(module: nn.Module, images: npt.NDArray[Any], labels: npt.ArrayLike, epsilon: float) -> Images:
+    """Attack an ANN.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Takes intensities ``[B, C, H, W]``.
+    images : uint8, or float in [0, 1], (B, C, H, W) array
+    labels : (B,) int array
+        True classes, whose loss grows.
+    epsilon : float
+        In intensity, 0..1; 4/255 is the paper's.
+
+    Returns
+    -------
+    (B, C, H, W) float32 array
+        In [0, 1], no pixel further than `epsilon` from its original.
+    """
+    x = _intensity("fgsm", images, epsilon)
+    return _step(x, _loss_gradient("fgsm", module, x, labels), epsilon)
+
+
+def spiking_fgsm(
+    module: SpikingSequential,
+    images: npt.NDArray[Any],
+    labels: npt.ArrayLike,
+    epsilon: float,
+    *,
+    steps: int,
+    coding: str = "poisson",
+    seed: int = 0,
+    normalisation: Normalisation | None = None,
+) -> Images:
+    """Attack a spiking net; parameters and result as in :func:`fgsm`, and those of the code.
+
+    Parameters
+    ----------
+    module, images, labels, epsilon
+        See :func:`fgsm`.
+    steps : int
+        T, at least 1.
+    coding : {"poisson", "poisson_signed", "direct"}
+        Latency coding has no gradient, not even in place of one: the intensity is in the time.
+    seed : int
+        Of the spikes that the attacker sees; evaluate with others.
+    normalisation : Normalisation, optional
+        Needed by "poisson_signed".
+    """
+    choice("spiking_fgsm: coding", coding, ("poisson", "poisson_signed", "direct"))
+    x = _intensity("spiking_fgsm", images, epsilon)
+    shown: npt.NDArray[Any] = x
+    if coding == "poisson_signed":
+        if normalisation is None or len(normalisation.mean) != x.shape[1]:
+            raise NeurosamError("spiking_fgsm: normalisation", f"of {x.shape[1]} channels is required by {coding!r}")
+        mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (normalisation.mean, normalisation.std))
+        shown = (x - mean) / std
+    spikes = encode(shown, steps, coding, seed).dense()
+    return _step(x, _loss_gradient("spiking_fgsm", module, spikes, labels).sum(dim=0), epsilon)
+
+
+def _loss_gradient(where: str, module: nn.Module, x: npt.NDArray[Any], labels: npt.ArrayLike) -> Tensor:
+    leaf = prepared(where, module, x).clone().requires_grad_()
+    with evaluating(module), torch.enable_grad():
+        target = resolve(module, leaf, np.asarray(labels))
+        loss = nn.functional.cross_entropy(logits(module, leaf), target, reduction="sum")
+        return torch.autograd.grad(loss, leaf)[0].cpu()
+
+
+def _step(x: Images, gradient: Tensor, epsilon: float) -> Images:
+    moved = x + np.float32(epsilon) * np.sign(gradient.numpy()).astype(np.float32)
+    return np.asarray(np.clip(moved, 0, 1), dtype=np.float32)
+
+
+def _intensity(where: str, images: npt.NDArray[Any], epsilon: float) -> Images:
+    if not (math.isfinite(epsilon) and 0 <= epsilon <= 1):
+        raise NeurosamError(f"{where}: epsilon", f"got {epsilon!r}; allowed is 0..1, in intensity (4/255, not 4)")
+    array = np.asarray(images)
+    x = array.astype(np.float32) / np.float32(255) if array.dtype == np.uint8 else array.astype(np.float32)
+    if x.ndim != 4 or not x.size or not (x.min() >= 0 and x.max() <= 1):
+        raise NeurosamError(
+            f"{where}: images", f"got {array.dtype} {array.shape}; uint8, or floats in [0, 1], (B, C, H, W) is required"
+        )
+    return x

@@ -1,0 +1,201 @@
+"""Deletion and insertion: whether what an explanation ranks first matters to the model.
+
+    deletion     start from the input, blank what ranks highest first; a good ranking makes the curve fall early
+    insertion    start from a blank, put back what ranks highest first; a good ranking makes it rise early
+
+At pixel level a pixel goes in all channels and steps at once; at spike level each event of the input goes by itself.
+After k of K points, round(k / K n) of a sample's n pixels (or events) have changed. Equal ranks are broken at random by
+`seed`, so that a constant map is the random baseline. The area under a curve is the trapezoid's over 0..1.
+
+Source: Petsiuk, Das & Saenko 2018 (RISE, arXiv 1806.07421), section 4.3; at spike level Bitar, Rosales & Paulitsch 2023
+(Front. Neurosci. 17:1153999).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.checks import choice, integer
+from neurosam.errors import NeurosamError
+from neurosam.evaluation.predictor import Predictor
+from neurosam.maps import upsample
+
+__all__ = ["Curve", "deletion", "insertion"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What a model said along a perturbation.
+
+    Attributes
+    ----------
+    shares : (K + 1,) array
+        Share of pixels or events that have changed, 0 .. 1.
+    values : (K + 1, B) array
+        The measure at each point, by sample.
+    """
+
+    shares: Array
+    values: Array
+
+    @property
+    def area(self) -> Array:
+        """Area under each sample's curve, ``[B]``."""
+        return np.asarray(np.trapezoid(self.values, self.shares, axis=0))
+
+
+def deletion(
+    predict: Predictor,
+    x: npt.NDArray[Any],
+    scores: npt.ArrayLike,
+    target: npt.ArrayLike | None = None,
+    *,
+    level: str = "pixel",
+    points: int = 20,
+    measure: str = "probability",
+    baseline: float = 0.0,
+    seed: int = 0,
+) -> Curve:
+    """Blank what ranks highest first.
+
+    Parameters
+    ----------
+    predict : Predictor
+        :func:`~neurosam.evaluation.of_module` or :func:`~neurosam.evaluation.of_network`, or any function of this kind.
+    x : (T, B, C, H, W) or (B, C, H, W) array
+        Encoded input, or images of an ANN.
+    scores : array
+        ``pixel``: maps (B, h, w), or (T, B, h, w), which are added up over time; brought to the size of `x`.
+        ``spike``: a score for each value of `x`, in its shape (``InputMethod.scores``).
+    target : (B,) int array or int, optional
+        Classes to watch; the predicted ones on the whole input if None.
+    level : {"pixel", "spike"}
+        At spike level only values other than `baseline` count, and are ranked.
+    points : int
+        K, 1..10000; each costs a run.
+    measure : {"probability", "logit", "correct"}
+        Softmax of the scores, the target's score itself, or whether the target is the largest.
+    baseline : float
+        A blank value.
+    seed : int
+        Breaks ties.
+
+    Returns
+    -------
+    Curve
+    """
+    return _curve(predict, x, scores, target, level, points, measure, baseline, seed, insert=False)
+
+
+def insertion(
+    predict: Predictor,
+    x: npt.NDArray[Any],
+    scores: npt.ArrayLike,
+    target: npt.ArrayLike | None = None,
+    *,
+    level: str = "pixel",
+    points: int = 20,
+    measure: str = "probability",
+    baseline: float = 0.0,
+    seed: int = 0,
+) -> Curve:
+    """Put back what ranks highest first, onto a blank; parameters as in :func:`deletion`."""
+    return _curve(predict, x, scores, target, level, points, measure, baseline, seed, insert=True)
+
+
+def _curve(
+    predict: Predictor, x: npt.NDArray[Any], scores: npt.ArrayLike, target: npt.ArrayLike | None, level: str,
+    points: int, measure: str, baseline: float, seed: int, *, insert: bool,
+) -> Curve:  # fmt: skip
+    where = "insertion" if insert else "deletion"
+    choice(f"{where}: level", level, ("pixel", "spike"))
+    choice(f"{where}: measure", measure, ("probability", "logit", "correct"))
+    integer(f"{where}: points", points, 1, 10000)
+    array = np.asarray(x)
+    if array.ndim not in (4, 5) or not array.size:
+        raise NeurosamError(f"{where}: x", f"got shape {array.shape}; [T, B, C, H, W] or [B, C, H, W] is required")
+    whole = predict(array)
+    chosen = _targets(where, target, whole)
+    ranks, counts = _pixel_ranks(where, array, scores, seed) if level == "pixel" else (
+        _spike_ranks(where, array, scores, baseline, seed)
+    )  # fmt: skip
+    blank = np.asarray(baseline).astype(array.dtype)
+    blank = blank if blank == baseline else np.asarray(baseline)  # bytes stay bytes where the blank is one
+    shares = np.linspace(0.0, 1.0, points + 1)
+    values = []
+    for share in shares:
+        limit = np.rint(share * counts)[(...,) + (None,) * (ranks.ndim - 1)]
+        changed = np.moveaxis(ranks < limit, 0, -4)  # back to where the batch is in x
+        values.append(_measure(predict(np.where(changed == insert, array, blank)), chosen, measure))
+    return Curve(shares, np.stack(values))
+
+
+def _pixel_ranks(where: str, x: npt.NDArray[Any], scores: npt.ArrayLike, seed: int) -> tuple[npt.NDArray[Any], Array]:
+    """Rank of each pixel, 0 for the highest, shaped [B, (1,) 1, H, W]; and the number of pixels of each sample."""
+    maps = np.asarray(scores, dtype=np.float64)
+    maps = maps.sum(axis=0) if maps.ndim == 4 else maps
+    samples, (height, width) = x.shape[-4], x.shape[-2:]
+    if maps.ndim != 3 or maps.shape[0] != samples:
+        raise NeurosamError(
+            f"{where}: scores", f"got shape {np.shape(scores)}; maps ([T,] {samples}, h, w) are required at pixel level"
+        )
+    maps = maps if maps.shape[1:] == (height, width) else upsample(maps, (height, width))
+    ranks = _ranks(maps.reshape(samples, -1), seed)
+    size = (samples, *(1,) * (x.ndim - 4), 1, height, width)
+    return ranks.reshape(size), np.full(samples, float(height * width))
+
+
+def _spike_ranks(
+    where: str, x: npt.NDArray[Any], scores: npt.ArrayLike, baseline: float, seed: int
+) -> tuple[npt.NDArray[Any], Array]:
+    """Rank of each event among its sample's, 0 for the highest; blanks come last. Batch first."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != x.shape:
+        raise NeurosamError(
+            f"{where}: scores",
+            f"got shape {values.shape}; one for each value of x {x.shape} is required at spike level",
+        )
+    events = np.moveaxis(x != baseline, -4, 0)
+    ordered = np.where(events, np.moveaxis(values, -4, 0), -np.inf)
+    flat = (len(events), -1)
+    return _ranks(ordered.reshape(flat), seed).reshape(events.shape), events.reshape(flat).sum(axis=1).astype(float)
+
+
+def _ranks(scores: Array, seed: int) -> npt.NDArray[np.int64]:
+    rng = np.random.default_rng(seed)
+    ranks = np.empty(scores.shape, dtype=np.int64)
+    for row, rank in zip(scores, ranks, strict=True):
+        if np.isnan(row).any():
+            raise NeurosamError("scores", "hold NaN; every pixel or event needs a rank")
+        rank[np.lexsort((rng.random(row.size), -row))] = np.arange(row.size)
+    return ranks
+
+
+def _targets(where: str, target: npt.ArrayLike | None, whole: Array) -> npt.NDArray[np.int64]:
+    samples, classes = whole.shape
+    if target is None:
+        return np.asarray(whole.argmax(axis=1))
+    chosen = np.asarray(target)
+    if chosen.dtype.kind not in "iu" or chosen.ndim > 1 or chosen.size not in (1, samples):
+        raise NeurosamError(f"{where}: target", f"got {chosen.dtype} {chosen.shape}; one class, or one a sample")
+    if chosen.min() < 0 or chosen.max() >= classes:
+        raise NeurosamError(
+            f"{where}: target", f"got {chosen.min()}..{chosen.max()}; the {classes} outputs are numbered from 0"
+        )
+    return np.broadcast_to(chosen.astype(np.int64), (samples,))
+
+
+def _measure(scores: Array, target: npt.NDArray[np.int64], measure: str) -> Array:
+    at = (np.arange(len(target)), target)
+    if measure == "logit":
+        return np.asarray(scores[at])
+    if measure == "correct":
+        return np.asarray(scores.argmax(axis=1) == target, dtype=np.float64)
+    likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(likely[at] / likely.sum(axis=1))
