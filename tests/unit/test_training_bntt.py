@@ -92,6 +92,7 @@ def test_inference_is_the_tables_and_a_shorter_run_the_first_steps() -> None:
 
 def test_gradients_are_backpropagation_through_time_by_hand() -> None:
     """Linear, BNTT, LIF (reset detached), linear, mean readout, cross-entropy: the chain rule of Eq. 4-8."""
+    torch.manual_seed(0)
     leak, theta, beta, eps = 0.8, 0.5, 0.3, 1e-4
     first, second, norm = nn.Linear(4, 3, bias=False), nn.Linear(3, 2, bias=False), BNTT(3, T)
     net = SpikingSequential(first, norm, LIF(leak, theta), second, Readout()).double()
