@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from neurosam.equivalence import compare
     from neurosam.errors import NeurosamError
     from neurosam.events import Events, encode
-    from neurosam.export import export
+    from neurosam.from_torch import export
     from neurosam.hdf5 import load_network as load
     from neurosam.hdf5 import load_recording
     from neurosam.network import Network, Population, Projection, max_pool
@@ -33,7 +33,7 @@ _HOME = {
     "NeurosamError": ("neurosam.errors", "NeurosamError"),
     "Events": ("neurosam.events", "Events"),
     "encode": ("neurosam.events", "encode"),
-    "export": ("neurosam.export", "export"),
+    "export": ("neurosam.from_torch", "export"),
     "load": ("neurosam.hdf5", "load_network"),
     "load_recording": ("neurosam.hdf5", "load_recording"),
     "Network": ("neurosam.network", "Network"),

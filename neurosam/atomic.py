@@ -1,10 +1,12 @@
-"""Writing a file whole or not at all: under another name first, then renamed onto its place."""
+"""Writing a file whole or not at all: under a temporary name in its own folder first, then renamed onto its place."""
 
 from __future__ import annotations
 
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["replacing", "write_bytes", "write_text"]
@@ -12,30 +14,54 @@ __all__ = ["replacing", "write_bytes", "write_text"]
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path beside `path`; on success it is flushed and renamed onto `path`, on any failure removed.
+    """A temporary path to write to; it takes the place of `path` when the block ends, and is removed if that fails.
+
+    The content is on the disk before it takes its place, an older file's permissions stay, and a link keeps pointing
+    where it does.
 
     Raises
     ------
     OSError
-        If the disk is full or the folder cannot be written.
+        If the disk is full or the folder cannot be written; with the name of `path`, not of the temporary file.
     """
-    place = Path(path)
-    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    target = Path(os.path.realpath(path))
+    beside = target.parent / f".neurosam-{secrets.token_hex(8)}.tmp"
     try:
         yield beside
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
-        beside.replace(place)
+        if target.exists():
+            shutil.copymode(target, beside)
+        beside.replace(target)
+        _sync(target.parent)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
-    """Write bytes atomically."""
-    with replacing(path) as beside:
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write bytes atomically and return the path; the folder is made where it is missing."""
+    place = Path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(place) as beside:
         beside.write_bytes(content)
+    return place
 
 
-def write_text(path: str | os.PathLike[str], content: str) -> None:
-    """Write UTF-8 text atomically."""
-    write_bytes(path, content.encode())
+def write_text(path: str | os.PathLike[str], content: str) -> Path:
+    """Write UTF-8 text atomically; see :func:`write_bytes`."""
+    return write_bytes(path, content.encode())
+
+
+def _sync(folder: Path) -> None:
+    """Make the renaming durable, where the system can sync a folder."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -77,7 +77,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(train=4000, test=500, epochs=2, verified=50, explained=100, timed=64)
+QUICK = Plan(train=4000, test=500, epochs=3, verified=50, explained=100, timed=64)
 
 
 @dataclass
@@ -98,7 +98,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
     Parameters
     ----------
     folder : Path
-        Created if it does not exist; files of the same names are replaced.
+        Made where it is missing; files of the same names are replaced, others stay.
     plan : Plan
     seed : int
     say : callable
@@ -109,9 +109,9 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
     Returns
     -------
     dict
-        Everything measured; also in ``folder/results.json``.
+        Everything measured; also in ``folder/results.json``, whose entry "finished" is False until the end.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "results.json", json.dumps({"plan": asdict(plan), "seed": seed, "finished": False}))
     start = time.perf_counter()
     deployed = _deploy(folder, plan, seed, say)
     accuracy = _accuracy(deployed, seed, bar)
@@ -131,6 +131,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
         "machine": {"processor": platform.processor() or platform.machine(), "python": platform.python_version()},
         "plan": asdict(plan),
         "seed": seed,
+        "finished": True,
         "accuracy": accuracy,
         "quantisation": deployed.quantisation.to_dict(),
         "equivalence": {name: e.to_dict() for name, e in found.items()},
@@ -144,7 +145,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
 
 def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
     from neurosam import training
-    from neurosam.export import to_network
+    from neurosam.from_torch import to_network
     from neurosam.training.model import Recipe, save_model
 
     train_items, test_items = load("mnist5k").split(4000, plan.test, seed=seed)

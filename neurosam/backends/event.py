@@ -89,7 +89,7 @@ class _Run:
         self.output = np.zeros((events.samples, size), np.int64 if fires else number)
         self.operations = dict.fromkeys((p.label for p in network.projections), 0)
         self.lock = threading.Lock()
-        self.next = 0
+        self.next = self.done = 0
         self.stopped = False
 
     def compile(self) -> None:
@@ -129,9 +129,10 @@ class _Run:
             except BaseException:
                 self.stopped = True
                 raise
-            if options.progress is not None:
-                with self.lock:
-                    options.progress(b + 1, self.count)
+            with self.lock:
+                self.done += 1
+                if options.progress is not None:
+                    options.progress(self.done, self.count)
 
     def recording(self, time_s: float) -> Recording:
         """What was recorded, in the network's own layout."""

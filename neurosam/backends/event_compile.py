@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Callable
@@ -36,15 +37,27 @@ def cache_folder() -> Path:
         digest.update(source.read_bytes())
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurosam"
     bases = [Path(os.environ["NUMBA_CACHE_DIR"])] if os.environ.get("NUMBA_CACHE_DIR") else [user]
-    for base in (*bases, Path(tempfile.gettempdir()) / f"neurosam-{os.getuid() if hasattr(os, 'getuid') else 'user'}"):
+    shared = Path(tempfile.gettempdir()) / f"neurosam-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    for base in (*bases, shared):
         folder = base / f"kernels-{digest.hexdigest()[:16]}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            base.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if base == shared and not _private(base):
+                continue
+            folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
                 return folder
         except OSError:
             continue
     return Path(tempfile.mkdtemp(prefix="neurosam-"))
+
+
+def _private(folder: Path) -> bool:
+    """Whether nobody else can write a folder whose name anybody can guess: a cached kernel is code that will run."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = folder.lstat()
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -1,10 +1,12 @@
 """What the event back end prepares once a run: parameters a channel, and weights in the order that spikes read them.
 
-Everything here is read by all threads and written by none.
+Everything here is read by all threads and written by none. All arrays are copies that could be written all the same:
+to Numba a read-only array is another type, and a kernel would be compiled for each mixture of the two.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
 from neurosam.backends.event_neuron import Flag
+from neurosam.backends.event_reach import Axis, Window, reach
 from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
@@ -27,8 +30,6 @@ Array = npt.NDArray[Any]
 
 EventList = tuple[Array, Array, Array, bool]
 """``start``, ``index``, ``value``, and whether the values count (else every event is worth 1)."""
-
-NO_POOL = np.array([1, 1, 1, 1, 0, 0], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +74,12 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
     dtype = np.int64 if network.fixed else np.float64
 
     def spread(value: Any) -> Array:
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=dtype), (shape[0],)))
+        return np.array(np.broadcast_to(np.asarray(value, dtype=dtype), (shape[0],)), order="C")
 
     def table(value: Any) -> Array:
         if value is None:
             return np.zeros((0, shape[0]), dtype=dtype)
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype=dtype), (len(value), shape[0])))
+        return np.array(np.broadcast_to(np.asarray(value, dtype=dtype), (len(value), shape[0])), order="C")
 
     values = _fixed(neuron, network.precision) if network.precision else _float(neuron)
     lif = neuron if isinstance(neuron, (LIF, FixedLIF)) else None
@@ -137,48 +138,48 @@ class Link:
     lag: int
     exponent: int
     kernel: Any
-    source_shape: Array
-    pool: Array
-    pooled_shape: Array
-    arrays: tuple[Array, ...]
-    sums: tuple[int, ...]
+    arguments: tuple[Any, ...]
 
     def deliver(self, events: EventList, acc: Array) -> int:
         """Add a block's events to ``acc (steps, neurons)``; returns the synaptic operations."""
-        target = acc.reshape(acc.shape[0], *self.sums)
         if self.exponent == 0:
-            return int(self._add(events, target))
-        own = np.zeros_like(target)
-        operations = int(self._add(events, own))
-        target += shift_by(own, self.exponent)
+            return int(self.kernel(*events, *self.arguments, acc))
+        own = np.zeros_like(acc)
+        operations = int(self.kernel(*events, *self.arguments, own))
+        acc += shift_by(own, self.exponent)
         return operations
-
-    def _add(self, events: EventList, target: Array) -> Any:
-        return self.kernel(*events, self.source_shape, self.pool, self.pooled_shape, *self.arrays, target)
 
 
 def link(network: Network, projection: Projection) -> Link:
     """Prepare one projection: its weights channel-last, as targets of one source side by side."""
     source, target = picture(network[projection.source].shape), picture(network[projection.target].shape)
-    pool, pooled = NO_POOL, source
-    if projection.pool is not None:
-        pool = np.array([n for part in projection.pool.geometry for n in part], dtype=np.int64)
-        pooled = picture(projection.pool.output_shape(source))
-    synapse = projection.synapse
-    arrays: tuple[Array, ...]
-    sums: tuple[int, ...] = (int(np.prod(target)),)
+    pool, synapse = projection.pool, projection.synapse
+    pooled = picture(pool.output_shape(source)) if pool else source
+    pools = [Window(*part) for part in zip(*pool.geometry, strict=True)] if pool else [Window(), Window()]
+
+    def tables(convs: Sequence[Window], sizes: tuple[int, ...], runs: bool) -> tuple[Array, ...]:
+        """``down`` and ``across`` of event_synapse.py."""
+        axes = [Axis(*part) for part in zip(source[1:], pooled[1:], sizes, strict=True)]
+        down = reach(axes[0], pools[0], convs[0], runs=False)
+        return *down, *reach(axes[1], pools[1], convs[1], runs=runs)
+
+    arguments: tuple[Any, ...]
     if isinstance(synapse, Conv2d):
-        geometry = [n for part in synapse.geometry for n in part]
-        arrays = (_conv(synapse), np.array([*geometry, synapse.groups], dtype=np.int64))
-        kernel, sums = deliver_conv, (target[1], target[2], target[0])
-    elif isinstance(synapse, Dense):
-        weight = synapse.weight[_order(target)][:, _order(pooled)]
-        kernel, arrays = deliver_dense, (np.ascontiguousarray(weight.T),)
+        strides, paddings, dilations = synapse.geometry
+        convs = [Window(*part) for part in zip(synapse.weight.shape[2:], strides, paddings, dilations, strict=True)]
+        arguments = (*tables(convs, target[1:], synapse.groups == 1), _conv(synapse), synapse.groups, *target[1:])
+        kernel = deliver_conv
     else:
-        kernel, arrays = deliver_sparse, _by_source(*synapse.by_source(), _order(pooled), _order(target))
+        arguments = (*tables([Window(), Window()], pooled[1:], False), pooled[2])
+        if isinstance(synapse, Dense):
+            weight = synapse.weight[_order(target)][:, _order(pooled)]
+            kernel, arguments = deliver_dense, (*arguments, np.ascontiguousarray(weight.T))
+        else:
+            rows = _by_source(*synapse.by_source(), _order(pooled), _order(target))
+            kernel, arguments = deliver_sparse, (*arguments, *rows)
     return Link(
         projection.label, projection.source, projection.target, network.lag(projection), projection.exponent, kernel,
-        np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), arrays, sums,
+        (source[0], source[2], *arguments),
     )  # fmt: skip
 
 
@@ -188,11 +189,11 @@ def _order(shape: Shape) -> Array:
 
 
 def _conv(synapse: Conv2d) -> Array:
-    """``(O, C / g, kH, kW)`` as ``(kH, kW, C, O / g)``."""
+    """``(O, C / g, kH, kW)`` as ``(kH, C, kW, O / g)``, rows and columns of the kernel last to first."""
     out, per_group, height, width = synapse.weight.shape
     grouped = synapse.weight.reshape(synapse.groups, out // synapse.groups, per_group, height, width)
-    moved = grouped.transpose(3, 4, 0, 2, 1).reshape(height, width, synapse.groups * per_group, out // synapse.groups)
-    return np.ascontiguousarray(moved)
+    moved = grouped[..., ::-1, ::-1].transpose(3, 0, 2, 4, 1)
+    return moved.copy().reshape(height, synapse.groups * per_group, width, out // synapse.groups)
 
 
 def _by_source(row: Array, target: Array, weight: Array, source_order: Array, target_order: Array) -> tuple[Array, ...]:

@@ -1,122 +1,146 @@
-"""What several commands share: the console, a progress bar, and finding the images or events to run on."""
+"""What several commands share: the console, tables, a progress bar, files to read and files to write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
-from neurosam.data import ImageSet, load
-from neurosam.errors import DataError, EventError
-from neurosam.events import Events
-from neurosam.stimulus import Stimulus
+from neurosam.errors import BackendError, FormatError, NeurosamError
 
 if TYPE_CHECKING:
     from neurosam.network import Network
 
-__all__ = ["DATA_HELP", "console", "image_set", "presented", "progress", "read_events", "stimulus_of"]
+__all__ = [
+    "HDF5",
+    "MODEL",
+    "console",
+    "network_in",
+    "new_file",
+    "new_folder",
+    "progress",
+    "require",
+    "say",
+    "show",
+]
 
-console = Console()
+WIDE = 160
+"""Columns of output that goes to no terminal, where nothing is gained by breaking lines at 80."""
 
-DATA_HELP = "mnist5k, fashion, cluttered-mnist5k, cluttered-fashion, or a folder (IDX files, or a sub-folder a class)."
+HDF5 = (".h5", ".hdf5")
+MODEL = (".safetensors",)
+
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+
+
+def say(text: str) -> None:
+    """A line of text as it is: not coloured, not broken, brackets and paths untouched."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]], left: int = 1, note: str = "") -> None:
+    """Print a table: the first `left` columns are words, the others figures; cells are shown as they are."""
+    out = Table(
+        title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+        caption=Text(note, style="dim") if note else None, caption_justify="left",
+    )  # fmt: skip
+    for i, column in enumerate(columns):
+        out.add_column(column, justify="left" if i < left else "right", overflow="fold")
+    for row in rows:
+        out.add_row(*(Text(str(cell)) for cell in row))
+    console.print(out)
+    if note:
+        console.print()
 
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar as a callback (done, total); silent when the output is no terminal."""
+    """A bar on standard error as a callback (done, total); nothing where that is no terminal."""
+    where = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def image_set(name: str, seed: int, part: str | None = None) -> ImageSet:
-    """Load a data set by name or folder; `seed` places the items of a cluttered one."""
-    if name.startswith("cluttered-"):
-        return load(name, seed=seed, part=part)
-    return load(name, part=part)
-
-
-def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stimulus:
-    """The stimulus a network was trained with, with the user's changes."""
-    stimulus = Stimulus.from_metadata(network.metadata)
-    if coding is not None and coding != stimulus.coding:
-        stimulus = replace(stimulus, coding=coding, mean=(), std=())
-    return stimulus if steps is None else replace(stimulus, steps=steps)
-
-
-def presented(
-    network: Network, data: str | None, samples: int, seed: int, steps: int | None, coding: str | None
-) -> tuple[Events, ImageSet]:
-    """Held-out images for a network, and their events.
-
-    A data set by name is split as in training (4 parts of 5 to train, by the same seed), and the held-out part is used.
-    """
-    stimulus = stimulus_of(network, steps, coding)
-    name = data or stimulus.data
-    if not name:
-        raise DataError("--data", f"is needed: the network does not say what it was trained on. Give {DATA_HELP}")
-    images = held_out(name, int(network.metadata.get("seed", "0")))
-    if samples < 1:
-        raise DataError("--samples", f"got {samples}; at least 1 is required")
-    images = images.subset(np.arange(min(samples, len(images))))
-    if images.images.shape[1:] != network.input.shape:
-        raise DataError(
-            name,
-            f"has images {images.images.shape[1:]}; input {network.input.name!r} is {network.input.shape}",
-        )
-    return stimulus.encode(images.images, seed), images
-
-
-def held_out(name: str, seed: int) -> ImageSet:
-    """The part of a data set that training leaves out."""
-    return train_and_test(name, seed)[1]
-
-
-def train_and_test(name: str, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Training and test set: the parts that the source has, else 4 to 1 by `seed`; canvases never share an item."""
-    from neurosam.data import cluttered
-
-    plain = name.removeprefix("cluttered-")
-    if plain == "fashion" or (plain != "mnist5k" and _has_parts(plain)):
-        train, test = load(plain, part="train"), load(plain, part="test")
-    else:
-        everything = load(plain)
-        count = len(everything)
-        train, test = everything.split(count - count // 5, count // 5, seed=seed)
-    if plain == name:
-        return train, test
-    return cluttered(train, seed=2 * seed), cluttered(test, seed=2 * seed + 1)
-
-
-def _has_parts(name: str) -> bool:
-    from neurosam.data.idx import is_idx_folder
-
-    return Path(name).is_dir() and (is_idx_folder(Path(name)) or (Path(name) / "train").is_dir())
-
-
-def read_events(path: Path, network: Network) -> Events:
-    """Events from HDF5 (Events saved by neurosam) or a dense array [T, B, ...] in .npy."""
-    if path.suffix == ".npy":
+def require(command: str, extra: str, *modules: str) -> None:
+    """Say how to get what a command needs, before it starts."""
+    for module in modules:
         try:
-            dense = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise EventError(str(path), f"is no readable .npy array: {error}") from None
-        return Events.from_dense(dense)
-    from neurosam.hdf5 import load_events
-
-    return load_events(path)
+            found = find_spec(module) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            raise BackendError(command, f"needs {module}, which is not installed: pip install 'neurosam[{extra}]'")
 
 
-def require_new(path: Path, force: bool) -> None:
-    """Refuse to overwrite a file unless told so."""
+def network_in(path: Path) -> Network:
+    """The network in a file.
+
+    Raises
+    ------
+    FormatError
+        If it holds something else: what, and how to get a network.
+    """
+    from neurosam.hdf5 import file_kind, load_network
+
+    if path.suffix in MODEL and path.is_file():
+        raise FormatError(str(path), f"is a trained model; make a network of it first: neurosam export {path}")
+    kind = file_kind(path)
+    if kind != "network":
+        found = "a recording" if kind == "recording" else kind
+        raise FormatError(str(path), f"holds {found}; a network is required, as `neurosam export` writes it")
+    return load_network(path)
+
+
+def new_file(path: Path, force: bool, suffixes: tuple[str, ...]) -> Path:
+    """A file that may be written: before the work is done, not after it.
+
+    Raises
+    ------
+    NeurosamError
+        If it exists and `force` is not given, its folder is missing or cannot be written, or the suffix misleads.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise NeurosamError(str(path), f"is the name of another kind of file; give one that ends in {suffixes[0]}")
+    if path.is_dir():
+        raise NeurosamError(str(path), "is a folder; give the name of a file")
     if path.exists() and not force:
-        raise DataError(str(path), "exists already; give another path, or --force")
-    if not path.parent.is_dir():
-        raise DataError(str(path.parent), "is no folder; create it first")
+        raise NeurosamError(str(path), "exists already; give another name, or --force to replace it")
+    _writable(path.parent)
+    return path
+
+
+def new_folder(path: Path, force: bool, ours: str) -> Path:
+    """A folder that may be written to: missing, empty, or ours by the file `ours`, which an earlier command left in it.
+
+    Raises
+    ------
+    NeurosamError
+        If it holds the user's files and `force` is not given, or cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise NeurosamError(str(path), "is a file; give the name of a folder")
+    if path.is_dir() and not force and any(path.iterdir()) and not (path / ours).is_file():
+        raise NeurosamError(
+            str(path), "holds files of yours; give another folder (-o), or --force to replace files of the same names"
+        )
+    _writable(next(folder for folder in (path, *path.absolute().parents) if folder.exists()))
+    return path
+
+
+def _writable(folder: Path) -> None:
+    if not folder.is_dir():
+        raise NeurosamError(str(folder), "is no folder; create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise NeurosamError(str(folder), "cannot be written to; give another folder")

@@ -7,120 +7,133 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from neurosam.cli.common import DATA_HELP, console, presented, progress, read_events, require_new, train_and_test
-from neurosam.cli.learn import require_torch
-from neurosam.errors import NetworkError
+from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, presented, read_events, training_set
+from neurosam.errors import NetworkError, NeurosamError
+from neurosam.network import Network
 from neurosam.precision import Precision
 from neurosam.quantise import QuantisationReport, quantise
-from neurosam.recording import Record
+from neurosam.recording import Record, Recording
 from neurosam.trace import SamTrace
 
-__all__ = ["precision_of", "quantisation_table", "register"]
+__all__ = ["export", "run"]
 
 PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command()(export)
-    app.command()(run)
+def export(
+    model: Annotated[Path, typer.Argument(help="What `neurosam train` wrote (.safetensors).")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Network file. Default: beside the model, as .h5.", show_default=False),
+    ] = None,
+    precision: Annotated[
+        str, typer.Option(help="lava or nxsdk (fixed point, two roundings of the decay), or float.")
+    ] = "lava",
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of a weight, in fixed point.")] = 8,
+    calibrate: Annotated[
+        int, typer.Option(min=0, help="Training samples by which scales are chosen; 0: every input counts alike.")
+    ] = 64,
+    gamma: Annotated[float, typer.Option(help="Decay of the SAM traces, a step.")] = 0.5,
+    mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Turn a trained model into a network file, quantised by default."""
+    require("export", "torch", "torch", "safetensors")
+    if model.suffix in HDF5:
+        raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it is made of")
+    fixed = _precision(precision, bits)
+    trace = SamTrace(gamma, mode)
+    out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)
+    from neurosam.from_torch import to_network
+    from neurosam.training.model import load_model
+
+    module, recipe = load_model(model)
+    if fixed is not None and recipe.stimulus.coding == "direct":
+        raise NeurosamError(
+            str(model), "was trained on fractional input (coding direct), and fixed point takes integers; "
+            "give --precision float, or train with --coding poisson",
+        )  # fmt: skip
+    metadata = recipe.stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
+    network = to_network(module, recipe.input_shape, sam=trace, metadata=metadata)
+    if fixed is not None:
+        calibration = None
+        if calibrate:
+            train_set = training_set(recipe.stimulus.data, recipe.seed)
+            images = train_set.images[: min(calibrate, len(train_set))]
+            calibration = recipe.stimulus.encode(images, seed=recipe.seed)
+        network, report = quantise(network, fixed, calibration)
+        _quantisation(report)
+    network.save(out)
+    say(f"wrote {out}; next: neurosam run {out}")
 
 
-def precision_of(name: str, bits: int) -> Precision | None:
+def _precision(name: str, bits: int) -> Precision | None:
     """A preset by name; None for "float"."""
     if name == "float":
         return None
     if name not in PRECISIONS:
-        raise NetworkError("--precision", f"got {name!r}; known are float, {', '.join(PRECISIONS)}")
+        raise NetworkError("--precision", f"got {name!r}; known are {', '.join(PRECISIONS)}, float")
     return PRECISIONS[name](bits)
 
 
-def export(
-    model: Annotated[Path, typer.Argument(help="What `neurosam train` wrote.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Network file; beside the model if left out.")] = None,
-    precision: Annotated[str, typer.Option(help="lava, nxsdk (fixed point), or float.")] = "lava",
-    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of a weight.")] = 8,
-    calibrate: Annotated[int, typer.Option(min=0, help="Training samples by which scales are chosen.")] = 64,
-    gamma: Annotated[float, typer.Option(help="Decay of the SAM traces.")] = 0.5,
-    mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
-    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
-) -> None:
-    """Turn a trained model into a network file, quantised by default."""
-    require_torch("export")
-    out = model.with_suffix(".h5") if out is None else out
-    require_new(out, force)
-    from neurosam.export import to_network
-    from neurosam.training.model import load_model
-
-    module, recipe = load_model(model)
-    fixed = precision_of(precision, bits)
-    metadata = recipe.stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
-    network = to_network(module, recipe.input_shape, sam=SamTrace(gamma, mode), metadata=metadata)
-    if fixed is not None:
-        calibration = None
-        if calibrate:
-            train_set = train_and_test(recipe.stimulus.data, recipe.seed)[0]
-            images = train_set.images[np.arange(min(calibrate, len(train_set)))]
-            calibration = recipe.stimulus.encode(images, seed=recipe.seed)
-        network, report = quantise(network, fixed, calibration)
-        console.print(quantisation_table(report))
-    network.save(out)
-    console.print(f"wrote {out}; next: neurosam run {out}")
-
-
-def quantisation_table(report: QuantisationReport) -> Table:
-    """What quantisation did, as a table."""
-    table = Table(title="quantisation", title_justify="left")
-    for column in (
-        "population",
-        "weights",
-        "clipped",
-        "SNR dB",
-        "threshold",
-        "largest input",
-        "of 2^17",
-        "membrane peak",
-    ):
-        table.add_column(column, justify="left" if column == "population" else "right")
-    for row in report.populations:
-        table.add_row(
+def _quantisation(report: QuantisationReport) -> None:
+    """Print what quantisation did."""
+    columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane")
+    rows = [
+        (
             row.population, f"{row.weight_low}..{row.weight_high}", f"{row.clipped:.2%}", f"{row.weight_snr_db:.1f}",
-            str(row.threshold or "-"), f"{row.arrival_bound:,}", f"{row.arrival_bound / 2**17:.1%}",
+            row.threshold or "-", f"{row.arrival_bound:,}", f"{row.arrival_bound / 2**17:.1%}",
             f"{row.membrane_peak / 2**23:.1%}" if row.membrane_peak else "-",
-        )  # fmt: skip
+        )
+        for row in report.populations
+    ]  # fmt: skip
+    note = "input: the largest sum of weights that can arrive; membrane: its peak, of 2^23"
     if np.isfinite(report.agreement):
-        table.caption = f"float and fixed point agree on {report.agreement:.1%} of the calibration samples"
-    return table
+        note += f"\nfloat and fixed point agree on {report.agreement:.1%} of the calibration samples"
+    show("quantisation", columns, rows, note=note)
 
 
 def run(
     network: Annotated[Path, typer.Argument(help="Network file.")],
-    data: Annotated[str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.")] = None,
-    events: Annotated[
-        Path | None, typer.Option(help="Events instead of images: .h5, or a dense .npy [T, B, C, H, W].")
+    data: Annotated[
+        str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
     ] = None,
-    backend: Annotated[str, typer.Option(help="event, reference, ...")] = "event",
-    samples: Annotated[int, typer.Option(help="Held-out samples.")] = 100,
-    steps: Annotated[int | None, typer.Option(help="Steps a presentation; as trained if left out.")] = None,
-    coding: Annotated[str | None, typer.Option(help="As trained if left out.")] = None,
+    events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
+    backend: Annotated[str, typer.Option(help="event, reference, or another that is installed.")] = "event",
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 100,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of a presentation. Default: as trained.", show_default=False)
+    ] = None,
+    coding: Annotated[
+        str | None, typer.Option(help="poisson, latency or direct. Default: as trained.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the input spikes.")] = 0,
-    threads: Annotated[int | None, typer.Option(min=1)] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda (reference).")] = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Default: the back end's own choice.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda, for the reference back end.")] = "cpu",
     record: Annotated[
-        str, typer.Option(help="What to keep, comma-separated: spikes, sam, membrane, current, all.")
+        str,
+        typer.Option(help="What to keep in --out beside outputs and counts: spikes, sam, membrane, current, or all."),
     ] = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Recording file to write.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Recording file to write.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Run a network on held-out images or on events."""
+    """Run a network on held-out images or on events: accuracy, spikes, operations, time."""
     from neurosam.backends import run as run_network
-    from neurosam.hdf5 import load_network
 
     if out is not None:
-        require_new(out, force)
-    net = load_network(network)
+        new_file(out, force, HDF5)
+    elif record:
+        raise NeurosamError("--record", "keeps nothing without --out; give a file to write")
+    if data is not None and events is not None:
+        raise NeurosamError("--events", "and --data exclude each other; give one of them")
+    net = network_in(network)
+    wanted = _record(record, Record.everything(net))
     labels = None
     if events is not None:
         stimulus = read_events(events, net)
@@ -128,33 +141,30 @@ def run(
         stimulus, images = presented(net, data, samples, seed, steps, coding)
         labels = images.labels
     with progress(f"running on {backend}") as tick:
-        recording = run_network(
-            net,
-            stimulus,
-            backend,
-            _record(record, Record.everything(net)),
-            threads=threads,
-            device=device,
-            progress=tick,
-        )
-    table = Table(title=f"{recording.samples} samples x {recording.steps} steps on {backend}", title_justify="left")
-    for column in ("population", "spikes", "a sample", "neurons active a step"):
-        table.add_column(column, justify="left" if column == "population" else "right")
-    for name, counts in recording.counts.items():
-        size = float(np.prod(net[name].shape))
-        rate = f"{counts.mean() / size:.2%}" if counts.size else "-"
-        table.add_row(name, f"{int(counts.sum()):,}", f"{counts.sum() / max(recording.samples, 1):,.0f}", rate)
-    console.print(table)
-    operations = sum(recording.operations.values())
-    speed = f"{recording.samples / recording.time_s:,.0f} samples/s" if recording.time_s else ""
-    if operations and recording.time_s:
-        speed += f", {operations / recording.time_s / 1e9:.2f} G synaptic operations/s"
-    console.print(f"{recording.time_s:.3f} s ({speed})")
+        recording = run_network(net, stimulus, backend, wanted, threads=threads, device=device, progress=tick)
+    _summary(net, recording)
     if labels is not None:
-        console.print(f"accuracy [bold]{(recording.predictions == labels).mean():.2%}[/bold]")
+        say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")
     if out is not None:
         recording.save(out)
-        console.print(f"wrote {out}")
+        say(f"wrote {out}")
+
+
+def _summary(network: Network, recording: Recording) -> None:
+    """Print spikes by population, and the speed."""
+    samples = max(recording.samples, 1)
+    rows = []
+    for name, counts in recording.counts.items():
+        active = f"{counts.mean() / np.prod(network[name].shape):.2%}" if counts.size else "-"
+        rows.append((name, f"{int(counts.sum()):,}", f"{counts.sum() / samples:,.0f}", active))
+    title = f"{recording.samples} samples x {recording.steps} steps on {recording.backend}"
+    show(title, ("population", "spikes", "a sample", "active a step"), rows)
+    if recording.time_s:
+        speed = f"{recording.time_s:.3f} s: {recording.samples / recording.time_s:,.0f} samples/s"
+        operations = sum(recording.operations.values())
+        if operations:
+            speed += f", {operations / recording.time_s / 1e9:.2f} G synaptic operations/s"
+        say(speed)
 
 
 def _record(text: str, everything: Record) -> Record:

@@ -9,59 +9,74 @@ from typing import Annotated, Any
 import typer
 
 from neurosam.atomic import write_text
-from neurosam.cli.common import DATA_HELP, console, presented, progress, read_events, require_new
-from neurosam.errors import FormatError
+from neurosam.cli.common import console, network_in, new_file, progress, say
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, presented, read_events
+from neurosam.errors import FormatError, NeurosamError
 
-__all__ = ["register"]
+__all__ = ["verify"]
 
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(verify)
+JSON = (".json",)
 
 
 def verify(
     a: Annotated[Path, typer.Argument(help="A network file; or the first of two networks or recordings.")],
-    b: Annotated[Path | None, typer.Argument(help="The second, to compare two files.")] = None,
+    b: Annotated[Path | None, typer.Argument(help="The second, to compare two files.", show_default=False)] = None,
     backends: Annotated[
-        str, typer.Option(help="For one network: back ends to run, the first is held against.")
+        str, typer.Option(help="For one network: back ends to run; the others are held against the first.")
     ] = "reference,event",
-    data: Annotated[str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.")] = None,
-    events: Annotated[Path | None, typer.Option(help="Events instead of images: .h5, or a dense .npy.")] = None,
-    samples: Annotated[int, typer.Option(help="Held-out samples.")] = 50,
-    steps: Annotated[int | None, typer.Option(help="As trained if left out.")] = None,
+    data: Annotated[
+        str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
+    ] = None,
+    events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of a presentation. Default: as trained.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the input spikes.")] = 0,
     network: Annotated[
-        Path | None, typer.Option(help="For two recordings: their network, to order populations and tell distances.")
+        Path | None,
+        typer.Option(
+            help="For two recordings: their network, which tells the order of layers and distances to threshold.",
+            show_default=False,
+        ),
     ] = None,
-    report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite the JSON.")] = False,
+    report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
 ) -> None:
-    """Compare two files, or run one network on several back ends and compare every spike, membrane and SAM value."""
-    if report is not None:
-        require_new(report, force)
-    if b is not None:
-        equal, result = _files(a, b, network)
-    else:
-        from neurosam.equivalence import verify as verify_network
-        from neurosam.hdf5 import load_network
+    """Compare every spike, membrane and SAM value: of one network on several back ends, or of two files.
 
-        net = load_network(a)
-        stimulus = (
-            read_events(events, net) if events is not None else presented(net, data, samples, seed, steps, None)[0]
-        )
-        names = tuple(name.strip() for name in backends.split(",") if name.strip())
-        with progress("verifying") as tick:
-            found = verify_network(net, stimulus, names, progress=tick)
-        for equivalence in found.values():
-            console.print(equivalence.table())
-        equal = all(e.equal for e in found.values())
-        result = {name: e.to_dict() for name, e in found.items()}
+    Exit status 0 if all are equal, 1 if anything differs: the first difference is located.
+    """  # fmt: skip
     if report is not None:
-        write_text(report, json.dumps({"equal": equal, "result": result}, indent=2))
-        console.print(f"wrote {report}")
+        new_file(report, force, JSON)
+    equal, result = (
+        _files(a, b, network) if b is not None else _backends(a, backends, data, events, samples, steps, seed)
+    )
+    if report is not None:
+        write_text(report, json.dumps({"equal": equal, "result": result}, indent=2, allow_nan=False) + "\n")
+        say(f"wrote {report}")
     if not equal:
         raise typer.Exit(1)
+
+
+def _backends(
+    path: Path, names: str, data: str | None, events: Path | None, samples: int, steps: int | None, seed: int
+) -> tuple[bool, dict[str, Any]]:
+    from neurosam.backends import load_backend
+    from neurosam.equivalence import verify as verify_network
+
+    if data is not None and events is not None:
+        raise NeurosamError("--events", "and --data exclude each other; give one of them")
+    chosen = tuple(name.strip() for name in names.split(",") if name.strip())
+    for name in chosen:  # a missing one is told before the others have worked
+        load_backend(name)
+    net = network_in(path)
+    stimulus = read_events(events, net) if events is not None else presented(net, data, samples, seed, steps, None)[0]
+    with progress("verifying") as tick:
+        found = verify_network(net, stimulus, chosen, progress=tick)
+    for equivalence in found.values():
+        console.print(equivalence.table())
+    return all(e.equal for e in found.values()), {name: e.to_dict() for name, e in found.items()}
 
 
 def _files(a: Path, b: Path, network: Path | None) -> tuple[bool, dict[str, Any]]:
@@ -72,11 +87,11 @@ def _files(a: Path, b: Path, network: Path | None) -> tuple[bool, dict[str, Any]
     kinds = file_kind(a), file_kind(b)
     if kinds == ("network", "network"):
         difference = compare_networks(load_network(a), load_network(b))
-        console.print("equal bit for bit" if difference is None else f"first difference: {difference}", markup=False)
+        say("equal bit for bit" if difference is None else f"first difference: {difference}")
         return difference is None, {"difference": None if difference is None else str(difference)}
     if kinds == ("recording", "recording"):
-        net = None if network is None else load_network(network)
+        net = None if network is None else network_in(network)
         found = compare_recordings(load_recording(a), load_recording(b), net)
         console.print(found.table())
         return found.equal, found.to_dict()
-    raise FormatError(f"{a}, {b}", f"are a {kinds[0]} and a {kinds[1]}; give two networks or two recordings")
+    raise FormatError(f"{a} and {b}", f"hold {kinds[0]} and {kinds[1]}; give two networks or two recordings")

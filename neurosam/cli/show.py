@@ -7,121 +7,126 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from neurosam.cli.common import console
-from neurosam.network import Network, Population
+from neurosam.cli.common import MODEL, say, show
+from neurosam.errors import FormatError
+from neurosam.network import Network, Population, Projection
 from neurosam.recording import Recording
 from neurosam.synapse import Conv2d, neurons
 
-__all__ = ["network_tables", "register"]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(info)
+__all__ = ["info"]
 
 
 def info(file: Annotated[Path, typer.Argument(help="A network, recording or events file (HDF5).")]) -> None:
-    """Print what a file holds: populations, projections, ranges, bytes."""
+    """Print what a file holds: shapes, parameters, synapses, ranges, bytes."""
     from neurosam.hdf5 import file_kind, load_events, load_network, load_recording
 
+    if file.suffix in MODEL and file.is_file():
+        raise FormatError(str(file), f"is a trained model; make a network of it first: neurosam export {file}")
     kind = file_kind(file)
     if kind == "network":
-        for table in network_tables(load_network(file)):
-            console.print(table)
+        _network(load_network(file))
     elif kind == "recording":
-        console.print(_recording_table(load_recording(file)))
+        _recording(load_recording(file))
     else:
         events = load_events(file)
         values = "spikes" if events.value is None else f"values up to {events.magnitude:g}"
-        console.print(
-            f"{len(events)} events ({values}) in {events.steps} steps of {events.samples} samples, shape {events.shape}"
+        say(
+            f"{len(events):,} events ({values}) in {events.steps} steps of {events.samples} samples, "
+            f"shape {_shape(events.shape)}"
         )
 
 
-def network_tables(network: Network) -> tuple[Table, Table]:
-    """Populations and projections of a network as tables."""
+def _network(network: Network) -> None:
     precision = network.precision
     kind = "float64" if precision is None else f"fixed point ({precision.name}, {precision.weight_bits}-bit weights)"
-    populations = Table(title=f"populations - {kind}", title_justify="left")
-    for column in ("name", "shape", "neurons", "neuron", "parameters", "onset", "sam"):
-        populations.add_column(column, justify="right" if column in ("neurons", "onset") else "left")
+    populations = []
     for p in network.populations:
-        trace: Any = network.sam.get(p.name)
-        populations.add_row(
-            p.name,
-            " x ".join(map(str, p.shape)),
-            f"{neurons(p.shape):,}",
-            type(p.neuron).__name__ if p.neuron else "input",
-            _parameters(p),
-            str(network.onsets[p.name]),
-            "" if trace is None else f"{trace.mode}, gamma {trace.gamma:.3g}",
-        )
-    projections = Table(title="projections", title_justify="left")
-    for column in ("from", "to", "synapse", "synapses", "weights", "range", "bytes", "delay"):
-        projections.add_column(column, justify="right" if column in ("synapses", "bytes", "delay") else "left")
-    synapses = total = 0
+        trace = network.sam.get(p.name)
+        neuron = type(p.neuron).__name__ if p.neuron else "input"
+        sam = "" if trace is None else f"{trace.mode} {trace.gamma:.3g}"
+        populations.append((p.name, _shape(p.shape), neuron, sam, f"{neurons(p.shape):,}", network.onsets[p.name]))
+    columns = ("population", "shape", "neuron", "SAM", "neurons", "onset")
+    show(f"populations: {kind}", columns, populations, left=4)
+    show("parameters", ("population", "values"), [(p.name, _parameters(p)) for p in network.populations], left=2)
+
+    projections = []
+    synapses = size = 0
     for q in network.projections:
         shape = network[q.source].shape
-        pooled = q.pool.output_shape(shape) if q.pool else shape
-        count, weight = q.synapse.synapses(pooled), q.synapse.weight
-        synapses, total = synapses + count, total + weight.nbytes
+        count = q.synapse.synapses(q.pool.output_shape(shape) if q.pool else shape)
+        weight = q.synapse.weight
+        synapses, size = synapses + count, size + weight.nbytes
         scale = f" x 2^{q.exponent}" if q.exponent else ""
-        projections.add_row(
-            q.source, q.target, _synapse(q), f"{count:,}", " x ".join(map(str, weight.shape)),
-            f"{weight.min(initial=0):.4g} .. {weight.max(initial=0):.4g}{scale}", f"{weight.nbytes:,}", str(q.delay),
-        )  # fmt: skip
+        span = _span(weight) + scale
+        edge = f"{q.source} -> {q.target}"
+        projections.append((edge, _synapse(q), _shape(weight.shape), span, f"{count:,}", f"{weight.nbytes:,}", q.delay))
+    titles = ("projection", "synapse", "weights", "range", "synapses", "bytes", "delay")
+    show("projections", titles, projections, left=4)
+
     cells = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
-    notes = "; ".join(f"{key}: {value}" for key, value in network.metadata.items() if len(value) <= 60)
-    projections.caption = f"{cells:,} neurons, {synapses:,} synapses, {total:,} bytes of weights" + (
-        f"\n{notes}" if notes else ""
-    )
-    projections.caption_justify = "left"
-    return populations, projections
+    say(f"{cells:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
+    for key, value in network.metadata.items():
+        say(f"{key}: {value if len(value) <= 100 else value[:97] + '...'}")
+
+
+def _shape(sides: tuple[int, ...]) -> str:
+    return "x".join(map(str, sides))
 
 
 def _parameters(population: Population) -> str:
-    """Parameters that are set, arrays as ranges."""
-    if population.neuron is None:
+    """Parameters that are set and act, arrays as ranges."""
+    neuron: Any = population.neuron
+    if neuron is None:
         return f"|value| <= {population.magnitude}"
-    parts = []
-    for name in population.neuron.__dataclass_fields__:
-        value = getattr(population.neuron, name)
-        if value is None or (name.startswith("bias") and not np.any(population.neuron.__dict__.get("bias", 1))):
-            continue
-        if isinstance(value, np.ndarray):
-            low, high = value.min(), value.max()
-            value = f"{low:.4g}" if low == high else f"{low:.4g}..{high:.4g}"
-        parts.append(f"{name} {value}")
-    return ", ".join(parts)
+    values = {name: getattr(neuron, name) for name in neuron.__dataclass_fields__}
+    if not np.any(values.get("bias", values.get("bias_mantissa"))):
+        values |= dict.fromkeys(("bias", "bias_mantissa", "bias_exponent"))
+    if values.get("gain") is None:
+        values["gain_shift"] = None
+    return ", ".join(f"{name} {_span(value)}" for name, value in values.items() if value is not None) or "-"
 
 
-def _synapse(projection: Any) -> str:
+def _span(value: Any) -> str:
+    if not isinstance(value, np.ndarray):
+        return str(value)
+    if not value.size:
+        return "none"
+    low, high = value.min(), value.max()
+    return f"{low:.6g}" if low == high else f"{low:.4g}..{high:.4g}"
+
+
+def _synapse(projection: Projection) -> str:
+    """The kind of a synapse with the settings that differ from the usual ones."""
     synapse = projection.synapse
-    text = type(synapse).__name__
+    words = [type(synapse).__name__]
     if isinstance(synapse, Conv2d):
-        defaults = (("stride", (1, 1)), ("padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1))
-        options = [(name, getattr(synapse, name)) for name, default in defaults if getattr(synapse, name) != default]
-        text += "".join(
-            f" {name} {value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value}"
-            for name, value in options
-        )
-    if projection.pool is not None:
-        kernel, stride, _ = projection.pool.geometry
-        text = f"sum pool {kernel[0]}x{kernel[1]}" + (f" stride {stride}" if stride != kernel else "") + f", {text}"
-    return text
+        for name, usual in (("stride", (1, 1)), ("padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1)):
+            value = getattr(synapse, name)
+            if value != usual:
+                words.append(f"{name} {value}" if name == "groups" else f"{name} {_both(value)}")
+    text = " ".join(words)
+    if projection.pool is None:
+        return text
+    kernel, stride, padding = projection.pool.geometry
+    pool = f"sum pool {_shape(kernel)}"
+    pool += f" stride {_both(stride)}" if stride != kernel else ""
+    pool += f" padding {_both(padding)}" if padding != (0, 0) else ""
+    return f"{pool}, {text}"
 
 
-def _recording_table(recording: Recording) -> Table:
-    table = Table(
-        title=f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps",
-        title_justify="left",
-    )
-    for column in ("population", "spikes", "spikes a step", "recorded"):
-        table.add_column(column, justify="right" if column.startswith("spikes") else "left")
+def _both(sides: tuple[int, int]) -> str:
+    return str(sides[0]) if sides[0] == sides[1] else _shape(sides)
+
+
+def _recording(recording: Recording) -> None:
+    rows = []
     for name, counts in recording.counts.items():
         kept = [v for v in ("spikes", "sam", "membrane", "current") if name in getattr(recording, v)]
         mean = counts.mean() if counts.size else 0.0
-        table.add_row(name, f"{int(counts.sum()):,}", f"{mean:.1f}", ", ".join(kept))
-    return table
+        rows.append((name, ", ".join(kept) or "-", f"{int(counts.sum()):,}", f"{mean:,.1f}"))
+    for variable in ("sam", "membrane", "current"):  # a readout never fires, and so has no counts
+        rows += [(name, variable, "-", "-") for name in getattr(recording, variable) if name not in recording.counts]
+    title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
+    show(title, ("population", "recorded", "spikes", "a sample and step"), rows, left=2)
+    say(f"output {_shape(recording.output.shape)} {recording.output.dtype}; {recording.time_s:.3f} s")

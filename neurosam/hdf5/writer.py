@@ -1,9 +1,8 @@
 """Creation of an HDF5 file that appears whole or not at all.
 
-The file is written under a temporary name in its own folder, synced to disk, and renamed over the old one. HDF5 must
-not learn of a full disk: it (2.0.0) keeps what it could not write and tries again when the interpreter exits, which
-ends in a segmentation fault. So it writes through :class:`_PatientFile`, which keeps the first failure to itself until
-HDF5 is done.
+The file is written beside the old one and takes its place when it is whole (atomic.py). HDF5 must not learn of a full
+disk: it (2.0.0) keeps what it could not write and tries again when the interpreter exits, which ends in a segmentation
+fault. So it writes through :class:`_PatientFile`, which keeps the first failure to itself until HDF5 is done.
 
 Datasets are contiguous, without filters; the layout is that of HDF5 1.8, whose metadata carry checksums.
 """
@@ -12,16 +11,15 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from neurosam.atomic import replacing
 from neurosam.errors import FormatError
 
 __all__ = ["Writer", "created"]
@@ -72,23 +70,17 @@ def created(path: str | Path) -> Iterator[Writer]:
     where = str(path)
     if "\0" in where:
         raise FormatError(where, "is not the name of a file: it holds a NUL")
-    target = Path(os.path.realpath(path))  # a link keeps pointing where it does
-    temporary = target.parent / f".neurosam-{secrets.token_hex(8)}.tmp"
+    target = Path(os.path.realpath(path))
     try:
         if target.is_dir():
             raise FormatError(where, "is a folder; give the name of a file")
         if target.exists() and not target.is_file():
             raise FormatError(where, "is not a regular file and cannot be replaced; give another name")
-        with _PatientFile(temporary, "x+") as file:
+        with replacing(target) as temporary, _PatientFile(temporary, "x+") as file:
             with h5py.File(file, "w", libver=("v108", "v108")) as root:
                 yield Writer(root)
             if file.failure is not None:
                 raise file.failure
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, temporary)
-        os.replace(temporary, target)
-        _sync_folder(target.parent)
     except FileNotFoundError:
         raise FormatError(
             where, f"cannot be written: the folder {str(target.parent)!r} does not exist; create it first"
@@ -96,9 +88,6 @@ def created(path: str | Path) -> Iterator[Writer]:
     except (OSError, RuntimeError) as error:  # of the system, or of HDF5
         reason = getattr(error, "strerror", None) or error
         raise FormatError(where, f"could not be written: {reason}. An older file there is unchanged") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 class _PatientFile(io.FileIO):
@@ -122,13 +111,3 @@ class _PatientFile(io.FileIO):
         except OSError as error:
             self.failure = self.failure or error
             return size or 0
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the renaming durable, where the system can sync a folder."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.atomic import write_bytes
 from neurosam.errors import NeurosamError
 from neurosam.maps import aggregate, normalise, overlay
-from neurosam.report.files import replace_bytes
 from neurosam.report.model import Sample
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
     """Write a figure as PNG, atomically, without the date and the versions that would make equal pictures differ."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
-    return replace_bytes(path, buffer.getvalue())
+    return write_bytes(path, buffer.getvalue())
 
 
 def visible(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -31,9 +31,9 @@ import numpy as np
 import numpy.typing as npt
 
 import neurosam
+from neurosam.atomic import write_text
 from neurosam.errors import NeurosamError
 from neurosam.report.figures import visible
-from neurosam.report.files import replace_bytes
 from neurosam.report.model import Cell, Report, Sample, Table
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
@@ -68,8 +68,8 @@ def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
     if not target.name or target.suffix.lower() == ".json":
         raise NeurosamError(f"report {str(path)!r}", "is no name for a page; use one like 'report.html'")
     numbers = json.dumps(_numbers(report), indent=1, ensure_ascii=False, allow_nan=False)
-    page = replace_bytes(target, _page(report).encode("utf-8"))
-    return page, replace_bytes(target.with_suffix(".json"), (numbers + "\n").encode("utf-8"))
+    page = write_text(target, _page(report))
+    return page, write_text(target.with_suffix(".json"), numbers + "\n")
 
 
 def _page(report: Report) -> str:

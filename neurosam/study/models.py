@@ -17,7 +17,7 @@ import numpy.typing as npt
 from neurosam import training
 from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load, two_items
 from neurosam.events import Events, encode
-from neurosam.export import to_network
+from neurosam.from_torch import to_network
 from neurosam.network import Network
 from neurosam.precision import Precision
 from neurosam.quantise import quantise

@@ -1,5 +1,6 @@
 """Run a study seed by seed, keep every finished experiment, and write what came out.
 
+    FOLDER/plan.json        how much of everything
     FOLDER/cache/           checkpoints, and <plan>-<seed>.json: figures of finished experiments
     FOLDER/results.json     plan, figures of all seeds, verdicts
     FOLDER/results.md       the tables
@@ -55,6 +56,7 @@ def study(folder: Path, plan: Plan, say: Callable[[str], None], command: str = "
         raise DataError("seeds", f"got {plan.seeds}; at least 2 are required, the unit of evidence is the seed")
     cache = folder / "cache"
     cache.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "plan.json", json.dumps(asdict(plan), indent=1) + "\n")
     seeds = [_figures(cache, plan, seed, say) for seed in range(plan.seeds)]
     layers = Models(plan, 0, cache, say).layers
     verdicts = {form: [judge(claim, seeds) for claim in claims(plan, layers, form)] for form in FORMS}

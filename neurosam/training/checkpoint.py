@@ -55,7 +55,7 @@ def save_checkpoint(
         If the file cannot be written.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {f"module/{name}": value for name, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
@@ -64,7 +64,7 @@ def save_checkpoint(
     about = {"format": _FORMAT, "settings": settings, "epochs": [asdict(epoch) for epoch in epochs]}
     try:
         with replacing(path) as beside:
-            save_file(contiguous, beside, metadata={"neurosam": json.dumps(about)})
+            beside.write_bytes(save(contiguous, metadata={"neurosam": json.dumps(about)}))
     except (OSError, SafetensorError) as error:
         raise DataError(str(path), f"cannot write the checkpoint: {error}") from error
 
@@ -103,7 +103,9 @@ def load_checkpoint(
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a method, not a mapping's
     except (OSError, SafetensorError) as error:
-        raise DataError(str(place), f"no readable checkpoint ({error}); remove it, or train without resume") from error
+        raise DataError(
+            str(place), f"no readable checkpoint ({error}); remove it, or start anew (resume=False; --force)"
+        ) from error
     try:
         about = json.loads(metadata["neurosam"])
         version, found = about["format"], about["settings"]
@@ -126,7 +128,7 @@ def _require_equal(place: Path, found: dict[str, Any], wanted: dict[str, Any]) -
         theirs, ours = found.get(name), wanted.get(name)
         if theirs != ours:
             difference = "differs" if name == "architecture" else f"was {theirs}, is now {ours}"
-            advice = "give another path, or train without resume"
+            advice = "give another path, or start anew (resume=False; --force)"
             raise DataError(str(place), f"checkpoint of another run: {name} {difference}; {advice}")
 
 

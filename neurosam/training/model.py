@@ -74,13 +74,13 @@ def save_model(path: str | os.PathLike[str], module: SpikingSequential, recipe: 
     DataError
         If the file cannot be written.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {name: value.detach().to("cpu").contiguous().clone() for name, value in module.state_dict().items()}
     about = asdict(recipe) | {"stimulus": recipe.stimulus.to_metadata()}
     try:
         with replacing(path) as beside:
-            save_file(tensors, beside, metadata={_KEY: json.dumps(about)})
+            beside.write_bytes(save(tensors, metadata={_KEY: json.dumps(about)}))
     except Exception as error:
         raise DataError(str(path), f"cannot write the model: {error}") from error
 
@@ -107,6 +107,9 @@ def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]
         recipe = Recipe(**{**fields, "stimulus": stimulus, "input_shape": tuple(fields["input_shape"])})
         module = recipe.build()
         module.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError, NeurosamError) as error:
-        raise DataError(str(place), f"is no model that `neurosam train` wrote ({error})") from error
+    except (
+        OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, NeurosamError,
+    ) as error:  # fmt: skip
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(str(place), f"is no model that `neurosam train` wrote ({reason})") from error
     return module.eval(), recipe

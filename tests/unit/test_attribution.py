@@ -25,7 +25,7 @@ from neurosam.attribution import (
     explain_func,
 )
 from neurosam.errors import NeurosamError
-from neurosam.export import to_network
+from neurosam.from_torch import to_network
 from neurosam.training import BNTT, LIF, Readout, SpikingSequential, build_ann, fire
 
 T, B = 5, 3

@@ -33,7 +33,7 @@ from neurosam.evaluation import (
     suppression,
     weight_randomisation,
 )
-from neurosam.export import export, to_network
+from neurosam.from_torch import export, to_network
 from neurosam.maps import aggregate, upsample
 from neurosam.training import LIF, Normalisation, Readout, SpikingSequential, build
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -76,6 +77,25 @@ def test_a_folder_that_cannot_be_written_is_passed_over(monkeypatch: pytest.Monk
         cache_folder.cache_clear()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="temporary folders belong to one user there")
+@pytest.mark.parametrize(("mode", "trusted"), [(0o700, True), (0o777, False)])
+def test_a_temporary_folder_open_to_others_is_not_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int, trusted: bool
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(blocked))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    guessed = tmp_path / f"neurosam-{os.getuid()}"
+    guessed.mkdir()
+    guessed.chmod(mode)
+    cache_folder.cache_clear()
+    try:
+        assert (cache_folder().parent == guessed) is trusted
+    finally:
+        cache_folder.cache_clear()
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 16])
 def test_threads_do_not_change_a_bit(threads: int) -> None:
     network, some = random_case(np.random.default_rng(11))
@@ -90,7 +110,7 @@ def test_progress_reaches_the_number_of_samples() -> None:
     network, events = random_case(np.random.default_rng(13))
     seen: list[tuple[int, int]] = []
     ns.run(network, events, progress=lambda done, total: seen.append((done, total)))
-    assert sorted(done for done, _ in seen) == list(range(1, events.samples + 1))
+    assert [done for done, _ in seen] == list(range(1, events.samples + 1))
     assert {total for _, total in seen} == {events.samples}
 
 

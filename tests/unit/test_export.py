@@ -13,7 +13,7 @@ from torch import nn
 import neurosam as ns
 from neurosam import training
 from neurosam.errors import ExportError
-from neurosam.export import to_network
+from neurosam.from_torch import to_network
 
 SHAPE = (2, 9, 8)
 

@@ -11,7 +11,7 @@ from torch import nn
 
 import neurosam as ns
 from neurosam import training
-from neurosam.export import to_network
+from neurosam.from_torch import to_network
 from neurosam.quantise import quantise
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import neurosam as ns
 from neurosam.errors import ExportError, NetworkError
-from neurosam.export import export, to_network
+from neurosam.from_torch import export, to_network
 from neurosam.quantise import quantise
 from neurosam.training import BNTT, LIF, GainOffset, Readout, SpikingSequential, fine_tune, fold_batch_norm
 

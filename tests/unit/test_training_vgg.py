@@ -14,7 +14,7 @@ from torch import nn
 
 import neurosam as ns
 from neurosam.errors import DataError, NetworkError
-from neurosam.export import to_network
+from neurosam.from_torch import to_network
 from neurosam.stimulus import Stimulus
 from neurosam.training import BNTT, LIF, build, build_ann, describe, evaluate, train, vgg
 from neurosam.training.model import Recipe, load_model, save_model

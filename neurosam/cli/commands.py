@@ -1,0 +1,67 @@
+"""The commands in the order of work; ``neurosam --help`` tells the way from nothing to an explained network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from neurosam import __version__
+from neurosam.cli import deploy, equal, learn, look, show, study
+from neurosam.cli.failures import told
+
+__all__ = ["app"]
+
+HELP = """What a trained spiking network will do on Loihi-style hardware, bit for bit, and what it looked at.
+
+The whole way through in about three minutes: [bold]neurosam demo[/bold]. Or step by step:
+
+\b
+  neurosam train -o digits.safetensors   train (here on MNIST-5k, a minute)
+  neurosam export digits.safetensors     quantise to 8 bits: digits.h5
+  neurosam info digits.h5                shapes, parameters, ranges, bytes
+  neurosam run digits.h5                 accuracy, spikes, operations, time
+  neurosam verify digits.h5              two back ends: is every value equal?
+  neurosam explain digits.h5             what it looked at: a page, pictures
+
+\b
+Exit status: 0 done; 1 `verify` found a difference; 2 a mistake, and nothing
+is left half-written; 130 interrupted."""
+
+
+class _Commands(TyperGroup):
+    """All commands; whatever one of them cannot do is told here."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with told():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="neurosam",
+    cls=_Commands,
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"neurosam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+for command in (look.demo, learn.train, deploy.export, show.info, deploy.run, equal.verify, look.explain, study.study):
+    app.command()(command)

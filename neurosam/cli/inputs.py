@@ -1,0 +1,162 @@
+"""What a network is shown: held-out images of a data set as in training, or events from a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neurosam.backends import check
+from neurosam.data import ImageSet, cluttered, load
+from neurosam.errors import DataError, EventError
+from neurosam.events import CODINGS, Events
+from neurosam.recording import Record
+from neurosam.stimulus import Stimulus
+
+if TYPE_CHECKING:
+    from neurosam.network import Network
+
+__all__ = [
+    "CLUTTERED",
+    "DATA_HELP",
+    "EVENTS_HELP",
+    "held_out",
+    "presented",
+    "read_events",
+    "stimulus_of",
+    "training_set",
+]
+
+DATA_HELP = (
+    "mnist5k, fashion, or a folder (IDX files, or a sub-folder a class); with cluttered- before it, "
+    "on cluttered canvases with exact masks."
+)
+EVENTS_HELP = "Events instead of images: .h5, or a dense array of time, sample, C, H, W in .npy."
+
+CLUTTERED = "cluttered-"
+CANVASES = 2
+"""Canvases on which each training item of cluttered data lies: items are few, places are free."""
+
+
+def training_set(name: str, seed: int) -> ImageSet:
+    """The part of a data set to learn from: its own training part, else four fifths of all, chosen by `seed`."""
+    train = _parts(name, seed)[0]
+    return cluttered(train, seed=2 * seed, indices=range(CANVASES * len(train))) if _is_cluttered(name) else train
+
+
+def held_out(name: str, seed: int) -> ImageSet:
+    """The part that training leaves out; canvases of the two never share an item."""
+    test = _parts(name, seed)[1]
+    return cluttered(test, seed=2 * seed + 1) if _is_cluttered(name) else test
+
+
+def _is_cluttered(name: str) -> bool:
+    return name.startswith(CLUTTERED) and not Path(name).is_dir()
+
+
+def _parts(name: str, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Items to learn from and items to test with, without clutter."""
+    plain = name.removeprefix(CLUTTERED) if _is_cluttered(name) else name
+    if plain == "fashion" or (plain != "mnist5k" and _has_parts(Path(plain))):
+        return load(plain, part="train"), load(plain, part="test")
+    everything = load(plain)
+    count = len(everything)
+    return everything.split(count - count // 5, count // 5, seed=seed)
+
+
+def _has_parts(folder: Path) -> bool:
+    from neurosam.data.idx import is_idx_folder
+
+    return folder.is_dir() and (is_idx_folder(folder) or all((folder / part).is_dir() for part in ("train", "test")))
+
+
+def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stimulus:
+    """The stimulus a network was trained with, with the user's changes."""
+    stimulus = Stimulus.from_metadata(network.metadata)
+    if coding is not None and coding != stimulus.coding:
+        if coding not in CODINGS:
+            raise EventError("--coding", f"got {coding!r}; known are {', '.join(CODINGS)}")
+        if coding == "poisson_signed":
+            raise EventError("--coding", f"poisson_signed needs the mean and std of a training with it; this network "
+                             f"was trained with {stimulus.coding!r}")  # fmt: skip
+        stimulus = replace(stimulus, coding=coding, mean=(), std=())
+    return stimulus if steps is None else replace(stimulus, steps=steps)
+
+
+def presented(
+    network: Network, data: str | None, samples: int, seed: int, steps: int | None, coding: str | None
+) -> tuple[Events, ImageSet]:
+    """The first `samples` held-out images for a network, and their events.
+
+    Raises
+    ------
+    DataError
+        If the network does not say what it was trained on and `data` is None, or the images do not fit its input.
+    """
+    stimulus = stimulus_of(network, steps, coding)
+    name = data or stimulus.data
+    if not name:
+        raise DataError("--data", f"is needed, since the network does not say what it was trained on: {DATA_HELP}")
+    images = held_out(name, split_seed(network))
+    images = images.subset(np.arange(min(samples, len(images))))
+    shape = network.input.shape
+    shown: Any = images.images
+    if shape == (int(np.prod(images.shape)),):
+        shown = shown.reshape(len(images), -1)
+    elif shape != images.shape:
+        raise DataError(name, f"has images {images.shape}; the network's input {network.input.name!r} is {shape}")
+    return stimulus.encode(shown, seed), images
+
+
+def split_seed(network: Network) -> int:
+    """The seed by which a network's training data was split."""
+    text = network.metadata.get("seed", "0")
+    if not (text.isascii() and text.isdecimal()):
+        raise DataError("metadata 'seed'", f"of the network is {text!r}, not a number from 0; export it again")
+    return int(text)
+
+
+def read_events(path: Path, network: Network) -> Events:
+    """Events that a network takes, from HDF5 (neurosam.hdf5.save_events) or a dense array in .npy.
+
+    Raises
+    ------
+    NeurosamError
+        If the file is no such thing, or its events do not fit the network; the message names the file.
+    """
+    events = _dense(path) if path.suffix.lower() == ".npy" else _sparse(path)
+    if not events.samples:
+        raise EventError(str(path), "holds no samples; at least 1 is required")
+    try:
+        check(network, events, Record())
+    except EventError as error:
+        raise EventError(f"{path}: {error.where}", error.problem) from None
+    return events
+
+
+def _sparse(path: Path) -> Events:
+    from neurosam.hdf5 import file_kind, load_events
+
+    kind = file_kind(path)
+    if kind != "events":
+        raise EventError(str(path), f"holds a {kind}; events are required (neurosam.hdf5.save_events), or a .npy")
+    return load_events(path)
+
+
+def _dense(path: Path) -> Events:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header that promises too much takes no memory
+    except FileNotFoundError:
+        raise EventError(str(path), "does not exist; check the name") from None
+    except (OSError, ValueError, EOFError) as error:
+        reason = str(error).split(". ")[0]  # what follows would advise to unpickle
+        raise EventError(str(path), f"is no readable .npy array of numbers ({reason})") from None
+    if not isinstance(array, np.ndarray):
+        array.close()
+        raise EventError(str(path), "is an .npz archive; one array is required, as numpy.save writes it")
+    try:
+        return Events.from_dense(array)
+    except EventError as error:
+        raise EventError(str(path), error.problem) from None

@@ -1,0 +1,240 @@
+"""The commands in a chain on tiny data: what they write, print and return."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from neurosam.cli import app
+from neurosam.events import Events
+from neurosam.hdf5 import load_network, load_recording, save_events
+from neurosam.network import Network, Population, Projection
+from neurosam.neuron import FixedLIF, FixedReadout
+from neurosam.precision import Precision
+from neurosam.synapse import Conv2d, Dense, SumPool2d
+from neurosam.trace import SamTrace
+from support.bars import ARCHITECTURE, write_bars
+
+TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with bars/, digits.safetensors, digits.h5 (8 bits) and float.h5."""
+    folder = tmp_path_factory.mktemp("cli")
+    bars = write_bars(folder / "bars")
+    model = folder / "digits.safetensors"
+    trained = neurosam("train", "--data", bars, "-o", model, *TRAIN)
+    assert trained.exit_code == 0, trained.output
+    assert "64 samples to train, 24 held out" in trained.output
+    assert "epoch 3/3" in trained.output
+    assert "test accuracy" in trained.output
+    exported = neurosam("export", model)
+    assert exported.exit_code == 0, exported.output
+    assert "float and fixed point agree on" in exported.output
+    assert neurosam("export", model, "-o", folder / "float.h5", "--precision", "float").exit_code == 0
+    return folder
+
+
+def neurosam(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def done(*arguments: object, status: int = 0) -> str:
+    """The output of a command that must end with `status`."""
+    result = neurosam(*arguments)
+    assert result.exit_code == status, result.output
+    return str(result.output)
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_training_leaves_the_model_and_nothing_else(place: Path) -> None:
+    assert names(place) >= {"bars", "digits.safetensors", "digits.h5", "float.h5"}
+    assert not [name for name in names(place) if name.endswith((".checkpoint", ".tmp"))]
+
+
+def test_export_keeps_what_running_needs(place: Path) -> None:
+    network = load_network(place / "digits.h5")
+    assert network.precision == Precision.lava(8)
+    assert network.metadata["architecture"] == ARCHITECTURE
+    assert network.metadata["steps"] == "4"
+    assert json.loads(network.metadata["classes"]) == ["0", "1"]
+    assert load_network(place / "float.h5").precision is None
+
+
+def test_export_chooses_precision_bits_and_trace(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.h5"
+    done("export", place / "digits.safetensors", "-o", out, "--precision", "nxsdk", "--bits", 4, "--gamma", 0.3,
+         "--mode", "official", "--calibrate", 0)  # fmt: skip
+    network = load_network(out)
+    assert network.precision == Precision.nxsdk(4)
+    assert network.sam["conv1"].gamma == pytest.approx(0.3, abs=1e-4)  # of an integer table
+    assert network.sam["conv1"].mode == "official"
+
+
+def test_run_reports_accuracy_and_records(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.h5"
+    text = done("run", place / "digits.h5", "-o", out, "--record", "spikes, sam", "--samples", 6)
+    assert "6 samples x 4 steps on event" in text
+    assert "on 6 samples" in text
+    recording = load_recording(out)
+    assert (recording.samples, recording.steps) == (6, 4)
+    assert list(recording.spikes) == list(recording.sam) == ["conv1"]
+    assert not recording.membrane
+    assert "membrane" not in done("info", out)
+
+
+def test_run_shows_no_more_samples_than_there_are(place: Path) -> None:
+    assert "on 24 samples" in done("run", place / "digits.h5", "--samples", 1000)
+
+
+def test_the_same_seed_gives_the_same_recording_another_one_does_not(place: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        done("run", place / "digits.h5", "-o", tmp_path / f"{name}.h5", "--record", "all", "--seed", seed)
+    assert "equal" in done("verify", tmp_path / "a.h5", tmp_path / "b.h5")
+    text = done("verify", tmp_path / "a.h5", tmp_path / "c.h5", "--network", place / "digits.h5", status=1)
+    assert "NOT equal" in text
+    assert "first divergence" in text
+
+
+@pytest.mark.parametrize("name", ["digits.h5", "float.h5"])
+def test_verify_compares_back_ends(place: Path, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "found.json"
+    assert "reference and event: equal" in done("verify", place / name, "--samples", 5, "--json", out)
+    found = json.loads(out.read_text())
+    assert found["equal"] is True
+    assert found["result"]["event"]["samples"] == 5
+    assert found["result"]["event"]["total"]["compared"] > 1000
+
+
+def test_verify_locates_one_changed_weight(place: Path, tmp_path: Path) -> None:
+    network = load_network(place / "digits.h5")
+    last = network.projections[-1]
+    weight = last.synapse.weight.copy()
+    weight[1, 2] ^= 1
+    other = replace(network, projections=(*network.projections[:-1], replace(last, synapse=Dense(weight))))
+    other.save(tmp_path / "other.h5")
+    out = tmp_path / "found.json"
+    text = done("verify", place / "digits.h5", tmp_path / "other.h5", "--json", out, status=1)
+    assert "first difference" in text
+    assert "[1, 2]" in text
+    assert json.loads(out.read_text())["equal"] is False
+    assert "equal bit for bit" in done("verify", place / "digits.h5", place / "digits.h5")
+
+
+def test_explain_writes_a_page_and_pictures_and_may_do_so_again(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "maps"
+    text = done("explain", place / "digits.h5", "-o", out, "--samples", 2, "--gamma", 0.25)
+    assert f"open {out / 'report.html'}" in text
+    assert names(out) >= {"report.html", "report.json", "samples.png", "sheet-0.png", "raster-conv1.png", "spikes.png"}
+    done("explain", place / "digits.h5", "-o", out, "--samples", 1)
+
+
+def test_explain_measures_localisation_on_canvases(place: Path, tmp_path: Path) -> None:
+    data = f"cluttered-{place / 'bars'}"
+    model = tmp_path / "scenes.safetensors"
+    text = done("train", "--data", data, "-o", model, "--arch", "4C5S2-P4-D2", "--steps", 2, "--epochs", 1)
+    assert "128 samples to train, 24 held out" in text  # every item on two canvases
+    done("export", model)
+    text = done("explain", tmp_path / "scenes.h5", "-o", tmp_path / "maps", "--samples", 3)
+    assert "SAM conv1" in text
+    assert "uniform" in text
+
+
+def test_events_from_numpy_and_from_hdf5_give_the_same_recording(place: Path, tmp_path: Path) -> None:
+    dense = (np.random.default_rng(0).random((5, 2, 1, 12, 12)) < 0.3).astype(np.uint8)
+    np.save(tmp_path / "in.npy", dense)
+    save_events(Events.from_dense(dense), tmp_path / "in.h5")
+    assert "accuracy" not in done(
+        "run", place / "digits.h5", "--events", tmp_path / "in.npy", "-o", tmp_path / "a.h5", "--record", "all"
+    )
+    done("run", place / "digits.h5", "--events", tmp_path / "in.h5", "-o", tmp_path / "b.h5", "--record", "all")
+    assert load_recording(tmp_path / "a.h5").same_as(load_recording(tmp_path / "b.h5"))
+    assert "2 sample(s), 5 steps" in done("verify", place / "digits.h5", "--events", tmp_path / "in.npy")
+    assert f"{int(dense.sum()):,} events (spikes) in 5 steps of 2 samples, shape 1x12x12" in done(
+        "info", tmp_path / "in.h5"
+    )
+
+
+def test_a_network_of_flat_input_takes_pictures(place: Path, tmp_path: Path) -> None:
+    weight = np.ones((2, 144), dtype=np.int8)
+    network = Network(
+        (Population("in", (144,)), Population("out", (2,), FixedReadout())),
+        (Projection("in", "out", Dense(weight)),),
+        precision=Precision.lava(8),
+    )
+    network.save(tmp_path / "flat.h5")
+    text = done("run", tmp_path / "flat.h5", "--data", place / "bars", "--samples", 3)
+    assert "3 samples x 16 steps" in text
+
+
+def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
+    """By hand, with weights that reach over the border not counted.
+
+    A 3x3 kernel on 5x4 pixels with a border of 1 meets (2+3+3+3+2) (2+3+3+2) = 130 pixels, for 2 x 3 channels: 780.
+    After a sum pool of 2x2, 3x2x2 = 12 addresses reach 4 outputs: 48. Weights take a byte each: 2*3*9 = 54, and 48.
+    """
+    conv = np.arange(54, dtype=np.int8).reshape(3, 2, 3, 3)
+    dense = np.full((4, 12), -7, dtype=np.int8)
+    lif = FixedLIF(membrane_decay=410, threshold=np.array([5, 6, 9]), bias_mantissa=0)
+    network = Network(
+        (
+            Population("in", (2, 5, 4), magnitude=3),
+            Population("conv", (3, 5, 4), lif),
+            Population("out", (4,), FixedReadout()),
+        ),
+        (
+            Projection("in", "conv", Conv2d(conv, padding=(1, 1)), delay=2, exponent=-1),
+            Projection("conv", "out", Dense(dense), pool=SumPool2d((2, 2))),
+        ),
+        precision=Precision.lava(8),
+        metadata={"note": "by [hand]"},
+    ).with_sam(SamTrace(0.5, "inclusive"))
+    network.save(tmp_path / "hand.h5")
+    text = done("info", tmp_path / "hand.h5")
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    for row in (
+        "populations: fixed point (lava, 8-bit weights)",
+        "in 2x5x4 input 40 0",
+        "conv 3x5x4 FixedLIF inclusive 0.5 60 2",
+        "out 4 FixedReadout 4 3",
+        "in |value| <= 3",
+        "conv membrane_decay 410, threshold 5..9, reset subtract, reset_amount 320..576",
+        "in -> conv Conv2d padding 1 3x2x3x3 0..53 x 2^-1 780 54 2",
+        "conv -> out sum pool 2x2, Dense 4x12 -7 48 48 1",
+        "64 neurons, 828 synapses, 102 bytes of weights",
+        "note: by [hand]",
+    ):
+        assert row in rows, f"{row}\n{text}"
+
+
+def test_help_leads_from_nothing_to_an_explained_network() -> None:
+    text = done("--help")
+    steps = ("demo", "train", "export", "info", "run", "verify", "explain")
+    assert sorted(steps, key=lambda step: text.index(f"neurosam {step}")) == list(steps)
+    for step in steps:
+        assert "Usage: " in done(step, "--help")
+
+
+def test_version() -> None:
+    from neurosam import __version__
+
+    assert done("--version").strip() == f"neurosam {__version__}"
