@@ -100,7 +100,7 @@ class Models:
     @cached_property
     def pairs(self) -> PairSet:
         """Two held-out items side by side."""
-        return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.explained))
+        return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.test))
 
     @property
     def _clutter(self) -> Clutter:
@@ -114,8 +114,8 @@ class Models:
 
     @cached_property
     def ann(self) -> SpikingSequential:
-        """The ANN of the same architecture, without batch norm (conversion's condition)."""
-        module = training.build_ann(self.plan.architecture, self.train.shape, seed=self.seed)
+        """The ANN of the same architecture, without batch norm or biases, as conversion wants it."""
+        module = training.build_ann(self.plan.architecture, self.train.shape, bias=False, seed=self.seed)
         self._fit("ann", module, steps=1, coding="direct", lr=self.plan.lr / 2)
         return module
 

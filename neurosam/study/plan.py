@@ -20,7 +20,7 @@ class Plan:
     canvas : int
         Side in pixels.
     train, test : int
-        Canvases to train on, and held-out ones for accuracy.
+        Canvases to train on, and held-out ones for accuracy (as many pairs, for suppression).
     explained : int
         Held-out canvases whose maps are judged.
     architecture : str
@@ -68,4 +68,4 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(train=3000, test=400, explained=60, epochs=3, steps=8, conversion_steps=40, seeds=3)
+QUICK = Plan(train=3000, test=400, explained=100, epochs=3, steps=6, conversion_steps=40, seeds=3)

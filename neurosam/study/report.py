@@ -80,14 +80,14 @@ def markdown(plan: Plan, seeds: Sequence[Figures], verdicts: Mapping[str, Sequen
         f"explained; `{plan.architecture}`, {plan.steps} steps. Made by `{command}`.",
         "",
         "A difference is signed so that above 0 supports the claim; the interval is Student's 95 % over seeds. "
-        "*holds*: above 0; *fails*: below; *open*: neither. Claims marked (ours) are not the paper's.",
+        "*holds*: above 0; *fails*: below; *open*: neither. Of many claims at 95 %, one in twenty is decided by "
+        "chance. Claims marked (ours) are not the paper's.",
         "",
         "| experiment | claim | float: difference [interval] | | 8 bits, event back end | |",
         "|---|---|---|---|---|---|",
     ]
     for whole, fixed in zip(*(verdicts[form] for form in FORMS), strict=True):
-        cells = (f"{v.difference:+.3f} [{v.low:+.3f}, {v.high:+.3f}] | **{v.word}**" for v in (whole, fixed))
-        lines.append(f"| {whole.claim.experiment} | {whole.claim.text} | {' | '.join(cells)} |")
+        lines.append(f"| {whole.claim.experiment} | {whole.claim.text} | {_cells(whole)} | {_cells(fixed)} |")
     for experiment in EXPERIMENTS:
         lines += ["", f"## {experiment}", "", "| figure | mean | least | largest |", "|---|---|---|---|"]
         for name in seeds[0].get(experiment, {}):
@@ -95,6 +95,12 @@ def markdown(plan: Plan, seeds: Sequence[Figures], verdicts: Mapping[str, Sequen
             mean = sum(values) / len(values)
             lines.append(f"| {name} | {mean:.3f} | {min(values):.3f} | {max(values):.3f} |")
     return "\n".join(lines) + "\n"
+
+
+def _cells(verdict: Verdict) -> str:
+    if math.isnan(verdict.difference):
+        return "not measured | **open**"
+    return f"{verdict.difference:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}] | **{verdict.word}**"
 
 
 def _figures(cache: Path, plan: Plan, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, float]]:
@@ -110,8 +116,8 @@ def _figures(cache: Path, plan: Plan, seed: int, say: Callable[[str], None]) -> 
     for name, experiment in EXPERIMENTS.items():
         if name not in done:
             say(f"seed {seed}: {name}")
-            done[name] = experiment(models)
-            write_text(place, json.dumps(_finite(done), indent=1) + "\n")
+            done[name] = _finite(experiment(models))
+            write_text(place, json.dumps(done, indent=1) + "\n")
     return done
 
 

@@ -126,6 +126,8 @@ def test_an_ann_has_the_same_names_and_learns() -> None:
     spiking = build("4C3-P2-D6-D2", (1, 8, 8), batch_norm=False)
     assert [name for name, _ in ann.named_children()] == [name for name, _ in spiking.named_children()]
     assert isinstance(ann.conv1, nn.ReLU)
+    plain = build_ann("4C3-P2-D6-D2", (1, 8, 8), bias=False)
+    assert all(name.endswith("weight") for name, _ in plain.named_parameters())
     history = train(ann, TRAIN, TEST, steps=1, coding="direct", epochs=6, lr=0.02, batch_size=16, device="cpu")
     assert history.test_accuracy > 0.9
 
