@@ -79,7 +79,11 @@ def load_backend(name: str) -> Backend:
     """
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name not in found:
-        raise BackendError(f"back end {name!r}", f"is unknown; installed are {', '.join(sorted(found)) or 'none'}")
+        raise BackendError(
+            f"back end {name!r}",
+            f"is unknown; installed are {', '.join(sorted(found)) or 'none'}. "
+            f"Another one comes with a package that names it in the entry-point group {GROUP!r}",
+        )
     try:
         backend: Backend = found[name].load()()
     except ModuleNotFoundError as error:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
-from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, presented, read_events, training_set
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, held_out, presented, read_events, training_set
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network import Network
 from neurosam.precision import Precision
 from neurosam.quantise import QuantisationReport, quantise
 from neurosam.recording import Record, Recording
 from neurosam.trace import SamTrace
+
+if TYPE_CHECKING:
+    from neurosam.training import SpikingSequential
+    from neurosam.training.model import Recipe
 
 __all__ = ["export", "run"]
 
@@ -35,6 +39,9 @@ def export(
     calibrate: Annotated[
         int, typer.Option(min=0, help="Training samples by which scales are chosen; 0: every input counts alike.")
     ] = 64,
+    fine_tune: Annotated[
+        int, typer.Option(min=0, help="Epochs of training with quantised weights first, where few bits cost accuracy.")
+    ] = 0,
     gamma: Annotated[float, typer.Option(help="Decay of the SAM traces, a step.")] = 0.5,
     mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
@@ -55,6 +62,10 @@ def export(
             str(model), "was trained on fractional input (coding direct), and fixed point takes integers; "
             "give --precision float, or train with --coding poisson",
         )  # fmt: skip
+    if fine_tune:
+        if fixed is None:
+            raise NetworkError("--fine-tune", "trains with the few bits of fixed point; --precision float has none")
+        module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
     metadata = recipe.stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
     network = to_network(module, recipe.input_shape, sam=trace, metadata=metadata)
     if fixed is not None:
@@ -67,6 +78,22 @@ def export(
         _quantisation(report)
     network.save(out)
     say(f"wrote {out}; next: neurosam run {out}")
+
+
+def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: int) -> SpikingSequential:
+    """The module after a last pass with quantised weights, batch norm folded."""
+    from neurosam import training
+
+    stimulus = recipe.stimulus
+    norm = training.Normalisation(stimulus.mean, stimulus.std) if stimulus.mean else None
+    train_set, test_set = training_set(stimulus.data, recipe.seed), held_out(stimulus.data, recipe.seed)
+    with progress(f"fine-tuning at {bits} bits"):
+        tuned, history = training.fine_tune(
+            module, train_set, test_set, bits=bits, epochs=epochs, lr=4e-4, batch_size=32, steps=stimulus.steps,
+            coding=stimulus.coding, seed=recipe.seed, normalisation=norm,
+        )  # fmt: skip
+    say(f"fine-tuned at {bits} bits: test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")
+    return tuned
 
 
 def _precision(name: str, bits: int) -> Precision | None:

@@ -41,7 +41,7 @@ def train(
         str | None,
         typer.Option(
             "--arch",
-            help="vgg5, vgg7, vgg9, vgg11; or layers: nCk convolution (nCkSs with stride s), Pk average pool, Mk max "
+            help="vgg5, vgg7, vgg9 or vgg11; or layers: nCk convolution (nCkSs with stride s), Pk average pool, Mk max "
             "pool, G global average pool, Dn dense; the last D is the readout. "
             f"Default: {ITEMS.layers}-D<classes>; a deeper one on canvases.",
             show_default=False,
@@ -56,12 +56,10 @@ def train(
         ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Samples of a batch.")] = 32,
-    lr: Annotated[float, typer.Option(help="Learning rate at the start.")] = 4e-3,
-    schedule: Annotated[
-        str, typer.Option(help="How it falls: cosine (half a one), or step (to a tenth at 50, 70 and 90 %).")
-    ] = "cosine",
+    lr: Annotated[float, typer.Option(help="Learning rate at the start; see --schedule.")] = 4e-3,
     optimizer: Annotated[str, typer.Option(help="adam, or sgd with momentum 0.9.")] = "adam",
-    weight_decay: Annotated[float, typer.Option(min=0.0, help="Of every parameter.")] = 0.0,
+    schedule: Annotated[str, typer.Option(help="cosine, or step: a tenth at 50, 70 and 90 %.")] = "cosine",
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="Of the optimiser.")] = 0.0,
     shift: Annotated[
         int | None,
         typer.Option(
@@ -89,7 +87,7 @@ def train(
 
     The SAM paper's recipe: --arch vgg9 --bntt --steps 25 --leak 0.95
     --coding poisson_signed --optimizer sgd --schedule step --lr 0.1
-    --weight-decay 5e-4 --epochs 90.
+    --weight-decay 5e-4 --epochs 90
     """
     require("train", "torch", "torch", "safetensors")
     new_file(out, force, MODEL)
@@ -99,9 +97,10 @@ def train(
     train_set, test_set = training_set(data, seed), held_out(data, seed)
     known = CANVASES if data.startswith(CLUTTERED) else ITEMS
     classes = len(train_set.classes)
-    architecture = training.describe(architecture or f"{known.layers}-D{classes}", classes)
+    architecture = architecture or f"{known.layers}-D{classes}"
     norm = training.Normalisation.measure(train_set.images) if coding == "poisson_signed" else None
     stimulus = Stimulus(steps, coding, norm.mean if norm else (), norm.std if norm else (), train_set.classes, data)
+    architecture = training.describe(architecture, classes)
     recipe = Recipe(architecture, train_set.shape, stimulus, leak, threshold, reset, order, seed, bntt)
     module = recipe.build()
     if not architecture.endswith(f"D{classes}"):

@@ -98,7 +98,7 @@ def load_image_folder(
             raise DataError(
                 str(path),
                 f"is {pixels.shape[1]} x {pixels.shape[2]}, but {paths[0].name} is {first.shape[1]} x "
-                f"{first.shape[2]}; pass size=(height, width) to resize all",
+                f"{first.shape[2]}; bring them to one size, or pass size=(height, width) to load them",
             )
         row[:] = pixels
     labels = np.array([label for _, label in files], dtype=np.int64)

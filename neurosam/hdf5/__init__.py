@@ -156,9 +156,7 @@ def _kind(root: Reader) -> str:
     except FormatError:
         kind = ""
     if kind not in KINDS:
-        raise root.error(
-            "", "is an HDF5 file, but not one of neurosam's (FORMAT.md); `neurosam import` reads other formats"
-        )
+        raise root.error("", "is an HDF5 file, but not one of neurosam's (FORMAT.md)")
     return kind
 
 

@@ -90,6 +90,18 @@ def test_export_chooses_precision_bits_and_trace(place: Path, tmp_path: Path) ->
     assert network.sam["conv1"].mode == "official"
 
 
+def test_export_fine_tunes_for_few_bits(place: Path, tmp_path: Path) -> None:
+    model, out = place / "digits.safetensors", tmp_path / "tuned.h5"
+    text = done("export", model, "-o", out, "--bits", 3, "--fine-tune", 1)
+    assert "fine-tuned at 3 bits: test accuracy" in text
+    assert load_network(out).precision == Precision.lava(3)
+    done("export", model, "-o", tmp_path / "plain.h5", "--bits", 3)
+    assert load_network(out) != load_network(tmp_path / "plain.h5")
+    assert "float has none" in done(
+        "export", model, "-o", tmp_path / "f.h5", "--precision", "float", "--fine-tune", 1, status=2
+    )
+
+
 def test_run_reports_accuracy_and_records(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.h5"
     text = done("run", place / "digits.h5", "-o", out, "--record", "spikes, sam", "--samples", 6)

@@ -94,7 +94,7 @@ def refused(work: Path, *arguments: object) -> str:
         ("run m.safetensors", "is a trained model; make a network of it first: neurosam export m.safetensors"),
         ("run rec.h5", "rec.h5: holds a recording; a network is required"),
         ("run in.h5", "in.h5: holds events; a network is required"),
-        ("run m.h5 --backend nope", "back end 'nope': is unknown; installed are event, reference"),
+        ("run m.h5 --backend nope", "back end 'nope': is unknown; installed are event, "),
         ("run m.h5 --data nope", "nope: no data set and no folder of that name; known are"),
         ("run m.h5 --data mnist5k", "mnist5k: has images (1, 28, 28); the network's input 'input' is (1, 12, 12)"),
         ("run m.h5 --coding nope", "--coding: got 'nope'; known are poisson"),

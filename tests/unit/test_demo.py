@@ -17,7 +17,7 @@ from neurosam.precision import Precision
 
 PLAN = Plan(
     train=96, test=40, epochs=1, architecture="4C5S2-P2-6C3-P4-D10", train_steps=2, steps=4, verified=6, explained=5,
-    timed=3,
+    timed=3, lava=1,
 )  # fmt: skip
 
 
@@ -99,9 +99,12 @@ def test_networks_of_both_kinds_are_those_that_were_measured(made: Any) -> None:
 def test_tables_hold_the_figures(made: Any) -> None:
     _, results, _ = made
     shown = {table.heading.split(" on ")[0]: table for table in tables(results)}
-    assert list(shown) == ["accuracy", "reference = event", "where the maps point", "throughput, fixed point"]
+    assert list(shown) == ["accuracy", "equivalence", "where the maps point", "throughput, fixed point"]
     assert shown["accuracy"].rows[0][1] == f"{results['accuracy']['float']:.1%}"
-    assert [row[:2] for row in shown["throughput, fixed point"].rows] == [("reference", 2), ("event", 1), ("event", 2)]
+    timed = [row[:2] for row in shown["throughput, fixed point"].rows]
+    assert timed[:3] == [("reference", 2), ("event", 1), ("event", 2)]
+    on_lava = "fixed point on Lava" in results["equivalence"]
+    assert timed[3:] == ([("lava", "-")] if on_lava else [])
 
 
 def test_plans_keep_what_is_promised() -> None:

@@ -1,0 +1,304 @@
+"""A network as connected Lava Processes: which Process stands for what, in Lava's layout and on Lava's clock.
+
+Pictures lie ``(W, H, C)`` in Lava; where a matrix reads or feeds one, ports are transposed, so that weights stay as
+the network has them (a Conv's kernel is flipped: Lava convolves, torch correlates).
+
+===========================  =========================================  ==================
+in the network               in Lava                                    whose
+===========================  =========================================  ==================
+LIF, reset "zero"            LIF, or LIFReset                           Lava
+LIF, reset "subtract"        SoftLIF                                    ours
+LIF with gain and offset     TableLIF                                   ours
+Readout                      LIF, threshold out of reach                Lava
+Readout as an output port    Readout                                    ours
+Dense                        Dense                                      Lava
+Sparse                       Sparse                                     Lava
+Conv2d                       Conv, or Sparse (weights.py says when)     Lava
+SumPool2d                    Conv of ones (or Sparse)                   Lava
+delay that is left           Sparse identities                          Lava
+lag between presentations    Window                                     ours
+SamTrace                     SpikeTrace, then a Conv of ones            ours, then Lava
+===========================  =========================================  ==================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from lava.proc.conv.process import Conv
+from lava.proc.dense.process import Dense
+from lava.proc.lif.process import LIF, LIFReset
+from lava.proc.sparse.process import Sparse
+from lava.utils.weightutils import SignMode
+from scipy.sparse import csr_matrix, identity
+
+from neurosam import synapse as syn
+from neurosam.network import Network, Population, Projection
+from neurosam.neuron import LIF as FloatLIF
+from neurosam.neuron import FixedLIF
+from neurosam_hw.lava.dynamics import ENDLESS
+from neurosam_hw.lava.neurons import lif_arguments
+from neurosam_hw.lava.readout.process import Readout
+from neurosam_hw.lava.soft_lif.process import SoftLIF
+from neurosam_hw.lava.spike_trace.process import SpikeTrace
+from neurosam_hw.lava.table_lif.process import TableLIF
+from neurosam_hw.lava.timing import Timing, timing
+from neurosam_hw.lava.weights import as_matrix, conv_fits, pooling, signed, sums
+from neurosam_hw.lava.window.process import Window
+
+__all__ = ["Graph", "layout", "tag", "wire"]
+
+GRADED = 24
+"""``num_message_bits`` where a message carries a number."""
+
+Port = Any
+"""A port of Lava, or a view of one."""
+
+
+@dataclass
+class Graph:
+    """The Processes of a network.
+
+    Attributes
+    ----------
+    timing : Timing
+    neurons : dict of str to Process
+        LIF, LIFReset, SoftLIF, TableLIF or Readout of each population.
+    maps : dict of str to Conv
+        The last Process of each spike activation map; its ``a_out`` is ``(W, H, 1)``, one step after the spikes.
+    processes : list of Process
+        All of them.
+    """
+
+    timing: Timing
+    neurons: dict[str, Any] = field(default_factory=dict)
+    maps: dict[str, Any] = field(default_factory=dict)
+    processes: list[Any] = field(default_factory=list)
+
+
+def tag(network: Network) -> str:
+    """Which of Lava's models to select."""
+    return "fixed_pt" if network.fixed else "floating_pt"
+
+
+def layout(shape: syn.Shape) -> tuple[int, ...]:
+    """A population's shape in Lava: ``(W, H, C)`` or ``(N,)``."""
+    return tuple(reversed(shape))
+
+
+def wire(
+    network: Network,
+    source: Port,
+    interval: int | None = None,
+    sam: tuple[str, ...] = (),
+    answer_port: bool = False,
+) -> Graph:
+    """Create and connect the Processes of a network.
+
+    Parameters
+    ----------
+    network : Network
+    source : OutPort or InPort
+        Sends the input in Lava's layout: own step 0 of the first presentation at Lava's step 1.
+    interval : int, optional
+        Steps of a presentation; a single one without end if None.
+    sam : tuple of str
+        Populations whose map is wanted.
+    answer_port : bool
+        Give the output population, if it is a readout, a port for its membrane.
+
+    Raises
+    ------
+    BackendError
+        For what Lava cannot compute exactly, by name.
+    """
+    return _Wiring(network, source, interval, answer_port).all(sam)
+
+
+class _Wiring:
+    def __init__(self, network: Network, source: Port, interval: int | None, answer_port: bool) -> None:
+        self.network, self.interval, self.answer_port = network, interval, answer_port
+        self.graph = Graph(timing(network))
+        self.ports: dict[str, Port] = {network.input.name: source}
+
+    def all(self, sam: tuple[str, ...]) -> Graph:
+        for population in self.network.populations:
+            if population.neuron is not None:
+                process = self.graph.neurons[population.name] = self.keep(self.neuron(population))
+                if population.fires:
+                    self.ports[population.name] = process.s_out
+        for projection, wait in zip(self.network.projections, self.graph.timing.wait, strict=True):
+            self.projection(projection, wait)
+        for name in sam:
+            self.graph.maps[name] = self.trace(self.network[name])
+        return self.graph
+
+    def keep(self, process: Any) -> Any:
+        self.graph.processes.append(process)
+        return process
+
+    def clock(self, name: str) -> dict[str, Any]:
+        """When a population starts, and how often."""
+        interval = ENDLESS if self.interval is None else self.interval
+        return {"reset_interval": interval, "reset_offset": self.graph.timing.start[name] + 1}
+
+    # --- populations ---
+
+    def neuron(self, population: Population) -> Any:
+        """The Process of a population with neurons; Lava's own wherever it does."""
+        neuron, name = population.neuron, population.name
+        if neuron is None:
+            raise ValueError(f"{name} is the input")
+        lif = lif_arguments(neuron, self.network.precision)
+        common: dict[str, Any] = {"shape": layout(population.shape), "name": name}
+        if self.answer_port and name == self.network.output and not population.fires:
+            return Readout(bias_mant=lif["bias_mant"], bias_exp=lif["bias_exp"], **common, **self.clock(name))
+        if isinstance(neuron, (FixedLIF, FloatLIF)):
+            amount = 0 if neuron.reset_amount is None else neuron.reset_amount
+            if neuron.gain is not None and neuron.offset is not None:
+                shift = neuron.gain_shift if isinstance(neuron, FixedLIF) else None
+                return TableLIF(
+                    gain=neuron.gain, offset=neuron.offset, gain_shift=shift, reset_amount=amount, **lif, **common,
+                    **self.clock(name),
+                )  # fmt: skip
+            if neuron.reset == "subtract":
+                return SoftLIF(reset_amount=amount, **lif, **common, **self.clock(name))
+        if self.interval is None and not self.stirs(name):
+            return LIF(**lif, **common)
+        clock = self.clock(name)
+        return LIFReset(
+            **lif,
+            **common,
+            reset_interval=clock["reset_interval"],
+            reset_offset=clock["reset_offset"] % clock["reset_interval"],
+        )
+
+    def stirs(self, name: str) -> bool:
+        """Whether a population may move before its own step 0: it or one before it has a bias or an offset."""
+        seen, waiting = {name}, [name]
+        while waiting:
+            neuron = self.network[waiting[0]].neuron
+            parameters = (getattr(neuron, name, None) for name in ("bias", "bias_mantissa", "offset"))
+            if any(value is not None and np.any(value) for value in parameters):
+                return True
+            before = {p.source for p in self.network.incoming(waiting.pop(0))} - seen
+            seen |= before
+            waiting += before
+        return False
+
+    # --- projections ---
+
+    def projection(self, projection: Projection, wait: int) -> None:
+        """Window, relays, pool and synapse of one projection, from port to port."""
+        network, lag = self.network, self.network.lag(projection)
+        source, target = network[projection.source], network[projection.target]
+        port, shape = self.ports[source.name], source.shape
+        if lag > 0 and (self.interval is not None or self.stirs(source.name)):
+            window = self.keep(Window(shape=layout(shape), lag=lag, **self.clock(source.name)))
+            port.connect(window.s_in)
+            port = window.s_out
+        graded = source.neuron is None
+        for _ in range(wait):
+            relay = self.keep(self.relay(syn.neurons(shape)))
+            flatten(port).connect(relay.s_in)
+            port = relay.a_out.reshape(layout(shape)) if len(shape) == 3 else relay.a_out
+        if projection.pool is not None:
+            ones = pooling(projection.pool, shape[0], network.fixed)
+            bound = source.magnitude * projection.pool.area
+            port, shape = self.convolve(projection, ones, port, shape, graded, 0, bound)
+            graded = True
+        into = self.graph.neurons[target.name].a_in
+        bound = sums(network, projection) if network.fixed else 0
+        synapse, where = projection.synapse, f"projection {projection.label}"
+        if isinstance(synapse, syn.Conv2d):
+            out, _ = self.convolve(projection, synapse, port, shape, graded, projection.exponent, bound)
+            out.connect(into)
+            return
+        weights: dict[str, Any] = {"weights": synapse.weight}
+        if network.fixed:
+            known = signed(where, synapse.weight, projection.exponent, bound)
+            weights = {"weights": known.weight, "weight_exp": known.exponent, "sign_mode": SignMode[known.mode]}
+        messages = {"num_message_bits": GRADED if graded else 0, "name": projection.label}
+        if isinstance(synapse, syn.Sparse):
+            process = self.keep(Sparse(**{**weights, "weights": csr(synapse, weights["weights"])}, **messages))
+        else:
+            process = self.keep(Dense(**weights, **messages))
+        torch_order(port, shape).connect(process.s_in)
+        picture_of(process.a_out, target.shape).connect(into)
+
+    def relay(self, size: int) -> Any:
+        """One step of waiting: every message to the same address."""
+        number = np.int32 if self.network.fixed else np.float64
+        sign = {"sign_mode": SignMode.EXCITATORY} if self.network.fixed else {}
+        return Sparse(weights=csr_matrix(identity(size, dtype=number)), num_message_bits=GRADED, **sign)
+
+    def convolve(
+        self, projection: Projection, conv: syn.Conv2d, port: Port, shape: syn.Shape, graded: bool, exponent: int,
+        bound: float,
+    ) -> tuple[Port, syn.Shape]:  # fmt: skip
+        """A Conv, or the Sparse that does the same; its output port as a picture in Lava's layout."""
+        target = conv.output_shape(shape)
+        messages = {"num_message_bits": GRADED if graded else 0, "name": projection.label}
+        if conv_fits(conv, exponent, bound, self.network.fixed):
+            stride, padding, dilation = (part[::-1] for part in conv.geometry)
+            process = self.keep(
+                Conv(
+                    weight=kernel(conv.weight), input_shape=layout(shape), stride=stride, padding=padding,
+                    dilation=dilation, groups=conv.groups, **messages,
+                )
+            )  # fmt: skip
+            port.connect(process.s_in)
+            return process.a_out, target
+        matrix = as_matrix(conv, shape)
+        arguments: dict[str, Any] = {"weights": csr(matrix, matrix.weight)}
+        if self.network.fixed:
+            known = signed(f"projection {projection.label}", matrix.weight, exponent, int(bound))
+            arguments = {
+                "weights": csr(matrix, known.weight),
+                "weight_exp": known.exponent,
+                "sign_mode": SignMode[known.mode],
+            }
+        process = self.keep(Sparse(**arguments, **messages))
+        torch_order(port, shape).connect(process.s_in)
+        return picture_of(process.a_out, target), target
+
+    # --- spike activation maps ---
+
+    def trace(self, population: Population) -> Any:
+        """SpikeTrace and the Conv of ones that sums it over channels."""
+        name, shape = population.name, layout(syn.picture(population.shape))
+        trace = self.keep(SpikeTrace(shape=layout(population.shape), trace=self.network.sam[name], **self.clock(name)))
+        self.ports[name].connect(trace.s_in)
+        ones = np.ones((1, 1, 1, shape[-1]), dtype=np.int32 if self.network.fixed else np.float64)
+        total = self.keep(Conv(weight=ones, input_shape=shape, num_message_bits=GRADED, name=f"sam {name}"))
+        scores = trace.ncs_out.reshape(shape) if len(population.shape) == 1 else trace.ncs_out
+        scores.connect(total.s_in)
+        return total
+
+
+def kernel(weight: Any) -> Any:
+    """``(O, C / g, kH, kW)`` of torch as Lava's ``(O, kW, kH, C / g)``, flipped."""
+    number = np.int32 if weight.dtype == np.int8 else np.float64
+    return np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)).astype(number)
+
+
+def csr(matrix: syn.Sparse, weight: Any) -> Any:
+    """A compressed matrix as scipy's."""
+    return csr_matrix((weight, matrix.indices, matrix.indptr), shape=(len(matrix.indptr) - 1, matrix.sources))
+
+
+def flatten(port: Port) -> Port:
+    """All values of a port in a row, in Lava's order."""
+    return port if len(port.shape) == 1 else port.flatten()
+
+
+def torch_order(port: Port, shape: syn.Shape) -> Port:
+    """All values of a port in a row, in the network's order ``(C, H, W)``."""
+    return port if len(shape) == 1 else port.transpose([2, 1, 0]).flatten()
+
+
+def picture_of(port: Port, shape: syn.Shape) -> Port:
+    """A row in the network's order as a picture ``(W, H, C)``."""
+    return port if len(shape) == 1 else port.reshape(shape).transpose([2, 1, 0])

@@ -1,0 +1,109 @@
+"""The Python that runs Lava: where it is, and whether it has what the worker needs.
+
+``NEUROSAM_LAVA_PYTHON`` names an interpreter; without it, ``.venv-lava`` is looked for beside the running environment
+and at the root of a source tree, where `make` builds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from neurosam.errors import BackendError
+
+__all__ = ["BOOT", "VARIABLE", "Finding", "command", "examine", "find"]
+
+VARIABLE = "NEUROSAM_LAVA_PYTHON"
+FOLDER = ".venv-lava"
+NEEDED = {"lava-nc": "0.10.0", "numpy": "1", "h5py": ""}
+"""Distributions the worker needs, with the start of an allowed version."""
+
+BOOT = "import sys; sys.path += sys.argv[1].split('|'); "
+"""Our packages come after the interpreter's own: site-packages of this Python would shadow it with foreign builds."""
+
+EXAMINE = """
+import importlib.metadata as m, json, sys
+def version(name):
+    try:
+        return m.version(name)
+    except m.PackageNotFoundError:
+        return None
+print(json.dumps({"python": "%d.%d.%d" % sys.version_info[:3], **{name: version(name) for name in sys.argv[2:]}}))
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an interpreter has.
+
+    Attributes
+    ----------
+    path : str
+    versions : dict of str to str or None
+        Of Python and of each distribution.
+    problems : tuple of str
+        What is missing or does not fit; empty if Lava can run.
+    """
+
+    path: str
+    versions: dict[str, str | None]
+    problems: tuple[str, ...]
+
+
+def find() -> Path:
+    """The interpreter.
+
+    Raises
+    ------
+    BackendError
+        If there is none: what to do.
+    """
+    named = os.environ.get(VARIABLE)
+    if named:
+        if not os.access(named, os.X_OK):
+            raise BackendError(f"{VARIABLE}={named}", "is not an executable file; name Lava's Python 3.10")
+        return Path(named)
+    roots = (Path(sys.prefix).parent, Path(__file__).resolve().parents[3])
+    for root in dict.fromkeys(roots):
+        python = root / FOLDER / "bin" / "python"
+        if os.access(python, os.X_OK):
+            return python
+    raise BackendError(
+        "back end 'lava'",
+        f"needs a Python 3.10 with lava-nc 0.10.0: `make env` builds {FOLDER}, or set {VARIABLE} to one; "
+        "`neurosam lava doctor` says what is missing",
+    )
+
+
+def command(python: Path, code: str, *arguments: str) -> list[str]:
+    """A command line that runs `code` in an interpreter which also finds neurosam and neurosam_hw."""
+    import neurosam
+
+    here, core = Path(__file__).resolve().parents[2], Path(neurosam.__file__).resolve().parents[1]
+    paths = "|".join(dict.fromkeys((str(core), str(here))))
+    return [str(python), "-I", "-c", BOOT + code, paths, *arguments]
+
+
+def examine(python: Path) -> Finding:
+    """Run an interpreter and look at what it has."""
+    try:
+        done = subprocess.run(
+            [str(python), "-I", "-c", EXAMINE, "", *NEEDED], capture_output=True, text=True, check=True, timeout=60
+        )
+        versions: dict[str, str | None] = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        return Finding(str(python), {}, (f"it cannot be run: {error}",))
+    problems = []
+    if not (versions.get("python") or "").startswith("3.10."):
+        problems.append(f"Python is {versions.get('python')}; lava-nc 0.10.0 needs 3.10")
+    for name, start in NEEDED.items():
+        found = versions.get(name)
+        if found is None:
+            problems.append(f"{name} is not installed")
+        elif start and found.split(".")[0] != start and found != start:
+            problems.append(f"{name} is {found}; {start} is required")
+    return Finding(str(python), versions, tuple(problems))

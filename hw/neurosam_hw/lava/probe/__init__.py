@@ -1,0 +1,1 @@
+"""A state variable written to a file, step by step."""

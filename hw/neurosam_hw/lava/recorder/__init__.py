@@ -1,0 +1,1 @@
+"""Messages written to a file, step by step."""

@@ -1,0 +1,1 @@
+"""A LIF whose spike subtracts from the membrane: lava-nc has none."""

@@ -1,0 +1,1 @@
+"""Spike activation maps: a trace that is touched only on spikes."""

@@ -1,0 +1,67 @@
+"""SpikingNetwork: a whole network as one hierarchical Process with named ports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+
+from neurosam.network import Network
+from neurosam.synapse import picture
+from neurosam_hw.lava.timing import timing
+
+__all__ = ["SpikingNetwork"]
+
+
+class SpikingNetwork(AbstractProcess):
+    """A network to be connected with other Processes.
+
+    Ports, each in Lava's layout ``(W, H, C)`` or ``(N,)``:
+
+    ``input``
+        Spikes (or signed and graded ones); step 1 of Lava is own step 0.
+    ``output``
+        Spikes of the output population, or its membrane if it is a readout.
+    ``spikes_<population>``
+        Spikes of every firing population.
+    ``sam_<population>``
+        Spike activation map ``(W, H, 1)`` of every population with a trace.
+
+    Letters that Python does not allow in a name (``-`` and ``.``) become ``_`` in a port's name.
+
+    Parameters
+    ----------
+    network : Network
+    interval : int, optional
+        Steps of one presentation; a single one without end if None.
+    name : str, optional
+
+    Attributes
+    ----------
+    latency : dict of str to int
+        Lava steps by which a port's own step 0 lies behind the input's, by port name.
+    """
+
+    def __init__(self, *, network: Network, interval: int | None = None, name: str | None = None) -> None:
+        super().__init__(network=network, interval=interval, name=name)
+        start = timing(network).start
+        self.latency: dict[str, int] = {}
+        self.input: Any = InPort(shape=tuple(reversed(network.input.shape)))
+        self._port("output", tuple(reversed(network.readout.shape)), start[network.readout.name])
+        for population in network.populations:
+            if population.neuron is not None and population.fires:
+                shape = tuple(reversed(population.shape))
+                self._port(f"spikes_{port_name(population.name)}", shape, start[population.name])
+        for layer in network.sam:
+            _, height, width = picture(network[layer].shape)
+            self._port(f"sam_{port_name(layer)}", (width, height, 1), start[layer] + 1)
+
+    def _port(self, name: str, shape: tuple[int, ...], latency: int) -> None:
+        setattr(self, name, OutPort(shape=shape))
+        self.latency[name] = latency
+
+
+def port_name(population: str) -> str:
+    """A population's name as part of a port's."""
+    return "".join(c if c.isalnum() else "_" for c in population)

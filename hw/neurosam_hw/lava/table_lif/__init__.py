@@ -1,0 +1,1 @@
+"""A LIF with gain and offset tables through time: lava-nc has none."""

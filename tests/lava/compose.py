@@ -1,0 +1,44 @@
+"""Puts networks between Processes of Lava's own, as a Lava user would; a program for Lava's Python.
+
+For every ``<case>/network.h5`` and ``<case>/events.h5`` in its folder it leaves ``<case>/<port>.npy``, what came out of
+each port in own steps ``(steps, *layout)``. Only the first sample is run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.io.sink import RingBuffer as Sink
+from lava.proc.io.source import RingBuffer as Source
+
+from neurosam.hdf5 import load_events, load_network
+from neurosam_hw.lava import build
+
+
+def main(folder: Path) -> None:
+    for case in sorted(folder.iterdir()):
+        network, events = load_network(case / "network.h5"), load_events(case / "events.h5")
+        process = build(network)
+        steps = events.steps + max(process.latency.values())
+        x = events.dense()[:, 0].T  # (W, H, C, steps): Lava's layout with time last
+        source = Source(data=np.concatenate([x, np.zeros((*x.shape[:-1], steps - events.steps), x.dtype)], axis=-1))
+        source.s_out.connect(process.input)
+        sinks = {}
+        for port in process.latency:
+            sinks[port] = Sink(shape=getattr(process, port).shape, buffer=steps)
+            getattr(process, port).connect(sinks[port].a_in)
+        process.run(RunSteps(steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt" if network.fixed else "floating_pt"))
+        data = {port: sink.data.get() for port, sink in sinks.items()}
+        process.stop()
+        for port, first in process.latency.items():
+            np.save(case / f"{port}.npy", np.moveaxis(data[port], -1, 0)[first : first + events.steps])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[2]))
+    os._exit(0)
