@@ -114,9 +114,11 @@ class Models:
 
     @cached_property
     def ann(self) -> SpikingSequential:
-        """The ANN of the same architecture, without batch norm or biases, as conversion wants it."""
-        module = training.build_ann(self.plan.architecture, self.train.shape, bias=False, seed=self.seed)
-        self._fit("ann", module, steps=1, coding="direct", lr=self.plan.lr / 2)
+        """The ANN of the same architecture, with batch norm (which conversion folds) and no other biases."""
+        module = training.build_ann(
+            self.plan.architecture, self.train.shape, batch_norm=True, bias=False, seed=self.seed
+        )
+        self._fit("ann", module, steps=1, coding="direct", epochs=self.plan.ann_epochs)
         return module
 
     def surrogate(self, leak: float | None = None) -> Spiking:
@@ -125,7 +127,7 @@ class Models:
         if leak not in self._spiking:
             plan = self.plan
             module = training.build(plan.architecture, self.train.shape, leak=leak, bntt=plan.steps, seed=self.seed)
-            self._fit(f"leak-{leak:g}", module, steps=plan.steps, coding="poisson", lr=plan.lr)
+            self._fit(f"leak-{leak:g}", module, steps=plan.steps, coding="poisson", epochs=plan.epochs)
             self._spiking[leak] = self._deploy(module, plan.steps)
         return self._spiking[leak]
 
@@ -138,12 +140,12 @@ class Models:
         found = training.convert(self.ann, images, steps=steps, percentile=99.9, seed=self.seed)
         return self._deploy(found.module, steps)
 
-    def _fit(self, name: str, module: SpikingSequential, *, steps: int, coding: str, lr: float) -> None:
+    def _fit(self, name: str, module: SpikingSequential, *, steps: int, coding: str, epochs: int) -> None:
         place = self._folder / f"{self.plan.key}-{self.seed}-{name}.checkpoint"
         self._say(f"seed {self.seed}: training {name}")
         training.train(
-            module, self.train, self.test, steps=steps, coding=coding, epochs=self.plan.epochs,
-            batch_size=self.plan.batch, lr=lr, seed=self.seed, checkpoint=place,
+            module, self.train, self.test, steps=steps, coding=coding, epochs=epochs,
+            batch_size=self.plan.batch, lr=self.plan.lr, seed=self.seed, checkpoint=place,
         )  # fmt: skip
 
     def _deploy(self, module: SpikingSequential, steps: int) -> Spiking:

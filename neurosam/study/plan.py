@@ -25,7 +25,8 @@ class Plan:
         Held-out canvases whose maps are judged.
     architecture : str
         As in :func:`neurosam.training.build`; every "C" token's layer is explained but the first.
-    epochs, batch : int
+    epochs, ann_epochs, batch : int
+        Of the spiking nets and of the ANN.
     lr : float
     steps : int
         T of the net trained with surrogate gradients.
@@ -50,6 +51,7 @@ class Plan:
     explained: int = 200
     architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
     epochs: int = 6
+    ann_epochs: int = 6
     batch: int = 32
     lr: float = 4e-3
     steps: int = 10

@@ -104,8 +104,8 @@ def test_from_end_to_end_in_miniature(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     plan = replace(
-        QUICK, canvas=48, train=96, test=24, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=1, steps=3,
-        conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), seeds=2,
+        QUICK, canvas=48, train=96, test=24, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=1,
+        ann_epochs=1, steps=3, conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), seeds=2,
     )  # fmt: skip
     try:
         found = study(tmp_path, plan, lambda line: None, "test")
