@@ -94,15 +94,15 @@ class SpikingGradCAM(Method):
         super().__init__(module)
         if not isinstance(module, SpikingSequential):
             raise NeurosamError("SpikingGradCAM", f"got {type(module).__name__}; a SpikingSequential is required")
+        self._net = module
         self.layer = _known("SpikingGradCAM", layer, [name for name, _ in module.named_children()])
         self.alpha = choice("SpikingGradCAM: alpha", alpha, ("time_sum", "per_step"))
 
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:
         if x.ndim != 5:
             raise NeurosamError("SpikingGradCAM: input", f"got shape {tuple(x.shape)}; [T, B, C, H, W] is required")
-        module = self.module
         with torch.enable_grad():
-            output, kept = module.activations(x.clone().requires_grad_(), (self.layer,))  # type: ignore[operator]
+            output, kept = self._net.activations(x.clone().requires_grad_(), (self.layer,))
             score = output.gather(1, target[:, None]).sum()
         activation = kept[self.layer]
         _pictures("SpikingGradCAM", self.layer, activation, 5)

@@ -37,11 +37,11 @@ class ModuleSAM(Method):
             raise NeurosamError(
                 f"ModuleSAM: layer {layer!r}", f"is no LIF layer of a SpikingSequential; there are {spiking or 'none'}"
             )
-        self.layer, self.trace = layer, SamTrace(gamma, mode)
+        self._net, self.layer, self.trace = module, layer, SamTrace(gamma, mode)
 
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:
         if x.ndim != 5:
             raise NeurosamError("ModuleSAM: input", f"got shape {tuple(x.shape)}; [T, B, C, H, W] is required")
         with torch.no_grad():
-            spikes = self.module.activations(x, (self.layer,))[1][self.layer]  # type: ignore[operator]
+            spikes = self._net.activations(x, (self.layer,))[1][self.layer]
         return torch.from_numpy(from_spikes(spikes.cpu().numpy(), self.trace))

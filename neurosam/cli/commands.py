@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam import __version__
-from neurosam.cli import deploy, equal, learn, look, plugins, show
+from neurosam.cli import deploy, equal, learn, look, plugins, show, study
 from neurosam.cli.failures import told
 
 __all__ = ["app"]
@@ -63,6 +63,6 @@ def _root(
     pass
 
 
-for command in (look.demo, learn.train, deploy.export, show.info, deploy.run, equal.verify, look.explain):
+for command in (look.demo, learn.train, deploy.export, show.info, deploy.run, equal.verify, look.explain, study.study):
     app.command()(command)
 plugins.register(app)

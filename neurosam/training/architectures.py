@@ -98,7 +98,7 @@ def build(
     def neurons() -> nn.Module:
         return LIF(leak, threshold, reset=reset, order=order, current_leak=current_leak, surrogate=surrogate)
 
-    norm = _Norm(batch_norm, integer("bntt", bntt, 0, _LARGEST))
+    norm = _Norm(batch_norm, integer("bntt", bntt, 0, _LARGEST), bias=not bntt)
     return _build(description, input_shape, neurons, norm, dropout, seed)
 
 
@@ -107,6 +107,7 @@ def build_ann(
     input_shape: tuple[int, int, int],
     *,
     batch_norm: bool = False,
+    bias: bool = True,
     dropout: float = 0.0,
     seed: int = 0,
 ) -> SpikingSequential:
@@ -116,13 +117,15 @@ def build_ann(
     ----------
     description, input_shape, batch_norm, dropout, seed
         As for :func:`build`.
+    bias : bool
+        Of every layer that no batch norm follows, the readout's included. Without any, conversion needs none either.
 
     Returns
     -------
     SpikingSequential
         ``[T, B, C, H, W]`` to ``[B, classes]``, with T = 1 in use: train it with ``steps=1, coding="direct"``.
     """
-    return _build(description, input_shape, nn.ReLU, _Norm(batch_norm, 0), dropout, seed)
+    return _build(description, input_shape, nn.ReLU, _Norm(batch_norm, 0, bias), dropout, seed)
 
 
 def _build(
@@ -188,10 +191,12 @@ class _Norm:
     present: bool
     steps: int
     """Of batch norm through time; 0 for ordinary batch norm."""
+    bias: bool
+    """Whether layers that no batch norm follows have one."""
 
     @property
-    def bias(self) -> bool:
-        return not self.present
+    def hidden_bias(self) -> bool:
+        return self.bias and not self.present
 
     def layer(self, channels: int, ordinary: type[nn.BatchNorm1d] | type[nn.BatchNorm2d]) -> tuple[str, nn.Module]:
         return ("bntt", BNTT(channels, self.steps)) if self.steps else ("bn", ordinary(channels))
@@ -219,7 +224,9 @@ class _Plan:
         name = self._next("conv")
         padding = (token.kernel - 1) // 2
         self._shrink(token.text, token.kernel, token.stride, padding)
-        synapses = nn.Conv2d(self._channels, token.channels, token.kernel, token.stride, padding, bias=self._norm.bias)
+        synapses = nn.Conv2d(
+            self._channels, token.channels, token.kernel, token.stride, padding, bias=self._norm.hidden_bias
+        )
         self.layers[f"{name}_conv"] = self._norm.start(synapses)
         self._channels = token.channels
         self._fire(name, token.channels, nn.BatchNorm2d)
@@ -234,11 +241,11 @@ class _Plan:
 
     def dense(self, token: _Dense) -> None:
         name = self._next("dense")
-        self._linear(name, token.units, bias=self._norm.bias)
+        self._linear(name, token.units, bias=self._norm.hidden_bias)
         self._fire(name, token.units, nn.BatchNorm1d)
 
     def readout(self, token: _Dense) -> None:
-        self._linear("out", token.units, bias=not self._norm.steps)
+        self._linear("out", token.units, bias=self._norm.bias)
         self.layers["out"] = Readout()
 
     def _fire(self, name: str, channels: int, ordinary: type[nn.BatchNorm1d] | type[nn.BatchNorm2d]) -> None:

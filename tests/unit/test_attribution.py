@@ -298,6 +298,17 @@ def test_explain_func_has_quantus_shape() -> None:
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("spiking", [True, False])
+def test_on_a_gpu_maps_are_those_of_the_cpu(spiking: bool) -> None:
+    x = coded("poisson") if spiking else images()
+    for method in every_method(spiking):
+        wanted = method.attribute(x, TARGET)
+        method.module.cuda()
+        np.testing.assert_allclose(method.attribute(x, TARGET), wanted, rtol=1e-6, atol=1e-9)
+        method.module.cpu()
+
+
 # --- refusals ---
 
 

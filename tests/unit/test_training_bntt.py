@@ -92,6 +92,7 @@ def test_inference_is_the_tables_and_a_shorter_run_the_first_steps() -> None:
 
 def test_gradients_are_backpropagation_through_time_by_hand() -> None:
     """Linear, BNTT, LIF (reset detached), linear, mean readout, cross-entropy: the chain rule of Eq. 4-8."""
+    torch.manual_seed(0)
     leak, theta, beta, eps = 0.8, 0.5, 0.3, 1e-4
     first, second, norm = nn.Linear(4, 3, bias=False), nn.Linear(3, 2, bias=False), BNTT(3, T)
     net = SpikingSequential(first, norm, LIF(leak, theta), second, Readout()).double()
@@ -236,3 +237,23 @@ def test_what_cannot_be_is_refused() -> None:
     too_long = ns.Events.from_dense(np.ones((T + 1, 1, *SHAPE), np.uint8))
     with pytest.raises(ns.NeurosamError, match="has 6 steps"):
         ns.run(to_network(network(), SHAPE), too_long)
+
+
+def test_weights_of_zero_and_below_fold_and_export_too() -> None:
+    net = network()
+    for layer in net:
+        if isinstance(layer, BNTT):
+            with torch.no_grad():
+                layer.weight[:, 0] = 0
+                layer.weight[:, 1] *= -1
+    events, x = inputs()
+    folded = fold_batch_norm(net)
+    assert torch.equal(folded(x), net(x))
+    assert not folded.conv1_bntt.gain[:, 0].any()  # type: ignore[index, union-attr]
+    network_ = to_network(net, SHAPE)
+    spikes = ns.run(network_, events, "event", ns.Record(spikes=("conv1",))).spikes["conv1"].dense()
+    np.testing.assert_array_equal(spikes, net.activations(x, ("conv1",))[1]["conv1"].detach().numpy())
+    fixed = export(net, SHAPE, ns.Precision.lava(), events)
+    record = ns.Record.everything(fixed)
+    reference, event = (ns.run(fixed, events, backend, record) for backend in ("reference", "event"))
+    assert ns.compare(reference, event, fixed) is None

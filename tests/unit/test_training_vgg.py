@@ -106,6 +106,14 @@ def test_the_papers_recipe_learns_and_resumes_with_the_same_bits(tmp_path: Path)
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_papers_recipe_learns_on_a_gpu() -> None:
+    net = vgg("vgg5", (1, 8, 8), 2, steps=4, width=1 / 32)
+    arguments = {**PAPER, "steps": 4, "epochs": 5, "batch_size": 16, "coding": "poisson_signed", "device": "cuda"}
+    assert train(net, TRAIN, TEST, **arguments).test_accuracy > 0.9
+    assert all(p.device.type == "cpu" for p in net.parameters())
+
+
 def test_a_model_file_holds_a_bntt_net(tmp_path: Path) -> None:
     recipe = Recipe(describe("vgg5", 2, 1 / 32), (1, 8, 8), Stimulus(steps=4), leak=0.95, bntt=True)
     module = recipe.build()
@@ -126,6 +134,8 @@ def test_an_ann_has_the_same_names_and_learns() -> None:
     spiking = build("4C3-P2-D6-D2", (1, 8, 8), batch_norm=False)
     assert [name for name, _ in ann.named_children()] == [name for name, _ in spiking.named_children()]
     assert isinstance(ann.conv1, nn.ReLU)
+    plain = build_ann("4C3-P2-D6-D2", (1, 8, 8), bias=False)
+    assert all(name.endswith("weight") for name, _ in plain.named_parameters())
     history = train(ann, TRAIN, TEST, steps=1, coding="direct", epochs=6, lr=0.02, batch_size=16, device="cpu")
     assert history.test_accuracy > 0.9
 

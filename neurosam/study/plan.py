@@ -1,0 +1,73 @@
+"""How much of everything a study does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+__all__ = ["FULL", "QUICK", "Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of a study; equal plans share a cache.
+
+    Parameters
+    ----------
+    data : str
+        Items for the canvases: "mnist5k", or "fashion" where its package is present.
+    canvas : int
+        Side in pixels.
+    train, test : int
+        Canvases to train on, and held-out ones for accuracy (as many pairs, for suppression).
+    explained : int
+        Held-out canvases whose maps are judged.
+    architecture : str
+        As in :func:`neurosam.training.build`; every "C" token's layer is explained but the first.
+    epochs, ann_epochs, batch : int
+        Of the spiking nets and of the ANN.
+    lr : float
+    steps : int
+        T of the net trained with surrogate gradients.
+    leak : float
+        Its leak; one of `leaks`.
+    leaks : tuple of float
+        Of Table 1.
+    conversion_steps : int
+        T of the converted net.
+    gammas : tuple of float
+        Of Fig. 8; 0.5 elsewhere.
+    epsilons : tuple of int
+        FGSM's, in 255ths; 4 has to be one.
+    seeds : int
+        Trainings of everything, at least 2.
+    """
+
+    data: str = "mnist5k"
+    canvas: int = 48
+    train: int = 8000
+    test: int = 1000
+    explained: int = 200
+    architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
+    epochs: int = 6
+    ann_epochs: int = 6
+    batch: int = 32
+    lr: float = 4e-3
+    steps: int = 10
+    leak: float = 0.9
+    leaks: tuple[float, ...] = (0.7, 0.8, 0.9)
+    conversion_steps: int = 100
+    gammas: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
+    epsilons: tuple[int, ...] = (0, 2, 4, 8)
+    seeds: int = 5
+
+    @property
+    def key(self) -> str:
+        """Names the cache: everything but the number of seeds."""
+        settings = {name: value for name, value in asdict(self).items() if name != "seeds"}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+FULL = Plan()
+QUICK = Plan(train=3000, test=400, explained=100, epochs=3, steps=6, conversion_steps=40, seeds=3)
