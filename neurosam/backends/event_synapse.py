@@ -1,15 +1,16 @@
 """Kernels that deliver events: each active source adds a row of weights to its targets' sums; nothing else is touched.
 
 Inside this back end a population's neurons are in channel-last order, ``(y * W + x) * C + c``, so that the weights
-one spike adds lie side by side in memory. A list of events covers a block of steps: those of step k are
-``index[start[k] : start[k + 1]]``, with ``value`` where they are graded. Sums are ``acc[step, y, x, c]``, int32
-(proven wide enough by validation.accumulator_bound) or float64. Every kernel returns its synaptic operations: weights
-added.
+one spike adds lie side by side in memory. A list of events covers a block of steps and a range of n pixels: those of
+step k and the range's pixel p are ``index[start[k * n + p] : start[k * n + p + 1]]``, with ``value`` where they are
+graded. Sums are ``acc[step, y, x, c]``, int32 (proven wide enough by validation.accumulator_bound) or float64. Every
+kernel returns its synaptic operations: weights added.
 
 Pooling gives an event new addresses and costs none: a source pixel y belongs to the windows ``yo`` with
 ``yo * stride - padding <= y < yo * stride - padding + kernel``.
 
-What limits them: load and store of the sums, one vector of targets a weight row.
+What limits them: load and store of the sums, one vector of targets a weight row. Where many sources are active a
+pixel, event_gather.py is faster.
 """
 
 from __future__ import annotations
@@ -18,44 +19,81 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
+from numba.extending import overload
 
 from neurosam.backends.event_compile import kernel
+from neurosam.backends.event_vector import (
+    LANES, load, load_some, load_weights, ones, store, store_some, trailing_zeros,
+)  # fmt: skip
 
-__all__ = ["decode", "deliver_conv", "deliver_dense", "deliver_sparse"]
+__all__ = ["decode", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or"]
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
-# Position of the lowest set bit, by a de Bruijn sequence: multiply the isolated bit, look up the top six bits.
-DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-POSITION = np.zeros(64, dtype=np.int64)
-for _bit in range(64):
-    POSITION[((0x03F79D71B4CB0A89 << _bit) & 0xFFFFFFFFFFFFFFFF) >> 58] = _bit
-POSITION.setflags(write=False)
+
+@kernel
+def encode(time: Array, index: Array, first: int, channels: int, planes: Array) -> None:
+    """Set the bits of events (step and channel-last neuron) in planes whose step 0 is step `first`."""
+    for e in range(time.size):
+        pixel = index[e] // channels
+        c = index[e] - pixel * channels
+        planes[time[e] - first, pixel, c // 64] |= np.uint64(1) << np.uint64(c % 64)
 
 
 @kernel
-def decode(planes: Array, first: int, channels: int, start: Int, index: Array) -> int:
-    """List the spikes of ``len(start) - 1`` steps of bit planes ``[T, pixels, words]``, beginning at step `first`.
+def decode(
+    planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
+) -> int:  # fmt: skip
+    """List the spikes of pixels ``begin:end`` in ``planes[at : at + steps]``.
 
-    Steps before 0 are silent. Returns the number of spikes, which must fit `index`.
+    `start` has room for ``steps * (end - begin) + 1``, `index` for all spikes. Returns their number.
     """
     count = 0
-    for k in range(start.size - 1):
-        start[k] = count
-        if first + k < 0:
-            continue
-        for p in range(planes.shape[1]):
+    slot = 0
+    for k in range(at, at + steps):
+        for p in range(begin, end):
+            start[slot] = count
+            slot += 1
             for w in range(planes.shape[2]):
-                bits = planes[first + k, p, w]
+                bits = planes[k, p, w]
                 base = p * channels + 64 * w
                 while bits != np.uint64(0):
-                    lowest = bits & (~bits + np.uint64(1))
-                    index[count] = base + POSITION[(lowest * DE_BRUIJN) >> np.uint64(58)]
+                    index[count] = base + trailing_zeros(bits)
                     count += 1
-                    bits ^= lowest
-    start[start.size - 1] = count
+                    bits &= bits - np.uint64(1)
+    start[slot] = count
     return count
+
+
+@kernel
+def pool_or(
+    source: Array, at: int, steps: int, shape: Int, geometry: Int, first: int, base: int, top: int, bottom: int,
+    counts: Int, planes: Array,
+) -> int:  # fmt: skip
+    """Max pooling of spikes, word by word: rows ``top:bottom`` of ``planes[first - base : ... + steps]``.
+
+    `shape` is (H, W, H', W'), `geometry` kernel and stride (height and width each). Returns the synaptic operations,
+    one a spike and window.
+    """
+    width, out_width = shape[1], shape[3]
+    operations = 0
+    for k in range(steps):
+        fired = 0
+        for yo in range(top, bottom):
+            for xo in range(out_width):
+                for w in range(planes.shape[2]):
+                    word = np.uint64(0)
+                    for y in range(yo * geometry[2], yo * geometry[2] + geometry[0]):
+                        for x in range(xo * geometry[3], xo * geometry[3] + geometry[1]):
+                            one = source[at + k, y * width + x, w]
+                            word |= one
+                            operations += ones(one)
+                    planes[first - base + k, yo * out_width + xo, w] = word
+                    fired += ones(word)
+        counts[first + k] += fired
+    return operations
 
 
 @kernel
@@ -66,99 +104,114 @@ def _windows(at: int, size: int, kernel: int, stride: int, padding: int) -> tupl
     return first, min(size, (at + padding) // stride + 1)
 
 
+def _add_row(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+    """Add ``weight[row : row + size] * amount`` to ``target[at : at + size]``, both flat; a row ends in 15 spare weights."""
+    target.reshape(-1)[at : at + size] += weight[row : row + size].astype(target.dtype) * amount
+
+
+@overload(_add_row)
+def _add_row_compiled(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+    def integers(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+        for o in range(0, size - LANES + 1, LANES):
+            store(load(target, at + o) + load_weights(weight, row + o) * np.int64(amount), target, at + o)
+        rest = size % LANES
+        if rest:
+            o = size - rest
+            total = load_some(target, at + o, rest) + load_weights(weight, row + o) * np.int64(amount)
+            store_some(total, target, at + o, rest)
+
+    def reals(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+        sums = target.reshape(-1)
+        for o in range(size):
+            sums[at + o] += weight[row + o] * amount
+
+    return integers if weight.dtype == types.int8 else reals
+
+
 @kernel
 def deliver_conv(
-    start: Int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int, weight: Array,
-    geometry: Int,
-    acc: Array,
+    start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int,
+    weight: Array, geometry: Int, top: int, acc: Array,
 ) -> int:  # fmt: skip
     """Convolution, behind a pooling.
 
     Parameters
     ----------
-    start, index, value, graded
+    start, pixels, index, value, graded
         The list of events.
     source : (C, H, W) of the source population
     pool : kernel, stride, padding (height and width each), 1, 1, 1, 1, 0, 0 for none
     shape : (C, H, W) after pooling
-    weight : (kH, kW, C, O / groups) array
-    geometry : stride, padding, dilation (height and width each), groups
-    acc : (steps, H', W', O) array
+    weight : (kH, kW, C, O / groups) array, flat
+    geometry : kernel, stride, padding, dilation (height and width each), groups, O / groups
+    top : first row of targets
+    acc : (steps, rows, W', >= O) array
     """
     channels, width = source[0], source[2]
-    kernel_y, kernel_x, _, rows = weight.shape
-    per_group = channels // geometry[6]
-    out_height, out_width = acc.shape[1], acc.shape[2]
+    per_group, size = channels // geometry[8], geometry[9]
+    rows, out_width, pitch = acc.shape[1], acc.shape[2], acc.shape[3]
     operations = 0
-    for k in range(start.size - 1):
-        for e in range(start[k], start[k + 1]):
+    for k in range(acc.shape[0]):
+        for e in range(start[k * pixels], start[(k + 1) * pixels]):
             pixel = index[e] // channels
             c = index[e] - pixel * channels
             y, x = pixel // width, pixel % width
-            base = (c // per_group) * rows
+            base = (c // per_group) * size
             y_first, y_end = _windows(y, shape[1], pool[0], pool[2], pool[4])
             x_first, x_end = _windows(x, shape[2], pool[1], pool[3], pool[5])
             for yp in range(y_first, y_end):
-                for ky in range(kernel_y):
-                    row = yp + geometry[2] - ky * geometry[4]
-                    if row < 0 or row % geometry[0] or row // geometry[0] >= out_height:
+                for ky in range(geometry[0]):
+                    row = yp + geometry[4] - ky * geometry[6]
+                    yo = row // geometry[2] - top
+                    if row % geometry[2] or yo < 0 or yo >= rows:
                         continue
-                    yo = row // geometry[0]
                     for xp in range(x_first, x_end):
-                        for kx in range(kernel_x):
-                            column = xp + geometry[3] - kx * geometry[5]
-                            if column < 0 or column % geometry[1] or column // geometry[1] >= out_width:
+                        for kx in range(geometry[1]):
+                            column = xp + geometry[5] - kx * geometry[7]
+                            xo = column // geometry[3]
+                            if column % geometry[3] or xo < 0 or xo >= out_width:
                                 continue
-                            target = acc[k, yo, column // geometry[1]]
-                            weights = weight[ky, kx, c]
-                            if graded:
-                                for o in range(rows):
-                                    target[base + o] += weights[o] * value[e]
-                            else:
-                                for o in range(rows):
-                                    target[base + o] += weights[o]
-                            operations += rows
+                            at = ((k * rows + yo) * out_width + xo) * pitch + base
+                            first = ((ky * geometry[1] + kx) * channels + c) * size
+                            _add_row(acc, at, weight, first, size, value[e] if graded else 1)
+                            operations += size
     return operations
 
 
 @kernel
 def deliver_dense(
-    start: Int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int, weight: Array, acc: Array
-) -> int:
-    """All to all, behind a pooling; `weight` is ``(sources, targets)``, channel-last, `acc` ``(steps, targets)``."""
+    start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int,
+    weight: Array, size: int, acc: Array,
+) -> int:  # fmt: skip
+    """All to all, behind a pooling; `weight` is ``(sources, size)``, channel-last, flat, `acc` ``(steps, size)``."""
     channels, width = source[0], source[2]
     operations = 0
-    for k in range(start.size - 1):
-        target = acc[k]
-        for e in range(start[k], start[k + 1]):
+    for k in range(acc.shape[0]):
+        for e in range(start[k * pixels], start[(k + 1) * pixels]):
             pixel = index[e] // channels
             c = index[e] - pixel * channels
             y_first, y_end = _windows(pixel // width, shape[1], pool[0], pool[2], pool[4])
             x_first, x_end = _windows(pixel % width, shape[2], pool[1], pool[3], pool[5])
             for yp in range(y_first, y_end):
                 for xp in range(x_first, x_end):
-                    weights = weight[(yp * shape[2] + xp) * channels + c]
-                    if graded:
-                        for o in range(weights.size):
-                            target[o] += weights[o] * value[e]
-                    else:
-                        for o in range(weights.size):
-                            target[o] += weights[o]
-                    operations += weights.size
+                    row = ((yp * shape[2] + xp) * channels + c) * size
+                    _add_row(acc, k * acc.shape[1], weight, row, size, value[e] if graded else 1)
+                    operations += size
     return operations
 
 
 @kernel
 def deliver_sparse(
-    start: Int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int, row: Int, target: Array,
-    weight: Array, acc: Array,
+    start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int, row: Int,
+    target: Array, weight: Array, acc: Array,
 ) -> int:  # fmt: skip
     """Compressed by source, behind a pooling: source j reaches ``target[row[j] : row[j + 1]]``; all channel-last."""
     channels, width = source[0], source[2]
     operations = 0
-    for k in range(start.size - 1):
+    for k in range(acc.shape[0]):
         sums = acc[k]
-        for e in range(start[k], start[k + 1]):
+        for e in range(start[k * pixels], start[(k + 1) * pixels]):
+            amount = value[e] if graded else 1
             pixel = index[e] // channels
             c = index[e] - pixel * channels
             y_first, y_end = _windows(pixel // width, shape[1], pool[0], pool[2], pool[4])
@@ -167,9 +220,6 @@ def deliver_sparse(
                 for xp in range(x_first, x_end):
                     j = (yp * shape[2] + xp) * channels + c
                     for s in range(row[j], row[j + 1]):
-                        if graded:
-                            sums[target[s]] += weight[s] * value[e]
-                        else:
-                            sums[target[s]] += weight[s]
+                        sums[target[s]] += weight[s] * amount
                     operations += row[j + 1] - row[j]
     return operations
