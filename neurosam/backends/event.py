@@ -34,7 +34,7 @@ from neurosam.backends.event_layer import layer
 from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
 from neurosam.backends.event_plan import Cells, EventList, Link, cells, is_or, link
 from neurosam.backends.event_synapse import decode, encode, pool_or
-from neurosam.backends.event_vector import TILE
+from neurosam.backends.event_vector import LANES, TILE
 from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.network import Network
@@ -446,8 +446,8 @@ class _Sample:
         channels, height, width = source.source_shape
         pixels = int(height * width)
         most = (end - first) * pixels * int(channels)
-        if self.index.size < most:
-            self.index = np.empty(most, np.int32)
+        if self.index.size < most + LANES:
+            self.index = np.empty(most + LANES, np.int32)
         start = np.empty((end - first) * pixels + 1, np.int32)
         decode(
             self.planes[source.source], self._at(source, first), end - first, 0, pixels, int(channels), start,

@@ -7,7 +7,7 @@ weights, advance the neurons. All to all is a convolution whose kernel is the wh
 **Gather.** For one output pixel and a tile of output channels, the weight rows of all active sources are added up in
 registers (event_vector.py: 64 weights an instruction or two). The sources of one kernel row lie side by side in the
 list of spikes, because it is in the order of ``(y, x, c)`` and so are the weights ``[ky, kx, c]``: source j has the
-weight row ``j + ky kW C - (y W + x_0) C``. Tiles are the outer loop, so that a tile's weights stay in the cache.
+weight row ``j + (ky kW - y W - x_0) C``. Tiles are the outer loop, so that a tile's weights stay in the cache.
 
 **Scatter** adds each spike's weight row to the sums of every pixel it reaches, which is faster where few sources are active a pixel, as in a first layer of two or three
 channels. Each block measures its activity and takes one of them; the sums are the same integers.
@@ -60,10 +60,62 @@ class Conv(NamedTuple):
 
 
 @kernel
+def _add_rows_1(pairs: Array, rows: Array, first: int, end: int, acc: Array, at: int) -> None:
+    """Add the weights at ``rows[first:end]`` (at most 256) to a tile of sums."""
+    a, b = no_pairs(), no_pairs()
+    for e in range(first, end):
+        x = load_pairs(pairs, rows[e])
+        a, b = add(a, x), add(b, high_weights(x))
+    add_pairs(a, b, end - first, acc, at)
+
+
+@kernel
+def _add_rows_2(pairs: Array, rows: Array, first: int, end: int, acc: Array, at: int) -> None:
+    """Add the weights at ``rows[first:end]`` (at most 256) to 2 tiles of sums."""
+    a_0, b_0 = no_pairs(), no_pairs()
+    a_1, b_1 = no_pairs(), no_pairs()
+    for e in range(first, end):
+        row = rows[e]
+        x = load_pairs(pairs, row)
+        a_0, b_0 = add(a_0, x), add(b_0, high_weights(x))
+        x = load_pairs(pairs, row + TILE)
+        a_1, b_1 = add(a_1, x), add(b_1, high_weights(x))
+    add_pairs(a_0, b_0, end - first, acc, at)
+    add_pairs(a_1, b_1, end - first, acc, at + TILE)
+
+
+@kernel
+def _add_rows_4(pairs: Array, rows: Array, first: int, end: int, acc: Array, at: int) -> None:
+    """Add the weights at ``rows[first:end]`` (at most 256) to 4 tiles of sums."""
+    a_0, b_0 = no_pairs(), no_pairs()
+    a_1, b_1 = no_pairs(), no_pairs()
+    a_2, b_2 = no_pairs(), no_pairs()
+    a_3, b_3 = no_pairs(), no_pairs()
+    for e in range(first, end):
+        row = rows[e]
+        x = load_pairs(pairs, row)
+        a_0, b_0 = add(a_0, x), add(b_0, high_weights(x))
+        x = load_pairs(pairs, row + TILE)
+        a_1, b_1 = add(a_1, x), add(b_1, high_weights(x))
+        x = load_pairs(pairs, row + 2 * TILE)
+        a_2, b_2 = add(a_2, x), add(b_2, high_weights(x))
+        x = load_pairs(pairs, row + 3 * TILE)
+        a_3, b_3 = add(a_3, x), add(b_3, high_weights(x))
+    add_pairs(a_0, b_0, end - first, acc, at)
+    add_pairs(a_1, b_1, end - first, acc, at + TILE)
+    add_pairs(a_2, b_2, end - first, acc, at + 2 * TILE)
+    add_pairs(a_3, b_3, end - first, acc, at + 3 * TILE)
+
+
+@kernel
 def _gather_columns(
-    start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, column: int, wide: bool, acc: Array
+    start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, column: int, tiles: int, acc: Array,
+    list_: Array,
 ) -> int:  # fmt: skip
-    """Gather for all pixels and one tile of 64 channels from `column` on, or four tiles; returns the rows added."""
+    """Gather for all pixels and 1, 2 or 4 tiles of 64 channels from `column` on; returns the rows added.
+
+    `list_` has room for the weight rows of one pixel and a vector more, as `index` has.
+    """
     geometry, pairs = conv.geometry, conv.pairs
     channels, height, width = conv.source[0], conv.source[1], conv.source[2]
     rows, out_width, pitch = acc.shape[1], acc.shape[2], acc.shape[3]
@@ -74,54 +126,25 @@ def _gather_columns(
             y_0 = (top + yo) * geometry[2] - geometry[4]
             for xo in range(out_width):
                 x_0 = xo * geometry[3] - geometry[5]
-                x_first, x_end = max(0, x_0), min(width, x_0 + geometry[1])
-                at = ((k * rows + yo) * out_width + xo) * pitch + column
-                a_0, b_0 = no_pairs(), no_pairs()
-                a_1, b_1 = no_pairs(), no_pairs()
-                a_2, b_2 = no_pairs(), no_pairs()
-                a_3, b_3 = no_pairs(), no_pairs()
-                added = 0
+                x_first = max(0, x_0)
+                x_end = max(x_first, min(width, x_0 + geometry[1]))
+                count = 0
                 for y in range(max(0, y_0), min(height, y_0 + geometry[0])):
-                    e = np.int64(start[slot + y * width + x_first])
-                    end = np.int64(start[slot + y * width + max(x_first, x_end)])
+                    first, end = np.int64(start[slot + y * width + x_first]), np.int64(start[slot + y * width + x_end])
                     shift = ((y - y_0) * geometry[1] - y * width - x_0) * channels
-                    active += end - e
-                    while e < end:
-                        stop = min(end, e + MOST_ROWS - added)
-                        added += stop - e
-                        if wide:
-                            while e < stop:
-                                row = (index[e] + shift) * pitch + column
-                                x = load_pairs(pairs, row)
-                                a_0, b_0 = add(a_0, x), add(b_0, high_weights(x))
-                                x = load_pairs(pairs, row + TILE)
-                                a_1, b_1 = add(a_1, x), add(b_1, high_weights(x))
-                                x = load_pairs(pairs, row + 2 * TILE)
-                                a_2, b_2 = add(a_2, x), add(b_2, high_weights(x))
-                                x = load_pairs(pairs, row + 3 * TILE)
-                                a_3, b_3 = add(a_3, x), add(b_3, high_weights(x))
-                                e += 1
-                        else:
-                            while e < stop:
-                                x = load_pairs(pairs, (index[e] + shift) * pitch + column)
-                                a_0, b_0 = add(a_0, x), add(b_0, high_weights(x))
-                                e += 1
-                        if added == MOST_ROWS:
-                            add_pairs(a_0, b_0, added, acc, at)
-                            a_0, b_0 = no_pairs(), no_pairs()
-                            if wide:
-                                add_pairs(a_1, b_1, added, acc, at + TILE)
-                                add_pairs(a_2, b_2, added, acc, at + 2 * TILE)
-                                add_pairs(a_3, b_3, added, acc, at + 3 * TILE)
-                                a_1, b_1 = no_pairs(), no_pairs()
-                                a_2, b_2 = no_pairs(), no_pairs()
-                                a_3, b_3 = no_pairs(), no_pairs()
-                            added = 0
-                add_pairs(a_0, b_0, added, acc, at)
-                if wide:
-                    add_pairs(a_1, b_1, added, acc, at + TILE)
-                    add_pairs(a_2, b_2, added, acc, at + 2 * TILE)
-                    add_pairs(a_3, b_3, added, acc, at + 3 * TILE)
+                    for e in range(first, end, LANES):
+                        store((load(index, e) + shift) * pitch + column, list_, count + e - first)
+                    count += end - first
+                active += count
+                at = ((k * rows + yo) * out_width + xo) * pitch + column
+                for first in range(0, count, MOST_ROWS):
+                    end = min(count, first + MOST_ROWS)
+                    if tiles == 1:
+                        _add_rows_1(pairs, list_, first, end, acc, at)
+                    elif tiles == 2:
+                        _add_rows_2(pairs, list_, first, end, acc, at)
+                    else:
+                        _add_rows_4(pairs, list_, first, end, acc, at)
     return active
 
 
@@ -129,14 +152,16 @@ def _gather_columns(
 def gather(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, acc: Array) -> int:
     """Add a list of spikes of pixels from `begin` on to ``acc (steps, rows, W', O in whole tiles)``, by targets.
 
-    Returns the synaptic operations.
+    `index` has 15 spare entries. Returns the synaptic operations.
     """
+    list_ = np.empty(conv.geometry[0] * conv.geometry[1] * conv.source[0] + LANES, np.int32)
     pitch = acc.shape[3]
     active = column = 0
     while column < pitch:
-        wide = column + 4 * TILE <= pitch
-        active = _gather_columns(start, pixels, index, begin, conv, top, column, wide, acc)
-        column += 4 * TILE if wide else TILE
+        left = (pitch - column) // TILE
+        tiles = 4 if left >= 4 else 2 if left >= 2 else 1
+        active = _gather_columns(start, pixels, index, begin, conv, top, column, tiles, acc, list_)
+        column += tiles * TILE
     return active * conv.geometry[9]
 
 
@@ -229,7 +254,7 @@ def layer(
     begin, end = y_first * width, max(y_first, y_end) * width
     pixels = end - begin
     start = np.empty(acc.shape[0] * pixels + 1, np.int32)
-    index = np.empty(acc.shape[0] * pixels * channels, np.int32)
+    index = np.empty(acc.shape[0] * pixels * channels + LANES, np.int32)
     operations = 0
     for block in range(0, steps, acc.shape[0]):
         length = min(acc.shape[0], steps - block)

@@ -251,10 +251,10 @@ def bits(typing: Any, mask: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(typing: Any, word: Any) -> Any:
-    """Position of the lowest set bit; the word is not 0."""
+    """Position of the lowest set bit; 64 if there is none."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), build
 
