@@ -198,8 +198,9 @@ class _Run:
         try:
             some()
         finally:
-            wait(helping)
-        for done in helping:
+            begun = [helper for helper in helping if not helper.cancel()]  # on a busy machine a helper may come late
+            wait(begun)
+        for done in begun:
             done.result()
 
     def _work(self, options: Options) -> None:
@@ -382,7 +383,7 @@ class _Sample:
         row = width * pitch * 4
         seconds = self._estimate(p, source, first, end)
         shared = run.threads if seconds >= SHARED_WORK_S else 1
-        strips = min(height, max(-(-height * row // STRIP_BYTES), shared))
+        strips = min(height, max(-(-height * row // STRIP_BYTES), 2 * shared if shared > 1 else 1))
         edges = [height * i // strips for i in range(strips + 1)]
         rows = max(bottom - top for top, bottom in itertools.pairwise(edges))
         reach = rows * int(conv.geometry[2]) + int(conv.geometry[0])
@@ -426,7 +427,10 @@ class _Sample:
 
     def _general(self, name: str, first: int, end: int) -> None:
         p = self.shared.cells[name]
-        row = p.pixels * p.channels
+        pitch = p.channels
+        if p.pixels == 1:
+            pitch = max((source.pitch for source in self.shared.links[name]), default=pitch)
+        row = p.pixels * pitch
         listed = max((int(np.prod(source.source_shape)) for source in self.shared.links[name]), default=1)
         length = max(1, min(BLOCK_BYTES // (row * np.dtype(self.number).itemsize), BLOCK_SPIKES // listed))
         for start in range(first, max(end, first + 1), length):
@@ -435,7 +439,7 @@ class _Sample:
             for source in self.shared.links[name]:
                 arriving = self._arriving(source, start, start + steps)
                 self.operations[source.label] += source.deliver(arriving, acc)
-            sums = acc.reshape(steps, p.pixels, p.channels)
+            sums = acc.reshape(steps, p.pixels, pitch)
             self.neurons(sums, steps, start, 0, self._own_base(name), p.rule, self.states[name])
 
     def _arriving(self, source: Link, first: int, end: int) -> EventList:

@@ -28,11 +28,13 @@ from neurosam.backends.event_vector import (
     store_some,
 )  # fmt: skip
 
-__all__ = ["GATHER_ROWS", "Conv", "gather", "layer", "scatter"]
+__all__ = ["GATHER_ROWS", "Conv", "gather", "gather_rows", "layer", "scatter"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
+STREAMS = 16
+"""Rows of a large matrix that are read side by side."""
 GATHER_ROWS = 3.0
 """Active sources an output pixel from which on the gather is faster."""
 
@@ -163,6 +165,31 @@ def gather(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top:
         active = _gather_columns(start, pixels, index, begin, conv, top, column, tiles, acc, list_)
         column += tiles * TILE
     return active * conv.geometry[9]
+
+
+@kernel
+def gather_rows(start: Array, pixels: int, index: Array, pairs: Array, acc: Array) -> None:
+    """All to all: add the weight rows of a list of spikes to ``acc (steps, targets in whole tiles)``.
+
+    For matrices that no cache holds: a few rows at a time are read from end to end, so that memory streams them.
+    """
+    pitch = acc.shape[1]
+    rows = np.empty(STREAMS, np.int64)
+    for k in range(acc.shape[0]):
+        end = np.int64(start[(k + 1) * pixels])
+        for first in range(np.int64(start[k * pixels]), end, STREAMS):
+            count = min(STREAMS, end - first)
+            column = 0
+            while column < pitch:
+                tiles = 4 if column + 4 * TILE <= pitch else 1
+                for e in range(count):
+                    rows[e] = np.int64(index[first + e]) * pitch + column
+                at = k * pitch + column
+                if tiles == 4:
+                    _add_rows_4(pairs, rows, 0, count, acc, at)
+                else:
+                    _add_rows_1(pairs, rows, 0, count, acc, at)
+                column += tiles * TILE
 
 
 @kernel

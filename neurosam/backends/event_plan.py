@@ -15,15 +15,15 @@ import numpy.typing as npt
 
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
-from neurosam.backends.event_layer import Conv
+from neurosam.backends.event_layer import Conv, gather_rows
 from neurosam.backends.event_neuron import Flag, Rule
 from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event_vector import LANES, paired
+from neurosam.backends.event_vector import LANES, TILE, paired
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.precision import Precision
 from neurosam.recording import Record, words
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, picture
+from neurosam.synapse import Conv2d, Dense, Shape, picture
 from neurosam.trace import MODES, FixedSamTrace
 
 __all__ = ["Cells", "EventList", "Link", "cells", "is_or", "link"]
@@ -171,10 +171,25 @@ class Link:
     arrays: tuple[Any, ...]
     sums: tuple[int, ...]
     conv: Conv | None
-    fan_out: Array | None
+    pairs: Array
+    fan_out: Array
+
+    @property
+    def pitch(self) -> int:
+        """Length of a row of sums: the targets, in whole tiles where weight rows are gathered."""
+        targets = int(np.prod(self.sums))
+        return -(-targets // TILE) * TILE if self.pairs.size else targets
 
     def deliver(self, events: EventList, acc: Array) -> int:
-        """Add a block's events to ``acc (steps, neurons)``; returns the synaptic operations."""
+        """Add a block's events to ``acc (steps, pitch)``; returns the synaptic operations."""
+        if self.pairs.size and not events[4]:
+            return self._gather(events, acc)
+        narrow = int(np.prod(self.sums))
+        if narrow < acc.shape[1]:
+            own = np.zeros((acc.shape[0], narrow), acc.dtype)
+            operations = self.deliver(events, own)
+            acc[:, :narrow] += own
+            return operations
         target = acc.reshape(acc.shape[0], *self.sums)
         if self.exponent == 0:
             return int(self._add(events, target))
@@ -184,11 +199,15 @@ class Link:
         return operations
 
     def _add(self, events: EventList, target: Array) -> Any:
-        added = self.kernel(*events, self.source_shape, self.pool, self.pooled_shape, *self.arrays, target)
-        if self.fan_out is None:
-            return added
-        start, _, index, _, _ = events
-        return self.fan_out[index[start[0] : start[-1]]].sum()
+        return self.kernel(*events, self.source_shape, self.pool, self.pooled_shape, *self.arrays, target)
+
+    def _gather(self, events: EventList, acc: Array) -> int:
+        start, pixels, index, _, _ = events
+        own = acc if self.exponent == 0 else np.zeros_like(acc)
+        gather_rows(start, pixels, index, self.pairs, own)
+        if own is not acc:
+            acc += shift_by(own, self.exponent)
+        return int(self.fan_out[index[: start[-1]]].sum())
 
 
 _links: WeakKeyDictionary[Projection, Link] = WeakKeyDictionary()
@@ -210,7 +229,7 @@ def _link(network: Network, projection: Projection) -> Link:
     synapse = projection.synapse
     arrays: tuple[Any, ...]
     sums: tuple[int, ...] = (int(np.prod(target)),)
-    conv, fan_out = None, None
+    conv, fan_out, pairs = None, np.zeros(0, np.int64), np.zeros(0, np.int8)
     if isinstance(synapse, Conv2d):
         outputs, _, *sides = synapse.weight.shape
         parts = [n for part in (sides, *synapse.geometry) for n in part]
@@ -226,15 +245,17 @@ def _link(network: Network, projection: Projection) -> Link:
         if network.fixed and projection.pool is None and target[1:] == (1, 1):
             geometry = np.array([*source[1:], 1, 1, 0, 0, 1, 1, 1, target[0]], dtype=np.int64)
             conv = _fast(source, (1, 1), geometry, arrays[0], weight, projection.exponent)
+            pairs, fan_out = conv.pairs, np.full(weight.shape[0], weight.shape[1])
     else:
         compressed = _by_source(*synapse.by_source(), _order(pooled), _order(target))
         kernel, arrays = deliver_sparse, compressed
-        if network.fixed and projection.pool is None and synapse.weight.size >= DENSE_SHARE * synapse.sources * sums[0]:
-            kernel, arrays, fan_out = deliver_dense, (_spare(_filled(*compressed, sums[0])), sums[0]), np.diff(compressed[0])
+        dense = synapse.weight.size >= DENSE_SHARE * synapse.sources * sums[0]
+        if network.fixed and projection.pool is None and target[1:] == (1, 1) and dense and sums[0] >= LEAST_GATHERED:
+            pairs, fan_out = paired(_filled(*compressed, sums[0])).reshape(-1), np.diff(compressed[0])
     return Link(
         projection.label, projection.source, projection.target, 0, projection.exponent, kernel,
         np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), arrays, sums, conv,
-        fan_out,
+        pairs, fan_out,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from neurosam.backends.event_synapse import decode
 from neurosam.backends.event_vector import paired
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
+from support.oracle import simulate
 
 
 def execute(case: tuple[ns.Network, ns.Events], path: str, threads: int = 1, record: bool = True) -> ns.Recording:
@@ -167,7 +168,13 @@ def test_decode_lists_spikes_by_pixel(channels: int) -> None:
 
 @pytest.mark.parametrize(
     ("weight", "threshold", "decay", "bias", "expected"),
-    [(2, 1, 4096, 0, True), (1, 1, 4096, 0, False), (2, 1, 4095, 0, False), (2, 1, 4096, 1, False), (-2, 1, 4096, 0, False)],
+    [
+        (2, 1, 4096, 0, True),
+        (1, 1, 4096, 0, False),
+        (2, 1, 4095, 0, False),
+        (2, 1, 4096, 1, False),
+        (-2, 1, 4096, 0, False),
+    ],
 )
 def test_or_is_recognised_exactly(weight: int, threshold: int, decay: int, bias: int, expected: bool) -> None:
     synapse = ns.Conv2d(np.full((3, 1, 2, 2), weight, np.int8), stride=2, groups=3)
@@ -190,3 +197,25 @@ def test_a_run_logs_its_paths(caplog: pytest.LogCaptureFixture) -> None:
 def test_an_unknown_path_is_refused() -> None:
     with pytest.raises(BackendError, match="allowed are auto"):
         EventBackend("fast")
+
+
+@pytest.mark.parametrize("neurons", [31, 32, 64, 200, 300])
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_large_matrices_are_gathered_by_rows(neurons: int, share: float) -> None:
+    """A recurrent population hears sparse, dense and graded input, with and without exponents."""
+    rng = np.random.default_rng([neurons, int(100 * share)])
+    weight = rng.integers(-128, 128, (neurons, neurons)) * (rng.random((neurons, neurons)) < share)
+    for graded in (False, True):
+        network = ns.Network(
+            (ns.Population("in", (9,), magnitude=3), ns.Population("a", (neurons,), ns.FixedLIF(300, 60))),
+            (
+                ns.Projection("in", "a", ns.Dense(rng.integers(-50, 128, (neurons, 9)).astype(np.int8)), exponent=1),
+                ns.Projection(
+                    "a", "a", ns.Sparse.from_dense(weight.astype(np.int8)), exponent=int(rng.choice([-1, 0, 2]))
+                ),
+            ),
+        )
+        x = (rng.random((6, 2, 9)) < 0.5) * (rng.integers(-3, 4, (6, 2, 9)) if graded else 1)
+        events = ns.Events.from_dense(x)
+        assert events.value is None or graded
+        assert_identical(simulate(network, events), execute((network, events), "auto"))
