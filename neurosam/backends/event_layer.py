@@ -9,8 +9,12 @@ registers (event_vector.py: 64 weights an instruction or two). The sources of on
 list of spikes, because it is in the order of ``(y, x, c)`` and so are the weights ``[ky, kx, c]``: source j has the
 weight row ``j + (ky kW - y W - x_0) C``. Tiles are the outer loop, so that a tile's weights stay in the cache.
 
-**Scatter** adds each spike's weight row to the sums of every pixel it reaches, which is faster where few sources are active a pixel, as in a first layer of two or three
-channels. Each block measures its activity and takes one of them; the sums are the same integers.
+**Scatter** adds each spike's weight row to the sums of every pixel it reaches, which is faster where few sources are
+active a pixel, as in a first layer of two or three channels. Each block measures its activity and takes one of them;
+the sums are the same integers.
+
+What limits them: the gather, one load, one shift and two additions for 64 weights, from the cache that holds a tile's
+weights; the scatter, load and store of the sums; the neurons, the arithmetic of event_neuron.py.
 """
 
 from __future__ import annotations
@@ -24,7 +28,18 @@ from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_neuron import Rule, State, fixed_block
 from neurosam.backends.event_synapse import decode
 from neurosam.backends.event_vector import (
-    LANES, MOST_ROWS, TILE, add, add_pairs, high_weights, load, load_pairs, load_some, load_weights, no_pairs, store,
+    LANES,
+    MOST_ROWS,
+    TILE,
+    add,
+    add_pairs,
+    high_weights,
+    load,
+    load_pairs,
+    load_some,
+    load_weights,
+    no_pairs,
+    store,
     store_some,
 )  # fmt: skip
 
@@ -132,7 +147,7 @@ def _gather_columns(
                 x_end = max(x_first, min(width, x_0 + geometry[1]))
                 count = 0
                 for y in range(max(0, y_0), min(height, y_0 + geometry[0])):
-                    first, end = np.int64(start[slot + y * width + x_first]), np.int64(start[slot + y * width + x_end])
+                    first, end = start[slot + y * width + x_first], start[slot + y * width + x_end]
                     shift = ((y - y_0) * geometry[1] - y * width - x_0) * channels
                     for e in range(first, end, LANES):
                         store((load(index, e) + shift) * pitch + column, list_, count + e - first)
@@ -164,7 +179,7 @@ def gather(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top:
         tiles = 4 if left >= 4 else 2 if left >= 2 else 1
         active = _gather_columns(start, pixels, index, begin, conv, top, column, tiles, acc, list_)
         column += tiles * TILE
-    return active * conv.geometry[9]
+    return int(active * conv.geometry[9])
 
 
 @kernel
@@ -176,8 +191,8 @@ def gather_rows(start: Array, pixels: int, index: Array, pairs: Array, acc: Arra
     pitch = acc.shape[1]
     rows = np.empty(STREAMS, np.int64)
     for k in range(acc.shape[0]):
-        end = np.int64(start[(k + 1) * pixels])
-        for first in range(np.int64(start[k * pixels]), end, STREAMS):
+        end = start[(k + 1) * pixels]
+        for first in range(start[k * pixels], end, STREAMS):
             count = min(STREAMS, end - first)
             column = 0
             while column < pitch:
@@ -204,7 +219,7 @@ def scatter(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top
     active = 0
     for k in range(acc.shape[0]):
         for q in range(pixels):
-            first, last = np.int64(start[k * pixels + q]), np.int64(start[k * pixels + q + 1])
+            first, last = start[k * pixels + q], start[k * pixels + q + 1]
             if first == last:
                 continue
             y, x = (begin + q) // width + geometry[4], (begin + q) % width + geometry[5]
@@ -228,7 +243,7 @@ def scatter(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top
                             total = load_some(acc, at + o, rest) + load_weights(weight, row + o)
                             store_some(total, acc, at + o, rest)
             active += (last - first) * max(0, y_last + 1 - y_first) * max(0, right + 1 - x_first)
-    return active * size
+    return int(active * size)
 
 
 @kernel

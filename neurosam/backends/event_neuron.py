@@ -47,8 +47,8 @@ class Rule(NamedTuple):
     """The parameters of a population: int32 and int64 (arithmetic.py), or float64 (neuron.py).
 
     Parameters a channel are filled up to whole vectors; `threshold` is out of reach where neurons do not fire, and
-    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``. `table`, `trace_shift` and `impulse` belong to
-    the trace (trace.py).
+    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``. `table`, `trace_shift` and `impulse`
+    belong to the trace (trace.py).
     """
 
     flags: Int

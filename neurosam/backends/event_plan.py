@@ -251,7 +251,8 @@ def _link(network: Network, projection: Projection) -> Link:
         kernel, arrays = deliver_sparse, compressed
         dense = synapse.weight.size >= DENSE_SHARE * synapse.sources * sums[0]
         if network.fixed and projection.pool is None and target[1:] == (1, 1) and dense and sums[0] >= LEAST_GATHERED:
-            pairs, fan_out = paired(_filled(*compressed, sums[0])).reshape(-1), np.diff(compressed[0])
+            start, targets, weight = compressed
+            pairs, fan_out = paired(_filled(start, targets, weight, sums[0])).reshape(-1), np.diff(start)
     return Link(
         projection.label, projection.source, projection.target, 0, projection.exponent, kernel,
         np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), arrays, sums, conv,

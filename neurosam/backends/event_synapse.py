@@ -24,7 +24,14 @@ from numba.extending import overload
 
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_vector import (
-    LANES, load, load_some, load_weights, ones, store, store_some, trailing_zeros,
+    LANES,
+    load,
+    load_some,
+    load_weights,
+    ones,
+    store,
+    store_some,
+    trailing_zeros,
 )  # fmt: skip
 
 __all__ = ["decode", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or"]
@@ -111,7 +118,10 @@ def _windows(at: int, size: int, kernel: int, stride: int, padding: int) -> tupl
 
 
 def _add_row(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
-    """Add ``weight[row : row + size] * amount`` to ``target[at : at + size]``, both flat; a row ends in 15 spare weights."""
+    """Add ``weight[row : row + size] * amount`` to ``target[at : at + size]``, both flat.
+
+    15 more weights are read, and not used.
+    """
     target.reshape(-1)[at : at + size] += weight[row : row + size].astype(target.dtype) * amount
 
 

@@ -25,13 +25,12 @@ import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import types
-from numba.core.typing import signature
-from numba.core.typing.templates import ConcreteTemplate, infer_global
+from numba.core.typing.templates import ConcreteTemplate, Signature, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "bits", "high_weights", "lanes", "load", "load_pairs", "load_some", "load_weights",
-    "no_pairs", "ones", "paired", "store", "store_some", "trailing_zeros",
+    "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "bits", "high_weights", "lanes", "load", "load_pairs",
+    "load_some", "load_weights", "no_pairs", "ones", "paired", "store", "store_some", "trailing_zeros",
 ]  # fmt: skip
 
 LANES = 16
@@ -65,12 +64,12 @@ def paired(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 # --- types ---
 
 
-class _Vector(types.Type):  # type: ignore[misc]  # numba has no annotations
+class _Vector(types.Type):
     """A vector by value."""
 
     def __init__(self, name: str, form: ir.VectorType) -> None:
         self.form = form
-        super().__init__(name=name)
+        super().__init__(name=name)  # type: ignore[no-untyped-call]
 
 
 class _Lanes(_Vector):
@@ -91,9 +90,14 @@ _lanes, _mask, _pairs = _Lanes("Lanes", _LANES), _Mask("Mask", _MASK), _Pairs("P
 @register_model(_Lanes)
 @register_model(_Mask)
 @register_model(_Pairs)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: _Vector) -> None:
         super().__init__(manager, kind, kind.form)
+
+
+def _instruction(function: Callable[..., Any]) -> Any:
+    """Numba's `intrinsic`, whose annotations do not know that the first argument is not the caller's."""
+    return intrinsic(function)
 
 
 # --- operators ---
@@ -109,15 +113,15 @@ def _splat(builder: Any, value: Any, form: ir.VectorType) -> Any:
 
 def _operator(symbol: Any, build: Callable[..., Any], result: _Vector, *cases: tuple[Any, Any]) -> None:
     """Teach Numba one operator: integers among the operands become lanes first."""
-    signatures = [signature(result, *case) for case in cases]
+    signatures = [Signature(result, case, None) for case in cases]  # type: ignore[no-untyped-call]
 
-    @infer_global(symbol)
-    class _Template(ConcreteTemplate):  # type: ignore[misc]
+    @infer_global(symbol)  # type: ignore[no-untyped-call]
+    class _Template(ConcreteTemplate):
         cases = signatures
 
     for case in cases:
 
-        @lower_builtin(symbol, *case)  # type: ignore[untyped-decorator]
+        @lower_builtin(symbol, *case)  # type: ignore[no-untyped-call]
         def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             sides = (
                 side if isinstance(kind, _Vector) else _splat(builder, side, _LANES)
@@ -161,7 +165,7 @@ def _some(builder: Any, count: Any) -> Any:
     return builder.icmp_signed("<", ir.Constant(_LANES, list(range(LANES))), _splat(builder, count, _LANES))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def lanes(typing: Any, value: Any) -> Any:
     """`value` in all lanes."""
 
@@ -171,7 +175,7 @@ def lanes(typing: Any, value: Any) -> Any:
     return _lanes(types.int64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def load(typing: Any, array: Any, at: Any) -> Any:
     """Lanes of ``array[at : at + 16]`` (int32)."""
 
@@ -181,7 +185,7 @@ def load(typing: Any, array: Any, at: Any) -> Any:
     return _lanes(array, types.intp), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def load_weights(typing: Any, array: Any, at: Any) -> Any:
     """Lanes of ``array[at : at + 16]`` (int8)."""
 
@@ -192,7 +196,7 @@ def load_weights(typing: Any, array: Any, at: Any) -> Any:
     return _lanes(array, types.intp), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
     """Lanes of ``array[at : at + count]``, the rest 0."""
 
@@ -206,7 +210,7 @@ def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
     return _lanes(array, types.intp, types.int64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
     """Write all lanes to ``array[at : at + 16]``."""
 
@@ -217,7 +221,7 @@ def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
     return types.void(_lanes, array, types.intp), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def store_some(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any:
     """Write the first lanes to ``array[at : at + count]``."""
 
@@ -239,7 +243,7 @@ def _declared(builder: Any, name: str, kind: ir.FunctionType) -> Any:
 # --- bits ---
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def bits(typing: Any, mask: Any) -> Any:
     """A mask as the low 16 bits of a word, lane 0 the lowest."""
 
@@ -249,7 +253,7 @@ def bits(typing: Any, mask: Any) -> Any:
     return types.uint64(_mask), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def trailing_zeros(typing: Any, word: Any) -> Any:
     """Position of the lowest set bit; 64 if there is none."""
 
@@ -259,7 +263,7 @@ def trailing_zeros(typing: Any, word: Any) -> Any:
     return types.int64(types.uint64), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def ones(typing: Any, word: Any) -> Any:
     """Number of set bits."""
 
@@ -272,7 +276,7 @@ def ones(typing: Any, word: Any) -> Any:
 # --- pairs ---
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def no_pairs(typing: Any) -> Any:
     """All 0."""
 
@@ -282,7 +286,7 @@ def no_pairs(typing: Any) -> Any:
     return _pairs(), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def load_pairs(typing: Any, array: Any, at: Any) -> Any:
     """64 weights from ``array[at]`` on (int8, as :func:`paired`)."""
 
@@ -292,7 +296,7 @@ def load_pairs(typing: Any, array: Any, at: Any) -> Any:
     return _pairs(array, types.intp), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def add(typing: Any, x: Any, y: Any) -> Any:
     """Sum, each lane modulo 2^16."""
 
@@ -302,7 +306,7 @@ def add(typing: Any, x: Any, y: Any) -> Any:
     return _pairs(_pairs, _pairs), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def high_weights(typing: Any, x: Any) -> Any:
     """The upper weight of each lane, signed."""
 
@@ -312,7 +316,7 @@ def high_weights(typing: Any, x: Any) -> Any:
     return _pairs(_pairs), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instruction
 def add_pairs(typing: Any, total: Any, high: Any, rows: Any, array: Any, at: Any) -> Any:
     """Add the sums of `rows` rows (at most 256) to ``array[at : at + 64]`` (int32), in the order of the targets."""
 

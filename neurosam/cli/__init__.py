@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from neurosam import __version__
-from neurosam.cli import deploy, equal, learn, look, show
+from neurosam.cli import bench, deploy, equal, learn, look, show
 from neurosam.errors import NeurosamError
 
 __all__ = ["app", "main"]
@@ -43,7 +43,7 @@ def _root(
     pass
 
 
-for module in (show, learn, deploy, look, equal):
+for module in (show, learn, deploy, look, equal, bench):
     module.register(app)
 
 

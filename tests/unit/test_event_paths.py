@@ -37,7 +37,8 @@ def layered(
         return ns.FixedLIF(
             membrane_decay=int(rng.integers(0, 2000)), threshold=max(1, int(40 * np.sqrt(fan_in) * 2.0**exponent)),
             reset="zero" if rng.random() < 0.5 else "subtract",
-            bias_mantissa=rng.integers(-100, 200, channels), current_decay=int(rng.integers(0, 3000)) if current else None,
+            bias_mantissa=rng.integers(-100, 200, channels),
+            current_decay=int(rng.integers(0, 3000)) if current else None,
         )  # fmt: skip
 
     def convolution(inputs: int) -> ns.Conv2d:
@@ -161,7 +162,7 @@ def test_decode_lists_spikes_by_pixel(channels: int) -> None:
     start, index = np.zeros(2 * 5 + 1, np.int32), np.zeros(2 * 5 * channels + 15, np.int32)
     count = decode(planes, 1, 2, 2, 7, channels, start, index)
     flat = dense[1:, 0].transpose(0, 2, 3, 1).reshape(2, 8, channels)[:, 2:7]
-    step, pixel, channel = np.nonzero(flat)
+    _, pixel, channel = np.nonzero(flat)
     np.testing.assert_array_equal(index[:count], (pixel + 2) * channels + channel)
     np.testing.assert_array_equal(np.diff(start[: 2 * 5 + 1]), flat.sum(axis=2).reshape(-1))
 

@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import conv2d, linear, max_pool2d
 
 import neurosam as ns
-from benchmarks.cases import Case
+from neurosam.benchmark.cases import Case
 
 __all__ = ["dense_runner"]
 

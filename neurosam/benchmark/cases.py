@@ -99,8 +99,8 @@ def _chain(
             continue
 
         def network(threshold: int) -> ns.Network:
-            last = replace(populations[-1], neuron=ns.FixedLIF(DECAY, threshold))  # noqa: B023  # called in this turn
-            return ns.Network((*populations[:-1], last), tuple(projections))  # noqa: B023
+            last = replace(populations[-1], neuron=ns.FixedLIF(DECAY, threshold))  # called in this turn
+            return ns.Network((*populations[:-1], last), tuple(projections))
 
         populations[-1] = network(_threshold(network, one, density)).populations[-1]
     return Case(name, ns.Network(tuple(populations), tuple(projections)), events, density)
