@@ -34,7 +34,7 @@ from neurosam.backends.event_layer import layer
 from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
 from neurosam.backends.event_plan import Cells, EventList, Link, cells, is_or, link
 from neurosam.backends.event_synapse import decode, encode, pool_or
-from neurosam.backends.event_vector import LANES, TILE
+from neurosam.backends.event_vector import LANES, TILE, aligned
 from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.network import Network
@@ -316,8 +316,8 @@ class _Sample:
         traced = size if flags[Flag.SAM] else (0, 0)
         kept = self.shared.tails[p.name] + self.shared.chunk if flags[Flag.FIRES] else 0
         return State(
-            np.zeros(size if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
-            np.zeros(size, number),
+            aligned(size if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
+            aligned(size, number),
             np.zeros(traced, number),
             np.zeros(traced, np.int32),
             np.zeros(traced, np.int32),
@@ -396,7 +396,7 @@ class _Sample:
 
         def strip(i: int) -> None:
             top, bottom = edges[i], edges[i + 1]
-            acc = np.empty((length, bottom - top, width, pitch), np.int32)
+            acc = aligned((length, bottom - top, width, pitch), np.int32)
             operations[i] = layer(
                 planes, at, conv, steps, first, self._own_base(name), top, bottom, run.force, p.rule,
                 state._replace(counts=counts[i]), acc, blocks[i],
@@ -435,7 +435,7 @@ class _Sample:
         length = max(1, min(BLOCK_BYTES // (row * np.dtype(self.number).itemsize), BLOCK_SPIKES // listed))
         for start in range(first, max(end, first + 1), length):
             steps = min(length, end - start)
-            acc = np.zeros((steps, row), self.number)
+            acc = aligned((steps, row), self.number)
             for source in self.shared.links[name]:
                 arriving = self._arriving(source, start, start + steps)
                 self.operations[source.label] += source.deliver(arriving, acc)

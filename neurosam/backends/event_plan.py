@@ -18,7 +18,7 @@ from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
 from neurosam.backends.event_layer import Conv, gather_rows
 from neurosam.backends.event_neuron import Flag, Rule
 from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event_vector import LANES, TILE, paired
+from neurosam.backends.event_vector import LANES, TILE, aligned, paired
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.precision import Precision
@@ -72,7 +72,7 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
     wide: Any = np.int64 if network.fixed else np.float64
 
     def spread(value: Any) -> Array:
-        out = np.zeros(-(-shape[0] // LANES) * LANES, np.int32 if network.fixed else np.float64)
+        out = aligned((-(-shape[0] // LANES) * LANES,), np.int32 if network.fixed else np.float64)
         out[: shape[0]] = value
         return out
 

@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core.typing.templates import ConcreteTemplate, Signature, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "bits", "high_weights", "lanes", "load", "load_pairs",
+    "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "aligned", "bits", "high_weights", "lanes", "load", "load_pairs",
     "load_some", "load_weights", "no_pairs", "ones", "paired", "store", "store_some", "trailing_zeros",
 ]  # fmt: skip
 
@@ -38,6 +38,9 @@ LANES = 16
 
 TILE = 64
 """Weights of a row that one vector of pairs holds."""
+
+CACHE_LINE = 64
+"""Bytes."""
 
 MOST_ROWS = 256
 """Rows that may be added before the 16-bit sums have to be emptied."""
@@ -48,6 +51,14 @@ _BYTES = ir.VectorType(ir.IntType(8), LANES)
 _PAIRS, _WIDE = ir.VectorType(_I16, TILE // 2), ir.VectorType(_I32, TILE // 2)
 
 
+def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Zeros that begin at a cache line, so that no vector of a whole row lies across two."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.zeros(size + CACHE_LINE, np.uint8)
+    skip = -room.ctypes.data % CACHE_LINE
+    return room[skip : skip + size].view(dtype).reshape(shape)
+
+
 def paired(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Rows of weights ``(rows, targets)`` in the order of Pairs, targets filled up with 0 to a multiple of 64."""
     rows, targets = weight.shape
@@ -55,7 +66,7 @@ def paired(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     full = np.zeros((rows, tiles * TILE), np.int8)
     full[:, :targets] = weight
     halves = full.reshape(rows, tiles, 2, TILE // 2)
-    out = np.empty((rows, tiles, TILE // 2, 2), np.int8)
+    out = aligned((rows, tiles, TILE // 2, 2), np.int8)
     out[..., 0] = halves[:, :, 0] ^ np.int8(-128)
     out[..., 1] = halves[:, :, 1]
     return out.reshape(rows, tiles * TILE)
@@ -69,7 +80,7 @@ class _Vector(types.Type):
 
     def __init__(self, name: str, form: ir.VectorType) -> None:
         self.form = form
-        super().__init__(name=name)  # type: ignore[no-untyped-call]
+        super().__init__(name=name)
 
 
 class _Lanes(_Vector):
@@ -92,7 +103,7 @@ _lanes, _mask, _pairs = _Lanes("Lanes", _LANES), _Mask("Mask", _MASK), _Pairs("P
 @register_model(_Pairs)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: _Vector) -> None:
-        super().__init__(manager, kind, kind.form)
+        super().__init__(manager, kind, kind.form)  # type: ignore[no-untyped-call]
 
 
 def _instruction(function: Callable[..., Any]) -> Any:

@@ -68,7 +68,7 @@ def startup() -> dict[str, float]:
 def _rates() -> tuple[dict[str, float], float]:
     from neurosam.backends.event_layer import Conv, gather, scatter
     from neurosam.backends.event_neuron import Rule, State, fixed_block
-    from neurosam.backends.event_vector import paired
+    from neurosam.backends.event_vector import aligned, paired
 
     side, inputs, outputs, steps = 8, 16, 256, 4  # weights of 36 KB: the first cache holds them
     rng = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def _rates() -> tuple[dict[str, float], float]:
     spikes = np.arange(side * side * inputs, dtype=np.int32)
     index = np.concatenate([spikes] * steps + [np.zeros(16, np.int32)])
     start = (np.arange(steps * side * side + 1) * inputs).astype(np.int32)
-    acc = np.zeros((steps, side, side, outputs), np.int32)
+    acc = aligned((steps, side, side, outputs), np.int32)
     rates = {}
     kernels: dict[str, Any] = {"gather": gather, "scatter": scatter}
     for name, kernel in kernels.items():
@@ -92,7 +92,9 @@ def _rates() -> tuple[dict[str, float], float]:
     channels, pixels = 64, 128
 
     def each(value: int) -> npt.NDArray[np.int32]:
-        return np.full(channels, value, np.int32)
+        out = aligned((channels,), np.int32)
+        out[:] = value
+        return out
 
     flags, none = np.array([1, 0, 0, 0, 0, 0, 0, 0], np.int64), np.zeros((0, channels), np.int64)
     rule = Rule(
@@ -100,10 +102,11 @@ def _rates() -> tuple[dict[str, float], float]:
     )
     empty, records = np.zeros((0, 0), np.int32), np.zeros((0, pixels, channels), np.int32)
     state = State(
-        empty, np.zeros((pixels, channels), np.int32), empty, empty, empty, np.zeros((8, pixels, 1), np.uint64),
+        empty, aligned((pixels, channels), np.int32), empty, empty, empty, np.zeros((8, pixels, 1), np.uint64),
         np.zeros(8, np.int64), empty, records, records,
     )  # fmt: skip
-    sums = rng.integers(-100, 300, (8, pixels, channels)).astype(np.int32)
+    sums = aligned((8, pixels, channels), np.int32)
+    sums[:] = rng.integers(-100, 300, sums.shape)
     fixed_block(sums, 8, 0, 0, 0, rule, state)
     return rates, sums.size / _best(lambda: fixed_block(sums, 8, 0, 0, 0, rule, state), 15) / 1e9
 
