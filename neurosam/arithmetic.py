@@ -16,7 +16,8 @@ without a synaptic current is a neuron whose current forgets everything: ``facto
 
 The rules are those of the ``fixed_pt`` LIF model of lava-nc 0.10.0 (``lava/proc/lif/models.py``), with its asymmetric
 24-bit wrap; normalisation, subtractive reset and the trace are neurosam's own. Values stay within +-2^62 for any
-int32 sum, 13-bit factor and 16-bit gain, so 64 bits are exact.
+int32 sum, 13-bit factor and 16-bit gain, so 64 bits are exact. All but `normalise` are exact modulo 2^32 as well
+(`wrap32` then changes nothing), which lets the event back end run them on vectors of int32.
 """
 
 from __future__ import annotations
@@ -75,9 +76,11 @@ def saturate(x: Any) -> Any:
 
 
 def decay(x: Any, factor: Any) -> Any:
-    """``x * factor / 4096``, truncated toward zero; `factor` in 0..4096."""
-    product = x * factor
-    return (product + (product < 0) * 4095) >> 12
+    """``x * factor / 4096``, truncated toward zero; `factor` in 0..4096.
+
+    With ``x = 4096 h + l`` no product is longer than 32 bits where x has 32, so that lanes of int32 are exact too.
+    """
+    return (x >> 12) * factor + (((x & 4095) * factor + (x < 0) * 4095) >> 12)
 
 
 def shift_by(x: Any, exponent: int) -> Any:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
 import numpy as np
@@ -66,7 +67,13 @@ class Backend(Protocol):
 
 def available() -> tuple[str, ...]:
     """Names of the back ends whose packages are installed (not yet imported)."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted(_installed()))
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    """Back ends by name; looked up once, as reading the metadata of all packages takes milliseconds."""
+    return {point.name: point for point in entry_points(group=GROUP)}
 
 
 def load_backend(name: str) -> Backend:
@@ -77,7 +84,7 @@ def load_backend(name: str) -> Backend:
     BackendError
         If the name is unknown (never replaced by another), or its package is missing: how to get it.
     """
-    found = {point.name: point for point in entry_points(group=GROUP)}
+    found = _installed()
     if name not in found:
         raise BackendError(
             f"back end {name!r}",

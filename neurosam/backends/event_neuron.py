@@ -1,19 +1,18 @@
 """Kernels of the neurons: one pass over a block of steps integrates, fires, resets, packs the spikes, and traces.
 
-Each step of a pixel is two short loops over its channels: one updates the states by the formulas of arithmetic.py,
-compiled as they stand; one packs spikes into bit planes and touches the traces of those neurons that fired, and of no
-other. State is O(neurons): membrane, current, and where there is a trace its value, the step of the last spike and
-the number of spikes.
+Integer neurons run in vectors of sixteen int32 lanes (event_vector.py), by the formulas of arithmetic.py compiled as
+they stand: a membrane is read and written once a step, and a comparison is a spike's bit. Float neurons are plain
+loops. Only neurons that fired touch their trace. State is O(neurons): membrane, current, and where there is a trace
+its value, the step of the last spike and (official mode) the number of spikes.
 
-Cost: neurons times steps for the first loop, spikes for the traces. What limits it is the 64-bit arithmetic of the
-exact decay.
+Cost: neurons times steps, and spikes for the traces. What limits it is the two 32-bit products of the exact decay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +21,17 @@ from numba.extending import overload
 
 from neurosam import arithmetic
 from neurosam.backends.event_compile import formulas, kernel
+from neurosam.backends.event_vector import LANES, bits, lanes, load, load_some, ones, store, store_some, trailing_zeros
 from neurosam.trace import MODES
 
-__all__ = ["Flag", "fixed_block", "float_block"]
+__all__ = ["Flag", "Rule", "State", "fixed_block", "float_block"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
 
 class Flag(IntEnum):
-    """Places in a block's `flags`: seven switches, and the trace's mode."""
+    """Places in a rule's `flags`: seven switches, and the trace's mode."""
 
     FIRES = 0
     ZERO = 1
@@ -41,6 +41,47 @@ class Flag(IntEnum):
     CURRENTS = 5
     SAM = 6
     MODE = 7
+
+
+class Rule(NamedTuple):
+    """The parameters of a population: int32 and int64 (arithmetic.py), or float64 (neuron.py).
+
+    Parameters a channel are filled up to whole vectors; `threshold` is out of reach where neurons do not fire, and
+    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``. `table`, `trace_shift` and `impulse`
+    belong to the trace (trace.py).
+    """
+
+    flags: Int
+    factor_u: Array
+    factor_v: Array
+    bias: Array
+    threshold: Array
+    amount: Array
+    gain: Array
+    shift: int
+    offset: Array
+    table: Array
+    trace_shift: int
+    impulse: Any
+
+
+class State(NamedTuple):
+    """The state and the records of a population in one sample: P pixels of C channels, T steps.
+
+    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``; `planes` ``(steps kept, P, words)``; `counts` ``(T,)``;
+    `sam` ``(T, P)``; `membranes` and `currents` ``(T, P, C)``. What is not needed has no rows.
+    """
+
+    u: Array
+    v: Array
+    trace: Array
+    last: Array
+    spikes: Array
+    planes: Array
+    counts: Int
+    sam: Array
+    membranes: Array
+    currents: Array
 
 
 # Numba freezes plain integers into a kernel at no cost
@@ -69,136 +110,147 @@ def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
 
 
 @kernel
-def _pack(fired: Array, p: int, t: int, planes: Array) -> int:
-    """Spikes of one pixel's channels as bits; returns their number."""
-    count = 0
-    for w in range(planes.shape[2]):
-        bits = np.uint64(0)
-        for c in range(64 * w, min(fired.size, 64 * w + 64)):
-            bits |= np.uint64(fired[c]) << np.uint64(c - 64 * w)
-            count += fired[c]
-        planes[t, p, w] = bits
-    return count
-
-
-@kernel
-def _trace(
-    fired: Array,
-    p: int,
-    t: int,
-    mode: int,
-    table: Array,
-    shift: int,
-    impulse: Any,
-    trace: Array,
-    last: Int,
-    spikes: Int,
-) -> Any:
+def _trace(p: int, t: int, at: int, rule: Rule, state: State) -> Any:
     """Update the traces of the neurons of a pixel that fired (trace.py), and return the sum of their scores."""
-    total = impulse - impulse
-    end = table.size - 1
-    for c in range(fired.size):
-        if fired[c]:
-            spikes[p, c] += 1
-            decayed = _faded(trace[p, c], table[min(t - last[p, c], end)], shift)
-            trace[p, c] = decayed + impulse
-            last[p, c] = t
-            total += decayed if mode == STRICT else decayed + impulse
+    total = rule.impulse - rule.impulse
+    end = rule.table.size - 1
+    mode = rule.flags[MODE]
+    for w in range(state.planes.shape[2]):
+        fired = state.planes[at, p, w]
+        while fired != np.uint64(0):
+            c = 64 * w + trailing_zeros(fired)
+            fired &= fired - np.uint64(1)
+            decayed = _faded(state.trace[p, c], rule.table[min(t - state.last[p, c], end)], rule.trace_shift)
+            state.trace[p, c] = decayed + rule.impulse
+            state.last[p, c] = t
+            total += decayed if mode == STRICT else decayed + rule.impulse
             if mode == OFFICIAL:
-                total += _faded((t + 1 - spikes[p, c]) * impulse, table[min(t, end)], shift)
+                state.spikes[p, c] += 1
+                silent = (t + 1 - state.spikes[p, c]) * rule.impulse
+                total += _faded(silent, rule.table[min(t, end)], rule.trace_shift)
     return total
 
 
 @kernel
-def fixed_block(
-    acc: Array, first: int, flags: Int, u: Array, v: Array, factor_u: Int, factor_v: Int, bias: Int, threshold: Int,
-    amount: Int, gain: Int, shift: int, offset: Int, planes: Array, counts: Int, table: Int, trace_shift: int,
-    impulse: int,
-    trace: Int, last: Int, spikes: Int, sam: Array, membranes: Array, currents: Array,
-) -> None:  # fmt: skip
+def _keep(t: int, begin: int, end: int, rule: Rule, state: State) -> None:
+    """Record the states of some pixels after step `t`."""
+    for p in range(begin, end):
+        if rule.flags[MEMBRANE]:
+            for c in range(state.v.shape[1]):
+                state.membranes[t, p, c] = state.v[p, c]
+        if rule.flags[CURRENTS]:
+            for c in range(state.v.shape[1]):
+                state.currents[t, p, c] = state.u[p, c]
+
+
+@kernel
+def _normalise_pixel(sums: Array, t: int, rule: Rule) -> None:
+    """Turn sums into normalised input, in 64 bits."""
+    for c in range(rule.gain.shape[1]):
+        sums[c] = _normalise(_arrive(np.int64(sums[c])), rule.gain[t, c], rule.shift, rule.offset[t, c])
+
+
+@kernel
+def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule: Rule, state: State) -> None:
     """Integer neurons over a block of steps.
 
     Parameters
     ----------
-    acc : (steps, P, C) int32 array
-        Weighted sums of P pixels of C channels.
-    first : int
-        Own step of ``acc[0]``.
-    flags : see :class:`Flag`; the last is the trace's mode
-    u, v : (P, C) int32 array
-        Current and membrane, updated in place.
-    factor_u, factor_v, bias, threshold, amount : (C,) array
-        As arithmetic.py takes them; `factor_u` is 0 without a current.
-    gain, shift, offset : (T, C) array, int, (T, C) array
-        Used if flagged.
-    planes : (T, P, words) uint64 array; counts : (T,) array
-        Spikes, written.
-    table, trace_shift, impulse, trace, last, spikes, sam
-        Trace (trace.py), its state ``(P, C)`` and the map ``(T, P)``; used if flagged.
-    membranes, currents : (T, P, C) int32 array
-        Records; written if flagged.
+    sums : (K, pixels, pitch) int32 array
+        Weighted sums of a range of pixels; the first C of a pitch count. Overwritten where there are tables.
+    steps, first : int
+        ``sums[:steps]`` are own steps `first` and on.
+    begin : int
+        First pixel.
+    base : int
+        Own step of ``state.planes[0]``.
+    rule, state
+        See :class:`Rule` and :class:`State`; the state is updated in place.
     """
-    steps, pixels, channels = acc.shape
-    fired = np.zeros(channels, dtype=np.uint8)
+    # All that the inner loop touches has a name of its own: reaching into a tuple there costs reference counts.
+    fires, zero, with_current, tables = (
+        rule.flags[FIRES] != 0, rule.flags[ZERO] != 0, rule.flags[CURRENT] != 0, rule.flags[TABLES] != 0,
+    )  # fmt: skip
+    traced, kept = rule.flags[SAM] != 0, rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
+    factor_u, factor_v, bias, threshold, amount = rule.factor_u, rule.factor_v, rule.bias, rule.threshold, rule.amount
+    currents, membranes, planes = state.u, state.v, state.planes
+    pixels, pitch = sums.shape[1], sums.shape[2]
+    channels = membranes.shape[1]
+    simple = not tables and not with_current and channels % LANES == 0
     for k in range(steps):
         t = first + k
         count = 0
-        for p in range(pixels):
-            for c in range(channels):
-                i = _arrive(np.int64(acc[k, p, c]))
-                if flags[TABLES]:
-                    i = _normalise(i, gain[t, c], shift, offset[t, c])
-                w = _current(np.int64(u[p, c]), i, factor_u[c])
-                x = _membrane(np.int64(v[p, c]), w, factor_v[c], bias[c])
-                s = (flags[FIRES] != 0) & _fire(x, threshold[c])
-                u[p, c] = w
-                v[p, c] = _to_zero(x, s) if flags[ZERO] else _by_subtraction(x, s, amount[c])
-                fired[c] = s
-            if flags[FIRES]:
-                some = _pack(fired, p, t, planes)
-                count += some
-                if flags[SAM] and some:
-                    sam[t, p] = _trace(fired, p, t, flags[MODE], table, trace_shift, impulse, trace, last, spikes)
-        counts[t] = count
-        if flags[MEMBRANE]:
-            membranes[t] = v
-        if flags[CURRENTS]:
-            currents[t] = u
+        for q in range(pixels):
+            p = begin + q
+            if tables:
+                _normalise_pixel(sums[k, q], t, rule)
+            some = 0
+            for w in range((channels + 63) // 64):
+                fired = np.uint64(0)
+                end = min(64 * w + 64, channels)
+                whole = end if simple else 64 * w  # channels whose vectors need none of the options
+                for c in range(64 * w, whole, LANES):
+                    i = _current(lanes(0), _arrive(load(sums, (k * pixels + q) * pitch + c)), 0)
+                    v = _membrane(load(membranes, p * channels + c), i, load(factor_v, c), load(bias, c))
+                    s = _fire(v, load(threshold, c))
+                    v = _to_zero(v, s) if zero else _by_subtraction(v, s, load(amount, c))
+                    store(v, membranes, p * channels + c)
+                    fired |= bits(s) << np.uint64(c - 64 * w)
+                for c in range(whole, end, LANES):
+                    at, place, left = (k * pixels + q) * pitch + c, p * channels + c, min(LANES, channels - c)
+                    i = load_some(sums, at, left)
+                    if not tables:
+                        i = _arrive(i)
+                    if with_current:
+                        i = _current(load_some(currents, place, left), i, load(factor_u, c))
+                        store_some(i, currents, place, left)
+                    else:
+                        i = _current(lanes(0), i, 0)
+                    v = _membrane(load_some(membranes, place, left), i, load(factor_v, c), load(bias, c))
+                    s = _fire(v, load(threshold, c))
+                    v = _to_zero(v, s) if zero else _by_subtraction(v, s, load(amount, c))
+                    store_some(v, membranes, place, left)
+                    fired |= bits(s) << np.uint64(c - 64 * w)
+                if fires:
+                    planes[t - base, p, w] = fired
+                    some += ones(fired)
+            count += some
+            if traced and some:
+                state.sam[t, p] = _trace(p, t, t - base, rule, state)
+        state.counts[t] += count
+        if kept:
+            _keep(t, begin, begin + pixels, rule, state)
 
 
 @kernel
-def float_block(
-    acc: Array, first: int, flags: Int, u: Array, v: Array, factor_u: Array, factor_v: Array, bias: Array,
-    threshold: Array,
-    amount: Array, gain: Array, shift: int, offset: Array, planes: Array, counts: Int, table: Array, trace_shift: int,
-    impulse: float, trace: Array, last: Int, spikes: Int, sam: Array, membranes: Array, currents: Array,
-) -> None:  # fmt: skip
+def float_block(sums: Array, steps: int, first: int, begin: int, base: int, rule: Rule, state: State) -> None:
     """Float neurons over a block of steps; parameters as in :func:`fixed_block`, all values float64 (neuron.py)."""
-    steps, pixels, channels = acc.shape
-    fired = np.zeros(channels, dtype=np.uint8)
+    channels = state.v.shape[1]
     for k in range(steps):
         t = first + k
         count = 0
-        for p in range(pixels):
-            for c in range(channels):
-                i = acc[k, p, c]
-                if flags[TABLES]:
-                    i = gain[t, c] * i + offset[t, c]
-                w = factor_u[c] * u[p, c] + i if flags[CURRENT] else i
-                x = (factor_v[c] * v[p, c] + w) + bias[c]
-                s = (flags[FIRES] != 0) & (x > threshold[c])
-                u[p, c] = w
-                if s:
-                    x = 0.0 if flags[ZERO] else x - amount[c]
-                v[p, c] = x
-                fired[c] = s
-            if flags[FIRES]:
-                some = _pack(fired, p, t, planes)
-                count += some
-                if flags[SAM] and some:
-                    sam[t, p] = _trace(fired, p, t, flags[MODE], table, trace_shift, impulse, trace, last, spikes)
-        counts[t] = count
-        if flags[MEMBRANE]:
-            membranes[t] = v
-        if flags[CURRENTS]:
-            currents[t] = u
+        for q in range(sums.shape[1]):
+            p = begin + q
+            some = 0
+            for w in range((channels + 63) // 64):
+                fired = np.uint64(0)
+                for c in range(64 * w, min(64 * w + 64, channels)):
+                    i = sums[k, q, c]
+                    if rule.flags[TABLES]:
+                        i = rule.gain[t, c] * i + rule.offset[t, c]
+                    u = rule.factor_u[c] * state.u[p, c] + i if rule.flags[CURRENT] else i
+                    v = (rule.factor_v[c] * state.v[p, c] + u) + rule.bias[c]
+                    if v > rule.threshold[c]:
+                        v = 0.0 if rule.flags[ZERO] else v - rule.amount[c]
+                        fired |= np.uint64(1) << np.uint64(c - 64 * w)
+                    state.u[p, c] = u
+                    state.v[p, c] = v
+                if rule.flags[FIRES]:
+                    state.planes[t - base, p, w] = fired
+                    some += ones(fired)
+            count += some
+            if rule.flags[SAM] and some:
+                state.sam[t, p] = _trace(p, t, t - base, rule, state)
+        state.counts[t] += count
+        if rule.flags[MEMBRANE] or rule.flags[CURRENTS]:
+            _keep(t, begin, begin + sums.shape[1], rule, state)

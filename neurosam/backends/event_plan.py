@@ -1,55 +1,55 @@
 """What the event back end prepares once a run: parameters a channel, and weights in the order that spikes read them.
 
-Everything here is read by all threads and written by none. All arrays are copies that could be written all the same:
-to Numba a read-only array is another type, and a kernel would be compiled for each mixture of the two.
+Everything here is read by all threads and written by none. What depends on a projection alone is kept as long as the
+projection lives (:func:`link`), so that a second run of a network starts at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 
+from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
-from neurosam.backends.event_neuron import Flag
-from neurosam.backends.event_reach import Axis, Window, reach
+from neurosam.backends.event_layer import Conv, gather_rows
+from neurosam.backends.event_neuron import Flag, Rule
 from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
+from neurosam.backends.event_vector import LANES, TILE, aligned, paired
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.precision import Precision
 from neurosam.recording import Record, words
-from neurosam.synapse import Conv2d, Dense, Shape, picture
+from neurosam.synapse import Conv2d, Dense, Shape, Sparse, picture
 from neurosam.trace import MODES, FixedSamTrace
 
-__all__ = ["Cells", "EventList", "Link", "cells", "link"]
+__all__ = ["Cells", "EventList", "Link", "cells", "is_or", "link"]
 
 Array = npt.NDArray[Any]
 
-EventList = tuple[Array, Array, Array, bool]
-"""``start``, ``index``, ``value``, and whether the values count (else every event is worth 1)."""
+EventList = tuple[Array, int, Array, Array, bool]
+"""``start``, pixels, ``index``, ``value`` (event_synapse.py), and whether the values count (else each is worth 1)."""
+
+LARGEST_UNPOOLED = 2**24
+"""Weights that a kernel may grow to when it takes its pooling in."""
+NO_POOL = np.array([1, 1, 1, 1, 0, 0], dtype=np.int64)
+NEVER = 2**31 - 1
+LEAST_GATHERED = 32
+"""Output channels from which on the gather's tiles of 64 pay."""
+DENSE_SHARE = 0.04
+"""Share of all possible synapses from which on a sparse matrix of integers is stored as rows of int8."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """A population as kernels take it; arrays as in :func:`event_neuron.fixed_block`."""
+    """A population with neurons."""
 
     name: str
     shape: tuple[int, int, int]
-    flags: Array
-    factor_u: Array
-    factor_v: Array
-    bias: Array
-    threshold: Array
-    amount: Array
-    gain: Array
-    shift: int
-    offset: Array
-    table: Array
-    trace_shift: int
-    impulse: Any
+    rule: Rule
 
     @property
     def pixels(self) -> int:
@@ -71,17 +71,18 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
     """Prepare one population with neurons."""
     name, neuron = population.name, population.neuron
     shape = picture(population.shape)
-    dtype = np.int64 if network.fixed else np.float64
+    wide: Any = np.int64 if network.fixed else np.float64
 
     def spread(value: Any) -> Array:
-        return np.array(np.broadcast_to(np.asarray(value, dtype=dtype), (shape[0],)), order="C")
+        out = aligned((-(-shape[0] // LANES) * LANES,), np.int32 if network.fixed else np.float64)
+        out[: shape[0]] = value
+        return out
 
     def table(value: Any) -> Array:
         if value is None:
-            return np.zeros((0, shape[0]), dtype=dtype)
-        return np.array(np.broadcast_to(np.asarray(value, dtype=dtype), (len(value), shape[0])), order="C")
+            return np.zeros((0, shape[0]), dtype=wide)
+        return np.array(np.broadcast_to(np.asarray(value, dtype=wide), (len(value), shape[0])), order="C")
 
-    values = _fixed(neuron, network.precision) if network.precision else _float(neuron)
     lif = neuron if isinstance(neuron, (LIF, FixedLIF)) else None
     flags = np.zeros(8, dtype=np.int64)
     flags[Flag.FIRES] = lif is not None
@@ -93,7 +94,7 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
     flags[Flag.MEMBRANE] = name in record.membrane
     flags[Flag.CURRENTS] = name in record.current
     flags[Flag.SAM] = name in record.sam
-    kernel, trace_shift, impulse = np.zeros(1, dtype=dtype), 0, dtype(1).item()
+    kernel, trace_shift, impulse = np.zeros(1, dtype=wide), 0, wide(1).item()
     if name in record.sam:
         trace = network.sam[name]
         flags[Flag.MODE] = MODES.index(trace.mode)
@@ -101,17 +102,20 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
             kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
         else:
             kernel = np.exp(-trace.gamma * np.arange(steps + 1))
+    values = _fixed(neuron, network.precision) if network.precision else _float(neuron)
     factor_u, factor_v, bias, threshold, amount = (spread(value) for value in values)
-    return Cells(
-        name, shape, flags, factor_u, factor_v, bias, threshold, amount, table(lif and lif.gain),
+    threshold[shape[0] :] = NEVER
+    rule = Rule(
+        flags, factor_u, factor_v, bias, threshold, amount, table(lif and lif.gain),
         lif.gain_shift if isinstance(lif, FixedLIF) else 0, table(lif and lif.offset), kernel, trace_shift, impulse,
     )  # fmt: skip
+    return Cells(name, shape, rule)
 
 
 def _float(neuron: Any) -> tuple[Any, ...]:
-    """factor_u, factor_v, bias, threshold, amount of a float neuron; a readout keeps everything."""
+    """factor_u, factor_v, bias, threshold, amount of a float neuron; a readout keeps everything and never fires."""
     if isinstance(neuron, Readout):
-        return 0.0, 1.0, neuron.bias, 0.0, 0.0
+        return 0.0, 1.0, neuron.bias, np.inf, 0.0
     keep = 0.0 if neuron.current_leak is None else neuron.current_leak
     return keep, neuron.leak, neuron.bias, neuron.threshold, 0.0 if neuron.reset_amount is None else neuron.reset_amount
 
@@ -120,12 +124,37 @@ def _fixed(neuron: Any, precision: Precision) -> tuple[Any, ...]:
     """factor_u, factor_v, bias, threshold, amount of an integer neuron, as arithmetic.py takes them."""
     bias = shift_by(neuron.bias_mantissa, neuron.bias_exponent)
     if isinstance(neuron, FixedReadout):
-        return 0, DECAY_ONE, bias, 0, 0
+        return 0, DECAY_ONE, bias, NEVER, 0
     forget = neuron.current_decay is None
     keep = 0 if forget else DECAY_ONE - neuron.current_decay - precision.current_decay_offset
     factor = DECAY_ONE - neuron.membrane_decay - precision.membrane_decay_offset
     amount = 0 if neuron.reset_amount is None else neuron.reset_amount
     return keep, factor, bias, neuron.threshold << FRACTION_BITS, amount
+
+
+def is_or(rule: Rule, projection: Projection) -> bool:
+    """Whether integer neurons behind this projection do nothing but fire when any of their sources does.
+
+    Found by arithmetic, not by name: each channel has one weight, the membrane forgets everything, nothing else
+    arrives, and every possible number of spikes in a window leads above the threshold, none does not.
+    """
+    synapse = projection.synapse
+    flags = rule.flags
+    plain = not any(flags[f] for f in (Flag.CURRENT, Flag.TABLES, Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
+    if not isinstance(synapse, Conv2d) or projection.pool is not None or not flags[Flag.FIRES] or not plain:
+        return False
+    outputs, per_group, height, width = synapse.weight.shape
+    kernel, stride, padding, dilation = (height, width), *synapse.geometry
+    if per_group != 1 or outputs != synapse.groups or padding != (0, 0) or dilation != (1, 1) or min(stride) < 1:
+        return False
+    weight = synapse.weight.reshape(outputs, -1).astype(np.int64)
+    if (weight != weight[:, :1]).any() or rule.factor_v[:outputs].any() or rule.bias[:outputs].any():
+        return False
+    spikes = np.arange(kernel[0] * kernel[1] + 1)
+    sums = shift_by(weight[:, :1] * spikes, projection.exponent)
+    u = arithmetic.current(0, arithmetic.arrive(sums), 0)
+    fires = arithmetic.fire(arithmetic.membrane(0, u, 0, 0), rule.threshold[:outputs, None].astype(np.int64))
+    return bool((fires == (spikes > 0)).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,49 +167,145 @@ class Link:
     lag: int
     exponent: int
     kernel: Any
-    arguments: tuple[Any, ...]
+    source_shape: Array
+    pool: Array
+    pooled_shape: Array
+    arrays: tuple[Any, ...]
+    sums: tuple[int, ...]
+    conv: Conv | None
+    pairs: Array
+    fan_out: Array
+
+    @property
+    def pitch(self) -> int:
+        """Length of a row of sums: the targets, in whole tiles where weight rows are gathered."""
+        targets = int(np.prod(self.sums))
+        return -(-targets // TILE) * TILE if self.pairs.size else targets
 
     def deliver(self, events: EventList, acc: Array) -> int:
-        """Add a block's events to ``acc (steps, neurons)``; returns the synaptic operations."""
+        """Add a block's events to ``acc (steps, pitch)``; returns the synaptic operations."""
+        if self.pairs.size and not events[4]:
+            return self._gather(events, acc)
+        narrow = int(np.prod(self.sums))
+        if narrow < acc.shape[1]:
+            own = np.zeros((acc.shape[0], narrow), acc.dtype)
+            operations = self.deliver(events, own)
+            acc[:, :narrow] += own
+            return operations
+        target = acc.reshape(acc.shape[0], *self.sums)
         if self.exponent == 0:
-            return int(self.kernel(*events, *self.arguments, acc))
-        own = np.zeros_like(acc)
-        operations = int(self.kernel(*events, *self.arguments, own))
-        acc += shift_by(own, self.exponent)
+            return int(self._add(events, target))
+        own = np.zeros_like(target)
+        operations = int(self._add(events, own))
+        target += shift_by(own, self.exponent)
         return operations
+
+    def _add(self, events: EventList, target: Array) -> Any:
+        return self.kernel(*events, self.source_shape, self.pool, self.pooled_shape, *self.arrays, target)
+
+    def _gather(self, events: EventList, acc: Array) -> int:
+        start, pixels, index, _, _ = events
+        own = acc if self.exponent == 0 else np.zeros_like(acc)
+        gather_rows(start, pixels, index, self.pairs, own)
+        if own is not acc:
+            acc += shift_by(own, self.exponent)
+        return int(self.fan_out[index[: start[-1]]].sum())
+
+
+_links: WeakKeyDictionary[Projection, dict[tuple[Shape, Shape], Link]] = WeakKeyDictionary()
 
 
 def link(network: Network, projection: Projection) -> Link:
     """Prepare one projection: its weights channel-last, as targets of one source side by side."""
     source, target = picture(network[projection.source].shape), picture(network[projection.target].shape)
+    known = _links.setdefault(projection, {})
+    if (source, target) not in known:
+        known[source, target] = _link(unpooled(projection, source), source, target)
+    return replace(known[source, target], lag=network.lag(projection))
+
+
+def unpooled(projection: Projection, source: Shape) -> Projection:
+    """The same projection without its pooling, where windows tile the picture: the kernel grows by their size instead.
+
+    A spike of pixel y meets tap ``y // k`` of what follows; a kernel whose every tap is repeated k times, moved by k
+    times the stride, has it at ``y``. Neither the sums nor the number of operations changes.
+    """
     pool, synapse = projection.pool, projection.synapse
-    pooled = picture(pool.output_shape(source)) if pool else source
-    pools = [Window(*part) for part in zip(*pool.geometry, strict=True)] if pool else [Window(), Window()]
+    if pool is None or isinstance(synapse, Sparse):
+        return projection
+    (height, width), stride, padding = pool.geometry
+    tiled = stride == (height, width) and padding == (0, 0) and source[1] % height == 0 and source[2] % width == 0
+    if not tiled or synapse.weight.size * pool.area > LARGEST_UNPOOLED:
+        return projection
+    if isinstance(synapse, Dense):
+        _, rows, columns = picture(pool.output_shape(source))
+        weight = synapse.weight.reshape(-1, source[0], rows, columns).repeat(height, 2).repeat(width, 3)
+        return replace(projection, synapse=Dense(weight.reshape(len(weight), -1)), pool=None)
+    (sy, sx), (py, px), dilation = synapse.geometry
+    if dilation != (1, 1):
+        return projection
+    weight = synapse.weight.repeat(height, 2).repeat(width, 3)
+    grown = Conv2d(weight, (sy * height, sx * width), (py * height, px * width), groups=synapse.groups)
+    return replace(projection, synapse=grown, pool=None)
 
-    def tables(convs: Sequence[Window], sizes: tuple[int, ...], runs: bool) -> tuple[Array, ...]:
-        """``down`` and ``across`` of event_synapse.py."""
-        axes = [Axis(*part) for part in zip(source[1:], pooled[1:], sizes, strict=True)]
-        down = reach(axes[0], pools[0], convs[0], runs=False)
-        return *down, *reach(axes[1], pools[1], convs[1], runs=runs)
 
-    arguments: tuple[Any, ...]
+def _link(projection: Projection, source: tuple[int, int, int], target: tuple[int, int, int]) -> Link:
+    fixed = projection.integral
+    pool, pooled = NO_POOL, source
+    if projection.pool is not None:
+        pool = np.array([n for part in projection.pool.geometry for n in part], dtype=np.int64)
+        pooled = picture(projection.pool.output_shape(source))
+    synapse = projection.synapse
+    arrays: tuple[Any, ...]
+    sums: tuple[int, ...] = (int(np.prod(target)),)
+    conv, fan_out, pairs = None, np.zeros(0, np.int64), np.zeros(0, np.int8)
     if isinstance(synapse, Conv2d):
-        strides, paddings, dilations = synapse.geometry
-        convs = [Window(*part) for part in zip(synapse.weight.shape[2:], strides, paddings, dilations, strict=True)]
-        arguments = (*tables(convs, target[1:], synapse.groups == 1), _conv(synapse), synapse.groups, *target[1:])
-        kernel = deliver_conv
+        outputs, _, *sides = synapse.weight.shape
+        parts = [n for part in (sides, *synapse.geometry) for n in part]
+        geometry = np.array([*parts, synapse.groups, outputs // synapse.groups], dtype=np.int64)
+        rows = _conv(synapse)
+        kernel, arrays, sums = deliver_conv, (_spare(rows), geometry, 0), (target[1], target[2], target[0])
+        plain = synapse.groups == 1 and synapse.geometry[2] == (1, 1)
+        if fixed and projection.pool is None and plain:
+            conv = _fast(source, (target[1], target[2]), geometry, arrays[0], rows, projection.exponent)
+    elif isinstance(synapse, Dense):
+        weight = np.ascontiguousarray(synapse.weight[_order(target)][:, _order(pooled)].T)
+        kernel, arrays = deliver_dense, (_spare(weight), weight.shape[1])
+        if fixed and projection.pool is None and target[1:] == (1, 1):
+            geometry = np.array([*source[1:], 1, 1, 0, 0, 1, 1, 1, target[0]], dtype=np.int64)
+            conv = _fast(source, (1, 1), geometry, arrays[0], weight, projection.exponent)
+            pairs, fan_out = conv.pairs, np.full(weight.shape[0], weight.shape[1])
     else:
-        arguments = (*tables([Window(), Window()], pooled[1:], False), pooled[2])
-        if isinstance(synapse, Dense):
-            weight = synapse.weight[_order(target)][:, _order(pooled)]
-            kernel, arguments = deliver_dense, (*arguments, np.ascontiguousarray(weight.T))
-        else:
-            rows = _by_source(*synapse.by_source(), _order(pooled), _order(target))
-            kernel, arguments = deliver_sparse, (*arguments, *rows)
+        compressed = _by_source(*synapse.by_source(), _order(pooled), _order(target))
+        kernel, arrays = deliver_sparse, compressed
+        dense = synapse.weight.size >= DENSE_SHARE * synapse.sources * sums[0]
+        if fixed and projection.pool is None and target[1:] == (1, 1) and dense and sums[0] >= LEAST_GATHERED:
+            start, targets, weight = compressed
+            pairs, fan_out = paired(_filled(start, targets, weight, sums[0])).reshape(-1), np.diff(start)
     return Link(
-        projection.label, projection.source, projection.target, network.lag(projection), projection.exponent, kernel,
-        (source[0], source[2], *arguments),
+        projection.label, projection.source, projection.target, 0, projection.exponent, kernel,
+        np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), arrays, sums, conv,
+        pairs, fan_out,
     )  # fmt: skip
+
+
+def _fast(source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array, exponent: int) -> Conv:
+    """A convolution for the fast path; its spikes can be gathered if rows are wide enough."""
+    pairs = paired(rows).reshape(-1) if rows.shape[1] >= LEAST_GATHERED else np.zeros(0, np.int8)
+    shapes = (np.array(part, dtype=np.int64) for part in (source, size))
+    return Conv(next(shapes), geometry, next(shapes), weight, pairs, exponent)
+
+
+def _spare(rows: Array) -> Array:
+    """Rows of weights, flat, and a vector's worth of zeros behind them, so that a kernel may read over the end."""
+    return np.concatenate((rows.reshape(-1), np.zeros(LANES - 1, rows.dtype)))
+
+
+def _filled(start: Array, target: Array, weight: Array, targets: int) -> Array:
+    """A compressed matrix with its zeros, ``(sources, targets)``."""
+    out = np.zeros((start.size - 1, targets), weight.dtype)
+    out[np.repeat(np.arange(start.size - 1), np.diff(start)), target] = weight
+    return out
 
 
 def _order(shape: Shape) -> Array:
@@ -189,11 +314,11 @@ def _order(shape: Shape) -> Array:
 
 
 def _conv(synapse: Conv2d) -> Array:
-    """``(O, C / g, kH, kW)`` as ``(kH, C, kW, O / g)``, rows and columns of the kernel last to first."""
+    """``(O, C / g, kH, kW)`` as ``(kH * kW * C, O / g)``."""
     out, per_group, height, width = synapse.weight.shape
     grouped = synapse.weight.reshape(synapse.groups, out // synapse.groups, per_group, height, width)
-    moved = grouped[..., ::-1, ::-1].transpose(3, 0, 2, 4, 1)
-    return moved.copy().reshape(height, synapse.groups * per_group, width, out // synapse.groups)
+    moved = grouped.transpose(3, 4, 0, 2, 1)
+    return np.ascontiguousarray(moved).reshape(-1, out // synapse.groups)
 
 
 def _by_source(row: Array, target: Array, weight: Array, source_order: Array, target_order: Array) -> tuple[Array, ...]:

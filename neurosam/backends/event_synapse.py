@@ -1,15 +1,16 @@
 """Kernels that deliver events: each active source adds a row of weights to its targets' sums; nothing else is touched.
 
 Inside this back end a population's neurons are in channel-last order, ``(y * W + x) * C + c``, so that the weights
-one spike adds lie side by side in memory. A list of events covers a block of steps: those of step k are
-``index[start[k] : start[k + 1]]``, with ``value`` where they are graded. Sums are ``acc[step, y, x, c]``, int32
-(proven wide enough by validation.accumulator_bound) or float64. Every kernel returns its synaptic operations: weights
-added.
+one spike adds lie side by side in memory. A list of events covers a block of steps and a range of n pixels: those of
+step k and the range's pixel p are ``index[start[k * n + p] : start[k * n + p + 1]]``, with ``value`` where they are
+graded. Sums are ``acc[step, y, x, c]``, int32 (proven wide enough by validation.accumulator_bound) or float64. Every
+kernel returns its synaptic operations: weights added.
 
-Where an event goes along an axis is a table (event_reach.py): ``down`` for rows of pixels, ``across`` within a row.
-Pooling is part of the table: it gives an event other addresses and costs no operation.
+Pooling gives an event new addresses and costs none: a source pixel y belongs to the windows ``yo`` with
+``yo * stride - padding <= y < yo * stride - padding + kernel``.
 
-What limits them: load and store of the sums, one vector of targets a weight row.
+What limits them: load and store of the sums, one vector of targets a weight row. Where many sources are active a
+pixel, event_gather.py is faster.
 """
 
 from __future__ import annotations
@@ -18,160 +19,223 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
+from numba.extending import overload
 
 from neurosam.backends.event_compile import kernel
+from neurosam.backends.event_vector import (
+    LANES,
+    load,
+    load_some,
+    load_weights,
+    ones,
+    store,
+    store_some,
+    trailing_zeros,
+)  # fmt: skip
 
-__all__ = ["decode", "deliver_conv", "deliver_dense", "deliver_sparse"]
+__all__ = ["decode", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or"]
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
-# Position of the lowest set bit, by a de Bruijn sequence: multiply the isolated bit, look up the top six bits.
-DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-POSITION = np.zeros(64, dtype=np.int64)
-for _bit in range(64):
-    POSITION[((0x03F79D71B4CB0A89 << _bit) & 0xFFFFFFFFFFFFFFFF) >> 58] = _bit
-POSITION.setflags(write=False)
+
+@kernel
+def encode(time: Array, index: Array, first: int, channels: int, planes: Array) -> None:
+    """Set the bits of events (step and channel-last neuron) in planes whose step 0 is step `first`."""
+    for e in range(time.size):
+        pixel = index[e] // channels
+        c = index[e] - pixel * channels
+        planes[time[e] - first, pixel, c // 64] |= np.uint64(1) << np.uint64(c % 64)
 
 
 @kernel
-def decode(planes: Array, first: int, channels: int, start: Int, index: Array) -> int:
-    """List the spikes of ``len(start) - 1`` steps of bit planes ``[T, pixels, words]``, beginning at step `first`.
+def decode(
+    planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
+) -> int:  # fmt: skip
+    """List the spikes of pixels ``begin:end`` in ``planes[at : at + steps]``.
 
-    Steps before 0 are silent. Returns the number of spikes, which must fit `index`.
+    `start` has room for ``steps * (end - begin) + 1``, `index` for all spikes and 15 more. Returns their number.
     """
     count = 0
-    for k in range(start.size - 1):
-        start[k] = count
-        if first + k < 0:
-            continue
-        for p in range(planes.shape[1]):
+    slot = 0
+    for k in range(at, at + steps):
+        for p in range(begin, end):
+            start[slot] = count
+            slot += 1
             for w in range(planes.shape[2]):
-                bits = planes[first + k, p, w]
+                bits = planes[k, p, w]
                 base = p * channels + 64 * w
-                while bits != np.uint64(0):
-                    lowest = bits & (~bits + np.uint64(1))
-                    index[count] = base + POSITION[(lowest * DE_BRUIJN) >> np.uint64(58)]
-                    count += 1
-                    bits ^= lowest
-    start[start.size - 1] = count
+                if bits == np.uint64(0):
+                    continue
+                after = count + ones(bits)
+                for e in range(count, count + 4):  # most words hold no more, and a fixed number is never mispredicted
+                    index[e] = base + trailing_zeros(bits)
+                    bits &= bits - np.uint64(1)
+                for e in range(count + 4, after):
+                    index[e] = base + trailing_zeros(bits)
+                    bits &= bits - np.uint64(1)
+                count = after
+    start[slot] = count
     return count
 
 
-# Two short functions with slices that start at 0: the compiler turns each loop into vector code. One function with
-# both loops runs at less than half the speed.
+@kernel
+def pool_or(
+    source: Array, at: int, steps: int, shape: Int, geometry: Int, first: int, base: int, top: int, bottom: int,
+    counts: Int, planes: Array,
+) -> int:  # fmt: skip
+    """Max pooling of spikes, word by word: rows ``top:bottom`` of ``planes[first - base : ... + steps]``.
+
+    `shape` is (H, W, H', W'), `geometry` kernel and stride (height and width each). Returns the synaptic operations,
+    one a spike and window.
+    """
+    width, out_width = shape[1], shape[3]
+    operations = 0
+    for k in range(steps):
+        fired = 0
+        for yo in range(top, bottom):
+            for xo in range(out_width):
+                for w in range(planes.shape[2]):
+                    word = np.uint64(0)
+                    for y in range(yo * geometry[2], yo * geometry[2] + geometry[0]):
+                        for x in range(xo * geometry[3], xo * geometry[3] + geometry[1]):
+                            one = source[at + k, y * width + x, w]
+                            word |= one
+                            operations += ones(one)
+                    planes[first - base + k, yo * out_width + xo, w] = word
+                    fired += ones(word)
+        counts[first + k] += fired
+    return operations
 
 
 @kernel
-def _add(sums: Array, at: int, weights: Array, first: int, count: int) -> None:
-    """Add the weights ``first : first + count`` to the sums from `at` on; both have one axis."""
-    target, run = sums[at : at + count], weights[first : first + count]
-    for o in range(count):
-        target[o] += run[o]
+def _windows(at: int, size: int, kernel: int, stride: int, padding: int) -> tuple[int, int]:
+    """First and one past the last window that a source pixel belongs to, along one axis."""
+    low = at + padding - kernel + 1
+    first = (low + stride - 1) // stride if low > 0 else 0
+    return first, min(size, (at + padding) // stride + 1)
 
 
-@kernel
-def _add_graded(sums: Array, at: int, weights: Array, first: int, count: int, value: Any) -> None:
-    """Add the same weights times `value`."""
-    target, run = sums[at : at + count], weights[first : first + count]
-    for o in range(count):
-        target[o] += run[o] * value
+def _add_row(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+    """Add ``weight[row : row + size] * amount`` to ``target[at : at + size]``, both flat.
+
+    15 more weights are read, and not used.
+    """
+    target.reshape(-1)[at : at + size] += weight[row : row + size].astype(target.dtype) * amount
+
+
+@overload(_add_row)
+def _add_row_compiled(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+    def integers(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+        for o in range(0, size - LANES + 1, LANES):
+            store(load(target, at + o) + load_weights(weight, row + o) * np.int64(amount), target, at + o)
+        rest = size % LANES
+        if rest:
+            o = size - rest
+            total = load_some(target, at + o, rest) + load_weights(weight, row + o) * np.int64(amount)
+            store_some(total, target, at + o, rest)
+
+    def reals(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
+        sums = target.reshape(-1)
+        for o in range(size):
+            sums[at + o] += weight[row + o] * amount
+
+    return integers if weight.dtype == types.int8 else reals
 
 
 @kernel
 def deliver_conv(
-    start: Int, index: Array, value: Array, graded: bool, channels: int, width: int,
-    down_start: Int, down: Int, across_start: Int, across: Int, weight: Array, groups: int, out_height: int,
-    out_width: int, acc: Array,
+    start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int,
+    weight: Array, geometry: Int, top: int, acc: Array,
 ) -> int:  # fmt: skip
     """Convolution, behind a pooling.
 
     Parameters
     ----------
-    start, index, value, graded
+    start, pixels, index, value, graded
         The list of events.
-    channels, width
-        C and W of the source population.
-    down_start, down, across_start, across
-        The two tables.
-    weight : (kH, C, kW, O / groups) array
-        Rows and columns last to first.
-    groups, out_height, out_width
-        Of the convolution; H' and W' of the target.
-    acc : (steps, H' * W' * O) array
+    source : (C, H, W) of the source population
+    pool : kernel, stride, padding (height and width each), 1, 1, 1, 1, 0, 0 for none
+    shape : (C, H, W) after pooling
+    weight : (kH, kW, C, O / groups) array, flat
+    geometry : kernel, stride, padding, dilation (height and width each), groups, O / groups
+    top : first row of targets
+    acc : (steps, rows, W', >= O) array
     """
-    _, _, kernel_x, rows = weight.shape
-    out, per_group = rows * groups, channels // groups
-    sums, taps = acc.reshape(-1), weight.reshape(-1)
+    channels, width = source[0], source[2]
+    per_group, size = channels // geometry[8], geometry[9]
+    rows, out_width, pitch = acc.shape[1], acc.shape[2], acc.shape[3]
     operations = 0
-    for k in range(start.size - 1):
-        for e in range(start[k], start[k + 1]):
+    for k in range(acc.shape[0]):
+        for e in range(start[k * pixels], start[(k + 1) * pixels]):
             pixel = index[e] // channels
             c = index[e] - pixel * channels
-            y = pixel // width
-            x = pixel - y * width
-            base = (c // per_group) * rows
-            for i in range(down_start[y], down_start[y + 1]):
-                line = (k * out_height + down[i, 0]) * out_width * out + base
-                row = (down[i, 1] * channels + c) * kernel_x * rows
-                for j in range(across_start[x], across_start[x + 1]):
-                    at, first, count = line + across[j, 0] * out, row + across[j, 1] * rows, across[j, 2] * rows
-                    if graded:
-                        _add_graded(sums, at, taps, first, count, value[e])
-                    else:
-                        _add(sums, at, taps, first, count)
-                    operations += count
+            y, x = pixel // width, pixel % width
+            base = (c // per_group) * size
+            y_first, y_end = _windows(y, shape[1], pool[0], pool[2], pool[4])
+            x_first, x_end = _windows(x, shape[2], pool[1], pool[3], pool[5])
+            for yp in range(y_first, y_end):
+                for ky in range(geometry[0]):
+                    row = yp + geometry[4] - ky * geometry[6]
+                    yo = row // geometry[2] - top
+                    if row % geometry[2] or yo < 0 or yo >= rows:
+                        continue
+                    for xp in range(x_first, x_end):
+                        for kx in range(geometry[1]):
+                            column = xp + geometry[5] - kx * geometry[7]
+                            xo = column // geometry[3]
+                            if column % geometry[3] or xo < 0 or xo >= out_width:
+                                continue
+                            at = ((k * rows + yo) * out_width + xo) * pitch + base
+                            first = ((ky * geometry[1] + kx) * channels + c) * size
+                            _add_row(acc, at, weight, first, size, value[e] if graded else 1)
+                            operations += size
     return operations
 
 
 @kernel
 def deliver_dense(
-    start: Int, index: Array, value: Array, graded: bool, channels: int, width: int,
-    down_start: Int, down: Int, across_start: Int, across: Int, pooled_width: int, weight: Array, acc: Array,
+    start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int,
+    weight: Array, size: int, acc: Array,
 ) -> int:  # fmt: skip
-    """All to all, behind a pooling to `pooled_width`; `weight` ``(sources, targets)``, `acc` ``(steps, targets)``."""
-    targets = weight.shape[1]
-    sums, rows = acc.reshape(-1), weight.reshape(-1)
+    """All to all, behind a pooling; `weight` is ``(sources, size)``, channel-last, flat, `acc` ``(steps, size)``."""
+    channels, width = source[0], source[2]
     operations = 0
-    for k in range(start.size - 1):
-        for e in range(start[k], start[k + 1]):
+    for k in range(acc.shape[0]):
+        for e in range(start[k * pixels], start[(k + 1) * pixels]):
             pixel = index[e] // channels
             c = index[e] - pixel * channels
-            y = pixel // width
-            x = pixel - y * width
-            for i in range(down_start[y], down_start[y + 1]):
-                for j in range(across_start[x], across_start[x + 1]):
-                    first = ((down[i, 0] * pooled_width + across[j, 0]) * channels + c) * targets
-                    if graded:
-                        _add_graded(sums, k * targets, rows, first, targets, value[e])
-                    else:
-                        _add(sums, k * targets, rows, first, targets)
-                    operations += targets
+            y_first, y_end = _windows(pixel // width, shape[1], pool[0], pool[2], pool[4])
+            x_first, x_end = _windows(pixel % width, shape[2], pool[1], pool[3], pool[5])
+            for yp in range(y_first, y_end):
+                for xp in range(x_first, x_end):
+                    row = ((yp * shape[2] + xp) * channels + c) * size
+                    _add_row(acc, k * acc.shape[1], weight, row, size, value[e] if graded else 1)
+                    operations += size
     return operations
 
 
 @kernel
 def deliver_sparse(
-    start: Int, index: Array, value: Array, graded: bool, channels: int, width: int,
-    down_start: Int, down: Int, across_start: Int, across: Int, pooled_width: int,
-    row: Int, target: Array, weight: Array, acc: Array,
+    start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int, row: Int,
+    target: Array, weight: Array, acc: Array,
 ) -> int:  # fmt: skip
-    """Compressed by source, behind a pooling: source s reaches ``target[row[s] : row[s + 1]]``."""
+    """Compressed by source, behind a pooling: source j reaches ``target[row[j] : row[j + 1]]``; all channel-last."""
+    channels, width = source[0], source[2]
     operations = 0
-    for k in range(start.size - 1):
+    for k in range(acc.shape[0]):
         sums = acc[k]
-        for e in range(start[k], start[k + 1]):
+        for e in range(start[k * pixels], start[(k + 1) * pixels]):
+            amount = value[e] if graded else 1
             pixel = index[e] // channels
             c = index[e] - pixel * channels
-            y = pixel // width
-            x = pixel - y * width
-            for i in range(down_start[y], down_start[y + 1]):
-                for j in range(across_start[x], across_start[x + 1]):
-                    s = (down[i, 0] * pooled_width + across[j, 0]) * channels + c
-                    for n in range(row[s], row[s + 1]):
-                        if graded:
-                            sums[target[n]] += weight[n] * value[e]
-                        else:
-                            sums[target[n]] += weight[n]
-                    operations += row[s + 1] - row[s]
+            y_first, y_end = _windows(pixel // width, shape[1], pool[0], pool[2], pool[4])
+            x_first, x_end = _windows(pixel % width, shape[2], pool[1], pool[3], pool[5])
+            for yp in range(y_first, y_end):
+                for xp in range(x_first, x_end):
+                    j = (yp * shape[2] + xp) * channels + c
+                    for s in range(row[j], row[j + 1]):
+                        sums[target[s]] += weight[s] * amount
+                    operations += row[j + 1] - row[j]
     return operations

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam import __version__
-from neurosam.cli import deploy, equal, learn, look, plugins, show, study
+from neurosam.cli import bench, deploy, equal, learn, look, plugins, show, study
 from neurosam.cli.failures import told
 
 __all__ = ["app"]
@@ -65,4 +65,5 @@ def _root(
 
 for command in (look.demo, learn.train, deploy.export, show.info, deploy.run, equal.verify, look.explain, study.study):
     app.command()(command)
+app.command()(bench.bench)
 plugins.register(app)
