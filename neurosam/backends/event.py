@@ -60,6 +60,7 @@ SHARED_WORK_S = 1e-4
 PATHS = ("auto", "general", "scatter", "gather")
 
 log = logging.getLogger(__name__)
+_ready: set[Any] = set()  # sets of kernels that this process has loaded
 
 
 class EventBackend:
@@ -153,11 +154,21 @@ class _Run:
         return "general" if self.links[name][0].conv is None else "layer"
 
     def compile(self) -> None:
-        """Load or compile every kernel that the run needs, on no steps."""
+        """Load or compile every kernel that the run needs, on no steps; once a process for each set of kernels."""
+        needed = (self.network.fixed, self.input.graded, frozenset(self._kernels(name) for name in self.cells))
+        if needed in _ready:
+            return
         sample = _Sample(self, 0)
         sample.begin(0, 0)
         for name in self.cells:
             sample.advance(name, 0, 0)
+        _ready.add(needed)
+
+    def _kernels(self, name: str) -> tuple[Any, ...]:
+        """What decides which kernels a population needs."""
+        if self.paths[name] != "general":
+            return (self.paths[name],)
+        return tuple((source.kernel, source.pairs.size > 0) for source in self.links[name])
 
     def samples(self, threads: int, options: Options) -> None:
         """Run all samples on so many threads; an interrupt stops them between two blocks."""

@@ -110,25 +110,26 @@ def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
 
 
 @kernel
-def _trace(p: int, t: int, at: int, rule: Rule, state: State) -> Any:
-    """Update the traces of the neurons of a pixel that fired (trace.py), and return the sum of their scores."""
-    total = rule.impulse - rule.impulse
-    end = rule.table.size - 1
-    mode = rule.flags[MODE]
-    for w in range(state.planes.shape[2]):
-        fired = state.planes[at, p, w]
-        while fired != np.uint64(0):
-            c = 64 * w + trailing_zeros(fired)
-            fired &= fired - np.uint64(1)
-            decayed = _faded(state.trace[p, c], rule.table[min(t - state.last[p, c], end)], rule.trace_shift)
-            state.trace[p, c] = decayed + rule.impulse
-            state.last[p, c] = t
-            total += decayed if mode == STRICT else decayed + rule.impulse
-            if mode == OFFICIAL:
-                state.spikes[p, c] += 1
-                silent = (t + 1 - state.spikes[p, c]) * rule.impulse
-                total += _faded(silent, rule.table[min(t, end)], rule.trace_shift)
-    return total
+def _trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
+    """Update the traces of the neurons of some pixels that fired in step `t` (trace.py), and write their maps."""
+    planes, trace, last, spikes, sam = state.planes, state.trace, state.last, state.spikes, state.sam
+    table, shift, impulse, mode = rule.table, rule.trace_shift, rule.impulse, rule.flags[MODE]
+    fade_out = table.size - 1
+    for p in range(begin, end):
+        total = impulse - impulse
+        for w in range(planes.shape[2]):
+            fired = planes[at, p, w]
+            while fired != np.uint64(0):
+                c = 64 * w + trailing_zeros(fired)
+                fired &= fired - np.uint64(1)
+                decayed = _faded(trace[p, c], table[min(t - last[p, c], fade_out)], shift)
+                trace[p, c] = decayed + impulse
+                last[p, c] = t
+                total += decayed if mode == STRICT else decayed + impulse
+                if mode == OFFICIAL:
+                    spikes[p, c] += 1
+                    total += _faded((t + 1 - spikes[p, c]) * impulse, table[min(t, fade_out)], shift)
+        sam[t, p] = total
 
 
 @kernel
@@ -184,7 +185,6 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
             p = begin + q
             if tables:
                 _normalise_pixel(sums[k, q], t, rule)
-            some = 0
             for w in range((channels + 63) // 64):
                 fired = np.uint64(0)
                 end = min(64 * w + 64, channels)
@@ -213,11 +213,10 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
                     fired |= bits(s) << np.uint64(c - 64 * w)
                 if fires:
                     planes[t - base, p, w] = fired
-                    some += ones(fired)
-            count += some
-            if traced and some:
-                state.sam[t, p] = _trace(p, t, t - base, rule, state)
+                    count += ones(fired)
         state.counts[t] += count
+        if traced:
+            _trace(t, begin, begin + pixels, t - base, rule, state)
         if kept:
             _keep(t, begin, begin + pixels, rule, state)
 
@@ -231,7 +230,6 @@ def float_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
         count = 0
         for q in range(sums.shape[1]):
             p = begin + q
-            some = 0
             for w in range((channels + 63) // 64):
                 fired = np.uint64(0)
                 for c in range(64 * w, min(64 * w + 64, channels)):
@@ -247,10 +245,9 @@ def float_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
                     state.v[p, c] = v
                 if rule.flags[FIRES]:
                     state.planes[t - base, p, w] = fired
-                    some += ones(fired)
-            count += some
-            if rule.flags[SAM] and some:
-                state.sam[t, p] = _trace(p, t, t - base, rule, state)
+                    count += ones(fired)
         state.counts[t] += count
+        if rule.flags[SAM]:
+            _trace(t, begin, begin + sums.shape[1], t - base, rule, state)
         if rule.flags[MEMBRANE] or rule.flags[CURRENTS]:
             _keep(t, begin, begin + sums.shape[1], rule, state)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.backends import event_neuron, event_synapse
+from neurosam.backends import event_synapse
 from neurosam.backends.event_compile import cache_folder, formulas
 from neurosam.errors import BackendError
 from support.networks import random_case
@@ -154,20 +154,6 @@ def test_decode_lists_every_bit() -> None:
         expected = [np.flatnonzero(np.moveaxis(step[0], 0, -1)) for step in dense]
         np.testing.assert_array_equal(index[:count], np.concatenate(expected))
         np.testing.assert_array_equal(start[::6], [0, *np.cumsum([e.size for e in expected])])
-
-
-def test_a_pixels_traces_equal_their_python() -> None:
-    rng = np.random.default_rng(16)
-    for mode in range(3):
-        table = np.array([256, 155, 94, 57, 20, 0])
-        state = [rng.integers(0, 600, (2, 9)), np.full((2, 9), 3), rng.integers(0, 3, (2, 9))]
-        fired = (rng.random(9) < 0.6).astype(np.uint8)
-        twin = [x.copy() for x in state]
-        score = event_neuron._trace(fired, 1, 7, mode, table, 8, 256, *state)
-        expected = event_neuron._trace.py_func(fired, 1, 7, mode, table, 8, 256, *twin)
-        assert score == expected > 0
-        for x, y in zip(state, twin, strict=True):
-            np.testing.assert_array_equal(x, y)
 
 
 def test_compiled_formulas_are_arithmetic() -> None:
