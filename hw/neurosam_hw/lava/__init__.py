@@ -7,7 +7,9 @@
     */process.py   our Processes, one folder each, with their models beside them (need Lava)
     worker.py      the program that runs in Lava's Python
     backend.py     the back end `lava`: starts the worker, watches it, and leaves nothing behind
+    supervise.py   the worker's end: no process, segment or file is left
     interpreter.py which Python that is
+    loihi1.py      a study: the trace in 7 bits
 
 Importing this package loads none of Lava.
 """

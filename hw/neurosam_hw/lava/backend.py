@@ -26,7 +26,7 @@ from neurosam_hw.lava.timing import timing
 __all__ = ["LavaBackend"]
 
 SILENCE_S = 300.0
-"""Longest time that the worker may take for its start or for one presentation."""
+"""Longest time that the worker may take for its start, or for a few steps."""
 
 
 class LavaBackend:
@@ -52,17 +52,21 @@ class LavaBackend:
             save_network(network, folder / "network.h5")
             save_events(events, folder / "events.h5")
             (folder / "request.json").write_text(json.dumps(asdict(record)))
+            told = 0
 
             def tell(line: str) -> None:
-                if options.progress is not None and line.startswith("done "):
-                    options.progress(min(int(line[5:]), events.samples), events.samples)
+                nonlocal told
+                over = min(int(line[5:]), events.samples) if line.startswith("done ") else 0
+                if options.progress is not None and over > told:
+                    options.progress(over, events.samples)
+                    told = over
 
             with Worker(python, folder) as worker:
                 status = worker.wait(options.time_limit_s, self.silence_s, tell)
                 if status != 0:
                     raise failure(folder, status, worker)
             recording = load_recording(folder / "recording.h5")
-        if options.progress is not None:
+        if options.progress is not None and told < events.samples:
             options.progress(events.samples, events.samples)
         operations = {
             label: found.delivered for label, found in synaptic_operations(network, recording, events).items()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,13 +15,8 @@ from neurosam_hw.lava.interpreter import VARIABLE, examine, find
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The Lava target: its environment.", no_args_is_help=True)
+app = typer.Typer(help="The Lava target: its environment, and lava-dl's file.", no_args_is_help=True)
 console = Console(soft_wrap=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `doctor` a command of its own while it is the only one."""
 
 
 @app.command()
@@ -42,6 +39,24 @@ def doctor() -> None:
         console.print("`make env` builds .venv-lava anew once it is removed", highlight=False)
         raise typer.Exit(1)
     console.print("works    a small network gives the same on Lava and on the event back end", highlight=False)
+
+
+@app.command()
+def netx(
+    network: Annotated[Path, typer.Argument(help="Network file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File for lava-dl's netx.")],
+    restarts: Annotated[
+        bool, typer.Option(help="netx will be given reset_interval and reset_offset=1, which biases need.")
+    ] = False,
+) -> None:
+    """Write a hard-reset network for lava-dl's netx; what netx would run otherwise is refused by name."""
+    from neurosam.formats.netx import save_netx
+    from neurosam.hdf5 import load_network
+
+    if out.exists():
+        raise NeurosamError(str(out), "exists already; give another name or remove it")
+    save_netx(load_network(network), out, restarts=restarts)
+    console.print(f"wrote {escape(str(out))}", highlight=False)
 
 
 def _trial() -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The worker: one run of a network in the Lava runtime, in a Python and a process group of its own.
 
 It is started by backend.py in an empty folder that holds ``network.h5``, ``events.h5`` and ``request.json``, and
-leaves ``recording.h5`` there, or ``error.json``. On its output it writes a line ``done N`` after each presentation.
+leaves ``recording.h5`` there, or ``error.json``. On its output it writes a line ``done N`` every few steps, N
+presentations being over.
 Its shared-memory segments carry a prefix that its master chose, so that they can be found whatever happens. Two
 things end it at once: its input closes (the master is gone), or one of Lava's processes ends before its time, which
 Lava itself would wait for without end.
@@ -38,6 +39,9 @@ __all__ = ["main"]
 Array = npt.NDArray[Any]
 
 POLL_S = 0.2
+STEPS_AT_ONCE = 8
+"""Steps of one call of Lava's run: a sign of life after each; the call itself costs less than a step."""
+
 STATE = {"membrane": "v", "current": "u"}
 CHANNEL = {"pypy_channel_size": 2}
 """Slots of a channel: two are as fast as Lava's 64 and take a thirtieth of the memory."""
@@ -106,7 +110,7 @@ class _Session:
         return recorder
 
     def run(self, steps: int, presentation: int, report: TextIO) -> float:
-        """Run so many steps, presentation by presentation; returns the seconds that they took."""
+        """Run so many steps, telling how far it is; returns the seconds that they took."""
         from lava.magma.core.run_conditions import RunSteps
         from lava.magma.core.run_configs import Loihi2SimCfg
 
@@ -114,9 +118,10 @@ class _Session:
         watch = _Watch(self.source.runtime)
         try:
             start = time.perf_counter()
-            for first in range(0, steps, presentation):
-                self.source.run(RunSteps(min(presentation, steps - first)))
-                report.write(f"done {first // presentation + 1}\n")
+            for first in range(0, steps, STEPS_AT_ONCE):
+                end = min(first + STEPS_AT_ONCE, steps)
+                self.source.run(RunSteps(end - first))
+                report.write(f"done {end // presentation}\n")
                 report.flush()
             elapsed = time.perf_counter() - start
         finally:

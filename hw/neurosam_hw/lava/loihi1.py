@@ -1,0 +1,131 @@
+"""A study: the spike activation map from what the first Loihi could hold, a 7-bit post-synaptic trace.
+
+Loihi 1 keeps traces in its learning engine, not in its neurons. With the time constant ``tau = 1 / gamma`` and an
+impulse q, the trace y1 of a neuron after a step is (lava-nc's LearningDense, models labelled bit_approximate_loihi)
+
+    x  = y1 * exp(-gamma);   y1 <- floor(x) + (r < x mod 1);   y1 <- min(y1 + q, 127)  where it spiked
+
+for every neuron in every step, with one random number r a step for all of them. Before the impulse it holds q times the
+neuronal contribution score, to a rounding: ``NCS = (y1 - q) / q`` where it spiked. It costs work in every step and
+rounds at random; the trace of trace.py does neither. Eq. 12-13 of Kim & Panda 2021, mode `strict`.
+
+:class:`Loihi1Trace` computes it from any recorded spikes, so from those of the event back end; :func:`post_trace` is
+the same in Lava. Given the seed they agree bit for bit: Lava draws r twice a step from a generator seeded with
+``seed + 2``, and uses every second one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.checks import integer, reals
+from neurosam.errors import NetworkError
+from neurosam.recording import Spikes
+from neurosam.synapse import picture
+
+__all__ = ["Loihi1Trace", "post_trace"]
+
+TRACE_MAX = 127
+
+
+@dataclass(frozen=True)
+class Loihi1Trace:
+    """A post-synaptic trace of 7 bits.
+
+    Parameters
+    ----------
+    gamma : float
+        Decay a step, above 0.
+    impulse : int
+        What a spike is worth; the scale of the map. The trace of a neuron that always spikes has to stay below 128.
+    seed : int
+        Of the stochastic rounding, 0..2^31 - 1.
+
+    Raises
+    ------
+    NetworkError
+        For an impulse with which the trace would saturate: which is allowed.
+    """
+
+    gamma: float = 0.5
+    impulse: int = 40
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        reals("Loihi1Trace: gamma", self.gamma, above=0.0, ndim=(0,))
+        integer("Loihi1Trace: impulse", self.impulse, 1, TRACE_MAX)
+        integer("Loihi1Trace: seed", self.seed, 0, 2**31 - 1)
+        if self._largest(self.impulse) > TRACE_MAX:
+            most = max((q for q in range(1, TRACE_MAX) if self._largest(q) <= TRACE_MAX), default=0)
+            raise NetworkError(
+                "Loihi1Trace: impulse",
+                f"got {self.impulse}; with gamma {self.gamma:g} the 7 bits hold at most {most}"
+                if most
+                else f"got gamma {self.gamma:g}, with which no impulse fits 7 bits",
+            )
+
+    def _largest(self, impulse: int) -> int:
+        """The trace of a neuron that spikes in every step and always rounds up."""
+        held = 0
+        while True:
+            after = math.ceil(held * math.exp(-self.gamma)) + impulse
+            if after <= held or after > TRACE_MAX:
+                return after
+            held = after
+
+    def after_each_step(self, spikes: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The trace of each neuron after each step.
+
+        Parameters
+        ----------
+        spikes : (T, ...) array of 0 and 1
+            One presentation; traces start at 0.
+
+        Returns
+        -------
+        int64 array of the same shape, 0..127
+        """
+        fired = np.asarray(spikes).astype(bool)
+        draws = np.random.default_rng(self.seed + 2).random(2 * len(fired) + 1)
+        keep = np.exp(-1 / (1 / self.gamma))  # as Lava has it, from a time constant
+        held = np.zeros(fired.shape[1:])
+        out = np.zeros(fired.shape, dtype=np.int64)
+        for t, now in enumerate(fired):
+            decayed = keep * held
+            held = np.floor(decayed) + (draws[2 * (t + 1)] < decayed % 1)
+            held = np.minimum(held + self.impulse * now, TRACE_MAX)
+            out[t] = held
+        return out
+
+    def sam(self, spikes: Spikes) -> npt.NDArray[np.int64]:
+        """Spike activation map ``(T, B, H, W)``; divided by `impulse` it is in the float trace's unit.
+
+        Every sample is a presentation of its own, with the same random numbers.
+        """
+        dense = spikes.dense()
+        pixels = picture(spikes.shape)
+        out = np.zeros((*dense.shape[:2], *pixels[1:]), dtype=np.int64)
+        for b in range(dense.shape[1]):
+            fired = dense[:, b].reshape(-1, *pixels).astype(np.int64)
+            out[:, b] = ((self.after_each_step(fired) - self.impulse) * fired).sum(axis=1)
+        return out
+
+
+def post_trace(size: int, trace: Loihi1Trace) -> Any:
+    """Lava's Process that holds the traces of `size` neurons: connect their spikes to ``s_in_bap``, read ``y1``.
+
+    A LearningDense from one silent source, whose learning rule asks for y1 and changes nothing. Its ``s_in`` has to be
+    connected to something that sends.
+    """
+    from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
+    from lava.proc.dense.process import LearningDense
+
+    rule = Loihi2FLearningRule(
+        dw="0 * x0 * y1", y1_impulse=trace.impulse, y1_tau=1 / trace.gamma, t_epoch=1, rng_seed=trace.seed
+    )
+    return LearningDense(weights=np.zeros((size, 1)), learning_rule=rule, name="y1")

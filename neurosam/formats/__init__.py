@@ -1,0 +1,1 @@
+"""Other people's files: a module for each format."""

@@ -1,0 +1,260 @@
+"""Export for lava-dl's netx (0.6): the same network as the HDF5 that ``netx.hdf5.Network(net_config=...)`` reads.
+
+Everything lies under ``/layer/<i>/``, without attributes: ``type`` (input, flatten, dense, conv), ``shape`` (C, H, W),
+weights in torch's layout, geometry in (height, width) order, ``bias``, and ``neuron/`` with ``type`` CUBA, ``iDecay``,
+``vDecay``, ``vThMant``, ``refDelay`` and ``gradedSpike``. netx makes of a neuron a hard-reset LIF with ``du = iDecay
+- 1``, ``dv = vDecay`` and a bias exponent of 6, so that ``iDecay`` and ``vDecay`` are decays without an offset.
+
+netx says nothing where it cannot do what a file asks: it would give a soft-reset neuron a hard reset, drop the delay
+of a convolution, and turn a matrix of -128 into zeros. So only what it runs exactly is written, and everything else
+refused by name: soft resets, gain and offset tables, one value a channel, shortcuts and cycles, lags, pools, graded
+input, matrices that its scaling breaks, exponents that do not go into the weights, sums beyond a Conv's 24 bits.
+A network with biases is exact in netx only if every presentation starts afresh at the right step, which is
+``Network(net_config=..., reset_interval=T, reset_offset=1)``; `restarts` says that this is how it will be read.
+Spike activation maps are no part of the format.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
+from neurosam.errors import ExportError
+from neurosam.hdf5.writer import Writer, created
+from neurosam.network import Network, Population, Projection
+from neurosam.neuron import FixedLIF, FixedReadout
+from neurosam.synapse import Conv2d, Dense, Sparse, neurons
+from neurosam.validation import accumulator_bound
+
+__all__ = ["save_netx"]
+
+UNREACHABLE = 2**18
+CONV_SUM = 2**23
+INT8 = 127
+WEIGHT_LOW, WEIGHT_HIGH = -256, 254
+
+
+def save_netx(network: Network, path: str | Path, restarts: bool = False) -> None:
+    """Write a fixed-point chain with hard resets for lava-dl's netx, atomically.
+
+    Parameters
+    ----------
+    network : Network
+        Chain of dense and convolutional layers; the last may be a readout, which becomes a neuron that never fires.
+    path : str or Path
+        An older file is replaced.
+    restarts : bool
+        Whether netx will be told ``reset_interval`` and ``reset_offset=1``; needed for biases.
+
+    Raises
+    ------
+    ExportError
+        For what netx would run otherwise, by the name of the population or projection.
+    FormatError
+        If the file cannot be written.
+    """
+    if network.precision is None:
+        raise ExportError("network", "is a float one; netx needs integers (neurosam export without --precision float)")
+    if network.input.magnitude != 1:
+        raise ExportError(
+            f"population {network.input.name!r}",
+            f"takes graded input up to {network.input.magnitude}; netx reads its input as spikes",
+        )
+    layers = [(projection, _layer(network, projection, restarts)) for projection in _chain(network)]
+    with created(path) as root:
+        group = root.group("layer")
+        place = _write(group, 0, {"type": "input", "shape": _whole(network.input.shape)})
+        for projection, layer in layers:
+            if layer["type"] == "dense" and _is_picture(network, projection):
+                place = _write(group, place, {"type": "flatten"})
+            place = _write(group, place, layer)
+
+
+def _chain(network: Network) -> list[Projection]:
+    """The projections from the input to the output, one after the other."""
+    chain: list[Projection] = []
+    at = network.input.name
+    while outgoing := [p for p in network.projections if p.source == at]:
+        if len(outgoing) > 1 or len(network.incoming(outgoing[0].target)) > 1:
+            raise ExportError(f"projection {outgoing[-1].label}", "is a shortcut or a cycle; netx reads chains only")
+        chain.append(outgoing[0])
+        at = outgoing[0].target
+        if len(chain) > len(network.projections):
+            raise ExportError(f"projection {outgoing[0].label}", "lies on a cycle; netx reads chains only")
+    if len(chain) != len(network.projections) or at != network.output:
+        raise ExportError("network: output", f"is {network.output!r}; in netx it is the end of the chain, {at!r}")
+    return chain
+
+
+def _layer(network: Network, projection: Projection, restarts: bool) -> dict[str, Any]:
+    """One layer of the file: its synapses and its neurons."""
+    where = f"projection {projection.label}"
+    if projection.pool is not None:
+        raise ExportError(where, "has a pool, which netx does not implement; use a convolution with a stride")
+    if network.lag(projection) != 0:
+        raise ExportError(
+            where, f"has a lag of {network.lag(projection)}; netx drops delays. Leave onsets to the network"
+        )
+    target = network[projection.target]
+    return {
+        **_synapses(network, projection, where),
+        **_bias(target, restarts),
+        "neuron": _neuron(network, target),
+    }
+
+
+def _synapses(network: Network, projection: Projection, where: str) -> dict[str, Any]:
+    source, target, synapse = network[projection.source], network[projection.target], projection.synapse
+    bound = accumulator_bound(network, target.name)
+    if isinstance(synapse, Conv2d):
+        stride, padding, dilation = synapse.geometry
+        if not _is_picture(network, projection):
+            raise ExportError(where, "is a convolution over what netx holds as a row, after a matrix; make it a matrix")
+        if max(*stride, *padding, *dilation, *synapse.weight.shape[2:], synapse.groups) > INT8:
+            raise ExportError(where, f"has a stride, padding, dilation, kernel or groups above {INT8}, Lava's 8 bits")
+        if bound >= CONV_SUM:
+            raise ExportError(where, f"can add up to {bound} a step; Lava's Conv wraps at 2^23. Use lower weights")
+        return {
+            "type": "conv", "shape": _whole(target.shape), "inChannels": source.shape[0],
+            "outChannels": target.shape[0], "kernelSize": _whole(synapse.weight.shape[2:]), "stride": _whole(stride),
+            "padding": _whole(padding), "dilation": _whole(dilation), "groups": synapse.groups,
+            "weight": _scaled(where, synapse.weight, projection.exponent),
+        }  # fmt: skip
+    matrix = synapse.weight if isinstance(synapse, Dense) else _matrix(synapse)
+    weight = _scaled(where, matrix, projection.exponent)
+    if not np.array_equal(read_by_netx(weight), weight):
+        raise ExportError(
+            where,
+            "has weights that netx would change: nothing but zeros fails there, and a negative matrix whose largest "
+            "magnitude is a power of two loses it. Change the largest weight by 1",
+        )
+    return {
+        "type": "dense", "shape": _whole((neurons(target.shape),)), "inFeatures": neurons(source.shape),
+        "outFeatures": neurons(target.shape), "weight": weight,
+    }  # fmt: skip
+
+
+def _scaled(where: str, weight: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
+    """Weights with the projection's exponent in them."""
+    wide = weight.astype(np.int64)
+    out = wide << exponent if exponent >= 0 else wide >> -exponent
+    if exponent < 0 and ((out << -exponent) != wide).any():
+        raise ExportError(where, f"has the exponent {exponent}, which does not go into its weights; netx has none")
+    if out.size and (out.min() < WEIGHT_LOW or out.max() > WEIGHT_HIGH):
+        raise ExportError(
+            where,
+            f"has weights {out.min()}..{out.max()} with its exponent {exponent} in them; "
+            f"{WEIGHT_LOW}..{WEIGHT_HIGH} is allowed",
+        )
+    return out
+
+
+def read_by_netx(weight: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """What netx 0.6 and Lava's fixed-point Dense make of a matrix; zeros where they fail.
+
+    netx shifts a matrix left until its largest weight fills 8 bits, says how many bits that takes and lowers the
+    exponent; Lava, which is not told the sign, guesses it, clips to 8 bits and drops the bits beyond those said.
+    """
+    high, low = int(weight.max(initial=0)), int(weight.min(initial=0))
+    if high == low == 0:
+        return np.full_like(weight, -1)  # netx divides by zero
+    mixed = low < 0 <= int(weight.max())
+    if not mixed:
+        scale = -256 / low if low < 0 else 255 / high
+    else:
+        scale = min(127 / high if high > 0 else np.inf, -128 / low)
+    shift = int(np.floor(np.log2(scale))) + mixed
+    exact = next(n for n in range(8, -1, -1) if n == 0 or not (weight % 2**n).any())
+    bits = 8 - shift - (exact - mixed)
+    held = weight << shift if shift >= 0 else np.zeros_like(weight)
+    guess = "EXCITATORY" if held.min() >= 0 else "INHIBITORY" if held.max() <= 0 else "MIXED"
+    sign = -1 if guess == "INHIBITORY" else 1
+    clipped = np.clip(sign * held, -256 if guess == "MIXED" else 0, 255)
+    dropped = max(8 - bits + (guess == "MIXED"), 0)
+    kept = sign * (clipped >> dropped << dropped)
+    return kept >> shift if not (kept % 2**shift).any() else np.full_like(weight, -1)
+
+
+def _neuron(network: Network, population: Population) -> dict[str, Any]:
+    """The group ``neuron`` of a population."""
+    neuron, precision = population.neuron, network.precision
+    where = f"population {population.name!r}"
+    if isinstance(neuron, FixedReadout):
+        values: dict[str, Any] = {"iDecay": DECAY_ONE, "vDecay": 0, "vThMant": UNREACHABLE}
+    elif isinstance(neuron, FixedLIF) and precision is not None:
+        if neuron.reset != "zero":
+            raise ExportError(where, "has a soft reset; netx would reset it to zero. Export with reset zero")
+        if neuron.gain is not None:
+            raise ExportError(where, "has gain and offset tables; netx has none. Fold the normalisation")
+        decay = neuron.current_decay
+        values = {
+            "iDecay": DECAY_ONE if decay is None else decay + precision.current_decay_offset,
+            "vDecay": neuron.membrane_decay + precision.membrane_decay_offset,
+            "vThMant": neuron.threshold,
+        }
+        for name, value in values.items():
+            if np.unique(value).size > 1:
+                raise ExportError(where, f"has a {name} for each channel; netx has one for all")
+    else:
+        raise ExportError(where, f"has a {type(neuron).__name__}; netx has hard-reset LIF neurons")
+    plain = {name: int(np.ravel(value)[0]) for name, value in values.items()}
+    return {"type": "CUBA", **plain, "refDelay": 1, "gradedSpike": False}
+
+
+def _bias(population: Population, restarts: bool) -> dict[str, Any]:
+    """The dataset ``bias``, one value a channel in units of 2^6; nothing for zeros."""
+    neuron = population.neuron
+    mantissa = np.asarray(getattr(neuron, "bias_mantissa", 0))
+    if not mantissa.any():
+        return {}
+    where = f"population {population.name!r}"
+    if not restarts:
+        raise ExportError(
+            where,
+            "has a bias, with which netx starts before the input arrives. Say restarts=True, and give netx "
+            "reset_interval (the steps of a presentation) and reset_offset=1",
+        )
+    value = mantissa << getattr(neuron, "bias_exponent", FRACTION_BITS)
+    if (value % (1 << FRACTION_BITS)).any():
+        raise ExportError(where, "has a bias that is no multiple of 2^6; netx knows no finer ones")
+    return {"bias": np.broadcast_to(value >> FRACTION_BITS, (population.shape[0],)).astype(np.int64)}
+
+
+def _is_picture(network: Network, projection: Projection) -> bool:
+    """Whether netx holds the source as a picture: the input, or what a convolution made."""
+    source = network[projection.source]
+    before = network.incoming(source.name)
+    return len(source.shape) == 3 and (not before or isinstance(before[0].synapse, Conv2d))
+
+
+def _matrix(sparse: Sparse) -> npt.NDArray[Any]:
+    """A compressed matrix in full."""
+    full = np.zeros((sparse.indptr.size - 1, sparse.sources), dtype=sparse.weight.dtype)
+    full[np.repeat(np.arange(sparse.indptr.size - 1), np.diff(sparse.indptr)), sparse.indices] = sparse.weight
+    return full
+
+
+def _whole(values: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    return np.array(values, dtype=np.int64)
+
+
+def _write(group: Writer, place: int, content: dict[str, Any]) -> int:
+    """Layer number `place`; returns the next number."""
+    _fill(group.group(str(place)), content)
+    return place + 1
+
+
+def _fill(group: Writer, content: dict[str, Any]) -> None:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            _fill(group.group(name), value)
+        elif isinstance(value, str):
+            group.array(name, np.array([value.encode("ascii")]), "S10")
+        elif isinstance(value, bool):
+            group.array(name, np.array([value]), "?")
+        else:
+            group.array(name, value, "<i8")
