@@ -164,6 +164,8 @@ def _population(
     full = min((peak for peak in peaks if peak > 0), default=1.0)
     exponents = [min(7, int(np.ceil(np.log2(peak / full)))) if peak > full else 0 for peak in peaks]
     full = max([full, *(peak / 2.0**e for peak, e in zip(peaks, exponents, strict=True))])
+    neuron = population.neuron
+    bias_peak = float(np.abs(neuron.bias).max(initial=0.0)) if isinstance(neuron, (LIF, Readout)) else 0.0
     best: tuple[float, float, list[Projection], int] | None = None
     units = [full, *(_exact_threshold(full * factor, population.neuron) for factor in (*FRACTIONS, *COARSER))]
     for place, unit in enumerate(units):
@@ -171,6 +173,8 @@ def _population(
             break
         fixed = [_projection(p, unit, e, precision) for p, e in zip(incoming, exponents, strict=True)]
         bound = _headroom(network, population, fixed, unit)
+        if bias_peak / unit > BIAS_HIGH << 1:  # the largest exponent, 7, less the six fractional bits
+            continue
         if bound is None or seen.membrane_peaks.get(population.name, 0.0) / unit > MEMBRANE_ROOM:
             continue
         loss = sum(expected_loss(p, q, unit, seen.rates[p.source]) for p, q in zip(incoming, fixed, strict=True))

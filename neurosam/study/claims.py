@@ -62,6 +62,7 @@ def claims(plan: Plan, layers: Sequence[str], form: str) -> list[Claim]:
             "Table 1", "a high leak is more accurate", f"accuracy/leak {high:g} {form}", f"accuracy/leak {low:g} {form}"
         ),
         Claim("Fig. 9", "SNN more accurate under FGSM 4/255", f"accuracy/surrogate {form} 4", "accuracy/ANN 4"),
+        Claim("Fig. 9", "SNN loses a smaller share of its accuracy", f"lost/surrogate {form}", "lost/ANN", -1),
         Claim("Fig. 9", "SAM moves less than Grad-CAM at 4/255", f"map/SAM {form}", "map/Grad-CAM of the ANN", -1),
     ]
     for layer in layers:

@@ -128,7 +128,7 @@ def gammas(models: Models) -> Figures:
 
 
 def robustness(models: Models) -> Figures:
-    """Fig. 7 and 9: accuracy under FGSM, and how far maps move at 4/255."""
+    """Fig. 7 and 9: accuracy under FGSM, the share of the clean accuracy that 4/255 costs, how far maps move at it."""
     found = {}
     net, plan, test = models.surrogate(), models.plan, models.explained
     predict, layer = of_module(models.ann), models.layers[-1]
@@ -153,6 +153,10 @@ def robustness(models: Models) -> Figures:
                 found[f"map/SAM {form}"] = float(map_distance(clean, moved).mean())
                 redrawn = _maps(net, form, net.encode(test.images, models.seed + 1), (layer,))[layer]
                 found[f"map/SAM {form}, no attack, spikes drawn anew"] = float(map_distance(clean, redrawn).mean())
+    for name in ("ANN", *(f"surrogate {form}" for form in FORMS)):
+        clean_accuracy = found[f"accuracy/{name} 0"]
+        lost = clean_accuracy - found[f"accuracy/{name} 4"]
+        found[f"lost/{name}"] = lost / clean_accuracy if clean_accuracy else float("nan")
     return found
 
 

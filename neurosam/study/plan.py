@@ -6,6 +6,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
+from neurosam.errors import DataError
+
 __all__ = ["FULL", "QUICK", "Plan"]
 
 
@@ -37,9 +39,9 @@ class Plan:
     conversion_steps : int
         T of the converted net.
     gammas : tuple of float
-        Of Fig. 8; 0.5 elsewhere.
+        Of Fig. 8, 0, 0.5 and 1 among them; 0.5 elsewhere.
     epsilons : tuple of int
-        FGSM's, in 255ths; 4 has to be one.
+        FGSM's, in 255ths, 0 and 4 among them.
     seeds : int
         Trainings of everything, at least 2.
     """
@@ -61,6 +63,12 @@ class Plan:
     gammas: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
     epsilons: tuple[int, ...] = (0, 2, 4, 8)
     seeds: int = 5
+
+    def __post_init__(self) -> None:
+        needed: dict[str, set[float]] = {"gammas": {0.0, 0.5, 1.0}, "epsilons": {0, 4}, "leaks": {self.leak}}
+        for name, values in needed.items():
+            if missing := sorted(values - set(getattr(self, name))):
+                raise DataError(f"plan: {name}", f"lack {missing}, which claims are about")
 
     @property
     def key(self) -> str:

@@ -115,6 +115,19 @@ def test_a_threshold_that_does_not_fit_is_refused_by_name() -> None:
         quantise(network(threshold=1e5), LAVA)
 
 
+def test_a_large_bias_makes_the_unit_coarser() -> None:
+    net = ns.Network(
+        [ns.Population("in", (2,)), ns.Population("out", (2,), ns.Readout(bias=np.array([300.0, -1.0])))],
+        [ns.Projection("in", "out", ns.Dense(np.array([[0.5, -1.0], [1.0, 0.25]])))],
+    )
+    fixed, report = quantise(net, LAVA)
+    neuron, unit = fixed["out"].neuron, report.populations[0].unit
+    assert isinstance(neuron, FixedReadout)
+    assert 300 / (1 / 127) > 8190  # at the finest unit the mantissa would not fit
+    step = unit / 64 * 2.0**neuron.bias_exponent
+    np.testing.assert_allclose(neuron.bias_mantissa * step, [300.0, -1.0], atol=step)
+
+
 def test_gain_tables_become_integers() -> None:
     rng = np.random.default_rng(5)
     gain, offset = rng.uniform(0.5, 3, (10, 4)), rng.normal(0, 0.3, (10, 4))

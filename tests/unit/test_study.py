@@ -93,6 +93,10 @@ def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, m
 def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the unit of evidence is the seed"):
         study(tmp_path, replace(QUICK, seeds=1), lambda line: None)
+    for name, values in {"gammas": (0.5,), "epsilons": (0, 8), "leaks": (0.7,)}.items():
+        change: dict[str, Any] = {name: values}
+        with pytest.raises(DataError, match=f"plan: {name}: lack"):
+            replace(QUICK, **change)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / f"{QUICK.key}-0.json").write_text("{")
     with pytest.raises(DataError, match="remove it to run that seed again"):
