@@ -165,3 +165,15 @@ def test_compiled_formulas_are_arithmetic() -> None:
             assert getattr(formulas, name)(x) == getattr(arithmetic, name)(int(x))
         assert formulas.decay(x, factor) == arithmetic.decay(int(x), int(factor))
         assert formulas.current(x, 77, factor) == arithmetic.current(int(x), 77, int(factor))
+
+
+def test_one_projection_object_may_serve_networks_of_other_shapes() -> None:
+    projection = ns.Projection("in", "a", ns.Conv2d(np.ones((2, 1, 3, 3), np.int8)), pool=ns.SumPool2d(2))
+    for side in (6, 8, 9):
+        source = ns.Population("in", (1, side, side))
+        size = side // 2 - 2
+        network = ns.Network([source, ns.Population("a", (2, size, size), ns.FixedReadout())], [projection])
+        events = ns.Events.from_dense(np.ones((2, 1, 1, side, side), np.uint8))
+        expected = ns.run(network, events, "reference")
+        assert ns.run(network, events).same_as(expected)
+        assert expected.output.min() == 2 * 9 * 4 * 64
