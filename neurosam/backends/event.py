@@ -29,12 +29,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends import Options
-from neurosam.backends.event_layer import layer
-from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
-from neurosam.backends.event_plan import Cells, EventList, Link, cells, is_or, link
-from neurosam.backends.event_synapse import decode, encode, pool_or
-from neurosam.backends.event_vector import LANES, TILE, aligned
+from neurosam.backends import Options, event_sample
+from neurosam.backends.event_plan import EventList, cells, is_or, link
+from neurosam.backends.event_sample import Sample
+from neurosam.backends.event_synapse import encode
 from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.network import Network
@@ -49,14 +47,6 @@ Array = npt.NDArray[Any]
 CHUNK_BYTES = 2**26
 """Bit planes that a sample may keep; a single step is never cut."""
 CHUNK_STEPS = 256
-BLOCK_BYTES = 2**19
-"""Sums that a block of steps may hold; a single step is never cut."""
-BLOCK_SPIKES = 2**20
-"""Spikes that a block of steps may list if all sources fire."""
-STRIP_BYTES = 2**18
-"""Membranes of a strip of rows."""
-SHARED_WORK_S = 1e-4
-"""Estimated time from which on a layer's strips are shared by threads."""
 PATHS = ("auto", "general", "scatter", "gather")
 
 log = logging.getLogger(__name__)
@@ -89,7 +79,7 @@ class EventBackend:
             raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
         if options.dtype != "float64" and not network.fixed:
             raise BackendError("event back end", "computes float networks in float64; the reference also in float32")
-        run = _Run(network, events, record, self.path)
+        run = Run(network, events, record, self.path)
         run.compile()
         start = time.perf_counter()
         run.samples(options.threads or os.cpu_count() or 1, options)
@@ -98,7 +88,7 @@ class EventBackend:
         return run.recording(seconds)
 
 
-class _Run:
+class Run:
     """What the threads share: the prepared network, the input by sample, and the arrays that are being filled."""
 
     def __init__(self, network: Network, events: Events, record: Record, path: str) -> None:
@@ -158,7 +148,7 @@ class _Run:
         needed = (self.network.fixed, self.input.graded, frozenset(self._kernels(name) for name in self.cells))
         if needed in _ready:
             return
-        sample = _Sample(self, 0)
+        sample = Sample(self, 0)
         sample.begin(0, 0)
         for name in self.cells:
             sample.advance(name, 0, 0)
@@ -195,7 +185,7 @@ class _Run:
     def share(self, work: Callable[[int], None], pieces: int, seconds: float) -> None:
         """Do `pieces` independent pieces, with the helpers if they are worth it."""
         left: Iterator[int] = iter(range(pieces))
-        if self.helpers is None or pieces == 1 or seconds < SHARED_WORK_S:
+        if self.helpers is None or pieces == 1 or seconds < event_sample.SHARED_WORK_S:
             for piece in left:
                 work(piece)
             return
@@ -222,7 +212,7 @@ class _Run:
             if b >= self.count:
                 return
             try:
-                _Sample(self, b).run()
+                Sample(self, b).run()
             except BaseException:
                 self.stopped = True
                 raise
@@ -300,207 +290,3 @@ class _Input:
         last = steps[-1] + self.pixels if end > first else np.zeros(1, np.int64)
         slots = np.maximum(np.append(slots, last), 0) + sample * self.steps * self.pixels
         return np.searchsorted(self.place, slots).astype(np.int32), self.pixels, self.index, self.value, True
-
-
-class _Sample:
-    """The state of one sample."""
-
-    def __init__(self, run: _Run, b: int) -> None:
-        self.shared, self.b = run, b
-        self.number: Any = np.int32 if run.network.fixed else np.float64
-        self.neurons = fixed_block if run.network.fixed else float_block
-        steps = run.steps
-        self.states = {name: self._state(p, steps) for name, p in run.cells.items()}
-        source = run.network.input.name
-        rows = 0 if run.input.graded else run.tails[source] + run.chunk
-        self.counts = {name: state.counts for name, state in self.states.items()}
-        self.counts[source] = run.counts[source][:, b] if b < run.count else np.zeros(steps, np.int64)
-        self.planes = {name: state.planes for name, state in self.states.items()}
-        self.planes[source] = np.zeros((rows, run.input.pixels, run.input.words), np.uint64)
-        self.base = 0
-        self.index = np.zeros(0, np.int32)
-        self.operations = dict.fromkeys(run.operations, 0)
-        self.blocks = {name: np.zeros(2, np.int64) for name in run.cells}
-        self.fired = np.zeros(neurons(run.network.readout.shape), np.int64)
-
-    def _state(self, p: Cells, steps: int) -> State:
-        size, flags, number = (p.pixels, p.channels), p.rule.flags, self.number
-        traced = size if flags[Flag.SAM] else (0, 0)
-        kept = self.shared.tails[p.name] + self.shared.chunk if flags[Flag.FIRES] else 0
-        return State(
-            aligned(size if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
-            aligned(size, number),
-            np.zeros(traced, number),
-            np.zeros(traced, np.int32),
-            np.zeros(traced, np.int32),
-            np.zeros((kept, p.pixels, p.words), np.uint64),
-            np.zeros(steps, np.int64),
-            np.zeros((steps if flags[Flag.SAM] else 0, p.pixels), number),
-            np.zeros((steps if flags[Flag.MEMBRANE] else 0, *size), number),
-            np.zeros((steps if flags[Flag.CURRENTS] else 0, *size), number),
-        )
-
-    def run(self) -> None:
-        """All populations, all steps; then hand over what is recorded."""
-        run = self.shared
-        for first in range(0, run.steps, run.chunk):
-            end = min(first + run.chunk, run.steps)
-            self.begin(first, end)
-            for group in run.network.groups:
-                if group == (run.network.input.name,):
-                    continue
-                looped = len(group) > 1 or any(source.source == group[0] for source in run.links[group[0]])
-                for step in range(first, end) if looped else (first,):
-                    for name in group:
-                        if run.stopped:
-                            return
-                        self.advance(name, step, step + 1 if looped else end)
-            self._keep_spikes(first, end)
-        self._hand_over()
-
-    def begin(self, first: int, end: int) -> None:
-        """Make room for a chunk of steps: keep the tail of the one before, and put the input in."""
-        run = self.shared
-        for name, planes in self.planes.items():
-            tail = run.tails[name]
-            if first and planes.size:
-                planes[:tail] = planes[run.chunk : run.chunk + tail].copy()
-        self.base = first
-        source = run.network.input.name
-        if not run.input.graded:
-            own = self.planes[source][run.tails[source] :]
-            own[:] = 0
-            run.input.fill(own, self.b, first, end)
-
-    def advance(self, name: str, first: int, end: int) -> None:
-        """Run a population over the steps ``first:end`` of this chunk."""
-        {"layer": self._layer, "or": self._or, "general": self._general}[self.shared.paths[name]](name, first, end)
-
-    def _at(self, source: Link, first: int) -> int:
-        """Plane of a source that arrives in its target's own step `first`."""
-        return first - source.lag - self.base + self.shared.tails[source.source]
-
-    def _own_base(self, name: str) -> int:
-        """Own step of a population's first plane."""
-        return self.base - self.shared.tails[name]
-
-    def _layer(self, name: str, first: int, end: int) -> None:
-        run, p, state = self.shared, self.shared.cells[name], self.states[name]
-        source = run.links[name][0]
-        conv = source.conv
-        if conv is None:
-            raise BackendError(f"population {name!r}", "has no fast path")
-        steps, (height, width) = end - first, (int(side) for side in conv.size)
-        pitch = -(-p.channels // TILE) * TILE if conv.pairs.size else p.channels
-        row = width * pitch * 4
-        seconds = self._estimate(p, source, first, end)
-        shared = run.threads if seconds >= SHARED_WORK_S else 1
-        strips = min(height, max(-(-height * row // STRIP_BYTES), 2 * shared if shared > 1 else 1))
-        edges = [height * i // strips for i in range(strips + 1)]
-        rows = max(bottom - top for top, bottom in itertools.pairwise(edges))
-        reach = rows * int(conv.geometry[2]) + int(conv.geometry[0])
-        listed = min(reach, int(conv.source[1])) * int(conv.source[2]) * int(conv.source[0])
-        length = max(1, min(BLOCK_BYTES // (rows * row), BLOCK_SPIKES // listed, steps))
-        planes, at = self.planes[source.source], self._at(source, first)
-        counts = np.zeros((strips, state.counts.size), np.int64)
-        blocks = np.zeros((strips, 2), np.int64)
-        operations = [0] * strips
-
-        def strip(i: int) -> None:
-            top, bottom = edges[i], edges[i + 1]
-            acc = aligned((length, bottom - top, width, pitch), np.int32)
-            operations[i] = layer(
-                planes, at, conv, steps, first, self._own_base(name), top, bottom, run.force, p.rule,
-                state._replace(counts=counts[i]), acc, blocks[i],
-            )  # fmt: skip
-
-        run.share(strip, strips, seconds)
-        state.counts[first:end] += counts[:, first:end].sum(axis=0)
-        self.blocks[name] += blocks.sum(axis=0)
-        self.operations[source.label] += sum(operations)
-
-    def _estimate(self, p: Cells, source: Link, first: int, end: int) -> float:
-        """About how many seconds one thread needs for a layer; only the number of threads depends on it."""
-        conv = source.conv
-        counts = self.counts[source.source]
-        spikes = int(counts[max(first - source.lag, 0) : max(end - source.lag, 0)].sum())
-        taps = 1 if conv is None else int(np.prod(conv.geometry[:2])) / int(np.prod(conv.geometry[2:4]))
-        return float(spikes * min(taps, p.pixels) * p.channels / 5e10 + (end - first) * p.pixels * p.channels / 4e9)
-
-    def _or(self, name: str, first: int, end: int) -> None:
-        run, p, state = self.shared, self.shared.cells[name], self.states[name]
-        source = run.links[name][0]
-        geometry = source.arrays[1]
-        shape = np.array([*source.source_shape[1:], *p.shape[1:]], dtype=np.int64)
-        self.operations[source.label] += pool_or(
-            self.planes[source.source], self._at(source, first), end - first, shape, geometry, first,
-            self._own_base(name), 0, p.shape[1], state.counts, state.planes,
-        )  # fmt: skip
-
-    def _general(self, name: str, first: int, end: int) -> None:
-        p = self.shared.cells[name]
-        pitch = p.channels
-        if p.pixels == 1:
-            pitch = max((source.pitch for source in self.shared.links[name]), default=pitch)
-        row = p.pixels * pitch
-        listed = max((int(np.prod(source.source_shape)) for source in self.shared.links[name]), default=1)
-        length = max(1, min(BLOCK_BYTES // (row * np.dtype(self.number).itemsize), BLOCK_SPIKES // listed))
-        for start in range(first, max(end, first + 1), length):
-            steps = min(length, end - start)
-            acc = aligned((steps, row), self.number)
-            for source in self.shared.links[name]:
-                arriving = self._arriving(source, start, start + steps)
-                self.operations[source.label] += source.deliver(arriving, acc)
-            sums = acc.reshape(steps, p.pixels, pitch)
-            self.neurons(sums, steps, start, 0, self._own_base(name), p.rule, self.states[name])
-
-    def _arriving(self, source: Link, first: int, end: int) -> EventList:
-        """What a projection delivers in own steps ``first:end`` of its target."""
-        run = self.shared
-        if source.source == run.network.input.name and run.input.graded:
-            return run.input.block(self.b, first - source.lag, end - source.lag)
-        channels, height, width = source.source_shape
-        pixels = int(height * width)
-        most = (end - first) * pixels * int(channels)
-        if self.index.size < most + LANES:
-            self.index = np.empty(most + LANES, np.int32)
-        start = np.empty((end - first) * pixels + 1, np.int32)
-        decode(
-            self.planes[source.source], self._at(source, first), end - first, 0, pixels, int(channels), start,
-            self.index,
-        )  # fmt: skip
-        return start, pixels, self.index, run.input.value[:0], False
-
-    def _keep_spikes(self, first: int, end: int) -> None:
-        run = self.shared
-        for name, p in run.cells.items():
-            own = self.planes[name][run.tails[name] : run.tails[name] + end - first]
-            if name in run.spikes:
-                run.spikes[name][first:end, self.b] = own
-            if name == run.network.output and p.rule.flags[Flag.FIRES]:
-                dense = Spikes(own.reshape(end - first, 1, *p.shape[1:], -1), p.shape).dense()
-                self.fired += dense.sum(axis=(0, 1), dtype=np.int64).reshape(-1)
-
-    def _hand_over(self) -> None:
-        run, b = self.shared, self.b
-        for name, p in run.cells.items():
-            state = self.states[name]
-            if name in run.counts:
-                run.counts[name][:, b] = state.counts
-            if name in run.sam:
-                run.sam[name][:, b] = state.sam
-            for variable, values in (("membrane", state.membranes), ("current", state.currents)):
-                if name in run.states[variable]:
-                    run.states[variable][name][:, b] = _channels_first(values)
-            if name == run.network.output:
-                run.output[b] = self.fired if p.rule.flags[Flag.FIRES] else _channels_first(state.v)
-        with run.lock:
-            for label, operations in self.operations.items():
-                run.operations[label] += operations
-            for name, blocks in self.blocks.items():
-                run.blocks[name] += blocks
-
-
-def _channels_first(x: Array) -> Array:
-    """``(..., pixels, C)`` as ``(..., C * pixels)``."""
-    return np.ascontiguousarray(np.swapaxes(x, -1, -2)).reshape(*x.shape[:-2], -1)
