@@ -185,7 +185,10 @@ def test_the_end_of_the_master_is_the_end_of_the_worker(tmp_path: Path, number: 
         f"ns.run(ns.load({str(tmp_path / 'n.h5')!r}), events, 'lava')\n"
     )
     environment = {**os.environ, "TMPDIR": str(folder)}
-    with subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE) as master:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests run in the background inherit "ignore"
+    ) as master:  # fmt: skip
         try:
             assert eventually(lambda: len(commands(str(folder))) > 3)  # the worker and Lava's processes
             words = next(iter(commands(str(folder)).values()))
