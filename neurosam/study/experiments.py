@@ -27,6 +27,7 @@ from neurosam.evaluation import (
     suppression,
     weight_randomisation,
 )
+from neurosam.events import Events
 from neurosam.localisation import baselines, mass_inside
 from neurosam.maps import aggregate
 from neurosam.metrics import accuracy
@@ -241,10 +242,10 @@ def _sam(models: Models, net: Spiking, form: str, gamma: float = 0.5) -> dict[st
     return {layer: maps[steps] for layer, maps in found.items()}
 
 
-def _maps(net: Spiking, form: str, events: object, layers: tuple[str, ...], gamma: float = 0.5) -> dict[str, Array]:
+def _maps(net: Spiking, form: str, events: Events, layers: tuple[str, ...], gamma: float = 0.5) -> dict[str, Array]:
     """Maps in the unit of the float trace, whatever the form."""
     network = net.form(form).with_sam(SamTrace(gamma, "strict"), layers, net.steps)
-    recording = run(network, events, record=Record(sam=layers))  # type: ignore[arg-type]
+    recording = run(network, events, record=Record(sam=layers))
     return {layer: recording.sam[layer] / recording.sam_scale[layer] for layer in layers}
 
 

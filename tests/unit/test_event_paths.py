@@ -220,3 +220,22 @@ def test_large_matrices_are_gathered_by_rows(neurons: int, share: float) -> None
         events = ns.Events.from_dense(x)
         assert events.value is None or graded
         assert_identical(simulate(network, events), execute((network, events), "auto"))
+
+
+@pytest.mark.parametrize("value", [-128, 127])
+def test_the_largest_weights_of_all_sources_at_once(value: int) -> None:
+    """Partial sums in 16 bits hold 256 rows of the smallest weight, and not one more."""
+    for channels in (1, 28, 29, 57, 64):
+        source = ns.Population("in", (channels, 5, 5))
+        weight = np.full((64, channels, 3, 3), value, np.int8)
+        weight[1::2] = -1 - value
+        network = ns.Network(
+            [source, ns.Population("a", (64, 5, 5), ns.FixedLIF(membrane_decay=100, threshold=9000))],
+            [ns.Projection("in", "a", ns.Conv2d(weight, padding=1))],
+        )
+        events = ns.Events.from_dense(np.ones((3, 1, channels, 5, 5), np.uint8))
+        record = ns.Record.everything(network)
+        expected = ns.run(network, events, "reference", record)
+        for path in PATHS:
+            got = EventBackend(path).run(network, events, record, Options(threads=2))
+            assert got.same_as(expected), (channels, path)
