@@ -1,0 +1,25 @@
+"""neurosam's event back end, in the interpreter of compare.py; its network is built from the case file, as the peers' are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from casefile import PlainCase
+from convert import events_of, network_of
+from harness import main
+
+import neurosam as ns
+
+
+def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
+    network, inputs = network_of(case), events_of(case)
+
+    def run() -> dict[str, int]:
+        counts = ns.run(network, inputs, threads=threads).counts
+        return {layer.name: int(counts[layer.name].sum()) for layer in case.layers}
+
+    return run
+
+
+if __name__ == "__main__":
+    main(build, "neurosam", "int8 weights, integer state")
