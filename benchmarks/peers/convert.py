@@ -30,15 +30,19 @@ def plain(case: Case) -> PlainCase:
     return out
 
 
-def network_of(case: PlainCase, fixed: bool = True) -> ns.Network:
-    """The network of a plain case: in fixed point, or the same numbers as floats."""
+def network_of(case: PlainCase, fixed: bool = True, reset: str = "subtract") -> ns.Network:
+    """The network of a plain case: in fixed point or, if asked, the same numbers as floats; or with another reset."""
     populations, projections = [ns.Population("in", case.shape)], []
     for layer in case.layers:
         source = populations[-1]
         if layer.kind == "pool":
             population, projection = ns.max_pool(source, layer.name, 2, fixed=fixed, delay=case.delay)
         else:
-            rule = ns.FixedLIF(case.decay, layer.threshold) if fixed else ns.LIF(case.keep, float(layer.threshold))
+            rule = (
+                ns.FixedLIF(case.decay, layer.threshold, reset)
+                if fixed
+                else ns.LIF(case.keep, float(layer.threshold), reset)
+            )
             population = ns.Population(layer.name, layer.shape, rule)
             projection = _inward(source.name, layer, case.delay)
         populations.append(population)

@@ -35,7 +35,7 @@ class Clocked(dict):
         self.time_s = time_s
 
 
-def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str, precision: str, at: str = "") -> None:
+def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str, precision: str, **about: str) -> None:
     """Build, run once to warm up, then run and report.
 
     Parameters
@@ -46,8 +46,9 @@ def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str
         Distribution whose version is reported.
     precision : str
         Of the arithmetic: "float32", "int8 weights", ...
-    at : str
-        The version, where the package is not one of this interpreter's.
+    **about : str
+        ``like``: which of neurosam's scripts has the same spikes; "neurosam_float" if not given. ``version``: where the
+        package is not this interpreter's.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("case", type=Path)
@@ -62,7 +63,8 @@ def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str
     from casefile import read
 
     case = read(options.case)
-    about = {"case": case.name, "package": package, "version": at or version(package), "precision": precision}
+    about = {"like": "neurosam_float", **about, "case": case.name, "package": package, "precision": precision}
+    about["version"] = about.get("version") or version(package)
     start = time.perf_counter()
     try:
         run = build(case, options.threads)

@@ -77,4 +77,4 @@ def _timed(function: Callable[[], Any]) -> tuple[float, Callable[[], Any]]:
 
 
 if __name__ == "__main__":
-    main(build, "torch", "int8")
+    main(build, "torch", "int8", like="neurosam")

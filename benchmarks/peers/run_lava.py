@@ -30,4 +30,5 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
 
 
 if __name__ == "__main__":
-    main(build, "lava-nc", "fixed point, 8-bit weights", examine(find()).versions["lava-nc"] or "")
+    lava = examine(find()).versions["lava-nc"] or "?"
+    main(build, "lava-nc", "int8 weights, integer state", like="neurosam", version=lava)

@@ -22,4 +22,4 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
 
 
 if __name__ == "__main__":
-    main(build, "neurosam", "int8 weights, integer state")
+    main(build, "neurosam", "int8 weights, integer state", like="neurosam")
