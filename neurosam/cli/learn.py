@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurosam.cli.common import MODEL, console, new_file, require, say
-from neurosam.cli.inputs import CLUTTERED, DATA_HELP, held_out, training_set
+from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, held_out, training_set
 from neurosam.errors import NetworkError
 from neurosam.stimulus import Stimulus
 
@@ -37,6 +37,7 @@ CANVASES = _Setting("16C5S2-32C3-P2-64C3-P2-64C3-P6", epochs=5, shift=0)  # an i
 def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write.")] = Path("model.safetensors"),
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "mnist5k",
+    size: Size = None,
     architecture: Annotated[
         str | None,
         typer.Option(
@@ -94,12 +95,14 @@ def train(
     from neurosam import training
     from neurosam.training.model import Recipe, save_model
 
-    train_set, test_set = training_set(data, seed), held_out(data, seed)
+    train_set, test_set = training_set(data, seed, size), held_out(data, seed, size)
     known = CANVASES if data.startswith(CLUTTERED) else ITEMS
     classes = len(train_set.classes)
     architecture = architecture or f"{known.layers}-D{classes}"
     norm = training.Normalisation.measure(train_set.images) if coding == "poisson_signed" else None
-    stimulus = Stimulus(steps, coding, norm.mean if norm else (), norm.std if norm else (), train_set.classes, data)
+    stimulus = Stimulus(
+        steps, coding, norm.mean if norm else (), norm.std if norm else (), train_set.classes, data, size
+    )
     architecture = training.describe(architecture, classes)
     recipe = Recipe(architecture, train_set.shape, stimulus, leak, threshold, reset, order, seed, bntt)
     module = recipe.build()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
@@ -112,6 +113,37 @@ def test_run_reports_accuracy_and_records(place: Path, tmp_path: Path) -> None:
     assert list(recording.spikes) == list(recording.sam) == ["conv1"]
     assert not recording.membrane
     assert "membrane" not in done("info", out)
+
+
+def write_tiny_imagenet(folder: Path) -> Path:
+    """The layout of Tiny-ImageNet with 8 pictures of several sizes to learn from and 4 held out; without labels, 1."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for i in range(13):
+        wnid = f"n{i % 2}"
+        place = f"train/{wnid}/images/{i}.JPEG" if i < 8 else f"val/images/{i}.JPEG" if i < 12 else "test/images/0.JPEG"
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6 + i, 9, 3), dtype=np.uint8)).save(folder / place)
+        if 8 <= i < 12:
+            lines.append(f"{i}.JPEG\t{wnid}\t0\t0\t1\t1\n")
+    (folder / "val" / "val_annotations.txt").write_text("".join(lines))
+    return folder
+
+
+def test_pictures_of_many_sizes_are_trained_on_and_run_at_one(tmp_path: Path) -> None:
+    data, model = write_tiny_imagenet(tmp_path / "tiny"), tmp_path / "m.safetensors"
+    train = ("train", "--data", data, "-o", model, "--arch", "2C3-D2", "--steps", 2, "--epochs", 1, "--batch", 8)
+    assert "give the size to cut and resize all to (--size" in done(*train, status=2)
+    assert "8 samples to train, 4 held out" in done(*train, "--size", 5)
+    done("export", model)
+    network = tmp_path / "m.h5"
+    assert load_network(network).input.shape == (3, 5, 5)
+    assert "on 4 samples" in done("run", network)
+    assert "on 4 samples" in done("run", network, "--data", data, "--size", 5)  # given again: the same
+    assert "or the --size of the input" in " ".join(done("run", network, "--size", 6, status=2).split())
+    assert "does not apply" in done("run", network, "--data", "mnist5k", "--size", 5, status=2)
+    done("verify", network, "--samples", 2)
+    done("explain", network, "-o", tmp_path / "maps", "--samples", 1)
 
 
 def test_run_shows_no_more_samples_than_there_are(place: Path) -> None:
