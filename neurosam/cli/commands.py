@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam import __version__
-from neurosam.cli import bench, deploy, equal, learn, look, plugins, show, study
+from neurosam.cli import bench, convert, deploy, equal, learn, look, plugins, show, study
 from neurosam.cli.failures import told
 
 __all__ = ["app"]
@@ -63,7 +63,9 @@ def _root(
     pass
 
 
-for command in (look.demo, learn.train, deploy.export, show.info, deploy.run, equal.verify, look.explain, study.study):
+for command in (
+    look.demo, learn.train, convert.convert, deploy.export, show.info, deploy.run, equal.verify, look.explain,
+    study.study, bench.bench,
+):  # fmt: skip
     app.command()(command)
-app.command()(bench.bench)
 plugins.register(app)

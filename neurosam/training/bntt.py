@@ -95,7 +95,9 @@ class BNTT(Temporal):
         if x[0].numel() == x.shape[2]:
             raise NetworkError("BNTT", f"got {tuple(x.shape)}; training needs more than one value a channel and step")
         steps = [  # channels go last for a while: stack and unbind would change the layout that convolutions gave
-            functional.batch_norm(y.movedim(-1, 1), mean, var, weight, None, True, self.momentum, self.eps).movedim(1, -1)
+            functional.batch_norm(y.movedim(-1, 1), mean, var, weight, None, True, self.momentum, self.eps).movedim(
+                1, -1
+            )
             for y, mean, var, weight in zip(
                 x.movedim(2, -1).unbind(0),
                 self.running_mean,
