@@ -24,6 +24,8 @@ The whole way through in about three minutes: [bold]neurosam demo[/bold]. Or ste
   neurosam run digits.h5                 accuracy, spikes, operations, time
   neurosam verify digits.h5              two back ends: is every value equal?
   neurosam explain digits.h5             what it looked at: a page, pictures
+\b
+An ANN becomes a spiking network by [bold]neurosam convert[/bold]; then as above.
 
 \b
 Exit status: 0 done; 1 `verify` found a difference; 2 a mistake, and nothing
