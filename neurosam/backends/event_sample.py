@@ -7,6 +7,7 @@ share.
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class Sample:
         self.index = np.zeros(0, np.int32)
         self.operations = dict.fromkeys(run.operations, 0)
         self.blocks = {name: np.zeros(2, np.int64) for name in run.cells}
+        self.seconds = dict.fromkeys(run.cells, 0.0)
         self.fired = np.zeros(neurons(run.network.readout.shape), np.int64)
 
     def _state(self, p: Cells) -> State:
@@ -111,7 +113,9 @@ class Sample:
 
     def advance(self, name: str, first: int, end: int) -> None:
         """Run a population over the steps ``first:end`` of this chunk."""
+        start = time.perf_counter()
         {"layer": self._layer, "or": self._or, "general": self._general}[self.shared.paths[name]](name, first, end)
+        self.seconds[name] += time.perf_counter() - start
 
     def _at(self, source: Link, first: int) -> int:
         """Plane of a source that arrives in its target's own step `first`."""
@@ -245,6 +249,7 @@ class Sample:
                 run.operations[label] += operations
             for name, blocks in self.blocks.items():
                 run.blocks[name] += blocks
+                run.seconds[name] += self.seconds[name]
 
 
 def _channels_first(x: Array) -> Array:
