@@ -18,6 +18,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import wait
 from enum import IntEnum
@@ -30,11 +31,12 @@ from numba import carray
 
 from neurosam.backends.event_compile import formulas, kernel
 from neurosam.backends.event_layer import gather_rows
+from neurosam.backends.event_machine import observe, pointer, publish
 from neurosam.backends.event_neuron import Flag, Rule, State, fixed_block
 from neurosam.backends.event_packed import PANEL, Packed, gather_packed
 from neurosam.backends.event_plan import NO_POOL, Cells, Link
 from neurosam.backends.event_synapse import WHOLE, decode, deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event_vector import LANES, TILE, aligned, observe, pointer, publish
+from neurosam.backends.event_vector import LANES, TILE, aligned
 
 if TYPE_CHECKING:
     from neurosam.backends.event_sample import Sample
@@ -48,6 +50,8 @@ LEAST_PANELS = 2
 """Panels of targets a thread from which on threads share a population."""
 LEAST_FAN_OUT = 32
 """Synapses a source and thread from which on threads share a population."""
+CALL = 2**26
+"""Neuron updates, and 64ths of synapses a step, in one call of the kernel: an interrupt waits for its end."""
 TURN = 8
 """Places of a thread's turn: a cache line."""
 GONE = 2**62
@@ -357,10 +361,21 @@ class Loop:
             )
             for _ in range(self.threads)
         ]  # fmt: skip
+        size = sum(sample.states[name].v.size for name in group) + sum(link.synapses for link in self.links) // 64
+        self.length = max(1, CALL // max(size, 1))
         self.turns = aligned((self.threads * TURN,), np.int64)
 
     def advance(self, first: int, end: int) -> None:
         """Run the own steps ``first:end``, within one chunk."""
+        begin = time.perf_counter()
+        for start in range(first, max(end, first + 1), self.length):
+            if self.sample.shared.stopped:
+                return
+            self._call(start, min(start + self.length, end))
+        self._count(time.perf_counter() - begin)
+
+    def _call(self, first: int, end: int) -> None:
+        """Run some steps in one call of the kernel, on all threads."""
         lists = self._aim(first, end)
         helpers = self.sample.shared.helpers
         together = threading.Barrier(self.threads)
@@ -377,7 +392,6 @@ class Loop:
         for done in helping:
             done.result()
         lists.clear()
-        self._count(first, end)
 
     def _advance(self, thread: int, first: int, end: int, together: threading.Barrier) -> None:
         """A thread's share, once all threads are there; whatever happens, nobody waits for it afterwards."""
@@ -403,16 +417,22 @@ class Loop:
                 lists.append(array)
         return lists
 
-    def _count(self, first: int, end: int) -> None:
-        """Add up what the threads have counted."""
+    def _count(self, seconds: float) -> None:
+        """Add up what the threads have counted; populations share the time by what they did."""
+        sample = self.sample
+        work = {name: float(sample.states[name].v.size) for name, _ in self.counts}
         for name, counts in self.counts:
-            own = self.sample.states[name].counts
+            own = sample.states[name].counts
             if counts is not own:
-                own[first:end] += counts[first:end]
+                own += counts
+                counts[:] = 0
         for room in self.rooms:
             for link, operations in zip(self.links, room.operations.tolist(), strict=True):
-                self.sample.operations[link.label] += operations
+                sample.operations[link.label] += operations
+                work[link.target] += operations
             room.operations[:] = 0
+        for name, share in work.items():
+            sample.seconds[name] += seconds * share / max(sum(work.values()), 1.0)
 
     def _graded(self, link: Link) -> bool:
         run = self.sample.shared

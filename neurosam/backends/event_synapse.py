@@ -23,13 +23,13 @@ from numba import types
 from numba.extending import overload
 
 from neurosam.backends.event_compile import kernel
+from neurosam.backends.event_machine import prefetch
 from neurosam.backends.event_vector import (
     LANES,
     load,
     load_some,
     load_weights,
     ones,
-    prefetch,
     store,
     store_some,
     trailing_zeros,
@@ -124,7 +124,7 @@ def pool_or(
                             operations += ones(one)
                     planes[first - base + k, yo * out_width + xo, w] = word
                     fired += ones(word)
-        counts[first + k] += fired
+        counts[first + k - base] += fired
     return operations
 
 

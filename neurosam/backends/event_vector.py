@@ -30,8 +30,8 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
     "CACHE_LINE", "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "aligned", "bits", "high_weights", "lanes", "load",
-    "load_pairs", "load_some", "load_weights", "no_pairs", "observe", "ones", "paired", "pointer", "prefetch", "publish",
-    "store", "store_pairs", "store_some", "trailing_zeros", "unpack", "word",
+    "load_pairs", "load_some", "load_weights", "no_pairs", "ones", "paired", "store", "store_pairs", "store_some", "trailing_zeros",
+    "unpack",
 ]  # fmt: skip
 
 LANES = 16
@@ -354,71 +354,6 @@ def add_pairs(typing: Any, total: Any, high: Any, rows: Any, array: Any, at: Any
         return context.get_dummy_value()
 
     return types.void(_pairs, _pairs, types.int64, array, types.intp), build
-
-
-# --- addresses, and what threads tell each other ---
-
-
-@_instruction
-def pointer(typing: Any, address: Any) -> Any:
-    """An address as a pointer, for :func:`numba.carray`."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
-
-    return types.voidptr(types.int64), build
-
-
-@_instruction
-def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
-    """``array[at] = value`` (int64); who observes it sees all that was written before."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        builder.store_atomic(args[2], builder.gep(data, [args[1]]), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.int64), build
-
-
-@_instruction
-def observe(typing: Any, array: Any, at: Any) -> Any:
-    """``array[at]`` (int64), as another thread has published it."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        return builder.load_atomic(builder.gep(data, [args[1]]), "acquire", 8)
-
-    return types.int64(array, types.intp), build
-
-
-# --- packed rows ---
-
-
-@_instruction
-def word(typing: Any, array: Any, at: Any) -> Any:
-    """``array[at]`` (uint64), without the check for a negative place."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        return builder.load(builder.gep(data, [args[1]]))
-
-    return types.uint64(array, types.intp), build
-
-
-@_instruction
-def prefetch(typing: Any, array: Any, at: Any) -> Any:
-    """Ask for the cache line of ``array[at]``; a place behind the end does no harm."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data = context.make_array(sig.args[0])(context, builder, args[0]).data
-        line = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(8).as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [line.type, _I32, _I32, _I32])
-        read, first_cache, data = (ir.Constant(_I32, n) for n in (0, 3, 1))
-        builder.call(_declared(builder, "llvm.prefetch.p0", kind), [line, read, first_cache, data])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), build
 
 
 @_instruction
