@@ -2,8 +2,8 @@
 
     name, shape, steps, decay     v <- v (4096 - decay) / 4096 in every step; shape is the input's
     time, neuron                  input spikes, flat in C order over shape
-    delay                         0, or steps that the whole network runs behind its input; nothing in it depends on that
-    layers                        names, in order of computation; layer k takes the spikes of layer k - 1 of the same step
+    delay                         steps that the whole network runs behind its input; nothing in it depends on them
+    layers                        names, in order; a layer takes the spikes of the one before in the same step
     NAME.kind                     conv, dense, pool (maximum of 2 x 2) or sparse
     NAME.shape, NAME.threshold    v > threshold fires, then v <- v - threshold; a pool has neither decay nor threshold
     NAME.weight, NAME.scale       int8 mantissas; a weight is mantissa x scale. conv (O, I, 3, 3), dense (O, I)

@@ -1,11 +1,11 @@
-"""Peers side by side: the same network, the same input, in turns with neurosam's event back end and the best PyTorch.
+"""Peers side by side: the same network and input, in turns with neurosam's event back end and the best PyTorch.
 
     python benchmarks/peers/compare.py                               # all peers, all cases: half an hour
     python benchmarks/peers/compare.py --peers brian2,brainevent --cases sparse10k
 
-Needs neurosam with torch. Each peer gets an environment of its own under --work (uv if there is one, else venv and pip);
-one that cannot be had, or cannot express a case, is a row that says why. A turn is `event`, `PyTorch`, peer, one after
-the other; a ratio is the median of the ratios within a turn. Rows of earlier runs on the same machine stay in
+Needs neurosam with torch. Each peer gets an environment of its own under --work (by uv if there is one, else venv and
+pip); one that cannot be had, or cannot express a case, is a row that says why. A turn is `event`, `PyTorch`, peer, in
+this order; a ratio is the median of the ratios within a turn. Rows of earlier runs on the same machine stay in
 results.json until they are measured again.
 """
 
@@ -19,16 +19,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
 from casefile import save
 from convert import plain
 from environments import Skip, command
-from page import markdown
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
-from turns import Runner
-
 from neurosam.atomic import write_text
 from neurosam.benchmark import cases
-from neurosam.benchmark.limits import _processor
+from neurosam.benchmark.limits import processor
+from page import markdown
+from turns import Runner
 
 HERE = Path(__file__).resolve().parent
 BASE = ("neurosam", "pytorch")
@@ -56,7 +56,7 @@ def main() -> None:
         if unknown := set(given) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     options.work.mkdir(parents=True, exist_ok=True)
-    results = earlier(options.out / "results.json", {"machine": _processor(), "threads": options.threads})
+    results = earlier(options.out / "results.json", {"machine": processor(), "threads": options.threads})
     columns = TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, transient=True) as progress:
         task = progress.add_task("")
@@ -86,7 +86,7 @@ def case_file(name: str, folder: Path) -> Path:
 
 
 def measure(peer: str, file: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """One peer on one case: the reports of the three scripts, and the times of the peer over those of the event back end."""
+    """One peer on one case: the reports of the three scripts, and the times of the peer over the event back end's."""
     runners: dict[str, Runner] = {}
     try:
         for name in (*BASE, peer):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from casefile import Layer, PlainCase
 
 import neurosam as ns
+from casefile import Layer, PlainCase
 from neurosam.benchmark.cases import Case
 
 

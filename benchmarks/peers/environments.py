@@ -1,4 +1,4 @@
-"""An environment for each peer, from the metadata in its script (PEP 723): uv where it is at hand, else venv and pip."""
+"""An environment for each peer, from the metadata in its script (PEP 723): by uv if at hand, else venv and pip."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 __all__ = ["Skip", "command", "metadata", "python_for"]
 
@@ -55,7 +56,11 @@ def command(script: Path, folder: Path) -> list[str]:
         return [sys.executable, os.fspath(script)]
     if uv := shutil.which("uv"):
         return [uv, "run", "--quiet", "--script", os.fspath(script)]
-    return [os.fspath(_environment(script.stem, about, folder)), "-E", os.fspath(script)]  # -E: nothing of ours on its path
+    return [
+        os.fspath(_environment(script.stem, about, folder)),
+        "-E",
+        os.fspath(script),
+    ]  # -E: nothing of ours on its path
 
 
 def _environment(name: str, about: dict[str, Any], folder: Path) -> Path:

@@ -15,9 +15,10 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any
 
 TURN_S = 0.2
 """A turn runs as often as fits into this time, at least once; its time is the median."""
@@ -119,4 +120,8 @@ def _private_output() -> Callable[[dict[str, Any]], None]:
 def _peak_rss() -> int:
     """Of this process, or of the largest of its children if that is larger; Linux counts in KiB."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * unit // 10**6
+    return (
+        max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        * unit
+        // 10**6
+    )

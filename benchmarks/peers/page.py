@@ -14,10 +14,9 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Peers side by side",
         "",
-        f"{results['machine']}, {results['threads']} threads. Seconds are medians; a ratio is the median over the turns, each of",
-        "which runs neurosam's event back end, PyTorch and the peer one after the other. *Spikes*: in how many layers the count",
-        "is that of neurosam, run on the same numbers in the same arithmetic (integers, or floats); where not in all, how far off",
-        "the worst is.",
+        f"{results['machine']}, {results['threads']} threads. Seconds are medians; a ratio is the median over the turns,",
+        "each of which runs neurosam's event back end, PyTorch and the peer in this order. *Spikes*: in how many layers the",
+        "count is neurosam's for the same arithmetic and reset; where not in all, how far off the worst layer is.",
     ]
     for case in dict.fromkeys(row["case"] for row in rows):
         mine = [row for row in rows if row["case"] == case]
@@ -26,7 +25,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def equal_layers(spikes: dict[str, int], expected: dict[str, int]) -> str:
-    """``5 of 5``, or ``3 of 5, 0.2 %``: layers with equal counts, and the largest deviation of the others."""
+    """``5 of 5``, or ``3 of 5, 0.002 off``: layers with equal counts, and the largest deviation of the others."""
     if not spikes:
         return "-"
     equal = sum(spikes[name] == expected[name] for name in expected)
@@ -39,28 +38,27 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
     done = [row for row in rows if "reports" in row]
     if not done:
         return []
-    expected = {
-        report["precision"].startswith("float"): report["spikes"]
-        for row in done
-        for report in row["reports"]
-        if report["package"] == "neurosam"
-    }
     entries = [(median(row["ratio"]), row["peer"], row["reports"][2], row["date"]) for row in done]
-    dense = [ratio for row in done for ratio in row["pytorch_ratio"]]
-    entries.append((median(dense), "pytorch", _joined([row["reports"][1] for row in done]), ""))
+    dense = median(ratio for row in done for ratio in row["pytorch_ratio"])
+    entries.append((dense, "pytorch", _joined([row["reports"][1] for row in done]), ""))
     entries.append((1.0, "neurosam", _joined([row["reports"][0] for row in done]), ""))
-    lines = ["| | version | arithmetic | s | x event | spikes | date |", "|---|---|---|---:|---:|---|---|"]
+    expected = {name: report["spikes"] for _, name, report, _ in entries if report["like"] == name}
+    lines = ["| | version | arithmetic | s | x event | spikes | MB | date |", "|---|---|---|---:|---:|---|---:|---|"]
     for ratio, name, report, date in sorted(entries, key=lambda entry: entry[0]):
-        counts = expected.get(report["precision"].startswith("float"), {})
         said = ", ".join(filter(None, (report["precision"], report["note"])))
+        counts = expected.get(report["like"])
+        equal = "?" if counts is None else equal_layers(report["spikes"], counts)
         lines.append(
-            f"| {name.replace('_', ' ')} | {report['version']} | {said} | {median(report['times_s']):.4g} "
-            f"| {ratio:.3g} | {equal_layers(report['spikes'], counts) if counts else '?'} | {date} |"
+            f"| {_title(name)} | {report['version']} | {said} | {median(report['times_s']):.3g} | {ratio:.3g} "
+            f"| {equal} | {report['peak_rss_MB']} | {date} |"
         )
-    for exact, counts in sorted(expected.items()):
-        what = "floats" if exact else "integers"
-        lines += ["", f"Spikes in {what}: " + ", ".join(f"{name} {count}" for name, count in counts.items()) + "."]
+    for name, counts in expected.items():
+        lines += ["", f"Spikes of {_title(name)}: " + ", ".join(f"{k} {count}" for k, count in counts.items()) + "."]
     return lines
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _joined(reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -69,5 +67,5 @@ def _joined(reports: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _skipped(rows: list[dict[str, Any]]) -> list[str]:
-    said = [f"- {row['peer'].replace('_', ' ')}: {row['skipped']}" for row in rows if "skipped" in row]
+    said = [f"- {_title(row['peer'])}: {row['skipped']}" for row in rows if "skipped" in row]
     return ["", "Not measured:", "", *said] if said else []

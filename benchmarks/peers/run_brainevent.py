@@ -2,13 +2,15 @@
 # requires-python = "==3.12.*"
 # dependencies = ["brainevent==0.3.0", "jax==0.12.0.1", "numba==0.68.1", "numpy==2.5.5"]
 # ///
-"""brainevent: event-driven products of spikes with CSR matrices, all steps in one `jax.lax.scan`; convolutions unrolled."""
+"""brainevent: event-driven products with CSR matrices, all steps in one `jax.lax.scan`; convolutions unrolled."""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+
 from casefile import PlainCase
 from harness import main
 from unroll import unroll

@@ -2,17 +2,18 @@
 # requires-python = "==3.12.*"
 # dependencies = ["brian2==2.10.1", "numpy==2.5.5"]
 # ///
-"""Brian2, C++ standalone, float32; needs a C++ compiler and make. The time is the compiled program's own, of its simulation.
+"""Brian2, C++ standalone, float32; needs a C++ compiler and make. The time is the program's own, of its simulation.
 
-Each layer has slots of its own in the schedule (synapses, threshold, reset), so that spikes cross all layers in one step.
+Each layer has slots of its own in the schedule (synapses, threshold, reset): spikes cross all layers in one step.
 """
 
 from __future__ import annotations
 
 import tempfile
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
+
 from casefile import PlainCase
 from harness import Clocked, main
 from unroll import unroll

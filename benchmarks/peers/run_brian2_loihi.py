@@ -1,6 +1,6 @@
 # /// script
 # requires-python = "==3.9.*"
-# dependencies = ["brian2-loihi==0.5.2", "brian2==2.6.0", "numpy<2", "cython<3.1", "setuptools<81"]
+# dependencies = ["brian2-loihi==0.5.2", "brian2==2.6.0", "numpy==1.26.4", "cython==3.0.12", "setuptools==80.9.0"]
 # ///
 """brian2-loihi, an emulator of Loihi in Brian2 (Cython code): reset to zero, as the chip has it.
 
@@ -11,9 +11,10 @@ step to every layer, so that a layer's are counted from the step at which the in
 from __future__ import annotations
 
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
+
 from casefile import PlainCase
 from harness import Clocked, main
 from unroll import unroll
@@ -51,7 +52,6 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
         spikes = {}
         for k, (name, monitor) in enumerate(monitors.items()):
             times = np.rint(np.asarray(monitor.t_) * 1000)
-            print(k, np.bincount(times.astype(int))[:8], len(times))
             spikes[name] = int(((times >= k) & (times < k + case.steps)).sum())
         return Clocked(spikes, time_s)
 

@@ -1,4 +1,4 @@
-"""The int8 convolutions of a case alone, dense, by PyTorch's quantised operators: no neurons, no spikes, no linear layers.
+"""The int8 convolutions of a case alone, dense, by PyTorch's quantised operators: no neurons, no linear layers.
 
 A bound for any rival that computes densely in int8. Every engine of this PyTorch and every number of steps a call is
 tried while building, layer by layer; the best arrangement is the one that runs. It reports, for spikes, nothing.
@@ -35,7 +35,9 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
         if engine in ("none", "qnnpack"):  # the second is for phones
             continue
         torch.backends.quantized.engine = engine
-        chosen = [min((_timed(_convolution(*item, together)) for together in TOGETHER), key=lambda c: c[0]) for item in inputs]
+        chosen = [
+            min((_timed(_convolution(*item, together)) for together in TOGETHER), key=lambda c: c[0]) for item in inputs
+        ]
         best = min(best, (sum(c[0] for c in chosen), engine, [c[1] for c in chosen]), key=lambda b: b[0])
     torch.backends.quantized.engine = best[1]
 

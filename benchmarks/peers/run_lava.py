@@ -1,19 +1,18 @@
-"""Lava's CPU simulation (`fixed_pt` models) through neurosam's own back end, in the Python 3.10 that `make lava` builds.
+"""Lava's CPU simulation (`fixed_pt` models) through neurosam's back end, in the Python 3.10 that `make lava` builds.
 
-The soft reset is neurosam's Process, as Lava has none; the runtime, channels, synapses and all else are Lava's. The time is
-the worker's, of Lava's steps alone: building the graph and starting Lava's processes come before. It runs in the
-interpreter of compare.py, which starts the worker.
+The soft reset is neurosam's Process, as Lava has none; the runtime, channels, synapses and all else are Lava's. The
+time is the worker's, of Lava's steps alone: building the graph and starting Lava's processes come before. The script
+runs in the interpreter of compare.py, which starts the worker. Threads do not apply: every Process has its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import neurosam as ns
 from casefile import PlainCase
 from convert import events_of, network_of
 from harness import CannotExpress, Clocked, main
-
-import neurosam as ns
 from neurosam_hw.lava.interpreter import examine, find
 
 

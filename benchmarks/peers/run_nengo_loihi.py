@@ -10,9 +10,10 @@ and thresholds itself. A block may be larger than a core here. Threads do not ap
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
+
 from casefile import PlainCase
 from harness import main
 from unroll import Synapses, unroll

@@ -2,7 +2,7 @@
 # requires-python = "==3.12.*"
 # dependencies = ["nest-simulator==3.10.0", "numpy==2.5.5"]
 # ///
-"""NEST, float64: `eprop_iaf`, its one neuron with delta input and soft reset; without e-prop synapses nothing is learnt.
+"""NEST, float64: `eprop_iaf`, its one neuron with delta input and soft reset; no synapse of it learns here.
 
 The more usual `iaf_psc_delta` resets to zero, which is another network with fewer spikes, and takes about half the time
 a run. Spikes take a step to every layer, so that a layer's are counted from the step at which the input reaches it.
@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
+
 from casefile import PlainCase
 from harness import Clocked, main
 from unroll import unroll

@@ -1,14 +1,13 @@
-"""neurosam's event back end, in the interpreter of compare.py; its network is built from the case file, as the peers' are."""
+"""neurosam's event back end, in compare.py's interpreter; its network comes from the case file, as the peers' do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import neurosam as ns
 from casefile import PlainCase
 from convert import events_of, network_of
 from harness import main
-
-import neurosam as ns
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:

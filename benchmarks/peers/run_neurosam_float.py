@@ -1,14 +1,13 @@
-"""neurosam's event back end on the same numbers as floats, in float64: what the float peers' spikes are held against."""
+"""neurosam's event back end on the same numbers in float64: what the float peers' spikes are held against."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import neurosam as ns
 from casefile import PlainCase
 from convert import events_of, network_of
 from harness import main
-
-import neurosam as ns
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:

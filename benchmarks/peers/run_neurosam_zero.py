@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import neurosam as ns
 from casefile import PlainCase
 from convert import events_of, network_of
 from harness import main
-
-import neurosam as ns
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:

@@ -2,11 +2,12 @@
 # requires-python = "==3.11.*"
 # dependencies = ["norse==1.1.0", "torch==2.13.0", "torchvision==0.28.0", "numpy==2.4.6"]
 # ///
-"""Norse: `LIFBoxCell` with soft reset, step by step. It takes dt / tau of its input, so the weights are divided by that."""
+"""Norse: `LIFBoxCell` with soft reset, step by step. It takes dt / tau of its input; weights are divided by that."""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from casefile import PlainCase
 from harness import main
@@ -16,6 +17,7 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import norse.torch as norse
     import torch
     from norse.torch.functional.reset import reset_subtract
+
     from torch_layers import layers
 
     torch.set_num_threads(threads)

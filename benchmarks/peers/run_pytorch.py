@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+
 from casefile import PlainCase
 from convert import events_of, network_of
 from harness import main

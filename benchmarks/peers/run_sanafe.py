@@ -2,18 +2,17 @@
 # requires-python = "==3.12.*"
 # dependencies = ["sanafe==2.2.9", "numpy==2.5.5"]
 # ///
-"""SANA-FE on its own description of Loihi, which estimates energy and time beside the spikes; its simplest timing model.
+"""SANA-FE on its own description of Loihi, which estimates energy and time beside spikes; its simplest timing model.
 
-Its membranes keep 6 bits below the point and are float otherwise. Spikes take a step to every layer, so that a layer's
+It rounds membranes toward zero at 6 bits below the point, as fixed point here does. Spikes take a step to every layer, so that a layer's
 are counted from the step at which the input reaches it; that is done in the first run, whose total the others repeat.
 """
 
 from __future__ import annotations
 
 import time
-from typing import Callable
+from collections.abc import Callable
 
-import numpy as np
 from casefile import PlainCase
 from harness import Clocked, main
 from unroll import unroll
@@ -29,7 +28,9 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     cores = iter(chip_plan.cores())
 
     def place(name: str, size: int, attributes: dict) -> object:
-        group = net.create_neuron_group(name, size, model_attributes=attributes, soma_hw_name="loihi_lif", log_spikes=True)
+        group = net.create_neuron_group(
+            name, size, model_attributes=attributes, soma_hw_name="loihi_lif", log_spikes=True
+        )
         for i in range(size):
             if i % CORE == 0:
                 core = next(cores)
@@ -84,4 +85,4 @@ def _counted(case: PlainCase, trace: list) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    main(build, "sanafe", "float64, 6 bits below the point")
+    main(build, "sanafe", "float64, 6 bits below the point", like="neurosam")

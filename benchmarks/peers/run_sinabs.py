@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from typing import Callable
+from collections.abc import Callable
 
 from casefile import PlainCase
 from harness import main
@@ -17,6 +17,7 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
     from sinabs.activation import MembraneSubtract, SingleSpike
     from sinabs.layers import LIF
+
     from torch_layers import layers
 
     torch.set_num_threads(threads)
@@ -25,7 +26,9 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
         (
             layer,
             synapses,
-            LIF(tau, spike_threshold=layer.at_least, spike_fn=SingleSpike, reset_fn=MembraneSubtract(), norm_input=False),
+            LIF(
+                tau, spike_threshold=layer.at_least, spike_fn=SingleSpike, reset_fn=MembraneSubtract(), norm_input=False
+            ),
         )
         for layer, synapses in layers(case)
     ]

@@ -9,7 +9,8 @@ The subtraction is ours, one line: the library's subtracts twice from a membrane
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from casefile import PlainCase
 from harness import main
@@ -18,6 +19,7 @@ from harness import main
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import snntorch
     import torch
+
     from torch_layers import layers
 
     torch.set_num_threads(threads)

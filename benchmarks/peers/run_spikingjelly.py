@@ -2,11 +2,11 @@
 # requires-python = "==3.11.*"
 # dependencies = ["spikingjelly==2.0.0", "torch==2.13.0", "torchvision==0.28.0", "numpy==2.4.6"]
 # ///
-"""SpikingJelly: multi-step `LIFNode` with soft reset; every layer over all steps at once. Its back end on a CPU is torch."""
+"""SpikingJelly: multi-step `LIFNode` with soft reset; each layer over all steps at once. Its CPU back end is torch."""
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from casefile import PlainCase
 from harness import main
@@ -15,6 +15,7 @@ from harness import main
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
     from spikingjelly.activation_based import functional, neuron
+
     from torch_layers import layers
 
     torch.set_num_threads(threads)

@@ -66,7 +66,9 @@ class Runner:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        self.errors.close()
+        for pipe in (self.process.stdin, self.process.stdout, self.errors):
+            with suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]
 
     def _input(self) -> Any:
         return self.process.stdin

@@ -30,8 +30,11 @@ def unroll(case: PlainCase) -> list[Synapses]:
         If there are too many, or the maximum of a pool is among them.
     """
     shape, out = case.shape, []
-    count = sum(layer.weight.size * (layer.size // layer.shape[0] if layer.kind == "conv" else 1)
-                for layer in case.layers if layer.kind != "pool")
+    count = sum(
+        layer.weight.size * (layer.size // layer.shape[0] if layer.kind == "conv" else 1)
+        for layer in case.layers
+        if layer.kind != "pool"
+    )
     if count > LARGEST:
         raise CannotExpress(f"{count / 1e6:.0f} million synapses without shared weights")
     if any(layer.kind == "pool" for layer in case.layers):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from neurosam import __version__
 
-__all__ = ["roofline", "startup"]
+__all__ = ["processor", "roofline", "startup"]
 
 STARTUP = """
 import time, numpy as np, neurosam as ns
@@ -40,7 +40,7 @@ def roofline() -> dict[str, Any]:
     bandwidth = 2 * copied.nbytes / _best(lambda: np.copyto(target, copied), 5)
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "machine": _processor(),
+        "machine": processor(),
         "cores": os.cpu_count(),
         "neurosam": __version__,
         "python": platform.python_version(),
@@ -121,7 +121,7 @@ def _best(function: Callable[[], Any], repeats: int) -> float:
     return min(seconds)
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
