@@ -57,6 +57,8 @@ def export(
     from neurosam.training.model import load_model
 
     module, recipe = load_model(model)
+    if recipe.ann:
+        raise NeurosamError(str(model), f"is an ANN; make a spiking network of it first: neurosam convert {model}")
     if fixed is not None and recipe.stimulus.coding == "direct":
         raise NeurosamError(
             str(model), "was trained on fractional input (coding direct), and fixed point takes integers; "

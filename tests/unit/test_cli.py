@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,10 @@ from neurosam.hdf5 import load_network, load_recording, save_events
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import FixedLIF, FixedReadout
 from neurosam.precision import Precision
+from neurosam.stimulus import Stimulus
 from neurosam.synapse import Conv2d, Dense, SumPool2d
 from neurosam.trace import SamTrace
+from neurosam.training.model import Recipe, save_model
 from support.bars import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")
@@ -101,6 +104,62 @@ def test_export_fine_tunes_for_few_bits(place: Path, tmp_path: Path) -> None:
     assert "float has none" in done(
         "export", model, "-o", tmp_path / "f.h5", "--precision", "float", "--fine-tune", 1, status=2
     )
+
+
+def test_an_ann_is_trained_converted_exported_and_run(place: Path, tmp_path: Path) -> None:
+    model = tmp_path / "ann.safetensors"
+    data = ("--data", place / "bars")
+    said = done(
+        "train",
+        *data,
+        "-o",
+        model,
+        "--arch",
+        ARCHITECTURE,
+        "--epochs",
+        "4",
+        "--batch",
+        "8",
+        "--lr",
+        "0.02",
+        "--shift",
+        "0",
+        "--ann",
+    )
+    assert f"next: neurosam convert {model}" in said
+    whole = float(re.search(r"test accuracy ([0-9.]+)%", said)[1])  # type: ignore[index]
+    assert whole > 90
+    said = done("convert", model, "--steps", "40", "--calibrate", "20", "--samples", "24")
+    assert re.search(r"thresholds: conv1 [0-9.]+", said)
+    reached = {int(steps): float(share) for steps, share in re.findall(r"^ *(\d+) +([0-9.]+)%", said, re.MULTILINE)}
+    assert list(reached) == [1, 2, 5, 10, 20, 40]
+    assert re.search(rf"the ANN itself +{whole:.2f}%", said)
+    assert reached[40] == whole
+    converted = tmp_path / "ann-converted.safetensors"
+    done("export", converted)
+    assert done("run", converted.with_suffix(".h5"), "--samples", "24").count("accuracy") == 1
+    network = load_network(converted.with_suffix(".h5"))
+    assert network.metadata["steps"] == "40"
+    again = done("convert", model, "--steps", "40", "--calibrate", "20", "--samples", "24", "--force")
+    assert again == said
+
+
+@pytest.mark.parametrize("option", [("--steps", "4"), ("--bntt",), ("--leak", "0.9"), ("--coding", "poisson")])
+def test_an_ann_takes_no_option_of_spiking_networks(tmp_path: Path, option: tuple[str, ...]) -> None:
+    said = done("train", "--data", "mnist5k", "-o", tmp_path / "m.safetensors", "--ann", *option, status=2)
+    assert f"{option[0]}: belongs to spiking networks; leave it out with --ann" in said
+
+
+def test_each_kind_of_model_goes_its_own_way(place: Path, tmp_path: Path) -> None:
+    recipe = Recipe("3C3-D4", (1, 8, 8), Stimulus(1, "direct", data=str(place / "bars")), ann=True)
+    ann = tmp_path / "ann.safetensors"
+    save_model(ann, recipe.build(), recipe)
+    assert "is an ANN; make a spiking network of it first: neurosam convert" in done("export", ann, status=2)
+    said = done("convert", place / "digits.safetensors", "-o", tmp_path / "x.safetensors", status=2)
+    assert "is a spiking network already" in said
+    assert "already; give another name" in done("convert", ann, "-o", ann, status=2)
+    assert "allowed is above 0, to 100" in done("convert", ann, "--percentile", "101", status=2)
+    assert not (tmp_path / "ann-converted.safetensors").exists()
 
 
 def test_run_reports_accuracy_and_records(place: Path, tmp_path: Path) -> None:
