@@ -20,14 +20,14 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from enum import IntEnum
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray
+from numba import carray  # type: ignore[attr-defined]
 
 from neurosam.backends.event_compile import formulas, kernel
 from neurosam.backends.event_layer import gather_rows
@@ -141,7 +141,7 @@ class Room(NamedTuple):
     own: Array
     halves: Array
     start: Array
-    index: Array
+    listed: Array
     value: Array
     operations: Int
 
@@ -267,7 +267,7 @@ def _deliver(wire: Int, d: Int, part: Int, step: int, worth: int, room: Room, su
         at = (step + wire[AHEAD]) * pixels
         start, index, value = _numbers(d[START])[at : at + pixels + 1], _numbers(d[INDEX]), _numbers(d[VALUE])
     else:
-        start, index = room.start[: pixels + 1], room.index
+        start, index = room.start[: pixels + 1], room.listed
         count = decode(_planes(d[PLANES]), step + wire[AHEAD], 1, 0, pixels, source[0], start, index)
         if worth != 1:
             weighted = True
@@ -380,11 +380,10 @@ class Loop:
         helpers = self.sample.shared.helpers
         together = threading.Barrier(self.threads)
         self.turns[:] = 0
-        helping = []
+        helping: list[Future[None]] = []
         try:
-            for thread in range(1, self.threads):
-                if helpers is not None:
-                    helping.append(helpers.submit(self._advance, thread, first, end, together))
+            if helpers is not None:
+                helping += (helpers.submit(self._advance, t, first, end, together) for t in range(1, self.threads))
             self._advance(0, first, end, together)
         finally:
             together.abort()
