@@ -14,8 +14,8 @@ def markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Peers side by side",
         "",
-        f"{results['machine']}, {results['threads']} threads. Seconds are medians; a ratio is the median over the turns,",
-        "each of which runs neurosam's event back end, PyTorch and the peer in this order. *Spikes*: in how many layers the",
+        f"{results['machine']}, {results['threads']} threads. Seconds are medians; a ratio is the median over turns,",
+        "each of which runs neurosam's event back end, PyTorch and the peer. *Spikes*: in how many layers the",
         "count is neurosam's for the same arithmetic and reset; where not in all, how far off the worst layer is.",
     ]
     for case in dict.fromkeys(row["case"] for row in rows):
