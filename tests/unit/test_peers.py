@@ -217,7 +217,7 @@ def test_a_peer_that_cannot_or_breaks_or_hangs_is_skipped_with_its_reason(peer: 
 def test_the_page_says_which_counts_are_equal(peer: Any) -> None:
     page = peer("page")
     assert page.equal_layers({"a": 10, "b": 4}, {"a": 10, "b": 4}) == "2 of 2"
-    assert page.equal_layers({"a": 10, "b": 5}, {"a": 10, "b": 4}) == "1 of 2, 0.2 off"
+    assert page.equal_layers({"a": 10, "b": 5}, {"a": 10, "b": 4}) == "1 of 2, 0.25 off"
     assert page.equal_layers({}, {"a": 10}) == "-"
     report = {"version": "1", "precision": "float32", "note": "", "peak_rss_MB": 5, "spikes": {"a": 10}}
     event = {**report, "like": "neurosam", "times_s": [0.5, 0.5]}
