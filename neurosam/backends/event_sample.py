@@ -20,6 +20,7 @@ from neurosam.backends.event_plan import Cells, EventList, Link
 from neurosam.backends.event_synapse import decode, pool_or, tally
 from neurosam.backends.event_vector import LANES, TILE, aligned
 from neurosam.errors import BackendError
+from neurosam.recording import Target
 from neurosam.synapse import neurons
 
 if TYPE_CHECKING:
@@ -244,10 +245,17 @@ class Sample:
             for variable, values in states.items():
                 target = run.kept.get((variable, name))
                 if target is not None:
-                    own = values[rows] if variable in ("spikes", "sam") else _channels_first(values[rows])
-                    target[first:end, b : b + 1] = own.reshape(steps, 1, *target.shape[2:])
+                    self._put(target, first, values[rows], channels_first=variable not in ("spikes", "sam"))
             if name == run.network.output and p.rule.flags[Flag.FIRES]:
                 tally(state.planes, run.tails[name], steps, self.fired)
+
+    def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
+        """Hand the values of some steps over, as many at a time as stay in the cache when they are reordered."""
+        length = max(1, BLOCK_BYTES // max(values[:1].nbytes, 1)) if channels_first else max(1, len(values))
+        for start in range(0, len(values), length):
+            own = values[start : start + length]
+            laid = (_channels_first(own) if channels_first else own).reshape(len(own), 1, *target.shape[2:])
+            target[first + start : first + start + len(own), self.b : self.b + 1] = laid
 
     def _hand_over(self) -> None:
         run, b = self.shared, self.b
