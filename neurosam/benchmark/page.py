@@ -31,8 +31,8 @@ MS, MILLIONS, BILLIONS, MEGABYTES, RATIO = (
 )
 
 CASE: tuple[Column, ...] = (
-    ("", "what", str), ("runs", "runs", str), ("ms", "median_s", MS), ("ratio", "ratio", RATIO),
-    ("G operations/s", "operations_per_s", BILLIONS),
+    ("", "what", str), ("steps", "steps", str), ("runs", "runs", str), ("ms", "median_s", MS),
+    ("ratio", "ratio", RATIO), ("G operations/s", "operations_per_s", BILLIONS),
 )  # fmt: skip
 LAYERS: tuple[Column, ...] = (
     ("", "population", str), ("path", "path", str), ("ms", "median_s", MS), ("of the run", "of_run", share),
@@ -183,8 +183,9 @@ def _case(case: Row) -> list[str]:
 def _crossings(found: Sequence[Row]) -> list[str]:
     lines = [""] if found else []
     for row in found:
-        where = "never here" if row["activity"] is None else f"above {100 * row['activity']:.2g} % activity"
-        lines.append(f"- {row['case']}: dense {row['rival']} wins {where}.")
+        where = f" above {100 * row['activity']:.2g} % activity" if row["wins"] == "above" else ""
+        word = {"never": "never wins", "always": "always wins", "above": "wins"}[row["wins"]]
+        lines.append(f"- {row['case']}: dense {row['rival']} {word}{where}.")
     return lines
 
 

@@ -52,25 +52,38 @@ def _figure(width: int = 1, height: float = SIZE[1]) -> tuple[Figure, Sequence[A
     return figure, axes
 
 
+def _plain(ax: Axes, x: bool = True, y: bool = True) -> None:
+    """Logarithmic axes with numbers as they are written."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if y:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    for axis, wanted in ((ax.xaxis, x), (ax.yaxis, y)):
+        if wanted:
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+            axis.set_minor_formatter(NullFormatter())
+
+
 def _cases(cases: Sequence[Row]) -> Figure:
-    height = 0.6 + sum(0.5 + 0.28 * len(case["rows"]) for case in cases)
+    """A line of dots a variant: on a logarithmic axis a bar's length says nothing."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.2, height), layout="constrained")
     ratios = [len(case["rows"]) + 1 for case in cases]
+    figure = Figure(figsize=(8.2, 0.4 + 0.32 * sum(ratios)), layout="constrained")
     axes = figure.subplots(len(cases), 1, squeeze=False, height_ratios=ratios)[:, 0]
     for ax, case in zip(axes, cases, strict=True):
-        rows = case["rows"][::-1]
-        colours = [COLOURS[0] if row["what"].startswith("event") else COLOURS[1] for row in rows]
-        bars = ax.barh(
-            [row["what"] for row in rows], [1e3 * row["median_s"] for row in rows], color=colours, height=0.7
-        )
-        ax.bar_label(bars, [f" {1e3 * row['median_s']:.3g} ms" for row in rows], fontsize=7)
+        for row in case["rows"][::-1]:
+            colour = COLOURS[0] if row["what"].startswith("event") else COLOURS[1]
+            ms = 1e3 * row["median_s"]
+            ax.plot([ms], [row["what"]], "o", color=colour, markersize=6)
+            ax.annotate(f"{ms:.3g}", (ms, row["what"]), (7, -2.5), textcoords="offset points", fontsize=7)
         ax.set_xscale("log")
-        ax.set_title(f"{case['case']}, {case['activity']:.1%} activity", fontsize=9, loc="left")
+        ax.set_title(f"{case['case']}, {case['activity']:.1%} activity: ms", fontsize=9, loc="left")
         ax.tick_params(labelsize=7)
+        ax.grid(axis="y", alpha=0.4, linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.margins(x=0.15)
+        ax.margins(x=0.12, y=0.5 / len(case["rows"]))
+        _plain(ax, y=False)
     return figure
 
 
@@ -85,6 +98,7 @@ def _activity(rows: Sequence[Row]) -> Figure:
             if points:
                 ax.loglog(*zip(*points, strict=True), "o-", color=colour, label=label, markersize=4)
         ax.set(title=name, xlabel="activity, %", ylabel="ms")
+        _plain(ax)
         ax.legend(fontsize=8, frameon=False)
     return figure
 
@@ -112,6 +126,7 @@ def _time_and_memory(x: str, x_label: str) -> Callable[[Sequence[Row]], Figure]:
         for ax, label in ((left, "ms"), (right, "peak of resident memory, MB")):
             ax.set(xscale="log", yscale="log", xlabel=x_label, ylabel=label)
             ax.legend(fontsize=8, frameon=False)
+            _plain(ax)
         low, high = right.get_ylim()
         right.set_ylim(low / 2, high * 2)
         return figure
@@ -137,6 +152,7 @@ def _linear(fits: Sequence[Row]) -> Figure:
         )
     ax.loglog([min(every), max(every)], [min(every), max(every)], "-", color="#999999", linewidth=0.8)
     ax.set(xlabel="fixed + a operations + b updates, ms", ylabel="measured, ms")
+    _plain(ax)
     ax.legend(fontsize=8, frameon=False)
     return figure
 

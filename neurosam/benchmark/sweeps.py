@@ -55,13 +55,22 @@ def activity(
 
 
 def crossings(rows: Sequence[Row]) -> list[Row]:
-    """Activity above which a dense rival wins, by case and rival; None where it never does in this range."""
+    """Who wins where, by case and rival.
+
+    Returns
+    -------
+    list of dict
+        ``case``, ``rival``, ``wins`` ("never", "always", "above"), and ``activity``, above which it wins (or None).
+    """
     found = []
     for name in dict.fromkeys(row["case"] for row in rows):
         for rival in ("float32", "int8"):
             points = [(r["activity"], r[f"{rival}_ratio"]) for r in rows if r["case"] == name and f"{rival}_ratio" in r]
             if points:
-                found.append({"case": name, "rival": rival, "activity": crossing(*zip(*sorted(points), strict=True))})
+                shares, ratios = zip(*sorted(points), strict=True)
+                above = crossing(shares, ratios)
+                wins = "above" if above is not None else "never" if ratios[0] > 1 else "always"
+                found.append({"case": name, "rival": rival, "wins": wins, "activity": above})
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -180,8 +181,10 @@ def test_turns_run_every_variant_as_often() -> None:
 
 
 def test_a_slow_variant_leaves_after_three_runs() -> None:
-    times = turns({"a": lambda: None, "slow": lambda: sum(range(10_000))}, 6, slow_s=0.0)
-    assert [len(t.seconds) for t in times.values()] == [3, 3]
+    times = turns({"a": lambda: None, "b": lambda: time.sleep(0.02)}, 6, slow_s=0.05)
+    assert [len(t.seconds) for t in times.values()] == [6, 3]
+    times = turns({"a": lambda: time.sleep(0.002)}, 6, slow_s=0.001)
+    assert len(times["a"].seconds) == 1
 
 
 def test_ratios_are_medians_of_pairs() -> None:
@@ -259,7 +262,8 @@ def test_references_run_on_one_thread_and_on_all_and_name_the_best() -> None:
 
 
 def test_a_case_without_dense_rivals_has_references_all_the_same() -> None:
-    rows, best = measure.references(sparse10k(steps=2, neurons=30, targets=3), 1, 3)
+    rows, best = measure.references(sparse10k(steps=20, neurons=30, targets=3), 1, 3)
+    assert [row["steps"] for row in rows] == [10, 10]
     assert [row["what"] for row in rows] == ["event, 1 thread", "reference back end, 1 thread, fixed point"]
     assert best is None
 
@@ -322,7 +326,10 @@ def test_an_activity_sweep_counts_and_compares(monkeypatch: pytest.MonkeyPatch) 
 
 def test_crossings_sort_by_activity() -> None:
     rows = [{"case": "a", "activity": x, "int8_ratio": y} for x, y in ((0.4, 0.5), (0.1, 2.0))]
-    assert sweeps.crossings(rows) == [{"case": "a", "rival": "int8", "activity": pytest.approx(0.2)}]
+    (found,) = sweeps.crossings(rows)
+    assert found == {"case": "a", "rival": "int8", "wins": "above", "activity": pytest.approx(0.2)}
+    assert sweeps.crossings(rows[:1])[0]["wins"] == "always"
+    assert sweeps.crossings(rows[1:])[0]["wins"] == "never"
 
 
 def test_batch_and_sam_sweeps() -> None:
@@ -427,7 +434,7 @@ def test_the_whole_suite_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path:
     for part in (
         "## tiny", "0.50 s after the imports (2 kernels from the cache, 0 compiled)", "| event, 1 thread | 3 |",
         "1 MB with network, input and kernels, at most 2 in the run, 3 with all spikes recorded", "## Sweep over sam",
-        "![linear](linear.png)", "dense int8 wins", "## Cost against events",
+        "![linear](linear.png)", "- tiny: dense int8 ", "## Cost against events",
     ):  # fmt: skip
         assert part in text, part
     assert "nan" not in text
