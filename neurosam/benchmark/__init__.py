@@ -3,7 +3,7 @@
 cases, sizes      what is run: networks and input, fixed by a seed
 dense             the dense rivals in PyTorch
 timing            runs in turns, medians, ratios in pairs, fits
-limits            the same kernels on their own, and start-up
+limits            the highest rates of the kernels, and start-up
 measure, profile  a case: variants, rivals, and where the time goes
 sweeps, memory    cost against activity, batch, steps, neurons, layers explained; peaks in new processes
 device            the reference back end on a GPU

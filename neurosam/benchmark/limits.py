@@ -14,9 +14,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from neurosam import __version__
+import neurosam as ns
+from neurosam.backends.event import EventBackend
+from neurosam.benchmark.cases import uniform
 
 __all__ = ["machine", "roofline", "startup"]
 
@@ -45,28 +46,34 @@ def machine() -> dict[str, Any]:
         "date": datetime.now(timezone.utc).date().isoformat(),
         "machine": _processor(),
         "cores": os.cpu_count(),
-        "neurosam": __version__,
+        "neurosam": ns.__version__,
         "python": platform.python_version(),
         "numba": numba.__version__,
         "numpy": np.__version__,
     }
 
 
-def roofline(copied_bytes: int = 2**27) -> dict[str, float]:
+def roofline(steps: int = 100, copied_bytes: int = 2**27) -> dict[str, float]:
     """Rates of one thread, in 10^9 a second: weights gathered and scattered, neurons advanced, bytes copied.
 
-    `gather_far` reads its rows from 1.2 MB of weights, 5 % of the sources being active; `gather` reads 36 KB in order.
+    A layer of 256 channels on 16 x 16 pixels runs with few and with many of its sources active: the difference in
+    operations over the difference in time is the rate of the additions alone, whatever else a layer costs; what
+    remains of the time, over neurons and steps, is the rate of the neurons. Taken from 16 source channels, whose
+    weights (36 KB) the first cache holds, for `gather`, `scatter` and `neurons`; from 512 (1.2 MB), of which 5 and
+    10 % are active, for `gather_far`.
     """
+    near, idle_s, updates = _additions(16, 0.25, 1.0, steps, "gather")
+    far, _, _ = _additions(512, 0.05, 0.1, steps, "gather")
+    scattered, _, _ = _additions(16, 0.25, 1.0, -(-steps // 5), "scatter")
     source = np.zeros(copied_bytes, np.uint8)
     target = np.empty_like(source)
-    bandwidth = 2 * source.nbytes / _best(lambda: np.copyto(target, source), 5)
-    near, far = _synapses(16, 1.0), _synapses(512, 0.05)
+    copied = _best(lambda: _clocked(lambda: np.copyto(target, source)), 5)
     return {
-        "gather_G_per_s": near["gather"],
-        "gather_far_G_per_s": far["gather"],
-        "scatter_G_per_s": near["scatter"],
-        "neurons_G_per_s": _neurons(),
-        "copy_GB_per_s": bandwidth / 1e9,
+        "gather_G_per_s": near / 1e9,
+        "gather_far_G_per_s": far / 1e9,
+        "scatter_G_per_s": scattered / 1e9,
+        "neurons_G_per_s": updates / idle_s / 1e9,
+        "copy_GB_per_s": 2 * source.nbytes / copied / 1e9,
     }
 
 
@@ -91,68 +98,36 @@ def startup() -> dict[str, dict[str, float]]:
         return {"compiled": first_result(), "cached": first_result()}
 
 
-def _synapses(inputs: int, active: float) -> dict[str, float]:
-    """Gather and scatter of a 3x3 convolution to 256 channels on 8x8 pixels, 4 steps."""
-    from neurosam.backends.event_layer import Conv, gather, scatter
-    from neurosam.backends.event_vector import LANES, aligned, paired
+def _additions(inputs: int, low: float, high: float, steps: int, path: str) -> tuple[float, float, int]:
+    """Operations a second between two activities; seconds that are left without operations; neuron updates.
 
-    side, outputs, steps = 8, 256, 4
+    The fastest run of each counts: a limit is what the machine does when left alone.
+    """
     rng = np.random.default_rng(0)
-    weight = rng.integers(-128, 128, (9 * inputs, outputs)).astype(np.int8)
-    whole = np.array([inputs, side, side], np.int64)
-    conv = Conv(
-        whole, np.array([3, 3, 1, 1, 1, 1, 1, 1, 1, outputs], np.int64), np.array([side, side], np.int64),
-        np.concatenate((weight.reshape(-1), np.zeros(LANES - 1, np.int8))), paired(weight).reshape(-1), 0,
-    )  # fmt: skip
-    fired = rng.random((steps, side * side * inputs)) < active
-    index = np.concatenate((np.nonzero(fired)[1], np.zeros(LANES, np.int64))).astype(np.int32)
-    start = np.concatenate(([0], np.cumsum(fired.reshape(-1, inputs).sum(axis=1)))).astype(np.int32)
-    acc = aligned((steps, side, side, outputs), np.int32)
-    kernels: dict[str, Any] = {"gather": gather, "scatter": scatter}
-    rates = {}
-    for name, kernel in kernels.items():
-        operations = kernel(start, side * side, index, 0, conv, 0, acc)
-        seconds = _best(lambda kernel=kernel: kernel(start, side * side, index, 0, conv, 0, acc), 15)  # type: ignore[misc]
-        rates[name] = operations / seconds / 1e9
-    return rates
+    weight = rng.integers(-127, 128, (256, inputs, 3, 3)).astype(np.int8)
+    source, target = ns.Population("in", (inputs, 16, 16)), ns.Population("a", (256, 16, 16), ns.FixedLIF(410, 2**16))
+    network = ns.Network((source, target), (ns.Projection("in", "a", ns.Conv2d(weight, padding=1), delay=0),))
+    backend = EventBackend(path)
+    drawn = [uniform(source.shape, steps, 1, share, rng) for share in (low, high)]
+    rows = [backend.profile(network, events, threads=1)[0] for events in drawn]
+
+    def seconds(events: ns.Events) -> float:
+        return _best(lambda: backend.profile(network, events, threads=1)[0].time_s, 15)
+
+    few_s, many_s = (seconds(events) for events in drawn)
+    rate = (rows[1].operations - rows[0].operations) / max(many_s - few_s, 1e-9)
+    return rate, max(few_s - rows[0].operations / rate, 1e-9), rows[0].updates
 
 
-def _neurons() -> float:
-    """Plain LIF with reset by subtraction, 64 channels."""
-    from neurosam.backends.event_neuron import Rule, State, fixed_block
-    from neurosam.backends.event_vector import aligned
-
-    rng = np.random.default_rng(0)
-    channels, pixels = 64, 128
-
-    def each(value: int) -> npt.NDArray[np.int32]:
-        out = aligned((channels,), np.int32)
-        out[:] = value
-        return out
-
-    flags, none = np.array([1, 0, 0, 0, 0, 0, 0, 0], np.int64), np.zeros((0, channels), np.int64)
-    rule = Rule(
-        flags, each(0), each(3686), each(0), each(64000), each(64000), none, 0, none, np.zeros(1, np.int64), 0, 1
-    )
-    empty, records = np.zeros((0, 0), np.int32), np.zeros((0, pixels, channels), np.int32)
-    state = State(
-        empty, aligned((pixels, channels), np.int32), empty, empty, empty, np.zeros((8, pixels, 1), np.uint64),
-        np.zeros(8, np.int64), empty, records, records,
-    )  # fmt: skip
-    sums = aligned((8, pixels, channels), np.int32)
-    sums[:] = rng.integers(-100, 300, sums.shape)
-    fixed_block(sums, 8, 0, 0, 0, rule, state)
-    return sums.size / _best(lambda: fixed_block(sums, 8, 0, 0, 0, rule, state), 15) / 1e9
+def _best(seconds: Callable[[], float], repeats: int) -> float:
+    """The shortest of several times."""
+    return min(seconds() for _ in range(repeats))
 
 
-def _best(function: Callable[[], Any], repeats: int) -> float:
-    """Shortest of several times: a limit is what the machine does when left alone."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def _clocked(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
 
 def _processor() -> str:

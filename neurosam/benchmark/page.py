@@ -136,7 +136,7 @@ def table(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
 
 def _limits(machine: Row) -> str:
     return (
-        f"Limits of one thread, the same kernels on their own: gather {machine['gather_G_per_s']:.0f} G operations/s "
+        f"Limits of one thread, each from layers made for it: gather {machine['gather_G_per_s']:.0f} G operations/s "
         f"with weights in the first cache, {machine['gather_far_G_per_s']:.0f} (far) with 1.2 MB of them, 5 % active; "
         f"scatter {machine['scatter_G_per_s']:.0f}; {machine['neurons_G_per_s']:.1f} G neuron updates/s; copy "
         f"{machine['copy_GB_per_s']:.0f} GB/s."

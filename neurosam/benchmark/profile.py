@@ -1,14 +1,14 @@
 """Where a run's time goes: seconds of every population on one thread, held against the limits of the same minute.
 
-limits.py measures the same kernels on their own: `near`, weights gathered from the first cache; `far`, from the second;
-`neurons`, neurons advanced. A layer's time then has four parts:
+limits.py measures the highest rates of the same kernels: `near`, weights gathered from the first cache; `far`, from
+the second; `neurons`, neurons advanced. A layer's time then has four parts:
 
     gather     operations / near
     weights    operations / far - operations / near, where its weights do not fit the first cache
     neurons    updates / neurons
     the rest   listing spikes, clearing sums, rows narrower than a tile, scatter instead of gather, Python
 
-The largest is called its limit; the rest is at least 0, since the kernels are measured on shapes of their own. Max
+The largest is called its limit; the rest is at least 0, since the rates are those of other shapes. Max
 pooling works on words of 64 channels and has no such parts.
 """
 
