@@ -86,7 +86,7 @@ def throughput(
     -------
     list of dict
         ``case``, ``samples``, ``what``, ``runs``, ``median_s``, ``ratio`` (to the event back end), ``samples_per_s``,
-        ``operations_per_s``.
+        ``operations_per_s``; ``what`` alone where the device's memory did not suffice.
     """
     found = []
     arrangement = best_arrangement(drawn(case, samples=min(batches)), threads, device)
@@ -104,10 +104,23 @@ def throughput(
                 whole, events, threads, None, "reference", "float32", device
             )
             variants[f"PyTorch float32, {device}: {arrangement}"] = dense(batch, threads, arrangement, device)
-        found += [
-            {"case": case.name, "samples": samples, **row, "samples_per_s": samples / row["median_s"]}
-            for row in rows(turns(variants, repeats, slow_s=SLOW_S), operations)
-        ]
+        large = [label for label, variant in variants.items() if not _fits(variant)]
+        times = turns({k: v for k, v in variants.items() if k not in large}, repeats, slow_s=SLOW_S)
+        point = {"case": case.name, "samples": samples}
+        found += [{**point, **row, "samples_per_s": samples / row["median_s"]} for row in rows(times, operations)]
+        found += [{**point, "what": f"{label}: out of memory"} for label in large]
         if tick is not None:
             tick(i + 1, len(batches))
     return found
+
+
+def _fits(variant: Variant) -> bool:
+    """Whether a run finds memory on its device."""
+    import torch
+
+    try:
+        variant()
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        return False
+    return True

@@ -42,7 +42,7 @@ def profile(case: Case, repeats: int, limits: Mapping[str, float]) -> list[dict[
     -------
     list of dict
         ``population``, ``path``, ``median_s``, ``of_run`` (share of all populations' time), ``operations``,
-        ``updates``, and for layers what :func:`shares` finds.
+        ``updates``, ``operations_per_s``, and for layers what :func:`shares` finds.
     """
     backend = EventBackend()
     runs = [backend.profile(case.network, case.events, threads=1) for _ in range(repeats + 1)][1:]
@@ -57,6 +57,7 @@ def profile(case: Case, repeats: int, limits: Mapping[str, float]) -> list[dict[
             "of_run": seconds / whole,
             "operations": row.operations,
             "updates": row.updates,
+            "operations_per_s": row.operations / seconds,
             **(
                 shares(seconds, row.operations, row.updates, weights[row.population], limits)
                 if row.path == "layer"
@@ -81,8 +82,8 @@ def shares(seconds: float, operations: int, updates: int, weights: int, limits: 
     Returns
     -------
     dict
-        ``operations_per_s``; ``of_gather`` and ``of_gather_far``, this rate as a share of theirs; ``parts``, shares of
-        the time by name; ``limit``, the name of the largest.
+        ``of_gather`` and ``of_gather_far``, operations a second as a share of theirs; ``parts``, shares of the time by
+        name; ``limit``, the name of the largest.
     """
     gathering = operations / (1e9 * limits["gather_G_per_s"]) / seconds
     reading = max(0.0, operations / (1e9 * limits["gather_far_G_per_s"]) / seconds - gathering)
@@ -93,7 +94,6 @@ def shares(seconds: float, operations: int, updates: int, weights: int, limits: 
     }
     parts["the rest"] = max(0.0, 1.0 - sum(parts.values()))
     return {
-        "operations_per_s": operations / seconds,
         "of_gather": gathering,
         "of_gather_far": operations / (1e9 * limits["gather_far_G_per_s"]) / seconds,
         "parts": parts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,9 @@ def bench(
     repeats: Annotated[
         int | None, typer.Option(min=5, help="Runs of each, in turns. Default: 7, quick 5.", show_default=False)
     ] = None,
-    threads: Annotated[int, typer.Option(min=1)] = 2,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Default: 2, with --device all cores.", show_default=False)
+    ] = None,
     dense: Annotated[bool, typer.Option(help="Run dense PyTorch and the reference back end as well.")] = True,
     device: Annotated[
         str | None,
@@ -53,6 +56,7 @@ def bench(
     from neurosam.benchmark.suite import FULL, QUICK, bench_device
     from neurosam.benchmark.suite import bench as run_bench
 
+    threads = threads or (2 if device is None else os.cpu_count() or 1)
     plan = replace(QUICK if quick else FULL, density=density, threads=threads, dense=dense)
     if repeats is not None:
         plan = replace(plan, repeats=repeats)
@@ -77,7 +81,10 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    cells = [(row["what"], f"{1e3 * row['median_s']:.2f} ms", f"{row['ratio']:.2f}") for row in rows]
+    cells = [
+        (row["what"], f"{1e3 * row['median_s']:.2f} ms", f"{row['ratio']:.2f}") if "median_s" in row else (row["what"],)
+        for row in rows
+    ]
     show(title, ("what", "median", "ratio"), cells)
 
 
