@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import neurosam as ns
-from neurosam.backends.event import EventBackend
+from neurosam.backends.event import EventBackend, LayerProfile
 from neurosam.benchmark.cases import uniform
 
 __all__ = ["machine", "roofline", "startup"]
@@ -56,23 +56,20 @@ def machine() -> dict[str, Any]:
 def roofline(steps: int = 100, copied_bytes: int = 2**27) -> dict[str, float]:
     """Rates of one thread, in 10^9 a second: weights gathered and scattered, neurons advanced, bytes copied.
 
-    A layer of 256 channels on 16 x 16 pixels runs with few and with many of its sources active: the difference in
-    operations over the difference in time is the rate of the additions alone, whatever else a layer costs; what
-    remains of the time, over neurons and steps, is the rate of the neurons. Taken from 16 source channels, whose
-    weights (36 KB) the first cache holds, for `gather`, `scatter` and `neurons`; from 512 (1.2 MB), of which 5 and
-    10 % are active, for `gather_far`.
+    A layer of 256 channels on 16 x 16 pixels runs with few and with many of its sources active. The operations added
+    over the time added is the rate of additions, whatever else a layer costs. With 16 source channels (36 KB of weights
+    in the first cache) it gives `gather` and `scatter`, with 512 (1.2 MB), of which 5 and 10 % are active,
+    `gather_far`. For `neurons`, each neuron has one source, 1 % of them active.
     """
-    near, idle_s, updates = _additions(16, 0.25, 1.0, steps, "gather")
-    far, _, _ = _additions(512, 0.05, 0.1, steps, "gather")
-    scattered, _, _ = _additions(16, 0.25, 1.0, -(-steps // 5), "scatter")
     source = np.zeros(copied_bytes, np.uint8)
     target = np.empty_like(source)
     copied = _best(lambda: _clocked(lambda: np.copyto(target, source)), 5)
+    (silent,) = _layer(1, 1, (0.01,), steps, "auto")
     return {
-        "gather_G_per_s": near / 1e9,
-        "gather_far_G_per_s": far / 1e9,
-        "scatter_G_per_s": scattered / 1e9,
-        "neurons_G_per_s": updates / idle_s / 1e9,
+        "gather_G_per_s": _rate(*_layer(16, 3, (0.25, 1.0), steps, "gather")),
+        "gather_far_G_per_s": _rate(*_layer(512, 3, (0.05, 0.1), steps, "gather")),
+        "scatter_G_per_s": _rate(*_layer(16, 3, (0.25, 1.0), -(-steps // 5), "scatter")),
+        "neurons_G_per_s": silent.updates / silent.time_s / 1e9,
         "copy_GB_per_s": 2 * source.nbytes / copied / 1e9,
     }
 
@@ -98,25 +95,25 @@ def startup() -> dict[str, dict[str, float]]:
         return {"compiled": first_result(), "cached": first_result()}
 
 
-def _additions(inputs: int, low: float, high: float, steps: int, path: str) -> tuple[float, float, int]:
-    """Operations a second between two activities; seconds that are left without operations; neuron updates.
-
-    The fastest run of each counts: a limit is what the machine does when left alone.
-    """
+def _layer(inputs: int, kernel: int, active: tuple[float, ...], steps: int, path: str) -> list[LayerProfile]:
+    """Profiles of one layer at some activities, each of the fastest run: what the machine does when left alone."""
     rng = np.random.default_rng(0)
-    weight = rng.integers(-127, 128, (256, inputs, 3, 3)).astype(np.int8)
+    weight = rng.integers(-127, 128, (256, inputs, kernel, kernel)).astype(np.int8)
     source, target = ns.Population("in", (inputs, 16, 16)), ns.Population("a", (256, 16, 16), ns.FixedLIF(410, 2**16))
-    network = ns.Network((source, target), (ns.Projection("in", "a", ns.Conv2d(weight, padding=1), delay=0),))
+    synapse = ns.Conv2d(weight, padding=kernel // 2)
+    network = ns.Network((source, target), (ns.Projection("in", "a", synapse, delay=0),))
     backend = EventBackend(path)
-    drawn = [uniform(source.shape, steps, 1, share, rng) for share in (low, high)]
-    rows = [backend.profile(network, events, threads=1)[0] for events in drawn]
+    found = []
+    for share in active:
+        events = uniform(source.shape, steps, 1, share, rng)
+        runs = [backend.profile(network, events, threads=1)[0] for _ in range(15)]
+        found.append(min(runs, key=lambda run: run.time_s))
+    return found
 
-    def seconds(events: ns.Events) -> float:
-        return _best(lambda: backend.profile(network, events, threads=1)[0].time_s, 15)
 
-    few_s, many_s = (seconds(events) for events in drawn)
-    rate = (rows[1].operations - rows[0].operations) / max(many_s - few_s, 1e-9)
-    return rate, max(few_s - rows[0].operations / rate, 1e-9), rows[0].updates
+def _rate(few: LayerProfile, many: LayerProfile) -> float:
+    """Operations added over time added, in 10^9 a second."""
+    return (many.operations - few.operations) / max(many.time_s - few.time_s, 1e-9) / 1e9
 
 
 def _best(seconds: Callable[[], float], repeats: int) -> float:
