@@ -34,7 +34,7 @@ import numpy.typing as npt
 from neurosam.backends import Options, event_sample, unrolled
 from neurosam.backends.event_plan import EventList, cells, is_or, link
 from neurosam.backends.event_sample import Sample
-from neurosam.backends.event_synapse import encode
+from neurosam.backends.event_synapse import encode, tally
 from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.network import Network
@@ -178,11 +178,18 @@ class Run:
         """Steps of a population that a later chunk still asks for."""
         return max((self.network.lag(p) for p in self.network.projections if p.source == name), default=0)
 
+    def looped(self, group: tuple[str, ...]) -> bool:
+        """Whether the populations of a group depend on their own earlier steps."""
+        return len(group) > 1 or any(p.source == group[0] for p in self.network.incoming(group[0]))
+
     def _path(self, name: str) -> str:
         """Fastest path that this population's neurons and projections allow."""
         projections = self.network.incoming(name)
-        alone = any(group == (name,) for group in self.network.groups) and len(projections) == 1
-        if not self.network.fixed or not alone or projections[0].source == name:
+        if not self.network.fixed:
+            return "general"
+        if any(name in group and self.looped(group) for group in self.network.groups):
+            return "loop"
+        if len(projections) != 1:
             return "general"
         if projections[0].source == self.network.input.name and self.input.graded:
             return "general"
@@ -197,15 +204,17 @@ class Run:
             return
         sample = Sample(self, 0)
         sample.begin(0, 0)
-        for name in self.cells:
-            sample.advance(name, 0, 0)
+        for group in self.network.groups:
+            if group != (self.network.input.name,):
+                sample.advance(group, 0, 0)
+        tally(np.zeros((0, 1, 1), np.uint64), 0, 0, sample.fired)
         _ready.add(needed)
 
     def _kernels(self, name: str) -> tuple[Any, ...]:
         """What decides which kernels a population needs."""
         if self.paths[name] != "general":
             return (self.paths[name],)
-        return tuple((source.kernel, source.pairs.size > 0) for source in self.links[name])
+        return tuple((source.kernel, source.gathers) for source in self.links[name])
 
     def samples(self, threads: int, options: Options) -> None:
         """Run all samples on so many threads; an interrupt stops them between two blocks."""
