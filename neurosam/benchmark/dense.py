@@ -19,7 +19,7 @@ import neurosam as ns
 from neurosam.benchmark.cases import LEAK, Case, poolings
 from neurosam.errors import BackendError
 
-__all__ = ["ARRANGEMENTS", "FIRST", "Arrangement", "dense_runner", "int8_runner"]
+__all__ = ["ARRANGEMENTS", "ENGINES", "FIRST", "Arrangement", "dense_runner", "int8_runner"]
 
 TOGETHER = 10
 """Steps of one int8 convolution."""
@@ -53,6 +53,8 @@ ARRANGEMENTS = {
     "10 steps a layer, channels last": Arrangement(10, 10, True),
 }
 FIRST = "layer by layer, channels last"
+ENGINES = ("x86", "onednn", "fbgemm", "qnnpack")
+"""Int8 kernels that a build of torch may hold."""
 
 
 class _Layer:
@@ -151,7 +153,7 @@ def dense_runner(case: Case, device: str = "cpu", arrangement: str = FIRST) -> C
     return run
 
 
-def int8_runner(case: Case, engine: str = "x86") -> Callable[[], int]:
+def int8_runner(case: Case, engine: str) -> Callable[[], int]:
     """A function that runs the case's convolutions alone, in int8 (torch.ao), 10 steps at once, without any neurons.
 
     It bounds every dense rival in 8 bits from below. The values do not matter to a dense convolution: each gets an
@@ -164,6 +166,7 @@ def int8_runner(case: Case, engine: str = "x86") -> Callable[[], int]:
     """
     if engine not in torch.backends.quantized.supported_engines:
         raise BackendError("int8 convolutions", f"this build of torch has no engine {engine!r}")
+    before = torch.backends.quantized.engine
     torch.backends.quantized.engine = engine
     network, events = case.network, case.events
     together = min(TOGETHER, events.steps)
@@ -179,9 +182,11 @@ def int8_runner(case: Case, engine: str = "x86") -> Callable[[], int]:
             (stride, padding, _) = synapse.geometry
             weight = torch.quantize_per_tensor(torch.from_numpy(synapse.weight.astype("float32")), 1.0, 0, torch.qint8)
             packed = torch.ops.quantized.conv2d_prepack(weight, None, stride, padding, (1, 1), 1)
-            spikes = (torch.rand((together * events.samples, *shape)) < case.density).float()
+            drawn = torch.rand((together * events.samples, *shape), generator=torch.Generator().manual_seed(0))
+            spikes = (drawn < case.density).float()
             x = torch.quantize_per_tensor(spikes, 1.0, 0, torch.quint8).contiguous(memory_format=torch.channels_last)
             work += [(part, packed) for part in _steps(x, events.steps, together, events.samples)]
+    torch.backends.quantized.engine = before  # packed weights remember theirs
 
     def run() -> int:
         values = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +29,7 @@ from neurosam.benchmark.cases import (
     layer_names,
     sparse10k,
 )
-from neurosam.benchmark.dense import ARRANGEMENTS, dense_runner, int8_runner
+from neurosam.benchmark.dense import ARRANGEMENTS, ENGINES, dense_runner, int8_runner
 from neurosam.benchmark.limits import roofline
 from neurosam.benchmark.memory import fresh, measured
 from neurosam.benchmark.page import markdown, table
@@ -47,6 +48,15 @@ def tiny(density: float = 0.2) -> Case:
     """A convolution with pooling, one with summed input, and a readout: 200 neurons, 3 steps."""
     layers = (Layer(4, pooled=2), Layer(3, 3, summed=2), Layer(2, 0, fires=False))
     return chain("tiny", (2, 6, 6), layers, 3, density, seed=1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    assert torch.get_num_threads() == 1  # whatever was measured
+    torch.set_num_threads(threads)
 
 
 def quiet(title: str) -> Any:
@@ -140,7 +150,6 @@ def test_recurrent_neurons_hear_different_others() -> None:
 
 @pytest.mark.parametrize("case", [tiny(), conv32(steps=11)], ids=lambda case: case.name)
 def test_every_arrangement_fires_as_the_float_network_does(case: Case) -> None:
-    torch.set_num_threads(1)
     expected = ns.run(floating(case).network, case.events).counts
     for name in ARRANGEMENTS:
         runner = dense_runner(case, arrangement=name)
@@ -151,11 +160,12 @@ def test_every_arrangement_fires_as_the_float_network_does(case: Case) -> None:
                 assert found[population] == pytest.approx(counts.sum(), rel=0.002), (name, population)
 
 
-def test_int8_computes_every_output_of_every_convolution() -> None:
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e in torch.backends.quantized.supported_engines])
+def test_int8_computes_every_output_of_every_convolution(engine: str) -> None:
     case = tiny()
     convolutions = [p for p in case.network.projections if p.target in ("layer0", "layer2")]
     assert len(convolutions) == 2
-    assert int8_runner(case)() == sum(3 * int(np.prod(case.network[p.target].shape)) for p in convolutions)
+    assert int8_runner(case, engine)() == sum(3 * int(np.prod(case.network[p.target].shape)) for p in convolutions)
 
 
 def test_int8_has_the_engines_of_torch_alone() -> None:
