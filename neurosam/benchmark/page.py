@@ -43,7 +43,7 @@ LAYERS: tuple[Column, ...] = (
 SWEEP: dict[str, tuple[str, tuple[Column, ...]]] = {
     "activity": (
         "Ratios are of the dense rival's time to the event back end's, so above 1 the event back end wins. Int8 is the "
-        "convolutions alone, without neurons: no whole dense run in 8 bits can be faster.",
+        "convolutions alone, without neurons: no whole dense run by these kernels can be faster.",
         (
             ("", "case", str), ("activity", "activity", share), ("M operations", "operations", MILLIONS),
             ("event, ms", "event_s", MS), ("float32, ms", "float32_s", MS), ("ratio", "float32_ratio", RATIO),
