@@ -28,7 +28,7 @@ def study(
 
     An interrupted study goes on where it stopped; more seeds add to those there are.
     """
-    require("study", "torch", "torch", "safetensors")
+    require("study", "demo", "torch", "safetensors", "matplotlib")
     new_folder(out, force, "plan.json")
     from neurosam.study import FULL, QUICK
     from neurosam.study import study as run_study
@@ -36,7 +36,10 @@ def study(
     plan = replace(QUICK if quick else FULL, data=data)
     plan = plan if seeds is None else replace(plan, seeds=seeds)
     command = f"neurosam study{' --quick' if quick else ''} --data {data} --seeds {plan.seeds}"
-    results = run_study(out, plan, say=say, command=command)
+    try:
+        results = run_study(out, plan, say=say, command=command)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"the same command goes on from {out / 'cache'}") from None
     pairs = zip(*results["verdicts"].values(), strict=True)
     rows = [(w["claim"]["experiment"], w["claim"]["text"], w["word"], f["word"]) for w, f in pairs]
     show("Claims, and what our seeds say", ("experiment", "claim", "float", "8 bits, event"), rows, left=2)

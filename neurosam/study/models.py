@@ -1,7 +1,8 @@
 """The networks of one seed: an ANN, spiking nets of several leaks, a converted one; each in float and at 8 bits.
 
-Everything depends on the plan and the seed alone: which items are held out, where they lie, weights, spikes. A finished
-checkpoint is the cache: training goes on from it, and so returns at once when there is nothing left to do.
+Everything depends on the plan and the seed alone: where items lie, weights, spikes. Which items are held out is the
+same for all seeds, so that networks of several seeds can be shown canvases that none of them has learned from. A
+finished checkpoint is the cache: training goes on from it, and so returns at once when there is nothing left to do.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam import training
+from neurosam.arithmetic import FRACTION_BITS
 from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load, two_items
+from neurosam.errors import DataError
+from neurosam.evaluation import Predictor, of_network
 from neurosam.events import Events, encode
 from neurosam.from_torch import to_network
 from neurosam.network import Network
@@ -24,11 +28,16 @@ from neurosam.quantise import quantise
 from neurosam.study.plan import Plan
 from neurosam.training import SpikingSequential
 
-__all__ = ["Models", "Spiking"]
+__all__ = ["COMMON", "FORMS", "Models", "Spiking"]
+
+FORMS = ("float", "8 bits")
+"""Of a network on the event back end: float64, and Loihi's fixed point with 8-bit weights."""
 
 CALIBRATION = 64
 BALANCING = 100
 """Training canvases by which weights are scaled, and thresholds balanced."""
+COMMON = 0
+"""Seed of the canvases that all seeds share; those of `test` have odd ones, and other items are trained on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,16 +51,23 @@ class Spiking:
         Exported in float64, and at 8 bits.
     steps : int
         T of a presentation.
+    scale : float
+        What the 8-bit readout's membrane has for the float one's 1.
     """
 
     module: SpikingSequential
     network: Network
     fixed: Network
     steps: int
+    scale: float
 
     def form(self, name: str) -> Network:
         """The network in "float" or "8 bits"."""
-        return self.fixed if name == "8 bits" else self.network
+        return self.fixed if name == FORMS[1] else self.network
+
+    def predictor(self, name: str) -> Predictor:
+        """Outputs of that form on the event back end, in the float net's unit."""
+        return of_network(self.form(name), scale=self.scale if name == FORMS[1] else 1.0)
 
     def encode(self, images: npt.NDArray[np.generic], seed: int) -> Events:
         """Poisson spikes of images."""
@@ -69,55 +85,78 @@ class Models:
         Of the checkpoints.
     say : callable
         Receives a line of text at each stage.
+    device : str
+        Where torch computes; see :func:`neurosam.training.train`.
     """
 
-    def __init__(self, plan: Plan, seed: int, folder: Path, say: Callable[[str], None]) -> None:
-        self.plan, self.seed = plan, seed
+    def __init__(self, plan: Plan, seed: int, folder: Path, say: Callable[[str], None], device: str = "auto") -> None:
+        self.plan, self.seed, self.device = plan, seed, device
         self._folder, self._say = folder, say
         self._spiking: dict[float, Spiking] = {}
 
     @cached_property
     def _items(self) -> tuple[ImageSet, ImageSet]:
+        """Items to learn from and items that no seed learns from."""
         everything = load(self.plan.data)
         held_out = len(everything) // 5
-        return everything.split(len(everything) - held_out, held_out, seed=self.seed)
+        return everything.split(len(everything) - held_out, held_out, seed=0)
 
     @cached_property
     def train(self) -> ImageSet:
-        """Canvases to train on."""
-        return cluttered(self._items[0], self._clutter, seed=2 * self.seed, indices=range(self.plan.train))
+        """Pictures to train on."""
+        return self._shown(self._items[0], 2 * self.seed, self.plan.train)
 
     @cached_property
     def test(self) -> ImageSet:
-        """Held-out canvases, of other items."""
-        return cluttered(self._items[1], self._clutter, seed=2 * self.seed + 1, indices=range(self.plan.test))
+        """Held-out pictures."""
+        return self._shown(self._items[1], 2 * self.seed + 1, self.plan.test)
 
     @cached_property
     def explained(self) -> ImageSet:
         """Those whose maps are judged."""
-        return self.test.subset(np.arange(self.plan.explained))
+        return self.test.subset(np.arange(min(self.plan.explained, len(self.test))))
 
     @cached_property
-    def pairs(self) -> PairSet:
-        """Two held-out items side by side."""
+    def common(self) -> ImageSet:
+        """Held-out pictures that are the same for all seeds, on which their maps are compared."""
+        return self._shown(self._items[1], COMMON, self.plan.explained)
+
+    @cached_property
+    def pairs(self) -> PairSet | None:
+        """Two held-out items side by side; None where pictures are no canvases."""
+        if not self.plan.canvases:
+            return None
         return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.test))
+
+    def _shown(self, items: ImageSet, seed: int, count: int) -> ImageSet:
+        """So many canvases with the items; or of pictures that are shown as they are, the first so many."""
+        if self.plan.canvases:
+            return cluttered(items, self._clutter, seed=seed, indices=range(count))
+        return items.subset(np.arange(min(count, len(items))))
 
     @property
     def _clutter(self) -> Clutter:
         return Clutter(canvas=self.plan.canvas)
 
-    @property
+    @cached_property
+    def architecture(self) -> str:
+        """The description, whether the plan has that or a name."""
+        return training.describe(self.plan.architecture, len(self._items[0].classes))
+
+    @cached_property
     def layers(self) -> tuple[str, ...]:
-        """Layers that are explained: all convolutions but the first."""
-        count = sum("C" in token for token in self.plan.architecture.split("-"))
-        return tuple(f"conv{number}" for number in range(2, count + 1))
+        """Layers that are explained."""
+        description = training.describe(self.plan.architecture, 1)
+        count = sum("C" in token for token in description.split("-"))
+        known = tuple(f"conv{number}" for number in range(1, count + 1))
+        if unknown := [layer for layer in self.plan.explain if layer not in known]:
+            raise DataError("plan: explain", f"got {unknown[0]!r}; {self.plan.architecture} has {', '.join(known)}")
+        return self.plan.explain or known[1:] or known
 
     @cached_property
     def ann(self) -> SpikingSequential:
         """The ANN of the same architecture, with batch norm (which conversion folds) and no other biases."""
-        module = training.build_ann(
-            self.plan.architecture, self.train.shape, batch_norm=True, bias=False, seed=self.seed
-        )
+        module = training.build_ann(self.architecture, self.train.shape, batch_norm=True, bias=False, seed=self.seed)
         self._fit("ann", module, steps=1, coding="direct", epochs=self.plan.ann_epochs)
         return module
 
@@ -126,9 +165,9 @@ class Models:
         leak = self.plan.leak if leak is None else leak
         if leak not in self._spiking:
             plan = self.plan
-            module = training.build(plan.architecture, self.train.shape, leak=leak, bntt=plan.steps, seed=self.seed)
+            module = training.build(self.architecture, self.train.shape, leak=leak, bntt=plan.steps, seed=self.seed)
             self._fit(f"leak-{leak:g}", module, steps=plan.steps, coding="poisson", epochs=plan.epochs)
-            self._spiking[leak] = self._deploy(module, plan.steps)
+            self._spiking[leak] = self.deploy(module, plan.steps)
         return self._spiking[leak]
 
     @cached_property
@@ -138,17 +177,20 @@ class Models:
         steps = self.plan.conversion_steps
         images = self.train.images[:BALANCING]
         found = training.convert(self.ann, images, steps=steps, percentile=99.9, seed=self.seed)
-        return self._deploy(found.module, steps)
+        return self.deploy(found.module, steps)
 
     def _fit(self, name: str, module: SpikingSequential, *, steps: int, coding: str, epochs: int) -> None:
-        place = self._folder / f"{self.plan.key}-{self.seed}-{name}.checkpoint"
+        place = self._folder / f"{self.plan.training_key}-{self.seed}-{name}.checkpoint"
         self._say(f"seed {self.seed}: training {name}")
         training.train(
             module, self.train, self.test, steps=steps, coding=coding, epochs=epochs,
-            batch_size=self.plan.batch, lr=self.plan.lr, seed=self.seed, checkpoint=place,
+            batch_size=self.plan.batch, lr=self.plan.lr, seed=self.seed, checkpoint=place, device=self.device,
         )  # fmt: skip
 
-    def _deploy(self, module: SpikingSequential, steps: int) -> Spiking:
+    def deploy(self, module: SpikingSequential, steps: int) -> Spiking:
+        """A spiking net in all its forms."""
         network = to_network(module, self.train.shape)
         calibration = encode(self.train.images[:CALIBRATION], steps, "poisson", self.seed)
-        return Spiking(module, network, quantise(network, Precision.lava(), calibration)[0], steps)
+        fixed, report = quantise(network, Precision.lava(), calibration)
+        unit = next(p.unit for p in report.populations if p.population == network.output)
+        return Spiking(module, network, fixed, steps, 2**FRACTION_BITS / unit)

@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass
 
 from neurosam.errors import DataError
 
-__all__ = ["FULL", "QUICK", "Plan"]
+__all__ = ["FULL", "ITEMS", "QUICK", "Plan"]
+
+ITEMS = ("mnist5k", "fashion")
+"""Data sets whose items lie on canvases."""
 
 
 @dataclass(frozen=True)
@@ -18,15 +21,19 @@ class Plan:
     Parameters
     ----------
     data : str
-        Items for the canvases: "mnist5k", or "fashion" where its package is present.
+        Items for the canvases: "mnist5k", or "fashion" where its package is present; or a folder of pictures (see
+        :func:`neurosam.data.load_image_folder`), which are shown as they are: without masks, and without pairs.
     canvas : int
-        Side in pixels.
+        Side in pixels; of a folder's pictures, the side to which they are brought.
     train, test : int
-        Canvases to train on, and held-out ones for accuracy (as many pairs, for suppression).
+        Pictures to train on, and held-out ones for accuracy (as many pairs, for suppression). Canvases are drawn anew,
+        as many as it takes; of a folder no more than it has.
     explained : int
-        Held-out canvases whose maps are judged.
+        Held-out pictures whose maps are judged.
     architecture : str
-        As in :func:`neurosam.training.build`; every "C" token's layer is explained but the first.
+        As in :func:`neurosam.training.build`, or a name as in :mod:`neurosam.training.vgg`.
+    explain : tuple of str
+        Layers that are explained; every convolution but the first, if empty.
     epochs, ann_epochs, batch : int
         Of the spiking nets and of the ANN.
     lr : float
@@ -52,6 +59,7 @@ class Plan:
     test: int = 1000
     explained: int = 200
     architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
+    explain: tuple[str, ...] = ()
     epochs: int = 6
     ann_epochs: int = 6
     batch: int = 32
@@ -71,9 +79,22 @@ class Plan:
                 raise DataError(f"plan: {name}", f"lack {missing}, which claims are about")
 
     @property
+    def canvases(self) -> bool:
+        """Whether items lie on canvases, with exact masks."""
+        return self.data in ITEMS
+
+    @property
     def key(self) -> str:
-        """Names the cache: everything but the number of seeds."""
-        settings = {name: value for name, value in asdict(self).items() if name != "seeds"}
+        """Names the cache of what was found: everything but the number of seeds."""
+        return self._key({"seeds"})
+
+    @property
+    def training_key(self) -> str:
+        """Names the checkpoints: what no training depends on does not count, nor the leak, which is in their names."""
+        return self._key({"seeds", "explained", "explain", "leak", "leaks", "conversion_steps", "gammas", "epsilons"})
+
+    def _key(self, without: set[str]) -> str:
+        settings = {name: value for name, value in asdict(self).items() if name not in without}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -1,0 +1,127 @@
+"""Maps of one seed's networks, and what they score: shared by the experiments.
+
+SAM runs on the event back end, in float64 and at 8 bits; gradients exist in torch only. The reference of the
+localisation error is the ANN's Grad-CAM for the true class, as in the paper, at the same layer; since that is a map and
+no truth, the share of mass in the exact mask stands beside it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.attribution import GradCAM, Method
+from neurosam.backends import run
+from neurosam.evaluation import localisation_error
+from neurosam.events import Events
+from neurosam.localisation import mass_inside
+from neurosam.recording import Record, Recording
+from neurosam.study.models import Models, Spiking
+from neurosam.trace import SamTrace
+
+__all__ = [
+    "GAMMA",
+    "Array",
+    "chosen_steps",
+    "error",
+    "explained_by",
+    "inside",
+    "nets",
+    "recorded",
+    "reference",
+    "sam",
+    "sam_of",
+    "spikes_by_step",
+    "stored",
+]
+
+Array = npt.NDArray[np.float64]
+
+GAMMA = 0.5
+"""Of SAM where nothing else is said; the released code's."""
+AT_ONCE = 32
+"""Samples whose gradients are computed together: all steps of all layers are in memory meanwhile."""
+
+
+def nets(models: Models) -> dict[str, Spiking]:
+    """Both trainings, by the names that figures use."""
+    return {"surrogate": models.surrogate(), "conversion": models.converted}
+
+
+def recorded(models: Models, net: Spiking, form: str) -> Recording:
+    """A run on the explained pictures that kept the spikes of the explained layers."""
+    events = net.encode(models.explained.images, models.seed)
+    return run(net.form(form), events, record=Record(spikes=models.layers))
+
+
+def sam(models: Models, net: Spiking, form: str, gamma: float = GAMMA) -> dict[str, Array]:
+    """SAM of the explained layers; of a longer run as many steps, evenly spaced, as the surrogate net has."""
+    found = sam_of(net, form, net.encode(models.explained.images, models.seed), models.layers, gamma)
+    steps = chosen_steps(models, net)
+    return {layer: maps[steps] for layer, maps in found.items()}
+
+
+def chosen_steps(models: Models, net: Spiking) -> npt.NDArray[np.int64]:
+    """Steps that are looked at: all of the surrogate net, and evenly spaced ones of a longer run."""
+    return np.linspace(0, net.steps - 1, models.plan.steps).round().astype(np.int64)
+
+
+def sam_of(net: Spiking, form: str, events: Events, layers: tuple[str, ...], gamma: float = GAMMA) -> dict[str, Array]:
+    """Maps of all steps in the unit of the float trace, whatever the form."""
+    network = net.form(form).with_sam(SamTrace(gamma, "strict"), layers, net.steps)
+    recording = run(network, events, record=Record(sam=layers))
+    return {layer: recording.sam[layer] / recording.sam_scale[layer] for layer in layers}
+
+
+def explained_by(method: Method, x: npt.NDArray[np.generic], labels: npt.NDArray[np.int64]) -> Array:
+    """Maps of many samples, some at once."""
+    samples = x.shape[-4]
+    parts = [
+        method.attribute(x[..., start : start + AT_ONCE, :, :, :], labels[start : start + AT_ONCE])
+        for start in range(0, samples, AT_ONCE)
+    ]
+    return np.concatenate(parts, axis=-3)
+
+
+@lru_cache(maxsize=16)
+def reference(models: Models, layer: str) -> Array:
+    """The ANN's Grad-CAM for the true classes of the explained pictures."""
+    return explained_by(GradCAM(models.ann, layer), models.explained.float(), models.explained.labels)
+
+
+def error(models: Models, layer: str, maps: npt.ArrayLike) -> float:
+    """Mean localisation error of the explained pictures' maps."""
+    wanted = reference(models, layer)
+    array = np.asarray(maps, dtype=np.float64)
+    return float(localisation_error(_shrunk(array, wanted.shape[1:]), wanted).mean())
+
+
+def inside(models: Models, maps: npt.ArrayLike) -> float:
+    """Mean share of mass inside the exact masks, over maps that have any; NaN if none has, or there are no masks."""
+    masks = models.explained.masks
+    if masks is None:
+        return float("nan")
+    share = mass_inside(maps, masks)
+    said = ~np.isnan(share)
+    return float(share[said].mean()) if said.any() else float("nan")
+
+
+def spikes_by_step(recording: Recording, layer: str) -> Array:
+    """Raw spikes as maps of each step, ``[T, B, h, w]``: SAM without any memory."""
+    spikes = recording.spikes[layer]
+    return np.stack([plane.sum(axis=1, dtype=np.float64) for plane in spikes.dense()])
+
+
+def stored(array: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    """Maps for drawing, at half the size."""
+    return array.astype(np.float32)
+
+
+def _shrunk(maps: Array, size: tuple[int, ...]) -> Array:
+    """Larger maps averaged down to the reference's size, where it divides theirs."""
+    high, wide = maps.shape[-2] // size[0], maps.shape[-1] // size[1]
+    if (high, wide) == (1, 1) or maps.shape[-2:] != (high * size[0], wide * size[1]):
+        return maps
+    return np.asarray(maps.reshape(*maps.shape[:-2], size[0], high, size[1], wide).mean(axis=(-3, -1)))
