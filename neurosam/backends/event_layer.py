@@ -277,7 +277,7 @@ def layer(
         Plane that arrives in step `first`.
     conv, rule, state
     base : int
-        Own step of ``state.planes[0]``.
+        Own step of the state's first row.
     force : int
         0: choose by measured activity; 1: scatter; 2: gather.
     acc : (K, bottom - top, W', pitch) int32 array

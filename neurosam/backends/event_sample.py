@@ -45,12 +45,9 @@ class Sample:
         self.shared, self.b = run, b
         self.number: Any = np.int32 if run.network.fixed else np.float64
         self.neurons = fixed_block if run.network.fixed else float_block
-        steps = run.steps
-        self.states = {name: self._state(p, steps) for name, p in run.cells.items()}
+        self.states = {name: self._state(p) for name, p in run.cells.items()}
         source = run.network.input.name
         rows = 0 if run.input.graded else run.tails[source] + run.chunk
-        self.counts = {name: state.counts for name, state in self.states.items()}
-        self.counts[source] = run.counts[source][:, b] if b < run.count else np.zeros(steps, np.int64)
         self.planes = {name: state.planes for name, state in self.states.items()}
         self.planes[source] = np.zeros((rows, run.input.pixels, run.input.words), np.uint64)
         self.base = 0
@@ -59,21 +56,21 @@ class Sample:
         self.blocks = {name: np.zeros(2, np.int64) for name in run.cells}
         self.fired = np.zeros(neurons(run.network.readout.shape), np.int64)
 
-    def _state(self, p: Cells, steps: int) -> State:
+    def _state(self, p: Cells) -> State:
         size, flags, number = (p.pixels, p.channels), p.rule.flags, self.number
         traced = size if flags[Flag.SAM] else (0, 0)
-        kept = self.shared.tails[p.name] + self.shared.chunk if flags[Flag.FIRES] else 0
+        rows = self.shared.tails[p.name] + self.shared.chunk
         return State(
             aligned(size if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
             aligned(size, number),
             np.zeros(traced, number),
             np.zeros(traced, np.int32),
             np.zeros(traced, np.int32),
-            np.zeros((kept, p.pixels, p.words), np.uint64),
-            np.zeros(steps, np.int64),
-            np.zeros((steps if flags[Flag.SAM] else 0, p.pixels), number),
-            np.zeros((steps if flags[Flag.MEMBRANE] else 0, *size), number),
-            np.zeros((steps if flags[Flag.CURRENTS] else 0, *size), number),
+            np.zeros((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
+            np.zeros(rows, np.int64),
+            np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), number),
+            np.zeros((rows if flags[Flag.MEMBRANE] else 0, *size), number),
+            np.zeros((rows if flags[Flag.CURRENTS] else 0, *size), number),
         )
 
     def run(self) -> None:
@@ -91,7 +88,7 @@ class Sample:
                         if run.stopped:
                             return
                         self.advance(name, step, step + 1 if looped else end)
-            self._keep_spikes(first, end)
+            self._keep(first, end)
         self._hand_over()
 
     def begin(self, first: int, end: int) -> None:
@@ -101,6 +98,10 @@ class Sample:
             tail = run.tails[name]
             if first and planes.size:
                 planes[:tail] = planes[run.chunk : run.chunk + tail].copy()
+        for name, state in self.states.items():
+            tail = run.tails[name]
+            state.counts[:tail] = state.counts[run.chunk : run.chunk + tail].copy()
+            state.counts[tail:] = 0
         self.base = first
         source = run.network.input.name
         if not run.input.graded:
@@ -151,17 +152,25 @@ class Sample:
             )  # fmt: skip
 
         run.share(strip, strips, seconds)
-        state.counts[first:end] += counts[:, first:end].sum(axis=0)
+        state.counts[:] += counts.sum(axis=0)
         self.blocks[name] += blocks.sum(axis=0)
         self.operations[source.label] += sum(operations)
 
     def _estimate(self, p: Cells, source: Link, first: int, end: int) -> float:
         """About how many seconds one thread needs for a layer; only the number of threads depends on it."""
         conv = source.conv
-        counts = self.counts[source.source]
-        spikes = int(counts[max(first - source.lag, 0) : max(end - source.lag, 0)].sum())
+        spikes = int(self._counts(source.source, first - source.lag, end - source.lag).sum())
         taps = 1 if conv is None else int(np.prod(conv.geometry[:2])) / int(np.prod(conv.geometry[2:4]))
         return float(spikes * min(taps, p.pixels) * p.channels / 5e10 + (end - first) * p.pixels * p.channels / 4e9)
+
+    def _counts(self, name: str, first: int, end: int) -> Array:
+        """Spikes in a population's own steps ``first:end``, as far as a later step still asks for them."""
+        if name != self.shared.network.input.name:
+            base = self._own_base(name)
+            return self.states[name].counts[first - base : end - base]
+        if self.b >= self.shared.count:  # nothing but compilation
+            return np.zeros(0, np.int64)
+        return self.shared.counts[name][max(first, 0) : max(end, 0), self.b]
 
     def _or(self, name: str, first: int, end: int) -> None:
         run, p, state = self.shared, self.shared.cells[name], self.states[name]
@@ -207,27 +216,28 @@ class Sample:
         )  # fmt: skip
         return start, pixels, self.index, run.input.value[:0], False
 
-    def _keep_spikes(self, first: int, end: int) -> None:
-        run = self.shared
+    def _keep(self, first: int, end: int) -> None:
+        """Hand over what is recorded of a chunk of steps."""
+        run, b = self.shared, self.b
         for name, p in run.cells.items():
-            own = self.planes[name][run.tails[name] : run.tails[name] + end - first]
-            if name in run.spikes:
-                run.spikes[name][first:end, self.b] = own
+            state, steps = self.states[name], end - first
+            rows = slice(run.tails[name], run.tails[name] + steps)
+            if name in run.counts:
+                run.counts[name][first:end, b] = state.counts[rows]
+            states = {"spikes": state.planes, "sam": state.sam, "membrane": state.membranes, "current": state.currents}
+            for variable, values in states.items():
+                target = run.kept.get((variable, name))
+                if target is not None:
+                    own = values[rows] if variable in ("spikes", "sam") else _channels_first(values[rows])
+                    target[first:end, b : b + 1] = own.reshape(steps, 1, *target.shape[2:])
             if name == run.network.output and p.rule.flags[Flag.FIRES]:
-                dense = Spikes(own.reshape(end - first, 1, *p.shape[1:], -1), p.shape).dense()
+                dense = Spikes(state.planes[rows].reshape(steps, 1, *p.shape[1:], -1), p.shape).dense()
                 self.fired += dense.sum(axis=(0, 1), dtype=np.int64).reshape(-1)
 
     def _hand_over(self) -> None:
         run, b = self.shared, self.b
         for name, p in run.cells.items():
             state = self.states[name]
-            if name in run.counts:
-                run.counts[name][:, b] = state.counts
-            if name in run.sam:
-                run.sam[name][:, b] = state.sam
-            for variable, values in (("membrane", state.membranes), ("current", state.currents)):
-                if name in run.states[variable]:
-                    run.states[variable][name][:, b] = _channels_first(values)
             if name == run.network.output:
                 run.output[b] = self.fired if p.rule.flags[Flag.FIRES] else _channels_first(state.v)
         with run.lock:

@@ -105,7 +105,7 @@ def pool_or(
                             operations += ones(one)
                     planes[first - base + k, yo * out_width + xo, w] = word
                     fired += ones(word)
-        counts[first + k] += fired
+        counts[first + k - base] += fired
     return operations
 
 
