@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
-from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load, two_items
+from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load_held_out, load_training, two_items
 from neurosam.errors import DataError
 from neurosam.evaluation import Predictor, of_network
 from neurosam.events import Events, encode
@@ -25,7 +25,7 @@ from neurosam.from_torch import to_network
 from neurosam.network import Network
 from neurosam.precision import Precision
 from neurosam.quantise import quantise
-from neurosam.study.plan import Plan
+from neurosam.study.plan import ITEMS, Plan
 from neurosam.training import SpikingSequential
 
 __all__ = ["COMMON", "FORMS", "Models", "Spiking"]
@@ -94,12 +94,15 @@ class Models:
         self._folder, self._say = folder, say
         self._spiking: dict[float, Spiking] = {}
 
+    def beside(self, plan: Plan) -> Models:
+        """The networks of the same seed by another plan, in the same folder."""
+        return Models(plan, self.seed, self._folder, self._say, self.device)
+
     @cached_property
     def _items(self) -> tuple[ImageSet, ImageSet]:
         """Items to learn from and items that no seed learns from."""
-        everything = load(self.plan.data)
-        held_out = len(everything) // 5
-        return everything.split(len(everything) - held_out, held_out, seed=0)
+        size = None if self.plan.data in ITEMS else self.plan.canvas
+        return load_training(self.plan.data, size=size), load_held_out(self.plan.data, size=size)
 
     @cached_property
     def train(self) -> ImageSet:
