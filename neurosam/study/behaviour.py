@@ -13,11 +13,10 @@ from neurosam.data import PairSet
 from neurosam.evaluation import fgsm, map_distance, of_module, spiking_fgsm, suppression
 from neurosam.localisation import intensity
 from neurosam.maps import aggregate
-from neurosam.metrics import accuracy
 from neurosam.recording import Record
 from neurosam.study.found import Found
 from neurosam.study.localising import EXAMPLES, examples, most_frequent
-from neurosam.study.maps import Array, explained_by, nets, recorded, sam_of, spikes_by_step, stored
+from neurosam.study.maps import AT_ONCE, Array, explained_by, nets, recorded, sam_of, spikes_by_step, stored
 from neurosam.study.models import FORMS, Models, Spiking
 from neurosam.training import evaluate
 
@@ -34,11 +33,10 @@ NO_PAIRS = "Left out: pairs of items with known places are made from mnist5k and
 
 def accuracies(models: Models) -> Found:
     """Held-out accuracy of every network in every form."""
-    found = {"ANN": evaluate(models.ann, models.test, steps=1, coding="direct", seed=models.seed)}
+    found = {"ANN": evaluate(models.ann, models.test, steps=1, coding="direct", seed=models.seed, device=models.device)}
     for name, net in nets(models).items():
-        events = net.encode(models.test.images, models.seed)
         for form in FORMS:
-            found[f"{name} {form}"] = accuracy(run(net.form(form), events), models.test.labels)
+            found[f"{name} {form}"] = net.accuracy(form, models.test.images, models.test.labels, models.seed)
     found["most frequent class"] = most_frequent(models)
     return Found(found)
 
@@ -84,9 +82,8 @@ def robustness(models: Models) -> Found:
             hits = of_module(models.ann)(images).argmax(1) == shown.labels
             found[f"accuracy/{name} {epsilon}"] = float(hits.mean())
         for name, images in (("surrogate", attacked), ("surrogate, noise", noisy)):
-            events = net.encode(images, models.seed)
             for form in FORMS:
-                found[f"accuracy/{name} {form} {epsilon}"] = accuracy(run(net.form(form), events), shown.labels)
+                found[f"accuracy/{name} {form} {epsilon}"] = net.accuracy(form, images, shown.labels, models.seed)
         if epsilon != ATTACK:
             continue
         for name, images in (("", ann_images), (", noise", noisy)):
@@ -154,10 +151,12 @@ def _predicted(pairs: PairSet, predictions: npt.NDArray[np.int64]) -> npt.NDArra
 
 
 def _attacked(models: Models, net: Spiking, epsilon: int) -> npt.NDArray[np.float32]:
-    shown = models.explained
-    return spiking_fgsm(
-        net.module, shown.images, shown.labels, epsilon / 255, steps=net.steps, seed=models.seed + ATTACKER
-    )
+    shown, seed = models.explained, models.seed + ATTACKER
+    parts = []
+    for first in range(0, len(shown), AT_ONCE):
+        images, labels = shown.images[first : first + AT_ONCE], shown.labels[first : first + AT_ONCE]
+        parts.append(spiking_fgsm(net.module, images, labels, epsilon / 255, steps=net.steps, seed=seed + first))
+    return np.concatenate(parts)
 
 
 def _noisy(models: Models, epsilon: int) -> npt.NDArray[np.float32]:

@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.attribution import SpikingGradCAM
-from neurosam.backends import run
 from neurosam.evaluation import best_constant_error, pixel_variance
 from neurosam.localisation import baselines, centre_prior, intensity
 from neurosam.maps import aggregate
-from neurosam.metrics import accuracy
 from neurosam.study.found import Found
 from neurosam.study.maps import (
     Array,
@@ -114,8 +112,8 @@ def leaks(models: Models) -> Found:
                 found[f"{layer}/leak {leak:g} {form}"] = error(models, layer, maps)
                 counts = spikes_by_step(seen, layer)
                 found[f"{layer}/spikes of a step, leak {leak:g} {form}"] = error(models, layer, counts)
-            events = net.encode(models.test.images, models.seed)
-            found[f"accuracy/leak {leak:g} {form}"] = accuracy(run(net.form(form), events), models.test.labels)
+            share = net.accuracy(form, models.test.images, models.test.labels, models.seed)
+            found[f"accuracy/leak {leak:g} {form}"] = share
     for layer in models.layers:
         found[f"{layer}/best constant"] = float(best_constant_error(reference(models, layer)).mean())
     found["accuracy/most frequent class"] = most_frequent(models)

@@ -22,6 +22,7 @@ from neurosam.study.models import Models, Spiking
 from neurosam.trace import SamTrace
 
 __all__ = [
+    "AT_ONCE",
     "GAMMA",
     "Array",
     "chosen_steps",

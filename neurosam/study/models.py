@@ -14,10 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
-from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load, two_items
+from neurosam.backends import run
+from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load_held_out, load_training, two_items
 from neurosam.errors import DataError
 from neurosam.evaluation import Predictor, of_network
 from neurosam.events import Events, encode
@@ -36,6 +38,8 @@ FORMS = ("float", "8 bits")
 CALIBRATION = 64
 BALANCING = 100
 """Training canvases by which weights are scaled, and thresholds balanced."""
+AT_ONCE = 100
+"""Samples of which all events are in memory."""
 COMMON = 0
 """Seed of the canvases that all seeds share; those of `test` have odd ones, and other items are trained on."""
 
@@ -73,6 +77,15 @@ class Spiking:
         """Poisson spikes of images."""
         return encode(images, self.steps, "poisson", seed)
 
+    def accuracy(self, name: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int) -> float:
+        """Share of images that a form of the network recognises; events of some of them are in memory at a time."""
+        hits = 0
+        for first in range(0, len(images), AT_ONCE):
+            chosen = slice(first, first + AT_ONCE)
+            events = encode(images[chosen], self.steps, "poisson", seed, first)
+            hits += int((run(self.form(name), events).predictions == labels[chosen]).sum())
+        return hits / len(images)
+
 
 class Models:
     """Data and networks of one seed, each made when it is first asked for.
@@ -97,9 +110,8 @@ class Models:
     @cached_property
     def _items(self) -> tuple[ImageSet, ImageSet]:
         """Items to learn from and items that no seed learns from."""
-        everything = load(self.plan.data)
-        held_out = len(everything) // 5
-        return everything.split(len(everything) - held_out, held_out, seed=0)
+        data, size = self.plan.data, self.plan.size
+        return load_training(data, seed=0, size=size), load_held_out(data, seed=0, size=size)
 
     @cached_property
     def train(self) -> ImageSet:
@@ -128,11 +140,11 @@ class Models:
             return None
         return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.test))
 
-    def _shown(self, items: ImageSet, seed: int, count: int) -> ImageSet:
-        """So many canvases with the items; or of pictures that are shown as they are, the first so many."""
+    def _shown(self, items: ImageSet, seed: int, count: int | None) -> ImageSet:
+        """So many canvases with the items; of pictures that are shown as they are, so many of them, in random order."""
         if self.plan.canvases:
-            return cluttered(items, self._clutter, seed=seed, indices=range(count))
-        return items.subset(np.arange(min(count, len(items))))
+            return cluttered(items, self._clutter, seed=seed, indices=range(len(items) if count is None else count))
+        return items.subset(np.random.default_rng(seed).permutation(len(items))[:count])
 
     @property
     def _clutter(self) -> Clutter:
@@ -141,7 +153,14 @@ class Models:
     @cached_property
     def architecture(self) -> str:
         """The description, whether the plan has that or a name."""
-        return training.describe(self.plan.architecture, len(self._items[0].classes))
+        classes = len(self._items[0].classes)
+        description = training.describe(self.plan.architecture, classes)
+        if not description.endswith(f"-D{classes}"):
+            raise DataError(
+                "plan: architecture",
+                f"got {description}; the last layer must be D{classes}, one neuron a class of {self.plan.data}",
+            )
+        return description
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -152,6 +171,13 @@ class Models:
         if unknown := [layer for layer in self.plan.explain if layer not in known]:
             raise DataError("plan: explain", f"got {unknown[0]!r}; {self.plan.architecture} has {', '.join(known)}")
         return self.plan.explain or known[1:] or known
+
+    @property
+    def _place(self) -> str:
+        """Where maps are computed in torch."""
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device
 
     @cached_property
     def ann(self) -> SpikingSequential:
@@ -186,6 +212,7 @@ class Models:
             module, self.train, self.test, steps=steps, coding=coding, epochs=epochs,
             batch_size=self.plan.batch, lr=self.plan.lr, seed=self.seed, checkpoint=place, device=self.device,
         )  # fmt: skip
+        module.to(self._place)
 
     def deploy(self, module: SpikingSequential, steps: int) -> Spiking:
         """A spiking net in all its forms."""

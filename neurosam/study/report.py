@@ -15,6 +15,7 @@ __all__ = ["markdown"]
 
 NEITHER = ""
 """The form of a figure that no network on a back end takes part in."""
+WORDS = ("holds", "open", "fails", "not measured")
 SLOW = {"Run time"}
 """Experiments whose figures are seconds, shown with more digits."""
 
@@ -39,11 +40,12 @@ def markdown(
     pictures : mapping
         File names by experiment.
     """
-    kind = f"canvases of {plan.canvas} pixels" if plan.canvases else f"pictures of {plan.canvas} pixels"
+    side = "" if plan.size is None else f" of {plan.size} pixels"
+    kind = f"canvases of {plan.canvas} pixels" if plan.canvases else f"pictures{side}"
     lines = [
         f"# The SAM paper's claims on {'cluttered canvases' if plan.canvases else 'pictures'}",
         "",
-        f"{len(seeds)} seeds, {plan.data}, {plan.train} training {kind}, {plan.explained} explained; "
+        f"{len(seeds)} seeds, {plan.data}, {plan.train or 'all'} training {kind}, {plan.explained} explained; "
         f"`{plan.architecture}`, {plan.steps} steps. Made by `{command}`.",
         "",
         "Every figure is a mean over seeds with Student's 95 % interval. A difference is signed so that above 0 "
@@ -51,12 +53,12 @@ def markdown(
         '95 %, one in twenty is decided by chance. Claims marked (ours) are not the paper\'s. "8 bits" is the '
         "network in Loihi's fixed point on the event back end; gradients exist in torch only, in float.",
         "",
-        "| | holds | open | fails |",
-        "|---|---|---|---|",
+        "| | holds | open | fails | not measured |",
+        "|---|---|---|---|---|",
     ]
     for form, judged in verdicts.items():
         words = [verdict.word for verdict in judged]
-        lines.append(f"| {form} | {words.count('holds')} | {words.count('open')} | {words.count('fails')} |")
+        lines.append(f"| {form} | {' | '.join(str(words.count(word)) for word in WORDS)} |")
     for experiment in seeds[0]:
         lines += ["", f"## {experiment}", ""]
         lines += [f"![{experiment}]({name})" for name in pictures.get(experiment, ())]
@@ -79,7 +81,7 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
 
 def _verdict(verdict: Verdict) -> str:
     if math.isnan(verdict.difference):
-        return "not measured | **open**"
+        return f" | **{verdict.word}**"
     return f"{verdict.difference:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}] | **{verdict.word}**"
 
 

@@ -49,7 +49,8 @@ def test_a_verdict_is_students_interval_of_paired_differences() -> None:
 
 def test_missing_figures_and_a_single_seed_leave_a_claim_open() -> None:
     assert judge(CLAIM, seeds((1, 2))).word == "open"
-    assert math.isnan(judge(CLAIM, [{"E": {"a": 1.0}}, {}]).difference)
+    assert judge(CLAIM, [{"E": {"a": 1.0}}, {}]).word == "not measured"
+    assert judge(CLAIM, seeds((1, math.nan), (math.nan, 2))).word == "not measured"
     half = judge(CLAIM, [*seeds((1, 2), (1, 2.1)), {"E": {"a": 9.0}}])
     assert half.difference == pytest.approx(1.05)
 
@@ -152,7 +153,7 @@ def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, m
     assert "the command" in text
     again = json.loads((tmp_path / "results.json").read_text())  # strict JSON: no NaN
     assert again["figures"][0]["First"] == {"figure": 0.0, "none": None, "in float": 1.0, "in 8 bits": 2.0}
-    assert study(tmp_path, replace(plan, train=plan.train + 1), lambda line: None)
+    assert study(tmp_path, replace(plan, train=9), lambda line: None)
     assert len(calls) == 6 + 4  # another plan has another cache
 
 
