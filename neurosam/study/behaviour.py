@@ -8,15 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.attribution import GradCAM
-from neurosam.backends import run
 from neurosam.data import PairSet
 from neurosam.evaluation import fgsm, map_distance, of_module, spiking_fgsm, suppression
 from neurosam.localisation import intensity
 from neurosam.maps import aggregate
-from neurosam.recording import Record
 from neurosam.study.found import Found
 from neurosam.study.localising import EXAMPLES, examples, most_frequent
-from neurosam.study.maps import AT_ONCE, Array, explained_by, nets, recorded, sam_of, spikes_by_step, stored
+from neurosam.study.maps import AT_ONCE, Array, activity_of, explained_by, nets, recorded, sam_of, stored
 from neurosam.study.models import FORMS, Models, Spiking
 from neurosam.training import evaluate
 
@@ -53,8 +51,8 @@ def activity(models: Models) -> Found:
         drawn = np.bincount(events.time, minlength=net.steps).astype(np.float64)
         counted: dict[str, Array] = {f"input/{name}": drawn}
         for form in FORMS:
-            counts = recorded(models, net, form).counts
-            counted |= {f"{layer}/{name} {form}": counts[layer].mean(axis=1) for layer in models.layers}
+            seen = recorded(models, net, form)
+            counted |= {f"{layer}/{name} {form}": seen.course(layer) for layer in models.layers}
         for course, spikes in counted.items():
             share = spikes / spikes.max() if spikes.max() else np.full(len(spikes), np.nan)
             courses[course] = share.tolist()
@@ -120,7 +118,7 @@ def suppressed(models: Models) -> Found:
     net = models.surrogate()
     events = net.encode(pairs.images, models.seed)
     for form in FORMS:
-        seen = run(net.form(form), events, record=Record(spikes=models.layers))
+        seen = activity_of(net, form, events, models.layers)
         said = seen.predictions
         found[f"predicted one of the two {form}"] = float((pairs.labels == said[:, None]).any(axis=1).mean())
         bare = suppression(intensity(pairs.images)[None], pairs.labels, said)[0]
@@ -131,7 +129,7 @@ def suppressed(models: Models) -> Found:
         arrays[f"label {form}"], arrays[f"image {form}"] = pairs.labels[kept], pairs.images[kept]
         for layer, maps in sam_of(net, form, events, models.layers).items():
             arrays[f"{layer} {form}"] = stored(maps[:, kept])
-            for name, shown in (("", maps), ("/spikes", spikes_by_step(seen, layer))):
+            for name, shown in (("", maps), ("/spikes", seen.by_step(layer))):
                 course = _course(suppression(shown, pairs.labels, said))
                 courses[f"{layer}{name} {form}"] = course
                 steps = [share for share in course if not np.isnan(share)] or [float("nan")]

@@ -18,10 +18,9 @@ import torch
 
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
-from neurosam.backends import run
 from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load_held_out, load_training, two_items
 from neurosam.errors import DataError
-from neurosam.evaluation import Predictor, of_network
+from neurosam.evaluation import Predictor, of_module, of_network
 from neurosam.events import Events, encode
 from neurosam.from_torch import to_network
 from neurosam.network import Network
@@ -33,12 +32,12 @@ from neurosam.training import SpikingSequential
 __all__ = ["COMMON", "FORMS", "Models", "Spiking"]
 
 FORMS = ("float", "8 bits")
-"""Of a network on the event back end: float64, and Loihi's fixed point with 8-bit weights."""
+"""Of a spiking net: the module in torch, and Loihi's fixed point with 8-bit weights on the event back end."""
 
 CALIBRATION = 64
 BALANCING = 100
 """Training canvases by which weights are scaled, and thresholds balanced."""
-AT_ONCE = 100
+AT_ONCE = 50
 """Samples of which all events are in memory."""
 COMMON = 0
 """Seed of the canvases that all seeds share; those of `test` have odd ones, and other items are trained on."""
@@ -52,7 +51,7 @@ class Spiking:
     ----------
     module : SpikingSequential
     network, fixed : Network
-        Exported in float64, and at 8 bits.
+        Exported from it, in float64 and at 8 bits.
     steps : int
         T of a presentation.
     scale : float
@@ -65,25 +64,21 @@ class Spiking:
     steps: int
     scale: float
 
-    def form(self, name: str) -> Network:
-        """The network in "float" or "8 bits"."""
-        return self.fixed if name == FORMS[1] else self.network
-
-    def predictor(self, name: str) -> Predictor:
-        """Outputs of that form on the event back end, in the float net's unit."""
-        return of_network(self.form(name), scale=self.scale if name == FORMS[1] else 1.0)
+    def predictor(self, form: str) -> Predictor:
+        """Outputs of the module in torch (float), or on the event back end in the same unit (8 bits)."""
+        return of_network(self.fixed, scale=self.scale) if form == FORMS[1] else of_module(self.module)
 
     def encode(self, images: npt.NDArray[np.generic], seed: int) -> Events:
         """Poisson spikes of images."""
         return encode(images, self.steps, "poisson", seed)
 
-    def accuracy(self, name: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int) -> float:
-        """Share of images that a form of the network recognises; events of some of them are in memory at a time."""
-        hits = 0
+    def accuracy(self, form: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int) -> float:
+        """Share of images that the net recognises; events of some of them are in memory at a time."""
+        predict, hits = self.predictor(form), 0
         for first in range(0, len(images), AT_ONCE):
             chosen = slice(first, first + AT_ONCE)
-            events = encode(images[chosen], self.steps, "poisson", seed, first)
-            hits += int((run(self.form(name), events).predictions == labels[chosen]).sum())
+            x = encode(images[chosen], self.steps, "poisson", seed, first).dense()
+            hits += int((predict(x).argmax(axis=1) == labels[chosen]).sum())
         return hits / len(images)
 
 

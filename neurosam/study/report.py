@@ -50,8 +50,9 @@ def markdown(
         "",
         "Every figure is a mean over seeds with Student's 95 % interval. A difference is signed so that above 0 "
         "supports the claim. *holds*: the interval lies above 0; *fails*: below; *open*: neither. Of many claims at "
-        '95 %, one in twenty is decided by chance. Claims marked (ours) are not the paper\'s. "8 bits" is the '
-        "network in Loihi's fixed point on the event back end; gradients exist in torch only, in float.",
+        '95 %, one in twenty is decided by chance. Claims marked (ours) are not the paper\'s. "float" is the trained '
+        'module in torch, "8 bits" the network exported from it in Loihi\'s fixed point on the event back end; '
+        "gradients exist in torch only.",
         "",
         "| | holds | open | fails | not measured |",
         "|---|---|---|---|---|",
@@ -73,7 +74,7 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
     if not pairs:
         return []
     lines = [
-        "| claim | float: difference [interval] | | 8 bits, event back end | |",
+        "| claim | float, torch: difference [interval] | | 8 bits, event back end | |",
         "|---|---|---|---|---|",
     ]
     return lines + [f"| {whole.claim.text} | {_verdict(whole)} | {_verdict(fixed)} |" for whole, fixed in pairs]
@@ -94,7 +95,7 @@ def _figures(experiment: str, seeds: Sequence[Mapping[str, Found]]) -> list[str]
     if not rows:
         return []
     digits = 5 if experiment in SLOW else 3
-    lines = ["| figure | float | 8 bits, event back end | no form |", "|---|---|---|---|"]
+    lines = ["| figure | float, torch | 8 bits, event back end | neither |", "|---|---|---|---|"]
     for name, forms in rows.items():
         cells = (_cell(forms.get(form), digits) for form in (*FORMS, NEITHER))
         lines.append(f"| {name} | {' | '.join(cells)} |")
