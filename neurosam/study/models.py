@@ -167,6 +167,27 @@ class Models:
             raise DataError("plan: explain", f"got {unknown[0]!r}; {self.plan.architecture} has {', '.join(known)}")
         return self.plan.explain or known[1:] or known
 
+    def check(self) -> None:
+        """Refuse what no training should begin with: data, layers or a device that cannot be had.
+
+        Raises
+        ------
+        NeurosamError
+        """
+        if pooled := [token for token in self.architecture.split("-") if token.startswith("M")]:
+            raise DataError(
+                f"plan: architecture: {pooled[0]!r}", "is max pooling, which has no conversion; use average pooling (P)"
+            )
+        items = self._items[0]
+        shape = (items.shape[0], *self._clutter.size) if self.plan.canvases else items.shape
+        training.build_ann(self.architecture, shape, batch_norm=True, bias=False)
+        if not self.layers:
+            raise DataError("plan: architecture", f"got {self.architecture}; it has no convolution to explain")
+        try:
+            torch.empty(0, device=self._place)
+        except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
+            raise DataError("device", f"cannot use {self.device!r}: {str(error).splitlines()[0]}") from error
+
     @property
     def _place(self) -> str:
         """Where maps are computed in torch."""

@@ -134,6 +134,7 @@ def counting(calls: list[tuple[str, int]], interrupted: set[tuple[str, int]]) ->
 
 
 def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlxtend")
     calls: list[tuple[str, int]] = []
     interrupted = {("Second", 1)}
     monkeypatch.setattr(runner_module, "EXPERIMENTS", counting(calls, interrupted))
@@ -158,6 +159,7 @@ def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, m
 
 
 def test_a_new_version_of_one_experiment_runs_that_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlxtend")
     calls: list[tuple[str, int]] = []
     experiments = counting(calls, set())
     monkeypatch.setattr(runner_module, "EXPERIMENTS", experiments)
@@ -179,12 +181,24 @@ def test_what_no_training_depends_on_keeps_the_checkpoints() -> None:
 
 
 def test_mistakes(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend")
     with pytest.raises(DataError, match="the unit of evidence is the seed"):
         study(tmp_path, replace(QUICK, seeds=1), lambda line: None)
     for name, values in {"gammas": (0.5,), "epsilons": (0, 8), "leaks": (0.7,)}.items():
         change: dict[str, Any] = {name: values}
         with pytest.raises(DataError, match=f"plan: {name}: lack"):
             replace(QUICK, **change)
+    beyond: list[dict[str, Any]] = [
+        {"gammas": (0.0, 0.5, 1.0, -1.0)}, {"gammas": (0.0, 0.5, 1.0, math.inf)}, {"epsilons": (0, 4, 256)},
+        {"leaks": (0.9, 1.1)}, {"explained": 0}, {"steps": 0},
+    ]  # fmt: skip
+    for change in beyond:
+        with pytest.raises(DataError, match=f"plan: {next(iter(change))}: got"):
+            replace(QUICK, **change)
+    for change in ({"explain": ("conv9",)}, {"architecture": "16C5-D9"}, {"size": 8}):
+        with pytest.raises(DataError, match=r"conv9|must be D10|`size` does not apply"):
+            study(tmp_path / "none", replace(QUICK, **change), lambda line: None)
+        assert not (tmp_path / "none").exists()
     folder = tmp_path / "cache" / f"{QUICK.key}-0"
     folder.mkdir(parents=True)
     (folder / "accuracy.json").write_text("{")
