@@ -8,16 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.attribution import GradCAM
-from neurosam.backends import run
 from neurosam.data import PairSet
 from neurosam.evaluation import fgsm, map_distance, of_module, spiking_fgsm, suppression
 from neurosam.localisation import intensity
 from neurosam.maps import aggregate
-from neurosam.metrics import accuracy
-from neurosam.recording import Record
 from neurosam.study.found import Found
 from neurosam.study.localising import EXAMPLES, examples, most_frequent
-from neurosam.study.maps import Array, explained_by, nets, recorded, sam_of, spikes_by_step, stored
+from neurosam.study.maps import AT_ONCE, Array, activity_of, explained_by, nets, recorded, sam_of, stored
 from neurosam.study.models import FORMS, Models, Spiking
 from neurosam.training import evaluate
 
@@ -34,11 +31,10 @@ NO_PAIRS = "Left out: pairs of items with known places are made from mnist5k and
 
 def accuracies(models: Models) -> Found:
     """Held-out accuracy of every network in every form."""
-    found = {"ANN": evaluate(models.ann, models.test, steps=1, coding="direct", seed=models.seed)}
+    found = {"ANN": evaluate(models.ann, models.test, steps=1, coding="direct", seed=models.seed, device=models.device)}
     for name, net in nets(models).items():
-        events = net.encode(models.test.images, models.seed)
         for form in FORMS:
-            found[f"{name} {form}"] = accuracy(run(net.form(form), events), models.test.labels)
+            found[f"{name} {form}"] = net.accuracy(form, models.test.images, models.test.labels, models.seed)
     found["most frequent class"] = most_frequent(models)
     return Found(found)
 
@@ -55,8 +51,8 @@ def activity(models: Models) -> Found:
         drawn = np.bincount(events.time, minlength=net.steps).astype(np.float64)
         counted: dict[str, Array] = {f"input/{name}": drawn}
         for form in FORMS:
-            counts = recorded(models, net, form).counts
-            counted |= {f"{layer}/{name} {form}": counts[layer].mean(axis=1) for layer in models.layers}
+            seen = recorded(models, net, form)
+            counted |= {f"{layer}/{name} {form}": seen.course(layer) for layer in models.layers}
         for course, spikes in counted.items():
             share = spikes / spikes.max() if spikes.max() else np.full(len(spikes), np.nan)
             courses[course] = share.tolist()
@@ -84,9 +80,8 @@ def robustness(models: Models) -> Found:
             hits = of_module(models.ann)(images).argmax(1) == shown.labels
             found[f"accuracy/{name} {epsilon}"] = float(hits.mean())
         for name, images in (("surrogate", attacked), ("surrogate, noise", noisy)):
-            events = net.encode(images, models.seed)
             for form in FORMS:
-                found[f"accuracy/{name} {form} {epsilon}"] = accuracy(run(net.form(form), events), shown.labels)
+                found[f"accuracy/{name} {form} {epsilon}"] = net.accuracy(form, images, shown.labels, models.seed)
         if epsilon != ATTACK:
             continue
         for name, images in (("", ann_images), (", noise", noisy)):
@@ -123,7 +118,7 @@ def suppressed(models: Models) -> Found:
     net = models.surrogate()
     events = net.encode(pairs.images, models.seed)
     for form in FORMS:
-        seen = run(net.form(form), events, record=Record(spikes=models.layers))
+        seen = activity_of(net, form, events, models.layers)
         said = seen.predictions
         found[f"predicted one of the two {form}"] = float((pairs.labels == said[:, None]).any(axis=1).mean())
         bare = suppression(intensity(pairs.images)[None], pairs.labels, said)[0]
@@ -134,7 +129,7 @@ def suppressed(models: Models) -> Found:
         arrays[f"label {form}"], arrays[f"image {form}"] = pairs.labels[kept], pairs.images[kept]
         for layer, maps in sam_of(net, form, events, models.layers).items():
             arrays[f"{layer} {form}"] = stored(maps[:, kept])
-            for name, shown in (("", maps), ("/spikes", spikes_by_step(seen, layer))):
+            for name, shown in (("", maps), ("/spikes", seen.by_step(layer))):
                 course = _course(suppression(shown, pairs.labels, said))
                 courses[f"{layer}{name} {form}"] = course
                 steps = [share for share in course if not np.isnan(share)] or [float("nan")]
@@ -154,10 +149,12 @@ def _predicted(pairs: PairSet, predictions: npt.NDArray[np.int64]) -> npt.NDArra
 
 
 def _attacked(models: Models, net: Spiking, epsilon: int) -> npt.NDArray[np.float32]:
-    shown = models.explained
-    return spiking_fgsm(
-        net.module, shown.images, shown.labels, epsilon / 255, steps=net.steps, seed=models.seed + ATTACKER
-    )
+    shown, seed = models.explained, models.seed + ATTACKER
+    parts = []
+    for first in range(0, len(shown), AT_ONCE):
+        images, labels = shown.images[first : first + AT_ONCE], shown.labels[first : first + AT_ONCE]
+        parts.append(spiking_fgsm(net.module, images, labels, epsilon / 255, steps=net.steps, seed=seed + first))
+    return np.concatenate(parts)
 
 
 def _noisy(models: Models, epsilon: int) -> npt.NDArray[np.float32]:

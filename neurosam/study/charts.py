@@ -1,7 +1,7 @@
 """Parts of the study's charts: means over seeds with their intervals, as dots or lines.
 
 One colour a training, the same in every figure, from a palette that colour-blind readers can tell apart (Okabe & Ito
-2008); baselines are grey. A filled mark is the network at 8 bits on the event back end, a hollow one in float64, a
+2008); baselines are grey. A filled mark is the network at 8 bits on the event back end, a hollow one in float, a
 diamond what no such network takes part in.
 """
 
@@ -49,7 +49,7 @@ Seeds: TypeAlias = Sequence[Mapping[str, Found]]
 SURROGATE, CONVERSION, ANN, GRADIENT, BASELINE = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#6E6E6E"
 SMALL, TINY = 8.0, 7.0
 NETS = {"surrogate": SURROGATE, "conversion": CONVERSION}
-KEY = "filled: 8 bits, event back end; hollow: float64; bars and bands: 95 % over seeds"
+KEY = "filled: 8 bits, event back end; hollow: float; bars and bands: 95 % over seeds"
 BANDS = "8 bits, event back end; bands: 95 % over seeds"
 MARKS: dict[str, dict[str, Any]] = {
     FORMS[0]: {"marker": "o", "markerfacecolor": "white", "markersize": 5.0},

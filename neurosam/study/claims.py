@@ -185,7 +185,7 @@ def _of_layer(layer: str, low: float, high: float, form: str) -> list[Claim]:
 
 
 def judge(claim: Claim, seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> Verdict:
-    """What the figures of several seeds say; "open" where a figure is missing or NaN in all seeds but one.
+    """What the figures of several seeds say; "open" if of one seed only, "not measured" if of none.
 
     Parameters
     ----------
@@ -198,4 +198,5 @@ def judge(claim: Claim, seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> V
     known = [(a, b) for a, b in pairs if not math.isnan(a - b)]
     a, b = (interval(column).mean for column in ([a for a, _ in known], [b for _, b in known]))
     mean, low, high = interval([claim.sign * (a - b) + claim.margin for a, b in known])
-    return Verdict(claim, a, b, mean, low, high, "holds" if low > 0 else "fails" if high < 0 else "open")
+    word = "not measured" if not known else "holds" if low > 0 else "fails" if high < 0 else "open"
+    return Verdict(claim, a, b, mean, low, high, word)

@@ -11,11 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.attribution import SpikingGradCAM
-from neurosam.backends import run
 from neurosam.evaluation import best_constant_error, pixel_variance
 from neurosam.localisation import baselines, centre_prior, intensity
 from neurosam.maps import aggregate
-from neurosam.metrics import accuracy
 from neurosam.study.found import Found
 from neurosam.study.maps import (
     Array,
@@ -27,7 +25,6 @@ from neurosam.study.maps import (
     recorded,
     reference,
     sam,
-    spikes_by_step,
     stored,
 )
 from neurosam.study.models import FORMS, Models
@@ -63,7 +60,7 @@ def variance(models: Models) -> Found:
             judged(f"{name}/{layer}/Grad-CAM", cam)
             arrays[f"{name}/{layer}/Grad-CAM"] = stored(cam[:, :EXAMPLES])
             for form in FORMS:
-                judged(f"{name}/{layer}/spikes of a step {form}", spikes_by_step(seen[form], layer))
+                judged(f"{name}/{layer}/spikes of a step {form}", seen[form].by_step(layer))
     for layer in models.layers:
         size = reference(models, layer).shape[1:]
         judged(f"any/{layer}/random", np.random.default_rng(models.seed).random((len(pictures), *size)))
@@ -84,7 +81,7 @@ def localisation(models: Models) -> Found:
         for form in FORMS:
             seen = recorded(models, net, form)
             for layer, maps in sam(models, net, form).items():
-                counts = spikes_by_step(seen, layer)[chosen_steps(models, net)]
+                counts = seen.by_step(layer)[chosen_steps(models, net)]
                 found[f"{layer}/{name} {form}"] = error(models, layer, maps)
                 found[f"{layer}/mask/{name} {form}"] = inside(models, aggregate(maps))
                 found[f"{layer}/spikes of a step, {name} {form}"] = error(models, layer, counts)
@@ -112,10 +109,10 @@ def leaks(models: Models) -> Found:
             seen = recorded(models, net, form)
             for layer, maps in sam(models, net, form).items():
                 found[f"{layer}/leak {leak:g} {form}"] = error(models, layer, maps)
-                counts = spikes_by_step(seen, layer)
+                counts = seen.by_step(layer)
                 found[f"{layer}/spikes of a step, leak {leak:g} {form}"] = error(models, layer, counts)
-            events = net.encode(models.test.images, models.seed)
-            found[f"accuracy/leak {leak:g} {form}"] = accuracy(run(net.form(form), events), models.test.labels)
+            share = net.accuracy(form, models.test.images, models.test.labels, models.seed)
+            found[f"accuracy/leak {leak:g} {form}"] = share
     for layer in models.layers:
         found[f"{layer}/best constant"] = float(best_constant_error(reference(models, layer)).mean())
     found["accuracy/most frequent class"] = most_frequent(models)
@@ -129,7 +126,7 @@ def gammas(models: Models) -> Found:
         for form in FORMS:
             seen = recorded(models, net, form)
             for layer in models.layers:
-                counts = spikes_by_step(seen, layer)[chosen_steps(models, net)]
+                counts = seen.by_step(layer)[chosen_steps(models, net)]
                 found[f"{layer}/{name}/spikes of a step {form}"] = error(models, layer, counts)
             for gamma in models.plan.gammas:
                 for layer, maps in sam(models, net, form, gamma).items():

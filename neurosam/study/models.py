@@ -14,28 +14,31 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
 from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load_held_out, load_training, two_items
 from neurosam.errors import DataError
-from neurosam.evaluation import Predictor, of_network
+from neurosam.evaluation import Predictor, of_module, of_network
 from neurosam.events import Events, encode
 from neurosam.from_torch import to_network
 from neurosam.network import Network
 from neurosam.precision import Precision
 from neurosam.quantise import quantise
-from neurosam.study.plan import ITEMS, Plan
+from neurosam.study.plan import Plan
 from neurosam.training import SpikingSequential
 
 __all__ = ["COMMON", "FORMS", "Models", "Spiking"]
 
 FORMS = ("float", "8 bits")
-"""Of a network on the event back end: float64, and Loihi's fixed point with 8-bit weights."""
+"""Of a spiking net: the module in torch, and Loihi's fixed point with 8-bit weights on the event back end."""
 
 CALIBRATION = 64
 BALANCING = 100
 """Training canvases by which weights are scaled, and thresholds balanced."""
+AT_ONCE = 50
+"""Samples of which all events are in memory."""
 COMMON = 0
 """Seed of the canvases that all seeds share; those of `test` have odd ones, and other items are trained on."""
 
@@ -48,7 +51,7 @@ class Spiking:
     ----------
     module : SpikingSequential
     network, fixed : Network
-        Exported in float64, and at 8 bits.
+        Exported from it, in float64 and at 8 bits.
     steps : int
         T of a presentation.
     scale : float
@@ -61,17 +64,22 @@ class Spiking:
     steps: int
     scale: float
 
-    def form(self, name: str) -> Network:
-        """The network in "float" or "8 bits"."""
-        return self.fixed if name == FORMS[1] else self.network
-
-    def predictor(self, name: str) -> Predictor:
-        """Outputs of that form on the event back end, in the float net's unit."""
-        return of_network(self.form(name), scale=self.scale if name == FORMS[1] else 1.0)
+    def predictor(self, form: str) -> Predictor:
+        """Outputs of the module in torch (float), or on the event back end in the same unit (8 bits)."""
+        return of_network(self.fixed, scale=self.scale) if form == FORMS[1] else of_module(self.module)
 
     def encode(self, images: npt.NDArray[np.generic], seed: int) -> Events:
         """Poisson spikes of images."""
         return encode(images, self.steps, "poisson", seed)
+
+    def accuracy(self, form: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int) -> float:
+        """Share of images that the net recognises; events of some of them are in memory at a time."""
+        predict, hits = self.predictor(form), 0
+        for first in range(0, len(images), AT_ONCE):
+            chosen = slice(first, first + AT_ONCE)
+            x = encode(images[chosen], self.steps, "poisson", seed, first).dense()
+            hits += int((predict(x).argmax(axis=1) == labels[chosen]).sum())
+        return hits / len(images)
 
 
 class Models:
@@ -101,8 +109,8 @@ class Models:
     @cached_property
     def _items(self) -> tuple[ImageSet, ImageSet]:
         """Items to learn from and items that no seed learns from."""
-        size = None if self.plan.data in ITEMS else self.plan.canvas
-        return load_training(self.plan.data, size=size), load_held_out(self.plan.data, size=size)
+        data, size = self.plan.data, self.plan.size
+        return load_training(data, seed=0, size=size), load_held_out(data, seed=0, size=size)
 
     @cached_property
     def train(self) -> ImageSet:
@@ -131,11 +139,11 @@ class Models:
             return None
         return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.test))
 
-    def _shown(self, items: ImageSet, seed: int, count: int) -> ImageSet:
-        """So many canvases with the items; or of pictures that are shown as they are, the first so many."""
+    def _shown(self, items: ImageSet, seed: int, count: int | None) -> ImageSet:
+        """So many canvases with the items; of pictures that are shown as they are, so many of them, in random order."""
         if self.plan.canvases:
-            return cluttered(items, self._clutter, seed=seed, indices=range(count))
-        return items.subset(np.arange(min(count, len(items))))
+            return cluttered(items, self._clutter, seed=seed, indices=range(len(items) if count is None else count))
+        return items.subset(np.random.default_rng(seed).permutation(len(items))[:count])
 
     @property
     def _clutter(self) -> Clutter:
@@ -144,7 +152,14 @@ class Models:
     @cached_property
     def architecture(self) -> str:
         """The description, whether the plan has that or a name."""
-        return training.describe(self.plan.architecture, len(self._items[0].classes))
+        classes = len(self._items[0].classes)
+        description = training.describe(self.plan.architecture, classes)
+        if not description.endswith(f"-D{classes}"):
+            raise DataError(
+                "plan: architecture",
+                f"got {description}; the last layer must be D{classes}, one neuron a class of {self.plan.data}",
+            )
+        return description
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -155,6 +170,34 @@ class Models:
         if unknown := [layer for layer in self.plan.explain if layer not in known]:
             raise DataError("plan: explain", f"got {unknown[0]!r}; {self.plan.architecture} has {', '.join(known)}")
         return self.plan.explain or known[1:] or known
+
+    def check(self) -> None:
+        """Refuse what no training should begin with: data, layers or a device that cannot be had.
+
+        Raises
+        ------
+        NeurosamError
+        """
+        if pooled := [token for token in self.architecture.split("-") if token.startswith("M")]:
+            raise DataError(
+                f"plan: architecture: {pooled[0]!r}", "is max pooling, which has no conversion; use average pooling (P)"
+            )
+        items = self._items[0]
+        shape = (items.shape[0], *self._clutter.size) if self.plan.canvases else items.shape
+        training.build_ann(self.architecture, shape, batch_norm=True, bias=False)
+        if not self.layers:
+            raise DataError("plan: architecture", f"got {self.architecture}; it has no convolution to explain")
+        try:
+            torch.empty(0, device=self._place)
+        except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
+            raise DataError("device", f"cannot use {self.device!r}: {str(error).splitlines()[0]}") from error
+
+    @property
+    def _place(self) -> str:
+        """Where maps are computed in torch."""
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        return self.device
 
     @cached_property
     def ann(self) -> SpikingSequential:
@@ -189,6 +232,7 @@ class Models:
             module, self.train, self.test, steps=steps, coding=coding, epochs=epochs,
             batch_size=self.plan.batch, lr=self.plan.lr, seed=self.seed, checkpoint=place, device=self.device,
         )  # fmt: skip
+        module.to(self._place)
 
     def deploy(self, module: SpikingSequential, steps: int) -> Spiking:
         """A spiking net in all its forms."""

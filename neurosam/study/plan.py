@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 
 from neurosam.errors import DataError
+from neurosam.training.vgg import LEAKS, NETWORKS, STEPS
 
 __all__ = ["DEPLOYED", "FULL", "ITEMS", "QUICK", "Plan"]
 
 ITEMS = ("mnist5k", "fashion")
 """Data sets whose items lie on canvases."""
+EXPLAINED = {"vgg11": ("conv4", "conv6", "conv8")}
+"""Layers that the paper explains."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,13 @@ class Plan:
         Items for the canvases: "mnist5k", or "fashion" where its package is present; or a folder of pictures (see
         :func:`neurosam.data.load_image_folder`), which are shown as they are: without masks, and without pairs.
     canvas : int
-        Side in pixels; of a folder's pictures, the side to which they are brought.
-    train, test : int
-        Pictures to train on, and held-out ones for accuracy (as many pairs, for suppression). Canvases are drawn anew,
-        as many as it takes; of a folder no more than it has.
+        Side in pixels.
+    size : int, optional
+        Side to which pictures of a folder are cut and resized; as they are, if None.
+    train : int or None
+        Pictures to train on; as many as there are items, if None. Canvases are drawn anew, as many as it takes.
+    test : int
+        Held-out pictures for accuracy, and as many pairs for suppression.
     explained : int
         Held-out pictures whose maps are judged.
     architecture : str
@@ -59,7 +66,8 @@ class Plan:
 
     data: str = "mnist5k"
     canvas: int = 48
-    train: int = 8000
+    size: int | None = None
+    train: int | None = 8000
     test: int = 1000
     explained: int = 100
     architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
@@ -83,6 +91,15 @@ class Plan:
         for name, values in needed.items():
             if missing := sorted(values - set(getattr(self, name))):
                 raise DataError(f"plan: {name}", f"lack {missing}, which claims are about")
+        allowed = {"gammas": math.inf, "epsilons": 255.0, "leaks": 1.0}
+        for name, most in allowed.items():
+            for value in getattr(self, name):
+                if not (0 <= value <= most and math.isfinite(value)):
+                    limit = f"0 .. {most:g}" if math.isfinite(most) else "a finite number of at least 0"
+                    raise DataError(f"plan: {name}", f"got {value!r}; allowed is {limit}")
+        for name in ("test", "explained", "steps", "conversion_steps", "epochs", "ann_epochs", "batch"):
+            if getattr(self, name) < 1:
+                raise DataError(f"plan: {name}", f"got {getattr(self, name)}; at least 1 is required")
         if unknown := [name for name in self.deployed if name not in ITEMS]:
             raise DataError("plan: deployed", f"got {unknown[0]!r}; known are {', '.join(ITEMS)}")
 
@@ -104,8 +121,17 @@ class Plan:
         )
 
     def _key(self, without: set[str]) -> str:
-        settings = {name: value for name, value in asdict(self).items() if name not in without}
+        settings = {name: value for name, value in asdict(self).items() if name not in without and value is not None}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+    def of_network(self, name: str) -> Plan:
+        """The same with another architecture; one of the paper's by name brings its steps, its leak and its layers."""
+        if name not in NETWORKS:
+            return replace(self, architecture=name, explain=())
+        leaks = tuple(sorted({*self.leaks, LEAKS[name]}))
+        return replace(
+            self, architecture=name, steps=STEPS[name], leak=LEAKS[name], leaks=leaks, explain=EXPLAINED.get(name, ())
+        )
 
 
 FULL = Plan()

@@ -17,6 +17,7 @@ NEITHER = ""
 """The form of a figure that no network on a back end takes part in."""
 COUNT = 1000
 """A figure from here on is a count, shown whole."""
+WORDS = ("holds", "open", "fails", "not measured")
 SLOW = {"Run time"}
 """Experiments whose figures are seconds, shown with more digits."""
 
@@ -41,24 +42,26 @@ def markdown(
     pictures : mapping
         File names by experiment.
     """
-    kind = f"canvases of {plan.canvas} pixels" if plan.canvases else f"pictures of {plan.canvas} pixels"
+    side = "" if plan.size is None else f" of {plan.size} pixels"
+    kind = f"canvases of {plan.canvas} pixels" if plan.canvases else f"pictures{side}"
     lines = [
         f"# The SAM paper's claims on {'cluttered canvases' if plan.canvases else 'pictures'}",
         "",
-        f"{len(seeds)} seeds, {plan.data}, {plan.train} training {kind}, {plan.explained} explained; "
+        f"{len(seeds)} seeds, {plan.data}, {plan.train or 'all'} training {kind}, {plan.explained} explained; "
         f"`{plan.architecture}`, {plan.steps} steps. Made by `{command}`.",
         "",
         "Every figure is a mean over seeds with Student's 95 % interval. A difference is signed so that above 0 "
         "supports the claim. *holds*: the interval lies above 0; *fails*: below; *open*: neither. Of many claims at "
-        '95 %, one in twenty is decided by chance. Claims marked (ours) are not the paper\'s. "8 bits" is the '
-        "network in Loihi's fixed point on the event back end; gradients exist in torch only, in float.",
+        '95 %, one in twenty is decided by chance. Claims marked (ours) are not the paper\'s. "float" is the trained '
+        'module in torch, "8 bits" the network exported from it in Loihi\'s fixed point on the event back end; '
+        "gradients exist in torch only.",
         "",
-        "| | holds | open | fails |",
-        "|---|---|---|---|",
+        "| | holds | open | fails | not measured |",
+        "|---|---|---|---|---|",
     ]
     for form, judged in verdicts.items():
         words = [verdict.word for verdict in judged]
-        lines.append(f"| {form} | {words.count('holds')} | {words.count('open')} | {words.count('fails')} |")
+        lines.append(f"| {form} | {' | '.join(str(words.count(word)) for word in WORDS)} |")
     for experiment in seeds[0]:
         lines += ["", f"## {experiment}", ""]
         lines += [f"![{experiment}]({name})" for name in pictures.get(experiment, ())]
@@ -73,7 +76,7 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
     if not pairs:
         return []
     lines = [
-        "| claim | float: difference [interval] | | 8 bits, event back end | |",
+        "| claim | float, torch: difference [interval] | | 8 bits, event back end | |",
         "|---|---|---|---|---|",
     ]
     return lines + [f"| {whole.claim.text} | {_verdict(whole)} | {_verdict(fixed)} |" for whole, fixed in pairs]
@@ -81,7 +84,7 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
 
 def _verdict(verdict: Verdict) -> str:
     if math.isnan(verdict.difference):
-        return "not measured | **open**"
+        return f" | **{verdict.word}**"
     return f"{verdict.difference:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}] | **{verdict.word}**"
 
 
@@ -94,7 +97,7 @@ def _figures(experiment: str, seeds: Sequence[Mapping[str, Found]]) -> list[str]
     if not rows:
         return []
     digits = 5 if experiment in SLOW else 3
-    lines = ["| figure | float | 8 bits, event back end | no form |", "|---|---|---|---|"]
+    lines = ["| figure | float, torch | 8 bits, event back end | neither |", "|---|---|---|---|"]
     for name, forms in rows.items():
         cells = (_cell(forms.get(form), digits) for form in (*FORMS, NEITHER))
         lines.append(f"| {name} | {' | '.join(cells)} |")

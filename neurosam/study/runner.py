@@ -60,6 +60,7 @@ def study(
     """
     if plan.seeds < 2:
         raise DataError("seeds", f"got {plan.seeds}; at least 2 are required, the unit of evidence is the seed")
+    Models(plan, 0, folder, say, device).check()
     cache = folder / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     write_text(folder / "plan.json", json.dumps(asdict(plan), indent=1) + "\n")

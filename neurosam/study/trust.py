@@ -29,7 +29,7 @@ from neurosam.maps import aggregate
 from neurosam.recording import Record
 from neurosam.study.found import Found
 from neurosam.study.interval import pseudo_values
-from neurosam.study.maps import GAMMA, Array, explained_by, nets, sam_of, stored
+from neurosam.study.maps import GAMMA, Array, activity_of, explained_by, nets, sam_of, stored
 from neurosam.study.models import COMMON, FORMS, Models
 from neurosam.trace import SamTrace
 from neurosam.training import SpikingSequential
@@ -59,7 +59,7 @@ def perturbation(models: Models) -> Found:
     cam = aggregate(explained_by(SpikingGradCAM(net.module, layer), x, shown.labels))
     found: dict[str, float] = {}
     for form in FORMS:
-        spikes = run(net.form(form), events, record=Record(spikes=(layer,))).spikes[layer]
+        spikes = activity_of(net, form, events, (layer,)).spikes[layer]
         rankings = {"SAM": aggregate(sam_of(net, form, events, (layer,))[layer]), "Grad-CAM": cam}
         rankings |= baselines(shown.images, spikes)
         rankings["random"] = rankings.pop("uniform")  # equal ranks are broken at random
@@ -118,7 +118,7 @@ def common_maps(models: Models) -> Found:
     for name, net in nets(models).items():
         events = net.encode(shown.images, COMMON)
         for form in FORMS:
-            seen = run(net.form(form), events, record=Record(spikes=models.layers))
+            seen = activity_of(net, form, events, models.layers)
             for layer, maps in sam_of(net, form, events, models.layers).items():
                 arrays[f"{layer}/{name}, SAM {form}"] = stored(aggregate(maps))
                 arrays[f"{layer}/{name}, spike count {form}"] = stored(spike_count(seen.spikes[layer]))
@@ -197,9 +197,9 @@ def run_times(models: Models) -> Found:
         f"occlusion, window {window}": lambda: Occlusion(module, window).attribute(x, labels),
         "Grad-CAM of the ANN": lambda: GradCAM(models.ann, layer).attribute(shown.float(), labels),
     }
-    for form in FORMS:
-        traced = net.form(form).with_sam(SamTrace(GAMMA, "strict"), (layer,), net.steps)
-        jobs[f"event, no explanation {form}"] = partial(run, net.form(form), events)
+    for form, network in zip(FORMS, (net.network, net.fixed), strict=True):
+        traced = network.with_sam(SamTrace(GAMMA, "strict"), (layer,), net.steps)
+        jobs[f"event, no explanation {form}"] = partial(run, network, events)
         jobs[f"event, SAM {form}"] = partial(run, traced, events, record=Record(sam=(layer,)))
     return Found({name: seconds / len(shown) for name, seconds in _timed(jobs).items()})
 

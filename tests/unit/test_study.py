@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 
-from neurosam.backends import run
 from neurosam.data import sources
 from neurosam.errors import DataError
 from neurosam.study import QUICK, study
@@ -62,7 +61,8 @@ def test_a_margin_is_how_much_worse_the_first_figure_may_be() -> None:
 
 def test_missing_figures_and_a_single_seed_leave_a_claim_open() -> None:
     assert judge(CLAIM, seeds((1, 2))).word == "open"
-    assert math.isnan(judge(CLAIM, [{"E": {"a": 1.0}}, {}]).difference)
+    assert judge(CLAIM, [{"E": {"a": 1.0}}, {}]).word == "not measured"
+    assert judge(CLAIM, seeds((1, math.nan), (math.nan, 2))).word == "not measured"
     half = judge(CLAIM, [*seeds((1, 2), (1, 2.1)), {"E": {"a": 9.0}}])
     assert half.difference == pytest.approx(1.05)
 
@@ -95,8 +95,8 @@ def test_items_as_they_are_in_every_form(tmp_path: Path, monkeypatch: pytest.Mon
     assert shown.test.masks is None
     for net, spiking in (("surrogate", shown.surrogate()), ("conversion", shown.converted)):
         for form in FORMS:
-            said = run(spiking.form(form), spiking.encode(shown.test.images, 0)).predictions
-            assert found.figures[f"mnist5k/accuracy/{net} {form}"] == (said == shown.test.labels).mean()
+            accuracy = spiking.accuracy(form, shown.test.images, shown.test.labels, 0)
+            assert found.figures[f"mnist5k/accuracy/{net} {form}"] == accuracy
             assert len(found.courses[f"mnist5k/{net} {form}"]) == spiking.steps
         assert found.figures[f"mnist5k/differ/{net} 8 bits"] == 0
         assert found.figures[f"mnist5k/compared/{net} 8 bits"] > 20 * spiking.steps * (4 * 49 + 8 + 10)
@@ -178,6 +178,7 @@ def counting(calls: list[tuple[str, int]], interrupted: set[tuple[str, int]]) ->
 
 
 def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlxtend")
     calls: list[tuple[str, int]] = []
     interrupted = {("Second", 1)}
     monkeypatch.setattr(runner_module, "EXPERIMENTS", counting(calls, interrupted))
@@ -197,11 +198,12 @@ def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, m
     assert "the command" in text
     again = json.loads((tmp_path / "results.json").read_text())  # strict JSON: no NaN
     assert again["figures"][0]["First"] == {"figure": 0.0, "none": None, "in float": 1.0, "in 8 bits": 2.0}
-    assert study(tmp_path, replace(plan, train=plan.train + 1), lambda line: None)
+    assert study(tmp_path, replace(plan, train=9), lambda line: None)
     assert len(calls) == 6 + 4  # another plan has another cache
 
 
 def test_a_new_version_of_one_experiment_runs_that_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlxtend")
     calls: list[tuple[str, int]] = []
     experiments = counting(calls, set())
     monkeypatch.setattr(runner_module, "EXPERIMENTS", experiments)
@@ -225,12 +227,24 @@ def test_what_no_training_depends_on_keeps_the_checkpoints() -> None:
 
 
 def test_mistakes(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend")
     with pytest.raises(DataError, match="the unit of evidence is the seed"):
         study(tmp_path, replace(QUICK, seeds=1), lambda line: None)
     for name, values in {"gammas": (0.5,), "epsilons": (0, 8), "leaks": (0.7,)}.items():
         change: dict[str, Any] = {name: values}
         with pytest.raises(DataError, match=f"plan: {name}: lack"):
             replace(QUICK, **change)
+    beyond: list[dict[str, Any]] = [
+        {"gammas": (0.0, 0.5, 1.0, -1.0)}, {"gammas": (0.0, 0.5, 1.0, math.inf)}, {"epsilons": (0, 4, 256)},
+        {"leaks": (0.9, 1.1)}, {"explained": 0}, {"steps": 0},
+    ]  # fmt: skip
+    for change in beyond:
+        with pytest.raises(DataError, match=f"plan: {next(iter(change))}: got"):
+            replace(QUICK, **change)
+    for change in ({"explain": ("conv9",)}, {"architecture": "16C5-D9"}, {"size": 8}):
+        with pytest.raises(DataError, match=r"conv9|must be D10|`size` does not apply"):
+            study(tmp_path / "none", replace(QUICK, **change), lambda line: None)
+        assert not (tmp_path / "none").exists()
     folder = tmp_path / "cache" / f"{QUICK.key}-0"
     folder.mkdir(parents=True)
     (folder / "accuracy.json").write_text("{")
