@@ -1,8 +1,8 @@
 """Items as they are, without canvases: a VGG-style net as the paper trains it, its ANN and its conversion, deployed.
 
-For each data set: accuracy of the ANN; of the net trained with surrogate gradients and of the converted ANN, in torch and
-at 8 bits on the event back end, after each step; and of how many values of a run at 8 bits the reference and the event
-back end were compared, and how many differ.
+For each data set: accuracy of the ANN; of the net trained with surrogate gradients and of the converted ANN after each
+step, in torch and at 8 bits on the event back end; and of how many values of a run at 8 bits the reference and the
+event back end were compared, and how many differ.
 """
 
 from __future__ import annotations
