@@ -4,6 +4,7 @@
     models.py                            the networks of one seed: trained, converted, deployed; kept as checkpoints
     maps.py                              maps of these networks, and what they score
     localising.py behaviour.py trust.py  the experiments: from models to what was found
+    deployment.py                        the last of them: items as they are, learned, converted and deployed
     experiments.py, found.py             their names and versions; what was found, and its cache
     claims.py, interval.py               what the paper says about those figures, and whether ours bear it out
     gallery.py, charts.py, sheets.py     the paper's figures

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from neurosam.study import behaviour, localising, trust
+from neurosam.study.deployment import deployment
 from neurosam.study.found import Found
 from neurosam.study.models import Models
 
@@ -46,6 +47,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     "Deletion": Experiment(trust.perturbation),
     "Sanity": Experiment(trust.sanity),
     AGREEMENT: Experiment(trust.common_maps),
+    "Deployment": Experiment(deployment),
     "Run time": Experiment(trust.run_times),
 }
 """By their name in the paper, then those that are ours."""

@@ -8,7 +8,7 @@
 | table-1.png, fig-8.png | error against leak, and against gamma |
 | fig-7.png, fig-9.png | maps before and after the attack; accuracy and movement of maps |
 | fig-10.png, fig-10-maps.png | share of the predicted item over the steps; maps of pairs |
-| deletion.png, sanity.png, agreement.png, run-time.png | ours |
+| deletion.png, sanity.png, agreement.png, deployment.png, run-time.png | ours |
 """
 
 from __future__ import annotations
@@ -56,5 +56,6 @@ CHARTS: dict[str, tuple[str, Callable[[Plan, Sequence[str], Seeds], Figure]]] = 
     "deletion.png": ("Deletion", trust_charts.perturbation),
     "sanity.png": ("Sanity", trust_charts.sanity),
     "agreement.png": ("Agreement", trust_charts.agreement),
+    "deployment.png": ("Deployment", trust_charts.deployed),
     "run-time.png": ("Run time", trust_charts.run_times),
 }

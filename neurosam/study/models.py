@@ -26,7 +26,7 @@ from neurosam.from_torch import to_network
 from neurosam.network import Network
 from neurosam.precision import Precision
 from neurosam.quantise import quantise
-from neurosam.study.plan import Plan
+from neurosam.study.plan import ITEMS, Plan
 from neurosam.training import SpikingSequential
 
 __all__ = ["COMMON", "FORMS", "Models", "Spiking"]
@@ -102,6 +102,10 @@ class Models:
         self._folder, self._say = folder, say
         self._spiking: dict[float, Spiking] = {}
 
+    def beside(self, plan: Plan) -> Models:
+        """The networks of the same seed by another plan, in the same folder."""
+        return Models(plan, self.seed, self._folder, self._say, self.device)
+
     @cached_property
     def _items(self) -> tuple[ImageSet, ImageSet]:
         """Items to learn from and items that no seed learns from."""
@@ -136,9 +140,11 @@ class Models:
         return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.test))
 
     def _shown(self, items: ImageSet, seed: int, count: int | None) -> ImageSet:
-        """So many canvases with the items; of pictures that are shown as they are, so many of them, in random order."""
+        """So many canvases with the items; or so many of the items as they are, a folder's in random order."""
         if self.plan.canvases:
             return cluttered(items, self._clutter, seed=seed, indices=range(len(items) if count is None else count))
+        if self.plan.data in ITEMS:  # in mixed order already; a folder comes class by class
+            return items.subset(np.arange(len(items))[:count])
         return items.subset(np.random.default_rng(seed).permutation(len(items))[:count])
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from neurosam.errors import DataError
 from neurosam.training.vgg import LEAKS, NETWORKS, STEPS
 
-__all__ = ["FULL", "ITEMS", "QUICK", "Plan"]
+__all__ = ["DEPLOYED", "FULL", "ITEMS", "QUICK", "Plan"]
 
 ITEMS = ("mnist5k", "fashion")
 """Data sets whose items lie on canvases."""
@@ -56,6 +56,10 @@ class Plan:
         Of Fig. 8, 0, 0.5 and 1 among them; 0.5 elsewhere.
     epsilons : tuple of int
         FGSM's, in 255ths, 0 and 4 among them.
+    clutter : bool
+        Whether items lie on canvases; without, they are shown as they are.
+    deployed : tuple of str
+        Data sets whose items are learned as they are, too; of :data:`DEPLOYED`.
     seeds : int
         Trainings of everything, at least 2.
     """
@@ -65,12 +69,12 @@ class Plan:
     size: int | None = None
     train: int | None = 8000
     test: int = 1000
-    explained: int = 200
+    explained: int = 100
     architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
     explain: tuple[str, ...] = ()
-    epochs: int = 6
+    epochs: int = 3
     ann_epochs: int = 6
-    batch: int = 32
+    batch: int = 16
     lr: float = 4e-3
     steps: int = 10
     leak: float = 0.9
@@ -78,13 +82,17 @@ class Plan:
     conversion_steps: int = 100
     gammas: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
     epsilons: tuple[int, ...] = (0, 2, 4, 8)
-    seeds: int = 5
+    clutter: bool = True
+    deployed: tuple[str, ...] = ITEMS
+    seeds: int = 3
 
     def __post_init__(self) -> None:
         needed: dict[str, set[float]] = {"gammas": {0.0, 0.5, 1.0}, "epsilons": {0, 4}, "leaks": {self.leak}}
         for name, values in needed.items():
             if missing := sorted(values - set(getattr(self, name))):
                 raise DataError(f"plan: {name}", f"lack {missing}, which claims are about")
+        if unknown := [name for name in self.deployed if name not in ITEMS]:
+            raise DataError("plan: deployed", f"got {unknown[0]!r}; known are {', '.join(ITEMS)}")
         allowed = {"gammas": math.inf, "epsilons": 255.0, "leaks": 1.0}
         for name, most in allowed.items():
             for value in getattr(self, name):
@@ -98,7 +106,7 @@ class Plan:
     @property
     def canvases(self) -> bool:
         """Whether items lie on canvases, with exact masks."""
-        return self.data in ITEMS
+        return self.clutter and self.data in ITEMS
 
     @property
     def key(self) -> str:
@@ -108,7 +116,9 @@ class Plan:
     @property
     def training_key(self) -> str:
         """Names the checkpoints: what no training depends on does not count, nor the leak, which is in their names."""
-        return self._key({"seeds", "explained", "explain", "leak", "leaks", "conversion_steps", "gammas", "epsilons"})
+        return self._key(
+            {"seeds", "explained", "explain", "leak", "leaks", "conversion_steps", "gammas", "epsilons", "deployed"}
+        )
 
     def _key(self, without: set[str]) -> str:
         settings = {name: value for name, value in asdict(self).items() if name not in without and value is not None}
@@ -125,4 +135,12 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(train=3000, test=400, explained=100, epochs=3, steps=6, conversion_steps=40, seeds=3)
+QUICK = Plan(
+    train=3000, test=400, explained=50, epochs=4, steps=8, conversion_steps=40, deployed=("mnist5k",)
+)  # fmt: skip
+_VGG5 = Plan(clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", steps=8, epochs=6)
+DEPLOYED = {
+    "mnist5k": replace(_VGG5, data="mnist5k", train=4000, test=1000),
+    "fashion": replace(_VGG5, data="fashion", train=12000, test=2000, steps=12, epochs=4),
+}
+"""How items are learned as they are, by data set: vgg5 at a quarter of its width."""

@@ -15,6 +15,8 @@ __all__ = ["markdown"]
 
 NEITHER = ""
 """The form of a figure that no network on a back end takes part in."""
+COUNT = 1000
+"""A figure from here on is a count, shown whole."""
 WORDS = ("holds", "open", "fails", "not measured")
 SLOW = {"Run time"}
 """Experiments whose figures are seconds, shown with more digits."""
@@ -105,6 +107,8 @@ def _figures(experiment: str, seeds: Sequence[Mapping[str, Found]]) -> list[str]
 def _cell(value: Interval | None, digits: int) -> str:
     if value is None or math.isnan(value.mean):
         return ""
+    if value.mean >= COUNT:
+        return f"{value.mean:,.0f}"
     return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from neurosam.study.charts import (
     ANN,
+    BANDS,
     BASELINE,
     GRADIENT,
     KEY,
@@ -18,17 +19,18 @@ from neurosam.study.charts import (
     formless,
     in_forms,
     legend,
+    level,
     line,
     panels,
 )
-from neurosam.study.interval import over_seeds
+from neurosam.study.interval import course_over_seeds, over_seeds
 from neurosam.study.models import FORMS
 from neurosam.study.plan import Plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["agreement", "perturbation", "run_times", "sanity"]
+__all__ = ["agreement", "deployed", "perturbation", "run_times", "sanity"]
 
 
 def perturbation(plan: Plan, layers: Sequence[str], seeds: Seeds) -> Figure:
@@ -87,6 +89,23 @@ def agreement(plan: Plan, layers: Sequence[str], seeds: Seeds) -> Figure:
         dots(axes[0, column], rows, names=column == 0)
         axes[0, column].set_title(layer, fontsize=TINY + 1)
         axes[0, column].set_xlabel("Pearson correlation", fontsize=TINY)
+    return figure
+
+
+def deployed(plan: Plan, layers: Sequence[str], seeds: Seeds) -> Figure:
+    """Accuracy against steps, of items as they are."""
+    known = [data for data in plan.deployed if f"{data}/accuracy/ANN" in seeds[0]["Deployment"].figures]
+    figure, axes = panels(1, len(known), f"Items as they are: accuracy after each step\n{BANDS}", width=2.8)
+    for column, data in enumerate(known):
+        for net, colour in NETS.items():
+            values = course_over_seeds(seeds, "Deployment", f"{data}/{net} {FORMS[1]}")
+            line(axes[0, column], range(1, len(values) + 1), values, colour, net, form=FORMS[1])
+        level(axes[0, column], over_seeds(seeds, "Deployment", f"{data}/accuracy/ANN"), "ANN")
+        axes[0, column].set_xscale("log")
+        axes[0, column].set_title(data, fontsize=TINY + 1)
+        axes[0, column].set_xlabel("steps", fontsize=TINY)
+    axes[0, 0].set_ylabel("held-out accuracy", fontsize=TINY)
+    legend(figure, axes[0, 0])
     return figure
 
 

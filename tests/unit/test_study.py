@@ -13,21 +13,25 @@ import numpy as np
 import pytest
 import torch
 
+from neurosam.data import sources
 from neurosam.errors import DataError
 from neurosam.study import QUICK, study
 from neurosam.study import runner as runner_module
 from neurosam.study.claims import Claim, claims, judge
+from neurosam.study.deployment import deployment
 from neurosam.study.experiments import EXPERIMENTS, Experiment
 from neurosam.study.found import Found, keep, kept
 from neurosam.study.gallery import CHARTS
 from neurosam.study.interval import STUDENT, interval, pseudo_values
-from neurosam.study.models import Models
+from neurosam.study.models import FORMS, Models
+from neurosam.study.plan import DEPLOYED
 from neurosam.study.sheets import SHEETS
 from neurosam.study.trust import agreements
 
 TINY = replace(
     QUICK, train=64, test=16, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=2, ann_epochs=2, batch=2,
-    steps=3, conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), seeds=2,
+    steps=3, conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), deployed=(),
+    seeds=2,
 )  # fmt: skip
 CLAIM = Claim("E", "a is less than b", "a", "b", -1)
 
@@ -45,6 +49,14 @@ def test_a_verdict_is_students_interval_of_paired_differences() -> None:
     assert verdict.word == "open"
     assert judge(CLAIM, seeds((1, 3), (2, 4.1), (3, 4.9))).word == "holds"
     assert judge(CLAIM, seeds((3, 1), (4.1, 2), (4.9, 3))).word == "fails"
+
+
+def test_a_margin_is_how_much_worse_the_first_figure_may_be() -> None:
+    near = replace(CLAIM, sign=1, margin=2.5)
+    verdict = judge(near, seeds((1, 3), (2, 4.1), (3, 4.9)))  # differences -2, -2.1, -1.9
+    assert verdict.difference == pytest.approx(0.5)
+    assert verdict.word == "holds"
+    assert judge(replace(near, margin=1.5), seeds((1, 3), (2, 4.1), (3, 4.9))).word == "fails"
 
 
 def test_missing_figures_and_a_single_seed_leave_a_claim_open() -> None:
@@ -66,6 +78,38 @@ def test_every_claim_has_its_experiment() -> None:
         found = claims(QUICK, ("conv2", "conv3"), form)
         assert {claim.experiment for claim in found} <= EXPERIMENTS.keys()
         assert len({(claim.experiment, claim.text) for claim in found}) == len(found)
+
+
+def test_items_as_they_are_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(
+        DEPLOYED["mnist5k"], train=64, test=20, architecture="4C5S4-P3-D8-D10", steps=3, conversion_steps=6, epochs=2,
+        ann_epochs=2, batch=8,
+    )  # fmt: skip
+    monkeypatch.setitem(DEPLOYED, "mnist5k", small)
+    monkeypatch.setattr(sources, "_FASHION_FOLDER", tmp_path / "none")
+    plan = replace(TINY, deployed=("mnist5k", "fashion"))
+    models = Models(plan, 0, tmp_path, lambda line: None)
+    found = deployment(models)
+    shown = models.beside(small)
+    assert shown.test.shape == (1, 28, 28)
+    assert shown.test.masks is None
+    for net, spiking in (("surrogate", shown.surrogate()), ("conversion", shown.converted)):
+        for form in FORMS:
+            accuracy = spiking.accuracy(form, shown.test.images, shown.test.labels, 0)
+            assert found.figures[f"mnist5k/accuracy/{net} {form}"] == accuracy
+            assert len(found.courses[f"mnist5k/{net} {form}"]) == spiking.steps
+        assert found.figures[f"mnist5k/differ/{net} 8 bits"] == 0
+        assert found.figures[f"mnist5k/compared/{net} 8 bits"] > 20 * spiking.steps * (4 * 49 + 8 + 10)
+    course = found.courses["mnist5k/conversion float"]
+    assert found.figures["mnist5k/accuracy/conversion after 3 steps float"] == course[2]
+    assert len(found.notes) == 1
+    assert "fashion is left out" in found.notes[0]
+    named = {figure for form in FORMS for claim in claims(plan, (), form) for figure in (claim.a, claim.b)
+             if claim.experiment == "Deployment" and "mnist5k" in claim.text}  # fmt: skip
+    assert len(named) == 5
+    assert named <= found.figures.keys()
+    figure = CHARTS["deployment.png"][1](plan, (), [{"Deployment": found}] * 2)
+    assert len(figure.axes) == 1
 
 
 def test_pseudo_values_have_the_mean_of_the_pairs_and_their_spread_counts_seeds() -> None:
@@ -174,7 +218,9 @@ def test_what_no_training_depends_on_keeps_the_checkpoints() -> None:
     for change in kept_by:
         assert replace(QUICK, **change).training_key == QUICK.training_key, change
         assert replace(QUICK, **change).key != QUICK.key, change
-    trained_with: list[dict[str, Any]] = [{"epochs": 9}, {"canvas": 64}, {"data": "fashion"}, {"steps": 2}]
+    trained_with: list[dict[str, Any]] = [
+        {"epochs": 9}, {"canvas": 64}, {"data": "fashion"}, {"steps": 2}, {"clutter": False},
+    ]  # fmt: skip
     for change in trained_with:
         assert replace(QUICK, **change).training_key != QUICK.training_key, change
     assert replace(QUICK, seeds=9).key == QUICK.key
@@ -262,7 +308,7 @@ def test_every_claim_names_figures_that_there_are(tiny: tuple[Path, dict[str, An
 def test_every_figure_is_drawn_and_named_in_the_tables(tiny: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = tiny
     text = (folder / "results.md").read_text()
-    for name in (*CHARTS, *SHEETS):
+    for name in {*CHARTS, *SHEETS} - {"deployment.png"}:  # TINY deploys nothing
         assert f"({name})" in text
         picture = (folder / name).read_bytes()
         assert picture.startswith(b"\x89PNG")
