@@ -26,7 +26,7 @@ from neurosam.from_torch import to_network
 from neurosam.network import Network
 from neurosam.precision import Precision
 from neurosam.quantise import quantise
-from neurosam.study.plan import ITEMS, Plan
+from neurosam.study.plan import Plan
 from neurosam.training import SpikingSequential
 
 __all__ = ["COMMON", "FORMS", "Models", "Spiking"]

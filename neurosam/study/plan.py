@@ -91,8 +91,6 @@ class Plan:
         for name, values in needed.items():
             if missing := sorted(values - set(getattr(self, name))):
                 raise DataError(f"plan: {name}", f"lack {missing}, which claims are about")
-        if unknown := [name for name in self.deployed if name not in ITEMS]:
-            raise DataError("plan: deployed", f"got {unknown[0]!r}; known are {', '.join(ITEMS)}")
         allowed = {"gammas": math.inf, "epsilons": 255.0, "leaks": 1.0}
         for name, most in allowed.items():
             for value in getattr(self, name):
@@ -102,6 +100,8 @@ class Plan:
         for name in ("test", "explained", "steps", "conversion_steps", "epochs", "ann_epochs", "batch"):
             if getattr(self, name) < 1:
                 raise DataError(f"plan: {name}", f"got {getattr(self, name)}; at least 1 is required")
+        if unknown := [name for name in self.deployed if name not in ITEMS]:
+            raise DataError("plan: deployed", f"got {unknown[0]!r}; known are {', '.join(ITEMS)}")
 
     @property
     def canvases(self) -> bool:
