@@ -20,7 +20,7 @@ from neurosam.study.plan import DEPLOYED, Plan
 __all__ = ["Claim", "Verdict", "claims", "judge"]
 
 NEAR, CLOSE = 0.02, 0.01
-"""By how much a spiking net may be less accurate than the ANN, and 8 bits than float."""
+"""By how much a spiking net may be less accurate than the ANN, and 8 bits than float64."""
 
 
 @dataclass(frozen=True)

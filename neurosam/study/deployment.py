@@ -7,8 +7,6 @@ back end were compared, and how many differ.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch

@@ -140,11 +140,9 @@ class Models:
         return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.test))
 
     def _shown(self, items: ImageSet, seed: int, count: int | None) -> ImageSet:
-        """So many canvases with the items; or so many of the items as they are, a folder's in random order."""
+        """So many canvases with the items; of pictures that are shown as they are, so many of them, in random order."""
         if self.plan.canvases:
             return cluttered(items, self._clutter, seed=seed, indices=range(len(items) if count is None else count))
-        if self.plan.data in ITEMS:  # in mixed order already; a folder comes class by class
-            return items.subset(np.arange(len(items))[:count])
         return items.subset(np.random.default_rng(seed).permutation(len(items))[:count])
 
     @property
