@@ -64,7 +64,7 @@ def study(
                 "--architecture",
                 f"is needed for pictures of a folder ({data}): vgg11, or layers that end in D<classes>",
             )
-        plan = replace(plan, train=None)
+        plan = replace(plan, train=None, deployed=())
     plan = plan if architecture is None else plan.of_network(architecture)
     plan = plan if seeds is None else replace(plan, seeds=seeds)
     plan = plan if epochs is None else replace(plan, epochs=epochs, ann_epochs=epochs)
