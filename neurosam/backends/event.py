@@ -25,16 +25,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends import Options, event_sample
+from neurosam.backends import Options, event_sample, unrolled
 from neurosam.backends.event_plan import EventList, cells, is_or, link
 from neurosam.backends.event_sample import Sample
-from neurosam.backends.event_synapse import encode
+from neurosam.backends.event_synapse import encode, tally
 from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.network import Network
@@ -42,7 +42,7 @@ from neurosam.recording import Record, Recording, Target, arranged, extents, wor
 from neurosam.synapse import neurons, picture
 from neurosam.trace import FixedSamTrace
 
-__all__ = ["EventBackend"]
+__all__ = ["EventBackend", "LayerProfile"]
 
 Array = npt.NDArray[Any]
 
@@ -53,6 +53,21 @@ PATHS = ("auto", "general", "scatter", "gather")
 
 log = logging.getLogger(__name__)
 _ready: set[Any] = set()  # sets of kernels that this process has loaded
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """What one population cost in a run.
+
+    `time_s` is the time from begin to end of its work, added up over samples and blocks of steps; samples that run
+    side by side on several threads each count. `operations` are weights added, `updates` neurons times steps.
+    """
+
+    population: str
+    path: str
+    time_s: float
+    operations: int
+    updates: int
 
 
 class EventBackend:
@@ -92,6 +107,27 @@ class EventBackend:
         BackendError
             As :meth:`run` does.
         """
+        run, seconds = self._run(network, events, record, options, kept)
+        run.report()
+        return run.recording(seconds)
+
+    def profile(self, network: Network, events: Events, threads: int | None = None) -> list[LayerProfile]:
+        """Run every sample and say what each population cost, in their order; nothing is recorded.
+
+        Parameters
+        ----------
+        network, events
+            As :func:`neurosam.run` takes them.
+        threads : int, optional
+            All cores if None.
+        """
+        network = unrolled(network, events.steps)
+        return self._run(network, events, Record(), Options(threads=threads), {})[0].profile()
+
+    def _run(
+        self, network: Network, events: Events, record: Record, options: Options, kept: Mapping[tuple[str, str], Target]
+    ) -> tuple[Run, float]:
+        """A finished run, and its seconds without compilation."""
         if options.device != "cpu":
             raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
         if options.dtype != "float64" and not network.fixed:
@@ -100,9 +136,7 @@ class EventBackend:
         run.compile()
         start = time.perf_counter()
         run.samples(options.threads or os.cpu_count() or 1, options)
-        seconds = time.perf_counter() - start
-        run.report()
-        return run.recording(seconds)
+        return run, time.perf_counter() - start
 
 
 class Run:
@@ -133,6 +167,7 @@ class Run:
         self.output = np.zeros((events.samples, size), np.int64 if fires else number)
         self.operations = dict.fromkeys((p.label for p in network.projections), 0)
         self.blocks = {name: np.zeros(2, np.int64) for name in self.cells}
+        self.seconds = dict.fromkeys(self.cells, 0.0)
         self.helpers: ThreadPoolExecutor | None = None
         self.threads = 1
         self.lock = threading.Lock()
@@ -143,11 +178,18 @@ class Run:
         """Steps of a population that a later chunk still asks for."""
         return max((self.network.lag(p) for p in self.network.projections if p.source == name), default=0)
 
+    def looped(self, group: tuple[str, ...]) -> bool:
+        """Whether the populations of a group depend on their own earlier steps."""
+        return len(group) > 1 or any(p.source == group[0] for p in self.network.incoming(group[0]))
+
     def _path(self, name: str) -> str:
         """Fastest path that this population's neurons and projections allow."""
         projections = self.network.incoming(name)
-        alone = any(group == (name,) for group in self.network.groups) and len(projections) == 1
-        if not self.network.fixed or not alone or projections[0].source == name:
+        if not self.network.fixed:
+            return "general"
+        if any(name in group and self.looped(group) for group in self.network.groups):
+            return "loop"
+        if len(projections) != 1:
             return "general"
         if projections[0].source == self.network.input.name and self.input.graded:
             return "general"
@@ -162,15 +204,17 @@ class Run:
             return
         sample = Sample(self, 0)
         sample.begin(0, 0)
-        for name in self.cells:
-            sample.advance(name, 0, 0)
+        for group in self.network.groups:
+            if group != (self.network.input.name,):
+                sample.advance(group, 0, 0)
+        tally(np.zeros((0, 1, 1), np.uint64), 0, 0, sample.fired)
         _ready.add(needed)
 
     def _kernels(self, name: str) -> tuple[Any, ...]:
         """What decides which kernels a population needs."""
         if self.paths[name] != "general":
             return (self.paths[name],)
-        return tuple((source.kernel, source.pairs.size > 0) for source in self.links[name])
+        return tuple((source.kernel, source.gathers) for source in self.links[name])
 
     def samples(self, threads: int, options: Options) -> None:
         """Run all samples on so many threads; an interrupt stops them between two blocks."""
@@ -239,6 +283,19 @@ class Run:
             scattered, gathered = self.blocks[name]
             detail = f", {scattered} blocks scattered, {gathered} gathered" if path == "layer" else ""
             log.info("%s: %s%s", name, path, detail)
+
+    def profile(self) -> list[LayerProfile]:
+        """What each population cost."""
+        operations = dict.fromkeys(self.cells, 0)
+        for projection in self.network.projections:
+            operations[projection.target] += self.operations[projection.label]
+        return [
+            LayerProfile(
+                name, self.paths[name], self.seconds[name], operations[name],
+                p.pixels * p.channels * self.steps * self.count,
+            )
+            for name, p in self.cells.items()
+        ]  # fmt: skip
 
     def recording(self, time_s: float) -> Recording:
         """What came of the run beside the arrays that were asked for."""

@@ -7,6 +7,7 @@ share.
 from __future__ import annotations
 
 import itertools
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy.typing as npt
 from neurosam.backends.event_layer import layer
 from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
 from neurosam.backends.event_plan import Cells, EventList, Link
-from neurosam.backends.event_synapse import decode, pool_or
+from neurosam.backends.event_recurrent import Loop
+from neurosam.backends.event_synapse import decode, pool_or, tally
 from neurosam.backends.event_vector import LANES, TILE, aligned
 from neurosam.errors import BackendError
-from neurosam.recording import Spikes
+from neurosam.recording import Target
 from neurosam.synapse import neurons
 
 if TYPE_CHECKING:
@@ -51,10 +53,12 @@ class Sample:
         self.planes = {name: state.planes for name, state in self.states.items()}
         self.planes[source] = np.zeros((rows, run.input.pixels, run.input.words), np.uint64)
         self.base = 0
+        self.loops: dict[tuple[str, ...], Loop] = {}
         self.index = np.zeros(0, np.int32)
         self.operations = dict.fromkeys(run.operations, 0)
         self.blocks = {name: np.zeros(2, np.int64) for name in run.cells}
-        self.fired = np.zeros(neurons(run.network.readout.shape), np.int64)
+        self.seconds = dict.fromkeys(run.cells, 0.0)
+        self.fired = np.zeros(neurons(run.network.readout.shape) if run.network.readout.fires else 0, np.int64)
 
     def _state(self, p: Cells) -> State:
         size, flags, number = (p.pixels, p.channels), p.rule.flags, self.number
@@ -82,12 +86,9 @@ class Sample:
             for group in run.network.groups:
                 if group == (run.network.input.name,):
                     continue
-                looped = len(group) > 1 or any(source.source == group[0] for source in run.links[group[0]])
-                for step in range(first, end) if looped else (first,):
-                    for name in group:
-                        if run.stopped:
-                            return
-                        self.advance(name, step, step + 1 if looped else end)
+                if run.stopped:
+                    return
+                self.advance(group, first, end)
             self._keep(first, end)
         self._hand_over()
 
@@ -109,9 +110,23 @@ class Sample:
             own[:] = 0
             run.input.fill(own, self.b, first, end)
 
-    def advance(self, name: str, first: int, end: int) -> None:
-        """Run a population over the steps ``first:end`` of this chunk."""
-        {"layer": self._layer, "or": self._or, "general": self._general}[self.shared.paths[name]](name, first, end)
+    def advance(self, group: tuple[str, ...], first: int, end: int) -> None:
+        """Run a group of populations over the steps ``first:end`` of this chunk."""
+        run = self.shared
+        if run.paths[group[0]] == "loop":
+            if group not in self.loops:
+                self.loops[group] = Loop(self, group)
+            self.loops[group].advance(first, end)
+            return
+        path = {"layer": self._layer, "or": self._or, "general": self._general}
+        looped = run.looped(group)
+        for step in range(first, end) if looped else (first,):
+            for name in group:
+                if run.stopped:
+                    return
+                start = time.perf_counter()
+                path[run.paths[name]](name, step, step + 1 if looped else end)
+                self.seconds[name] += time.perf_counter() - start
 
     def _at(self, source: Link, first: int) -> int:
         """Plane of a source that arrives in its target's own step `first`."""
@@ -190,9 +205,11 @@ class Sample:
         row = p.pixels * pitch
         listed = max((int(np.prod(source.source_shape)) for source in self.shared.links[name]), default=1)
         length = max(1, min(BLOCK_BYTES // (row * np.dtype(self.number).itemsize), BLOCK_SPIKES // listed))
+        room = aligned((min(length, end - first), row), self.number)
         for start in range(first, max(end, first + 1), length):
             steps = min(length, end - start)
-            acc = aligned((steps, row), self.number)
+            acc = room[:steps]
+            acc[:] = 0
             for source in self.shared.links[name]:
                 arriving = self._arriving(source, start, start + steps)
                 self.operations[source.label] += source.deliver(arriving, acc)
@@ -228,11 +245,17 @@ class Sample:
             for variable, values in states.items():
                 target = run.kept.get((variable, name))
                 if target is not None:
-                    own = values[rows] if variable in ("spikes", "sam") else _channels_first(values[rows])
-                    target[first:end, b : b + 1] = own.reshape(steps, 1, *target.shape[2:])
+                    self._put(target, first, values[rows], channels_first=variable not in ("spikes", "sam"))
             if name == run.network.output and p.rule.flags[Flag.FIRES]:
-                dense = Spikes(state.planes[rows].reshape(steps, 1, *p.shape[1:], -1), p.shape).dense()
-                self.fired += dense.sum(axis=(0, 1), dtype=np.int64).reshape(-1)
+                tally(state.planes, run.tails[name], steps, self.fired)
+
+    def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
+        """Hand the values of some steps over, as many at a time as stay in the cache when they are reordered."""
+        length = max(1, BLOCK_BYTES // max(values[:1].nbytes, 1)) if channels_first else max(1, len(values))
+        for start in range(0, len(values), length):
+            own = values[start : start + length]
+            laid = (_channels_first(own) if channels_first else own).reshape(len(own), 1, *target.shape[2:])
+            target[first + start : first + start + len(own), self.b : self.b + 1] = laid
 
     def _hand_over(self) -> None:
         run, b = self.shared, self.b
@@ -245,6 +268,7 @@ class Sample:
                 run.operations[label] += operations
             for name, blocks in self.blocks.items():
                 run.blocks[name] += blocks
+                run.seconds[name] += self.seconds[name]
 
 
 def _channels_first(x: Array) -> Array:

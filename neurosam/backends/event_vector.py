@@ -29,8 +29,9 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "aligned", "bits", "high_weights", "lanes", "load", "load_pairs",
-    "load_some", "load_weights", "no_pairs", "ones", "paired", "store", "store_some", "trailing_zeros",
+    "CACHE_LINE", "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "aligned", "bits", "high_weights", "lanes", "load",
+    "load_pairs", "load_some", "load_weights", "no_pairs", "ones", "paired", "store", "store_pairs", "store_some", "trailing_zeros",
+    "unpack",
 ]  # fmt: skip
 
 LANES = 16
@@ -299,12 +300,23 @@ def no_pairs(typing: Any) -> Any:
 
 @_instruction
 def load_pairs(typing: Any, array: Any, at: Any) -> Any:
-    """64 weights from ``array[at]`` on (int8, as :func:`paired`)."""
+    """64 weights from ``array[at]`` on (int8, as :func:`paired`), or 32 lanes of sums (int16)."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _load(builder, _pointer(context, builder, sig.args[0], args[0], args[1], _PAIRS), 1)
 
     return _pairs(array, types.intp), build
+
+
+@_instruction
+def store_pairs(typing: Any, x: Any, array: Any, at: Any) -> Any:
+    """Write all lanes to ``array[at : at + 32]`` (int16)."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[0], _pointer(context, builder, sig.args[1], args[1], args[2], _PAIRS)).align = 2
+        return context.get_dummy_value()
+
+    return types.void(_pairs, array, types.intp), build
 
 
 @_instruction
@@ -342,3 +354,20 @@ def add_pairs(typing: Any, total: Any, high: Any, rows: Any, array: Any, at: Any
         return context.get_dummy_value()
 
     return types.void(_pairs, _pairs, types.int64, array, types.intp), build
+
+
+@_instruction
+def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
+    """The weights from ``array[at]`` on (int8, biased as in Pairs), one for each set bit of `mask`, as 64 in pairs."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vector = ir.VectorType(ir.IntType(8), TILE)
+        data = context.make_array(sig.args[0])(context, builder, args[0]).data
+        place = builder.gep(data, [args[1]])
+        kind = ir.FunctionType(vector, [place.type, ir.VectorType(ir.IntType(1), TILE), vector])
+        expand = _declared(builder, "llvm.masked.expandload.v64i8", kind)
+        nothing = ir.Constant(vector, [-128, 0] * (TILE // 2))
+        bits = builder.bitcast(args[2], ir.VectorType(ir.IntType(1), TILE))
+        return builder.bitcast(builder.call(expand, [place, bits, nothing]), _PAIRS)
+
+    return _pairs(array, types.intp, types.uint64), build

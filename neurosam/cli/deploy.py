@@ -153,7 +153,10 @@ def run(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Run a network on held-out images or on events: accuracy, spikes, operations, time."""
+    """Run a network on held-out images or on events: accuracy, spikes, operations, time.
+
+    What --record names goes to --out while it is made: it may be larger than the memory.
+    """
     from neurosam.backends import run as run_network
 
     if out is not None:
@@ -171,12 +174,11 @@ def run(
         stimulus, images = presented(net, data, samples, seed, steps, coding, size)
         labels = images.labels
     with progress(f"running on {backend}") as tick:
-        recording = run_network(net, stimulus, backend, wanted, threads=threads, device=device, progress=tick)
+        recording = run_network(net, stimulus, backend, wanted, threads=threads, device=device, progress=tick, to=out)
     _summary(net, recording)
     if labels is not None:
         say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")
     if out is not None:
-        recording.save(out)
         say(f"wrote {out}")
 
 

@@ -102,7 +102,7 @@ def _files(a: Path, b: Path, network: Path | None) -> tuple[bool, dict[str, Any]
         return difference is None, {"difference": None if difference is None else str(difference)}
     if kinds == ("recording", "recording"):
         net = None if network is None else network_in(network)
-        found = compare_recordings(load_recording(a), load_recording(b), net)
+        found = compare_recordings(load_recording(a, mapped=True), load_recording(b, mapped=True), net)
         console.print(found.table())
         return found.equal, found.to_dict()
     raise FormatError(f"{a} and {b}", f"hold {kinds[0]} and {kinds[1]}; give two networks or two recordings")

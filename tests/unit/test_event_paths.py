@@ -195,6 +195,20 @@ def test_a_run_logs_its_paths(caplog: pytest.LogCaptureFixture) -> None:
     assert "pool: or" in text
 
 
+def test_a_profile_says_what_each_population_cost() -> None:
+    network, events = layered(np.random.default_rng(3), (40, 6, 6), 64, samples=3)
+    expected = execute((network, events), "auto", record=False)
+    rows = EventBackend().profile(network, events, threads=2)
+    assert [(row.population, row.path) for row in rows[:2]] == [("a", "layer"), ("pool", "or")]
+    assert {row.population: row.operations for row in rows} == {
+        p.target: expected.operations[p.label] for p in network.projections
+    }
+    assert [row.updates for row in rows] == [
+        int(np.prod(network[row.population].shape)) * events.steps * events.samples for row in rows
+    ]
+    assert all(row.time_s > 0 for row in rows)
+
+
 def test_an_unknown_path_is_refused() -> None:
     with pytest.raises(BackendError, match="allowed are auto"):
         EventBackend("fast")
