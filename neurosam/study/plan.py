@@ -72,7 +72,7 @@ class Plan:
     explained: int = 100
     architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
     explain: tuple[str, ...] = ()
-    epochs: int = 3
+    epochs: int = 4
     ann_epochs: int = 6
     batch: int = 16
     lr: float = 4e-3
@@ -136,7 +136,7 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    train=3000, test=400, explained=50, epochs=4, steps=8, conversion_steps=40, deployed=("mnist5k",)
+    train=6000, test=400, explained=50, epochs=2, steps=8, conversion_steps=40, deployed=("mnist5k",)
 )  # fmt: skip
 _VGG5 = Plan(clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", steps=8, epochs=6)
 DEPLOYED = {
