@@ -134,7 +134,9 @@ def suppressed(models: Models) -> Found:
                 courses[f"{layer}{name} {form}"] = course
                 steps = [share for share in course if not np.isnan(share)] or [float("nan")]
                 found[f"{layer}{name}/first {form}"], found[f"{layer}{name}/last {form}"] = steps[0], steps[-1]
-    return Found(found, courses, arrays)
+    side = models.pair_side
+    notes = () if side is None else (f"Items of pairs are shrunk to {side} pixels, for two to fit on a canvas.",)
+    return Found(found, courses, arrays, notes)
 
 
 def _course(share: Array) -> list[float]:

@@ -137,7 +137,14 @@ class Models:
         """Two held-out items side by side; None where pictures are no canvases."""
         if not self.plan.canvases:
             return None
-        return two_items(self._items[1], self._clutter, seed=self.seed, indices=range(self.plan.test))
+        items, side = self._items[1], self.pair_side
+        items = items if side is None else items.shrink(side, side)
+        return two_items(items, self._clutter, seed=self.seed, indices=range(self.plan.test))
+
+    @property
+    def pair_side(self) -> int | None:
+        """Side to which garments are shrunk, which fill their frame, for two to fit; None for digits, which fit."""
+        return self.plan.canvas // 2 - 1 if self.plan.data == "fashion" else None
 
     def _shown(self, items: ImageSet, seed: int, count: int | None) -> ImageSet:
         """So many canvases with the items; of pictures that are shown as they are, so many of them, in random order."""

@@ -263,6 +263,16 @@ def test_seeds_share_what_is_held_out() -> None:
     assert first.layers == ("conv2", "conv3")
 
 
+def test_two_garments_fit_on_a_canvas_when_shrunk() -> None:
+    if not sources._FASHION_FOLDER.is_dir():
+        pytest.skip("needs Fashion-MNIST")
+    models = Models(replace(TINY, data="fashion"), 0, Path(), lambda line: None)
+    assert models.pairs is not None
+    assert models.pairs.images.shape == (TINY.test, 1, 48, 48)
+    assert models.pairs.masks.any(axis=(2, 3)).all()
+    assert models.train.masks is not None
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """The folder and the results of a very small study."""
