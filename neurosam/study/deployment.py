@@ -74,9 +74,9 @@ def _course(models: Models, net: Spiking, form: str) -> list[float]:
 def _said(net: Spiking, form: str, events: Events) -> npt.NDArray[np.int64]:
     """The class of the largest output so far, ``[T, B]``."""
     if form == FORMS[1]:
-        out = net.fixed.output
+        out = net.fixed.output or ""
         membrane = run(net.fixed, events, record=Record(membrane=(out,))).membrane[out]
-        return membrane.reshape(*membrane.shape[:2], -1).argmax(axis=2)
+        return np.asarray(membrane.reshape(*membrane.shape[:2], -1).argmax(axis=2))
     before = list(dict(net.module.named_children()))[-2]
     with evaluating(net.module), torch.no_grad():
         scores = net.module.activations(prepared("study", net.module, events.dense()), (before,))[1][before]

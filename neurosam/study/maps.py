@@ -51,7 +51,9 @@ Array = npt.NDArray[np.float64]
 GAMMA = 0.5
 """Of SAM where nothing else is said; the released code's."""
 AT_ONCE = 32
-"""Samples that torch is given together: all steps of all layers are in memory meanwhile."""
+"""Samples that torch is given together: all steps of a layer are in memory meanwhile."""
+GRADIENTS = 400
+"""Samples times steps whose gradients are computed together: all steps of all layers are in memory meanwhile."""
 
 
 def nets(models: Models) -> dict[str, Spiking]:
@@ -131,10 +133,11 @@ def sam_of(net: Spiking, form: str, events: Events, layers: tuple[str, ...], gam
 
 def explained_by(method: Method, x: npt.NDArray[np.generic], labels: npt.NDArray[np.int64]) -> Array:
     """Maps of many samples, some at once."""
-    samples = x.shape[-4]
+    samples, steps = x.shape[-4], x.shape[0] if x.ndim == 5 else 1
+    some = max(1, min(AT_ONCE, GRADIENTS // steps))
     parts = [
-        method.attribute(x[..., start : start + AT_ONCE, :, :, :], labels[start : start + AT_ONCE])
-        for start in range(0, samples, AT_ONCE)
+        method.attribute(x[..., start : start + some, :, :, :], labels[start : start + some])
+        for start in range(0, samples, some)
     ]
     return np.concatenate(parts, axis=-3)
 
