@@ -35,7 +35,17 @@ from neurosam.backends.event_vector import (
     trailing_zeros,
 )  # fmt: skip
 
-__all__ = ["WHOLE", "by_source", "decode", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or", "tally"]
+__all__ = [
+    "WHOLE",
+    "by_source",
+    "decode",
+    "deliver_conv",
+    "deliver_dense",
+    "deliver_sparse",
+    "encode",
+    "pool_or",
+    "tally",
+]
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]

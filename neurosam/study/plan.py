@@ -84,7 +84,7 @@ class Plan:
     epsilons: tuple[int, ...] = (0, 2, 4, 8)
     clutter: bool = True
     deployed: tuple[str, ...] = ITEMS
-    seeds: int = 3
+    seeds: int = 5
 
     def __post_init__(self) -> None:
         needed: dict[str, set[float]] = {"gammas": {0.0, 0.5, 1.0}, "epsilons": {0, 4}, "leaks": {self.leak}}
@@ -136,7 +136,7 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    train=6000, test=400, explained=50, epochs=2, steps=8, conversion_steps=40, deployed=("mnist5k",)
+    train=6000, test=400, explained=50, epochs=2, steps=8, conversion_steps=40, deployed=("mnist5k",), seeds=3,
 )  # fmt: skip
 _VGG5 = Plan(clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", steps=8, epochs=6)
 DEPLOYED = {
