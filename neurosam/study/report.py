@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from neurosam.study.claims import Verdict
+from neurosam.study.experiments import EXPERIMENTS
 from neurosam.study.found import Found
 from neurosam.study.interval import Interval, over_seeds
 from neurosam.study.models import FORMS
@@ -63,7 +64,7 @@ def markdown(
         words = [verdict.word for verdict in judged]
         lines.append(f"| {form} | {' | '.join(str(words.count(word)) for word in WORDS)} |")
     for experiment in seeds[0]:
-        lines += ["", f"## {experiment}", ""]
+        lines += ["", f"## {experiment}", "", EXPERIMENTS[experiment].about if experiment in EXPERIMENTS else "", ""]
         lines += [f"![{experiment}]({name})" for name in pictures.get(experiment, ())]
         lines += ["", *_claims(experiment, verdicts), "", *_figures(experiment, seeds)]
         lines += [f"\n{note}" for note in dict.fromkeys(n for seed in seeds for n in seed[experiment].notes)]
@@ -85,7 +86,8 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
 def _verdict(verdict: Verdict) -> str:
     if math.isnan(verdict.difference):
         return f" | **{verdict.word}**"
-    return f"{verdict.difference:+.3f} [{verdict.low:+.3f}, {verdict.high:+.3f}] | **{verdict.word}**"
+    bounds = f"[{verdict.low:+.3f}, {verdict.high:+.3f}]" if math.isfinite(verdict.low) else "(one value)"
+    return f"{verdict.difference:+.3f} {bounds} | **{verdict.word}**"
 
 
 def _figures(experiment: str, seeds: Sequence[Mapping[str, Found]]) -> list[str]:
@@ -109,6 +111,8 @@ def _cell(value: Interval | None, digits: int) -> str:
         return ""
     if value.mean >= COUNT:
         return f"{value.mean:,.0f}"
+    if not math.isfinite(value.low):
+        return f"{value.mean:.{digits}f} (one value)"
     return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
 
 

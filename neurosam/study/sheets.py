@@ -99,7 +99,7 @@ def sheet(
     cax = figure.add_axes(((wide - right + 0.1) / wide, (high - top - bar_high) / high, 0.08 / wide, bar_high / high))
     bar = figure.colorbar(ScalarMappable(cmap="inferno"), cax=cax, ticks=[0, 0.5, 1])
     bar.ax.tick_params(labelsize=TINY, length=2, pad=1)
-    bar.set_label("share of the largest in row and block", fontsize=TINY, labelpad=2)
+    bar.set_label("share of row's peak", fontsize=TINY, labelpad=2)
     return figure
 
 
