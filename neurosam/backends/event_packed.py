@@ -24,7 +24,17 @@ import numpy.typing as npt
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_machine import prefetch, word
 from neurosam.backends.event_vector import (
-    CACHE_LINE, MOST_ROWS, TILE, add, add_pairs, high_weights, load_pairs, no_pairs, ones, store_pairs, trailing_zeros,
+    CACHE_LINE,
+    MOST_ROWS,
+    TILE,
+    add,
+    add_pairs,
+    high_weights,
+    load_pairs,
+    no_pairs,
+    ones,
+    store_pairs,
+    trailing_zeros,
     unpack,
 )  # fmt: skip
 
@@ -37,7 +47,7 @@ ROWS = 4
 """Rows that are added at once."""
 AHEAD = 2
 """Rows, in so many turns of `ROWS`, that are fetched in advance."""
-PANEL = 32
+PANEL = 16
 """Tiles between two places where a row can be entered."""
 
 

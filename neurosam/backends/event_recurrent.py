@@ -6,9 +6,10 @@ them. A group holds any number of populations and projections of any kind, while
 when it is compiled, so the loop takes them as tables: a row of numbers for each, and its arrays by *descriptor*,
 ``(address, sides...)``. :class:`Loop` makes the tables once a sample, and keeps alive what they point to.
 
-**Threads.** A large population may be cut into parts, ranges of whole panels of targets (event_packed.py), one a
-thread. A thread lists all spikes, and touches only the sums, states and words of its part; after each population the
-threads meet, since the next one may read what all of them have written.
+**Threads.** A large population may be cut into parts, ranges of whole panels of targets (event_packed.py). A part needs
+all spikes, and touches only its own sums, states and words. Every thread goes through all steps and takes the parts
+that no other has taken, its own first; it goes on when all parts of a population are done, since the next one may
+read what they have written. So a thread that comes late, or has to wait for a processor, finds its parts done.
 
 What limits it: the kernels (event_packed.py for a large random matrix), and 0.1 to 0.3 us a projection and step.
 """
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import wait
@@ -27,11 +27,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray
+from numba import carray  # type: ignore[attr-defined]
 
 from neurosam.backends.event_compile import formulas, kernel
 from neurosam.backends.event_layer import gather_rows
-from neurosam.backends.event_machine import observe, pointer, publish
+from neurosam.backends.event_machine import claim, observe, pointer, publish
 from neurosam.backends.event_neuron import Flag, Rule, State, fixed_block
 from neurosam.backends.event_packed import PANEL, Packed, gather_packed
 from neurosam.backends.event_plan import NO_POOL, Cells, Link
@@ -46,34 +46,33 @@ __all__ = ["Loop"]
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
-LEAST_PANELS = 2
+LEAST_PANELS = 4
 """Panels of targets a thread from which on threads share a population."""
 LEAST_FAN_OUT = 32
 """Synapses a source and thread from which on threads share a population."""
 CALL = 2**26
 """Neuron updates, and 64ths of synapses a step, in one call of the kernel: an interrupt waits for its end."""
-TURN = 8
-"""Places of a thread's turn: a cache line."""
+LINE = 8
+"""Numbers in a cache line; threads tell each other one a line."""
 GONE = 2**62
-"""Turn of a thread for which nobody has to wait any more."""
+"""A step after which nobody has to wait any more."""
 
 
 class Part(IntEnum):
-    """Columns of the table of populations, or of the threads' parts of them."""
+    """Columns of the table of parts; PARTS is how many its population has."""
 
-    THREAD = 0
-    LAST = 1
-    HEIGHT = 2
-    WIDTH = 3
-    CHANNELS = 4
-    PITCH = 5
-    FIRST_TARGET = 6
-    BASE = 7
-    FIRST_WIRE = 8
-    END_WIRE = 9
-    GAIN_SHIFT = 10
-    TRACE_SHIFT = 11
-    IMPULSE = 12
+    PARTS = 0
+    HEIGHT = 1
+    WIDTH = 2
+    CHANNELS = 3
+    PITCH = 4
+    FIRST_TARGET = 5
+    BASE = 6
+    FIRST_WIRE = 7
+    END_WIRE = 8
+    GAIN_SHIFT = 9
+    TRACE_SHIFT = 10
+    IMPULSE = 11
 
 
 class Wire(IntEnum):
@@ -105,7 +104,7 @@ class Synapse(IntEnum):
 
 # Numba freezes plain integers into a kernel at no cost
 (
-    THREAD, LAST, HEIGHT, WIDTH, CHANNELS, PITCH, FIRST_TARGET, BASE, FIRST_WIRE, END_WIRE, GAIN_SHIFT, TRACE_SHIFT,
+    PARTS, HEIGHT, WIDTH, CHANNELS, PITCH, FIRST_TARGET, BASE, FIRST_WIRE, END_WIRE, GAIN_SHIFT, TRACE_SHIFT,
     IMPULSE,
 ) = (int(column) for column in Part)  # fmt: skip
 KIND, EXPONENT, GRADED, AHEAD, SIZE = (int(column) for column in Wire)
@@ -141,7 +140,7 @@ class Room(NamedTuple):
     own: Array
     halves: Array
     start: Array
-    index: Array
+    listed: Array
     value: Array
     operations: Int
 
@@ -216,22 +215,28 @@ def _state(d: Int) -> State:
 
 
 @kernel
-def advance(tables: Tables, first: int, end: int, thread: int, threads: int, turns: Int, room: Room) -> None:
-    """Run a group over own steps ``first:end``; `thread` does its parts, and meets the others after each population.
+def advance(
+    tables: Tables, first: int, end: int, thread: int, threads: int, claimed: Int, done: Int, room: Room
+) -> None:  # fmt: skip
+    """Run a group over own steps ``first:end``, together with other threads.
 
-    `turns` has a cache line for each thread, all with the same count before.
+    `claimed` and `done` say of each part, a cache line each, which step is the next to be taken and to be finished:
+    `first` in the beginning.
     """
     parts = tables.parts
     for step in range(first, end):
-        for m in range(parts.shape[0]):
-            if parts[m, THREAD] == thread:
-                _advance_part(tables, m, step, room)
-            if threads > 1 and parts[m, LAST]:
-                turn = turns[thread * TURN] + 1
-                publish(turns, thread * TURN, turn)
-                for other in range(threads):
-                    while observe(turns, other * TURN) < turn:
-                        pass
+        m = 0
+        while m < parts.shape[0]:
+            count = parts[m, PARTS]
+            for k in range(count):
+                part = m + (k + thread) % count
+                if threads == 1 or claim(claimed, part * LINE, step):
+                    _advance_part(tables, part, step, room)
+                    publish(done, part * LINE, step + 1)
+            for part in range(m, m + count):
+                while observe(done, part * LINE) <= step:
+                    pass
+            m += count
 
 
 @kernel
@@ -267,7 +272,7 @@ def _deliver(wire: Int, d: Int, part: Int, step: int, worth: int, room: Room, su
         at = (step + wire[AHEAD]) * pixels
         start, index, value = _numbers(d[START])[at : at + pixels + 1], _numbers(d[INDEX]), _numbers(d[VALUE])
     else:
-        start, index = room.start[: pixels + 1], room.index
+        start, index = room.start[: pixels + 1], room.listed
         count = decode(_planes(d[PLANES]), step + wire[AHEAD], 1, 0, pixels, source[0], start, index)
         if worth != 1:
             weighted = True
@@ -289,7 +294,7 @@ def _deliver(wire: Int, d: Int, part: Int, step: int, worth: int, room: Room, su
         return int(
             deliver_sparse(
                 start, pixels, index, value, weighted, source, pool, pooled, _wide(d[ROW]), _places(d[TARGET]),
-                weight, WHOLE if part[LAST] and part[FIRST_TARGET] == 0 else part[FIRST_TARGET],
+                weight, WHOLE if part[PARTS] == 1 else part[FIRST_TARGET],
                 sums.reshape(1, sums.size),
             )
         )  # fmt: skip
@@ -332,11 +337,11 @@ class Loop:
             p, links = run.cells[name], run.links[name]
             kinds = [self._kind(link) for link in links]
             edges = _edges(p, links, kinds, run.threads)
-            for thread, (low, high) in enumerate(itertools.pairwise(edges)):
+            for low, high in itertools.pairwise(edges):
                 rule, state = _slice(p, sample.states[name], low, high)
                 whole = any(kind in (ROWS, PACKED) for kind in kinds)
                 parts.append([
-                    thread, high == edges[-1], p.shape[1], p.shape[2], high - low,
+                    len(edges) - 1, p.shape[1], p.shape[2], high - low,
                     -(-(high - low) // TILE) * TILE if whole else high - low,
                     low, 0, wire, wire + len(links), rule.shift, rule.trace_shift, rule.impulse,
                 ])  # fmt: skip
@@ -344,7 +349,7 @@ class Loop:
                 cells.append([self._describe(x, x is state.planes and low // 64 * 8) for x in arrays])
                 self.counts.append((name, state.counts))
             wire += len(links)
-        self.threads = 1 + max(part[THREAD] for part in parts)
+        self.threads = max(part[PARTS] for part in parts)
         self.tables = Tables(
             np.array(parts, np.int64), np.array(cells, np.int64),
             np.array([self._wire(link) for link in self.links], np.int64),
@@ -363,7 +368,7 @@ class Loop:
         ]  # fmt: skip
         size = sum(sample.states[name].v.size for name in group) + sum(link.synapses for link in self.links) // 64
         self.length = max(1, CALL // max(size, 1))
-        self.turns = aligned((self.threads * TURN,), np.int64)
+        self.claimed, self.done = aligned((len(parts) * LINE,), np.int64), aligned((len(parts) * LINE,), np.int64)
 
     def advance(self, first: int, end: int) -> None:
         """Run the own steps ``first:end``, within one chunk."""
@@ -377,29 +382,26 @@ class Loop:
     def _call(self, first: int, end: int) -> None:
         """Run some steps in one call of the kernel, on all threads."""
         lists = self._aim(first, end)
-        helpers = self.sample.shared.helpers
-        together = threading.Barrier(self.threads)
-        self.turns[:] = 0
-        helping = []
+        self.claimed[:] = self.done[:] = first
+        helpers, helping = self.sample.shared.helpers, []
+        if helpers is not None:
+            helping = [helpers.submit(self._advance, thread, first, end) for thread in range(1, self.threads)]
         try:
-            for thread in range(1, self.threads):
-                if helpers is not None:
-                    helping.append(helpers.submit(self._advance, thread, first, end, together))
-            self._advance(0, first, end, together)
+            self._advance(0, first, end)
         finally:
-            together.abort()
-            wait(helping)
-        for done in helping:
-            done.result()
-        lists.clear()
+            begun = [helper for helper in helping if not helper.cancel()]
+            wait(begun)
+            lists.clear()
+        for helper in begun:
+            helper.result()
 
-    def _advance(self, thread: int, first: int, end: int, together: threading.Barrier) -> None:
-        """A thread's share, once all threads are there; whatever happens, nobody waits for it afterwards."""
+    def _advance(self, thread: int, first: int, end: int) -> None:
+        """Take a thread's share of the work; whatever happens, nobody waits for it in vain."""
         try:
-            together.wait()
-            advance(self.tables, first, end, thread, self.threads, self.turns, self.rooms[thread])
-        finally:
-            self.turns[thread * TURN] = GONE
+            advance(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.rooms[thread])
+        except BaseException:
+            self.done[:] = GONE
+            raise
 
     def _aim(self, first: int, end: int) -> list[Array]:
         """Point the tables at a chunk; returns lists of input that have to live as long as the kernel runs."""

@@ -30,8 +30,8 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
     "CACHE_LINE", "LANES", "MOST_ROWS", "TILE", "add", "add_pairs", "aligned", "bits", "high_weights", "lanes", "load",
-    "load_pairs", "load_some", "load_weights", "no_pairs", "ones", "paired", "store", "store_pairs", "store_some", "trailing_zeros",
-    "unpack",
+    "load_pairs", "load_some", "load_weights", "no_pairs", "ones", "paired", "store", "store_pairs", "store_some",
+    "trailing_zeros", "unpack",
 ]  # fmt: skip
 
 LANES = 16
