@@ -69,7 +69,7 @@ class Plan:
     size: int | None = None
     train: int | None = 8000
     test: int = 1000
-    explained: int = 100
+    explained: int = 200
     architecture: str = "16C5S2-32C3-P2-64C3-P2-64C3-P6-D10"
     explain: tuple[str, ...] = ()
     epochs: int = 4
