@@ -2,7 +2,7 @@
 
 Populations are evaluated group by group (:attr:`Network.groups`): a group without a cycle runs a chunk of steps at
 once, with its weights in the cache; a recurrent group advances step by step. Between populations spikes travel as bit
-planes ``[T, H * W, words]``. A population takes one of three paths, all with the same result to the bit:
+planes ``[T, H * W, words]``. A population takes one of four paths, all with the same result to the bit:
 
     layer     integer neurons behind one convolution or matrix: one kernel (event_layer.py), strips of rows
     or        max pooling: words of 64 channels (event_synapse.pool_or)
