@@ -15,10 +15,12 @@ import numpy.typing as npt
 
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
-from neurosam.backends.event_layer import Conv, gather_rows
+from neurosam.backends.event_layer import Conv
+from neurosam.backends.event_matrix import gather_rows
 from neurosam.backends.event_neuron import Flag, Rule
+from neurosam.backends.event_short import MOST_ROWS, TILE, paired, tiled, tiles
 from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event_vector import LANES, TILE, aligned, paired
+from neurosam.backends.event_vector import LANES, aligned
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.precision import Precision
@@ -37,8 +39,16 @@ LARGEST_UNPOOLED = 2**24
 """Weights that a kernel may grow to when it takes its pooling in."""
 NO_POOL = np.array([1, 1, 1, 1, 0, 0], dtype=np.int64)
 NEVER = 2**31 - 1
+LEAST_TILED = 8
+"""Output channels from which on a layer is advanced in tiles, the last filled up to 32 or 64 channels."""
 LEAST_GATHERED = 32
-"""Output channels from which on the gather's tiles of 64 pay."""
+"""Targets from which on the rows of a matrix are gathered."""
+MOST_LISTED = 2**16
+"""Weight rows that a list of 16-bit numbers tells apart."""
+MOST_PATTERN_BITS = 9
+"""Sources of a kernel row whose patterns are worth a table."""
+TABLE_BYTES = 2**19
+"""Largest tables: a core's own cache holds them."""
 DENSE_SHARE = 0.04
 """Share of all possible synapses from which on a sparse matrix of integers is stored as rows of int8."""
 
@@ -74,7 +84,7 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
     wide: Any = np.int64 if network.fixed else np.float64
 
     def spread(value: Any) -> Array:
-        out = aligned((-(-shape[0] // LANES) * LANES,), np.int32 if network.fixed else np.float64)
+        out = aligned((-(-shape[0] // TILE) * TILE,), np.int32 if network.fixed else np.float64)
         out[: shape[0]] = value
         return out
 
@@ -177,6 +187,11 @@ class Link:
     fan_out: Array
 
     @property
+    def tiled(self) -> bool:
+        """Whether the fast path advances the target in whole tiles of channels."""
+        return self.conv is not None and self.conv.pairs.size + self.conv.tables.size > 0
+
+    @property
     def pitch(self) -> int:
         """Length of a row of sums: the targets, in whole tiles where weight rows are gathered."""
         targets = int(np.prod(self.sums))
@@ -267,14 +282,15 @@ def _link(projection: Projection, source: tuple[int, int, int], target: tuple[in
         kernel, arrays, sums = deliver_conv, (_spare(rows), geometry, 0), (target[1], target[2], target[0])
         plain = synapse.groups == 1 and synapse.geometry[2] == (1, 1)
         if fixed and projection.pool is None and plain:
-            conv = _fast(source, (target[1], target[2]), geometry, arrays[0], rows, projection.exponent)
+            conv = _fast(projection, source, (target[1], target[2]), geometry, arrays[0], rows)
     elif isinstance(synapse, Dense):
         weight = np.ascontiguousarray(synapse.weight[_order(target)][:, _order(pooled)].T)
         kernel, arrays = deliver_dense, (_spare(weight), weight.shape[1])
         if fixed and projection.pool is None and target[1:] == (1, 1):
             geometry = np.array([*source[1:], 1, 1, 0, 0, 1, 1, 1, target[0]], dtype=np.int64)
-            conv = _fast(source, (1, 1), geometry, arrays[0], weight, projection.exponent)
-            pairs, fan_out = conv.pairs, np.full(weight.shape[0], weight.shape[1])
+            conv = _fast(projection, source, (1, 1), geometry, arrays[0], weight)
+            if target[0] >= LEAST_GATHERED:
+                pairs, fan_out = paired(weight).reshape(-1), np.full(weight.shape[0], weight.shape[1])
     else:
         compressed = _by_source(*synapse.by_source(), _order(pooled), _order(target))
         kernel, arrays = deliver_sparse, compressed
@@ -289,11 +305,35 @@ def _link(projection: Projection, source: tuple[int, int, int], target: tuple[in
     )  # fmt: skip
 
 
-def _fast(source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array, exponent: int) -> Conv:
-    """A convolution for the fast path; its spikes can be gathered if rows are wide enough."""
-    pairs = paired(rows).reshape(-1) if rows.shape[1] >= LEAST_GATHERED else np.zeros(0, np.int8)
+def _fast(projection: Projection, source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array) -> Conv:
+    """A convolution for the fast path; its spikes can be gathered or looked up if there are enough targets."""
+    pairs, tables = np.zeros(0, np.int8), np.zeros(0, np.int16)
+    if rows.shape[1] >= LEAST_TILED:
+        tables = _tables(rows, int(geometry[0]))
+        if len(rows) <= MOST_LISTED:
+            pairs = tiled(rows)
     shapes = (np.array(part, dtype=np.int64) for part in (source, size))
-    return Conv(next(shapes), geometry, next(shapes), weight, pairs, exponent)
+    negative, positive = projection.synapse.row_sums()
+    largest = int(max(-negative.min(initial=0), positive.max(initial=0))) << max(projection.exponent, 0)
+    narrow = largest << FRACTION_BITS <= arithmetic.STATE_MAX
+    return Conv(next(shapes), geometry, next(shapes), weight, pairs, tables, projection.exponent, narrow)
+
+
+def _tables(rows: Array, height: int) -> Array:
+    """Sums of the weights ``(kH kW C, O)`` for every pattern of spikes of a kernel row, by tile; empty if too many."""
+    sources, outputs = len(rows) // height, rows.shape[1]
+    pitch = sum(width for _, width in tiles(outputs))
+    size = height * pitch << sources if sources <= MOST_PATTERN_BITS else TABLE_BYTES
+    if len(rows) >= MOST_ROWS or 2 * size > TABLE_BYTES:
+        return np.zeros(0, np.int16)
+    pattern = np.arange(2**sources)[:, None] >> np.arange(sources) & 1
+    sums = np.einsum("ps,hso->hpo", pattern, rows.reshape(height, sources, outputs).astype(np.int64))
+    out = aligned((size,), np.int16)
+    for first, tile in tiles(outputs):
+        part = sums[..., first : first + tile]
+        place = out[(height << sources) * first :][: (height << sources) * tile].reshape(height, -1, tile)
+        place[..., : part.shape[-1]] = part
+    return out
 
 
 def _spare(rows: Array) -> Array:
