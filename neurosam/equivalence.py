@@ -7,11 +7,8 @@ rounding.py) is told from what it cannot. A comparison of nothing is an error, n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,135 +22,11 @@ from neurosam.network import Network
 from neurosam.recording import Record, Recording
 from neurosam.rounding import Consequences, rounded, silent_distance
 from neurosam.synapse import neurons
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from neurosam.verdict import Equivalence, Tally, merged, shifted
 
 __all__ = ["Difference", "Divergence", "Equivalence", "Tally", "compare", "compare_networks", "report", "verify"]
 
 CHUNK_BYTES = 2**28
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Counts of one variable of one population.
-
-    Parameters
-    ----------
-    compared : int
-        Values compared.
-    mismatches : int
-        Values that differ, beyond rounding for floats, and not as a consequence of a rounded spike.
-    rounded : int
-        Spikes of one side only that rounding decided.
-    caused : int
-        Values that differ as a consequence of those.
-    """
-
-    compared: int = 0
-    mismatches: int = 0
-    rounded: int = 0
-    caused: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.compared + other.compared,
-            self.mismatches + other.mismatches,
-            self.rounded + other.rounded,
-            self.caused + other.caused,
-        )
-
-
-@dataclass(frozen=True)
-class Equivalence:
-    """What a comparison of two recordings found.
-
-    Parameters
-    ----------
-    backends : (str, str)
-    steps, samples : int
-    tallies : mapping of (population, variable) to Tally
-        In causal order.
-    first : tuple of Divergence
-        The first divergence of each sample that has one, in order of samples.
-    rounded : tuple of Divergence
-        Spikes that rounding decided, each with its distance.
-    not_compared : tuple of str
-        What only one of the recordings holds.
-    """
-
-    backends: tuple[str, str]
-    steps: int
-    samples: int
-    tallies: Mapping[tuple[str, str], Tally]
-    first: tuple[Divergence, ...] = ()
-    rounded: tuple[Divergence, ...] = ()
-    not_compared: tuple[str, ...] = ()
-
-    @property
-    def total(self) -> Tally:
-        """All counts together."""
-        return reduce(Tally.__add__, self.tallies.values(), Tally())
-
-    @property
-    def equal(self) -> bool:
-        """Whether nothing differs beyond what rounding explains; for integers, whether nothing differs."""
-        return self.total.mismatches == 0
-
-    @property
-    def divergence(self) -> Divergence | None:
-        """The first divergence in causal order, of all samples."""
-        return min(self.first, key=lambda d: d.place, default=None)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything in lists, dicts, numbers and strings, as JSON holds them."""
-        return {
-            "backends": list(self.backends),
-            "equal": self.equal,
-            "steps": self.steps,
-            "samples": self.samples,
-            "total": asdict(self.total),
-            "variables": [
-                {"population": population, "variable": variable, **asdict(tally)}
-                for (population, variable), tally in self.tallies.items()
-            ],
-            "first": [_plain(d) for d in self.first],
-            "rounded": [_plain(d) for d in self.rounded],
-            "not_compared": list(self.not_compared),
-        }
-
-    def to_json(self) -> str:
-        """:meth:`to_dict` as text (NaN and infinities as strings)."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
-
-    def table(self) -> Table:
-        """A table for the terminal, one line a variable."""
-        from rich.table import Table
-
-        verdict = "equal" if self.equal else "NOT equal"
-        table = Table(title=f"{self.backends[0]} and {self.backends[1]}: {verdict}", caption=self._caption())
-        for name in ("population", "variable"):
-            table.add_column(name)
-        for name in ("compared", "mismatches", "rounded", "caused"):
-            table.add_column(name, justify="right")
-        for (population, variable), tally in self.tallies.items():
-            style = "bold red" if tally.mismatches else None
-            table.add_row(population, variable, *(f"{count:,}" for count in asdict(tally).values()), style=style)
-        return table
-
-    def _caption(self) -> str:
-        lines = [f"{self.samples} sample(s), {self.steps} steps"]
-        if self.divergence is not None:
-            lines.append(f"first divergence: {self.divergence}")
-        if self.not_compared:
-            lines.append(f"not compared: {'; '.join(self.not_compared)}")
-        return "\n".join(line.replace("[", r"\[") for line in lines)
-
-
-def _plain(divergence: Divergence) -> dict[str, Any]:
-    values = {**asdict(divergence), "coordinates": list(divergence.coordinates)}
-    del values["place"]
-    return {name: str(v) if isinstance(v, float) and not np.isfinite(v) else v for name, v in values.items()}
 
 
 def compare(a: Recording, b: Recording, network: Network | None = None) -> Divergence | None:
@@ -190,7 +63,43 @@ def report(a: Recording, b: Recording, network: Network | None = None, tolerance
     ------
     NeurosamError
         If the recordings do not have the same form, or nothing in common; if a tolerance is given for integers.
+
+    Notes
+    -----
+    Samples are compared in chunks, so that recordings in files (``load_recording(..., mapped=True)``) may be larger
+    than the memory; a single sample is never cut. Without a network, float samples are compared all at once, since the
+    largest value of all then tells what counts as rounding.
     """
+    size = _samples_at_once(a, b)
+    if a.samples <= size or a.samples != b.samples or (network is None and _has_floats(a, b)):
+        return _report(a, b, network, tolerance)
+    return merged(
+        [
+            shifted(_report(a.select(first, first + size), b.select(first, first + size), network, tolerance), first)
+            for first in range(0, a.samples, size)
+        ]
+    )
+
+
+def _samples_at_once(a: Recording, b: Recording) -> int:
+    """Samples whose comparison fits CHUNK_BYTES: a byte a spike of both, and the differences of one variable."""
+    spikes = [r.steps * neurons(x.shape) for r in (a, b) for x in r.spikes.values()]
+    others = [x[:, :1].size for r in (a, b) for x in _arrays(r)]
+    return max(1, CHUNK_BYTES // max(1, sum(spikes) + 64 * max([*spikes, *others], default=0)))
+
+
+def _has_floats(*recordings: Recording) -> bool:
+    return any(x.dtype.kind == "f" for recording in recordings for x in _arrays(recording))
+
+
+def _arrays(recording: Recording) -> list[npt.NDArray[Any]]:
+    """All that is not spikes, ``[T, B, ...]``."""
+    states = (recording.sam, recording.membrane, recording.current, recording.counts)
+    return [recording.output[None], *(x for arrays in states for x in arrays.values())]
+
+
+def _report(a: Recording, b: Recording, network: Network | None, tolerance: float | None) -> Equivalence:
+    """The comparison of all values at once."""
     variables, alone = shared(a, b, network)
     if tolerance is not None and (not 0 <= tolerance < 1 or all(v.exact for v in variables)):
         raise NeurosamError("tolerance", f"got {tolerance}; it is in [0, 1) for floats, and integers have none")
@@ -281,37 +190,13 @@ def verify(
         first = run(network, chunk, backends[0], record, **options)
         for name in backends[1:]:
             found = report(first, run(network, chunk, name, record, **options), network)
-            parts[name].append(_shifted(found, start))
+            parts[name].append(shifted(found, start))
         if progress is not None:
             progress(min(start + size, events.samples), events.samples)
-    return {name: _merged(found) for name, found in parts.items()}
+    return {name: merged(found) for name, found in parts.items()}
 
 
 def _chunk(network: Network, steps: int) -> int:
     """Samples whose recordings fit CHUNK_BYTES: a membrane, a current, dense spikes and a map of two back ends."""
     cells = sum(neurons(p.shape) for p in network.populations)
     return max(1, CHUNK_BYTES // (64 * cells * steps))
-
-
-def _shifted(found: Equivalence, start: int) -> Equivalence:
-    """The same, with samples counted from `start`."""
-
-    def moved(d: Divergence) -> Divergence:
-        step, order, rank, sample, neuron = d.place
-        return replace(d, sample=d.sample + start, place=(step, order, rank, sample + start, neuron))
-
-    return replace(found, first=tuple(map(moved, found.first)), rounded=tuple(map(moved, found.rounded)))
-
-
-def _merged(parts: Sequence[Equivalence]) -> Equivalence:
-    tallies: dict[tuple[str, str], Tally] = {}
-    for part in parts:
-        for key, tally in part.tallies.items():
-            tallies[key] = tallies.get(key, Tally()) + tally
-    return replace(
-        parts[0],
-        samples=sum(part.samples for part in parts),
-        tallies=tallies,
-        first=tuple(d for part in parts for d in part.first),
-        rounded=tuple(d for part in parts for d in part.rounded),
-    )

@@ -8,9 +8,9 @@ of word ``c // 64``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,10 @@ from neurosam.synapse import Shape, picture
 if TYPE_CHECKING:
     from neurosam.network import Network
 
-__all__ = ["Record", "Recording", "Spikes", "words"]
+__all__ = ["Extents", "Record", "Recording", "Spikes", "Target", "arranged", "extents", "words"]
+
+Extents = Mapping[tuple[str, str], tuple[Shape, np.dtype[Any]]]
+"""Shape and type of recorded arrays, by variable and population."""
 
 
 def words(channels: int) -> int:
@@ -164,6 +167,26 @@ class Recording:
         flat = self.output.reshape(self.samples, -1)
         return np.asarray(np.argmax(flat, axis=1), dtype=np.int64)
 
+    def select(self, start: int, stop: int) -> Recording:
+        """The samples ``start:stop``, without a copy; operations and time, which belong to the whole, are left out."""
+        where = slice(start, stop)
+
+        def cut(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+            return {name: array[:, where] for name, array in arrays.items()}
+
+        return replace(
+            self,
+            samples=len(range(self.samples)[where]),
+            output=self.output[where],
+            spikes={name: Spikes(spikes.planes[:, where], spikes.shape) for name, spikes in self.spikes.items()},
+            sam=cut(self.sam),
+            membrane=cut(self.membrane),
+            current=cut(self.current),
+            counts=cut(self.counts),
+            operations={},
+            time_s=0.0,
+        )
+
     def save(self, path: str | Path) -> None:
         """Write the recording to an HDF5 file, atomically."""
         from neurosam.hdf5 import save_recording
@@ -178,3 +201,39 @@ class Recording:
             for name in self.__dataclass_fields__
             if name not in ignored
         )
+
+
+class Target(Protocol):
+    """Where recorded values go: an array, or its place in a file that is being written."""
+
+    @property
+    def shape(self) -> Shape:
+        """``(T, B, ...)``."""
+        ...
+
+    def __setitem__(self, where: tuple[slice, slice], values: npt.NDArray[Any]) -> None:
+        """Put the values of some steps and samples in their place."""
+        ...
+
+
+def extents(network: Network, record: Record, steps: int, samples: int) -> Extents:
+    """What a request asks for: shape ``(T, B, ...)`` and type of each array, as :class:`Recording` has them."""
+    number = np.dtype(np.int32 if network.fixed else np.float64)
+    found: dict[tuple[str, str], tuple[Shape, np.dtype[Any]]] = {}
+    for name in record.spikes:
+        channels, height, width = picture(network[name].shape)
+        found["spikes", name] = (steps, samples, height, width, words(channels)), np.dtype(np.uint64)
+    for name in record.sam:
+        found["sam", name] = (steps, samples, *picture(network[name].shape)[1:]), number
+    for variable in ("membrane", "current"):
+        for name in getattr(record, variable):
+            found[variable, name] = (steps, samples, *network[name].shape), number
+    return found
+
+
+def arranged(network: Network, arrays: Mapping[tuple[str, str], npt.NDArray[Any]]) -> dict[str, Any]:
+    """The fields of a :class:`Recording` that hold these arrays, of which :func:`extents` tells the form."""
+    fields: dict[str, Any] = {variable: {} for variable in Record.__dataclass_fields__}
+    for (variable, name), array in arrays.items():
+        fields[variable][name] = Spikes(array, network[name].shape) if variable == "spikes" else array
+    return fields

@@ -1,7 +1,7 @@
 """How still images are shown to a network: steps, coding and normalisation, kept with the network.
 
 The settings travel in ``Network.metadata`` as text: ``steps``, ``coding``, ``mean`` and ``std`` (a value a channel),
-``classes`` (JSON list of names) and ``data`` (the data set's name).
+``classes`` (JSON list of names), ``data`` (the data set's name) and ``size`` (of its pictures, if they were resized).
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Stimulus:
         Names of the outputs; empty if unknown.
     data : str
         Name of the data set; empty if unknown.
+    size : int, optional
+        Side of the square that pictures of an image folder were cut and resized to; None if they were not.
     """
 
     steps: int = 16
@@ -43,6 +45,7 @@ class Stimulus:
     std: tuple[float, ...] = ()
     classes: tuple[str, ...] = ()
     data: str = ""
+    size: int | None = None
 
     def __post_init__(self) -> None:
         if self.coding not in CODINGS:
@@ -72,6 +75,8 @@ class Stimulus:
             out |= {"mean": json.dumps(self.mean), "std": json.dumps(self.std)}
         if self.classes:
             out["classes"] = json.dumps(self.classes)
+        if self.size is not None:
+            out["size"] = str(self.size)
         return out | ({"data": self.data} if self.data else {})
 
     @classmethod
@@ -91,6 +96,7 @@ class Stimulus:
                 std=tuple(float(v) for v in json.loads(metadata.get("std", "[]"))),
                 classes=tuple(str(v) for v in json.loads(metadata.get("classes", "[]"))),
                 data=metadata.get("data", ""),
+                size=int(metadata["size"]) if "size" in metadata else None,
             )
         except (ValueError, TypeError) as error:
             raise EventError("metadata", f"describes no stimulus ({error}); set steps and coding by hand") from None

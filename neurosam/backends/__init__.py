@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -114,6 +115,7 @@ def run(
     threads: int | None = None,
     progress: Progress | None = None,
     time_limit_s: float | None = None,
+    to: str | Path | None = None,
 ) -> Recording:
     """Run a network on events.
 
@@ -128,6 +130,10 @@ def run(
         What to keep beside the output and the spike counts; nothing more if None.
     device, dtype, threads, progress, time_limit_s
         See :class:`Options`.
+    to : path, optional
+        A file to which the recording goes while it is made, for runs whose recording is larger than the memory: as
+        ``Recording.save`` would write it, and replaced or left as it was as a whole. The arrays of the Recording that
+        is returned then lie in this file (see :func:`neurosam.hdf5.load_recording`).
 
     Returns
     -------
@@ -137,6 +143,8 @@ def run(
     ------
     EventError, NetworkError, BackendError
         If the input, the request or the back end does not fit.
+    FormatError
+        If the file cannot be written.
     """
     record = Record() if record is None else record
     check(network, events, record)
@@ -145,10 +153,13 @@ def run(
     if threads is not None and threads < 1:
         raise BackendError("threads", f"got {threads}; at least 1 is required")
     runner = load_backend(backend)
+    options = Options(device, dtype, threads, progress, time_limit_s)
+    if to is not None:
+        from neurosam.backends.to_file import run_to_file
+
+        return run_to_file(runner, unrolled(network, events.steps), events, record, options, to)
     start = time.perf_counter()
-    recording = runner.run(
-        unrolled(network, events.steps), events, record, Options(device, dtype, threads, progress, time_limit_s)
-    )
+    recording = runner.run(unrolled(network, events.steps), events, record, options)
     if recording.time_s == 0.0:
         recording = replace(recording, time_s=time.perf_counter() - start)
     return recording

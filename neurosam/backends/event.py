@@ -11,20 +11,21 @@ planes ``[T, H * W, words]``. A population takes one of three paths, all with th
 Samples are independent and share the threads; where there are fewer samples than threads, a layer's strips do. Which
 path a population took, and how its blocks were added up, is logged to ``neurosam.backends.event`` at level INFO.
 
-Memory: a thread holds the state of one sample, bit planes of one chunk of steps, and one block of sums; beyond that,
-only what is recorded.
+Memory: a thread holds the state of one sample, bit planes and records of one chunk of steps, and one block of sums.
+What is recorded leaves it after each chunk: for arrays, or for a file.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,11 @@ import numpy.typing as npt
 from neurosam.backends import Options, event_sample, unrolled
 from neurosam.backends.event_plan import EventList, cells, is_or, link
 from neurosam.backends.event_sample import Sample
-from neurosam.backends.event_synapse import encode
+from neurosam.backends.event_synapse import encode, tally
 from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.network import Network
-from neurosam.recording import Record, Recording, Spikes, words
+from neurosam.recording import Record, Recording, Target, arranged, extents, words
 from neurosam.synapse import neurons, picture
 from neurosam.trace import FixedSamTrace
 
@@ -46,7 +47,7 @@ __all__ = ["EventBackend", "LayerProfile"]
 Array = npt.NDArray[Any]
 
 CHUNK_BYTES = 2**26
-"""Bit planes that a sample may keep; a single step is never cut."""
+"""Bit planes and recorded values that a sample may keep; a single step is never cut."""
 CHUNK_STEPS = 256
 PATHS = ("auto", "general", "scatter", "gather", "table")
 
@@ -92,7 +93,22 @@ class EventBackend:
         BackendError
             If asked for float32 or another device than the CPU.
         """
-        run, seconds = self._run(network, events, record, options)
+        wanted = extents(network, record, events.steps, events.samples)
+        arrays = {key: np.zeros(shape, dtype) for key, (shape, dtype) in wanted.items()}
+        recording = self.stream(network, events, record, options, arrays)
+        return replace(recording, **arranged(network, arrays))
+
+    def stream(
+        self, network: Network, events: Events, record: Record, options: Options, kept: Mapping[tuple[str, str], Target]
+    ) -> Recording:
+        """Run every sample; see :class:`neurosam.backends.Streaming`.
+
+        Raises
+        ------
+        BackendError
+            As :meth:`run` does.
+        """
+        run, seconds = self._run(network, events, record, options, kept)
         run.report()
         return run.recording(seconds)
 
@@ -107,15 +123,17 @@ class EventBackend:
             All cores if None.
         """
         network = unrolled(network, events.steps)
-        return self._run(network, events, Record(), Options(threads=threads))[0].profile()
+        return self._run(network, events, Record(), Options(threads=threads), {})[0].profile()
 
-    def _run(self, network: Network, events: Events, record: Record, options: Options) -> tuple[Run, float]:
+    def _run(
+        self, network: Network, events: Events, record: Record, options: Options, kept: Mapping[tuple[str, str], Target]
+    ) -> tuple[Run, float]:
         """A finished run, and its seconds without compilation."""
         if options.device != "cpu":
             raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
         if options.dtype != "float64" and not network.fixed:
             raise BackendError("event back end", "computes float networks in float64; the reference also in float32")
-        run = Run(network, events, record, self.path)
+        run = Run(network, events, record, self.path, kept)
         run.compile()
         start = time.perf_counter()
         run.samples(options.threads or os.cpu_count() or 1, options)
@@ -125,9 +143,12 @@ class EventBackend:
 class Run:
     """What the threads share: the prepared network, the input by sample, and the arrays that are being filled."""
 
-    def __init__(self, network: Network, events: Events, record: Record, path: str) -> None:
-        self.network, self.record = network, record
+    def __init__(
+        self, network: Network, events: Events, record: Record, path: str, kept: Mapping[tuple[str, str], Target]
+    ) -> None:
+        self.network, self.kept = network, kept
         self.steps, self.count = events.steps, events.samples
+        number = np.int32 if network.fixed else np.float64
         self.cells = {
             p.name: cells(network, p, record, events.steps) for p in network.populations if p.neuron is not None
         }
@@ -136,18 +157,10 @@ class Run:
         self.input = _Input(network, events)
         self.force = max(0, PATHS.index(path) - 1)
         self.paths = {name: self._path(name) if path != "general" else "general" for name in self.cells}
-        planes = sum(8 * p.pixels * p.words for p in self.cells.values())
-        self.chunk = min(max(CHUNK_BYTES // max(planes, 1), 1), CHUNK_STEPS, self.steps)
+        numbers = sum(math.prod(x.shape[2:]) for (variable, _), x in kept.items() if variable != "spikes")
+        step = sum(8 * p.pixels * p.words for p in self.cells.values()) + np.dtype(number).itemsize * numbers
+        self.chunk = min(max(CHUNK_BYTES // max(step, 1), 1), CHUNK_STEPS, self.steps)
         shape = (events.steps, events.samples)
-        number = np.int32 if network.fixed else np.float64
-        self.spikes = {
-            n: np.zeros((*shape, self.cells[n].pixels, self.cells[n].words), np.uint64) for n in record.spikes
-        }
-        self.sam = {n: np.zeros((*shape, self.cells[n].pixels), number) for n in record.sam}
-        self.states = {
-            variable: {n: np.zeros((*shape, neurons(network[n].shape)), number) for n in getattr(record, variable)}
-            for variable in ("membrane", "current")
-        }
         self.counts = {p.name: np.zeros(shape, dtype=np.int64) for p in network.populations if p.fires}
         self.counts[network.input.name] = events.counts()
         fires = network.readout.fires
@@ -166,11 +179,18 @@ class Run:
         """Steps of a population that a later chunk still asks for."""
         return max((self.network.lag(p) for p in self.network.projections if p.source == name), default=0)
 
+    def looped(self, group: tuple[str, ...]) -> bool:
+        """Whether the populations of a group depend on their own earlier steps."""
+        return len(group) > 1 or any(p.source == group[0] for p in self.network.incoming(group[0]))
+
     def _path(self, name: str) -> str:
         """Fastest path that this population's neurons and projections allow."""
         projections = self.network.incoming(name)
-        alone = any(group == (name,) for group in self.network.groups) and len(projections) == 1
-        if not self.network.fixed or not alone or projections[0].source == name:
+        if not self.network.fixed:
+            return "general"
+        if any(name in group and self.looped(group) for group in self.network.groups):
+            return "loop"
+        if len(projections) != 1:
             return "general"
         if projections[0].source == self.network.input.name and self.input.graded:
             return "general"
@@ -185,15 +205,17 @@ class Run:
             return
         sample = Sample(self, 0)
         sample.begin(0, 0)
-        for name in self.cells:
-            sample.advance(name, 0, 0)
+        for group in self.network.groups:
+            if group != (self.network.input.name,):
+                sample.advance(group, 0, 0)
+        tally(np.zeros((0, 1, 1), np.uint64), 0, 0, sample.fired)
         _ready.add(needed)
 
     def _kernels(self, name: str) -> tuple[Any, ...]:
         """What decides which kernels a population needs."""
         if self.paths[name] != "general":
             return (self.paths[name],)
-        return tuple((source.kernel, source.pairs.size > 0) for source in self.links[name])
+        return tuple((source.kernel, source.gathers) for source in self.links[name])
 
     def samples(self, threads: int, options: Options) -> None:
         """Run all samples on so many threads; an interrupt stops them between two blocks."""
@@ -277,26 +299,14 @@ class Run:
         ]  # fmt: skip
 
     def recording(self, time_s: float) -> Recording:
-        """What was recorded, in the network's own layout."""
-        network, shape = self.network, (self.steps, self.count)
-        scale = {n: t.impulse if isinstance(t, FixedSamTrace) else 1 for n, t in network.sam.items()}
-
-        def states(variable: str) -> dict[str, Array]:
-            return {n: x.reshape(*shape, *network[n].shape) for n, x in self.states[variable].items()}
-
-        def planes(name: str, x: Array) -> Array:
-            return x.reshape(*shape, *picture(network[name].shape)[1:], x.shape[-1])
-
+        """What came of the run beside the arrays that were asked for."""
+        scale = {n: t.impulse if isinstance(t, FixedSamTrace) else 1 for n, t in self.network.sam.items()}
         return Recording(
             backend="event",
             steps=self.steps,
             samples=self.count,
             output=self.output,
-            spikes={n: Spikes(planes(n, x), network[n].shape) for n, x in self.spikes.items()},
-            sam={n: x.reshape(*shape, *picture(network[n].shape)[1:]) for n, x in self.sam.items()},
-            sam_scale={n: float(scale[n]) for n in self.sam},
-            membrane=states("membrane"),
-            current=states("current"),
+            sam_scale={name: float(scale[name]) for variable, name in self.kept if variable == "sam"},
             counts=self.counts,
             operations=self.operations,
             time_s=time_s,

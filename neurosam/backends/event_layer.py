@@ -281,9 +281,9 @@ def _tile(
                 if fires:
                     put(fired, planes, ((t - base) * image + p) * words + column // TILE)
                     count += ones(fired)
-        state.counts[t] += count
+        state.counts[t - base] += count
         if kept:
-            keep(t, top * out_width, bottom * out_width, column, column + TILE, rule, state)
+            keep(t - base, top * out_width, bottom * out_width, column, column + TILE, rule, state)
 
 
 @kernel
@@ -404,7 +404,7 @@ def layer(
         Plane that arrives in step `first`.
     conv, rule, state
     base : int
-        Own step of ``state.planes[0]``.
+        Own step of the state's first row.
     force : int
         0: choose; 1: scatter; 2: gather; 3: look up, as far as the convolution can.
     room : Room

@@ -90,10 +90,10 @@ class Rule(NamedTuple):
 
 
 class State(NamedTuple):
-    """The state and the records of a population in one sample: P pixels of C channels, T steps.
+    """The state and the records of a population in one sample: P pixels of C channels, and the last K steps.
 
-    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``; `planes` ``(steps kept, P, words)``; `counts` ``(T,)``;
-    `sam` ``(T, P)``; `membranes` and `currents` ``(T, P, C)``. What is not needed has no rows.
+    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
+    `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step `base` of a kernel.
     """
 
     u: Array
@@ -153,19 +153,19 @@ def trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> No
                 if mode == OFFICIAL:
                     spikes[p, c] += 1
                     total += _faded((t + 1 - spikes[p, c]) * impulse, table[min(t, fade_out)], shift)
-        sam[t, p] = total
+        sam[at, p] = total
 
 
 @kernel
-def keep(t: int, begin: int, end: int, first: int, last: int, rule: Rule, state: State) -> None:
-    """Record the states of pixels ``begin:end`` and channels ``first:last``, as far as there are, after step `t`."""
+def keep(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state: State) -> None:
+    """Record the states of pixels ``begin:end`` and channels ``first:last``, as far as there are, in row `at`."""
     for p in range(begin, end):
         if rule.flags[MEMBRANE]:
             for c in range(first, min(last, state.membranes.shape[2])):
-                state.membranes[t, p, c] = state.v[p, c]
+                state.membranes[at, p, c] = state.v[p, c]
         if rule.flags[CURRENTS]:
             for c in range(first, min(last, state.currents.shape[2])):
-                state.currents[t, p, c] = state.u[p, c]
+                state.currents[at, p, c] = state.u[p, c]
 
 
 @kernel
@@ -252,7 +252,7 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
     begin : int
         First pixel.
     base : int
-        Own step of ``state.planes[0]``.
+        Own step of the state's first row.
     rule, state
         See :class:`Rule` and :class:`State`; the state is updated in place.
     """
@@ -261,7 +261,7 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
     planes, inputs = state.planes, address(sums, 0)
     own = cell(rule, state, False)
     pixels, pitch, row = sums.shape[1], sums.shape[2], state.v.shape[1]
-    channels = rule.gain.shape[1]
+    channels = min(rule.gain.shape[1], row)  # a part of a population has fewer, whole tiles more
     for k in range(steps):
         t = first + k
         count = 0
@@ -283,11 +283,11 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
                 if fires:
                     planes[t - base, p, w] = fired
                     count += ones(fired)
-        state.counts[t] += count
+        state.counts[t - base] += count
         if traced:
             trace(t, begin, begin + pixels, t - base, rule, state)
         if kept:
-            keep(t, begin, begin + pixels, 0, channels, rule, state)
+            keep(t - base, begin, begin + pixels, 0, channels, rule, state)
 
 
 @kernel
@@ -315,8 +315,8 @@ def float_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
                 if rule.flags[FIRES]:
                     state.planes[t - base, p, w] = fired
                     count += ones(fired)
-        state.counts[t] += count
+        state.counts[t - base] += count
         if rule.flags[SAM]:
             trace(t, begin, begin + sums.shape[1], t - base, rule, state)
         if rule.flags[MEMBRANE] or rule.flags[CURRENTS]:
-            keep(t, begin, begin + sums.shape[1], 0, channels, rule, state)
+            keep(t - base, begin, begin + sums.shape[1], 0, channels, rule, state)

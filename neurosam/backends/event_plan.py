@@ -18,8 +18,9 @@ from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
 from neurosam.backends.event_layer import Conv
 from neurosam.backends.event_matrix import gather_rows
 from neurosam.backends.event_neuron import Flag, Rule
+from neurosam.backends.event_packed import Packed, gather_packed, pack, unpacks_fast
 from neurosam.backends.event_short import MOST_ROWS, TILE, paired, tiled, tiles
-from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
+from neurosam.backends.event_synapse import WHOLE, by_source, deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event_vector import LANES, aligned
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
@@ -50,7 +51,11 @@ MOST_PATTERN_BITS = 9
 TABLE_BYTES = 2**19
 """Largest tables: a core's own cache holds them."""
 DENSE_SHARE = 0.04
-"""Share of all possible synapses from which on a sparse matrix of integers is stored as rows of int8."""
+"""Share of all possible synapses from which on a sparse matrix of integers is read by whole rows."""
+PACKED_SHARE = 0.75
+"""Share from which on a row's zeros cost less than leaving them out."""
+CACHED_ROWS = 2**19
+"""Bytes of a matrix that a core's own cache holds: there too rows keep their zeros."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,6 +181,7 @@ class Link:
     target: str
     lag: int
     exponent: int
+    synapses: int
     kernel: Any
     source_shape: Array
     pool: Array
@@ -184,6 +190,7 @@ class Link:
     sums: tuple[int, ...]
     conv: Conv | None
     pairs: Array
+    packed: Packed | None
     fan_out: Array
 
     @property
@@ -192,14 +199,19 @@ class Link:
         return self.conv is not None and self.conv.pairs.size + self.conv.tables.size > 0
 
     @property
+    def gathers(self) -> bool:
+        """Whether spikes add whole rows of int8 weights."""
+        return self.pairs.size > 0 or self.packed is not None
+
+    @property
     def pitch(self) -> int:
         """Length of a row of sums: the targets, in whole tiles where weight rows are gathered."""
         targets = int(np.prod(self.sums))
-        return -(-targets // TILE) * TILE if self.pairs.size else targets
+        return -(-targets // TILE) * TILE if self.gathers else targets
 
     def deliver(self, events: EventList, acc: Array) -> int:
         """Add a block's events to ``acc (steps, pitch)``; returns the synaptic operations."""
-        if self.pairs.size and not events[4]:
+        if self.gathers and not events[4]:
             return self._gather(events, acc)
         narrow = int(np.prod(self.sums))
         if narrow < acc.shape[1]:
@@ -221,22 +233,29 @@ class Link:
     def _gather(self, events: EventList, acc: Array) -> int:
         start, pixels, index, _, _ = events
         own = acc if self.exponent == 0 else np.zeros_like(acc)
-        gather_rows(start, pixels, index, self.pairs, own)
+        if self.packed is None:
+            gather_rows(start, pixels, index, self.pairs, own)
+        else:
+            halves = aligned((acc.shape[1],), np.int16)
+            for k, sums in enumerate(own):
+                first, end = start[k * pixels], start[(k + 1) * pixels]
+                gather_packed(index[first:], end - first, self.packed, 0, self.packed.panels, halves, sums)
         if own is not acc:
             acc += shift_by(own, self.exponent)
         return int(self.fan_out[index[: start[-1]]].sum())
 
 
-_links: WeakKeyDictionary[Projection, dict[tuple[Shape, Shape], Link]] = WeakKeyDictionary()
+_links: WeakKeyDictionary[Projection, dict[tuple[Shape, Shape, bool], Link]] = WeakKeyDictionary()
 
 
 def link(network: Network, projection: Projection) -> Link:
     """Prepare one projection: its weights channel-last, as targets of one source side by side."""
     source, target = picture(network[projection.source].shape), picture(network[projection.target].shape)
+    spikes = network[projection.source].neuron is not None
     known = _links.setdefault(projection, {})
-    if (source, target) not in known:
-        known[source, target] = _link(unpooled(projection, source), source, target)
-    return replace(known[source, target], lag=network.lag(projection))
+    if (source, target, spikes) not in known:
+        known[source, target, spikes] = _link(unpooled(projection, source), source, target, spikes)
+    return replace(known[source, target, spikes], lag=network.lag(projection))
 
 
 def unpooled(projection: Projection, source: Shape) -> Projection:
@@ -264,7 +283,10 @@ def unpooled(projection: Projection, source: Shape) -> Projection:
     return replace(projection, synapse=grown, pool=None)
 
 
-def _link(projection: Projection, source: tuple[int, int, int], target: tuple[int, int, int]) -> Link:
+def _link(
+    projection: Projection, source: tuple[int, int, int], target: tuple[int, int, int], spikes: bool
+) -> Link:  # fmt: skip
+    """Prepare a projection; where all events are `spikes`, weights are kept in their fastest form alone."""
     fixed = projection.integral
     pool, pooled = NO_POOL, source
     if projection.pool is not None:
@@ -273,7 +295,7 @@ def _link(projection: Projection, source: tuple[int, int, int], target: tuple[in
     synapse = projection.synapse
     arrays: tuple[Any, ...]
     sums: tuple[int, ...] = (int(np.prod(target)),)
-    conv, fan_out, pairs = None, np.zeros(0, np.int64), np.zeros(0, np.int8)
+    conv, fan_out, pairs, packed = None, np.zeros(0, np.int64), np.zeros(0, np.int8), None
     if isinstance(synapse, Conv2d):
         outputs, _, *sides = synapse.weight.shape
         parts = [n for part in (sides, *synapse.geometry) for n in part]
@@ -292,16 +314,22 @@ def _link(projection: Projection, source: tuple[int, int, int], target: tuple[in
             if target[0] >= LEAST_GATHERED:
                 pairs, fan_out = paired(weight).reshape(-1), np.full(weight.shape[0], weight.shape[1])
     else:
-        compressed = _by_source(*synapse.by_source(), _order(pooled), _order(target))
-        kernel, arrays = deliver_sparse, compressed
-        dense = synapse.weight.size >= DENSE_SHARE * synapse.sources * sums[0]
-        if fixed and projection.pool is None and target[1:] == (1, 1) and dense and sums[0] >= LEAST_GATHERED:
-            start, targets, weight = compressed
-            pairs, fan_out = paired(_filled(start, targets, weight, sums[0])).reshape(-1), np.diff(start)
+        start, targets, weights = _by_source(synapse, pooled, target)
+        kernel, arrays = deliver_sparse, (start, targets, weights, WHOLE)
+        share = synapse.weight.size / (synapse.sources * sums[0])
+        wide = target[1:] == (1, 1) and sums[0] >= LEAST_GATHERED
+        if fixed and projection.pool is None and wide and share >= DENSE_SHARE:
+            fan_out = np.diff(start)
+            if unpacks_fast() and share < PACKED_SHARE and synapse.sources * sums[0] > CACHED_ROWS:
+                packed = pack(start, targets, weights, sums[0])
+            else:
+                pairs = paired(_filled(start, targets, weights, sums[0])).reshape(-1)
+            if spikes:
+                arrays = (start, targets[:0].copy(), weights[:0].copy(), WHOLE)
     return Link(
-        projection.label, projection.source, projection.target, 0, projection.exponent, kernel,
-        np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), arrays, sums, conv,
-        pairs, fan_out,
+        projection.label, projection.source, projection.target, 0, projection.exponent, synapse.weight.size, kernel,
+        np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), arrays, sums, conv, pairs, packed,
+        fan_out,
     )  # fmt: skip
 
 
@@ -361,11 +389,10 @@ def _conv(synapse: Conv2d) -> Array:
     return np.ascontiguousarray(moved).reshape(-1, out // synapse.groups)
 
 
-def _by_source(row: Array, target: Array, weight: Array, source_order: Array, target_order: Array) -> tuple[Array, ...]:
+def _by_source(synapse: Sparse, source: Shape, target: Shape) -> tuple[Array, Array, Array]:
     """A matrix compressed by source, with sources and targets renumbered to channel-last order."""
-    lengths = np.diff(row)[source_order]
-    start = np.concatenate(([0], np.cumsum(lengths)))
-    take = np.repeat(row[:-1][source_order] - start[:-1], lengths) + np.arange(int(start[-1]))
-    place = np.empty_like(target_order)
-    place[target_order] = np.arange(target_order.size)
-    return start.astype(np.int64), place[target[take]].astype(np.int64), np.ascontiguousarray(weight[take])
+    row = np.zeros(synapse.sources + 1, np.int64)
+    targets, weight = np.empty(synapse.weight.size, np.uint32), np.empty_like(synapse.weight)
+    shapes = (np.array(shape, dtype=np.int64) for shape in (source, target))
+    by_source(synapse.indptr, synapse.indices, synapse.weight, next(shapes), next(shapes), row, targets, weight)
+    return row, targets, weight

@@ -19,11 +19,12 @@ import numpy.typing as npt
 from neurosam.backends.event_layer import Conv, Room, layer
 from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
 from neurosam.backends.event_plan import Cells, EventList, Link
+from neurosam.backends.event_recurrent import Loop
 from neurosam.backends.event_short import HALF_TILE, TILE, tiles
-from neurosam.backends.event_synapse import decode, pool_or
+from neurosam.backends.event_synapse import decode, pool_or, tally
 from neurosam.backends.event_vector import LANES, aligned
 from neurosam.errors import BackendError
-from neurosam.recording import Spikes
+from neurosam.recording import Target
 from neurosam.synapse import neurons
 
 if TYPE_CHECKING:
@@ -52,39 +53,37 @@ class Sample:
         self.shared, self.b = run, b
         self.number: Any = np.int32 if run.network.fixed else np.float64
         self.neurons = fixed_block if run.network.fixed else float_block
-        steps = run.steps
-        self.states = {name: self._state(p, steps) for name, p in run.cells.items()}
+        self.states = {name: self._state(p) for name, p in run.cells.items()}
         source = run.network.input.name
         rows = 0 if run.input.graded else run.tails[source] + run.chunk
-        self.counts = {name: state.counts for name, state in self.states.items()}
-        self.counts[source] = run.counts[source][:, b] if b < run.count else np.zeros(steps, np.int64)
         self.planes = {name: state.planes for name, state in self.states.items()}
         self.planes[source] = np.zeros((rows, run.input.pixels, run.input.words), np.uint64)
         self.base = 0
+        self.loops: dict[tuple[str, ...], Loop] = {}
         self.index = np.zeros(0, np.int32)
         self.operations = dict.fromkeys(run.operations, 0)
         self.blocks = {name: np.zeros(3, np.int64) for name in run.cells}
         self.seconds = dict.fromkeys(run.cells, 0.0)
-        self.fired = np.zeros(neurons(run.network.readout.shape), np.int64)
+        self.fired = np.zeros(neurons(run.network.readout.shape) if run.network.readout.fires else 0, np.int64)
 
-    def _state(self, p: Cells, steps: int) -> State:
+    def _state(self, p: Cells) -> State:
         size, flags, number = (p.pixels, p.channels), p.rule.flags, self.number
-        rows = size
+        row = size
         if self.shared.paths[p.name] == "layer" and self.shared.links[p.name][0].tiled:
-            rows = (p.pixels, sum(width for _, width in tiles(p.channels)))
+            row = (p.pixels, sum(width for _, width in tiles(p.channels)))
         traced = size if flags[Flag.SAM] else (0, 0)
-        kept = self.shared.tails[p.name] + self.shared.chunk if flags[Flag.FIRES] else 0
+        rows = self.shared.tails[p.name] + self.shared.chunk
         return State(
-            aligned(rows if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
-            aligned(rows, number),
+            aligned(row if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
+            aligned(row, number),
             np.zeros(traced, number),
             np.zeros(traced, np.int32),
             np.zeros(traced, np.int32),
-            np.zeros((kept, p.pixels, p.words), np.uint64),
-            np.zeros(steps, np.int64),
-            np.zeros((steps if flags[Flag.SAM] else 0, p.pixels), number),
-            np.zeros((steps if flags[Flag.MEMBRANE] else 0, *size), number),
-            np.zeros((steps if flags[Flag.CURRENTS] else 0, *size), number),
+            np.zeros((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
+            np.zeros(rows, np.int64),
+            np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), number),
+            np.zeros((rows if flags[Flag.MEMBRANE] else 0, *size), number),
+            np.zeros((rows if flags[Flag.CURRENTS] else 0, *size), number),
         )
 
     def run(self) -> None:
@@ -96,13 +95,10 @@ class Sample:
             for group in run.network.groups:
                 if group == (run.network.input.name,):
                     continue
-                looped = len(group) > 1 or any(source.source == group[0] for source in run.links[group[0]])
-                for step in range(first, end) if looped else (first,):
-                    for name in group:
-                        if run.stopped:
-                            return
-                        self.advance(name, step, step + 1 if looped else end)
-            self._keep_spikes(first, end)
+                if run.stopped:
+                    return
+                self.advance(group, first, end)
+            self._keep(first, end)
         self._hand_over()
 
     def begin(self, first: int, end: int) -> None:
@@ -112,6 +108,10 @@ class Sample:
             tail = run.tails[name]
             if first and planes.size:
                 planes[:tail] = planes[run.chunk : run.chunk + tail].copy()
+        for name, state in self.states.items():
+            tail = run.tails[name]
+            state.counts[:tail] = state.counts[run.chunk : run.chunk + tail].copy()
+            state.counts[tail:] = 0
         self.base = first
         source = run.network.input.name
         if not run.input.graded:
@@ -119,11 +119,23 @@ class Sample:
             own[:] = 0
             run.input.fill(own, self.b, first, end)
 
-    def advance(self, name: str, first: int, end: int) -> None:
-        """Run a population over the steps ``first:end`` of this chunk."""
-        start = time.perf_counter()
-        {"layer": self._layer, "or": self._or, "general": self._general}[self.shared.paths[name]](name, first, end)
-        self.seconds[name] += time.perf_counter() - start
+    def advance(self, group: tuple[str, ...], first: int, end: int) -> None:
+        """Run a group of populations over the steps ``first:end`` of this chunk."""
+        run = self.shared
+        if run.paths[group[0]] == "loop":
+            if group not in self.loops:
+                self.loops[group] = Loop(self, group)
+            self.loops[group].advance(first, end)
+            return
+        path = {"layer": self._layer, "or": self._or, "general": self._general}
+        looped = run.looped(group)
+        for step in range(first, end) if looped else (first,):
+            for name in group:
+                if run.stopped:
+                    return
+                start = time.perf_counter()
+                path[run.paths[name]](name, step, step + 1 if looped else end)
+                self.seconds[name] += time.perf_counter() - start
 
     def _at(self, source: Link, first: int) -> int:
         """Plane of a source that arrives in its target's own step `first`."""
@@ -159,17 +171,25 @@ class Sample:
                 )  # fmt: skip
 
         run.share(strip, strips, seconds)
-        state.counts[first:end] += counts[:, first:end].sum(axis=0)
+        state.counts[:] += counts.sum(axis=0)
         self.blocks[name] += blocks.sum(axis=0)
         self.operations[source.label] += sum(operations)
 
     def _estimate(self, p: Cells, source: Link, first: int, end: int) -> float:
         """About how many seconds one thread needs for a layer; only the number of threads depends on it."""
         conv = source.conv
-        counts = self.counts[source.source]
-        spikes = int(counts[max(first - source.lag, 0) : max(end - source.lag, 0)].sum())
+        spikes = int(self._counts(source.source, first - source.lag, end - source.lag).sum())
         taps = 1 if conv is None else int(np.prod(conv.geometry[:2])) / int(np.prod(conv.geometry[2:4]))
         return float(spikes * min(taps, p.pixels) * p.channels / 5e10 + (end - first) * p.pixels * p.channels / 4e9)
+
+    def _counts(self, name: str, first: int, end: int) -> Array:
+        """Spikes in a population's own steps ``first:end``, as far as a later step still asks for them."""
+        if name != self.shared.network.input.name:
+            base = self._own_base(name)
+            return self.states[name].counts[first - base : end - base]
+        if self.b >= self.shared.count:  # nothing but compilation
+            return np.zeros(0, np.int64)
+        return self.shared.counts[name][max(first, 0) : max(end, 0), self.b]
 
     def _or(self, name: str, first: int, end: int) -> None:
         run, p, state = self.shared, self.shared.cells[name], self.states[name]
@@ -189,9 +209,11 @@ class Sample:
         row = p.pixels * pitch
         listed = max((int(np.prod(source.source_shape)) for source in self.shared.links[name]), default=1)
         length = max(1, min(BLOCK_BYTES // (row * np.dtype(self.number).itemsize), BLOCK_SPIKES // listed))
+        room = aligned((min(length, end - first), row), self.number)
         for start in range(first, max(end, first + 1), length):
             steps = min(length, end - start)
-            acc = aligned((steps, row), self.number)
+            acc = room[:steps]
+            acc[:] = 0
             for source in self.shared.links[name]:
                 arriving = self._arriving(source, start, start + steps)
                 self.operations[source.label] += source.deliver(arriving, acc)
@@ -215,27 +237,34 @@ class Sample:
         )  # fmt: skip
         return start, pixels, self.index, run.input.value[:0], False
 
-    def _keep_spikes(self, first: int, end: int) -> None:
-        run = self.shared
+    def _keep(self, first: int, end: int) -> None:
+        """Hand over what is recorded of a chunk of steps."""
+        run, b = self.shared, self.b
         for name, p in run.cells.items():
-            own = self.planes[name][run.tails[name] : run.tails[name] + end - first]
-            if name in run.spikes:
-                run.spikes[name][first:end, self.b] = own
+            state, steps = self.states[name], end - first
+            rows = slice(run.tails[name], run.tails[name] + steps)
+            if name in run.counts:
+                run.counts[name][first:end, b] = state.counts[rows]
+            states = {"spikes": state.planes, "sam": state.sam, "membrane": state.membranes, "current": state.currents}
+            for variable, values in states.items():
+                target = run.kept.get((variable, name))
+                if target is not None:
+                    self._put(target, first, values[rows], channels_first=variable not in ("spikes", "sam"))
             if name == run.network.output and p.rule.flags[Flag.FIRES]:
-                dense = Spikes(own.reshape(end - first, 1, *p.shape[1:], -1), p.shape).dense()
-                self.fired += dense.sum(axis=(0, 1), dtype=np.int64).reshape(-1)
+                tally(state.planes, run.tails[name], steps, self.fired)
+
+    def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
+        """Hand the values of some steps over, as many at a time as stay in the cache when they are reordered."""
+        length = max(1, BLOCK_BYTES // max(values[:1].nbytes, 1)) if channels_first else max(1, len(values))
+        for start in range(0, len(values), length):
+            own = values[start : start + length]
+            laid = (_channels_first(own) if channels_first else own).reshape(len(own), 1, *target.shape[2:])
+            target[first + start : first + start + len(own), self.b : self.b + 1] = laid
 
     def _hand_over(self) -> None:
         run, b = self.shared, self.b
         for name, p in run.cells.items():
             state = self.states[name]
-            if name in run.counts:
-                run.counts[name][:, b] = state.counts
-            if name in run.sam:
-                run.sam[name][:, b] = state.sam
-            for variable, values in (("membrane", state.membranes), ("current", state.currents)):
-                if name in run.states[variable]:
-                    run.states[variable][name][:, b] = _channels_first(values)
             if name == run.network.output:
                 run.output[b] = self.fired if p.rule.flags[Flag.FIRES] else _channels_first(state.v[:, : p.channels])
         with run.lock:

@@ -20,11 +20,22 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import register_model
 
-from neurosam.backends.event_vector import I16, I32, Lanes, Vector, VectorModel, aligned, instruction, pointer, splat
+from neurosam.backends.event_vector import (
+    I16,
+    I32,
+    Lanes,
+    Vector,
+    VectorModel,
+    aligned,
+    declared,
+    instruction,
+    pointer,
+    splat,
+)  # fmt: skip
 
 __all__ = [
-    "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_shorts", "no_shorts_16", "no_shorts_32",
-    "no_shorts_64", "paired", "separated", "tiled", "tiles", "widened",
+    "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts", "no_shorts_16",
+    "no_shorts_32", "no_shorts_64", "paired", "separated", "tiled", "tiles", "unpack", "widened",
 ]  # fmt: skip
 
 TILE = 64
@@ -109,6 +120,35 @@ def load_shorts(typing: Any, other: Any, array: Any, at: Any) -> Any:
         return value
 
     return other(other, array, types.intp), build
+
+
+@instruction
+def load_pairs(typing: Any, array: Any, at: Any) -> Any:
+    """64 weights from ``array[at]`` on (int8, as :func:`paired`), or 32 lanes of sums (int16)."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = builder.load(pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form))
+        value.align = 1
+        return value
+
+    return Shorts(TILE // 2)(array, types.intp), build
+
+
+@instruction
+def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
+    """The weights from ``array[at]`` on (int8, biased as in Pairs), one for each set bit of `mask`, as 64 in pairs."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = ir.VectorType(ir.IntType(1), TILE)
+        vector = ir.VectorType(ir.IntType(8), TILE)
+        place = pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8))
+        kind = ir.FunctionType(vector, [place.type, bits, vector])
+        expand = declared(builder, f"llvm.masked.expandload.v{TILE}i8", kind)
+        nothing = ir.Constant(vector, [-128, 0] * (TILE // 2))
+        spread = builder.call(expand, [place, builder.bitcast(args[2], bits), nothing])
+        return builder.bitcast(spread, sig.return_type.form)
+
+    return Shorts(TILE // 2)(array, types.intp, types.uint64), build
 
 
 @instruction

@@ -23,6 +23,7 @@ from numba import types
 from numba.extending import overload
 
 from neurosam.backends.event_compile import kernel
+from neurosam.backends.event_machine import prefetch
 from neurosam.backends.event_vector import (
     LANES,
     compresses,
@@ -37,12 +38,19 @@ from neurosam.backends.event_vector import (
     trailing_zeros,
 )  # fmt: skip
 
-__all__ = ["decode", "decode_step", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or"]
+__all__ = [
+    "WHOLE", "by_source", "decode", "decode_step", "deliver_conv", "deliver_dense", "deliver_sparse", "encode",
+    "pool_or", "tally",
+]  # fmt: skip
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
 COMPRESSES = compresses()
+FETCHED = 6
+"""Rows of a sparse matrix that are fetched in advance."""
+WHOLE = -1
+"""In place of a first target: sums of all targets."""
 
 
 @kernel
@@ -111,6 +119,19 @@ def _list_places(word: int, base: int, first: int, end: int, index: Array) -> No
 
 
 @kernel
+def tally(planes: Array, at: int, steps: int, count: Int) -> None:
+    """Add the spikes of each neuron in ``planes[at : at + steps]`` to ``count (channels * pixels,)``, in C order."""
+    pixels = planes.shape[1]
+    for k in range(at, at + steps):
+        for p in range(pixels):
+            for w in range(planes.shape[2]):
+                bits = planes[k, p, w]
+                while bits != np.uint64(0):
+                    count[(64 * w + trailing_zeros(bits)) * pixels + p] += 1
+                    bits &= bits - np.uint64(1)
+
+
+@kernel
 def pool_or(
     source: Array, at: int, steps: int, shape: Int, geometry: Int, first: int, base: int, top: int, bottom: int,
     counts: Int, planes: Array,
@@ -135,7 +156,7 @@ def pool_or(
                             operations += ones(one)
                     planes[first - base + k, yo * out_width + xo, w] = word
                     fired += ones(word)
-        counts[first + k] += fired
+        counts[first + k - base] += fired
     return operations
 
 
@@ -247,15 +268,75 @@ def deliver_dense(
 
 
 @kernel
+def by_source(
+    indptr: Int, indices: Int, weight: Array, source: Int, shape: Int, row: Int, target: Array, moved: Array
+) -> None:  # fmt: skip
+    """Turn a matrix compressed by target, in C order, into one compressed by source, channel-last.
+
+    Parameters
+    ----------
+    indptr, indices, weight
+        The matrix (synapse.Sparse).
+    source, shape : (C, H, W) of source and target
+    row : (sources + 1,) array of zeros
+        Filled with the place of each source's first entry.
+    target, moved : as long as `weight`
+        Filled; targets rise within a source.
+    """
+    channels, pixels = source[0], source[1] * source[2]
+    for s in range(indices.size):
+        row[_moved(indices[s], channels, pixels) + 1] += 1
+    for j in range(row.size - 1):
+        row[j + 1] += row[j]
+    targets, places = shape[0], shape[1] * shape[2]
+    for o in range(indptr.size - 1):
+        given = o % targets * places + o // targets  # the o-th channel-last target in C order
+        for s in range(indptr[given], indptr[given + 1]):
+            j = _moved(indices[s], channels, pixels)
+            target[row[j]] = o
+            moved[row[j]] = weight[s]
+            row[j] += 1
+    for j in range(row.size - 1, 0, -1):  # each row's end is where the next one begins
+        row[j] = row[j - 1]
+    row[0] = 0
+
+
+@kernel
+def _moved(neuron: int, channels: int, pixels: int) -> int:
+    """Channel-last index of a neuron in C order."""
+    return neuron if pixels == 1 else neuron % pixels * channels + neuron // pixels
+
+
+@kernel
+def _bound(target: Array, first: int, end: int, limit: int) -> int:
+    """First entry of ``first:end`` whose target is not below `limit`."""
+    while first < end:
+        middle = (first + end) // 2
+        if target[middle] < limit:
+            first = middle + 1
+        else:
+            end = middle
+    return first
+
+
+@kernel
 def deliver_sparse(
     start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int, row: Int,
-    target: Array, weight: Array, acc: Array,
+    target: Array, weight: Array, low: int, acc: Array,
 ) -> int:  # fmt: skip
-    """Compressed by source, behind a pooling: source j reaches ``target[row[j] : row[j + 1]]``; all channel-last."""
+    """Compressed by source, behind a pooling: source j reaches ``target[row[j] : row[j + 1]]``; all channel-last.
+
+    `acc` begins with target `low`, and targets outside of it are passed over; or `low` is WHOLE.
+    """
     channels, width = source[0], source[2]
+    plain = pool[0] == 1 and pool[1] == 1 and pool[2] == 1 and pool[3] == 1
     operations = 0
     for k in range(acc.shape[0]):
         sums = acc[k]
+        if plain and low == WHOLE:
+            first, end = start[k * pixels], start[(k + 1) * pixels]
+            operations += _deliver_rows(first, end, index, value, graded, row, target, weight, sums)
+            continue
         for e in range(start[k * pixels], start[(k + 1) * pixels]):
             amount = value[e] if graded else 1
             pixel = index[e] // channels
@@ -265,7 +346,41 @@ def deliver_sparse(
             for yp in range(y_first, y_end):
                 for xp in range(x_first, x_end):
                     j = (yp * shape[2] + xp) * channels + c
-                    for s in range(row[j], row[j + 1]):
-                        sums[target[s]] += weight[s] * amount
-                    operations += row[j + 1] - row[j]
+                    operations += _add_targets(j, row, target, weight, amount, low, sums)
     return operations
+
+
+@kernel
+def _deliver_rows(
+    first: int, end: int, index: Array, value: Array, graded: bool, row: Int, target: Array, weight: Array, sums: Array
+) -> int:  # fmt: skip
+    """The events ``first:end`` where there is no pooling and `sums` has all targets: most of a large network's time."""
+    operations = 0
+    for e in range(first, end):
+        if e + FETCHED < end:
+            ahead = row[np.uint64(index[e + FETCHED])]
+            prefetch(target, ahead)
+            prefetch(weight, ahead)
+        j = np.uint64(index[e])  # unsigned places need no check for negative ones
+        begin, last = np.uint64(row[j]), np.uint64(row[j + np.uint64(1)])
+        if graded:
+            for s in range(begin, last):
+                sums[np.uint64(target[s])] += weight[s] * value[e]
+        else:
+            for s in range(begin, last):
+                sums[np.uint64(target[s])] += weight[s]
+        operations += np.int64(last - begin)
+    return operations
+
+
+@kernel
+def _add_targets(j: int, row: Int, target: Array, weight: Array, amount: Any, low: int, sums: Array) -> int:
+    """Add the weights of source j to `sums`, as far as they have its targets; returns their number."""
+    first, end = row[j], row[j + 1]
+    if low != WHOLE:
+        first = _bound(target, first, end, low)
+        end = _bound(target, first, end, low + sums.size)
+    begin = max(low, 0)
+    for s in range(first, end):
+        sums[target[s] - begin] += weight[s] * amount
+    return end - first

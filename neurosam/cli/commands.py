@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam import __version__
-from neurosam.cli import bench, deploy, equal, learn, look, plugins, show, study
+from neurosam.cli import bench, convert, deploy, equal, learn, look, plugins, show, study
 from neurosam.cli.failures import told
 
 __all__ = ["app"]
@@ -24,6 +24,8 @@ The whole way through in about three minutes: [bold]neurosam demo[/bold]. Or ste
   neurosam run digits.h5                 accuracy, spikes, operations, time
   neurosam verify digits.h5              two back ends: is every value equal?
   neurosam explain digits.h5             what it looked at: a page, pictures
+\b
+An ANN becomes a spiking network by [bold]neurosam convert[/bold]; then as above.
 
 \b
 Exit status: 0 done; 1 `verify` found a difference; 2 a mistake, and nothing
@@ -63,7 +65,9 @@ def _root(
     pass
 
 
-for command in (look.demo, learn.train, deploy.export, show.info, deploy.run, equal.verify, look.explain, study.study):
+for command in (
+    look.demo, learn.train, convert.convert, deploy.export, show.info, deploy.run, equal.verify, look.explain,
+    study.study, bench.bench,
+):  # fmt: skip
     app.command()(command)
-app.command()(bench.bench)
 plugins.register(app)

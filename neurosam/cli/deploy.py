@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
-from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, held_out, presented, read_events, training_set
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Size, held_out, presented, read_events, training_set
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network import Network
 from neurosam.precision import Precision
@@ -57,6 +57,8 @@ def export(
     from neurosam.training.model import load_model
 
     module, recipe = load_model(model)
+    if recipe.ann:
+        raise NeurosamError(str(model), f"is an ANN; make a spiking network of it first: neurosam convert {model}")
     if fixed is not None and recipe.stimulus.coding == "direct":
         raise NeurosamError(
             str(model), "was trained on fractional input (coding direct), and fixed point takes integers; "
@@ -71,7 +73,7 @@ def export(
     if fixed is not None:
         calibration = None
         if calibrate:
-            train_set = training_set(recipe.stimulus.data, recipe.seed)
+            train_set = training_set(recipe.stimulus.data, recipe.seed, recipe.stimulus.size)
             images = train_set.images[: min(calibrate, len(train_set))]
             calibration = recipe.stimulus.encode(images, seed=recipe.seed)
         network, report = quantise(network, fixed, calibration)
@@ -86,7 +88,7 @@ def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: in
 
     stimulus = recipe.stimulus
     norm = training.Normalisation(stimulus.mean, stimulus.std) if stimulus.mean else None
-    train_set, test_set = training_set(stimulus.data, recipe.seed), held_out(stimulus.data, recipe.seed)
+    train_set, test_set = (load(stimulus.data, recipe.seed, stimulus.size) for load in (training_set, held_out))
     with progress(f"fine-tuning at {bits} bits"):
         tuned, history = training.fine_tune(
             module, train_set, test_set, bits=bits, epochs=epochs, lr=4e-4, batch_size=32, steps=stimulus.steps,
@@ -127,6 +129,7 @@ def run(
     data: Annotated[
         str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
     ] = None,
+    size: Size = None,
     events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
     backend: Annotated[str, typer.Option(help="event, reference, or another that is installed.")] = "event",
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 100,
@@ -150,30 +153,32 @@ def run(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Run a network on held-out images or on events: accuracy, spikes, operations, time."""
+    """Run a network on held-out images or on events: accuracy, spikes, operations, time.
+
+    What --record names goes to --out while it is made: it may be larger than the memory.
+    """
     from neurosam.backends import run as run_network
 
     if out is not None:
         new_file(out, force, HDF5)
     elif record:
         raise NeurosamError("--record", "keeps nothing without --out; give a file to write")
-    if data is not None and events is not None:
-        raise NeurosamError("--events", "and --data exclude each other; give one of them")
+    if events is not None and (data is not None or size is not None):
+        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     net = network_in(network)
     wanted = _record(record, Record.everything(net))
     labels = None
     if events is not None:
         stimulus = read_events(events, net)
     else:
-        stimulus, images = presented(net, data, samples, seed, steps, coding)
+        stimulus, images = presented(net, data, samples, seed, steps, coding, size)
         labels = images.labels
     with progress(f"running on {backend}") as tick:
-        recording = run_network(net, stimulus, backend, wanted, threads=threads, device=device, progress=tick)
+        recording = run_network(net, stimulus, backend, wanted, threads=threads, device=device, progress=tick, to=out)
     _summary(net, recording)
     if labels is not None:
         say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")
     if out is not None:
-        recording.save(out)
         say(f"wrote {out}")
 
 

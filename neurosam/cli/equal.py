@@ -10,7 +10,7 @@ import typer
 
 from neurosam.atomic import write_text
 from neurosam.cli.common import console, network_in, new_file, progress, say
-from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, presented, read_events
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Size, presented, read_events
 from neurosam.errors import FormatError, NeurosamError
 
 __all__ = ["verify"]
@@ -27,6 +27,7 @@ def verify(
     data: Annotated[
         str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
     ] = None,
+    size: Size = None,
     events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
     steps: Annotated[
@@ -50,7 +51,7 @@ def verify(
     if report is not None:
         new_file(report, force, JSON)
     equal, result = (
-        _files(a, b, network) if b is not None else _backends(a, backends, data, events, samples, steps, seed)
+        _files(a, b, network) if b is not None else _backends(a, backends, data, size, events, samples, steps, seed)
     )
     if report is not None:
         write_text(report, json.dumps({"equal": equal, "result": result}, indent=2, allow_nan=False) + "\n")
@@ -60,18 +61,28 @@ def verify(
 
 
 def _backends(
-    path: Path, names: str, data: str | None, events: Path | None, samples: int, steps: int | None, seed: int
+    path: Path,
+    names: str,
+    data: str | None,
+    size: int | None,
+    events: Path | None,
+    samples: int,
+    steps: int | None,
+    seed: int,
 ) -> tuple[bool, dict[str, Any]]:
     from neurosam.backends import load_backend
     from neurosam.equivalence import verify as verify_network
 
-    if data is not None and events is not None:
-        raise NeurosamError("--events", "and --data exclude each other; give one of them")
+    if events is not None and (data is not None or size is not None):
+        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     chosen = tuple(name.strip() for name in names.split(",") if name.strip())
     for name in chosen:  # a missing one is told before the others have worked
         load_backend(name)
     net = network_in(path)
-    stimulus = read_events(events, net) if events is not None else presented(net, data, samples, seed, steps, None)[0]
+    if events is not None:
+        stimulus = read_events(events, net)
+    else:
+        stimulus, _ = presented(net, data, samples, seed, steps, size=size)
     with progress("verifying") as tick:
         found = verify_network(net, stimulus, chosen, progress=tick)
     for equivalence in found.values():
@@ -91,7 +102,7 @@ def _files(a: Path, b: Path, network: Path | None) -> tuple[bool, dict[str, Any]
         return difference is None, {"difference": None if difference is None else str(difference)}
     if kinds == ("recording", "recording"):
         net = None if network is None else network_in(network)
-        found = compare_recordings(load_recording(a), load_recording(b), net)
+        found = compare_recordings(load_recording(a, mapped=True), load_recording(b, mapped=True), net)
         console.print(found.table())
         return found.equal, found.to_dict()
     raise FormatError(f"{a} and {b}", f"hold {kinds[0]} and {kinds[1]}; give two networks or two recordings")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+import typer
 
 from neurosam.backends import check
-from neurosam.data import ImageSet, cluttered, load
+from neurosam.data import ImageSet, cluttered, load_held_out, load_training
 from neurosam.errors import DataError, EventError
 from neurosam.events import CODINGS, Events
 from neurosam.recording import Record
@@ -22,6 +23,7 @@ __all__ = [
     "CLUTTERED",
     "DATA_HELP",
     "EVENTS_HELP",
+    "Size",
     "held_out",
     "presented",
     "read_events",
@@ -30,25 +32,33 @@ __all__ = [
 ]
 
 DATA_HELP = (
-    "mnist5k, fashion, or a folder (IDX files, or a sub-folder a class); with cluttered- before it, "
-    "on cluttered canvases with exact masks."
+    "mnist5k, fashion, or a folder (IDX files, or a sub-folder a class, also under train and test or val, as in "
+    "Tiny-ImageNet); with cluttered- before it, on cluttered canvases with exact masks."
 )
 EVENTS_HELP = "Events instead of images: .h5, or a dense array of time, sample, C, H, W in .npy."
+Size = Annotated[
+    int | None,
+    typer.Option(
+        "--size", min=1, max=4096, show_default=False,
+        help="Side of the square that pictures of a folder are cut around the centre and resized to. Default: as "
+        "trained; where nothing was said, as they are.",
+    ),
+]  # fmt: skip
 
 CLUTTERED = "cluttered-"
 CANVASES = 2
 """Canvases on which each training item of cluttered data lies: items are few, places are free."""
 
 
-def training_set(name: str, seed: int) -> ImageSet:
-    """The part of a data set to learn from: its own training part, else four fifths of all, chosen by `seed`."""
-    train = _parts(name, seed)[0]
+def training_set(name: str, seed: int, size: int | None = None) -> ImageSet:
+    """The part of a data set to learn from (see neurosam.data.divide); of cluttered data, canvases of its items."""
+    train = load_training(_items(name), seed=seed, size=size)
     return cluttered(train, seed=2 * seed, indices=range(CANVASES * len(train))) if _is_cluttered(name) else train
 
 
-def held_out(name: str, seed: int) -> ImageSet:
+def held_out(name: str, seed: int, size: int | None = None) -> ImageSet:
     """The part that training leaves out; canvases of the two never share an item."""
-    test = _parts(name, seed)[1]
+    test = load_held_out(_items(name), seed=seed, size=size)
     return cluttered(test, seed=2 * seed + 1) if _is_cluttered(name) else test
 
 
@@ -56,20 +66,9 @@ def _is_cluttered(name: str) -> bool:
     return name.startswith(CLUTTERED) and not Path(name).is_dir()
 
 
-def _parts(name: str, seed: int) -> tuple[ImageSet, ImageSet]:
-    """Items to learn from and items to test with, without clutter."""
-    plain = name.removeprefix(CLUTTERED) if _is_cluttered(name) else name
-    if plain == "fashion" or (plain != "mnist5k" and _has_parts(Path(plain))):
-        return load(plain, part="train"), load(plain, part="test")
-    everything = load(plain)
-    count = len(everything)
-    return everything.split(count - count // 5, count // 5, seed=seed)
-
-
-def _has_parts(folder: Path) -> bool:
-    from neurosam.data.idx import is_idx_folder
-
-    return folder.is_dir() and (is_idx_folder(folder) or all((folder / part).is_dir() for part in ("train", "test")))
+def _items(name: str) -> str:
+    """The data set whose items lie on canvases; a set that is not cluttered is its own."""
+    return name.removeprefix(CLUTTERED) if _is_cluttered(name) else name
 
 
 def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stimulus:
@@ -86,9 +85,17 @@ def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stim
 
 
 def presented(
-    network: Network, data: str | None, samples: int, seed: int, steps: int | None, coding: str | None
+    network: Network,
+    data: str | None,
+    samples: int,
+    seed: int,
+    steps: int | None,
+    coding: str | None = None,
+    size: int | None = None,
 ) -> tuple[Events, ImageSet]:
     """The first `samples` held-out images for a network, and their events.
+
+    What is None is as it was in training; so is the size of the pictures, if they are those of the training.
 
     Raises
     ------
@@ -99,14 +106,19 @@ def presented(
     name = data or stimulus.data
     if not name:
         raise DataError("--data", f"is needed, since the network does not say what it was trained on: {DATA_HELP}")
-    images = held_out(name, split_seed(network))
+    if size is None and name == stimulus.data:
+        size = stimulus.size
+    images = held_out(name, split_seed(network), size)
     images = images.subset(np.arange(min(samples, len(images))))
     shape = network.input.shape
     shown: Any = images.images
     if shape == (int(np.prod(images.shape)),):
         shown = shown.reshape(len(images), -1)
     elif shape != images.shape:
-        raise DataError(name, f"has images {images.shape}; the network's input {network.input.name!r} is {shape}")
+        raise DataError(
+            name, f"has images {images.shape}; the network's input {network.input.name!r} is {shape}. Give other "
+            "--data, or the --size of the input if they are pictures in a folder",
+        )  # fmt: skip
     return stimulus.encode(shown, seed), images
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurosam.cli.common import MODEL, console, new_file, require, say
-from neurosam.cli.inputs import CLUTTERED, DATA_HELP, held_out, training_set
-from neurosam.errors import NetworkError
+from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, held_out, training_set
+from neurosam.errors import NetworkError, NeurosamError
 from neurosam.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -34,9 +34,15 @@ ITEMS = _Setting("16C5S2-32C3-P2-32C3", epochs=8, shift=2)
 CANVASES = _Setting("16C5S2-32C3-P2-64C3-P2-64C3-P6", epochs=5, shift=0)  # an item lies anywhere already
 
 
+SPIKING = ("steps", "coding", "leak", "threshold", "reset", "order", "bntt")
+"""Options that an ANN has no use for."""
+
+
 def train(
+    context: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write.")] = Path("model.safetensors"),
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "mnist5k",
+    size: Size = None,
     architecture: Annotated[
         str | None,
         typer.Option(
@@ -75,11 +81,12 @@ def train(
         str, typer.Option(help="integrate_first, or fire_first (Eq. 2 of the SAM paper).")
     ] = "integrate_first",
     bntt: Annotated[bool, typer.Option("--bntt", help="Batch norm through time, as in the SAM paper.")] = False,
+    ann: Annotated[bool, typer.Option("--ann", help="An ordinary network with ReLU, for `neurosam convert`.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, the weights and all that is random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Start anew, and replace the model file.")] = False,
 ) -> None:
-    """Train a spiking network with surrogate gradients.
+    """Train a spiking network with surrogate gradients, or an ANN to convert.
 
     The defaults reach 98 % on mnist5k in about a minute. A checkpoint is written
     beside the model file after each epoch; after Ctrl-C the same command goes on
@@ -91,17 +98,25 @@ def train(
     """
     require("train", "torch", "torch", "safetensors")
     new_file(out, force, MODEL)
+    if ann:
+        sources = {name: context.get_parameter_source(name) for name in SPIKING}
+        given = [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
+        if given:
+            raise NeurosamError(f"--{given[0]}", "belongs to spiking networks; leave it out with --ann")
+        steps, coding = 1, "direct"
     from neurosam import training
     from neurosam.training.model import Recipe, save_model
 
-    train_set, test_set = training_set(data, seed), held_out(data, seed)
+    train_set, test_set = training_set(data, seed, size), held_out(data, seed, size)
     known = CANVASES if data.startswith(CLUTTERED) else ITEMS
     classes = len(train_set.classes)
     architecture = architecture or f"{known.layers}-D{classes}"
     norm = training.Normalisation.measure(train_set.images) if coding == "poisson_signed" else None
-    stimulus = Stimulus(steps, coding, norm.mean if norm else (), norm.std if norm else (), train_set.classes, data)
+    stimulus = Stimulus(
+        steps, coding, norm.mean if norm else (), norm.std if norm else (), train_set.classes, data, size
+    )
     architecture = training.describe(architecture, classes)
-    recipe = Recipe(architecture, train_set.shape, stimulus, leak, threshold, reset, order, seed, bntt)
+    recipe = Recipe(architecture, train_set.shape, stimulus, leak, threshold, reset, order, seed, bntt, ann)
     module = recipe.build()
     if not architecture.endswith(f"D{classes}"):
         raise NetworkError("--arch", f"got {architecture}; the last layer must be D{classes}, one neuron a class")
@@ -123,7 +138,7 @@ def train(
     save_model(out, module, recipe)
     checkpoint.unlink(missing_ok=True)
     say(f"test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")
-    say(f"wrote {out}; next: neurosam export {out}")
+    say(f"wrote {out}; next: neurosam {'convert' if ann else 'export'} {out}")
 
 
 def _line(epochs: int) -> Callable[[Epoch], None]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosam.cli.common import network_in, new_folder, progress, require, say, show
-from neurosam.cli.inputs import DATA_HELP, presented, stimulus_of
+from neurosam.cli.inputs import DATA_HELP, Size, presented, stimulus_of
 from neurosam.errors import NetworkError
 
 __all__ = ["demo", "explain"]
@@ -24,6 +24,7 @@ def explain(
     data: Annotated[
         str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
     ] = None,
+    size: Size = None,
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples, all on the page.")] = 12,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Steps of a presentation. Default: as trained.", show_default=False)
@@ -59,7 +60,7 @@ def explain(
         if len(net[name].shape) != 3:
             raise NetworkError(f"--layers: {name!r}", "has no picture (C, H, W) to show; name a convolutional layer")
     net = SAM(net, chosen, gamma=gamma, mode=mode).traced(steps or stimulus_of(net, None, None).steps)
-    events, images = presented(net, data, samples, seed, steps, coding)
+    events, images = presented(net, data, samples, seed, steps, coding, size)
     readout = () if net.readout.fires else (net.readout.name,)
     with progress(f"running on {backend}") as tick:
         recording = run(net, events, backend, Record(spikes=chosen, sam=chosen, membrane=readout), progress=tick)

@@ -27,7 +27,7 @@ def info(file: Annotated[Path, typer.Argument(help="A network, recording or even
     if kind == "network":
         _network(load_network(file))
     elif kind == "recording":
-        _recording(load_recording(file))
+        _recording(load_recording(file, mapped=True))
     else:
         events = load_events(file)
         values = "spikes" if events.value is None else f"values up to {events.magnitude:g}"

@@ -2,6 +2,7 @@
 
     items = load("mnist5k")                        # an ImageSet: uint8 [N, C, H, W], labels, class names
     train, test = items.split(4000, 1000, seed=0)
+    test = load_held_out("tiny-imagenet-200", size=32)   # a set's own held-out part, else a fifth of it
     scenes = cluttered(test, seed=1)               # 48 x 48 canvases, and the exact mask of the item in each
     pairs = two_items(test, seed=2)                # two items side by side, both masks
 
@@ -11,6 +12,7 @@ Needs numpy only; an image folder also needs pillow, imported when one is read. 
 from __future__ import annotations
 
 from neurosam.data.clutter import Clutter, cluttered, two_items
+from neurosam.data.divide import load_held_out, load_training
 from neurosam.data.folder import load_image_folder
 from neurosam.data.idx import load_idx_folder, read_idx
 from neurosam.data.imageset import ImageSet, PairSet
@@ -22,8 +24,10 @@ __all__ = [
     "PairSet",
     "cluttered",
     "load",
+    "load_held_out",
     "load_idx_folder",
     "load_image_folder",
+    "load_training",
     "read_idx",
     "two_items",
 ]

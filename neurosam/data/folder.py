@@ -7,13 +7,12 @@ Layouts, the first that fits:
     <part>/<class>/images/*.JPEG         Tiny-ImageNet's training part
     <part>/images/*.JPEG                 Tiny-ImageNet's validation part, known by its ``val_annotations.txt``
 
-A line of ``val_annotations.txt`` is a file name, a tab, a class, a tab, and a box that is not read; its classes are
-numbered as in the folder ``train`` beside it.
+A line of ``val_annotations.txt`` is a file name, a tab, a class, a tab, and a box that is not read.
 
-Classes are numbered in the order of their names, files come in the order of theirs. Files that are no pictures by
-suffix are passed over. A picture is refused, by name, if its file or its number of pixels is too large, if pillow
-cannot decode it, or if it lies outside the root, as a symbolic link can make it do; all sizes are checked before
-pixels are decoded.
+Classes are numbered in the order of their names, in all parts as in ``train`` where the root has one; files come in the
+order of theirs. Files that are no pictures by suffix are passed over. A picture is refused, by name, if its file or its
+number of pixels is too large, if pillow cannot decode it, or if it lies outside the root, as a symbolic link can make
+it do; all sizes are checked before pixels are decoded.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from numpy.typing import NDArray
 from neurosam.data.imageset import ImageSet
 from neurosam.errors import DataError
 
-__all__ = ["load_image_folder"]
+__all__ = ["ANNOTATIONS", "load_image_folder"]
 
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 _FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
@@ -37,7 +36,7 @@ _MODES = {1: "L", 3: "RGB"}
 _MOST_FILE_BYTES = 32 * 2**20
 _MOST_PIXELS = 2**24
 _MOST_BYTES = 4 * 2**30
-_ANNOTATIONS = "val_annotations.txt"
+ANNOTATIONS = "val_annotations.txt"
 
 
 def load_image_folder(
@@ -59,8 +58,8 @@ def load_image_folder(
         Folder in the root to load, such as ``"train"`` or ``"val"``; default ``train`` where there is one, else the
         root.
     size : int or (int, int), optional
-        Height and width to resize to (bilinear, the aspect ratio gives way). Without it all pictures must have one
-        size.
+        Height and width, or the side of a square. A picture is cut around its centre to this aspect ratio, as little
+        as possible, then resized (bilinear). Without it all pictures must have one size.
     channels : {3, 1}
         Colour or grey (ITU-R 601 luma, as pillow converts). Transparency is dropped.
     max_file_bytes, max_pixels : int
@@ -74,7 +73,8 @@ def load_image_folder(
     Raises
     ------
     DataError
-        If the folder has none of the layouts, a class is empty, a file is refused, sizes differ, or pillow is missing.
+        If the folder has none of the layouts, a class is empty or is not one of ``train``, a file is refused, sizes
+        differ, or pillow is missing.
     """
     root = Path(folder).resolve()
     if not root.is_dir():
@@ -89,7 +89,7 @@ def load_image_folder(
         raise DataError(
             str(root),
             f"{len(files)} pictures of {first.shape[1]} x {first.shape[2]} are more than {_MOST_BYTES} bytes; "
-            "pass a smaller size",
+            "give a smaller size",
         )
     images = np.empty((len(files), *first.shape), dtype=np.uint8)
     for row, path in zip(images, paths, strict=True):
@@ -98,7 +98,7 @@ def load_image_folder(
             raise DataError(
                 str(path),
                 f"is {pixels.shape[1]} x {pixels.shape[2]}, but {paths[0].name} is {first.shape[1]} x "
-                f"{first.shape[2]}; bring them to one size, or pass size=(height, width) to load them",
+                f"{first.shape[2]}; give the size to cut and resize all to (--size, or size=... in Python)",
             )
         row[:] = pixels
     labels = np.array([label for _, label in files], dtype=np.int64)
@@ -124,13 +124,22 @@ def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
     """Return the class names and, in a fixed order, each picture with its label."""
-    if (folder / _ANNOTATIONS).is_file():
+    if (folder / ANNOTATIONS).is_file():
         return _annotated(root, folder)
-    classes = _folders(root, folder)
-    if not classes:
+    own = _folders(root, folder)
+    if not own:
         raise DataError(str(folder), "has no class folders; needed is one folder a class, with pictures in it")
+    classes = own if folder == root or not (root / "train").is_dir() else _folders(root, root / "train")
+    unknown = [name for name in own if name not in classes]
+    if unknown:
+        raise DataError(
+            str(folder), f"has the class folder {unknown[0]!r}, and {root / 'train'} has none of that name; the parts "
+            "of a data set must agree on its classes",
+        )  # fmt: skip
     files = []
     for label, name in enumerate(classes):
+        if name not in own:
+            continue
         inner = folder / name / "images"
         pictures = _pictures(root, inner if inner.is_dir() else folder / name)
         if not pictures:
@@ -141,12 +150,12 @@ def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
 
 def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
     """Read Tiny-ImageNet's validation part."""
-    annotations = folder / _ANNOTATIONS
+    annotations = folder / ANNOTATIONS
     _check_inside(root, annotations)
     if annotations.stat().st_size > _MOST_FILE_BYTES:
         raise DataError(str(annotations), f"is larger than {_MOST_FILE_BYTES} bytes")
     if not (root / "train").is_dir():
-        raise DataError(str(root), f"has {_ANNOTATIONS} but no folder 'train', whose class folders number the classes")
+        raise DataError(str(root), f"has {ANNOTATIONS} but no folder 'train', whose class folders number the classes")
     classes = _folders(root, root / "train")
     label = {name: number for number, name in enumerate(classes)}
     picture = {path.name: path for path in _pictures(root, folder / "images")}
@@ -186,7 +195,7 @@ def _decode(
 ) -> NDArray[np.uint8]:
     """Return one picture as uint8 [channels, H, W]."""
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError:
         raise DataError(str(root), "reading pictures needs pillow: pip install neurosam[viz]") from None
     _check_inside(root, path)
@@ -205,7 +214,7 @@ def _decode(
                 raise DataError(where, f"has pixels of mode {picture.mode}; only 8 bits a channel are read")
             pixels = picture.convert(_MODES[channels])
             if size is not None:
-                pixels = pixels.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+                pixels = ImageOps.fit(pixels, (size[1], size[0]), Image.Resampling.BILINEAR)
             array = np.asarray(pixels, dtype=np.uint8)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(where, f"has far too many pixels; at most {max_pixels} are accepted") from error

@@ -24,7 +24,7 @@ from neurosam.data.idx import is_idx_folder, load_idx_folder
 from neurosam.data.imageset import ImageSet
 from neurosam.errors import DataError
 
-__all__ = ["load"]
+__all__ = ["has_name", "load"]
 
 _FASHION_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _FASHION_CLASSES = (
@@ -95,6 +95,11 @@ def load(
         return load_idx_folder(name, part or "train")
     _refuse_others(name, given, ("part", "size", "channels"))
     return load_image_folder(name, part, size=size, channels=3 if channels is None else channels)
+
+
+def has_name(source: str) -> bool:
+    """Whether `source` is a name in the table, which goes before a path."""
+    return source.removeprefix("cluttered-") in _SOURCES
 
 
 def _refuse_others(name: str, given: Mapping[str, object], allowed: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ The format, field by field, is in FORMAT.md beside this package. Its parts here:
     schema.py    the one table of what each type consists of
     fields.py    how each kind of field is written and read
     writer.py    creation of a file: beside the old one, synced to disk, then put in its place
+    stream.py    a recording that is written while it is made; place.py: the bytes of one of its arrays
     reader.py    the examined file: no object is opened or allocated before its kind, type and size have been checked
 
 What is loaded equals what was saved bit for bit, and the same network always gives the same bytes. This package is the
@@ -13,6 +14,8 @@ only user of h5py and needs nothing else but NumPy, so that a worker in another 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +25,14 @@ from neurosam.events import Events
 from neurosam.hdf5.fields import NotStorable
 from neurosam.hdf5.reader import Reader, opened
 from neurosam.hdf5.schema import inconsistency, read_record, write_record
-from neurosam.hdf5.writer import created
+from neurosam.hdf5.stream import Stream, streamed
+from neurosam.hdf5.writer import Root, created
 from neurosam.network import Network
-from neurosam.recording import Recording
+from neurosam.recording import Record, Recording
 
 __all__ = [
     "VERSION",
+    "Stream",
     "file_kind",
     "load_events",
     "load_network",
@@ -35,6 +40,7 @@ __all__ = [
     "save_events",
     "save_network",
     "save_recording",
+    "stream_recording",
 ]
 
 VERSION = 1
@@ -72,6 +78,32 @@ def save_events(events: Events, path: str | Path) -> None:
     _save("events", events, path)
 
 
+@contextmanager
+def stream_recording(path: str | Path, network: Network, record: Record, steps: int, samples: int) -> Iterator[Stream]:
+    """A recording file that is filled while the recording is made; :func:`load_recording` then reads it as any other.
+
+    The space for all values is taken from the disk at once, where the file system can. The file appears under its name
+    when the block ends without an exception, and :meth:`Stream.finish` was called; else nothing is left of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`save_network`.
+    network, record, steps, samples
+        What will be recorded.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written (folder, permission, disk full), or not all values came.
+    """
+    try:
+        with streamed(path, network, record, steps, samples, _begin) as stream:
+            yield stream
+    except NotStorable as error:
+        raise FormatError(str(path), f"is not written: {error}") from None
+
+
 def load_network(path: str | Path) -> Network:
     """Read a network.
 
@@ -89,9 +121,13 @@ def load_network(path: str | Path) -> Network:
     return network
 
 
-def load_recording(path: str | Path) -> Recording:
-    """Read a recording; see :func:`load_network`."""
-    recording: Recording = _load("recording", path)
+def load_recording(path: str | Path, mapped: bool = False) -> Recording:
+    """Read a recording; see :func:`load_network`.
+
+    With `mapped`, its arrays stay in the file, which must not be changed in place meanwhile, and are read-only: values
+    are read when they are used, so that a recording larger than the memory can be looked at.
+    """
+    recording: Recording = _load("recording", path, mapped)
     return recording
 
 
@@ -120,16 +156,21 @@ def _save(kind: str, value: Any, path: str | Path) -> None:
         if isinstance(value, Recording) and (problem := inconsistency(value)):
             raise NotStorable(problem)
         with created(path) as root:
-            root.text("format", PREFIX + kind)
-            root.numbers("version", VERSION, "<i8")
-            root.text("producer", f"neurosam {__version__}")
+            _begin(root, kind)
             write_record(root, value)
     except NotStorable as error:
         raise FormatError(str(path), f"is not written: {error}") from None
 
 
-def _load(kind: str, path: str | Path) -> Any:
-    with opened(path) as root:
+def _begin(root: Root, kind: str) -> None:
+    """Say what the file is."""
+    root.text("format", PREFIX + kind)
+    root.numbers("version", VERSION, "<i8")
+    root.text("producer", f"neurosam {__version__}")
+
+
+def _load(kind: str, path: str | Path, mapped: bool = False) -> Any:
+    with opened(path, mapped) as root:
         found = _kind(root)
         if found != kind:
             raise root.error("", f"holds {_phrase(found)}, not {_phrase(kind)}; use neurosam.hdf5.load_{found}")

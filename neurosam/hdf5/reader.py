@@ -9,13 +9,19 @@ What is checked before anything is opened or allocated:
 - all that is read together is no larger than the file: lies about sizes, and many names for one dataset, end here;
 - groups have a limited number of members, and strings a limited length.
 
+An array that is mapped instead of read passes the same checks. Its file must stay as it is while the array is in use;
+neurosam replaces files and never changes them.
+
 Every failure of h5py or HDF5 leaves here as a FormatError. Nothing is unpickled.
 """
 
 from __future__ import annotations
 
+import math
+import mmap
 import os
 import stat
+import sys
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,8 +54,10 @@ CLASSES = {
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Reader]:
+def opened(path: str | Path, mapped: bool = False) -> Iterator[Reader]:
     """The root group of an HDF5 file; the file is closed when the block ends.
+
+    With `mapped`, arrays are not read but mapped into memory: their values come from the file when they are used.
 
     Raises
     ------
@@ -62,7 +70,8 @@ def opened(path: str | Path) -> Iterator[Reader]:
         file = h5py.File(path, "r", locking=False)  # files are replaced, never changed: there is nothing to lock
     try:
         with _damage(where):
-            root = Reader(h5g.open(file.id, b"/"), where, "", _Budget(size))
+            descriptor = file.id.get_vfd_handle() if mapped and sys.byteorder == "little" else None
+            root = Reader(h5g.open(file.id, b"/"), where, "", _File(size, descriptor))
         yield root
     finally:
         with _damage(where):
@@ -105,11 +114,12 @@ def _damage(where: str, at: str = "") -> Iterator[None]:
         raise FormatError(where, f"{problem}; copy or make it again") from None
 
 
-class _Budget:
-    """Bytes that may still be read: a file cannot hold more than its size."""
+class _File:
+    """How many bytes may still be read, as a file cannot hold more than its size; and where arrays are mapped from."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, descriptor: int | None = None) -> None:
         self.size = self.left = size
+        self.descriptor = descriptor
 
 
 class Reader:
@@ -122,15 +132,15 @@ class Reader:
         The file, as the user named it.
     at : str
         Path of the group in the file.
-    budget : _Budget
+    file : _File
         Shared by all groups of the file.
     """
 
-    def __init__(self, group: Any, where: str, at: str, budget: _Budget) -> None:
+    def __init__(self, group: Any, where: str, at: str, file: _File) -> None:
         self._group = group
         self._where = where
         self._at = at
-        self._budget = budget
+        self._file = file
 
     def error(self, name: str, problem: str) -> FormatError:
         """The error for a member or attribute `name` of this group ("" for the group itself), to be raised."""
@@ -165,7 +175,7 @@ class Reader:
 
     def group(self, name: str) -> Reader:
         """A member group."""
-        return Reader(self._member(name, h5g.GroupID, "a group"), self._where, self._path(name), self._budget)
+        return Reader(self._member(name, h5g.GroupID, "a group"), self._where, self._path(name), self._file)
 
     def text(self, name: str) -> str:
         """A text attribute."""
@@ -180,7 +190,7 @@ class Reader:
         return self._numbers(name, self._attribute(name), (dtype,), ndims)
 
     def array(self, name: str, dtypes: tuple[str, ...], ndims: tuple[int, ...]) -> npt.NDArray[Any]:
-        """A dataset of one of these types, read straight into a new array of the machine's byte order."""
+        """A dataset of one of these types, in the machine's byte order: a new array, or a read-only one in the file."""
         return self._numbers(name, self._dataset(name), dtypes, ndims)
 
     def _path(self, name: str) -> str:
@@ -230,7 +240,12 @@ class Reader:
         if dtype is None:
             allowed = " or ".join(np.dtype(d).name for d in dtypes)
             raise self.error(name, f"has a {_described(stored)} type; {allowed} (little-endian) is required")
-        return self._fill(name, item, self._extent(name, item, dtype.itemsize, ndims), dtype.newbyteorder("="), None)
+        shape = self._extent(name, item, dtype.itemsize, ndims)
+        if self._file.descriptor is not None and isinstance(item, h5d.DatasetID) and 0 not in shape:
+            offset = item.get_offset()
+            if offset is not None:  # it is in the file, not among its metadata
+                return self._map(name, self._file.descriptor, offset, shape, dtype)
+        return self._fill(name, item, shape, dtype.newbyteorder("="), None)
 
     def _text(self, name: str, item: Any, limit: int) -> str:
         with _damage(self._where, self._path(name)):
@@ -261,14 +276,28 @@ class Reader:
         size = itemsize
         for side in shape:
             size *= side
-        if size != allocated or size > self._budget.left or (offset or 0) + size > self._budget.size:
+        if size != allocated or size > self._file.left or (offset or 0) + size > self._file.size:
             raise self.error(
                 name,
                 f"declares {size} bytes (shape {shape}), of which {allocated} are allocated in a file of "
-                f"{self._budget.size}; the file is damaged or forged",
+                f"{self._file.size}; the file is damaged or forged",
             )
-        self._budget.left -= size
+        self._file.left -= size
         return shape
+
+    def _map(
+        self, name: str, descriptor: int, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> npt.NDArray[Any]:
+        """The bytes of a dataset as an array, read-only."""
+        count = math.prod(shape)
+        before = offset % mmap.ALLOCATIONGRANULARITY
+        try:
+            window = mmap.mmap(
+                descriptor, before + count * dtype.itemsize, access=mmap.ACCESS_READ, offset=offset - before
+            )
+        except (OSError, ValueError) as error:
+            raise self.error(name, f"cannot be mapped into memory ({error})") from None
+        return np.frombuffer(window, dtype.newbyteorder("="), count, before).reshape(shape)
 
     def _fill(
         self, name: str, item: Any, shape: tuple[int, ...], dtype: np.dtype[Any], stored: Any

@@ -6,7 +6,7 @@ field. Sequences and mappings keep their order by naming their entries ``0, 1, 2
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +103,8 @@ class Mapping(Field):
             found[key] = self.value.read(entry, "value")
         return found
 
+
+BLOCK_BYTES = 2**24
 
 FLOATS = ("<f8",)
 WEIGHTS = ("|i1", "<f8")
@@ -213,10 +215,12 @@ RECORDS: dict[type, dict[str, Field]] = {
 """Fields of every type, in the order of the dataclass."""
 
 
-def write_record(group: Writer, record: Any) -> None:
-    """Store every field of a dataclass instance in a group."""
+def write_record(group: Writer, record: Any, only: Collection[str] | None = None) -> None:
+    """Store every field of a dataclass instance in a group; those of some names, if they are given."""
     kind = type(record)
     for name, field in RECORDS[kind].items():
+        if only is not None and name not in only:
+            continue
         value = getattr(record, name)
         if value is None and field.optional:
             continue
@@ -270,9 +274,16 @@ def inconsistency(recording: Recording) -> str | None:
         expected = (*extent, height, width, words(channels))
         if spikes.planes.shape != expected:
             return f"spikes of {name!r} have planes of shape {spikes.planes.shape}; {expected} is required"
-        if channels % 64 and (spikes.planes[..., -1] >> np.uint64(channels % 64)).any():
+        last = spikes.planes[..., -1]
+        if channels % 64 and any((block >> np.uint64(channels % 64)).any() for block in _blocks(last)):
             return f"spikes of {name!r} have bits set beyond channel {channels - 1}"
     return None
+
+
+def _blocks(planes: Any) -> Iterator[Any]:
+    """The same in blocks of steps, so that what is computed of one takes little memory."""
+    steps = max(1, BLOCK_BYTES // max(8 * planes[:1].size, 1))
+    return (planes[first : first + steps] for first in range(0, len(planes), steps))
 
 
 def _countable(name: str, value: Any) -> int:

@@ -4,11 +4,13 @@ The file is written beside the old one and takes its place when it is whole (ato
 disk: it (2.0.0) keeps what it could not write and tries again when the interpreter exits, which ends in a segmentation
 fault. So it writes through :class:`_PatientFile`, which keeps the first failure to itself until HDF5 is done.
 
-Datasets are contiguous, without filters; the layout is that of HDF5 1.8, whose metadata carry checksums.
+Datasets are contiguous, without filters; the layout is that of HDF5 1.8, whose metadata carry checksums. A dataset
+whose values come later (stream.py) gets its place at once, so that they need not pass through HDF5.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -18,11 +20,15 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5d, h5p
 
 from neurosam.atomic import replacing
 from neurosam.errors import FormatError
 
-__all__ = ["Writer", "created"]
+__all__ = ["PAGE", "Reserving", "Root", "Writer", "created"]
+
+PAGE = 4096
+"""Places that are reserved begin at multiples of it, as a disk's and the memory's pages do."""
 
 
 class Writer:
@@ -52,6 +58,70 @@ class Writer:
         self._group.create_dataset(name, data=value, dtype=np.dtype(dtype))
 
 
+class Reserving(Writer):
+    """A group whose datasets get their places in the file, not their values.
+
+    Parameters
+    ----------
+    group
+        As h5py has it.
+    places : list of int
+        First byte of each dataset, in order of creation; appended to.
+    """
+
+    def __init__(self, group: Any, places: list[int]) -> None:
+        super().__init__(group)
+        self.places = places
+
+    def group(self, name: str) -> Reserving:
+        """A new group in this one."""
+        return Reserving(self._group.create_group(name), self.places)
+
+    def array(self, name: str, value: Any, dtype: str) -> None:
+        """Make room for a dataset of this shape; the values of `value` are not looked at."""
+        plan = h5p.create(h5p.DATASET_CREATE)
+        plan.set_layout(h5d.CONTIGUOUS)
+        plan.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        plan.set_fill_time(h5d.FILL_TIME_NEVER)
+        made = self._group.create_dataset(name, shape=value.shape, dtype=np.dtype(dtype), dcpl=plan)
+        self.places.append(made.id.get_offset() or 0)  # no place without values
+
+
+class Root(Writer):
+    """The root group, and the file that it is the root of."""
+
+    def __init__(self, group: Any, file: _PatientFile) -> None:
+        super().__init__(group)
+        self._file = file
+
+    @property
+    def descriptor(self) -> int:
+        """The open file, for values that go to reserved places."""
+        return self._file.fileno()
+
+    def reserving(self) -> Reserving:
+        """The same group, to reserve datasets in."""
+        return Reserving(self._group, [])
+
+    def allocate(self) -> None:
+        """Take what has been reserved from the disk, where the system can, so that it cannot be lacking later.
+
+        Raises
+        ------
+        OSError
+            If the disk has not so much left.
+        """
+        size = self._group.file.id.get_filesize()
+        try:
+            os.posix_fallocate(self.descriptor, 0, size)
+        except AttributeError:  # not on this system
+            os.ftruncate(self.descriptor, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):  # not on this file system
+                raise
+            os.ftruncate(self.descriptor, size)
+
+
 def _fixed(value: str) -> Any:
     """A fixed-length string; HDF5 has no empty ones, so that "" is one NUL."""
     octets = value.encode("utf-8")
@@ -59,8 +129,10 @@ def _fixed(value: str) -> Any:
 
 
 @contextmanager
-def created(path: str | Path) -> Iterator[Writer]:
+def created(path: str | Path, alignment: int = 1) -> Iterator[Root]:
     """The root of a new file, which takes the place of `path` when the block ends without an exception.
+
+    Larger datasets than `alignment` bytes begin at a multiple of it.
 
     Raises
     ------
@@ -77,8 +149,9 @@ def created(path: str | Path) -> Iterator[Writer]:
         if target.exists() and not target.is_file():
             raise FormatError(where, "is not a regular file and cannot be replaced; give another name")
         with replacing(target) as temporary, _PatientFile(temporary, "x+") as file:
-            with h5py.File(file, "w", libver=("v108", "v108")) as root:
-                yield Writer(root)
+            aligned = {"alignment_threshold": alignment, "alignment_interval": alignment}
+            with h5py.File(file, "w", libver=("v108", "v108"), **aligned) as root:
+                yield Root(root, file)
             if file.failure is not None:
                 raise file.failure
     except FileNotFoundError:

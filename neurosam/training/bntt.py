@@ -94,13 +94,19 @@ class BNTT(Temporal):
             return _affine(x, *self.tables())
         if x[0].numel() == x.shape[2]:
             raise NetworkError("BNTT", f"got {tuple(x.shape)}; training needs more than one value a channel and step")
-        steps = [
-            functional.batch_norm(y, mean, var, weight, None, True, self.momentum, self.eps)
+        steps = [  # channels go last for a while: stack and unbind would change the layout that convolutions gave
+            functional.batch_norm(y.movedim(-1, 1), mean, var, weight, None, True, self.momentum, self.eps).movedim(
+                1, -1
+            )
             for y, mean, var, weight in zip(
-                x.unbind(0), self.running_mean, self.running_var, self.weight.unbind(0), strict=False
+                x.movedim(2, -1).unbind(0),
+                self.running_mean,
+                self.running_var,
+                self.weight.unbind(0),
+                strict=False,
             )
         ]
-        return torch.stack(steps)
+        return torch.stack(steps).movedim(-1, 2)
 
     def extra_repr(self) -> str:
         """Return all that two layers must share to behave alike."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from neurosam.atomic import replacing
-from neurosam.errors import DataError, NeurosamError
+from neurosam.errors import DataError, NetworkError, NeurosamError
 from neurosam.stimulus import Stimulus
-from neurosam.training.architectures import build
+from neurosam.training.architectures import build, build_ann
 from neurosam.training.layers import SpikingSequential
+from neurosam.training.neurons import LIF
 
 __all__ = ["Recipe", "load_model", "save_model"]
 
@@ -40,6 +42,10 @@ class Recipe:
         Of the initial weights and the training.
     bntt : bool
         Batch norm through time, over the stimulus's steps, in place of batch norm.
+    ann : bool
+        ReLU units in place of neurons, with batch norm: what conversion starts from.
+    thresholds : dict of str to float
+        Of a converted network, by layer of neurons, in place of `threshold`; it has biases and no batch norm.
     """
 
     architecture: str
@@ -51,19 +57,51 @@ class Recipe:
     order: str = "integrate_first"
     seed: int = 0
     bntt: bool = False
+    ann: bool = False
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def build(self) -> SpikingSequential:
-        """The module with fresh weights."""
-        return build(
+        """The module with fresh weights.
+
+        Raises
+        ------
+        NetworkError
+            If a part does not fit another.
+        """
+        if self.ann:
+            return build_ann(self.architecture, self.input_shape, batch_norm=True, seed=self.seed)
+        module = build(
             self.architecture,
             self.input_shape,
             leak=self.leak,
             threshold=self.threshold,
             reset=self.reset,
             order=self.order,
+            batch_norm=not self.thresholds,
             bntt=self.stimulus.steps if self.bntt else 0,
             seed=self.seed,
         )
+        if self.thresholds:
+            names = {name for name, layer in module.named_children() if isinstance(layer, LIF)}
+            if names != self.thresholds.keys():
+                raise NetworkError(
+                    "thresholds", f"are of {sorted(self.thresholds)}; {self.architecture} needs {sorted(names)}"
+                )
+            for name, threshold in self.thresholds.items():
+                setattr(module, name, LIF(self.leak, threshold, reset=self.reset, order=self.order))
+        return module
+
+    def converted(self, thresholds: Mapping[str, float], stimulus: Stimulus) -> Recipe:
+        """The recipe of what :func:`~neurosam.training.conversion.convert` made of this ANN.
+
+        Parameters
+        ----------
+        thresholds : mapping of str to float
+            Of the :class:`~neurosam.training.conversion.Conversion`.
+        stimulus : Stimulus
+            How images are shown from now on.
+        """
+        return replace(self, ann=False, leak=1.0, stimulus=stimulus, thresholds=dict(thresholds))
 
 
 def save_model(path: str | os.PathLike[str], module: SpikingSequential, recipe: Recipe) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
@@ -18,8 +20,10 @@ from neurosam.hdf5 import load_network, load_recording, save_events
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import FixedLIF, FixedReadout
 from neurosam.precision import Precision
+from neurosam.stimulus import Stimulus
 from neurosam.synapse import Conv2d, Dense, SumPool2d
 from neurosam.trace import SamTrace
+from neurosam.training.model import Recipe, save_model
 from support.bars import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")
@@ -102,6 +106,62 @@ def test_export_fine_tunes_for_few_bits(place: Path, tmp_path: Path) -> None:
     )
 
 
+def test_an_ann_is_trained_converted_exported_and_run(place: Path, tmp_path: Path) -> None:
+    model = tmp_path / "ann.safetensors"
+    data = ("--data", place / "bars")
+    said = done(
+        "train",
+        *data,
+        "-o",
+        model,
+        "--arch",
+        ARCHITECTURE,
+        "--epochs",
+        "4",
+        "--batch",
+        "8",
+        "--lr",
+        "0.02",
+        "--shift",
+        "0",
+        "--ann",
+    )
+    assert f"next: neurosam convert {model}" in said
+    whole = float(re.search(r"test accuracy ([0-9.]+)%", said)[1])  # type: ignore[index]
+    assert whole > 90
+    said = done("convert", model, "--steps", "40", "--calibrate", "20", "--samples", "24")
+    assert re.search(r"thresholds: conv1 [0-9.]+", said)
+    reached = {int(steps): float(share) for steps, share in re.findall(r"^ *(\d+) +([0-9.]+)%", said, re.MULTILINE)}
+    assert list(reached) == [1, 2, 5, 10, 20, 40]
+    assert re.search(rf"the ANN itself +{whole:.2f}%", said)
+    assert reached[40] == whole
+    converted = tmp_path / "ann-converted.safetensors"
+    done("export", converted)
+    assert done("run", converted.with_suffix(".h5"), "--samples", "24").count("accuracy") == 1
+    network = load_network(converted.with_suffix(".h5"))
+    assert network.metadata["steps"] == "40"
+    again = done("convert", model, "--steps", "40", "--calibrate", "20", "--samples", "24", "--force")
+    assert again == said
+
+
+@pytest.mark.parametrize("option", [("--steps", "4"), ("--bntt",), ("--leak", "0.9"), ("--coding", "poisson")])
+def test_an_ann_takes_no_option_of_spiking_networks(tmp_path: Path, option: tuple[str, ...]) -> None:
+    said = done("train", "--data", "mnist5k", "-o", tmp_path / "m.safetensors", "--ann", *option, status=2)
+    assert f"{option[0]}: belongs to spiking networks; leave it out with --ann" in said
+
+
+def test_each_kind_of_model_goes_its_own_way(place: Path, tmp_path: Path) -> None:
+    recipe = Recipe("3C3-D4", (1, 8, 8), Stimulus(1, "direct", data=str(place / "bars")), ann=True)
+    ann = tmp_path / "ann.safetensors"
+    save_model(ann, recipe.build(), recipe)
+    assert "is an ANN; make a spiking network of it first: neurosam convert" in done("export", ann, status=2)
+    said = done("convert", place / "digits.safetensors", "-o", tmp_path / "x.safetensors", status=2)
+    assert "is a spiking network already" in said
+    assert "already; give another name" in done("convert", ann, "-o", ann, status=2)
+    assert "allowed is above 0, to 100" in done("convert", ann, "--percentile", "101", status=2)
+    assert not (tmp_path / "ann-converted.safetensors").exists()
+
+
 def test_run_reports_accuracy_and_records(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.h5"
     text = done("run", place / "digits.h5", "-o", out, "--record", "spikes, sam", "--samples", 6)
@@ -112,6 +172,37 @@ def test_run_reports_accuracy_and_records(place: Path, tmp_path: Path) -> None:
     assert list(recording.spikes) == list(recording.sam) == ["conv1"]
     assert not recording.membrane
     assert "membrane" not in done("info", out)
+
+
+def write_tiny_imagenet(folder: Path) -> Path:
+    """The layout of Tiny-ImageNet with 8 pictures of several sizes to learn from and 4 held out; without labels, 1."""
+    rng = np.random.default_rng(0)
+    lines = []
+    for i in range(13):
+        wnid = f"n{i % 2}"
+        place = f"train/{wnid}/images/{i}.JPEG" if i < 8 else f"val/images/{i}.JPEG" if i < 12 else "test/images/0.JPEG"
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6 + i, 9, 3), dtype=np.uint8)).save(folder / place)
+        if 8 <= i < 12:
+            lines.append(f"{i}.JPEG\t{wnid}\t0\t0\t1\t1\n")
+    (folder / "val" / "val_annotations.txt").write_text("".join(lines))
+    return folder
+
+
+def test_pictures_of_many_sizes_are_trained_on_and_run_at_one(tmp_path: Path) -> None:
+    data, model = write_tiny_imagenet(tmp_path / "tiny"), tmp_path / "m.safetensors"
+    train = ("train", "--data", data, "-o", model, "--arch", "2C3-D2", "--steps", 2, "--epochs", 1, "--batch", 8)
+    assert "give the size to cut and resize all to (--size" in done(*train, status=2)
+    assert "8 samples to train, 4 held out" in done(*train, "--size", 5)
+    done("export", model)
+    network = tmp_path / "m.h5"
+    assert load_network(network).input.shape == (3, 5, 5)
+    assert "on 4 samples" in done("run", network)
+    assert "on 4 samples" in done("run", network, "--data", data, "--size", 5)  # given again: the same
+    assert "or the --size of the input" in " ".join(done("run", network, "--size", 6, status=2).split())
+    assert "does not apply" in done("run", network, "--data", "mnist5k", "--size", 5, status=2)
+    done("verify", network, "--samples", 2)
+    done("explain", network, "-o", tmp_path / "maps", "--samples", 1)
 
 
 def test_run_shows_no_more_samples_than_there_are(place: Path) -> None:

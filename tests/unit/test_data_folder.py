@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from neurosam.data import load, load_image_folder
+from neurosam.data import load, load_held_out, load_image_folder, load_training
 from neurosam.errors import DataError
 
 Image = pytest.importorskip("PIL.Image", reason="image folders need pillow")
@@ -47,7 +47,69 @@ def test_grey_and_resized(root: Path) -> None:
     assert load(root, size=6).shape == (3, 6, 6)
 
 
+def columns(path: Path, levels: list[int], height: int = 2) -> None:
+    """A grey picture whose columns are the levels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.tile(np.array(levels, dtype=np.uint8), (height, 1))).save(path)
+
+
+def test_a_size_cuts_around_the_centre_and_keeps_the_aspect_ratio(tmp_path: Path) -> None:
+    columns(tmp_path / "a" / "wide.png", [9, 1, 2, 9])
+    columns(tmp_path / "a" / "larger.png", [9, 9, 10, 10, 30, 30, 9, 9], height=4)
+    columns(tmp_path / "a" / "tall.png", [5, 5], height=7)
+    images = load(tmp_path, channels=1, size=2).images[:, 0].tolist()
+    assert images[2] == [[1, 2]] * 2  # a cut alone: exact
+    assert images[1] == [[5, 5]] * 2
+    assert all(10 <= low < 20 < high <= 30 for low, high in images[0])  # cut to 10 10 30 30, halved without the 9
+    assert load(tmp_path, channels=1, size=(2, 1)).shape == (1, 2, 1)
+
+
+def tree(root: Path, parts: dict[str, dict[str, list[int]]]) -> Path:
+    """A root of parts of classes of pictures of one level."""
+    for part, classes in parts.items():
+        for name, levels in classes.items():
+            for level in levels:
+                save(root / part / name / f"{level:03}.png", level)
+    return root
+
+
+def levels(items: Any) -> tuple[list[int], list[int]]:
+    return items.images[:, 0, 0, 0].tolist(), items.labels.tolist()
+
+
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_parts_of_a_folder_are_its_training_and_held_out_sets(tmp_path: Path, held_out: str) -> None:
+    tree(tmp_path, {"train": {"a": [1, 2], "b": [3]}, held_out: {"a": [4], "b": [5]}})
+    assert levels(load_training(tmp_path)) == ([1, 2, 3], [0, 0, 1])
+    assert levels(load_held_out(tmp_path)) == ([4, 5], [0, 1])
+
+
+def test_test_goes_before_val(tmp_path: Path) -> None:
+    tree(tmp_path, {"train": {"a": [1]}, "val": {"a": [2]}, "test": {"a": [3]}})
+    assert levels(load_held_out(tmp_path)) == ([3], [0])
+
+
+def test_all_parts_number_classes_as_train_does(tmp_path: Path) -> None:
+    tree(tmp_path, {"train": {"a": [1], "b": [2], "c": [3]}, "test": {"c": [4], "b": [5]}})
+    test = load_held_out(tmp_path)
+    assert (test.classes, levels(test)) == (("a", "b", "c"), ([5, 4], [1, 2]))
+    save(tmp_path / "test" / "d" / "x.png", 6)
+    with pytest.raises(DataError, match=r"test: has the class folder 'd', and .*train has none of that name"):
+        load_held_out(tmp_path)
+
+
+def test_a_folder_without_parts_is_divided_by_the_seed(tmp_path: Path) -> None:
+    names = {"a": list(range(10)), "b": list(range(100, 110))}
+    root = tree(tmp_path, {"": names})
+    train, test = load_training(root, seed=3), load_held_out(root, seed=3)
+    assert (len(train), len(test)) == (16, 4)
+    assert sorted(levels(train)[0] + levels(test)[0]) == [*names["a"], *names["b"]]
+    assert np.bincount(test.labels).tolist() == [2, 2]
+    assert levels(load_held_out(root, seed=4)) != levels(test)
+
+
 def test_tiny_imagenet(tmp_path: Path) -> None:
+    save(tmp_path / "test" / "images" / "test_0.png", 9)  # without labels
     save(tmp_path / "train" / "n02" / "images" / "n02_0.png", 1)
     save(tmp_path / "train" / "n01" / "images" / "n01_0.png", 2)
     (tmp_path / "train" / "n01" / "n01_boxes.txt").write_text("n01_0.JPEG\t0\t0\t62\t44\n")
@@ -58,6 +120,9 @@ def test_tiny_imagenet(tmp_path: Path) -> None:
     assert train.classes == val.classes == ("n01", "n02")
     assert (train.images[:, 0, 0, 0].tolist(), train.labels.tolist()) == ([2, 1], [0, 1])
     assert (val.images[:, 0, 0, 0].tolist(), val.labels.tolist()) == ([3, 4], [1, 0])
+    assert levels(load_training(tmp_path)) == levels(train)
+    assert levels(load_held_out(tmp_path)) == levels(val)
+    assert load_held_out(tmp_path, size=2).shape == (3, 2, 2)
     with (tmp_path / "val" / "val_annotations.txt").open("a") as file:
         file.write("../../train/n01/images/n01_0.png\tn01\n")
     with pytest.raises(DataError, match=r"val_annotations.txt:3"):

@@ -145,7 +145,7 @@ def test_any_metadata_return(metadata: dict[str, str]) -> None:
     field = hdf5.schema.RECORDS[Network]["metadata"]
     with h5py.File(io.BytesIO(), "w") as root:
         field.write(hdf5.writer.Writer(root), "metadata", metadata)
-        reader = hdf5.reader.Reader(root["/"].id, "memory", "", hdf5.reader._Budget(2**20))
+        reader = hdf5.reader.Reader(root["/"].id, "memory", "", hdf5.reader._File(2**20))
         assert list(field.read(reader, "metadata").items()) == list(metadata.items())
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from neurosam.errors import DataError
 from neurosam.stimulus import Stimulus
+from neurosam.training import convert
 from neurosam.training.model import Recipe, load_model, save_model
 
 RECIPE = Recipe(
@@ -44,6 +47,33 @@ def test_a_recipe_always_builds_the_same_weights() -> None:
     weights = [torch.cat([p.flatten() for p in module.parameters()]) for module in (one, same, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_an_ann_and_what_it_converts_to_come_back(tmp_path: Path) -> None:
+    ann = Recipe("3C3-P2-5C3-D2", (1, 8, 6), Stimulus(1, "direct"), ann=True, seed=3)
+    images = np.random.default_rng(0).integers(0, 256, (6, 1, 8, 6), dtype=np.uint8)
+    conversion = convert(ann.build().eval(), images, steps=5)
+    recipe = ann.converted(conversion.thresholds, Stimulus(5))
+    for name, module, known in (("ann", ann.build().eval(), ann), ("converted", conversion.module, recipe)):
+        path = tmp_path / f"{name}.safetensors"
+        save_model(path, module, known)
+        found, again = load_model(path)
+        assert again == known
+        assert repr(found) == repr(module)
+        x = torch.rand(5, 3, 1, 8, 6)
+        assert torch.equal(found(x), module(x))
+    assert len(set(recipe.thresholds.values())) == 2
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, "x", None])
+def test_a_threshold_that_none_can_be(tmp_path: Path, value: object) -> None:
+    recipe = Recipe("3C3-D2", (1, 8, 6), Stimulus(5), leak=1.0, thresholds={"conv1": 0.5})
+    path = tmp_path / "m.safetensors"
+    save_model(path, recipe.build(), recipe)
+    content = asdict(recipe) | {"stimulus": recipe.stimulus.to_metadata(), "thresholds": {"conv1": value}}
+    save_file(load_file(path), path, metadata={"neurosam-model": json.dumps(content)})
+    with pytest.raises(DataError, match=r"m\.safetensors: is no model"):
+        load_model(path)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -79,6 +109,9 @@ def test_a_truncated_file(tmp_path: Path, part: float) -> None:
         {"stimulus": {"steps": "x"}},
         {"stimulus": None},
         {"surprise": 1},
+        {"thresholds": {"conv1": 1.0}},
+        {"thresholds": {"conv1": 1.0, "conv2": 1.0}},  # no batch norm then, and other tensors
+        {"thresholds": 5},
     ],
 )
 def test_a_recipe_that_does_not_fit_the_weights(tmp_path: Path, change: dict[str, Any]) -> None:

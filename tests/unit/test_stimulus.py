@@ -15,7 +15,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 2, 4, 5), dtype=np.uint8)
 SIGNED = Stimulus(6, "poisson_signed", mean=(0.25, 0.5), std=(0.5, 0.25), classes=("a", "b [c]"), data="set")
 
 
-@pytest.mark.parametrize("stimulus", [Stimulus(), Stimulus(3, "latency", classes=("x",)), SIGNED])
+@pytest.mark.parametrize("stimulus", [Stimulus(), Stimulus(3, "latency", classes=("x",), size=64), SIGNED])
 def test_metadata_brings_back_the_same_stimulus(stimulus: Stimulus) -> None:
     metadata = stimulus.to_metadata()
     assert all(isinstance(value, str) for value in metadata.values())

@@ -1,0 +1,83 @@
+"""What Numba has no word for: arrays by address, fetching ahead of need, and what threads tell each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+__all__ = ["observe", "pointer", "prefetch", "publish", "word"]
+
+
+def _instruction(function: Callable[..., Any]) -> Any:
+    """Numba's `intrinsic`, whose annotations do not know that the first argument is not the caller's."""
+    return intrinsic(function)
+
+
+def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """Pointer to ``array[at]``, which is not checked."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+
+
+@_instruction
+def pointer(typing: Any, address: Any) -> Any:
+    """An address as a pointer, for :func:`numba.carray`."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), build
+
+
+@_instruction
+def word(typing: Any, array: Any, at: Any) -> Any:
+    """``array[at]`` (uint64), without the question whether `at` is negative."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_element(context, builder, sig.args[0], args[0], args[1]))
+
+    return types.uint64(array, types.intp), build
+
+
+@_instruction
+def prefetch(typing: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of ``array[at]``; a place behind the end does no harm."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        line = _element(context, builder, sig.args[0], args[0], args[1])
+        line = builder.bitcast(line, ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        name, module = "llvm.prefetch.p0", builder.module
+        kind = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
+        function = module.globals[name] if name in module.globals else ir.Function(module, kind, name)
+        read, first_cache, data = (ir.Constant(number, n) for n in (0, 3, 1))
+        builder.call(function, [line, read, first_cache, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
+
+
+@_instruction
+def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """``array[at] = value`` (int64); who observes it sees all that this thread has written before."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[0], args[0], args[1])
+        builder.store_atomic(args[2], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.int64), build
+
+
+@_instruction
+def observe(typing: Any, array: Any, at: Any) -> Any:
+    """``array[at]`` (int64), as another thread has published it."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[0], args[0], args[1])
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(array, types.intp), build

@@ -1,0 +1,160 @@
+"""The bytes of one array in a file that is being written: values of any steps and samples go to their place.
+
+A dataset [T, B, ...] is contiguous, so the row of step t and sample b begins at (t B + b) row bytes. Writing small rows
+one by one is dear, and the rows of neighbouring samples lie side by side: in short runs, the values of a group of
+samples are gathered in memory first and then written step by step.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.errors import FormatError
+from neurosam.hdf5.fields import NotStorable
+from neurosam.synapse import Shape
+
+__all__ = ["Place", "group_size"]
+
+Array = npt.NDArray[Any]
+
+LARGE_ROW_BYTES = 2**15
+"""Rows from this size on are written one by one."""
+GROUP_BYTES = 2**25
+"""Values that a group of samples may hold in memory, of all arrays together."""
+MOST_SAMPLES = 64
+
+
+def group_size(arrays: Collection[tuple[Shape, np.dtype[Any]]]) -> int:
+    """Samples whose small rows are gathered, given the shapes ``(T, B, ...)`` and types of all arrays; 1: none are."""
+    sample = sum(shape[0] * _row_bytes(shape, dtype) for shape, dtype in arrays if _is_small(shape, dtype))
+    return max(1, min(MOST_SAMPLES, GROUP_BYTES // max(sample, 1)))
+
+
+def _row_bytes(shape: Shape, dtype: np.dtype[Any]) -> int:
+    return math.prod(shape[2:]) * dtype.itemsize
+
+
+def _is_small(shape: Shape, dtype: np.dtype[Any]) -> bool:
+    return shape[1] > 1 and _row_bytes(shape, dtype) < LARGE_ROW_BYTES
+
+
+@dataclass
+class _Group:
+    """All steps of some samples, being gathered: their numbers, their values, and how many rows are missing."""
+
+    samples: range
+    values: Array
+    missing: int
+
+
+class Place:
+    """Where the values of one array go: ``place[steps, samples] = values``, each once, from any thread.
+
+    Parameters
+    ----------
+    where, label : str
+        File and array, for errors.
+    descriptor : int
+        The open file.
+    offset : int
+        First byte of the array.
+    shape : tuple of int
+        ``(T, B, ...)``.
+    dtype : dtype
+        Of the values, in the machine's byte order.
+    group : int
+        Samples that are gathered if rows are small.
+
+    Attributes
+    ----------
+    missing : int
+        Rows that have not come; when none is missing, all have been written.
+    """
+
+    def __init__(
+        self, where: str, label: str, descriptor: int, offset: int, shape: Shape, dtype: np.dtype[Any], group: int
+    ) -> None:
+        self.where, self.label, self.descriptor, self.offset = where, label, descriptor, offset
+        self.shape, self.dtype = shape, dtype
+        self.row = _row_bytes(shape, dtype)
+        self.group = min(group, shape[1]) if _is_small(shape, dtype) else 1
+        self.missing = shape[0] * shape[1]
+        self._lock = threading.Lock()
+        self._groups: dict[int, _Group] = {}
+        self._spare: list[Array] = []
+
+    def __setitem__(self, where: tuple[slice, slice], values: Array) -> None:
+        """Take the values of a range of steps and a range of samples.
+
+        Raises
+        ------
+        NotStorable
+            If they have another shape or type than this place.
+        FormatError
+            If they cannot be written.
+        """
+        steps, samples = range(self.shape[0])[where[0]], range(self.shape[1])[where[1]]
+        wanted = (len(steps), len(samples), *self.shape[2:])
+        if values.shape != wanted or values.dtype != self.dtype:
+            raise NotStorable(
+                f"{self.label} got {values.dtype} of shape {values.shape}; {self.dtype} of shape {wanted} is required"
+            )
+        if self.group == 1:
+            self._write(steps, samples, values)
+        else:
+            for i, sample in enumerate(samples):
+                self._gather(steps, sample, values[:, i])
+        with self._lock:
+            self.missing -= len(steps) * len(samples)
+
+    def _gather(self, steps: range, sample: int, values: Array) -> None:
+        """Put values of a sample to those of its group, and write the group when it is whole."""
+        with self._lock:
+            group = self._groups.get(sample // self.group) or self._begin(sample // self.group)
+        group.values[steps.start : steps.stop, sample - group.samples.start] = values
+        with self._lock:
+            group.missing -= len(steps)
+            if group.missing:
+                return
+            del self._groups[sample // self.group]
+        self._write(range(self.shape[0]), group.samples, group.values[:, : len(group.samples)])
+        with self._lock:
+            self._spare.append(group.values)
+
+    def _begin(self, number: int) -> _Group:
+        """A new group, in memory that an earlier one has left."""
+        size = (self.shape[0], self.group, *self.shape[2:])
+        values = self._spare.pop() if self._spare else np.empty(size, self.dtype)
+        samples = range(self.shape[1])[number * self.group : (number + 1) * self.group]
+        self._groups[number] = _Group(samples, values, self.shape[0] * len(samples))
+        return self._groups[number]
+
+    def _write(self, steps: range, samples: range, values: Array) -> None:
+        """Write rows: neighbours at once."""
+        stored = np.ascontiguousarray(values, dtype=self.dtype.newbyteorder("<"))
+        octets = stored.reshape(-1).view(np.uint8).data
+        whole = len(samples) == self.shape[1]
+        pieces, size = (1, octets.nbytes) if whole else (len(steps), len(samples) * self.row)
+        first = self.offset + (steps.start * self.shape[1] + samples.start) * self.row
+        try:
+            for piece in range(pieces if octets.nbytes else 0):
+                _write_all(self.descriptor, octets[piece * size : (piece + 1) * size], first)
+                first += self.shape[1] * self.row
+        except OSError as error:
+            raise FormatError(
+                self.where, f"could not be written: {error.strerror}. An older file there is unchanged"
+            ) from error
+
+
+def _write_all(descriptor: int, octets: memoryview, at: int) -> None:
+    while octets.nbytes:
+        written = os.pwrite(descriptor, octets, at)
+        octets, at = octets[written:], at + written

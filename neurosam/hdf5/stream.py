@@ -1,0 +1,123 @@
+"""A recording that is written while it is made: room for all values first, the values in any order, at last the rest.
+
+    start     the file beside the old one, with every dataset of values in its place but empty; its space is allocated
+    run       values of some steps and samples go to their bytes (place.py), from any thread; HDF5 is not involved
+    finish    output, counts and all that is known at the end, through HDF5; the file takes its place
+
+Memory does not grow with what is recorded, but for the counts (8 bytes a step, sample and population).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from neurosam.errors import FormatError
+from neurosam.hdf5.fields import NotStorable
+from neurosam.hdf5.place import Place, group_size
+from neurosam.hdf5.schema import RECORDS, inconsistency, write_record
+from neurosam.hdf5.writer import PAGE, Root, created
+from neurosam.network import Network
+from neurosam.recording import Record, Recording, arranged, extents
+
+__all__ = ["Stream", "streamed"]
+
+VALUES = frozenset(Record.__dataclass_fields__)
+"""Fields of a recording that are written while it is made."""
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+class Stream:
+    """A recording that is being written.
+
+    Attributes
+    ----------
+    places : mapping of (variable, population) to Place
+        Where recorded values go.
+    """
+
+    def __init__(self, where: str, root: Root, network: Network, record: Record, steps: int, samples: int) -> None:
+        wanted = extents(network, record, steps, samples)
+        blank = {key: np.broadcast_to(np.zeros((), dtype), shape) for key, (shape, dtype) in wanted.items()}
+        room = root.reserving()
+        form = Recording("", steps, samples, np.zeros((samples, 0)), **arranged(network, blank))
+        write_record(room, form, VALUES)
+        self.size = sum(array.nbytes for array in blank.values())
+        group = group_size(wanted.values())
+        self.places = {
+            (variable, name): Place(where, f"{variable} of {name!r}", root.descriptor, offset, shape, dtype, group)
+            for ((variable, name), (shape, dtype)), offset in zip(wanted.items(), room.places, strict=True)
+        }
+        self.rest: Recording | None = None
+        self._extent = (steps, samples)
+
+    def put(self, recording: Recording, start: int) -> None:
+        """Write all values of a recording of the samples from `start` on."""
+        where = slice(start, start + recording.samples)
+        for (variable, name), place in self.places.items():
+            values = getattr(recording, variable)[name]
+            place[: recording.steps, where] = values.planes if variable == "spikes" else values
+
+    def finish(self, rest: Recording) -> None:
+        """Take what else the recording has: output, counts, operations, scales and time."""
+        self.rest = rest
+
+    def complete(self) -> Recording:
+        """The rest, if nothing is missing."""
+        for place in self.places.values():
+            if place.missing:
+                steps, samples = self._extent
+                raise NotStorable(f"{place.label} lacks {place.missing} of {steps} x {samples} steps and samples")
+        if self.rest is None:
+            raise NotStorable("the recording was not finished")
+        if (self.rest.steps, self.rest.samples) != self._extent:
+            raise NotStorable(f"it ended with {self.rest.steps} steps and {self.rest.samples} samples")
+        if problem := inconsistency(self.rest):
+            raise NotStorable(problem)
+        return self.rest
+
+
+class _Abandoned(Exception):
+    """Ends the writing of a file whose run has failed; the failure is told, not this."""
+
+
+@contextmanager
+def streamed(
+    path: str | Path, network: Network, record: Record, steps: int, samples: int, begin: Callable[[Root, str], None]
+) -> Iterator[Stream]:
+    """A recording file to be filled; see :func:`neurosam.hdf5.stream_recording`. `begin` writes the file's head."""
+    failure: BaseException | None = None
+    try:
+        with created(path, PAGE) as root:
+            begin(root, "recording")
+            stream = Stream(str(path), root, network, record, steps, samples)
+            _allocate(root, path, stream.size)
+            try:
+                yield stream
+            except BaseException as error:  # no failure of the file: its own errors are told from those of the run
+                failure = error
+                raise _Abandoned from None
+            write_record(root, stream.complete(), RECORDS[Recording].keys() - VALUES)
+    except _Abandoned:
+        pass
+    if failure is not None:
+        raise failure
+
+
+def _allocate(root: Root, path: str | Path, size: int) -> None:
+    try:
+        root.allocate()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        free = shutil.disk_usage(Path(os.path.realpath(path)).parent).free
+        raise FormatError(
+            str(path), f"could not be written: {error.strerror}. The recording takes {size:,} bytes, and {free:,} are "
+            "free; record less, or write to another disk. An older file there is unchanged",
+        ) from error  # fmt: skip
