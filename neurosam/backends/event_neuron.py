@@ -25,10 +25,12 @@ from neurosam.backends.event_vector import (
     LANES,
     address,
     bits,
+    item,
     load,
     load_as,
     load_some,
     ones,
+    put,
     store,
     store_some,
     trailing_zeros,
@@ -136,24 +138,26 @@ def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
 @kernel
 def trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
     """Update the traces of the neurons of some pixels that fired in step `t` (trace.py), and write their maps."""
-    planes, trace, last, spikes, sam = state.planes, state.trace, state.last, state.spikes, state.sam
-    table, shift, impulse, mode = rule.table, rule.trace_shift, rule.impulse, rule.flags[MODE]
-    fade_out = table.size - 1
+    impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
+    image, width, channels = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
+    planes, maps, table = address(state.planes, 0), address(state.sam, at * image), address(rule.table, 0)
+    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
     for p in range(begin, end):
         total = impulse - impulse
-        for w in range(planes.shape[2]):
-            fired = planes[at, p, w]
+        for w in range(width):
+            fired = np.uint64(item(planes, (at * image + p) * width + w))
             while fired != np.uint64(0):
-                c = 64 * w + trailing_zeros(fired)
+                j = p * channels + 64 * w + trailing_zeros(fired)
                 fired &= fired - np.uint64(1)
-                decayed = _faded(trace[p, c], table[min(t - last[p, c], fade_out)], shift)
-                trace[p, c] = decayed + impulse
-                last[p, c] = t
+                decayed = _faded(item(traces, j), item(table, min(t - item(lasts, j), fade_out)), shift)
+                put(decayed + impulse, traces, j)
+                put(t, lasts, j)
                 total += decayed if mode == STRICT else decayed + impulse
                 if mode == OFFICIAL:
-                    spikes[p, c] += 1
-                    total += _faded((t + 1 - spikes[p, c]) * impulse, table[min(t, fade_out)], shift)
-        sam[at, p] = total
+                    before = t - item(spikes, j)
+                    put(t + 1 - before, spikes, j)
+                    total += _faded(before * impulse, item(table, min(t, fade_out)), shift)
+        put(total, maps, p)
 
 
 @kernel

@@ -82,14 +82,40 @@ class Cells:
         return words(self.shape[0])
 
 
+_rules: WeakKeyDictionary[Population, dict[Precision | None, Rule]] = WeakKeyDictionary()
+
+
 def cells(network: Network, population: Population, record: Record, steps: int) -> Cells:
     """Prepare one population with neurons."""
-    name, neuron = population.name, population.neuron
-    shape = picture(population.shape)
-    wide: Any = np.int64 if network.fixed else np.float64
+    name, shape = population.name, picture(population.shape)
+    known = _rules.setdefault(population, {})
+    if network.precision not in known:
+        known[network.precision] = _rule(population, shape, network.precision)
+    rule = known[network.precision]
+    recorded = {Flag.MEMBRANE: record.membrane, Flag.CURRENTS: record.current, Flag.SAM: record.sam}
+    if not any(name in names for names in recorded.values()):
+        return Cells(name, shape, rule)
+    flags = rule.flags.copy()
+    for flag, names in recorded.items():
+        flags[flag] = name in names
+    kernel, trace_shift, impulse = rule.table, rule.trace_shift, rule.impulse
+    if name in record.sam:
+        trace = network.sam[name]
+        flags[Flag.MODE] = MODES.index(trace.mode)
+        if isinstance(trace, FixedSamTrace):
+            kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
+        else:
+            kernel = np.exp(-trace.gamma * np.arange(steps + 1))
+    return Cells(name, shape, rule._replace(flags=flags, table=kernel, trace_shift=trace_shift, impulse=impulse))
+
+
+def _rule(population: Population, shape: Shape, precision: Precision | None) -> Rule:
+    """The parameters of a population of which nothing is recorded."""
+    neuron = population.neuron
+    wide: Any = np.float64 if precision is None else np.int64
 
     def spread(value: Any) -> Array:
-        out = aligned((-(-shape[0] // TILE) * TILE,), np.int32 if network.fixed else np.float64)
+        out = aligned((-(-shape[0] // TILE) * TILE,), np.float64 if precision is None else np.int32)
         out[: shape[0]] = value
         return out
 
@@ -106,25 +132,14 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
         getattr(lif, "current_leak", None) is not None or getattr(lif, "current_decay", None) is not None
     )
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
-    flags[Flag.MEMBRANE] = name in record.membrane
-    flags[Flag.CURRENTS] = name in record.current
-    flags[Flag.SAM] = name in record.sam
-    kernel, trace_shift, impulse = np.zeros(1, dtype=wide), 0, wide(1).item()
-    if name in record.sam:
-        trace = network.sam[name]
-        flags[Flag.MODE] = MODES.index(trace.mode)
-        if isinstance(trace, FixedSamTrace):
-            kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
-        else:
-            kernel = np.exp(-trace.gamma * np.arange(steps + 1))
-    values = _fixed(neuron, network.precision) if network.precision else _float(neuron)
+    values = _float(neuron) if precision is None else _fixed(neuron, precision)
     factor_u, factor_v, bias, threshold, amount = (spread(value) for value in values)
     threshold[shape[0] :] = NEVER
-    rule = Rule(
+    return Rule(
         flags, factor_u, factor_v, bias, threshold, amount, table(lif and lif.gain),
-        lif.gain_shift if isinstance(lif, FixedLIF) else 0, table(lif and lif.offset), kernel, trace_shift, impulse,
+        lif.gain_shift if isinstance(lif, FixedLIF) else 0, table(lif and lif.offset), np.zeros(1, dtype=wide), 0,
+        wide(1).item(),
     )  # fmt: skip
-    return Cells(name, shape, rule)
 
 
 def _float(neuron: Any) -> tuple[Any, ...]:
@@ -153,10 +168,25 @@ def is_or(rule: Rule, projection: Projection) -> bool:
     Found by arithmetic, not by name: each channel has one weight, the membrane forgets everything, nothing else
     arrives, and every possible number of spikes in a window leads above the threshold, none does not.
     """
-    synapse = projection.synapse
     flags = rule.flags
-    plain = not any(flags[f] for f in (Flag.CURRENT, Flag.TABLES, Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
-    if not isinstance(synapse, Conv2d) or projection.pool is not None or not flags[Flag.FIRES] or not plain:
+    if not flags[Flag.FIRES] or any(
+        flags[f] for f in (Flag.CURRENT, Flag.TABLES, Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM)
+    ):
+        return False
+    threshold, known = _ors.get(projection, (None, False))
+    if threshold is not rule.threshold:
+        known = _fires_with_any(rule, projection)
+        _ors[projection] = rule.threshold, known
+    return known
+
+
+_ors: WeakKeyDictionary[Projection, tuple[Array, bool]] = WeakKeyDictionary()  # by the last rule's own threshold
+
+
+def _fires_with_any(rule: Rule, projection: Projection) -> bool:
+    """Whether one spike of its window makes a neuron fire, and nothing else does or is remembered."""
+    synapse = projection.synapse
+    if not isinstance(synapse, Conv2d) or projection.pool is not None:
         return False
     outputs, per_group, height, width = synapse.weight.shape
     kernel, stride, padding, dilation = (height, width), *synapse.geometry

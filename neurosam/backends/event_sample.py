@@ -57,7 +57,9 @@ class Sample:
         source = run.network.input.name
         rows = 0 if run.input.graded else run.tails[source] + run.chunk
         self.planes = {name: state.planes for name, state in self.states.items()}
-        self.planes[source] = np.zeros((rows, run.input.pixels, run.input.words), np.uint64)
+        self.planes[source] = np.empty((rows, run.input.pixels, run.input.words), np.uint64)
+        for name, planes in self.planes.items():
+            planes[: run.tails[name]] = 0  # what arrives before the first step; the rest is written before it is read
         self.base = 0
         self.loops: dict[tuple[str, ...], Loop] = {}
         self.index = np.zeros(0, np.int32)
@@ -79,7 +81,7 @@ class Sample:
             np.zeros(traced, number),
             np.zeros(traced, np.int32),
             np.zeros(traced, np.int32),
-            np.zeros((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
+            np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
             np.zeros(rows, np.int64),
             np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), number),
             np.zeros((rows if flags[Flag.MEMBRANE] else 0, *size), number),

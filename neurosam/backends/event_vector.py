@@ -203,29 +203,31 @@ def address(typing: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def item(typing: Any, array: Any, at: Any) -> Any:
-    """``array[at]`` as a 64-bit integer; Numba's own indexing first asks whether `at` is negative."""
+    """``array[at]``, an integer in 64 bits; Numba's own indexing first asks whether `at` is negative."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = sig.args[0].dtype
-        value = builder.load(pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(kind.bitwidth)))
-        if kind.bitwidth == I64.width:
+        form = context.get_value_type(kind)
+        value = builder.load(pointer(context, builder, sig.args[0], args[0], args[1], form))
+        if form == context.get_value_type(sig.return_type):
             return value
         return builder.sext(value, I64) if kind.signed else builder.zext(value, I64)
 
-    return types.int64(array, types.intp), build
+    return (types.int64 if isinstance(array.dtype, types.Integer) else array.dtype)(array, types.intp), build
 
 
 @instruction
 def put(typing: Any, value: Any, array: Any, at: Any) -> Any:
-    """``array[at] = value``, an integer, modulo the array's width."""
+    """``array[at] = value``, an integer modulo the array's width."""
+    wide = value if value in (types.uint64, types.float64) else types.int64
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        form = ir.IntType(sig.args[1].dtype.bitwidth)
-        number = args[0] if form == I64 else builder.trunc(args[0], form)
+        form = context.get_value_type(sig.args[1].dtype)
+        number = args[0] if form == args[0].type else builder.trunc(args[0], form)
         builder.store(number, pointer(context, builder, sig.args[1], args[1], args[2], form))
         return context.get_dummy_value()
 
-    return types.void(value if value == types.uint64 else types.int64, array, types.intp), build
+    return types.void(wide, array, types.intp), build
 
 
 @instruction
