@@ -1,7 +1,7 @@
 """Kernels of the neurons: one pass over a block of steps integrates, fires, resets, packs the spikes, and traces.
 
-Integer neurons run in vectors of sixteen int32 lanes (event_vector.py), by the formulas of arithmetic.py compiled as
-they stand: a membrane is read and written once a step, and a comparison is a spike's bit. Float neurons are plain
+Integer neurons run in vectors of int32 lanes (event_vector.py), by the formulas of arithmetic.py compiled as they
+stand: a membrane is read and written once a step, and a comparison is a spike's bit. Float neurons are plain
 loops. Only neurons that fired touch their trace. State is O(neurons): membrane, current, and where there is a trace
 its value, the step of the last spike and (official mode) the number of spikes.
 
@@ -135,6 +135,22 @@ def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
     return integer if isinstance(trace, types.Integer) else real
 
 
+@inlined
+def _score(
+    t: int, j: int, traces: Any, lasts: Any, spikes: Any, table: Any, fade_out: int, shift: int, impulse: Any, mode: int
+) -> Any:  # fmt: skip
+    """Neuron `j` fired in step `t`: update its trace; what it adds to the map."""
+    decayed = _faded(item(traces, j), item(table, min(t - item(lasts, j), fade_out)), shift)
+    put(decayed + impulse, traces, j)
+    put(t, lasts, j)
+    score = decayed if mode == STRICT else decayed + impulse
+    if mode == OFFICIAL:
+        silent = t - item(spikes, j)
+        put(t + 1 - silent, spikes, j)
+        score += _faded(silent * impulse, item(table, min(t, fade_out)), shift)
+    return score
+
+
 @kernel
 def trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
     """Update the traces of the neurons of some pixels that fired in step `t` (trace.py), and write their maps."""
@@ -149,15 +165,30 @@ def trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> No
             while fired != np.uint64(0):
                 j = p * channels + 64 * w + trailing_zeros(fired)
                 fired &= fired - np.uint64(1)
-                decayed = _faded(item(traces, j), item(table, min(t - item(lasts, j), fade_out)), shift)
-                put(decayed + impulse, traces, j)
-                put(t, lasts, j)
-                total += decayed if mode == STRICT else decayed + impulse
-                if mode == OFFICIAL:
-                    before = t - item(spikes, j)
-                    put(t + 1 - before, spikes, j)
-                    total += _faded(before * impulse, item(table, min(t, fade_out)), shift)
+                total += _score(t, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
         put(total, maps, p)
+
+
+@kernel
+def trace_listed(
+    t: int, begin: int, pixels: int, at: int, start: Array, index: Array, sums: Array, rule: Rule, state: State
+) -> None:  # fmt: skip
+    """The same for integers and listed spikes (event_synapse.py): a map is a difference of running sums.
+
+    So nothing depends on how many spikes a pixel has, which no processor foresees. `sums` (int32) has room for one
+    number more than there are spikes; sums and differences are exact modulo 2^32.
+    """
+    impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
+    maps, table = address(state.sam, at * state.sam.shape[1] + begin), address(rule.table, 0)
+    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
+    first, neurons, running = address(start, 0), address(index, 0), address(sums, 0)
+    total = 0
+    put(total, running, 0)
+    for e in range(item(first, pixels)):
+        total += _score(t, item(neurons, e), traces, lasts, spikes, table, fade_out, shift, impulse, mode)
+        put(total, running, e + 1)
+    for p in range(pixels):
+        put(item(running, item(first, p + 1)) - item(running, item(first, p)), maps, p)
 
 
 @kernel

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_layer import Conv, Room, layer
-from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
+from neurosam.backends.event_neuron import OFFICIAL, Flag, State, fixed_block, float_block
 from neurosam.backends.event_plan import Cells, EventList, Link
 from neurosam.backends.event_recurrent import Loop
 from neurosam.backends.event_short import HALF_TILE, TILE, tiles
@@ -80,7 +80,7 @@ class Sample:
             aligned(row, number),
             np.zeros(traced, number),
             np.zeros(traced, np.int32),
-            np.zeros(traced, np.int32),
+            np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
             np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
             np.zeros(rows, np.int64),
             np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), number),
@@ -291,9 +291,11 @@ def _room(conv: Conv, rows: int, steps: int, pitch: int) -> Iterator[Room]:
     worst = source_rows * width * channels + HALF_TILE
     listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
     most = max(1, min(steps, BLOCK_BYTES // (4 * out_pixels * pitch)))
+    fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
     sizes = (
-        together * source_rows * width + 1, listed, max(listed * reach, together * source_rows * int(conv.size[1])),
-        together * out_pixels + 1, most * out_pixels * pitch,
+        max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
+        max(listed * reach, together * source_rows * int(conv.size[1])), together * out_pixels + 1,
+        max(most * out_pixels * pitch, fired),
     )  # fmt: skip
     try:
         room = _rooms.pop()

@@ -10,7 +10,7 @@ Pooling gives an event new addresses and costs none: a source pixel y belongs to
 ``yo * stride - padding <= y < yo * stride - padding + kernel``.
 
 What limits them: load and store of the sums, one vector of targets a weight row. Where many sources are active a
-pixel, event_gather.py is faster.
+pixel, event_layer.py's gather is faster.
 """
 
 from __future__ import annotations
