@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_layer import layer
+from neurosam.backends.event_loop import Loop
 from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
 from neurosam.backends.event_plan import Cells, EventList, Link
-from neurosam.backends.event_recurrent import Loop
 from neurosam.backends.event_synapse import decode, pool_or, tally
 from neurosam.backends.event_vector import LANES, TILE, aligned
 from neurosam.errors import BackendError

@@ -19,7 +19,7 @@ import neurosam as ns
 from neurosam.backends.event import EventBackend, LayerProfile
 from neurosam.benchmark.cases import uniform
 
-__all__ = ["machine", "roofline", "startup"]
+__all__ = ["machine", "processor", "roofline", "startup"]
 
 STARTUP = """
 import json, sys, time, numpy as np, neurosam as ns
@@ -44,7 +44,7 @@ def machine() -> dict[str, Any]:
 
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "machine": _processor(),
+        "machine": processor(),
         "cores": os.cpu_count(),
         "neurosam": ns.__version__,
         "python": platform.python_version(),
@@ -127,7 +127,7 @@ def _clocked(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:

@@ -125,6 +125,7 @@ def refused(work: Path, *arguments: object) -> str:
         ("export m.safetensors -o x.h5 --bits 9", "--bits"),
         ("explain m.h5 --layers out", "'out': has no picture (C, H, W) to show; name a convolutional layer"),
         ("explain m.h5 --layers nope", "population 'nope': is not in the network; it has input, conv1, out"),
+        ("explain m.h5 --gamma -1", "SamTrace: gamma: got values in [-1, -1]"),
         ("explain m.h5 --mode nope", "mode: got 'nope'"),
         ("explain m.h5 -o m.h5", "m.h5: is a file; give the name of a folder"),
         ("explain m.h5 -o bars", "bars: holds files of yours; give another folder (-o), or --force"),
