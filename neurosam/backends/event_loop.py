@@ -36,8 +36,9 @@ from neurosam.backends.event_recurrent import (
     Wire,
     advance,
 )
+from neurosam.backends.event_short import TILE
 from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event_vector import LANES, TILE, aligned
+from neurosam.backends.event_vector import LANES, aligned
 from neurosam.errors import BackendError
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from neurosam.backends import Options, event, event_loop, event_plan, unrolled
 from neurosam.backends.event import EventBackend
 from neurosam.backends.event_packed import PANEL, gather_packed, pack
 from neurosam.backends.event_plan import link
+from neurosam.backends.event_short import TILE
 from neurosam.backends.event_synapse import WHOLE, by_source, deliver_sparse, tally
-from neurosam.backends.event_vector import LANES, TILE
+from neurosam.backends.event_vector import LANES
 from support.agreement import assert_identical
 from support.networks import random_case
 from support.oracle import simulate
