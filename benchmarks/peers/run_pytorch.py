@@ -1,12 +1,11 @@
 """PyTorch in the best arrangement known to us, in the interpreter of compare.py.
 
-Chains: the fastest arrangement of neurosam/benchmark/dense.py, tried while building. The recurrent case: the
-rows of the neurons that fired, gathered from a dense matrix and added; much faster than the product with that matrix.
+Chains: the fastest arrangement of neurosam/benchmark/dense.py. The recurrent case: the rows of the neurons that fired,
+gathered from a dense matrix and added, which is much faster than the product with that matrix.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -20,14 +19,14 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
 
     from neurosam.benchmark.cases import Case
-    from neurosam.benchmark.dense import ARRANGEMENTS, dense_runner
+    from neurosam.benchmark.dense import FIRST, dense_runner
+    from neurosam.benchmark.measure import best_arrangement
 
     torch.set_num_threads(threads)
     if not case.recurrent:
-        plain = Case(case.name, network_of(case), events_of(case), 0.0)
-        runners = {name: dense_runner(plain, arrangement=name) for name in ARRANGEMENTS}
-        name = min(runners, key=lambda name: _fastest(runners[name]))
-        return named(runners[name], name)
+        chain = Case(case.name, network_of(case), events_of(case), 0.0)
+        name = best_arrangement(chain, threads) or FIRST
+        return named(dense_runner(chain, arrangement=name), name)
     layer = case.layers[0]
     rows = torch.zeros(layer.size, layer.size)  # [source, target]
     targets = np.repeat(np.arange(layer.size), np.diff(layer.indptr))
@@ -45,15 +44,6 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
         return {layer.name: count}
 
     return run
-
-
-def _fastest(run: Callable[[], dict[str, int]]) -> float:
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 if __name__ == "__main__":
