@@ -91,7 +91,7 @@ class EventBackend:
         Raises
         ------
         BackendError
-            If asked for float32 or another device than the CPU.
+            If asked for another device than the CPU.
         """
         wanted = extents(network, record, events.steps, events.samples)
         arrays = {key: np.zeros(shape, dtype) for key, (shape, dtype) in wanted.items()}
@@ -131,9 +131,7 @@ class EventBackend:
         """A finished run, and its seconds without compilation."""
         if options.device != "cpu":
             raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
-        if options.dtype != "float64" and not network.fixed:
-            raise BackendError("event back end", "computes float networks in float64; the reference also in float32")
-        run = Run(network, events, record, self.path, kept)
+        run = Run(network, events, record, self.path, kept, options.dtype)
         run.compile()
         start = time.perf_counter()
         run.samples(options.threads or os.cpu_count() or 1, options)
@@ -144,15 +142,17 @@ class Run:
     """What the threads share: the prepared network, the input by sample, and the arrays that are being filled."""
 
     def __init__(
-        self, network: Network, events: Events, record: Record, path: str, kept: Mapping[tuple[str, str], Target]
-    ) -> None:
+        self, network: Network, events: Events, record: Record, path: str, kept: Mapping[tuple[str, str], Target],
+        dtype: str,
+    ) -> None:  # fmt: skip
         self.network, self.kept = network, kept
         self.steps, self.count = events.steps, events.samples
         number = np.int32 if network.fixed else np.float64
+        self.number: np.dtype[Any] = np.dtype(np.int32 if network.fixed else dtype)
         self.cells = {
-            p.name: cells(network, p, record, events.steps) for p in network.populations if p.neuron is not None
+            p.name: cells(network, p, record, events.steps, dtype) for p in network.populations if p.neuron is not None
         }
-        self.links = {name: [link(network, p) for p in network.incoming(name)] for name in self.cells}
+        self.links = {name: [link(network, p, dtype) for p in network.incoming(name)] for name in self.cells}
         self.tails = {p.name: self._tail(p.name) for p in network.populations}
         self.input = _Input(network, events)
         self.force = max(0, PATHS.index(path) - 1)
@@ -186,10 +186,8 @@ class Run:
     def _path(self, name: str) -> str:
         """Fastest path that this population's neurons and projections allow."""
         projections = self.network.incoming(name)
-        if not self.network.fixed:
-            return "general"
         if any(name in group and self.looped(group) for group in self.network.groups):
-            return "loop"
+            return "loop" if self.network.fixed else "general"
         if len(projections) != 1:
             return "general"
         if projections[0].source == self.network.input.name and self.input.graded:
@@ -200,7 +198,7 @@ class Run:
 
     def compile(self) -> None:
         """Load or compile every kernel that the run needs, on no steps; once a process for each set of kernels."""
-        needed = (self.network.fixed, self.input.graded, frozenset(self._kernels(name) for name in self.cells))
+        needed = (self.number.name, self.input.graded, frozenset(self._kernels(name) for name in self.cells))
         if needed in _ready:
             return
         sample = Sample(self, 0)

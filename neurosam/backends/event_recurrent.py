@@ -32,7 +32,7 @@ from numba import carray
 from neurosam.backends.event_compile import formulas, kernel
 from neurosam.backends.event_machine import observe, pointer, publish
 from neurosam.backends.event_matrix import gather_rows
-from neurosam.backends.event_neuron import Flag, Rule, State, fixed_block
+from neurosam.backends.event_neuron import Flag, Rule, State, block
 from neurosam.backends.event_packed import PANEL, Packed, gather_packed
 from neurosam.backends.event_plan import NO_POOL, Cells, Link
 from neurosam.backends.event_short import TILE
@@ -255,7 +255,7 @@ def _advance_part(tables: Tables, m: int, step: int, room: Room) -> None:
             for j in range(sums.size):
                 sums[j] += _shift_by(into[j], exponent)
     d = tables.cells[m]
-    fixed_block(sums.reshape(1, pixels, part[PITCH]), 1, step, 0, part[BASE], _rule(part, d), _state(d))
+    block(sums.reshape(1, pixels, part[PITCH]), 0, 1, step, 0, part[BASE], _rule(part, d), _state(d))
 
 
 @kernel

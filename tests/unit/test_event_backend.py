@@ -30,7 +30,7 @@ net = ns.Network(
 ).with_sam()
 events = ns.Events.from_dense(np.ones((5, 2, 1, 4, 4), np.uint8))
 print(ns.run(net, events, record=ns.Record(sam=("a",))).output.tolist())
-kernels = (event_neuron.fixed_block, event_synapse.deliver_conv, event_synapse.deliver_dense, event_synapse.decode)
+kernels = (event_neuron.block, event_synapse.deliver_conv, event_synapse.deliver_dense, event_synapse.decode)
 print(sum(sum(k.stats.cache_misses.values()) for k in kernels))
 """
 
