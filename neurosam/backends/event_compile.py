@@ -3,7 +3,8 @@
 Numba keys a cached kernel by the file it is written in, but a kernel also contains what it calls. Ours call
 arithmetic.py, so the cache lies in a folder named by a digest of all kernel sources: a changed formula can never meet
 a kernel compiled from the old one. The folder is below ``NUMBA_CACHE_DIR``, or the user's cache folder, or (where
-neither can be written) temporary.
+neither can be written) temporary. Its date is that of its last use; one that no process has used for KEPT_DAYS is of a
+version that is gone, and is removed.
 
 :data:`formulas` is arithmetic.py compiled as it stands: the same functions that Python integers and torch tensors use.
 """
@@ -12,10 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
@@ -26,6 +31,9 @@ import numba
 from neurosam import arithmetic
 
 __all__ = ["cache_folder", "formulas", "inlined", "kernel"]
+
+KEPT_DAYS = 30
+FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
 
 
 @cache
@@ -46,10 +54,29 @@ def cache_folder() -> Path:
                 continue
             folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
-                return folder
+                pass
+            _remove_others(folder)
+            return folder
         except OSError:
             continue
     return Path(tempfile.mkdtemp(prefix="neurosam-"))
+
+
+def _remove_others(folder: Path) -> None:
+    """Mark a folder as used now, and remove its neighbours that have not been used for long; never mind failures.
+
+    Only folders of our naming, of our user, and no links: others' files are left alone. A process keeps what it has
+    loaded in memory, and compiles again what it finds missing, so that even one that has run for so long goes on.
+    """
+    with suppress(OSError):
+        os.utime(folder)
+    oldest = time.time() - 86_400 * KEPT_DAYS
+    with suppress(OSError), os.scandir(folder.parent) as entries:
+        for entry in entries:
+            if FOLDER.fullmatch(entry.name) and entry.name != folder.name and entry.is_dir(follow_symlinks=False):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_mtime < oldest and (not hasattr(os, "getuid") or status.st_uid == os.getuid()):
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _private(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import intrinsic
 
-__all__ = ["observe", "pointer", "prefetch", "publish", "word"]
+__all__ = ["claim", "observe", "pointer", "prefetch", "publish", "word"]
 
 
 def _instruction(function: Callable[..., Any]) -> Any:
@@ -70,6 +70,18 @@ def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.int64), build
+
+
+@_instruction
+def claim(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """Whether ``array[at]`` (int64) was still `value`; then it is one more now, and only one thread hears so."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[0], args[0], args[1])
+        more = builder.add(args[2], ir.Constant(args[2].type, 1))
+        return builder.extract_value(builder.cmpxchg(place, args[2], more, "acq_rel", "acquire"), 1)
+
+    return types.boolean(array, types.intp, types.int64), build
 
 
 @_instruction

@@ -43,7 +43,7 @@ ROWS = 4
 """Rows that are added at once."""
 AHEAD = 2
 """Rows, in so many turns of `ROWS`, that are fetched in advance."""
-PANEL = 32
+PANEL = 16
 """Tiles between two places where a row can be entered."""
 
 

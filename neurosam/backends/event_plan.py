@@ -54,8 +54,8 @@ DENSE_SHARE = 0.04
 """Share of all possible synapses from which on a sparse matrix of integers is read by whole rows."""
 PACKED_SHARE = 0.75
 """Share from which on a row's zeros cost less than leaving them out."""
-CACHED_ROWS = 2**19
-"""Bytes of a matrix that a core's own cache holds: there too rows keep their zeros."""
+CACHED_ROWS = 2**22
+"""Bytes of a matrix that caches hold: there too rows keep their zeros."""
 
 
 @dataclass(frozen=True, eq=False)

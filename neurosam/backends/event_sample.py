@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_layer import Conv, Room, layer
+from neurosam.backends.event_loop import Loop
 from neurosam.backends.event_neuron import OFFICIAL, Flag, State, block
 from neurosam.backends.event_plan import Cells, EventList, Link
-from neurosam.backends.event_recurrent import Loop
 from neurosam.backends.event_short import HALF_TILE, TILE, tiles
 from neurosam.backends.event_synapse import decode, pool_or, tally
 from neurosam.backends.event_vector import LANES, aligned

@@ -362,14 +362,14 @@ def _deliver_rows(
             prefetch(target, ahead)
             prefetch(weight, ahead)
         j = np.uint64(index[e])  # unsigned places need no check for negative ones
-        begin, last = np.uint64(row[j]), np.uint64(row[j + np.uint64(1)])
+        begin, last = row[j], row[j + np.uint64(1)]
         if graded:
-            for s in range(begin, last):
+            for s in range(np.uint64(begin), np.uint64(last)):
                 sums[np.uint64(target[s])] += weight[s] * value[e]
         else:
-            for s in range(begin, last):
+            for s in range(np.uint64(begin), np.uint64(last)):
                 sums[np.uint64(target[s])] += weight[s]
-        operations += np.int64(last - begin)
+        operations += last - begin
     return operations
 
 
@@ -383,4 +383,4 @@ def _add_targets(j: int, row: Int, target: Array, weight: Array, amount: Any, lo
     begin = max(low, 0)
     for s in range(first, end):
         sums[target[s] - begin] += weight[s] * amount
-    return end - first
+    return int(end - first)

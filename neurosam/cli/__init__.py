@@ -21,9 +21,15 @@ def main() -> None:
     """Run the command line; the entry point of ``neurosam``."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads wait without spinning on a busy machine
     try:
-        from neurosam.cli.commands import app
+        from neurosam.cli import interrupt
 
-        app()
+        interrupt.watch()
+        try:
+            from neurosam.cli.commands import app
+
+            app()
+        finally:
+            interrupt.end()
     except KeyboardInterrupt:  # while modules are imported; later ones are told by failures.py
         sys.stderr.write("neurosam: interrupted\n")
         sys.exit(130)

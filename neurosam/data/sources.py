@@ -142,8 +142,8 @@ def _fashion(part: str | None, folder: str | os.PathLike[str] | None) -> ImageSe
     if folder is None and not where.is_dir():
         raise DataError(
             "fashion",
-            f"not found in {where}: install Debian's package dataset-fashion-mnist, or name the folder that holds the "
-            "four IDX files with folder=...",
+            f"not found in {where}: apt-get install dataset-fashion-mnist (Debian, Ubuntu), or name the "
+            "folder that holds the four IDX files with folder=...",
         )
     return load_idx_folder(where, part or "train", classes=_FASHION_CLASSES, name="fashion")
 

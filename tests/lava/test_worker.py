@@ -109,6 +109,37 @@ def test_segments_carry_the_workers_prefix(workers: list[Worker]) -> None:
     assert max(during) > 5
 
 
+HALFWAY = """
+import multiprocessing, os
+from neurosam_hw.lava import worker
+worker._keep_together(sys.argv[3])
+held = multiprocessing.get_context("spawn").Semaphore()
+os.killpg(0, 9)
+"""
+"""A semaphore of "spawn" keeps its name: it stands for one of "fork", which loses its name as soon as it is made."""
+
+
+def test_a_semaphore_is_removed_though_its_process_is_killed_while_it_has_a_name(
+    workers: list[Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = set(os.listdir("/dev/shm"))
+    monkeypatch.setattr(supervise, "CODE", HALFWAY)
+    found: list[list[str]] = []
+    end = Worker.end
+
+    def look(self: Worker) -> None:
+        self.process.wait()
+        found.append([path.name for path in segments(self.prefix)])
+        end(self)
+
+    monkeypatch.setattr(Worker, "end", look)
+    with pytest.raises(BackendError, match="the worker was killed by signal 9"):
+        run()
+    assert len(found[0]) == 1
+    assert found[0][0].startswith(f"sem.{workers[0].prefix}-")
+    assert not {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("sem.mp-")}
+
+
 def test_a_model_that_raises_is_an_error_with_its_message(
     workers: list[Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:

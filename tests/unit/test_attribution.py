@@ -78,7 +78,7 @@ def coded(coding: str) -> Tensor:
 
 
 def captum() -> Any:
-    return pytest.importorskip("captum.attr", reason="captum is not installed: pip install --no-deps captum")
+    return pytest.importorskip("captum.attr", reason="captum is not installed; `make env` does it")
 
 
 # --- an ANN against Captum ---

@@ -125,6 +125,7 @@ def refused(work: Path, *arguments: object) -> str:
         ("export m.safetensors -o x.h5 --bits 9", "--bits"),
         ("explain m.h5 --layers out", "'out': has no picture (C, H, W) to show; name a convolutional layer"),
         ("explain m.h5 --layers nope", "population 'nope': is not in the network; it has input, conv1, out"),
+        ("explain m.h5 --gamma -1", "SamTrace: gamma: got values in [-1, -1]"),
         ("explain m.h5 --mode nope", "mode: got 'nope'"),
         ("explain m.h5 -o m.h5", "m.h5: is a file; give the name of a folder"),
         ("explain m.h5 -o bars", "bars: holds files of yours; give another folder (-o), or --force"),
@@ -439,6 +440,46 @@ def test_ctrl_c_while_modules_are_imported(work: Path) -> None:
     )
     done = python(work, code, "info", "m.h5")
     assert (done.returncode, done.stderr) == (130, "neurosam: interrupted\n")
+
+
+TORCH = """
+import os, signal, sys, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    sys.stderr.write("interrupted in the middle\\n")
+sys.stderr.write("imported\\n")
+def __getattr__(name):
+    time.sleep({pause})
+    os._exit(3)
+"""
+
+
+@pytest.mark.parametrize(("handler", "pause", "status", "says"), [
+    ("default_int_handler", 60, 130, "imported\nneurosam: interrupted"), ("SIG_IGN", 0.2, 3, "imported\n"),
+])  # fmt: skip
+def test_ctrl_c_while_torch_is_imported_waits_for_its_end(
+    work: Path, handler: str, pause: float, status: int, says: str
+) -> None:
+    """Raised inside, it would pass through C++ that loses it or aborts; where it is ignored, it stays so."""
+    (work / "torch.py").write_text(TORCH.format(pause=pause))
+    code = f"import signal; signal.signal(signal.SIGINT, signal.{handler}); from neurosam.cli import main; main()"
+    done = python(work, code, "verify", "m.h5")
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith(says)
+    assert len(done.stderr.splitlines()) == len(says.splitlines())
+
+
+def test_ctrl_c_after_a_command_changes_nothing_any_more(work: Path) -> None:
+    code = (
+        "import atexit, os, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "from neurosam.cli import main; main()"
+    )
+    done = python(work, code, "info", "m.h5")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_reader_that_goes_away_ends_the_command_in_silence(work: Path) -> None:

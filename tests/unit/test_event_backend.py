@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.backends import event_synapse
-from neurosam.backends.event_compile import cache_folder, formulas
+from neurosam.backends.event_compile import KEPT_DAYS, cache_folder, formulas
 from neurosam.errors import BackendError
 from support.networks import random_case
 
@@ -61,6 +63,45 @@ def test_the_cache_belongs_to_this_source(monkeypatch: pytest.MonkeyPatch, tmp_p
         monkeypatch.setattr(sys, "version", "another Python")
         cache_folder.cache_clear()
         assert cache_folder() != here
+    finally:
+        cache_folder.cache_clear()
+
+
+def test_kernels_unused_for_long_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Of our naming, older than the limit: nothing else, and never this source's own."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    now, day = time.time(), 86_400
+
+    def made(name: str, days: float) -> Path:
+        folder = tmp_path / name
+        (folder / "event_layer").mkdir(parents=True, exist_ok=True)
+        (folder / "event_layer" / "layer.nbi").write_bytes(b"index")
+        os.utime(folder, (now, now - days * day))
+        return folder
+
+    cache_folder.cache_clear()
+    try:
+        here = cache_folder()
+        old, recent = made("kernels-0123456789abcdef", KEPT_DAYS + 1), made("kernels-fedcba9876543210", KEPT_DAYS - 1)
+        others = [made(name, 1000) for name in ("kernels-0123456789abcde", "kernels-0123456789ABCDEF", "tests", "x")]
+        file = tmp_path / "kernels-1111111111111111"
+        file.write_text("no folder")
+        os.utime(file, (0, 0))
+        link = tmp_path / "kernels-2222222222222222"
+        link.symlink_to(others[2], target_is_directory=True)
+        os.utime(link, (0, 0), follow_symlinks=False)
+        made(here.name, 1000)
+        cache_folder.cache_clear()
+        assert cache_folder() == here
+        assert not old.exists()
+        assert all(path.exists() for path in (here, recent, *others, file, link))
+        assert (here / "event_layer" / "layer.nbi").exists()
+        assert here.stat().st_mtime > now - day  # it has been used now
+        cache_folder.cache_clear()
+        made(old.name, KEPT_DAYS + 1)
+        monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # whatever cannot be removed stays, in silence
+        assert cache_folder() == here
+        assert old.exists()
     finally:
         cache_folder.cache_clear()
 

@@ -5,19 +5,34 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from neurosam.data import sources
 from neurosam.errors import DataError
 from neurosam.study import QUICK, study
-from neurosam.study import report as report_module
-from neurosam.study.claims import STUDENT, Claim, claims, judge
-from neurosam.study.experiments import EXPERIMENTS
-from neurosam.study.models import Models
+from neurosam.study import runner as runner_module
+from neurosam.study.claims import Claim, claims, judge
+from neurosam.study.deployment import deployment
+from neurosam.study.experiments import EXPERIMENTS, Experiment
+from neurosam.study.found import Found, keep, kept
+from neurosam.study.gallery import CHARTS
+from neurosam.study.interval import STUDENT, interval, pseudo_values
+from neurosam.study.models import FORMS, Models
+from neurosam.study.plan import DEPLOYED
+from neurosam.study.sheets import SHEETS
+from neurosam.study.trust import agreements
 
+TINY = replace(
+    QUICK, train=64, test=16, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=2, ann_epochs=2, batch=2,
+    steps=3, conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), deployed=(),
+    seeds=2,
+)  # fmt: skip
 CLAIM = Claim("E", "a is less than b", "a", "b", -1)
 
 
@@ -36,9 +51,18 @@ def test_a_verdict_is_students_interval_of_paired_differences() -> None:
     assert judge(CLAIM, seeds((3, 1), (4.1, 2), (4.9, 3))).word == "fails"
 
 
+def test_a_margin_is_how_much_worse_the_first_figure_may_be() -> None:
+    near = replace(CLAIM, sign=1, margin=2.5)
+    verdict = judge(near, seeds((1, 3), (2, 4.1), (3, 4.9)))  # differences -2, -2.1, -1.9
+    assert verdict.difference == pytest.approx(0.5)
+    assert verdict.word == "holds"
+    assert judge(replace(near, margin=1.5), seeds((1, 3), (2, 4.1), (3, 4.9))).word == "fails"
+
+
 def test_missing_figures_and_a_single_seed_leave_a_claim_open() -> None:
     assert judge(CLAIM, seeds((1, 2))).word == "open"
-    assert math.isnan(judge(CLAIM, [{"E": {"a": 1.0}}, {}]).difference)
+    assert judge(CLAIM, [{"E": {"a": 1.0}}, {}]).word == "not measured"
+    assert judge(CLAIM, seeds((1, math.nan), (math.nan, 2))).word == "not measured"
     half = judge(CLAIM, [*seeds((1, 2), (1, 2.1)), {"E": {"a": 9.0}}])
     assert half.difference == pytest.approx(1.05)
 
@@ -56,72 +80,246 @@ def test_every_claim_has_its_experiment() -> None:
         assert len({(claim.experiment, claim.text) for claim in found}) == len(found)
 
 
-def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[tuple[str, int]] = []
-    broken = True
+def test_items_as_they_are_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(
+        DEPLOYED["mnist5k"], train=64, test=20, architecture="4C5S4-P3-D8-D10", steps=3, conversion_steps=6, epochs=2,
+        ann_epochs=2, batch=8,
+    )  # fmt: skip
+    monkeypatch.setitem(DEPLOYED, "mnist5k", small)
+    monkeypatch.setattr(sources, "_FASHION_FOLDER", tmp_path / "none")
+    plan = replace(TINY, deployed=("mnist5k", "fashion"))
+    models = Models(plan, 0, tmp_path, lambda line: None)
+    found = deployment(models)
+    shown = models.beside(small)
+    assert shown.test.shape == (1, 28, 28)
+    assert shown.test.masks is None
+    for net, spiking in (("surrogate", shown.surrogate()), ("conversion", shown.converted)):
+        for form in FORMS:
+            accuracy = spiking.accuracy(form, shown.test.images, shown.test.labels, 0)
+            assert found.figures[f"mnist5k/accuracy/{net} {form}"] == accuracy
+            assert len(found.courses[f"mnist5k/{net} {form}"]) == spiking.steps
+        assert found.figures[f"mnist5k/differ/{net} 8 bits"] == 0
+        assert found.figures[f"mnist5k/compared/{net} 8 bits"] > 20 * spiking.steps * (4 * 49 + 8 + 10)
+    course = found.courses["mnist5k/conversion float"]
+    assert found.figures["mnist5k/accuracy/conversion after 3 steps float"] == course[2]
+    assert len(found.notes) == 1
+    assert "fashion is left out" in found.notes[0]
+    named = {figure for form in FORMS for claim in claims(plan, (), form) for figure in (claim.a, claim.b)
+             if claim.experiment == "Deployment" and "mnist5k" in claim.text}  # fmt: skip
+    assert len(named) == 5
+    assert named <= found.figures.keys()
+    figure = CHARTS["deployment.png"][1](plan, (), [{"Deployment": found}] * 2)
+    assert len(figure.axes) == 1
 
-    def experiment(name: str) -> Any:
-        def run(models: Models) -> dict[str, float]:
-            if name == "Second" and models.seed == 1 and broken:
+
+def test_pseudo_values_have_the_mean_of_the_pairs_and_their_spread_counts_seeds() -> None:
+    pairs = {(0, 1): 0.1, (0, 2): 0.4, (1, 2): 0.7}
+    values = pseudo_values(pairs, 3)  # p_i = 3 theta - 2 (the pair without i)
+    assert values == pytest.approx([3 * 0.4 - 2 * 0.7, 3 * 0.4 - 2 * 0.4, 3 * 0.4 - 2 * 0.1])
+    assert interval(values).mean == pytest.approx(0.4)
+    additive = {(i, j): float(x + y) for (i, x), (j, y) in combinations(enumerate([1, 4, 2, 8]), 2)}
+    assert pseudo_values(additive, 4) == pytest.approx([2 * (x - 3.75) + 7.5 for x in [1, 4, 2, 8]])
+    one = pseudo_values({(0, 1): 0.5}, 2)
+    assert one[0] == 0.5
+    assert interval(one).high == math.inf  # two seeds are one pair: nothing can be said
+    assert math.isnan(interval([]).mean)
+
+
+def test_agreement_of_seeds_with_known_answers() -> None:
+    rng = np.random.default_rng(0)
+    own, foreign = rng.random((2, 5, 12, 12))
+    same = [Found({"kept": 1.0}, arrays={"conv2/SAM": own}) for _ in range(3)]
+    for found in agreements(same):
+        assert found.figures["conv2/SAM"] == pytest.approx(1)
+        assert found.figures["kept"] == 1
+        assert abs(found.figures["conv2/SAM, other picture"]) < 0.3
+        assert abs(found.figures["conv2/noise"]) < 0.3
+    mixed = agreements([Found(arrays={"conv2/SAM": maps}) for maps in (own, own, foreign)])
+    pair = float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(own, foreign, strict=True)]))
+    mean = interval([found.figures["conv2/SAM"] for found in mixed]).mean
+    assert mean == pytest.approx((1 + 2 * pair) / 3)
+
+
+def test_what_was_found_comes_back_and_a_new_version_does_not(tmp_path: Path) -> None:
+    found = Found({"a": 1.5, "b": math.nan}, {"c": [1.0, math.nan]}, {"m": np.arange(6.0).reshape(2, 3)}, ("left out",))
+    keep(tmp_path, "Fig. 6a", 1, found)
+    back = kept(tmp_path, "Fig. 6a", 1)
+    assert back is not None
+    assert list(back.figures) == ["a", "b"]
+    assert back.figures["a"] == 1.5
+    assert math.isnan(back.figures["b"])
+    assert back.courses["c"][0] == 1
+    assert math.isnan(back.courses["c"][1])
+    assert np.array_equal(back.arrays["m"], found.arrays["m"])
+    assert back.notes == ("left out",)
+    assert kept(tmp_path, "Fig. 6a", 2) is None
+    assert kept(tmp_path, "Fig. 6b", 1) is None
+    (tmp_path / "fig-6a.npz").write_bytes(b"not an archive")
+    with pytest.raises(DataError, match="remove it to run that experiment again"):
+        kept(tmp_path, "Fig. 6a", 1)
+    np.savez(tmp_path / "fig-6a.npz", m=np.array([object()], dtype=object))
+    with pytest.raises(DataError, match="remove it to run that experiment again"):  # pickled: refused, not run
+        kept(tmp_path, "Fig. 6a", 1)
+
+
+def counting(calls: list[tuple[str, int]], interrupted: set[tuple[str, int]]) -> dict[str, Experiment]:
+    """Two experiments that only say that they ran."""
+
+    def experiment(name: str) -> Experiment:
+        def run(models: Models) -> Found:
+            if (name, models.seed) in interrupted:
                 raise KeyboardInterrupt
             calls.append((name, models.seed))
-            return {"figure": float(models.seed), "none": math.nan}
+            return Found({"figure": float(models.seed), "none": math.nan, "in float": 1.0, "in 8 bits": 2.0})
 
-        return run
+        return Experiment(run)
 
-    small = {"First": experiment("First"), "Second": experiment("Second")}
-    monkeypatch.setattr(report_module, "EXPERIMENTS", small)
+    return {"First": experiment("First"), "Second": experiment("Second")}
+
+
+def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlxtend")
+    calls: list[tuple[str, int]] = []
+    interrupted = {("Second", 1)}
+    monkeypatch.setattr(runner_module, "EXPERIMENTS", counting(calls, interrupted))
     plan = replace(QUICK, seeds=2)
     with pytest.raises(KeyboardInterrupt):
         study(tmp_path, plan, lambda line: None)
     assert calls == [("First", 0), ("Second", 0), ("First", 1)]
-    broken = False
+    interrupted.clear()
     study(tmp_path, plan, lambda line: None)
     assert calls[3:] == [("Second", 1)]
     found = study(tmp_path, replace(plan, seeds=3), lambda line: None, "the command")
     assert calls[4:] == [("First", 2), ("Second", 2)]
-    assert found["figures"][2] == {"First": {"figure": 2.0}, "Second": {"figure": 2.0}}
+    assert found["figures"][2]["First"]["figure"] == 2
     text = (tmp_path / "results.md").read_text()
-    assert "| figure | 1.000 | 0.000 | 2.000 |" in text
+    assert "| figure |  |  | 1.000 [-1.484, 3.484] |" in text  # 4.303 / sqrt(3)
+    assert "| in | 1.000 [1.000, 1.000] | 2.000 [2.000, 2.000] |  |" in text
     assert "the command" in text
     again = json.loads((tmp_path / "results.json").read_text())  # strict JSON: no NaN
-    assert again["figures"][0]["First"] == {"figure": 0.0}
-    assert study(tmp_path, replace(plan, train=plan.train + 1), lambda line: None)
+    assert again["figures"][0]["First"] == {"figure": 0.0, "none": None, "in float": 1.0, "in 8 bits": 2.0}
+    assert study(tmp_path, replace(plan, train=9), lambda line: None)
     assert len(calls) == 6 + 4  # another plan has another cache
 
 
+def test_a_new_version_of_one_experiment_runs_that_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlxtend")
+    calls: list[tuple[str, int]] = []
+    experiments = counting(calls, set())
+    monkeypatch.setattr(runner_module, "EXPERIMENTS", experiments)
+    study(tmp_path, replace(QUICK, seeds=2), lambda line: None)
+    experiments["First"] = replace(experiments["First"], version=2)
+    study(tmp_path, replace(QUICK, seeds=2), lambda line: None)
+    assert calls[4:] == [("First", 0), ("First", 1)]
+
+
+def test_what_no_training_depends_on_keeps_the_checkpoints() -> None:
+    kept_by: list[dict[str, Any]] = [{"explained": 7}, {"gammas": (0.0, 0.5, 1.0)}, {"conversion_steps": 3}]
+    for change in kept_by:
+        assert replace(QUICK, **change).training_key == QUICK.training_key, change
+        assert replace(QUICK, **change).key != QUICK.key, change
+    trained_with: list[dict[str, Any]] = [
+        {"epochs": 9}, {"canvas": 64}, {"data": "fashion"}, {"steps": 2}, {"clutter": False},
+    ]  # fmt: skip
+    for change in trained_with:
+        assert replace(QUICK, **change).training_key != QUICK.training_key, change
+    assert replace(QUICK, seeds=9).key == QUICK.key
+
+
 def test_mistakes(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend")
     with pytest.raises(DataError, match="the unit of evidence is the seed"):
         study(tmp_path, replace(QUICK, seeds=1), lambda line: None)
     for name, values in {"gammas": (0.5,), "epsilons": (0, 8), "leaks": (0.7,)}.items():
         change: dict[str, Any] = {name: values}
         with pytest.raises(DataError, match=f"plan: {name}: lack"):
             replace(QUICK, **change)
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / f"{QUICK.key}-0.json").write_text("{")
-    with pytest.raises(DataError, match="remove it to run that seed again"):
+    beyond: list[dict[str, Any]] = [
+        {"gammas": (0.0, 0.5, 1.0, -1.0)}, {"gammas": (0.0, 0.5, 1.0, math.inf)}, {"epsilons": (0, 4, 256)},
+        {"leaks": (0.9, 1.1)}, {"explained": 0}, {"steps": 0},
+    ]  # fmt: skip
+    for change in beyond:
+        with pytest.raises(DataError, match=f"plan: {next(iter(change))}: got"):
+            replace(QUICK, **change)
+    for change in ({"explain": ("conv9",)}, {"architecture": "16C5-D9"}, {"size": 8}):
+        with pytest.raises(DataError, match=r"conv9|must be D10|`size` does not apply"):
+            study(tmp_path / "none", replace(QUICK, **change), lambda line: None)
+        assert not (tmp_path / "none").exists()
+    folder = tmp_path / "cache" / f"{QUICK.key}-0"
+    folder.mkdir(parents=True)
+    (folder / "accuracy.json").write_text("{")
+    with pytest.raises(DataError, match="remove it to run that experiment again"):
         study(tmp_path, QUICK, lambda line: None)
 
 
-def test_from_end_to_end_in_miniature(tmp_path: Path) -> None:
+def test_seeds_share_what_is_held_out() -> None:
     pytest.importorskip("mlxtend")
+    first, second = (Models(TINY, seed, Path(), lambda line: None) for seed in (0, 1))
+    assert np.array_equal(first.common.images, second.common.images)
+    assert not np.array_equal(first.test.images, second.test.images)
+    assert not np.array_equal(first.common.images, first.test.images[: len(first.common)])
+    learned = {image.tobytes() for image in first._items[0].images}
+    assert not learned & {image.tobytes() for image in second._items[1].images}
+    assert first.layers == ("conv2", "conv3")
+
+
+def test_two_garments_fit_on_a_canvas_when_shrunk() -> None:
+    if not sources._FASHION_FOLDER.is_dir():
+        pytest.skip("needs Fashion-MNIST")
+    models = Models(replace(TINY, data="fashion"), 0, Path(), lambda line: None)
+    assert models.pairs is not None
+    assert models.pairs.images.shape == (TINY.test, 1, 48, 48)
+    assert models.pairs.masks.any(axis=(2, 3)).all()
+    assert models.train.masks is not None
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The folder and the results of a very small study."""
+    pytest.importorskip("mlxtend")
+    folder = tmp_path_factory.mktemp("study")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    plan = replace(
-        QUICK, canvas=48, train=96, test=24, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=1,
-        ann_epochs=1, steps=3, conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), seeds=2,
-    )  # fmt: skip
     try:
-        found = study(tmp_path, plan, lambda line: None, "test")
+        return folder, study(folder, TINY, lambda line: None, "test")
     finally:
         torch.set_num_threads(threads)
+
+
+def test_every_experiment_finds_something(tiny: tuple[Path, dict[str, Any]]) -> None:
+    folder, found = tiny
     for figures in found["figures"]:
         assert list(figures) == list(EXPERIMENTS)
-        assert all(values for values in figures.values())
+        assert figures["Accuracy"]
     accuracy = found["figures"][0]["Accuracy"]
     assert set(accuracy) == {
-        "ANN", "surrogate float", "surrogate 8 bits", "conversion float", "conversion 8 bits",
+        "ANN", "surrogate float", "surrogate 8 bits", "conversion float", "conversion 8 bits", "most frequent class",
     }  # fmt: skip
     assert all(0 <= value <= 1 for value in accuracy.values())
-    lines = (tmp_path / "results.md").read_text().splitlines()
+    lines = (folder / "results.md").read_text().splitlines()
     assert sum(line.startswith("## ") for line in lines) == len(EXPERIMENTS)
+
+
+def test_every_figure_of_a_network_comes_in_both_forms(tiny: tuple[Path, dict[str, Any]]) -> None:
+    for experiment, figures in tiny[1]["figures"][0].items():
+        pairs = {name.replace(" float", " 8 bits") for name in figures if " float" in name}
+        assert pairs == {name for name in figures if " 8 bits" in name}, experiment
+        assert pairs or not figures, experiment
+
+
+def test_every_claim_names_figures_that_there_are(tiny: tuple[Path, dict[str, Any]]) -> None:
+    _, found = tiny
+    for judged in found["verdicts"].values():
+        for claim in (verdict["claim"] for verdict in judged):
+            for figures in found["figures"]:
+                assert {claim["a"], claim["b"]} <= figures[claim["experiment"]].keys(), claim
+
+
+def test_every_figure_is_drawn_and_named_in_the_tables(tiny: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = tiny
+    text = (folder / "results.md").read_text()
+    for name in {*CHARTS, *SHEETS} - {"deployment.png"}:  # TINY deploys nothing
+        assert f"({name})" in text
+        picture = (folder / name).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 10_000

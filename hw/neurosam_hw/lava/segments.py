@@ -1,4 +1,8 @@
-"""Shared-memory segments of a worker: named by a prefix of its own, so that they can be found and removed."""
+"""Shared memory and semaphores of a worker: named by a prefix of its own, so that they can be found and removed.
+
+A semaphore loses its name as soon as it is made; a process that is killed between the two leaves it behind. (Killed
+even before it has its name, it leaves a file of the C library's that nobody can attribute.)
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,8 @@ def new_prefix() -> str:
 
 
 def segments(prefix: str) -> list[Path]:
-    """The segments that exist under a prefix."""
-    return sorted(FOLDER.glob(f"{prefix}*")) if FOLDER.is_dir() else []
+    """The segments and semaphores that exist under a prefix."""
+    return sorted([*FOLDER.glob(f"{prefix}*"), *FOLDER.glob(f"sem.{prefix}*")]) if FOLDER.is_dir() else []
 
 
 def unlink_segments(prefix: str) -> None:

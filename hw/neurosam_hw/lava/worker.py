@@ -3,7 +3,7 @@
 It is started by backend.py in an empty folder that holds ``network.h5``, ``events.h5`` and ``request.json``, and
 leaves ``recording.h5`` there, or ``error.json``. On its output it writes a line ``done N`` every few steps, N
 presentations being over.
-Its shared-memory segments carry a prefix that its master chose, so that they can be found whatever happens. Two
+Its shared memory and semaphores carry a prefix that its master chose, so that they can be found whatever happens. Two
 things end it at once: its input closes (the master is gone), or one of Lava's processes ends before its time, which
 Lava itself would wait for without end.
 """
@@ -172,14 +172,15 @@ def _end_with_master(place: Path, prefix: str) -> None:
 
 
 def _keep_together(prefix: str) -> None:
-    """Give every shared-memory segment of this process and its children the prefix, and keep sockets in the folder.
+    """Give all shared memory and semaphores of this process and its children the prefix; keep sockets in the folder.
 
-    multiprocessing has no public way to either; the interpreter is a Python 3.10, and tests see to it that it works.
+    multiprocessing has no public way to any of it; the interpreter is a Python 3.10, and tests see to it that it works.
     """
     module: Any = shared_memory
     module._SHM_NAME_PREFIX = f"/{prefix}"
     module._SHM_SAFE_NAME_LENGTH = len(prefix) + 9
     this: Any = multiprocessing.current_process()
+    this._config["semprefix"] = f"/{prefix}"
     this._config["tempdir"] = "."  # relative, since the path of a socket may have no more than 107 bytes
 
 

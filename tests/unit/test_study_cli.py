@@ -1,0 +1,126 @@
+"""``neurosam study`` from the command line: a folder of pictures in miniature, and what it refuses before it starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from neurosam.cli import app
+from neurosam.data import sources
+from neurosam.study import runner
+
+ARCHITECTURE = "4C3-P2-6C3-G-D3"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def write_pictures(folder: Path) -> Path:
+    """Three classes of 8 x 8 pictures in colour, in the layout of Tiny-ImageNet."""
+    rng = np.random.default_rng(0)
+    classes = ("n01", "n02", "n03")
+    lines = []
+    for number in range(30):
+        label = number % 3
+        pixels = rng.integers(0, 60, (8, 8, 3)).astype(np.uint8)
+        pixels[3 * label : 3 * label + 2] = 220
+        if number < 24:
+            place = folder / "train" / classes[label] / "images" / f"{classes[label]}_{number}.png"
+        else:
+            place = folder / "val" / "images" / f"val_{number}.png"
+            lines.append(f"{place.name}\t{classes[label]}\t0\t0\t7\t7")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place)
+    (folder / "val" / "val_annotations.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("tiny") / "pictures")
+
+
+def neurosam(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["study", "--quick", *map(str, arguments)])
+
+
+def refused(out: Path, *arguments: object) -> str:
+    """What a refused study says; it may not have made its folder."""
+    result = neurosam("-o", out, *arguments)
+    assert result.exit_code == 2, result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert not out.exists()
+    return " ".join(result.stderr.split())
+
+
+def test_a_folder_of_pictures_leaves_out_what_needs_canvases(pictures: Path, tmp_path: Path) -> None:
+    options = ("--data", pictures, "--architecture", ARCHITECTURE, "--seeds", 2, "--epochs", 2, "--device", "cpu")
+    result = neurosam("-o", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert found["figures"][0]["Fig. 10"] == {}
+    assert found["figures"][0]["Fig. 6a"]["conv2/mask/input"] is None
+    assert found["figures"][0]["Fig. 6a"]["conv2/input"] > 0
+    words = {v["claim"]["text"]: v["word"] for v in found["verdicts"]["float"]}
+    assert words["conv2: late maps settle on the predicted item"] == "not measured"
+    assert words["conv2: (ours) SAM has more mass in the mask than the input"] == "not measured"
+    text = (tmp_path / "out" / "results.md").read_text()
+    assert "no exact masks" in text
+    assert "Left out: pairs of items" in text
+    assert f"--data {pictures} --seeds 2 --architecture {ARCHITECTURE} --epochs 2" in text
+    assert (tmp_path / "out" / "fig-6a.png").exists()
+    assert not (tmp_path / "out" / "fig-10.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--data none", "none: no data set and no folder of that name"),
+        ("--data PICTURES", "--architecture: is needed for pictures of a folder"),
+        ("--data EMPTY --architecture vgg11", "has no class folders"),
+        ("--data PICTURES --architecture 4C3-D10", "the last layer must be D3, one neuron a class"),
+        ("--data PICTURES --architecture vgg3", "networks by name are vgg5"),
+        ("--data PICTURES --architecture vgg11", "the window is larger than the side"),
+        ("--data PICTURES --architecture 4C3-M2-D3", "'M2': is max pooling, which has no conversion"),
+        ("--data PICTURES --architecture 8-D3", "got '8'"),
+        ("--data PICTURES --architecture D4-D3", "has no convolution to explain"),
+        ("--data PICTURES --architecture 4C3-D3 --device nope", "device: cannot use 'nope'"),
+        ("--data PICTURES --architecture 4C3-D3 --size 0", "--size"),
+        ("--data mnist5k --size 24", "option `size` does not apply"),
+        ("--seeds 1", "--seeds"),
+        ("--epochs 0", "--epochs"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_trained(pictures: Path, tmp_path: Path, options: str, says: str) -> None:
+    if "PICTURES" not in options:
+        pytest.importorskip("mlxtend")
+    (tmp_path / "empty").mkdir()
+    places = {"PICTURES": str(pictures), "EMPTY": str(tmp_path / "empty")}
+    assert says in refused(tmp_path / "out", *(places.get(word, word) for word in options.split()))
+
+
+def test_fashion_without_its_package_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "_FASHION_FOLDER", tmp_path / "none")
+    assert "apt-get install dataset-fashion-mnist" in refused(tmp_path / "out", "--data", "fashion")
+
+
+def test_an_interruption_says_how_to_go_on(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_of_seed", interrupted)
+    result = neurosam("-o", tmp_path / "out", "--data", pictures, "--architecture", ARCHITECTURE)
+    assert result.exit_code == 130
+    assert "the same command goes on from" in " ".join(result.stderr.split())
