@@ -107,7 +107,7 @@ class Conv(NamedTuple):
     size : (H', W') of the target
     weight : (kH, kW, C, O) int8, float32 or float64 array, flat, with 15 spare weights
     pairs : array of its type
-        The same, ``(kH kW C, O)`` in tiles of Pairs, or of reals (event_short.tiled); empty if the gather cannot take it.
+        The same, ``(kH kW C, O)`` in tiles (event_short.tiled), int8 as Pairs; empty if the gather cannot take it.
     tables : array of int16, or of its type
         By tile: (kH, 2^(kW C), width), the sums of every pattern of a kernel row; flat; empty if there is none.
     exponent : int

@@ -396,7 +396,7 @@ def _tables(rows: Array, height: int) -> Array:
     number = np.dtype(np.int16) if rows.dtype == np.int8 else rows.dtype
     sources, outputs = len(rows) // max(height, 1), rows.shape[1]
     pitch = sum(width for _, width in tiles(outputs))
-    small = 0 < height and sources <= MOST_PATTERN_BITS and (rows.dtype != np.int8 or len(rows) < MOST_ROWS)
+    small = height > 0 and sources <= MOST_PATTERN_BITS and (rows.dtype != np.int8 or len(rows) < MOST_ROWS)
     size = height * pitch << sources if small else 0
     if size * number.itemsize > TABLE_BYTES:
         size = 0
