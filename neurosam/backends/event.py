@@ -2,14 +2,16 @@
 
 Populations are evaluated group by group (:attr:`Network.groups`): a group without a cycle runs a chunk of steps at
 once, with its weights in the cache; a recurrent group advances step by step. Between populations spikes travel as bit
-planes ``[T, H * W, words]``. A population takes one of three paths, all with the same result to the bit:
+planes ``[T, H * W, words]``. A population takes one of four paths, all with the same result to the bit:
 
     layer     integer neurons behind one convolution or matrix: one kernel (event_layer.py), strips of rows
     or        max pooling: words of 64 channels (event_synapse.pool_or)
+    loop      recurrent groups of integer neurons: all steps and populations in one kernel (event_recurrent.py)
     general   everything else: any projections (event_synapse.py), then the neurons (event_neuron.py)
 
-Samples are independent and share the threads; where there are fewer samples than threads, a layer's strips do. Which
-path a population took, and how its blocks were added up, is logged to ``neurosam.backends.event`` at level INFO.
+Samples are independent and share the threads; where there are fewer samples than threads, a layer's strips do, or the
+parts of a large recurrent population. Which path a population took, and how its blocks were added up, is logged to
+``neurosam.backends.event`` at level INFO.
 
 Memory: a thread holds the state of one sample, bit planes and records of one chunk of steps, and one block of sums.
 What is recorded leaves it after each chunk: for arrays, or for a file.
