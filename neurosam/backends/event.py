@@ -2,12 +2,16 @@
 
 Populations are evaluated group by group (:attr:`Network.groups`): a group without a cycle runs a chunk of steps at
 once, with its weights in the cache; a recurrent group advances step by step. Between populations spikes travel as bit
-planes ``[T, H * W, words]``. A population takes one of four paths, all with the same result to the bit:
+planes ``[T, H * W, words]``. A population takes one of four paths, all with the same result (integers to the bit):
 
-    layer     integer neurons behind one convolution or matrix: one kernel (event_layer.py), strips of rows
+    layer     neurons behind one convolution or matrix: one kernel (event_layer.py), strips of rows
     or        max pooling: words of 64 channels (event_synapse.pool_or)
     loop      recurrent groups of integer neurons: all steps and populations in one kernel (event_recurrent.py)
     general   everything else: any projections (event_synapse.py), then the neurons (event_neuron.py)
+
+A float network runs in float64 or float32 (``Options.dtype``): weights, sums, currents and membranes have that type,
+traces and maps are float64 in both. Paths add in different orders, and the reference in its own, so that two of them
+agree to rounding (divergence.py), and to the bit where no sum is rounded. What is recorded is float64 in both.
 
 Samples are independent and share the threads; where there are fewer samples than threads, a layer's strips do, or the
 parts of a large recurrent population. Which path a population took, and how its blocks were added up, is logged to
