@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.checks import frozen, integer, integers, pair, reals
+from neurosam.checks import integer, integers, pair, reals
 from neurosam.errors import NetworkError
 
 __all__ = ["Conv2d", "Dense", "Shape", "Sparse", "SumPool2d", "Synapse", "neurons", "picture"]
@@ -249,8 +249,9 @@ class Sparse:
             raise NetworkError("Sparse: indptr", f"must rise from 0 to the {indices.size} entries, one row a target")
         if weight.size != indices.size:
             raise NetworkError("Sparse: weight", f"got {weight.size} weights for {indices.size} indices")
-        rows = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
-        if ((np.diff(indices) <= 0) & (np.diff(rows) == 0)).any():
+        first = np.zeros(indices.size + 1, dtype=bool)
+        first[indptr] = True
+        if not (first[1:-1] | (indices[1:] > indices[:-1])).all():
             raise NetworkError("Sparse: indices", "must rise within each row, without repeats; sum duplicates first")
         shape = (indptr.size - 1,) if self.shape is None else tuple(int(side) for side in self.shape)
         if neurons(shape) != indptr.size - 1:
@@ -286,18 +287,13 @@ class Sparse:
 
     def row_sums(self) -> tuple[Sums, Sums]:
         """Sum of the negative and of the positive weights of each target, ``(O,)`` each."""
-        rows = np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
-        count = self.indptr.size - 1
-        negative = np.bincount(rows, np.minimum(self.weight, 0), minlength=count)
-        positive = np.bincount(rows, np.maximum(self.weight, 0), minlength=count)
-        return negative.astype(np.float64), positive.astype(np.float64)
-
-    def by_source(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Weights]:
-        """The same matrix compressed by source: ``(start, target, weight)``, as event-driven delivery needs it."""
-        order = np.argsort(self.indices, kind="stable")
-        rows = np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
-        start = np.concatenate(([0], np.cumsum(np.bincount(self.indices, minlength=self.sources))))
-        return frozen(start, np.int64), frozen(rows[order], np.int64), self.weight[order]
+        weight = np.append(self.weight, self.weight.dtype.type(0))  # where an empty last row would begin
+        begin, empty = self.indptr[:-1], np.diff(self.indptr) == 0
+        negative, positive = (
+            np.where(empty, 0.0, np.add.reduceat(part(weight, 0), begin, dtype=np.float64))
+            for part in (np.minimum, np.maximum)
+        )
+        return negative, positive
 
 
 Synapse: TypeAlias = Dense | Conv2d | Sparse

@@ -2,14 +2,16 @@
 
 Populations are evaluated group by group (:attr:`Network.groups`): a group without a cycle runs a chunk of steps at
 once, with its weights in the cache; a recurrent group advances step by step. Between populations spikes travel as bit
-planes ``[T, H * W, words]``. A population takes one of three paths, all with the same result to the bit:
+planes ``[T, H * W, words]``. A population takes one of four paths, all with the same result to the bit:
 
     layer     integer neurons behind one convolution or matrix: one kernel (event_layer.py), strips of rows
     or        max pooling: words of 64 channels (event_synapse.pool_or)
+    loop      recurrent groups of integer neurons: all steps and populations in one kernel (event_recurrent.py)
     general   everything else: any projections (event_synapse.py), then the neurons (event_neuron.py)
 
-Samples are independent and share the threads; where there are fewer samples than threads, a layer's strips do. Which
-path a population took, and how its blocks were added up, is logged to ``neurosam.backends.event`` at level INFO.
+Samples are independent and share the threads; where there are fewer samples than threads, a layer's strips do, or the
+parts of a large recurrent population. Which path a population took, and how its blocks were added up, is logged to
+``neurosam.backends.event`` at level INFO.
 
 Memory: a thread holds the state of one sample, bit planes and records of one chunk of steps, and one block of sums.
 What is recorded leaves it after each chunk: for arrays, or for a file.
@@ -49,7 +51,7 @@ Array = npt.NDArray[Any]
 CHUNK_BYTES = 2**26
 """Bit planes and recorded values that a sample may keep; a single step is never cut."""
 CHUNK_STEPS = 256
-PATHS = ("auto", "general", "scatter", "gather")
+PATHS = ("auto", "general", "scatter", "gather", "table")
 
 log = logging.getLogger(__name__)
 _ready: set[Any] = set()  # sets of kernels that this process has loaded
@@ -75,8 +77,9 @@ class EventBackend:
 
     Parameters
     ----------
-    path : {"auto", "general", "scatter", "gather"}
-        For tests and measurements: "general" leaves the fast paths out, the last two fix how a layer adds its weights.
+    path : {"auto", "general", "scatter", "gather", "table"}
+        For tests and measurements: "general" leaves the fast paths out, the last three fix how a layer adds its
+        weights, as far as it can.
     """
 
     def __init__(self, path: str = "auto") -> None:
@@ -166,7 +169,7 @@ class Run:
         size = neurons(network.readout.shape)
         self.output = np.zeros((events.samples, size), np.int64 if fires else number)
         self.operations = dict.fromkeys((p.label for p in network.projections), 0)
-        self.blocks = {name: np.zeros(2, np.int64) for name in self.cells}
+        self.blocks = {name: np.zeros(3, np.int64) for name in self.cells}
         self.seconds = dict.fromkeys(self.cells, 0.0)
         self.helpers: ThreadPoolExecutor | None = None
         self.threads = 1
@@ -280,9 +283,9 @@ class Run:
     def report(self) -> None:
         """Log the path of each population."""
         for name, path in self.paths.items():
-            scattered, gathered = self.blocks[name]
-            detail = f", {scattered} blocks scattered, {gathered} gathered" if path == "layer" else ""
-            log.info("%s: %s%s", name, path, detail)
+            scattered, gathered, looked_up = self.blocks[name]
+            detail = f", {scattered} blocks scattered, {gathered} gathered, {looked_up} looked up"
+            log.info("%s: %s%s", name, path, detail if path == "layer" else "")
 
     def profile(self) -> list[LayerProfile]:
         """What each population cost."""

@@ -30,7 +30,7 @@ import numba
 
 from neurosam import arithmetic
 
-__all__ = ["cache_folder", "formulas", "kernel"]
+__all__ = ["cache_folder", "formulas", "inlined", "kernel"]
 
 KEPT_DAYS = 30
 FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
@@ -89,11 +89,20 @@ def _private(folder: Path) -> bool:
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function when it is first called, without the GIL, cached in :func:`cache_folder`."""
+    return _cached(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """A :func:`kernel` that becomes part of its callers: for what runs once a vector, and takes vectors by value."""
+    return _cached(function, forceinline=True)
+
+
+def _cached(function: Callable[..., Any], **options: Any) -> Any:
     config: Any = numba.config
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(cache=True, nogil=True)(function)
+        return numba.njit(cache=True, nogil=True, **options)(function)
     finally:
         config.CACHE_DIR = before
 

@@ -1,20 +1,30 @@
 """A layer of integer neurons behind one convolution, from bit planes to bit planes in one kernel: the fast path.
 
-A layer is cut into strips of output rows, which are independent: threads take them one by one. Within a strip, blocks
-of steps run through three stages whose data stays in the cache: list the spikes that reach the strip, add their
-weights, advance the neurons. All to all is a convolution whose kernel is the whole picture.
+A layer is cut into strips of output rows, which are independent: threads take them one by one. All to all is a
+convolution whose kernel is the whole picture. A strip runs a block of steps at a time:
 
-**Gather.** For one output pixel and a tile of output channels, the weight rows of all active sources are added up in
-registers (event_vector.py: 64 weights an instruction or two). The sources of one kernel row lie side by side in the
-list of spikes, because it is in the order of ``(y, x, c)`` and so are the weights ``[ky, kx, c]``: source j has the
-weight row ``j + (ky kW - y W - x_0) C``. Tiles are the outer loop, so that a tile's weights stay in the cache.
+    list      spikes of the strip's sources, then the weight rows of each output pixel (a row a spike it hears)
+    tile      for 64 output channels, every step and every pixel: add the rows up in registers, advance the neurons
+    trace     SAM, for the neurons that fired
 
-**Scatter** adds each spike's weight row to the sums of every pixel it reaches, which is faster where few sources are
-active a pixel, as in a first layer of two or three channels. Each block measures its activity and takes one of them;
-the sums are the same integers.
+Tiles are the outer loop, so that a tile's weights stay in the cache, and the lists are made once for all tiles. Sums
+never reach memory; a membrane is read and written once a step. There are three ways to a pixel's sums:
+
+**Gather.** Weight rows of int8, 64 an instruction or two (event_short.py).
+
+**Look-up.** A first layer of few channels has so few sources a kernel row that the sums of all patterns of spikes fit
+a table: one vector a kernel row, whatever the activity, and no branch.
+
+**Scatter** adds each spike's weight row to the sums of every pixel it reaches, in memory, and then advances the
+neurons (event_neuron.fixed_block): for layers of few output channels, and for silent ones.
+
+Each block measures its activity and takes one of them; the sums are the same integers.
 
 What limits them: the gather, one load, one shift and two additions for 64 weights, from the cache that holds a tile's
-weights; the scatter, load and store of the sums; the neurons, the arithmetic of event_neuron.py.
+weights, and one mispredicted branch a pixel, at the end of its list; the look-up, the neurons; the scatter, load and
+store of the sums. On one core of an EPYC (Zen 5, 4.2 GHz) the gather alone adds 218 G weights/s from the first cache;
+vgg11-64's seven wide layers, lists and neurons included, 96 to 152 (44 to 70 %). The most is lost where a pixel has
+few rows (its neurons cost as much as 20 rows) and where 2 MB of weights come from memory for 16 pixels.
 """
 
 from __future__ import annotations
@@ -24,34 +34,62 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event_compile import kernel
-from neurosam.backends.event_neuron import Rule, State, fixed_block
-from neurosam.backends.event_synapse import decode
-from neurosam.backends.event_vector import (
-    LANES,
+from neurosam.backends.event_compile import formulas, inlined, kernel
+from neurosam.backends.event_neuron import (
+    CURRENTS,
+    FIRES,
+    MEMBRANE,
+    SAM,
+    TABLES,
+    Rule,
+    State,
+    advance,
+    cell,
+    fixed_block,
+    keep,
+    normalise_pixel,
+    trace_listed,
+)  # fmt: skip
+from neurosam.backends.event_short import (
+    HALF_TILE,
     MOST_ROWS,
     TILE,
     add,
-    add_pairs,
     high_weights,
+    load_shorts,
+    no_shorts_16,
+    no_shorts_32,
+    no_shorts_64,
+    separated,
+    widened,
+)  # fmt: skip
+from neurosam.backends.event_synapse import decode_step
+from neurosam.backends.event_vector import (
+    CACHE_LINE,
+    LANES,
+    address,
+    item,
     load,
-    load_pairs,
+    load_as,
     load_some,
     load_weights,
-    no_pairs,
+    ones,
+    put,
     store,
     store_some,
 )  # fmt: skip
 
-__all__ = ["GATHER_ROWS", "Conv", "gather", "gather_rows", "layer", "scatter"]
+__all__ = ["GATHER_ROWS", "Conv", "Room", "added", "layer", "scatter"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
-STREAMS = 16
-"""Rows of a large matrix that are read side by side."""
-GATHER_ROWS = 3.0
-"""Active sources an output pixel from which on the gather is faster."""
+GATHER_ROWS = 0.5
+"""Active sources an output pixel from which on the gather is faster than the scatter."""
+SCATTER, GATHER, LOOK_UP = 1, 2, 3
+"""Ways to the sums, as `force` names them."""
+
+_arrive = formulas.arrive
 
 
 class Conv(NamedTuple):
@@ -63,9 +101,14 @@ class Conv(NamedTuple):
     geometry : kernel, stride, padding (height and width each), dilation 1, 1, groups 1, and O
     size : (H', W') of the target
     weight : (kH, kW, C, O) int8 array, flat, with 15 spare weights
-    pairs : the same, (kH kW C, O in whole tiles) in the order of Pairs, flat; empty if the gather cannot take it
+    pairs : int8 array
+        The same, ``(kH kW C, O)`` in tiles of Pairs (event_short.tiled); empty if the gather cannot take it.
+    tables : int16 array
+        By tile: (kH, 2^(kW C), width), the sums of every pattern of a kernel row; flat; empty if there is none.
     exponent : int
         Of the projection.
+    narrow : bool
+        Whether no input to a neuron can leave 24 bits, so that a current need not wrap.
     """
 
     source: Int
@@ -73,145 +116,212 @@ class Conv(NamedTuple):
     size: Int
     weight: Array
     pairs: Array
+    tables: Array
     exponent: int
+    narrow: bool
 
 
-@kernel
-def _add_rows_1(pairs: Array, rows: Array, first: int, end: int, acc: Array, at: int) -> None:
-    """Add the weights at ``rows[first:end]`` (at most 256) to a tile of sums."""
-    a, b = no_pairs(), no_pairs()
-    for e in range(first, end):
-        x = load_pairs(pairs, rows[e])
-        a, b = add(a, x), add(b, high_weights(x))
-    add_pairs(a, b, end - first, acc, at)
+class Room(NamedTuple):
+    """Memory of one thread, for any layer.
 
-
-@kernel
-def _add_rows_2(pairs: Array, rows: Array, first: int, end: int, acc: Array, at: int) -> None:
-    """Add the weights at ``rows[first:end]`` (at most 256) to 2 tiles of sums."""
-    a_0, b_0 = no_pairs(), no_pairs()
-    a_1, b_1 = no_pairs(), no_pairs()
-    for e in range(first, end):
-        row = rows[e]
-        x = load_pairs(pairs, row)
-        a_0, b_0 = add(a_0, x), add(b_0, high_weights(x))
-        x = load_pairs(pairs, row + TILE)
-        a_1, b_1 = add(a_1, x), add(b_1, high_weights(x))
-    add_pairs(a_0, b_0, end - first, acc, at)
-    add_pairs(a_1, b_1, end - first, acc, at + TILE)
-
-
-@kernel
-def _add_rows_4(pairs: Array, rows: Array, first: int, end: int, acc: Array, at: int) -> None:
-    """Add the weights at ``rows[first:end]`` (at most 256) to 4 tiles of sums."""
-    a_0, b_0 = no_pairs(), no_pairs()
-    a_1, b_1 = no_pairs(), no_pairs()
-    a_2, b_2 = no_pairs(), no_pairs()
-    a_3, b_3 = no_pairs(), no_pairs()
-    for e in range(first, end):
-        row = rows[e]
-        x = load_pairs(pairs, row)
-        a_0, b_0 = add(a_0, x), add(b_0, high_weights(x))
-        x = load_pairs(pairs, row + TILE)
-        a_1, b_1 = add(a_1, x), add(b_1, high_weights(x))
-        x = load_pairs(pairs, row + 2 * TILE)
-        a_2, b_2 = add(a_2, x), add(b_2, high_weights(x))
-        x = load_pairs(pairs, row + 3 * TILE)
-        a_3, b_3 = add(a_3, x), add(b_3, high_weights(x))
-    add_pairs(a_0, b_0, end - first, acc, at)
-    add_pairs(a_1, b_1, end - first, acc, at + TILE)
-    add_pairs(a_2, b_2, end - first, acc, at + 2 * TILE)
-    add_pairs(a_3, b_3, end - first, acc, at + 3 * TILE)
-
-
-@kernel
-def _gather_columns(
-    start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, column: int, tiles: int, acc: Array,
-    list_: Array,
-) -> int:  # fmt: skip
-    """Gather for all pixels and 1, 2 or 4 tiles of 64 channels from `column` on; returns the rows added.
-
-    `list_` has room for the weight rows of one pixel and a vector more, as `index` has.
+    `start` and `spikes` list spikes (event_synapse.py). `rows` lists weight rows by output pixel, pixel i's from
+    ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of the scatter (int32, flat).
     """
-    geometry, pairs = conv.geometry, conv.pairs
+
+    start: Array
+    spikes: Array
+    rows: Array
+    edges: Array
+    sums: Array
+
+
+# --- lists ---
+
+
+@kernel
+def _windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: int, room: Room) -> int:
+    """List the weight rows of each output pixel, from the spikes of pixels from `begin` on; returns their number.
+
+    The sources of one kernel row lie side by side in the list of spikes, because it is in the order of ``(y, x, c)``
+    and so are the weights ``[ky, kx, c]``: source j has row ``j + (ky kW - y W - x_0) C``.
+    """
+    geometry, out_width = conv.geometry, conv.size[1]
     channels, height, width = conv.source[0], conv.source[1], conv.source[2]
-    rows, out_width, pitch = acc.shape[1], acc.shape[2], acc.shape[3]
-    active = 0
-    for k in range(acc.shape[0]):
-        slot = k * pixels - begin
-        for yo in range(rows):
-            y_0 = (top + yo) * geometry[2] - geometry[4]
+    kernel_height, kernel_width, stride, stride_x = geometry[0], geometry[1], geometry[2], geometry[3]
+    padding, padding_x = geometry[4], geometry[5]
+    start, index = address(room.start, 0), address(room.spikes, 0)
+    rows, edges = address(room.rows, 0), address(room.edges, 0)
+    some = widened(no_shorts_32())
+    count = slot = 0
+    for k in range(steps):
+        for yo in range(top, bottom):
+            y_0 = yo * stride - padding
+            y_first, y_end = max(0, y_0), min(height, y_0 + kernel_height)
             for xo in range(out_width):
-                x_0 = xo * geometry[3] - geometry[5]
+                x_0 = xo * stride_x - padding_x
                 x_first = max(0, x_0)
-                x_end = max(x_first, min(width, x_0 + geometry[1]))
-                count = 0
-                for y in range(max(0, y_0), min(height, y_0 + geometry[0])):
-                    first, end = start[slot + y * width + x_first], start[slot + y * width + x_end]
-                    shift = ((y - y_0) * geometry[1] - y * width - x_0) * channels
-                    for e in range(first, end, LANES):
-                        store((load(index, e) + shift) * pitch + column, list_, count + e - first)
+                x_end = max(x_first, min(width, x_0 + kernel_width))
+                put(count, edges, slot)
+                slot += 1
+                for y in range(y_first, y_end):
+                    at = k * pixels - begin + y * width
+                    first, end = item(start, at + x_first), item(start, at + x_end)
+                    shift = ((y - y_0) * kernel_width - y * width - x_0) * channels
+                    store(load_as(some, index, first) + shift, rows, count)  # most have no more, so no branch
+                    for e in range(first + HALF_TILE, end, HALF_TILE):
+                        store(load_as(some, index, e) + shift, rows, count + e - first)
                     count += end - first
-                active += count
-                at = ((k * rows + yo) * out_width + xo) * pitch + column
-                for first in range(0, count, MOST_ROWS):
-                    end = min(count, first + MOST_ROWS)
-                    if tiles == 1:
-                        _add_rows_1(pairs, list_, first, end, acc, at)
-                    elif tiles == 2:
-                        _add_rows_2(pairs, list_, first, end, acc, at)
-                    else:
-                        _add_rows_4(pairs, list_, first, end, acc, at)
-    return active
+    put(count, edges, slot)
+    return count
 
 
 @kernel
-def gather(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, acc: Array) -> int:
-    """Add a list of spikes of pixels from `begin` on to ``acc (steps, rows, W', O in whole tiles)``, by targets.
+def _patterns(
+    planes: Array, at: int, conv: Conv, y_first: int, y_end: int, top: int, bottom: int, steps: int, room: Room
+) -> int:  # fmt: skip
+    """List the pattern of spikes of each kernel row, by step, source row and output column.
 
-    `index` has 15 spare entries. Returns the synaptic operations.
+    Bit ``kx C + c`` is channel c of the window's column kx. Returns the number of weight rows they stand for.
     """
-    list_ = np.empty(conv.geometry[0] * conv.geometry[1] * conv.source[0] + LANES, np.int32)
-    pitch = acc.shape[3]
-    active = column = 0
-    while column < pitch:
-        left = (pitch - column) // TILE
-        tiles = 4 if left >= 4 else 2 if left >= 2 else 1
-        active = _gather_columns(start, pixels, index, begin, conv, top, column, tiles, acc, list_)
-        column += tiles * TILE
-    return int(active * conv.geometry[9])
+    geometry, out_width = conv.geometry, conv.size[1]
+    channels, width, pixels = conv.source[0], conv.source[2], planes.shape[1]
+    last = np.uint64((geometry[1] - 1) * channels)
+    kernel_width, stride_x, padding_x = geometry[1], geometry[3], geometry[5]
+    words, rows = address(planes, at * pixels), address(room.rows, 0)
+    total = slot = 0
+    for k in range(steps):
+        for y in range(y_first, y_end):
+            low, high = max(0, y + geometry[4] - geometry[0] + 1), y + geometry[4]
+            reached = min(high // geometry[2], bottom - 1) - max((low + geometry[2] - 1) // geometry[2], top) + 1
+            count = 0
+            window = np.uint64(0)
+            x = -padding_x
+            for xo in range(out_width):
+                while x < xo * stride_x - padding_x + kernel_width:
+                    window >>= np.uint64(channels)
+                    if 0 <= x < width:
+                        window |= np.uint64(item(words, k * pixels + y * width + x)) << last
+                    x += 1
+                put(window, rows, slot)
+                count += ones(window)
+                slot += 1
+            total += count * max(0, reached)
+    return total
+
+
+# --- tiles ---
+
+
+@inlined
+def added(zero: Any, pairs: Any, rows: Any, first: int, end: int, width: int) -> Any:
+    """Sums of the weights at ``rows[first:end]`` (at most 256) of a tile whose rows are 2^width long."""
+    a, b = zero, zero
+    for e in range(first, end):
+        x = load_shorts(zero, pairs, item(rows, e) << width)
+        a, b = add(a, x), add(b, high_weights(x))
+    return separated(a, b, end - first)
 
 
 @kernel
-def gather_rows(start: Array, pixels: int, index: Array, pairs: Array, acc: Array) -> None:
-    """All to all: add the weight rows of a list of spikes to ``acc (steps, targets in whole tiles)``.
+def _tile(
+    zero: Any, nothing: Any, width: int, look_up: bool, column: int, conv: Conv, steps: int, y_first: int, y_end: int,
+    top: int, bottom: int, first: int, base: int, rule: Rule, state: State, room: Room,
+) -> None:  # fmt: skip
+    """Sums and neurons of the 2^width channels from `column` on, for all pixels of a strip and a block of steps.
 
-    For matrices that no cache holds: a few rows at a time are read from end to end, so that memory streams them.
+    `zero` and `nothing` are 0, as many lanes as a weight row and a table's entry have.
     """
-    pitch = acc.shape[1]
-    rows = np.empty(STREAMS, np.int64)
-    for k in range(acc.shape[0]):
-        end = start[(k + 1) * pixels]
-        for first in range(start[k * pixels], end, STREAMS):
-            count = min(STREAMS, end - first)
-            column = 0
-            while column < pitch:
-                tiles = 4 if column + 4 * TILE <= pitch else 1
-                for e in range(count):
-                    rows[e] = np.int64(index[first + e]) * pitch + column
-                at = k * pitch + column
-                if tiles == 4:
-                    _add_rows_4(pairs, rows, 0, count, acc, at)
+    fires, tables = rule.flags[FIRES] != 0, rule.flags[TABLES] != 0
+    kept = rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
+    own, exponent = cell(rule, state, conv.narrow), conv.exponent
+    geometry, height, out_width = conv.geometry, conv.source[1], conv.size[1]
+    kernel_height, stride, padding = geometry[0], geometry[2], geometry[4]
+    sources = geometry[1] * conv.source[0]
+    pairs = address(conv.pairs, kernel_height * sources * column)
+    sums = address(conv.tables, (kernel_height << sources) * column)
+    rows, edges, planes = address(room.rows, 0), address(room.edges, 0), address(state.planes, 0)
+    words, channels, image = state.planes.shape[2], state.v.shape[1], state.planes.shape[1]
+    scratch = np.empty(TILE, np.int32)
+    if not look_up:  # once from end to end, which memory streams: rows come in no order that a processor foresees
+        seen = zero
+        for at in range(0, kernel_height * sources << width, CACHE_LINE):
+            seen = add(seen, load_shorts(zero, pairs, at))
+        store(separated(seen, seen, 0), scratch, 0)
+    slot = 0
+    for k in range(steps):
+        t = first + k
+        count = 0
+        for yo in range(top, bottom):
+            y_0 = yo * stride - padding
+            low, high = max(0, -y_0), min(kernel_height, height - y_0)
+            listed = (k * (y_end - y_first) + y_0 - y_first) * out_width
+            for xo in range(out_width):
+                if look_up:
+                    total = nothing
+                    for ky in range(low, high):
+                        pattern = (ky << sources) + item(rows, listed + ky * out_width + xo)
+                        total = add(total, load_shorts(nothing, sums, pattern << width))
+                    i = widened(total)
                 else:
-                    _add_rows_1(pairs, rows, 0, count, acc, at)
-                column += tiles * TILE
+                    begin, end = item(edges, slot), item(edges, slot + 1)
+                    slot += 1
+                    i = added(zero, pairs, rows, begin, min(end, begin + MOST_ROWS), width)
+                    for e in range(begin + MOST_ROWS, end, MOST_ROWS):
+                        i = i + added(zero, pairs, rows, e, min(end, e + MOST_ROWS), width)
+                if exponent > 0:
+                    i = i << exponent
+                elif exponent < 0:
+                    i = i >> -exponent
+                if tables:
+                    store(i, scratch, 0)
+                    normalise_pixel(scratch, column, t, rule)
+                    i = load_as(i, scratch, 0)
+                else:
+                    i = _arrive(i)
+                p = yo * out_width + xo
+                fired = advance(i, p * channels + column, column, own)
+                if fires:
+                    put(fired, planes, ((t - base) * image + p) * words + column // TILE)
+                    count += ones(fired)
+        state.counts[t - base] += count
+        if kept:
+            keep(t - base, top * out_width, bottom * out_width, column, column + TILE, rule, state)
+
+
+@kernel
+def _tiles(
+    look_up: bool, conv: Conv, steps: int, y_first: int, y_end: int, top: int, bottom: int, first: int, base: int,
+    rule: Rule, state: State, room: Room,
+) -> None:  # fmt: skip
+    """All channels of a strip for a block of steps, and their traces."""
+    for column in range(0, conv.geometry[9], TILE):
+        if conv.geometry[9] - column > HALF_TILE:
+            _tile(
+                no_shorts_32(), no_shorts_64(), 6, look_up, column, conv, steps, y_first, y_end, top, bottom, first,
+                base, rule, state, room,
+            )  # fmt: skip
+        else:
+            _tile(
+                no_shorts_16(), no_shorts_32(), 5, look_up, column, conv, steps, y_first, y_end, top, bottom, first,
+                base, rule, state, room,
+            )  # fmt: skip
+    if rule.flags[SAM] != 0:
+        begin, end = top * conv.size[1], bottom * conv.size[1]
+        for t in range(first, first + steps):
+            count = decode_step(state.planes, t - base, begin, end, conv.geometry[9], 0, 0, room.start, room.spikes)
+            room.start[end - begin] = count
+            trace_listed(t, begin, end - begin, t - base, room.start, room.spikes, room.sums, rule, state)
+
+
+# --- scatter ---
 
 
 @kernel
 def scatter(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, acc: Array) -> int:
-    """Add a list of spikes to ``acc (steps, rows, W', >= O)``, by sources; as :func:`gather`.
+    """Add a list of spikes of pixels from `begin` on to ``acc (steps, rows, W', >= O)``, by sources.
 
     A spike at y reaches the rows ``yo`` with ``0 <= y + padding - yo * stride < kernel``, by kernel row of that value.
+    Returns the synaptic operations.
     """
     geometry, weight = conv.geometry, conv.weight
     channels, width, size = conv.source[0], conv.source[2], geometry[9]
@@ -263,9 +373,31 @@ def _shift(sums: Array, exponent: int) -> None:
 
 
 @kernel
+def _scattered(
+    conv: Conv, begin: int, pixels: int, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule,
+    state: State, room: Room,
+) -> int:  # fmt: skip
+    """Sums by scattering, and neurons, of a strip for a block of steps; returns the synaptic operations."""
+    out_width, pitch = conv.size[1], state.v.shape[1]
+    row = (bottom - top) * out_width * pitch
+    most = room.sums.size // row
+    operations = 0
+    for done in range(0, steps, most):
+        length = min(most, steps - done)
+        sums = room.sums[: length * row].reshape(length, bottom - top, out_width, pitch)
+        _clear(sums)
+        operations += scatter(room.start[done * pixels :], pixels, room.spikes, begin, conv, top, sums)
+        if conv.exponent:
+            _shift(sums, conv.exponent)
+        pixel_sums = sums.reshape(length, (bottom - top) * out_width, pitch)
+        fixed_block(pixel_sums, length, first + done, top * out_width, base, rule, state)
+    return operations
+
+
+@kernel
 def layer(
     planes: Array, at: int, conv: Conv, steps: int, first: int, base: int, top: int, bottom: int, force: int,
-    rule: Rule, state: State, acc: Array, work: Int,
+    rule: Rule, state: State, room: Room, work: Int,
 ) -> int:  # fmt: skip
     """Run output rows ``top:bottom`` of a layer for `steps` steps, from own step `first` on.
 
@@ -279,11 +411,11 @@ def layer(
     base : int
         Own step of the state's first row.
     force : int
-        0: choose by measured activity; 1: scatter; 2: gather.
-    acc : (K, bottom - top, W', pitch) int32 array
-        Room for the sums of K steps.
-    work : (2,) array
-        Blocks that were scattered and gathered; added to.
+        0: choose; 1: scatter; 2: gather; 3: look up, as far as the convolution can.
+    room : Room
+        Large enough for any one step whose sources all fire.
+    work : (3,) array
+        Blocks that were scattered, gathered and looked up; added to.
 
     Returns
     -------
@@ -291,27 +423,38 @@ def layer(
         Synaptic operations.
     """
     height, width, channels = conv.source[1], conv.source[2], conv.source[0]
-    y_first = max(0, top * conv.geometry[2] - conv.geometry[4])
-    y_end = min(height, (bottom - 1) * conv.geometry[2] - conv.geometry[4] + conv.geometry[0])
-    begin, end = y_first * width, max(y_first, y_end) * width
+    geometry, out_pixels = conv.geometry, (bottom - top) * conv.size[1]
+    y_first = max(0, top * geometry[2] - geometry[4])
+    y_end = max(y_first, min(height, (bottom - 1) * geometry[2] - geometry[4] + geometry[0]))
+    begin, end = y_first * width, y_end * width
     pixels = end - begin
-    start = np.empty(acc.shape[0] * pixels + 1, np.int32)
-    index = np.empty(acc.shape[0] * pixels * channels + LANES, np.int32)
-    operations = 0
-    for block in range(0, steps, acc.shape[0]):
-        length = min(acc.shape[0], steps - block)
-        sums = acc[:length]
-        _clear(sums)
-        spikes = decode(planes, at + block, length, begin, end, channels, start, index)
-        rows = spikes * conv.geometry[0] * conv.geometry[1] / max(1, length * pixels)
-        if conv.pairs.size and (force == 2 or (force == 0 and rows >= GATHER_ROWS)):
+    reach = (-(-geometry[0] // geometry[2])) * (-(-geometry[1] // geometry[3]))  # most pixels that hear a spike
+    spare = pixels * channels + HALF_TILE
+    operations = done = 0
+    while done < steps:
+        if conv.tables.size and (force == 0 or force == LOOK_UP):
+            length = min(steps - done, room.rows.size // max(1, (y_end - y_first) * conv.size[1]))
+            rows = _patterns(planes, at + done, conv, y_first, y_end, top, bottom, length, room)
+            _tiles(True, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
+            operations += rows * geometry[9]
+            work[2] += 1
+            done += length
+            continue
+        most = min((room.start.size - 1) // max(1, pixels), (room.edges.size - 1) // out_pixels, steps - done)
+        length = count = 0
+        while length < most and count + spare <= room.spikes.size and (count + spare) * reach <= room.rows.size:
+            count = decode_step(
+                planes, at + done + length, begin, end, channels, count, length * pixels, room.start, room.spikes
+            )
+            length += 1
+        room.start[length * pixels] = count
+        if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
+            rows = _windows(conv, begin, pixels, top, bottom, length, room)
+            _tiles(False, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
+            operations += rows * geometry[9]
             work[1] += 1
-            operations += gather(start, pixels, index, begin, conv, top, sums)
         else:
+            operations += _scattered(conv, begin, pixels, length, top, bottom, first + done, base, rule, state, room)
             work[0] += 1
-            operations += scatter(start, pixels, index, begin, conv, top, sums)
-        if conv.exponent:
-            _shift(sums, conv.exponent)
-        pixel_sums = sums.reshape(length, sums.shape[1] * sums.shape[2], sums.shape[3])
-        fixed_block(pixel_sums, length, first + block, top * sums.shape[2], base, rule, state)
+        done += length
     return operations

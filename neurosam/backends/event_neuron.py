@@ -1,7 +1,7 @@
 """Kernels of the neurons: one pass over a block of steps integrates, fires, resets, packs the spikes, and traces.
 
-Integer neurons run in vectors of sixteen int32 lanes (event_vector.py), by the formulas of arithmetic.py compiled as
-they stand: a membrane is read and written once a step, and a comparison is a spike's bit. Float neurons are plain
+Integer neurons run in vectors of int32 lanes (event_vector.py), by the formulas of arithmetic.py compiled as they
+stand: a membrane is read and written once a step, and a comparison is a spike's bit. Float neurons are plain
 loops. Only neurons that fired touch their trace. State is O(neurons): membrane, current, and where there is a trace
 its value, the step of the last spike and (official mode) the number of spikes.
 
@@ -20,11 +20,37 @@ from numba import types
 from numba.extending import overload
 
 from neurosam import arithmetic
-from neurosam.backends.event_compile import formulas, kernel
-from neurosam.backends.event_vector import LANES, bits, lanes, load, load_some, ones, store, store_some, trailing_zeros
+from neurosam.backends.event_compile import formulas, inlined, kernel
+from neurosam.backends.event_vector import (
+    LANES,
+    address,
+    bits,
+    item,
+    load,
+    load_as,
+    load_some,
+    ones,
+    put,
+    store,
+    store_some,
+    trailing_zeros,
+    zeros_as,
+)  # fmt: skip
 from neurosam.trace import MODES
 
-__all__ = ["Flag", "Rule", "State", "fixed_block", "float_block"]
+__all__ = [
+    "Cell",
+    "Flag",
+    "Rule",
+    "State",
+    "advance",
+    "cell",
+    "fixed_block",
+    "float_block",
+    "keep",
+    "normalise_pixel",
+    "trace",
+]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -109,46 +135,143 @@ def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
     return integer if isinstance(trace, types.Integer) else real
 
 
+@inlined
+def _score(
+    t: int, j: int, traces: Any, lasts: Any, spikes: Any, table: Any, fade_out: int, shift: int, impulse: Any, mode: int
+) -> Any:  # fmt: skip
+    """Neuron `j` fired in step `t`: update its trace; what it adds to the map."""
+    decayed = _faded(item(traces, j), item(table, min(t - item(lasts, j), fade_out)), shift)
+    put(decayed + impulse, traces, j)
+    put(t, lasts, j)
+    score = decayed if mode == STRICT else decayed + impulse
+    if mode == OFFICIAL:
+        silent = t - item(spikes, j)
+        put(t + 1 - silent, spikes, j)
+        score += _faded(silent * impulse, item(table, min(t, fade_out)), shift)
+    return score
+
+
 @kernel
-def _trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
+def trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
     """Update the traces of the neurons of some pixels that fired in step `t` (trace.py), and write their maps."""
-    planes, trace, last, spikes, sam = state.planes, state.trace, state.last, state.spikes, state.sam
-    table, shift, impulse, mode = rule.table, rule.trace_shift, rule.impulse, rule.flags[MODE]
-    fade_out = table.size - 1
+    impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
+    image, width, channels = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
+    planes, maps, table = address(state.planes, 0), address(state.sam, at * image), address(rule.table, 0)
+    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
     for p in range(begin, end):
         total = impulse - impulse
-        for w in range(planes.shape[2]):
-            fired = planes[at, p, w]
+        for w in range(width):
+            fired = np.uint64(item(planes, (at * image + p) * width + w))
             while fired != np.uint64(0):
-                c = 64 * w + trailing_zeros(fired)
+                j = p * channels + 64 * w + trailing_zeros(fired)
                 fired &= fired - np.uint64(1)
-                decayed = _faded(trace[p, c], table[min(t - last[p, c], fade_out)], shift)
-                trace[p, c] = decayed + impulse
-                last[p, c] = t
-                total += decayed if mode == STRICT else decayed + impulse
-                if mode == OFFICIAL:
-                    spikes[p, c] += 1
-                    total += _faded((t + 1 - spikes[p, c]) * impulse, table[min(t, fade_out)], shift)
-        sam[at, p] = total
+                total += _score(t, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
+        put(total, maps, p)
 
 
 @kernel
-def _keep(at: int, begin: int, end: int, rule: Rule, state: State) -> None:
-    """Record the states of some pixels in row `at`."""
+def trace_listed(
+    t: int, begin: int, pixels: int, at: int, start: Array, index: Array, sums: Array, rule: Rule, state: State
+) -> None:  # fmt: skip
+    """The same for integers and listed spikes (event_synapse.py): a map is a difference of running sums.
+
+    So nothing depends on how many spikes a pixel has, which no processor foresees. `sums` (int32) has room for one
+    number more than there are spikes; sums and differences are exact modulo 2^32.
+    """
+    impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
+    maps, table = address(state.sam, at * state.sam.shape[1] + begin), address(rule.table, 0)
+    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
+    first, neurons, running = address(start, 0), address(index, 0), address(sums, 0)
+    total = 0
+    put(total, running, 0)
+    for e in range(item(first, pixels)):
+        total += _score(t, item(neurons, e), traces, lasts, spikes, table, fade_out, shift, impulse, mode)
+        put(total, running, e + 1)
+    for p in range(pixels):
+        put(item(running, item(first, p + 1)) - item(running, item(first, p)), maps, p)
+
+
+@kernel
+def keep(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state: State) -> None:
+    """Record the states of pixels ``begin:end`` and channels ``first:last``, as far as there are, in row `at`."""
     for p in range(begin, end):
         if rule.flags[MEMBRANE]:
-            for c in range(state.v.shape[1]):
+            for c in range(first, min(last, state.membranes.shape[2])):
                 state.membranes[at, p, c] = state.v[p, c]
         if rule.flags[CURRENTS]:
-            for c in range(state.v.shape[1]):
+            for c in range(first, min(last, state.currents.shape[2])):
                 state.currents[at, p, c] = state.u[p, c]
 
 
 @kernel
-def _normalise_pixel(sums: Array, t: int, rule: Rule) -> None:
-    """Turn sums into normalised input, in 64 bits."""
-    for c in range(rule.gain.shape[1]):
-        sums[c] = _normalise(_arrive(np.int64(sums[c])), rule.gain[t, c], rule.shift, rule.offset[t, c])
+def normalise_pixel(sums: Array, first: int, t: int, rule: Rule) -> None:
+    """Turn the sums of channels `first` and on into normalised input, in 64 bits."""
+    for c in range(min(sums.size, rule.gain.shape[1] - first)):
+        i = _arrive(np.int64(sums[c]))
+        sums[c] = _normalise(i, rule.gain[t, first + c], rule.shift, rule.offset[t, first + c])
+
+
+class Cell(NamedTuple):
+    """What the innermost loops touch of a rule and a state: addresses and switches, no arrays."""
+
+    u: Any
+    v: Any
+    factor_u: Any
+    factor_v: Any
+    bias: Any
+    threshold: Any
+    amount: Any
+    current: bool
+    narrow: bool
+    zero: bool
+
+
+@kernel
+def cell(rule: Rule, state: State, narrow: bool) -> Cell:
+    """Addresses of a rule and a state; `narrow` if no input leaves 24 bits, so that a current need not wrap."""
+    flags = rule.flags
+    return Cell(
+        address(state.u, 0), address(state.v, 0), address(rule.factor_u, 0), address(rule.factor_v, 0),
+        address(rule.bias, 0), address(rule.threshold, 0), address(rule.amount, 0), flags[CURRENT] != 0,
+        narrow and flags[TABLES] == 0, flags[ZERO] != 0,
+    )  # fmt: skip
+
+
+@inlined
+def _step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
+    """One step of the neurons of channels `c` and on: current, membrane, and who fired. `i` is in membrane units."""
+    if cell.current:
+        u = _current(u, i, load_as(i, cell.factor_u, c))
+    elif cell.narrow:
+        u = i
+    else:
+        u = _current(zeros_as(i), i, 0)
+    v = _membrane(v, u, load_as(i, cell.factor_v, c), load_as(i, cell.bias, c))
+    s = _fire(v, load_as(i, cell.threshold, c))
+    v = _to_zero(v, s) if cell.zero else _by_subtraction(v, s, load_as(i, cell.amount, c))
+    return u, v, s
+
+
+@inlined
+def advance(i: Any, place: int, c: int, cell: Cell) -> Any:
+    """One step of the neurons from `place` of the state on, which are channels `c` and on; the spikes as a word."""
+    u = load_as(i, cell.u, place) if cell.current else i
+    u, v, s = _step(i, u, load_as(i, cell.v, place), c, cell)
+    if cell.current:
+        store(u, cell.u, place)
+    store(v, cell.v, place)
+    return bits(s)
+
+
+@inlined
+def _advance_some(i: Any, place: int, c: int, left: int, cell: Cell) -> Any:
+    """As :func:`advance`, for the first `left` of sixteen neurons."""
+    u = load_some(cell.u, place, left) if cell.current else i
+    u, v, s = _step(i, u, load_some(cell.v, place, left), c, cell)
+    if cell.current:
+        store_some(u, cell.u, place, left)
+    store_some(v, cell.v, place, left)
+    return bits(s)
 
 
 @kernel
@@ -168,57 +291,38 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
     rule, state
         See :class:`Rule` and :class:`State`; the state is updated in place.
     """
-    # All that the inner loop touches has a name of its own: reaching into a tuple there costs reference counts.
-    fires, zero, with_current, tables = (
-        rule.flags[FIRES] != 0, rule.flags[ZERO] != 0, rule.flags[CURRENT] != 0, rule.flags[TABLES] != 0,
-    )  # fmt: skip
+    fires, tables = rule.flags[FIRES] != 0, rule.flags[TABLES] != 0
     traced, kept = rule.flags[SAM] != 0, rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
-    factor_u, factor_v, bias, threshold, amount = rule.factor_u, rule.factor_v, rule.bias, rule.threshold, rule.amount
-    currents, membranes, planes = state.u, state.v, state.planes
-    pixels, pitch = sums.shape[1], sums.shape[2]
-    channels = membranes.shape[1]
-    simple = not tables and not with_current and channels % LANES == 0
+    planes, inputs = state.planes, address(sums, 0)
+    own = cell(rule, state, False)
+    pixels, pitch, row = sums.shape[1], sums.shape[2], state.v.shape[1]
+    channels = min(rule.gain.shape[1], row)  # a part of a population has fewer, whole tiles more
     for k in range(steps):
         t = first + k
         count = 0
         for q in range(pixels):
             p = begin + q
             if tables:
-                _normalise_pixel(sums[k, q], t, rule)
+                normalise_pixel(sums[k, q], 0, t, rule)
             for w in range((channels + 63) // 64):
                 fired = np.uint64(0)
-                end = min(64 * w + 64, channels)
-                whole = end if simple else 64 * w  # channels whose vectors need none of the options
-                for c in range(64 * w, whole, LANES):
-                    i = _current(lanes(0), _arrive(load(sums, (k * pixels + q) * pitch + c)), 0)
-                    v = _membrane(load(membranes, p * channels + c), i, load(factor_v, c), load(bias, c))
-                    s = _fire(v, load(threshold, c))
-                    v = _to_zero(v, s) if zero else _by_subtraction(v, s, load(amount, c))
-                    store(v, membranes, p * channels + c)
-                    fired |= bits(s) << np.uint64(c - 64 * w)
-                for c in range(whole, end, LANES):
-                    at, place, left = (k * pixels + q) * pitch + c, p * channels + c, min(LANES, channels - c)
-                    i = load_some(sums, at, left)
-                    if not tables:
-                        i = _arrive(i)
-                    if with_current:
-                        i = _current(load_some(currents, place, left), i, load(factor_u, c))
-                        store_some(i, currents, place, left)
+                for c in range(64 * w, min(64 * w + 64, channels), LANES):
+                    at, place, left = (k * pixels + q) * pitch + c, p * row + c, channels - c
+                    if left >= LANES:
+                        i = load(inputs, at)
+                        some = advance(i if tables else _arrive(i), place, c, own)
                     else:
-                        i = _current(lanes(0), i, 0)
-                    v = _membrane(load_some(membranes, place, left), i, load(factor_v, c), load(bias, c))
-                    s = _fire(v, load(threshold, c))
-                    v = _to_zero(v, s) if zero else _by_subtraction(v, s, load(amount, c))
-                    store_some(v, membranes, place, left)
-                    fired |= bits(s) << np.uint64(c - 64 * w)
+                        i = load_some(inputs, at, left)
+                        some = _advance_some(i if tables else _arrive(i), place, c, left, own)
+                    fired |= some << np.uint64(c - 64 * w)
                 if fires:
                     planes[t - base, p, w] = fired
                     count += ones(fired)
         state.counts[t - base] += count
         if traced:
-            _trace(t, begin, begin + pixels, t - base, rule, state)
+            trace(t, begin, begin + pixels, t - base, rule, state)
         if kept:
-            _keep(t - base, begin, begin + pixels, rule, state)
+            keep(t - base, begin, begin + pixels, 0, channels, rule, state)
 
 
 @kernel
@@ -248,6 +352,6 @@ def float_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
                     count += ones(fired)
         state.counts[t - base] += count
         if rule.flags[SAM]:
-            _trace(t, begin, begin + sums.shape[1], t - base, rule, state)
+            trace(t, begin, begin + sums.shape[1], t - base, rule, state)
         if rule.flags[MEMBRANE] or rule.flags[CURRENTS]:
-            _keep(t - base, begin, begin + sums.shape[1], rule, state)
+            keep(t - base, begin, begin + sums.shape[1], 0, channels, rule, state)

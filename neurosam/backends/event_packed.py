@@ -3,11 +3,11 @@
 A row is cut into tiles of 64 targets. A tile is a word with a bit for each target that has a synapse, and the weights
 of these targets, one byte each, tile behind tile. In a matrix that is a tenth full a tile takes 8 + 6.4 bytes instead
 of 64, and a row is read from end to end, so that memory streams it. One instruction of the CPU spreads the bytes over
-the lanes of their targets (event_vector.unpack; AVX-512 VBMI2), and the sums go on as Pairs: bit ``2 j`` of a word is
+the lanes of their targets (event_short.unpack; AVX-512 VBMI2), and the sums go on as Pairs: bit ``2 j`` of a word is
 target j of its tile, bit ``2 j + 1`` target ``32 + j``, and the weights of the former are stored plus 128.
 
 Four rows are added at once, while later ones are being fetched. A CPU without that instruction does the same
-much more slowly: there the rows keep their zeros (event_layer.gather_rows).
+much more slowly: there the rows keep their zeros (event_matrix.gather_rows).
 
 What limits it: about 1 ns a row and tile from any cache, most of it the spreading; from memory, its bandwidth.
 """
@@ -17,26 +17,22 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, NamedTuple
 
-import llvmlite.binding  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_machine import prefetch, word
-from neurosam.backends.event_vector import (
-    CACHE_LINE,
+from neurosam.backends.event_short import (
     MOST_ROWS,
     TILE,
     add,
-    add_pairs,
     high_weights,
     load_pairs,
-    no_pairs,
-    ones,
-    store_pairs,
-    trailing_zeros,
+    no_shorts_32,
+    separated,
     unpack,
 )  # fmt: skip
+from neurosam.backends.event_vector import CACHE_LINE, compresses, load_as, ones, store, trailing_zeros
 
 __all__ = ["PANEL", "Packed", "gather_packed", "pack", "unpacks_fast"]
 
@@ -82,7 +78,7 @@ class Packed(NamedTuple):
 @cache
 def unpacks_fast() -> bool:
     """Whether this CPU spreads bytes by one instruction."""
-    return bool(llvmlite.binding.get_host_cpu_features().get("avx512vbmi2", False))
+    return compresses()
 
 
 def pack(row: Int, target: Array, weight: Array, targets: int) -> Packed:
@@ -150,8 +146,8 @@ def gather_packed(index: Array, count: int, packed: Packed, low: int, high: int,
     for batch in range(0, count, MOST_ROWS):
         last = min(count, batch + MOST_ROWS)
         for tile in range(end - begin):
-            store_pairs(no_pairs(), halves, tile * TILE)
-            store_pairs(no_pairs(), halves, tile * TILE + TILE // 2)
+            store(no_shorts_32(), halves, tile * TILE)
+            store(no_shorts_32(), halves, tile * TILE + TILE // 2)
         for first in range(batch, last, ROWS):
             length = min(ROWS, last - first)
             for e in range(length):
@@ -171,7 +167,8 @@ def gather_packed(index: Array, count: int, packed: Packed, low: int, high: int,
                     _add_1(words, weight, row[e], at[e], begin, end, halves)
         for tile in range(end - begin):
             x, high_ = load_pairs(halves, tile * TILE), load_pairs(halves, tile * TILE + TILE // 2)
-            add_pairs(x, high_, last - batch, acc, tile * TILE)
+            sums = separated(x, high_, last - batch)
+            store(load_as(sums, acc, tile * TILE) + sums, acc, tile * TILE)
     return added
 
 
@@ -183,9 +180,9 @@ def _add_1(words: Array, weight: Array, row: int, at: int, begin: int, end: int,
         bits = word(words, row + tile)
         x = unpack(weight, at, bits)
         at += ones(bits)
-        store_pairs(add(load_pairs(halves, place), x), halves, place)
+        store(add(load_pairs(halves, place), x), halves, place)
         place += TILE // 2
-        store_pairs(add(load_pairs(halves, place), high_weights(x)), halves, place)
+        store(add(load_pairs(halves, place), high_weights(x)), halves, place)
 
 
 @kernel
@@ -212,5 +209,5 @@ def _add_4(words: Array, weight: Array, row: Array, at: Array, begin: int, end: 
         x = unpack(weight, at_3, bits)
         at_3 += ones(bits)
         a, b = add(a, x), add(b, high_weights(x))
-        store_pairs(a, halves, place)
-        store_pairs(b, halves, place + TILE // 2)
+        store(a, halves, place)
+        store(b, halves, place + TILE // 2)

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
-from neurosam.backends.event_layer import Conv, gather_rows
+from neurosam.backends.event_layer import Conv
+from neurosam.backends.event_matrix import gather_rows
 from neurosam.backends.event_neuron import Flag, Rule
 from neurosam.backends.event_packed import Packed, gather_packed, pack, unpacks_fast
+from neurosam.backends.event_short import MOST_ROWS, TILE, paired, tiled, tiles
 from neurosam.backends.event_synapse import WHOLE, by_source, deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event_vector import LANES, TILE, aligned, paired
+from neurosam.backends.event_vector import LANES, aligned
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.precision import Precision
@@ -38,14 +40,22 @@ LARGEST_UNPOOLED = 2**24
 """Weights that a kernel may grow to when it takes its pooling in."""
 NO_POOL = np.array([1, 1, 1, 1, 0, 0], dtype=np.int64)
 NEVER = 2**31 - 1
+LEAST_TILED = 8
+"""Output channels from which on a layer is advanced in tiles, the last filled up to 32 or 64 channels."""
 LEAST_GATHERED = 32
-"""Output channels from which on the gather's tiles of 64 pay."""
+"""Targets from which on the rows of a matrix are gathered."""
+MOST_LISTED = 2**16
+"""Weight rows that a list of 16-bit numbers tells apart."""
+MOST_PATTERN_BITS = 9
+"""Sources of a kernel row whose patterns are worth a table."""
+TABLE_BYTES = 2**19
+"""Largest tables: a core's own cache holds them."""
 DENSE_SHARE = 0.04
 """Share of all possible synapses from which on a sparse matrix of integers is read by whole rows."""
 PACKED_SHARE = 0.75
 """Share from which on a row's zeros cost less than leaving them out."""
-CACHED_ROWS = 2**19
-"""Bytes of a matrix that a core's own cache holds: there too rows keep their zeros."""
+CACHED_ROWS = 2**22
+"""Bytes of a matrix that caches hold: there too rows keep their zeros."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +82,40 @@ class Cells:
         return words(self.shape[0])
 
 
+_rules: WeakKeyDictionary[Population, dict[Precision | None, Rule]] = WeakKeyDictionary()
+
+
 def cells(network: Network, population: Population, record: Record, steps: int) -> Cells:
     """Prepare one population with neurons."""
-    name, neuron = population.name, population.neuron
-    shape = picture(population.shape)
-    wide: Any = np.int64 if network.fixed else np.float64
+    name, shape = population.name, picture(population.shape)
+    known = _rules.setdefault(population, {})
+    if network.precision not in known:
+        known[network.precision] = _rule(population, shape, network.precision)
+    rule = known[network.precision]
+    recorded = {Flag.MEMBRANE: record.membrane, Flag.CURRENTS: record.current, Flag.SAM: record.sam}
+    if not any(name in names for names in recorded.values()):
+        return Cells(name, shape, rule)
+    flags = rule.flags.copy()
+    for flag, names in recorded.items():
+        flags[flag] = name in names
+    kernel, trace_shift, impulse = rule.table, rule.trace_shift, rule.impulse
+    if name in record.sam:
+        trace = network.sam[name]
+        flags[Flag.MODE] = MODES.index(trace.mode)
+        if isinstance(trace, FixedSamTrace):
+            kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
+        else:
+            kernel = np.exp(-trace.gamma * np.arange(steps + 1))
+    return Cells(name, shape, rule._replace(flags=flags, table=kernel, trace_shift=trace_shift, impulse=impulse))
+
+
+def _rule(population: Population, shape: Shape, precision: Precision | None) -> Rule:
+    """The parameters of a population of which nothing is recorded."""
+    neuron = population.neuron
+    wide: Any = np.float64 if precision is None else np.int64
 
     def spread(value: Any) -> Array:
-        out = aligned((-(-shape[0] // LANES) * LANES,), np.int32 if network.fixed else np.float64)
+        out = aligned((-(-shape[0] // TILE) * TILE,), np.float64 if precision is None else np.int32)
         out[: shape[0]] = value
         return out
 
@@ -96,25 +132,14 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
         getattr(lif, "current_leak", None) is not None or getattr(lif, "current_decay", None) is not None
     )
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
-    flags[Flag.MEMBRANE] = name in record.membrane
-    flags[Flag.CURRENTS] = name in record.current
-    flags[Flag.SAM] = name in record.sam
-    kernel, trace_shift, impulse = np.zeros(1, dtype=wide), 0, wide(1).item()
-    if name in record.sam:
-        trace = network.sam[name]
-        flags[Flag.MODE] = MODES.index(trace.mode)
-        if isinstance(trace, FixedSamTrace):
-            kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
-        else:
-            kernel = np.exp(-trace.gamma * np.arange(steps + 1))
-    values = _fixed(neuron, network.precision) if network.precision else _float(neuron)
+    values = _float(neuron) if precision is None else _fixed(neuron, precision)
     factor_u, factor_v, bias, threshold, amount = (spread(value) for value in values)
     threshold[shape[0] :] = NEVER
-    rule = Rule(
+    return Rule(
         flags, factor_u, factor_v, bias, threshold, amount, table(lif and lif.gain),
-        lif.gain_shift if isinstance(lif, FixedLIF) else 0, table(lif and lif.offset), kernel, trace_shift, impulse,
+        lif.gain_shift if isinstance(lif, FixedLIF) else 0, table(lif and lif.offset), np.zeros(1, dtype=wide), 0,
+        wide(1).item(),
     )  # fmt: skip
-    return Cells(name, shape, rule)
 
 
 def _float(neuron: Any) -> tuple[Any, ...]:
@@ -143,10 +168,25 @@ def is_or(rule: Rule, projection: Projection) -> bool:
     Found by arithmetic, not by name: each channel has one weight, the membrane forgets everything, nothing else
     arrives, and every possible number of spikes in a window leads above the threshold, none does not.
     """
-    synapse = projection.synapse
     flags = rule.flags
-    plain = not any(flags[f] for f in (Flag.CURRENT, Flag.TABLES, Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
-    if not isinstance(synapse, Conv2d) or projection.pool is not None or not flags[Flag.FIRES] or not plain:
+    if not flags[Flag.FIRES] or any(
+        flags[f] for f in (Flag.CURRENT, Flag.TABLES, Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM)
+    ):
+        return False
+    threshold, known = _ors.get(projection, (None, False))
+    if threshold is not rule.threshold:
+        known = _fires_with_any(rule, projection)
+        _ors[projection] = rule.threshold, known
+    return known
+
+
+_ors: WeakKeyDictionary[Projection, tuple[Array, bool]] = WeakKeyDictionary()  # by the last rule's own threshold
+
+
+def _fires_with_any(rule: Rule, projection: Projection) -> bool:
+    """Whether one spike of its window makes a neuron fire, and nothing else does or is remembered."""
+    synapse = projection.synapse
+    if not isinstance(synapse, Conv2d) or projection.pool is not None:
         return False
     outputs, per_group, height, width = synapse.weight.shape
     kernel, stride, padding, dilation = (height, width), *synapse.geometry
@@ -182,6 +222,11 @@ class Link:
     pairs: Array
     packed: Packed | None
     fan_out: Array
+
+    @property
+    def tiled(self) -> bool:
+        """Whether the fast path advances the target in whole tiles of channels."""
+        return self.conv is not None and self.conv.pairs.size + self.conv.tables.size > 0
 
     @property
     def gathers(self) -> bool:
@@ -289,14 +334,15 @@ def _link(
         kernel, arrays, sums = deliver_conv, (_spare(rows), geometry, 0), (target[1], target[2], target[0])
         plain = synapse.groups == 1 and synapse.geometry[2] == (1, 1)
         if fixed and projection.pool is None and plain:
-            conv = _fast(source, (target[1], target[2]), geometry, arrays[0], rows, projection.exponent)
+            conv = _fast(projection, source, (target[1], target[2]), geometry, arrays[0], rows)
     elif isinstance(synapse, Dense):
         weight = np.ascontiguousarray(synapse.weight[_order(target)][:, _order(pooled)].T)
         kernel, arrays = deliver_dense, (_spare(weight), weight.shape[1])
         if fixed and projection.pool is None and target[1:] == (1, 1):
             geometry = np.array([*source[1:], 1, 1, 0, 0, 1, 1, 1, target[0]], dtype=np.int64)
-            conv = _fast(source, (1, 1), geometry, arrays[0], weight, projection.exponent)
-            pairs, fan_out = conv.pairs, np.full(weight.shape[0], weight.shape[1])
+            conv = _fast(projection, source, (1, 1), geometry, arrays[0], weight)
+            if target[0] >= LEAST_GATHERED:
+                pairs, fan_out = paired(weight).reshape(-1), np.full(weight.shape[0], weight.shape[1])
     else:
         start, targets, weights = _by_source(synapse, pooled, target)
         kernel, arrays = deliver_sparse, (start, targets, weights, WHOLE)
@@ -317,11 +363,35 @@ def _link(
     )  # fmt: skip
 
 
-def _fast(source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array, exponent: int) -> Conv:
-    """A convolution for the fast path; its spikes can be gathered if rows are wide enough."""
-    pairs = paired(rows).reshape(-1) if rows.shape[1] >= LEAST_GATHERED else np.zeros(0, np.int8)
+def _fast(projection: Projection, source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array) -> Conv:
+    """A convolution for the fast path; its spikes can be gathered or looked up if there are enough targets."""
+    pairs, tables = np.zeros(0, np.int8), np.zeros(0, np.int16)
+    if rows.shape[1] >= LEAST_TILED:
+        tables = _tables(rows, int(geometry[0]))
+        if len(rows) <= MOST_LISTED:
+            pairs = tiled(rows)
     shapes = (np.array(part, dtype=np.int64) for part in (source, size))
-    return Conv(next(shapes), geometry, next(shapes), weight, pairs, exponent)
+    negative, positive = projection.synapse.row_sums()
+    largest = int(max(-negative.min(initial=0), positive.max(initial=0))) << max(projection.exponent, 0)
+    narrow = largest << FRACTION_BITS <= arithmetic.STATE_MAX
+    return Conv(next(shapes), geometry, next(shapes), weight, pairs, tables, projection.exponent, narrow)
+
+
+def _tables(rows: Array, height: int) -> Array:
+    """Sums of the weights ``(kH kW C, O)`` for every pattern of spikes of a kernel row, by tile; empty if too many."""
+    sources, outputs = len(rows) // height, rows.shape[1]
+    pitch = sum(width for _, width in tiles(outputs))
+    size = height * pitch << sources if sources <= MOST_PATTERN_BITS else TABLE_BYTES
+    if len(rows) >= MOST_ROWS or 2 * size > TABLE_BYTES:
+        return np.zeros(0, np.int16)
+    pattern = np.arange(2**sources)[:, None] >> np.arange(sources) & 1
+    sums = np.einsum("ps,hso->hpo", pattern, rows.reshape(height, sources, outputs).astype(np.int64))
+    out = aligned((size,), np.int16)
+    for first, tile in tiles(outputs):
+        part = sums[..., first : first + tile]
+        place = out[(height << sources) * first :][: (height << sources) * tile].reshape(height, -1, tile)
+        place[..., : part.shape[-1]] = part
+    return out
 
 
 def _spare(rows: Array) -> Array:

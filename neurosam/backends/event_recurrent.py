@@ -4,7 +4,7 @@ In each step each population of the group, in the group's order: clear its sums,
 that arrives, add their weights, advance the neurons. These are the kernels of the other paths; here is the loop around
 them. A group holds any number of populations and projections of any kind, while a kernel's argument types are fixed
 when it is compiled, so the loop takes them as tables: a row of numbers for each, and its arrays by *descriptor*,
-``(address, sides...)``. :class:`Loop` makes the tables once a sample, and keeps alive what they point to.
+``(address, sides...)``. event_loop.py makes the tables.
 
 **Threads.** A large population may be cut into parts, ranges of whole panels of targets (event_packed.py). A part needs
 all spikes, and touches only its own sums, states and words. Every thread goes through all steps and takes the parts
@@ -16,46 +16,31 @@ What limits it: the kernels (event_packed.py for a large random matrix), and 0.1
 
 from __future__ import annotations
 
-import itertools
-import os
-import time
-from collections.abc import Sequence
-from concurrent.futures import wait
 from enum import IntEnum
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import carray  # type: ignore[attr-defined]
 
 from neurosam.backends.event_compile import formulas, kernel
-from neurosam.backends.event_layer import gather_rows
 from neurosam.backends.event_machine import claim, observe, pointer, publish
-from neurosam.backends.event_neuron import Flag, Rule, State, fixed_block
+from neurosam.backends.event_matrix import gather_rows
+from neurosam.backends.event_neuron import Rule, State, fixed_block
 from neurosam.backends.event_packed import PANEL, Packed, gather_packed
-from neurosam.backends.event_plan import NO_POOL, Cells, Link
+from neurosam.backends.event_short import TILE
 from neurosam.backends.event_synapse import WHOLE, decode, deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event_vector import LANES, TILE, aligned
 
-if TYPE_CHECKING:
-    from neurosam.backends.event_sample import Sample
-
-__all__ = ["Loop"]
+__all__ = [
+    "CELL_TYPES", "CONV", "DENSE", "LINE", "PACKED", "ROWS", "SPARSE", "SYNAPSE_TYPES", "Part", "Room", "Synapse",
+    "Tables", "Wire", "advance",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
-LEAST_PANELS = 4
-"""Panels of targets a thread from which on threads share a population."""
-LEAST_FAN_OUT = 32
-"""Synapses a source and thread from which on threads share a population."""
-CALL = 2**26
-"""Neuron updates, and 64ths of synapses a step, in one call of the kernel: an interrupt waits for its end."""
 LINE = 8
 """Numbers in a cache line; threads tell each other one a line."""
-GONE = 2**62
-"""A step after which nobody has to wait any more."""
 
 
 class Part(IntEnum):
@@ -102,6 +87,17 @@ class Synapse(IntEnum):
     WORDS = 11
 
 
+_I32, _I64, _U64 = np.int32, np.int64, np.uint64
+CELL_TYPES: tuple[type[np.generic], ...] = (
+    _I64, _I32, _I32, _I32, _I32, _I32, _I64, _I64, _I64,
+    _I32, _I32, _I32, _I32, _I32, _U64, _I64, _I32, _I32, _I32,
+)  # fmt: skip
+"""Types of a population's arrays: a Rule's, then a State's."""
+SYNAPSE_TYPES: tuple[type[np.generic], ...] = (
+    _I64, _I64, _I64, _U64, _I32, _I32, _I32, np.int8, _I64, _I64, np.uint32, _U64,
+)  # fmt: skip
+"""Types of a projection's arrays, in the order of Synapse."""
+
 # Numba freezes plain integers into a kernel at no cost
 (
     PARTS, HEIGHT, WIDTH, CHANNELS, PITCH, FIRST_TARGET, BASE, FIRST_WIRE, END_WIRE, GAIN_SHIFT, TRACE_SHIFT,
@@ -111,7 +107,6 @@ KIND, EXPONENT, GRADED, AHEAD, SIZE = (int(column) for column in Wire)
 SOURCE, POOL, POOLED, PLANES, START, INDEX, VALUE, WEIGHT, GEOMETRY, ROW, TARGET, WORDS = (int(d) for d in Synapse)
 SPARSE, DENSE, CONV, ROWS, PACKED = range(5)
 _shift_by = formulas.shift_by
-KINDS = {deliver_sparse: SPARSE, deliver_dense: DENSE, deliver_conv: CONV}
 
 
 class Tables(NamedTuple):
@@ -311,213 +306,3 @@ def _deliver(wire: Int, d: Int, part: Int, step: int, worth: int, room: Room, su
             start, pixels, index, value, weighted, source, pool, pooled, weight, _wide(d[GEOMETRY]), 0, row
         )
     )  # fmt: skip
-
-
-# --- what the kernel is given ---
-
-
-class Loop:
-    """A recurrent group in one sample.
-
-    Parameters
-    ----------
-    sample : Sample
-    group : sequence of str
-        Populations in order of evaluation.
-    """
-
-    def __init__(self, sample: Sample, group: Sequence[str]) -> None:
-        run = sample.shared
-        self.sample = sample
-        self.links = [link for name in group for link in run.links[name]]
-        self.kept: list[Array] = []
-        self.counts: list[tuple[str, Int]] = []
-        parts, cells, wire = [], [], 0
-        for name in group:
-            p, links = run.cells[name], run.links[name]
-            kinds = [self._kind(link) for link in links]
-            edges = _edges(p, links, kinds, run.threads)
-            for low, high in itertools.pairwise(edges):
-                rule, state = _slice(p, sample.states[name], low, high)
-                whole = any(kind in (ROWS, PACKED) for kind in kinds)
-                parts.append([
-                    len(edges) - 1, p.shape[1], p.shape[2], high - low,
-                    -(-(high - low) // TILE) * TILE if whole else high - low,
-                    low, 0, wire, wire + len(links), rule.shift, rule.trace_shift, rule.impulse,
-                ])  # fmt: skip
-                arrays = [x for x in (*rule, *state) if isinstance(x, np.ndarray)]
-                cells.append([self._describe(x, x is state.planes and low // 64 * 8) for x in arrays])
-                self.counts.append((name, state.counts))
-            wire += len(links)
-        self.threads = max(part[PARTS] for part in parts)
-        self.tables = Tables(
-            np.array(parts, np.int64), np.array(cells, np.int64),
-            np.array([self._wire(link) for link in self.links], np.int64),
-            np.array([[self._describe(x) for x in self._arrays(link)] for link in self.links], np.int64),
-        )  # fmt: skip
-        row = max(part[HEIGHT] * part[WIDTH] * part[PITCH] for part in parts)
-        pixels = max(int(np.prod(link.source_shape[1:])) for link in self.links)
-        neurons = max(int(np.prod(link.source_shape)) for link in self.links)
-        self.rooms = [
-            Room(
-                aligned((row,), np.int32), aligned((row,), np.int32), aligned((row,), np.int16),
-                np.zeros(pixels + 1, np.int32), np.zeros(neurons + LANES, np.int32), np.zeros(neurons, np.int32),
-                np.zeros(len(self.links), np.int64),
-            )
-            for _ in range(self.threads)
-        ]  # fmt: skip
-        size = sum(sample.states[name].v.size for name in group) + sum(link.synapses for link in self.links) // 64
-        self.length = max(1, CALL // max(size, 1))
-        self.claimed, self.done = aligned((len(parts) * LINE,), np.int64), aligned((len(parts) * LINE,), np.int64)
-
-    def advance(self, first: int, end: int) -> None:
-        """Run the own steps ``first:end``, within one chunk."""
-        begin = time.perf_counter()
-        for start in range(first, max(end, first + 1), self.length):
-            if self.sample.shared.stopped:
-                return
-            self._call(start, min(start + self.length, end))
-        self._count(time.perf_counter() - begin)
-
-    def _call(self, first: int, end: int) -> None:
-        """Run some steps in one call of the kernel, on all threads."""
-        lists = self._aim(first, end)
-        self.claimed[:] = self.done[:] = first
-        helpers, helping = self.sample.shared.helpers, []
-        if helpers is not None:
-            helping = [helpers.submit(self._advance, thread, first, end) for thread in range(1, self.threads)]
-        try:
-            self._advance(0, first, end)
-        finally:
-            begun = [helper for helper in helping if not helper.cancel()]
-            wait(begun)
-            lists.clear()
-        for helper in begun:
-            helper.result()
-
-    def _advance(self, thread: int, first: int, end: int) -> None:
-        """Take a thread's share of the work; whatever happens, nobody waits for it in vain."""
-        try:
-            advance(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.rooms[thread])
-        except BaseException:
-            self.done[:] = GONE
-            raise
-
-    def _aim(self, first: int, end: int) -> list[Array]:
-        """Point the tables at a chunk; returns lists of input that have to live as long as the kernel runs."""
-        sample, run, lists = self.sample, self.sample.shared, []
-        for m, (name, _) in enumerate(self.counts):
-            self.tables.parts[m, BASE] = sample.base - run.tails[name]
-        for w, link in enumerate(self.links):
-            if not self._graded(link):
-                self.tables.wires[w, AHEAD] = run.tails[link.source] - sample.base - link.lag
-                continue
-            start, _, index, value, _ = run.input.block(sample.b, first - link.lag, end - link.lag)
-            self.tables.wires[w, AHEAD] = -first
-            for place, array in ((START, start), (INDEX, index), (VALUE, value)):
-                self.tables.synapses[w, place] = _descriptor(array)
-                lists.append(array)
-        return lists
-
-    def _count(self, seconds: float) -> None:
-        """Add up what the threads have counted; populations share the time by what they did."""
-        sample = self.sample
-        work = {name: float(sample.states[name].v.size) for name, _ in self.counts}
-        for name, counts in self.counts:
-            own = sample.states[name].counts
-            if counts is not own:
-                own += counts
-                counts[:] = 0
-        for room in self.rooms:
-            for link, operations in zip(self.links, room.operations.tolist(), strict=True):
-                sample.operations[link.label] += operations
-                work[link.target] += operations
-            room.operations[:] = 0
-        for name, share in work.items():
-            sample.seconds[name] += seconds * share / max(sum(work.values()), 1.0)
-
-    def _graded(self, link: Link) -> bool:
-        run = self.sample.shared
-        return link.source == run.network.input.name and run.input.graded
-
-    def _kind(self, link: Link) -> int:
-        """The fastest kernel that can deliver what the source sends."""
-        if self._graded(link):
-            return KINDS[link.kernel]
-        return PACKED if link.packed is not None else ROWS if link.pairs.size else KINDS[link.kernel]
-
-    def _wire(self, link: Link) -> list[int]:
-        kind, size = self._kind(link), 0
-        if kind == DENSE:
-            size = int(link.arrays[1])
-        elif kind == PACKED and link.packed is not None:
-            size = link.packed.tiles
-        return [kind, link.exponent, self._graded(link), 0, size]
-
-    def _arrays(self, link: Link) -> list[Array]:
-        """A projection's arrays, in the order of Synapse; lists of events come later."""
-        kind = self._kind(link)
-        empty = np.zeros(0, np.int64)
-        planes = self.sample.planes[link.source]
-        weight = geometry = row = target = words_ = empty
-        if kind == PACKED and link.packed is not None:
-            words_, row, weight = link.packed.words, link.packed.start, link.packed.weight
-        elif kind == ROWS:
-            weight, row = link.pairs, link.fan_out
-        elif kind == CONV:
-            weight, geometry = link.arrays[:2]
-        elif kind == DENSE:
-            weight = link.arrays[0]
-        else:
-            row, target, weight = link.arrays[:3]
-        return [
-            link.source_shape, link.pool, link.pooled_shape, planes, empty, empty, empty, weight, geometry, row, target,
-            words_,
-        ]  # fmt: skip
-
-    def _describe(self, array: Array, offset: int = 0) -> list[int]:
-        """The descriptor of an array that is kept, `offset` bytes further on."""
-        self.kept.append(array)
-        address, *sides = _descriptor(array)
-        return [address + offset, *sides]
-
-
-def _descriptor(array: Array) -> list[int]:
-    """Address and sides."""
-    return [array.ctypes.data, *array.shape, 0, 0][:4]
-
-
-def _edges(p: Cells, links: Sequence[Link], kinds: Sequence[int], threads: int) -> list[int]:
-    """Channels at which a population is cut for threads: whole panels.
-
-    Only where nothing but sums, membranes, currents and spikes is kept, and where rows are long: every thread looks
-    up every row.
-    """
-    panels = -(-p.channels // (PANEL * TILE))
-    parts = min(threads, _processors(), panels // LEAST_PANELS)
-    plain = not any(p.rule.flags[flag] for flag in (Flag.TABLES, Flag.SAM, Flag.MEMBRANE, Flag.CURRENTS))
-    cut = all(
-        kind == PACKED or (kind == SPARSE and link.pool is NO_POOL) for kind, link in zip(kinds, links, strict=True)
-    )
-    if parts < 2 or p.pixels != 1 or not plain or not cut:
-        return [0, p.channels]
-    synapses, sources = sum(link.synapses for link in links), sum(int(np.prod(link.source_shape)) for link in links)
-    if synapses < LEAST_FAN_OUT * parts * sources:
-        return [0, p.channels]
-    return [*(panels * part // parts * PANEL * TILE for part in range(parts)), p.channels]
-
-
-def _slice(p: Cells, state: State, low: int, high: int) -> tuple[Rule, State]:
-    """Parameters and state of the channels ``low:high``; all of them share the planes."""
-    if (low, high) == (0, p.channels):
-        return p.rule, state
-    rule = p.rule._replace(
-        **{name: getattr(p.rule, name)[low:] for name in ("factor_u", "factor_v", "bias", "threshold", "amount")}
-    )
-    return rule, state._replace(u=state.u[:, low:high], v=state.v[:, low:high], counts=np.zeros_like(state.counts))
-
-
-@cache
-def _processors() -> int:
-    """Threads that can run at once: more would wait for each other's time slices."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event_layer import layer
-from neurosam.backends.event_neuron import Flag, State, fixed_block, float_block
+from neurosam.backends.event_layer import Conv, Room, layer
+from neurosam.backends.event_loop import Loop
+from neurosam.backends.event_neuron import OFFICIAL, Flag, State, fixed_block, float_block
 from neurosam.backends.event_plan import Cells, EventList, Link
-from neurosam.backends.event_recurrent import Loop
+from neurosam.backends.event_short import HALF_TILE, TILE, tiles
 from neurosam.backends.event_synapse import decode, pool_or, tally
-from neurosam.backends.event_vector import LANES, TILE, aligned
+from neurosam.backends.event_vector import LANES, aligned
 from neurosam.errors import BackendError
 from neurosam.recording import Target
 from neurosam.synapse import neurons
@@ -32,10 +36,12 @@ Array = npt.NDArray[Any]
 
 BLOCK_BYTES = 2**19
 """Sums that a block of steps may hold; a single step is never cut."""
-BLOCK_SPIKES = 2**20
-"""Spikes that a block of steps may list if all sources fire."""
+BLOCK_SPIKES = 2**18
+"""Spikes that a block of steps may list beside those of its last step."""
+BLOCK_STEPS = 64
+"""Steps of a block at most."""
 STRIP_BYTES = 2**18
-"""Membranes of a strip of rows."""
+"""Membranes of a strip of rows, in one tile of channels."""
 SHARED_WORK_S = 1e-4
 """Estimated time from which on a layer's strips are shared by threads."""
 
@@ -51,26 +57,31 @@ class Sample:
         source = run.network.input.name
         rows = 0 if run.input.graded else run.tails[source] + run.chunk
         self.planes = {name: state.planes for name, state in self.states.items()}
-        self.planes[source] = np.zeros((rows, run.input.pixels, run.input.words), np.uint64)
+        self.planes[source] = np.empty((rows, run.input.pixels, run.input.words), np.uint64)
+        for name, planes in self.planes.items():
+            planes[: run.tails[name]] = 0  # what arrives before the first step; the rest is written before it is read
         self.base = 0
         self.loops: dict[tuple[str, ...], Loop] = {}
         self.index = np.zeros(0, np.int32)
         self.operations = dict.fromkeys(run.operations, 0)
-        self.blocks = {name: np.zeros(2, np.int64) for name in run.cells}
+        self.blocks = {name: np.zeros(3, np.int64) for name in run.cells}
         self.seconds = dict.fromkeys(run.cells, 0.0)
         self.fired = np.zeros(neurons(run.network.readout.shape) if run.network.readout.fires else 0, np.int64)
 
     def _state(self, p: Cells) -> State:
         size, flags, number = (p.pixels, p.channels), p.rule.flags, self.number
+        row = size
+        if self.shared.paths[p.name] == "layer" and self.shared.links[p.name][0].tiled:
+            row = (p.pixels, sum(width for _, width in tiles(p.channels)))
         traced = size if flags[Flag.SAM] else (0, 0)
         rows = self.shared.tails[p.name] + self.shared.chunk
         return State(
-            aligned(size if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
-            aligned(size, number),
+            aligned(row if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
+            aligned(row, number),
             np.zeros(traced, number),
             np.zeros(traced, np.int32),
-            np.zeros(traced, np.int32),
-            np.zeros((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
+            np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
+            np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
             np.zeros(rows, np.int64),
             np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), number),
             np.zeros((rows if flags[Flag.MEMBRANE] else 0, *size), number),
@@ -142,29 +153,24 @@ class Sample:
         conv = source.conv
         if conv is None:
             raise BackendError(f"population {name!r}", "has no fast path")
-        steps, (height, width) = end - first, (int(side) for side in conv.size)
-        pitch = -(-p.channels // TILE) * TILE if conv.pairs.size else p.channels
-        row = width * pitch * 4
         seconds = self._estimate(p, source, first, end)
         shared = run.threads if seconds >= SHARED_WORK_S else 1
+        height = int(conv.size[0])
+        row = int(conv.size[1]) * TILE * 4
         strips = min(height, max(-(-height * row // STRIP_BYTES), 2 * shared if shared > 1 else 1))
         edges = [height * i // strips for i in range(strips + 1)]
         rows = max(bottom - top for top, bottom in itertools.pairwise(edges))
-        reach = rows * int(conv.geometry[2]) + int(conv.geometry[0])
-        listed = min(reach, int(conv.source[1])) * int(conv.source[2]) * int(conv.source[0])
-        length = max(1, min(BLOCK_BYTES // (rows * row), BLOCK_SPIKES // listed, steps))
         planes, at = self.planes[source.source], self._at(source, first)
         counts = np.zeros((strips, state.counts.size), np.int64)
-        blocks = np.zeros((strips, 2), np.int64)
+        blocks = np.zeros((strips, 3), np.int64)
         operations = [0] * strips
 
         def strip(i: int) -> None:
-            top, bottom = edges[i], edges[i + 1]
-            acc = aligned((length, bottom - top, width, pitch), np.int32)
-            operations[i] = layer(
-                planes, at, conv, steps, first, self._own_base(name), top, bottom, run.force, p.rule,
-                state._replace(counts=counts[i]), acc, blocks[i],
-            )  # fmt: skip
+            with _room(conv, rows, end - first, state.v.shape[1]) as room:
+                operations[i] = layer(
+                    planes, at, conv, end - first, first, self._own_base(name), edges[i], edges[i + 1], run.force,
+                    p.rule, state._replace(counts=counts[i]), room, blocks[i],
+                )  # fmt: skip
 
         run.share(strip, strips, seconds)
         state.counts[:] += counts.sum(axis=0)
@@ -262,13 +268,45 @@ class Sample:
         for name, p in run.cells.items():
             state = self.states[name]
             if name == run.network.output:
-                run.output[b] = self.fired if p.rule.flags[Flag.FIRES] else _channels_first(state.v)
+                run.output[b] = self.fired if p.rule.flags[Flag.FIRES] else _channels_first(state.v[:, : p.channels])
         with run.lock:
             for label, operations in self.operations.items():
                 run.operations[label] += operations
             for name, blocks in self.blocks.items():
                 run.blocks[name] += blocks
                 run.seconds[name] += self.seconds[name]
+
+
+_rooms: deque[Room] = deque()  # a room a thread that a strip has used, kept for the next: fresh memory is slow
+
+
+@contextmanager
+def _room(conv: Conv, rows: int, steps: int, pitch: int) -> Iterator[Room]:
+    """Memory for strips of so many rows of a layer."""
+    channels, height, width = (int(side) for side in conv.source)
+    geometry, out_pixels = [int(side) for side in conv.geometry], rows * int(conv.size[1])
+    source_rows = min((rows - 1) * geometry[2] + geometry[0], height)
+    reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
+    together = min(steps, BLOCK_STEPS)
+    worst = source_rows * width * channels + HALF_TILE
+    listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
+    most = max(1, min(steps, BLOCK_BYTES // (4 * out_pixels * pitch)))
+    fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
+    sizes = (
+        max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
+        max(listed * reach, together * source_rows * int(conv.size[1])), together * out_pixels + 1,
+        max(most * out_pixels * pitch, fired),
+    )  # fmt: skip
+    try:
+        room = _rooms.pop()
+    except IndexError:
+        room = Room(*(np.empty(0, number) for number in (np.int32, np.int32, np.uint16, np.int32, np.int32)))
+    if any(part.size < size for part, size in zip(room, sizes, strict=True)):
+        room = Room(*(np.empty(max(part.size, size), part.dtype) for part, size in zip(room, sizes, strict=True)))
+    try:
+        yield room
+    finally:
+        _rooms.append(room)
 
 
 def _channels_first(x: Array) -> Array:

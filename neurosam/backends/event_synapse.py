@@ -10,7 +10,7 @@ Pooling gives an event new addresses and costs none: a source pixel y belongs to
 ``yo * stride - padding <= y < yo * stride - padding + kernel``.
 
 What limits them: load and store of the sums, one vector of targets a weight row. Where many sources are active a
-pixel, event_gather.py is faster.
+pixel, event_layer.py's gather is faster.
 """
 
 from __future__ import annotations
@@ -26,22 +26,27 @@ from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_machine import prefetch
 from neurosam.backends.event_vector import (
     LANES,
+    compresses,
     load,
     load_some,
     load_weights,
     ones,
+    places,
+    sixteen_bytes,
     store,
     store_some,
     trailing_zeros,
 )  # fmt: skip
 
 __all__ = [
-    "WHOLE", "by_source", "decode", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or", "tally",
+    "WHOLE", "by_source", "decode", "decode_step", "deliver_conv", "deliver_dense", "deliver_sparse", "encode",
+    "pool_or", "tally",
 ]  # fmt: skip
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
+COMPRESSES = compresses()
 FETCHED = 6
 """Rows of a sparse matrix that are fetched in advance."""
 WHOLE = -1
@@ -66,26 +71,51 @@ def decode(
     `start` has room for ``steps * (end - begin) + 1``, `index` for all spikes and 15 more. Returns their number.
     """
     count = 0
-    slot = 0
-    for k in range(at, at + steps):
-        for p in range(begin, end):
-            start[slot] = count
-            slot += 1
-            for w in range(planes.shape[2]):
-                bits = planes[k, p, w]
-                base = p * channels + 64 * w
-                if bits == np.uint64(0):
-                    continue
-                after = count + ones(bits)
-                for e in range(count, count + 4):  # most words hold no more, and a fixed number is never mispredicted
-                    index[e] = base + trailing_zeros(bits)
-                    bits &= bits - np.uint64(1)
-                for e in range(count + 4, after):
-                    index[e] = base + trailing_zeros(bits)
-                    bits &= bits - np.uint64(1)
-                count = after
-    start[slot] = count
+    for k in range(steps):
+        count = decode_step(planes, at + k, begin, end, channels, count, k * (end - begin), start, index)
+    start[steps * (end - begin)] = count
     return count
+
+
+@kernel
+def decode_step(
+    planes: Array, k: int, begin: int, end: int, channels: int, count: int, slot: int, start: Array, index: Array
+) -> int:  # fmt: skip
+    """List the spikes of ``planes[k]`` behind `count` others, their beginnings from ``start[slot]`` on.
+
+    Returns the number of all.
+    """
+    width = planes.shape[2]
+    for p in range(begin, end):
+        start[slot + p - begin] = count
+        for w in range(width):
+            word = planes[k, p, w]
+            base = p * channels + 64 * w
+            after = count + ones(word)
+            if COMPRESSES:
+                _list_places(word, base, count, after, index)
+            elif count < after:
+                for e in range(count, count + 4):  # most words hold no more; a fixed number is never mispredicted
+                    index[e] = base + trailing_zeros(word)
+                    word &= word - np.uint64(1)
+                for e in range(count + 4, after):
+                    index[e] = base + trailing_zeros(word)
+                    word &= word - np.uint64(1)
+            count = after
+    return count
+
+
+@kernel
+def _list_places(word: int, base: int, first: int, end: int, index: Array) -> None:
+    """Write the positions of the bits of a word, sixteen at a time."""
+    found = places(word)
+    store(sixteen_bytes(found, 0) + base, index, first)
+    if first + LANES < end:
+        store(sixteen_bytes(found, 1) + base, index, first + LANES)
+    if first + 2 * LANES < end:
+        store(sixteen_bytes(found, 2) + base, index, first + 2 * LANES)
+    if first + 3 * LANES < end:
+        store(sixteen_bytes(found, 3) + base, index, first + 3 * LANES)
 
 
 @kernel

@@ -3,48 +3,117 @@
     conv32      input 2x32x32, 100 steps; conv 32, conv 64 stride 2, conv 64 stride 2, dense 128, dense 10
     vgg11-64    input 3x64x64, 30 steps; 64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M, dense 10
     sparse10k   10,000 neurons, 1,000 random targets each, 200 steps, external spikes at 2 %
+    demo        input 1x48x48, 12 steps; conv 16 5x5 stride 2, conv 32, A, conv 64, A, conv 64, A 6x6, readout 10:
+                the architecture of ``neurosam demo``, or the network that it has trained
 
-LIF with ``v <- 0.9 v + i``, spike at 1, subtract 1; all 3x3 convolutions with padding 1; M is 2x2 max pooling of spikes
-(an OR). Input is uniform random at the stated density. Weights are normal; every layer's scale is found by bisection,
-so that the layer fires at the same density: first in float, then again for the int8 mantissas by the threshold.
+LIF with ``v <- 0.9 v + i``, spike at 1, subtract 1; 3x3 convolutions with half padding unless said otherwise; M is 2x2
+max pooling of spikes (an OR), A sums spikes over 2x2. Input is uniform random at the stated density. Weights are normal
+int8 mantissas; the threshold of every layer is found by bisection, so that it fires at the same density.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 import neurosam as ns
 
-__all__ = ["CASES", "Case", "conv32", "layer_names", "sparse10k", "vgg11_64"]
+__all__ = [
+    "CASES",
+    "Case",
+    "Layer",
+    "build",
+    "chain",
+    "conv32",
+    "demo",
+    "drawn",
+    "floating",
+    "layer_names",
+    "poolings",
+    "sparse10k",
+    "uniform",
+    "vgg11_64",
+]
 
 DECAY = 410  # of 4096: v <- 0.9 v
-VGG = (64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M")
+LEAK = 0.9
 
 
 @dataclass(frozen=True)
 class Case:
-    """A fixed-point network with its input."""
+    """A network with its input.
+
+    Parameters
+    ----------
+    name : str
+    network : Network
+    events : Events
+    density : float
+        Share of the input that is active in a step.
+    rivals : bool
+        Whether dense.py can run the same network: plain LIF, one projection a layer.
+    """
 
     name: str
     network: ns.Network
     events: ns.Events
     density: float
+    rivals: bool = True
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a chain.
+
+    Parameters
+    ----------
+    outputs : int
+        Channels, or neurons of a dense layer.
+    kernel : int
+        Side of the convolution's kernel; 0 for a dense layer.
+    stride : int
+    summed : int
+        Side of the windows over which its input is summed first.
+    pooled : int
+        Side of the windows of max pooling behind it; 1 for none.
+    fires : bool
+        False for a readout.
+    """
+
+    outputs: int
+    kernel: int = 3
+    stride: int = 1
+    summed: int = 1
+    pooled: int = 1
+    fires: bool = True
+
+
+CONV32 = (Layer(32), Layer(64, stride=2), Layer(64, stride=2), Layer(128, 0), Layer(10, 0))
+VGG = (
+    *(Layer(64, pooled=2), Layer(128, pooled=2), Layer(256), Layer(256, pooled=2), Layer(512), Layer(512, pooled=2)),
+    *(Layer(512), Layer(512, pooled=2), Layer(10, 0)),
+)
+DEMO = (
+    *(Layer(16, 5, 2), Layer(32), Layer(64, summed=2), Layer(64, summed=2)),
+    Layer(10, 0, summed=6, fires=False),
+)
 
 
 def conv32(density: float = 0.05, samples: int = 1, seed: int = 0, steps: int = 100) -> Case:
     """Three convolutions and two matrices."""
-    layers: tuple[Any, ...] = ((32, 1), (64, 2), (64, 2), 128, 10)
-    return _chain("conv32", (2, 32, 32), layers, steps, density, samples, seed)
+    return chain("conv32", (2, 32, 32), CONV32, steps, density, samples, seed)
 
 
 def vgg11_64(density: float = 0.05, samples: int = 1, seed: int = 0, steps: int = 30) -> Case:
     """VGG-11 on 64 x 64 pixels, with max pooling."""
-    layers = tuple(part if part == "M" else (part, 1) for part in VGG)
-    return _chain("vgg11-64", (3, 64, 64), (*layers, 10), steps, density, samples, seed)
+    return chain("vgg11-64", (3, 64, 64), VGG, steps, density, samples, seed)
+
+
+def demo(density: float = 0.05, samples: int = 1, seed: int = 0, steps: int = 12) -> Case:
+    """The demonstration's architecture, with random weights."""
+    return chain("demo", (1, 48, 48), DEMO, steps, density, samples, seed)
 
 
 def sparse10k(samples: int = 1, seed: int = 0, steps: int = 200, neurons: int = 10_000, targets: int = 1_000) -> Case:
@@ -64,69 +133,130 @@ def sparse10k(samples: int = 1, seed: int = 0, steps: int = 200, neurons: int = 
             ns.Projection("a", "a", recurrent),
         ),
     )
-    events = _events((neurons,), steps, samples, 0.02, rng)
-    return Case("sparse10k", network, events, 0.02)
+    return Case("sparse10k", network, uniform((neurons,), steps, samples, 0.02, rng), 0.02, rivals=False)
 
 
-CASES: dict[str, Callable[..., Case]] = {"conv32": conv32, "vgg11-64": vgg11_64, "sparse10k": sparse10k}
+CASES: dict[str, Callable[..., Case]] = {
+    "conv32": conv32, "vgg11-64": vgg11_64, "sparse10k": sparse10k, "demo": demo,
+}  # fmt: skip
+
+
+def build(name: str, density: float) -> Case:
+    """A case by name; the activity of sparse10k is its own."""
+    return CASES[name]() if name == "sparse10k" else CASES[name](density)
+
+
+def drawn(case: Case, steps: int | None = None, samples: int | None = None, seed: int = 1) -> Case:
+    """The same network on new random input, of another length or batch."""
+    shape = case.network.input.shape
+    events = uniform(
+        shape, steps or case.events.steps, samples or case.events.samples, case.density, np.random.default_rng(seed)
+    )
+    return replace(case, events=events)
+
+
+def uniform(shape: Sequence[int], steps: int, samples: int, density: float, rng: np.random.Generator) -> ns.Events:
+    """Spikes that are independent of each other."""
+    return ns.Events.from_dense((rng.random((steps, samples, *shape)) < density).astype(np.uint8))
+
+
+def floating(case: Case) -> Case:
+    """The case in float64: the same weights and thresholds, with ``v <- 0.9 v + i`` instead of a 12-bit decay."""
+    populations, projections = [], []
+    for population in case.network.populations:
+        neuron = population.neuron
+        if isinstance(neuron, ns.FixedReadout):
+            population = replace(population, neuron=ns.Readout())
+        elif isinstance(neuron, ns.FixedLIF):
+            reset = "zero" if neuron.reset_amount is None else "subtract"
+            threshold = np.asarray(neuron.threshold, np.float64)
+            leak = LEAK if neuron.membrane_decay == DECAY else 0.0
+            population = replace(population, neuron=ns.LIF(leak=leak, threshold=threshold, reset=reset))
+        populations.append(population)
+    for projection in case.network.projections:
+        weight = projection.synapse.weight * 2.0**projection.exponent
+        synapse = replace(projection.synapse, weight=weight)
+        projections.append(replace(projection, synapse=synapse, exponent=0))
+    return replace(case, network=ns.Network(tuple(populations), tuple(projections)))
 
 
 def layer_names(network: ns.Network, convolutions: bool = False) -> tuple[str, ...]:
     """Populations with neurons other than poolings; only convolutional ones if asked."""
-    names = [p.name for p in network.populations if p.neuron is not None and not p.name.startswith("pool")]
+    names = [p.name for p in network.populations if p.neuron is not None and p.name not in poolings(network)]
     return tuple(n for n in names if len(network[n].shape) == 3) if convolutions else tuple(names)
 
 
-def _chain(
-    name: str, shape: tuple[int, ...], layers: tuple[Any, ...], steps: int, density: float, samples: int, seed: int
-) -> Case:  # fmt: skip
-    """Build layer by layer; each threshold is bisected on one sample's real input to it."""
+def poolings(network: ns.Network) -> tuple[str, ...]:
+    """Populations that do nothing but max pooling."""
+    return tuple(p.name for p in network.populations if p.name.startswith("pool"))
+
+
+def chain(
+    name: str,
+    shape: tuple[int, int, int],
+    layers: Sequence[Layer],
+    steps: int,
+    density: float,
+    samples: int = 1,
+    seed: int = 0,
+) -> Case:
+    """Build layer by layer; each threshold is bisected on the spikes that the layers before it send for one sample."""
     rng = np.random.default_rng(seed)
-    source = ns.Population("in", shape)
-    events = _events(shape, steps, max(samples, 1), density, rng)
-    one = events.select(0, 1)
-    populations, projections = [source], []
-    for i, part in enumerate(layers):
-        if part == "M":
-            population, projection = ns.max_pool(populations[-1], f"pool{i}", 2, fixed=True, delay=0)
-        else:
-            synapse = _synapse(part, populations[-1].shape, rng)
-            population = ns.Population(f"layer{i}", synapse.output_shape(populations[-1].shape), ns.FixedLIF(DECAY, 1))
-            projection = ns.Projection(populations[-1].name, population.name, synapse, delay=0)
-        populations.append(population)
+    populations, projections = [ns.Population("in", shape)], []
+    events = uniform(shape, steps, max(samples, 1), density, rng)
+    arriving = events.select(0, 1)
+    number = 0
+    for part in layers:
+        source = populations[-1]
+        projection, size = _projection(part, source, f"layer{number}", rng)
+        target = ns.Population(f"layer{number}", size, ns.FixedLIF(DECAY, 1) if part.fires else ns.FixedReadout())
+        if part.fires:
+            target, arriving = _calibrated(source, target, projection, arriving, density)
+        populations.append(target)
         projections.append(projection)
-        if part == "M":
-            continue
-
-        def network(threshold: int) -> ns.Network:
-            last = replace(populations[-1], neuron=ns.FixedLIF(DECAY, threshold))  # called in this turn
-            return ns.Network((*populations[:-1], last), tuple(projections))
-
-        populations[-1] = network(_threshold(network, one, density)).populations[-1]
+        number += 1
+        if part.pooled > 1:
+            pool, pooling = ns.max_pool(target, f"pool{number}", part.pooled, fixed=True, delay=0)
+            arriving = _spikes(ns.Network((ns.Population(target.name, size), pool), (pooling,)), arriving)
+            populations.append(pool)
+            projections.append(pooling)
+            number += 1
     return Case(name, ns.Network(tuple(populations), tuple(projections)), events, density)
 
 
-def _synapse(part: Any, shape: tuple[int, ...], rng: np.random.Generator) -> ns.Conv2d | ns.Dense:
-    """Normal int8 mantissas, three standard deviations to the range."""
-    size = (part[0], shape[0], 3, 3) if isinstance(part, tuple) else (part, int(np.prod(shape)))
-    weight = np.clip(np.rint(rng.normal(0.0, 127 / 3, size)), -127, 127).astype(np.int8)
-    return ns.Conv2d(weight, stride=part[1], padding=1) if isinstance(part, tuple) else ns.Dense(weight)
+def _projection(
+    part: Layer, source: ns.Population, name: str, rng: np.random.Generator
+) -> tuple[ns.Projection, tuple[int, ...]]:
+    """Normal int8 mantissas, three standard deviations to the range; the projection and its target's shape."""
+    pool = ns.SumPool2d(part.summed) if part.summed > 1 else None
+    shape = pool.output_shape(source.shape) if pool else source.shape
+    inputs = (shape[0], part.kernel, part.kernel) if part.kernel else (int(np.prod(shape)),)
+    weight = np.clip(np.rint(rng.normal(0.0, 127 / 3, (part.outputs, *inputs))), -127, 127).astype(np.int8)
+    synapse = ns.Conv2d(weight, stride=part.stride, padding=(part.kernel - 1) // 2) if part.kernel else ns.Dense(weight)
+    return ns.Projection(source.name, name, synapse, pool=pool, delay=0), synapse.output_shape(shape)
 
 
-def _threshold(network: Callable[[int], ns.Network], events: ns.Events, density: float) -> int:
-    """The threshold at which the last population fires at `density`; the others' spikes do not depend on it."""
+def _calibrated(
+    source: ns.Population, target: ns.Population, projection: ns.Projection, events: ns.Events, density: float
+) -> tuple[ns.Population, ns.Events]:
+    """The population with the threshold at which it fires at `density`, and what it then sends."""
+    entry = ns.Population(source.name, source.shape)
+    wanted = density * events.steps * int(np.prod(target.shape))
+
+    def network(threshold: int) -> ns.Network:
+        return ns.Network((entry, replace(target, neuron=ns.FixedLIF(DECAY, threshold))), (projection,))
+
     low, high = 1, 2**17 - 1
     while low < high:
         middle = (low + high) // 2
-        whole = network(middle)
-        last = whole.populations[-1]
-        spikes = ns.run(whole, events, threads=2).counts[last.name].sum()
-        if spikes > density * events.steps * int(np.prod(last.shape)):
+        if ns.run(network(middle), events).counts[target.name].sum() > wanted:
             low = middle + 1
         else:
             high = middle
-    return low
+    return replace(target, neuron=ns.FixedLIF(DECAY, low)), _spikes(network(low), events)
 
 
-def _events(shape: tuple[int, ...], steps: int, samples: int, density: float, rng: np.random.Generator) -> ns.Events:
-    return ns.Events.from_dense((rng.random((steps, samples, *shape)) < density).astype(np.uint8))
+def _spikes(network: ns.Network, events: ns.Events) -> ns.Events:
+    """What the last population of a network sends."""
+    name = network.populations[-1].name
+    return ns.run(network, events, record=ns.Record(spikes=(name,))).spikes[name].events()

@@ -1,70 +1,203 @@
-"""The dense rival: the same network in float32 PyTorch, in its best arrangement on a CPU.
+"""The dense rivals: the same network in PyTorch, float32 in several arrangements, and int8 convolutions alone.
 
-Layer by layer; the convolution of many steps at once, channels last; then the neurons step by step, in place. Spikes
-differ from the integers' in a few places, as ``0.9 v`` is no 12-bit decay; the work is the same.
+An arrangement says for how many steps the layers run before the next layer does, how many steps one convolution takes
+at once, and the order of memory. Neurons advance step by step, in place. Spikes differ from the integers' in a few
+places, as ``0.9 v`` is no 12-bit decay; the work is the same.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.nn.functional import conv2d, linear, max_pool2d
+from torch.nn.functional import avg_pool2d, conv2d, linear, max_pool2d
 
 import neurosam as ns
-from neurosam.benchmark.cases import Case
+from neurosam.benchmark.cases import LEAK, Case, poolings
+from neurosam.errors import BackendError
 
-__all__ = ["dense_runner"]
+__all__ = ["ARRANGEMENTS", "ENGINES", "FIRST", "Arrangement", "dense_runner", "int8_runner"]
 
-TOGETHER = 10  # steps a convolution
+TOGETHER = 10
+"""Steps of one int8 convolution."""
 
 
-def dense_runner(case: Case, device: str = "cpu") -> Callable[[], dict[str, int]]:
-    """A function that runs the case once and returns the spikes of every layer."""
-    network, samples = case.network, case.events.samples
-    frames = torch.from_numpy(case.events.dense()).to(device, torch.float32)  # [T, B, C, H, W]
-    layers: list[tuple[str, Any, float]] = []
-    for projection in network.projections:
-        neuron = network[projection.target].neuron
-        weight = torch.from_numpy(projection.synapse.weight.astype("float32")).to(device)
-        if projection.target.startswith("pool"):
-            layers.append((projection.target, None, 0.0))
-        elif isinstance(projection.synapse, ns.Conv2d) and isinstance(neuron, ns.FixedLIF):
-            packed = weight.to(memory_format=torch.channels_last)
-            layers.append((projection.target, (packed, *projection.synapse.geometry[:2]), float(neuron.threshold)))
-        elif isinstance(neuron, ns.FixedLIF):
-            shape = network[projection.source].shape
-            if len(shape) == 3:  # columns in the order of channels-last memory
-                weight = weight.reshape(-1, *shape).permute(0, 2, 3, 1).reshape(weight.shape[0], -1).contiguous()
-            layers.append((projection.target, weight, float(neuron.threshold)))
+@dataclass(frozen=True)
+class Arrangement:
+    """How a dense run is ordered; 0 steps means all of them.
 
-    def neurons(current: Any, threshold: float) -> Any:
-        """LIF over all steps of ``[T, ...]``; overwrites the currents with spikes."""
-        v = torch.zeros_like(current[0])
+    Parameters
+    ----------
+    steps : int
+        Steps that a layer runs before the next layer does.
+    together : int
+        Steps of one convolution, at most `steps`.
+    channels_last : bool
+        Order of memory of pictures.
+    """
+
+    steps: int
+    together: int
+    channels_last: bool
+
+
+ARRANGEMENTS = {
+    "step by step": Arrangement(1, 1, False),
+    "step by step, channels last": Arrangement(1, 1, True),
+    "layer by layer": Arrangement(0, 0, False),
+    "layer by layer, channels last": Arrangement(0, 0, True),
+    "layer by layer, 10 steps a convolution, channels last": Arrangement(0, 10, True),
+    "10 steps a layer, channels last": Arrangement(10, 10, True),
+}
+FIRST = "layer by layer, channels last"
+ENGINES = ("x86", "onednn", "fbgemm", "qnnpack")
+"""Int8 kernels that a build of torch may hold."""
+
+
+class _Layer:
+    """One population with the projection in front of it."""
+
+    def __init__(self, case: Case, projection: ns.Projection, device: str, last: bool) -> None:
+        network, synapse, neuron = case.network, projection.synapse, case.network[projection.target].neuron
+        if not isinstance(neuron, (ns.FixedLIF, ns.FixedReadout)) or isinstance(synapse, ns.Sparse):
+            raise BackendError(f"dense rival of {case.name!r}", f"cannot run population {projection.target!r}")
+        self.name, self.last = projection.target, last
+        self.pooling = projection.target in poolings(network)
+        self.threshold = float(neuron.threshold) if isinstance(neuron, ns.FixedLIF) else None
+        self.summed = 1 if projection.pool is None else projection.pool.geometry[0][0]
+        self.convolution = isinstance(synapse, ns.Conv2d)
+        weight = torch.from_numpy(synapse.weight.astype("float32")).to(device)
+        shape = network[projection.source].shape
+        if isinstance(synapse, ns.Conv2d):
+            self.stride, self.padding = synapse.geometry[:2]
+            weight = weight.to(memory_format=torch.channels_last) if last else weight
+        elif last and len(shape) == 3:  # columns in the order of channels-last memory
+            side = (shape[1] // self.summed, shape[2] // self.summed)
+            weight = weight.reshape(-1, shape[0], *side).permute(0, 2, 3, 1).reshape(weight.shape[0], -1).contiguous()
+        self.weight = weight
+        self.v: Any = None
+
+    def __call__(self, x: Any, together: int, samples: int) -> Any:
+        """Spikes ``[T * B, ...]`` of the steps in `x`."""
+        if self.pooling:
+            return max_pool2d(x, 2)
+        if self.summed > 1:
+            x = avg_pool2d(x, self.summed, divisor_override=1)
+        if self.convolution:
+            parts = [
+                conv2d(part, self.weight, stride=self.stride, padding=self.padding)
+                for part in x.split(together * samples)
+            ]
+            y = torch.cat(parts) if len(parts) > 1 else parts[0]
+            y = y.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) if self.last else y
+        else:
+            flat = x if x.ndim == 2 else (x.permute(0, 2, 3, 1) if self.last else x).flatten(1)
+            y = linear(flat, self.weight)
+        y = self._neurons(y.unflatten(0, (-1, samples))).flatten(0, 1)
+        return y.permute(0, 3, 1, 2) if y.ndim == 4 and self.last else y
+
+    def _neurons(self, current: Any) -> Any:
+        """LIF over all steps of ``[T, B, ...]``; overwrites the currents with spikes. A readout sends nothing."""
+        if self.v is None:
+            self.v = torch.zeros_like(current[0])
+        if self.threshold is None:
+            self.v.add_(current.sum(0))
+            return current.zero_()
         for i in current:
-            v.mul_(0.9).add_(i)
-            torch.gt(v, threshold, out=i)
-            v.sub_(i, alpha=threshold)
+            self.v.mul_(LEAK).add_(i)
+            torch.gt(self.v, self.threshold, out=i)
+            self.v.sub_(i, alpha=self.threshold)
         return current
 
+
+def dense_runner(case: Case, device: str = "cpu", arrangement: str = FIRST) -> Callable[[], dict[str, int]]:
+    """A function that runs the case once in float32 and returns the spikes of every layer.
+
+    Parameters
+    ----------
+    case : Case
+    device : str
+    arrangement : str
+        A name in ARRANGEMENTS.
+
+    Raises
+    ------
+    BackendError
+        If the case holds something else than convolutions, matrices, poolings and plain LIF.
+    """
+    order, steps, samples = ARRANGEMENTS[arrangement], case.events.steps, case.events.samples
+    frames = torch.from_numpy(case.events.dense()).to(device, torch.float32)  # [T, B, C, H, W]
+    layers = [_Layer(case, projection, device, order.channels_last) for projection in case.network.projections]
+    block = order.steps or steps
+    together = order.together or steps
+
     def run() -> dict[str, int]:
-        counts = {}
+        counts = {layer.name: 0 for layer in layers}
         with torch.inference_mode():
-            x = frames.flatten(0, 1).to(memory_format=torch.channels_last)
-            for name, weight, threshold in layers:
-                if weight is None:
-                    x = max_pool2d(x, 2)
-                    counts[name] = int(x.count_nonzero())
-                    continue
-                if isinstance(weight, tuple):
-                    parts = [conv2d(part, weight[0], stride=weight[1], padding=weight[2]) for part in x.split(TOGETHER)]
-                    y = torch.cat(parts).contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)
-                else:
-                    y = linear(x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x, weight)
-                y = neurons(y.unflatten(0, (-1, samples)), threshold).flatten(0, 1)
-                counts[name] = int(y.count_nonzero())
-                x = y.permute(0, 3, 1, 2) if y.ndim == 4 else y
+            for layer in layers:
+                layer.v = None
+            for first in range(0, steps, block):
+                x = frames[first : first + block].flatten(0, 1)
+                x = x.to(memory_format=torch.channels_last) if order.channels_last else x
+                sent = {}
+                for layer in layers:
+                    x = layer(x, together, samples)
+                    sent[layer.name] = x.count_nonzero()
+                for name, count in sent.items():
+                    counts[name] += int(count)
         return counts
 
     return run
+
+
+def int8_runner(case: Case, engine: str) -> Callable[[], int]:
+    """A function that runs the case's convolutions alone, in int8 (torch.ao), 10 steps at once, without any neurons.
+
+    It bounds every dense rival in 8 bits from below. The values do not matter to a dense convolution: each gets an
+    input of its layer's shape at the case's density. Returns the number of values computed.
+
+    Raises
+    ------
+    BackendError
+        If this build of torch has not got `engine`.
+    """
+    if engine not in torch.backends.quantized.supported_engines:
+        raise BackendError("int8 convolutions", f"this build of torch has no engine {engine!r}")
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = engine
+    network, events = case.network, case.events
+    together = min(TOGETHER, events.steps)
+    work: list[tuple[Any, Any]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch will drop these types one day; until then they are its int8
+        for projection in network.projections:
+            synapse, shape = projection.synapse, network[projection.source].shape
+            if not isinstance(synapse, ns.Conv2d) or projection.target in poolings(network):
+                continue
+            if projection.pool is not None:
+                shape = projection.pool.output_shape(shape)
+            (stride, padding, _) = synapse.geometry
+            weight = torch.quantize_per_tensor(torch.from_numpy(synapse.weight.astype("float32")), 1.0, 0, torch.qint8)
+            packed = torch.ops.quantized.conv2d_prepack(weight, None, stride, padding, (1, 1), 1)
+            drawn = torch.rand((together * events.samples, *shape), generator=torch.Generator().manual_seed(0))
+            spikes = (drawn < case.density).float()
+            x = torch.quantize_per_tensor(spikes, 1.0, 0, torch.quint8).contiguous(memory_format=torch.channels_last)
+            work += [(part, packed) for part in _steps(x, events.steps, together, events.samples)]
+    torch.backends.quantized.engine = before  # packed weights remember theirs
+
+    def run() -> int:
+        values = 0
+        with torch.inference_mode():
+            for x, packed in work:
+                values += torch.ops.quantized.conv2d(x, packed, 64.0, 64).numel()
+        return values
+
+    return run
+
+
+def _steps(x: Any, steps: int, together: int, samples: int) -> list[Any]:
+    """The same block of input again and again, the last one cut to what is left."""
+    return [x[: min(together, steps - first) * samples] for first in range(0, steps, together)]

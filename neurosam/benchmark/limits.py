@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -13,14 +14,15 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from neurosam import __version__
+import neurosam as ns
+from neurosam.backends.event import EventBackend, LayerProfile
+from neurosam.benchmark.cases import uniform
 
-__all__ = ["roofline", "startup"]
+__all__ = ["machine", "processor", "roofline", "startup"]
 
 STARTUP = """
-import time, numpy as np, neurosam as ns
+import json, sys, time, numpy as np, neurosam as ns
 from neurosam.backends import event
 start = time.perf_counter()
 case = (ns.Population("in", (2, 8, 8)), ns.Population("a", (64, 8, 8), ns.FixedLIF(410, 60)),
@@ -28,100 +30,104 @@ case = (ns.Population("in", (2, 8, 8)), ns.Population("a", (64, 8, 8), ns.FixedL
 network = ns.Network(case, (ns.Projection("in", "a", ns.Conv2d(np.ones((64, 2, 3, 3), np.int8), padding=1)),
                             ns.Projection("a", "b", ns.Dense(np.ones((10, 4096), np.int8)))))
 ns.run(network, ns.Events.from_dense(np.ones((2, 1, 2, 8, 8), np.uint8)))
-print(time.perf_counter() - start)
+seconds = time.perf_counter() - start
+parts = [v for n, m in sys.modules.items() if n.startswith("neurosam.") for v in vars(m).values()]
+kernels = {id(v): v.stats for v in parts if hasattr(v, "stats") and hasattr(v, "py_func")}.values()
+count = {kind: sum(sum(getattr(s, "cache_" + kind).values()) for s in kernels) for kind in ("hits", "misses")}
+print(json.dumps({"seconds": seconds, **count}))
 """
 
 
-def roofline() -> dict[str, Any]:
-    """Rates of one thread, in 10^9 a second: weights gathered and scattered, neurons advanced, bytes copied."""
-    rows, channels = _rates()
-    copied = np.zeros(2**27, np.uint8)
-    target = np.empty_like(copied)
-    bandwidth = 2 * copied.nbytes / _best(lambda: np.copyto(target, copied), 5)
+def machine() -> dict[str, Any]:
+    """What the figures belong to: processor, cores, versions, date."""
+    import numba
+
     return {
         "date": datetime.now(timezone.utc).date().isoformat(),
-        "machine": _processor(),
+        "machine": processor(),
         "cores": os.cpu_count(),
-        "neurosam": __version__,
+        "neurosam": ns.__version__,
         "python": platform.python_version(),
-        "gather_G_per_s": rows["gather"],
-        "scatter_G_per_s": rows["scatter"],
-        "neurons_G_per_s": channels,
-        "copy_GB_per_s": bandwidth / 1e9,
+        "numba": numba.__version__,
+        "numpy": np.__version__,
     }
 
 
-def startup() -> dict[str, float]:
-    """Seconds after the imports until a new process has its first result: kernels compiled, and from the cache."""
+def roofline(steps: int = 100, copied_bytes: int = 2**27) -> dict[str, float]:
+    """Rates of one thread, in 10^9 a second: weights gathered and scattered, neurons advanced, bytes copied.
+
+    A layer of 256 channels on 16 x 16 pixels runs with few and with many of its sources active. The operations added
+    over the time added is the rate of additions, whatever else a layer costs. With 16 source channels (36 KB of weights
+    in the first cache) it gives `gather` and `scatter`, with 512 (1.2 MB), of which 5 and 10 % are active,
+    `gather_far`. For `neurons`, each neuron has one source, 1 % of them active.
+    """
+    source = np.zeros(copied_bytes, np.uint8)
+    target = np.empty_like(source)
+    copied = _best(lambda: _clocked(lambda: np.copyto(target, source)), 5)
+    (silent,) = _layer(1, 1, (0.01,), steps, "auto")
+    return {
+        "gather_G_per_s": _rate(*_layer(16, 3, (0.25, 1.0), steps, "gather")),
+        "gather_far_G_per_s": _rate(*_layer(512, 3, (0.05, 0.1), steps, "gather")),
+        "scatter_G_per_s": _rate(*_layer(16, 3, (0.25, 1.0), -(-steps // 5), "scatter")),
+        "neurons_G_per_s": silent.updates / silent.time_s / 1e9,
+        "copy_GB_per_s": 2 * source.nbytes / copied / 1e9,
+    }
+
+
+def startup() -> dict[str, dict[str, float]]:
+    """Seconds after the imports until a new process has its first result, kernels compiled, and from the cache.
+
+    Returns
+    -------
+    dict
+        ``compiled`` and ``cached``, each with ``seconds``, and ``hits`` and ``misses`` of the kernel cache.
+    """
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
 
-        def seconds() -> float:
+        def first_result() -> dict[str, float]:
             done = subprocess.run(
                 [sys.executable, "-c", STARTUP], env=environment, capture_output=True, text=True, check=True
             )
-            return float(done.stdout)
+            found: dict[str, float] = json.loads(done.stdout)
+            return found
 
-        return {"compiled_s": seconds(), "cached_s": seconds()}
+        return {"compiled": first_result(), "cached": first_result()}
 
 
-def _rates() -> tuple[dict[str, float], float]:
-    from neurosam.backends.event_layer import Conv, gather, scatter
-    from neurosam.backends.event_neuron import Rule, State, fixed_block
-    from neurosam.backends.event_vector import aligned, paired
-
-    side, inputs, outputs, steps = 8, 16, 256, 4  # weights of 36 KB: the first cache holds them
+def _layer(inputs: int, kernel: int, active: tuple[float, ...], steps: int, path: str) -> list[LayerProfile]:
+    """Profiles of one layer at some activities, each of the fastest run: what the machine does when left alone."""
     rng = np.random.default_rng(0)
-    weight = rng.integers(-128, 128, (9 * inputs, outputs)).astype(np.int8)
-    whole = np.array([inputs, side, side], np.int64)
-    conv = Conv(
-        whole, np.array([3, 3, 1, 1, 1, 1, 1, 1, 1, outputs], np.int64), np.array([side, side], np.int64),
-        np.concatenate((weight.reshape(-1), np.zeros(15, np.int8))), paired(weight).reshape(-1), 0,
-    )  # fmt: skip
-    # all sources active: long rows of additions, little else
-    spikes = np.arange(side * side * inputs, dtype=np.int32)
-    index = np.concatenate([spikes] * steps + [np.zeros(16, np.int32)])
-    start = (np.arange(steps * side * side + 1) * inputs).astype(np.int32)
-    acc = aligned((steps, side, side, outputs), np.int32)
-    rates = {}
-    kernels: dict[str, Any] = {"gather": gather, "scatter": scatter}
-    for name, kernel in kernels.items():
-        operations = kernel(start, side * side, index, 0, conv, 0, acc)
-        seconds = _best(lambda kernel=kernel: kernel(start, side * side, index, 0, conv, 0, acc), 15)  # type: ignore[misc]
-        rates[name] = operations / seconds / 1e9
-    channels, pixels = 64, 128
-
-    def each(value: int) -> npt.NDArray[np.int32]:
-        out = aligned((channels,), np.int32)
-        out[:] = value
-        return out
-
-    flags, none = np.array([1, 0, 0, 0, 0, 0, 0, 0], np.int64), np.zeros((0, channels), np.int64)
-    rule = Rule(
-        flags, each(0), each(3686), each(0), each(64000), each(64000), none, 0, none, np.zeros(1, np.int64), 0, 1
-    )
-    empty, records = np.zeros((0, 0), np.int32), np.zeros((0, pixels, channels), np.int32)
-    state = State(
-        empty, aligned((pixels, channels), np.int32), empty, empty, empty, np.zeros((8, pixels, 1), np.uint64),
-        np.zeros(8, np.int64), empty, records, records,
-    )  # fmt: skip
-    sums = aligned((8, pixels, channels), np.int32)
-    sums[:] = rng.integers(-100, 300, sums.shape)
-    fixed_block(sums, 8, 0, 0, 0, rule, state)
-    return rates, sums.size / _best(lambda: fixed_block(sums, 8, 0, 0, 0, rule, state), 15) / 1e9
+    weight = rng.integers(-127, 128, (256, inputs, kernel, kernel)).astype(np.int8)
+    source, target = ns.Population("in", (inputs, 16, 16)), ns.Population("a", (256, 16, 16), ns.FixedLIF(410, 2**16))
+    synapse = ns.Conv2d(weight, padding=kernel // 2)
+    network = ns.Network((source, target), (ns.Projection("in", "a", synapse, delay=0),))
+    backend = EventBackend(path)
+    found = []
+    for share in active:
+        events = uniform(source.shape, steps, 1, share, rng)
+        runs = [backend.profile(network, events, threads=1)[0] for _ in range(15)]
+        found.append(min(runs, key=lambda run: run.time_s))
+    return found
 
 
-def _best(function: Callable[[], Any], repeats: int) -> float:
-    """Shortest of several times: a limit is what the machine does when left alone."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def _rate(few: LayerProfile, many: LayerProfile) -> float:
+    """Operations added over time added, in 10^9 a second."""
+    return (many.operations - few.operations) / max(many.time_s - few.time_s, 1e-9) / 1e9
 
 
-def _processor() -> str:
+def _best(seconds: Callable[[], float], repeats: int) -> float:
+    """The shortest of several times."""
+    return min(seconds() for _ in range(repeats))
+
+
+def _clocked(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def processor() -> str:
     """The processor's name, as far as the system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:

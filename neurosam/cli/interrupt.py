@@ -1,8 +1,8 @@
 """Ctrl-C while torch is being imported: kept until the import is over.
 
 Importing torch runs C++ that calls back into Python thousands of times. A KeyboardInterrupt that is raised in such a
-call passes through C++ that does not expect it: it is lost, or ends the process by SIGABRT. So an interrupt that comes
-while torch is half imported is looked at again a moment later.
+call passes through C++ that need not expect it: once, that is the likely cause, it ended the process by SIGABRT. So an
+interrupt that comes while torch is half imported is looked at again a moment later.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ import neurosam as ns
 from neurosam.backends import Options, event, event_sample, unrolled
 from neurosam.backends.event import PATHS, EventBackend
 from neurosam.backends.event_plan import cells, is_or
+from neurosam.backends.event_short import paired
 from neurosam.backends.event_synapse import decode
-from neurosam.backends.event_vector import paired
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
 from support.oracle import simulate
@@ -239,7 +239,7 @@ def test_large_matrices_are_gathered_by_rows(neurons: int, share: float) -> None
 @pytest.mark.parametrize("value", [-128, 127])
 def test_the_largest_weights_of_all_sources_at_once(value: int) -> None:
     """Partial sums in 16 bits hold 256 rows of the smallest weight, and not one more."""
-    for channels in (1, 28, 29, 57, 64):
+    for channels in (1, 28, 29, 57, 64, 130):  # a current wraps from 115 on
         source = ns.Population("in", (channels, 5, 5))
         weight = np.full((64, channels, 3, 3), value, np.int8)
         weight[1::2] = -1 - value

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event, event_plan, event_recurrent, unrolled
+from neurosam.backends import Options, event, event_loop, event_plan, unrolled
 from neurosam.backends.event import EventBackend
 from neurosam.backends.event_packed import PANEL, gather_packed, pack
 from neurosam.backends.event_plan import link
+from neurosam.backends.event_short import TILE
 from neurosam.backends.event_synapse import WHOLE, by_source, deliver_sparse, tally
-from neurosam.backends.event_vector import LANES, TILE
+from neurosam.backends.event_vector import LANES
 from support.agreement import assert_identical
 from support.networks import random_case
 from support.oracle import simulate
@@ -165,7 +166,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     Gives the numbers of threads that have run together.
     """
     seen: set[int] = set()
-    kernel, meetings = event_recurrent.advance, dict[tuple[int, int], threading.Barrier]()
+    kernel, meetings = vars(event_loop)["advance"], dict[tuple[int, int], threading.Barrier]()
 
     def advance(*arguments: Any) -> None:
         threads, claimed = arguments[4:6]
@@ -173,12 +174,12 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
         meetings.setdefault((id(claimed), threads), threading.Barrier(threads)).wait(timeout=60)
         kernel(*arguments)
 
-    monkeypatch.setattr(event_recurrent, "advance", advance)
+    monkeypatch.setattr(event_loop, "advance", advance)
     monkeypatch.setattr(event_plan, "unpacks_fast", lambda: True)
     monkeypatch.setattr(event_plan, "CACHED_ROWS", 0)
-    monkeypatch.setattr(event_recurrent, "LEAST_PANELS", 1)
-    monkeypatch.setattr(event_recurrent, "LEAST_FAN_OUT", 0)
-    monkeypatch.setattr(event_recurrent, "_processors", lambda: 3)
+    monkeypatch.setattr(event_loop, "LEAST_PANELS", 1)
+    monkeypatch.setattr(event_loop, "LEAST_FAN_OUT", 0)
+    monkeypatch.setattr(event_loop, "_processors", lambda: 3)
     return seen
 
 
@@ -229,7 +230,7 @@ def test_calls_chunks_and_samples_do_not_matter(cut: set[int], monkeypatch: pyte
     record = ns.Record(spikes=("a", "b"))
     expected = execute(case, "general", record=record)
     for call, chunk in ((1, 256), (1, 3), (2**26, 3)):
-        monkeypatch.setattr(event_recurrent, "CALL", call)
+        monkeypatch.setattr(event_loop, "CALL", call)
         monkeypatch.setattr(event, "CHUNK_STEPS", chunk)
         for threads in (1, 2, 6):
             assert_identical(expected, execute(case, "auto", threads, record), (call, chunk, threads))
@@ -243,7 +244,7 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
     """It has taken a part, and will never finish it."""
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = event_recurrent.advance
+    kernel = vars(event_loop)["advance"]
 
     def advance(*arguments: Any) -> None:
         thread, threads, claimed = arguments[3:6]
@@ -255,23 +256,23 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
         kernel(arguments[0], 0, 0, *arguments[3:])  # meet the other, and do nothing
         raise RuntimeError("this thread")
 
-    monkeypatch.setattr(event_recurrent, "advance", advance)
+    monkeypatch.setattr(event_loop, "advance", advance)
     with pytest.raises(RuntimeError, match="this thread"):
         execute(case, threads=2, record=ns.Record())
     assert 2 in cut
-    monkeypatch.setattr(event_recurrent, "advance", kernel)
+    monkeypatch.setattr(event_loop, "advance", kernel)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
 
 
 def test_a_thread_alone_does_the_parts_of_one_that_never_comes(cut: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = event_recurrent.advance
+    kernel = vars(event_loop)["advance"]
 
     def advance(*arguments: Any) -> None:
         kernel(arguments[0], 0, 0, *arguments[3:]) if arguments[3] else kernel(*arguments)
 
-    monkeypatch.setattr(event_recurrent, "advance", advance)
+    monkeypatch.setattr(event_loop, "advance", advance)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
     assert 2 in cut
 

@@ -1,0 +1,112 @@
+"""A benchmark case as one plain ``.npz`` file, which every peer can read: needs NumPy alone, and Python 3.8.
+
+    name, shape, steps, decay     v <- v (4096 - decay) / 4096 in every step; shape is the input's
+    time, neuron                  input spikes, flat in C order over shape
+    delay                         steps that the whole network runs behind its input; nothing in it depends on them
+    layers                        names, in order; a layer takes the spikes of the one before in the same step
+    NAME.kind                     conv, dense, pool (maximum of 2 x 2) or sparse
+    NAME.shape, NAME.threshold    v > threshold fires, then v <- v - threshold; a pool has neither decay nor threshold
+    NAME.weight, NAME.scale       int8 mantissas; a weight is mantissa x scale. conv (O, I, 3, 3), dense (O, I)
+    NAME.stride, NAME.padding     of a conv
+    NAME.indices, NAME.indptr     of a sparse layer: rows are targets, and its own spikes of one step ago the sources;
+    NAME.drive                    beside them, each input spike adds this to the neuron of the same address
+
+Numbers are those of the fixed-point network, as they are; a peer that computes in float takes them as floats. What
+remains of a difference is then the decay, which integers round toward zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+UNIT = 4096
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One population, and the synapses that reach it."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    threshold: int = 0
+    weight: Any = None
+    scale: int = 1
+    stride: int = 1
+    padding: int = 0
+    indices: Any = None
+    indptr: Any = None
+    drive: int = 0
+
+    @property
+    def size(self) -> int:
+        """Neurons."""
+        return int(np.prod(self.shape))
+
+    @property
+    def at_least(self) -> float:
+        """For peers that fire at ``v >=``: the smallest float32 above the threshold."""
+        return float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
+
+    @property
+    def values(self) -> Any:
+        """The weights in float32, which holds them exactly."""
+        return self.weight.astype(np.float32) * np.float32(self.scale)
+
+
+@dataclass(frozen=True)
+class PlainCase:
+    """What a file holds."""
+
+    name: str
+    shape: tuple[int, ...]
+    steps: int
+    decay: int
+    delay: int
+    time: Any
+    neuron: Any
+    layers: tuple[Layer, ...]
+
+    @property
+    def keep(self) -> float:
+        """Share of the membrane that a step leaves."""
+        return (UNIT - self.decay) / UNIT
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether it is one sparse population rather than a chain of layers."""
+        return self.layers[0].kind == "sparse"
+
+    def frames(self) -> Any:
+        """The input as float32 ``[T, *shape]``."""
+        out = np.zeros((self.steps, int(np.prod(self.shape))), np.float32)
+        out[self.time, self.neuron] = 1
+        return out.reshape(self.steps, *self.shape)
+
+
+def save(case: PlainCase, path: Path) -> None:
+    """Write a case."""
+    out = {key: value for key, value in vars(case).items() if key != "layers"}
+    out["layers"] = [layer.name for layer in case.layers]
+    for layer in case.layers:
+        found = {key: value for key, value in asdict(layer).items() if key != "name" and value is not None}
+        out.update({f"{layer.name}.{key}": value for key, value in found.items()})
+    np.savez(path, **out)
+
+
+def read(path: Path) -> PlainCase:
+    """Read a case; nothing in the file is executed."""
+    with np.load(path, allow_pickle=False) as file:
+        found = {key: file[key] if file[key].ndim else file[key].item() for key in file.files}
+    found = {key: tuple(v.tolist()) if key.split(".")[-1] in ("shape", "layers") else v for key, v in found.items()}
+    own: dict[str, dict[str, Any]] = {name: {"name": name} for name in found["layers"]}
+    for key, value in found.items():
+        name, _, part = key.partition(".")
+        if part:
+            own[name][part] = value
+    head = {key: found[key] for key in ("name", "shape", "steps", "decay", "delay", "time", "neuron")}
+    return PlainCase(**head, layers=tuple(Layer(**parts) for parts in own.values()))

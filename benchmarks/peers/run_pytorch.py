@@ -1,0 +1,47 @@
+"""PyTorch in the best arrangement known to us, in the interpreter of compare.py.
+
+Chains: neurosam/benchmark/dense.py (layer by layer, the convolution of ten steps at once). The recurrent case: the rows
+of the neurons that fired, gathered from a dense matrix and added; 14 times as fast as the product with that matrix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from casefile import PlainCase
+from convert import events_of, network_of
+from harness import main
+
+
+def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
+    import torch
+
+    from neurosam.benchmark.cases import Case
+    from neurosam.benchmark.dense import dense_runner
+
+    torch.set_num_threads(threads)
+    if not case.recurrent:
+        return dense_runner(Case(case.name, network_of(case), events_of(case), 0.0))
+    layer = case.layers[0]
+    rows = torch.zeros(layer.size, layer.size)  # [source, target]
+    targets = np.repeat(np.arange(layer.size), np.diff(layer.indptr))
+    rows[torch.from_numpy(layer.indices.astype(np.int64)), torch.from_numpy(targets)] = torch.from_numpy(layer.values)
+    drive = torch.from_numpy(case.frames()) * layer.drive
+
+    @torch.inference_mode()
+    def run() -> dict[str, int]:
+        v, fired, count = torch.zeros(layer.size), torch.zeros(0, dtype=torch.int64), 0
+        for external in drive:
+            v.mul_(case.keep).add_(external).add_(rows[fired].sum(0))
+            fired = (v > layer.threshold).nonzero().flatten()
+            v[fired] -= layer.threshold
+            count += fired.numel()
+        return {layer.name: count}
+
+    return run
+
+
+if __name__ == "__main__":
+    main(build, "torch", "float32")

@@ -1,0 +1,195 @@
+"""Sums of int8 weights in vectors of 16-bit lanes: two weights a lane, or the sums of whole patterns of spikes.
+
+**Pairs.** Lane j of n holds two of 2 n weights, ``256 * w[n + j] + (w[j] + 128)``, so that two 16-bit sums over
+r <= 256 rows
+
+    all = sum of lanes  (mod 2^16)          high = sum of (lane >> 8) = sum of w[n + j]
+
+give both halves exactly: ``sum of w[j] = all - 256 high - 128 r``, within -32768..32512. One load, one shift and two
+additions add 2 n weights; :func:`paired` brings weights into this order. n is 32 (a register of AVX-512), or 16 where
+a layer has no more than 32 channels left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import register_model
+
+from neurosam.backends.event_vector import (
+    I16,
+    I32,
+    Lanes,
+    Vector,
+    VectorModel,
+    aligned,
+    declared,
+    instruction,
+    pointer,
+    splat,
+)  # fmt: skip
+
+__all__ = [
+    "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts", "no_shorts_16",
+    "no_shorts_32", "no_shorts_64", "paired", "separated", "tiled", "tiles", "unpack", "widened",
+]  # fmt: skip
+
+TILE = 64
+"""Channels that a kernel advances at once."""
+
+HALF_TILE = 32
+
+MOST_ROWS = 256
+"""Rows that may be added before the 16-bit sums have to be emptied."""
+
+
+def tiles(channels: int) -> list[tuple[int, int]]:
+    """First channel and width of each tile: 64 each, and 32 where no more are left."""
+    return [(c, TILE if channels - c > HALF_TILE else HALF_TILE) for c in range(0, channels, TILE)]
+
+
+def paired(weight: npt.NDArray[np.int8], tile: int = TILE) -> npt.NDArray[np.int8]:
+    """Rows of weights ``(rows, targets)`` in the order of Pairs, targets filled up with 0 to a multiple of `tile`."""
+    rows, targets = weight.shape
+    count = -(-targets // tile)
+    full = np.zeros((rows, count * tile), np.int8)
+    full[:, :targets] = weight
+    halves = full.reshape(rows, count, 2, tile // 2)
+    out = aligned((rows, count, tile // 2, 2), np.int8)
+    out[..., 0] = halves[:, :, 0] ^ np.int8(-128)
+    out[..., 1] = halves[:, :, 1]
+    return out.reshape(rows, count * tile)
+
+
+def tiled(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """All rows of one tile after all rows of another, each :func:`paired`, flat."""
+    rows = len(weight)
+    parts = [(c, paired(weight[:, c : c + width], width)) for c, width in tiles(weight.shape[1])]
+    out = aligned((sum(part.size for _, part in parts),), np.int8)
+    for c, part in parts:
+        out[rows * c : rows * c + part.size] = part.reshape(-1)
+    return out
+
+
+class Shorts(Vector):
+    """int16 lanes."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("Shorts", I16, count)
+
+
+register_model(Shorts)(VectorModel)
+
+
+@instruction
+def no_shorts_16(typing: Any) -> Any:
+    """0 in sixteen lanes."""
+    return _nothing(16)
+
+
+@instruction
+def no_shorts_32(typing: Any) -> Any:
+    """0 in 32 lanes."""
+    return _nothing(32)
+
+
+@instruction
+def no_shorts_64(typing: Any) -> Any:
+    """0 in 64 lanes."""
+    return _nothing(64)
+
+
+def _nothing(count: int) -> Any:
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(sig.return_type.form, [0] * count)
+
+    return Shorts(count)(), build
+
+
+@instruction
+def load_shorts(typing: Any, other: Any, array: Any, at: Any) -> Any:
+    """As many lanes from ``array[at]`` on (any integers) as another vector has."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = builder.load(pointer(context, builder, sig.args[1], args[1], args[2], other.form))
+        value.align = 1
+        return value
+
+    return other(other, array, types.intp), build
+
+
+@instruction
+def load_pairs(typing: Any, array: Any, at: Any) -> Any:
+    """64 weights from ``array[at]`` on (int8, as :func:`paired`), or 32 lanes of sums (int16)."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value = builder.load(pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form))
+        value.align = 1
+        return value
+
+    return Shorts(TILE // 2)(array, types.intp), build
+
+
+@instruction
+def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
+    """The weights from ``array[at]`` on (int8, biased as in Pairs), one for each set bit of `mask`, as 64 in pairs."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        bits = ir.VectorType(ir.IntType(1), TILE)
+        vector = ir.VectorType(ir.IntType(8), TILE)
+        place = pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8))
+        kind = ir.FunctionType(vector, [place.type, bits, vector])
+        expand = declared(builder, f"llvm.masked.expandload.v{TILE}i8", kind)
+        nothing = ir.Constant(vector, [-128, 0] * (TILE // 2))
+        spread = builder.call(expand, [place, builder.bitcast(args[2], bits), nothing])
+        return builder.bitcast(spread, sig.return_type.form)
+
+    return Shorts(TILE // 2)(array, types.intp, types.uint64), build
+
+
+@instruction
+def add(typing: Any, x: Any, y: Any) -> Any:
+    """Sum, each lane modulo 2^16."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.add(args[0], args[1])
+
+    return x(x, y), build
+
+
+@instruction
+def high_weights(typing: Any, x: Any) -> Any:
+    """The upper weight of each lane, signed."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.ashr(args[0], ir.Constant(x.form, [8] * x.count))
+
+    return x(x), build
+
+
+@instruction
+def widened(typing: Any, x: Any) -> Any:
+    """Lanes of 32 bits."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.sext(args[0], sig.return_type.form)
+
+    return Lanes(x.count)(x), build
+
+
+@instruction
+def separated(typing: Any, total: Any, high: Any, rows: Any) -> Any:
+    """Lanes with the sums of `rows` rows (at most 256), twice as many as there are pairs, in the order of targets."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        shifted = builder.shl(args[1], ir.Constant(total.form, [8] * total.count))
+        offset = splat(builder, builder.shl(args[2], ir.Constant(args[2].type, 7)), total.form)
+        low = builder.sub(builder.sub(args[0], shifted), offset)
+        both = ir.Constant(ir.VectorType(I32, 2 * total.count), list(range(2 * total.count)))
+        return builder.sext(builder.shuffle_vector(low, args[1], both), sig.return_type.form)
+
+    return Lanes(2 * total.count)(total, high, types.int64), build

@@ -1,0 +1,248 @@
+"""Peers get the very network and input of a case, and the driver runs, skips and reports them as it says."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import neurosam as ns
+from neurosam.benchmark.cases import Case, sparse10k
+
+PEERS = Path(__file__).parents[2] / "benchmarks" / "peers"
+STUB = """
+import json, sys
+from harness import CannotExpress, main
+def build(case, threads):
+    if case.name == "other":
+        raise CannotExpress("another case")
+    if case.name == "broken":
+        raise RuntimeError("it broke")
+    print("noise of the peer")
+    return lambda: {layer.name: 7 for layer in case.layers}
+main(build, "numpy", "float32")
+"""
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import a module of benchmarks/peers by name."""
+    monkeypatch.syspath_prepend(PEERS)
+    return import_module
+
+
+def chain(name: str = "chain") -> Case:
+    rng = np.random.default_rng(3)
+
+    def weight(*shape: int) -> Any:
+        return rng.integers(-128, 128, shape).astype(np.int8)
+
+    source = ns.Population("in", (2, 7, 6))
+    conv = ns.Population("conv", (3, 4, 3), ns.FixedLIF(410, 90))
+    pool, pooling = ns.max_pool(conv, "pool1", 2, fixed=True, delay=0)
+    dense = ns.Population("dense", (5,), ns.FixedLIF(410, 60))
+    network = ns.Network(
+        (source, conv, pool, dense),
+        (
+            ns.Projection("in", "conv", ns.Conv2d(weight(3, 2, 3, 3), stride=2, padding=1), delay=0),
+            pooling,
+            ns.Projection("pool1", "dense", ns.Dense(weight(5, 6)), delay=0, exponent=1),
+        ),
+    )
+    return Case(name, network, ns.Events.from_dense((rng.random((9, 1, 2, 7, 6)) < 0.3).astype(np.uint8)), 0.3)
+
+
+@pytest.mark.parametrize("case", [chain(), sparse10k(steps=15, neurons=60, targets=20)], ids=["chain", "sparse"])
+def test_a_case_comes_back_from_its_file(case: Case, peer: Any, tmp_path: Path) -> None:
+    casefile, convert = peer("casefile"), peer("convert")
+    casefile.save(convert.plain(case), tmp_path / "case.npz")
+    found = casefile.read(tmp_path / "case.npz")
+    assert convert.network_of(found) == case.network
+    events = convert.events_of(found)
+    np.testing.assert_array_equal(events.dense(), case.events.dense())
+    np.testing.assert_array_equal(found.frames(), case.events.dense()[:, 0])
+    counts = ns.run(convert.network_of(found), events, threads=1).counts
+    expected = ns.run(case.network, case.events, threads=1).counts
+    assert sum(int(c.sum()) for c in expected.values()) > len(case.events)
+    for name in expected:
+        np.testing.assert_array_equal(counts[name], expected[name])
+
+
+def test_a_changed_weight_is_another_case(peer: Any) -> None:
+    convert = peer("convert")
+    found = convert.plain(chain())
+    weight = found.layers[2].weight.copy()
+    weight[0, 0] ^= 1
+    layers = (*found.layers[:2], peer("dataclasses").replace(found.layers[2], weight=weight))
+    assert convert.network_of(peer("dataclasses").replace(found, layers=layers)) != chain().network
+
+
+def test_what_a_case_file_cannot_say_is_refused(peer: Any) -> None:
+    plain = peer("convert").plain
+    case = chain()
+    two = ns.Events.from_dense(np.repeat(case.events.dense(), 2, axis=1))
+    with pytest.raises(ValueError, match="one sample"):
+        plain(Case("two", case.network, two, 0.3))
+    populations = [
+        p if p.name != "conv" else ns.Population("conv", p.shape, ns.FixedLIF(99, 90)) for p in case.network.populations
+    ]
+    with pytest.raises(ValueError, match="one sample"):
+        plain(Case("decays", ns.Network(tuple(populations), case.network.projections), case.events, 0.3))
+
+
+def test_the_float_network_has_the_same_numbers(peer: Any) -> None:
+    case = chain()
+    network = peer("convert").network_of(peer("convert").plain(case), fixed=False)
+    neuron = network["dense"].neuron
+    assert isinstance(neuron, ns.LIF)
+    assert (float(neuron.leak), float(neuron.threshold)) == ((4096 - 410) / 4096, 60.0)
+    np.testing.assert_array_equal(
+        network.projections[2].synapse.weight, 2.0 * case.network.projections[2].synapse.weight.astype(np.float64)
+    )
+
+
+def test_unrolled_convolution_is_the_convolution(peer: Any) -> None:
+    plain = peer("convert").plain(chain())
+    head = peer("dataclasses").replace(plain, layers=plain.layers[:1])
+    (synapses,) = peer("unroll").unroll(head)
+    expected = np.zeros((2, 7, 6, 3, 4, 3))
+    weight = plain.layers[0].weight
+    for i, o, ky, kx, y, x in itertools.product(range(2), range(3), range(3), range(3), range(4), range(3)):
+        if 0 <= 2 * y + ky - 1 < 7 and 0 <= 2 * x + kx - 1 < 6:
+            expected[i, 2 * y + ky - 1, 2 * x + kx - 1, o, y, x] = weight[o, i, ky, kx]
+    found = np.zeros((84, 36))
+    np.add.at(found, (synapses.source, synapses.target), synapses.weight)
+    np.testing.assert_array_equal(found, expected.reshape(84, 36))
+    assert (np.diff(synapses.source) >= 0).all()
+    with pytest.raises(peer("harness").CannotExpress, match="max pooling"):
+        peer("unroll").unroll(plain)
+
+
+def test_every_script_names_its_python_and_pins_its_packages(peer: Any) -> None:
+    environments, own = peer("environments"), set()
+    for script in sorted(PEERS.glob("run_*.py")):
+        about = environments.metadata(script.read_text(encoding="utf-8"))
+        if not about:
+            own.add(script.stem[4:])
+            continue
+        assert about["requires-python"].startswith("==3."), script.name
+        assert about["dependencies"], script.name
+        assert all("==" in dependency for dependency in about["dependencies"]), script.name
+    assert own == {"neurosam", "neurosam_float", "neurosam_zero", "pytorch", "int8", "lava"}
+
+
+def test_metadata_is_read_as_pep_723_says(peer: Any) -> None:
+    metadata = peer("environments").metadata
+    block = '# /// script\n# requires-python = "==3.9.*"\n#\n# dependencies = [\n#   "a==1",\n# ]\n# ///\n'
+    assert metadata("import os\n" + block + "x = 1\n") == {"requires-python": "==3.9.*", "dependencies": ["a==1"]}
+    assert metadata("import os\n") == {}
+    assert metadata("# /// script\n# a = 1\n") == {}  # no end, no block
+    with pytest.raises(ValueError, match="one block"):
+        metadata(block + "\n" + block)
+
+
+def _fake_python(folder: Path, name: str, body: str) -> None:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_a_python_is_taken_by_what_it_says_it_is(peer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environments = peer("environments")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PYENV_ROOT", os.fspath(tmp_path / "pyenv"))
+    with pytest.raises(environments.Skip, match=r"needs Python 3\.99"):
+        environments.python_for("==3.99.*")
+    _fake_python(tmp_path, "python3.99", "echo 3.98")
+    with pytest.raises(environments.Skip, match=r"needs Python 3\.99"):
+        environments.python_for("==3.99.*")
+    (tmp_path / "pyenv/versions/3.99.1/bin").mkdir(parents=True)
+    _fake_python(tmp_path / "pyenv/versions/3.99.1/bin", "python", "echo 3.99")
+    assert environments.python_for("==3.99.*") == os.fspath(tmp_path / "pyenv/versions/3.99.1/bin/python")
+    with pytest.raises(ValueError, match=r"==3\.X\.\*"):
+        environments.python_for(">=3.9")
+
+
+def test_packages_that_cannot_be_installed_skip_the_peer(
+    peer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments = peer("environments")
+    script = tmp_path / "run_it.py"
+    script.write_text('# /// script\n# requires-python = "==3.99.*"\n# dependencies = ["a==1"]\n# ///\n')
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    _fake_python(
+        bare, "python3.99", 'if [ "$1" = -c ]; then echo 3.99; else echo first >&2; echo no wheel >&2; exit 3; fi'
+    )
+    monkeypatch.setenv("PATH", f"{bare}:/usr/bin:/bin")
+    with pytest.raises(environments.Skip, match="no environment: no wheel"):
+        environments.command(script, tmp_path)
+    script.write_text("import os\n")
+    assert environments.command(script, tmp_path) == [sys.executable, os.fspath(script)]
+
+
+def _runner(peer: Any, folder: Path, name: str, script: str = STUB, limit_s: float = 60.0) -> Any:
+    peer("casefile").save(peer("convert").plain(chain(name)), folder / "case.npz")
+    (folder / "stub.py").write_text(f"import sys\nsys.path.insert(0, {os.fspath(PEERS)!r})\n{script}")
+    command = [sys.executable, os.fspath(folder / "stub.py")]
+    return peer("turns").Runner(command, folder / "case.npz", 1, limit_s)
+
+
+def test_a_peer_takes_turns_and_reports(peer: Any, tmp_path: Path) -> None:
+    runner = _runner(peer, tmp_path, "chain")
+    times = [runner.turn(), runner.turn()]
+    report = runner.finish()
+    assert report["times_s"] == times
+    assert report["spikes"] == {"conv": 7, "pool1": 7, "dense": 7}
+    assert (report["case"], report["version"], report["threads"]) == ("chain", np.__version__, 1)
+
+
+def test_a_peer_that_cannot_or_breaks_or_hangs_is_skipped_with_its_reason(peer: Any, tmp_path: Path) -> None:
+    skip = peer("environments").Skip
+    with pytest.raises(skip, match="another case"):
+        _runner(peer, tmp_path, "other")
+    with pytest.raises(skip, match="failed: RuntimeError: it broke"):
+        _runner(peer, tmp_path, "broken")
+    with pytest.raises(skip, match="no answer within 0 s"):
+        _runner(peer, tmp_path, "chain", "import time\ntime.sleep(600)\n", limit_s=0.2)
+
+
+def test_the_page_says_which_counts_are_equal(peer: Any) -> None:
+    page = peer("page")
+    assert page.equal_layers({"a": 10, "b": 4}, {"a": 10, "b": 4}) == "2 of 2"
+    assert page.equal_layers({"a": 10, "b": 5}, {"a": 10, "b": 4}) == "1 of 2, 0.2 off"
+    assert page.equal_layers({}, {"a": 10}) == "-"
+    report = {"version": "1", "precision": "float32", "note": "", "peak_rss_MB": 5, "spikes": {"a": 10}}
+    event = {**report, "like": "neurosam", "times_s": [0.5, 0.5]}
+    other = {**report, "like": "neurosam_float", "times_s": [2.0, 2.0]}
+    row = {
+        "case": "c",
+        "peer": "neurosam_float",
+        "date": "2000-01-01",
+        "ratio": [4.0, 4.0],
+        "pytorch_ratio": [3.0, 3.0],
+    }
+    rows = [
+        {**row, "reports": [event, {**other, "spikes": {"a": 11}}, other]},
+        {"case": "c", "peer": "far_away", "date": "2000-01-01", "skipped": "no wheel"},
+    ]
+    text = page.markdown({"machine": "abacus", "threads": 1, "rows": rows})
+    assert "| neurosam float | 1 | float32 | 2 | 4 | 1 of 1 | 5 | 2000-01-01 |" in text
+    assert "| pytorch | 1 | float32 | 2 | 3 | 0 of 1, 0.1 off | 5 |  |" in text
+    assert "- far away: no wheel" in text
+
+
+def test_results_of_another_machine_are_not_mixed(peer: Any, tmp_path: Path) -> None:
+    earlier, path = peer("compare").earlier, tmp_path / "results.json"
+    machine = {"machine": "abacus", "threads": 1}
+    assert earlier(path, machine) == {**machine, "rows": []}
+    path.write_text('{"machine": "abacus", "threads": 1, "rows": [1]}')
+    assert earlier(path, machine)["rows"] == [1]
+    assert earlier(path, {**machine, "threads": 2})["rows"] == []
