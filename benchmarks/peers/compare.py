@@ -33,6 +33,8 @@ from turns import Runner
 HERE = Path(__file__).resolve().parent
 BASE = ("neurosam", "pytorch")
 """They run in every turn."""
+CASES = ("conv32", "vgg11-64", "sparse10k")
+"""Those that the plain form can say: the demonstration sums its spikes in windows and has a readout."""
 
 
 def peers() -> list[str]:
@@ -44,7 +46,7 @@ def main() -> None:
     """Measure, then write results.json and results.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default=",".join(peers()), help="comma-separated (default: %(default)s)")
-    parser.add_argument("--cases", default=",".join(cases.CASES), help="comma-separated (default: %(default)s)")
+    parser.add_argument("--cases", default=",".join(CASES), help="comma-separated (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5, help="turns of each")
     parser.add_argument("--limit", type=float, default=600, help="seconds for each answer of a peer")
@@ -52,7 +54,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(".venv-peers"), help="folder of environments and case files")
     options = parser.parse_args()
     wanted, names = options.peers.split(","), options.cases.split(",")
-    for given, known in ((wanted, peers()), (names, list(cases.CASES))):
+    for given, known in ((wanted, peers()), (names, list(CASES))):
         if unknown := set(given) - set(known):
             parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     options.work.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from casefile import Layer, PlainCase
-from harness import CannotExpress, main
+from harness import CannotExpress, main, named
 
 TOGETHER = (1, 2, 5, 10, 15, 30, 50, 100)
 """Steps of one call."""
@@ -47,8 +47,7 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
             convolution()
         return {}
 
-    run.note = f"engine {best[1]}"  # type: ignore[attr-defined]
-    return run
+    return named(run, f"engine {best[1]}")
 
 
 def _convolution(layer: Layer, spikes: Any, together: int) -> Callable[[], Any]:

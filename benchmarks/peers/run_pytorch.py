@@ -1,7 +1,7 @@
 """PyTorch in the best arrangement known to us, in the interpreter of compare.py.
 
-Chains: neurosam/benchmark/dense.py (layer by layer, the convolution of ten steps at once). The recurrent case: the rows
-of the neurons that fired, gathered from a dense matrix and added; 14 times as fast as the product with that matrix.
+Chains: the fastest arrangement of neurosam/benchmark/dense.py. The recurrent case: the rows of the neurons that fired,
+gathered from a dense matrix and added, which is much faster than the product with that matrix.
 """
 
 from __future__ import annotations
@@ -12,18 +12,21 @@ import numpy as np
 
 from casefile import PlainCase
 from convert import events_of, network_of
-from harness import main
+from harness import main, named
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
 
     from neurosam.benchmark.cases import Case
-    from neurosam.benchmark.dense import dense_runner
+    from neurosam.benchmark.dense import FIRST, dense_runner
+    from neurosam.benchmark.measure import best_arrangement
 
     torch.set_num_threads(threads)
     if not case.recurrent:
-        return dense_runner(Case(case.name, network_of(case), events_of(case), 0.0))
+        chain = Case(case.name, network_of(case), events_of(case), 0.0)
+        name = best_arrangement(chain, threads) or FIRST
+        return named(dense_runner(chain, arrangement=name), name)
     layer = case.layers[0]
     rows = torch.zeros(layer.size, layer.size)  # [source, target]
     targets = np.repeat(np.arange(layer.size), np.diff(layer.indptr))

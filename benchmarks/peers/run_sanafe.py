@@ -4,8 +4,9 @@
 # ///
 """SANA-FE on its own description of Loihi, which estimates energy and time beside spikes; its simplest timing model.
 
-It rounds membranes toward zero at 6 bits below the point, as fixed point here does. Spikes take a step to every layer, so that a layer's
-are counted from the step at which the input reaches it; that is done in the first run, whose total the others repeat.
+It rounds membranes toward zero at 6 bits below the point, as fixed point here does. Spikes take a step to every layer,
+so that a layer's are counted from the step at which the input reaches it; that is done in the first run, and the total
+of the others is held against it.
 """
 
 from __future__ import annotations

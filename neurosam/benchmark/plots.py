@@ -97,9 +97,9 @@ def _activity(rows: Sequence[Row]) -> Figure:
             points = [(100 * r["activity"], 1e3 * r[f"{key}_s"]) for r in own if f"{key}_s" in r]
             if points:
                 ax.loglog(*zip(*points, strict=True), "o-", color=colour, label=label, markersize=4)
-        ax.set(title=name, xlabel="activity, %", ylabel="ms")
+        ax.set(title=name, xlabel="activity, %", ylabel="ms", ylim=(None, 4 * ax.get_ylim()[1]))  # room for a legend
         _plain(ax)
-        ax.legend(fontsize=8, frameon=False)
+        ax.legend(fontsize=8, frameon=False, loc="upper left")
     return figure
 
 

@@ -24,7 +24,8 @@ Tick = Callable[[int, int], None]
 REST_S = 0.02
 """Pause before every run: OpenMP's threads go on spinning for some milliseconds after PyTorch has returned."""
 SHORT_S = 0.05
-"""Runs shorter than this are run once more, untimed, after the pause: they would else pay for caches gone cold."""
+"""A run shorter than this is done four times in its turn: once untimed, since caches go cold in the pause; of the other
+three the median counts."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,15 @@ def turns(
             known = seconds[label]
             if known[0] < slow_s and (len(known) <= 3 or sum(known[1:]) < slow_s):
                 time.sleep(REST_S)
-                if known[-1] < SHORT_S:
-                    variant()
-                known.append(_seconds(variant))
+                known.append(_short(variant) if known[-1] < SHORT_S else _seconds(variant))
             if tick is not None:
                 tick(repeat * len(variants) + i + 1, repeats * len(variants))
     return {label: Timing(tuple(times[1:] or times)) for label, times in seconds.items()}
+
+
+def _short(variant: Callable[[], Any]) -> float:
+    variant()
+    return float(np.median([_seconds(variant) for _ in range(3)]))
 
 
 def _seconds(variant: Callable[[], Any]) -> float:

@@ -186,7 +186,7 @@ def test_turns_run_every_variant_as_often() -> None:
     ticks: list[tuple[int, int]] = []
     times = turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 4, lambda *done: ticks.append(done))
     assert [len(t.seconds) for t in times.values()] == [4, 4]
-    assert calls.count("a") == calls.count("b") == 1 + 2 * 4  # short runs: one more each turn
+    assert calls.count("a") == calls.count("b") == 1 + 4 * 4  # short runs: four a turn
     assert ticks == [(i, 8) for i in range(1, 9)]
 
 
