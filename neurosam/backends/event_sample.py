@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from neurosam.backends.event_layer import Conv, Room, layer
 from neurosam.backends.event_loop import Loop
-from neurosam.backends.event_neuron import OFFICIAL, Flag, State, fixed_block, float_block
+from neurosam.backends.event_neuron import OFFICIAL, Flag, State, block
 from neurosam.backends.event_plan import Cells, EventList, Link
 from neurosam.backends.event_short import HALF_TILE, TILE, tiles
 from neurosam.backends.event_synapse import decode, pool_or, tally
@@ -51,8 +51,8 @@ class Sample:
 
     def __init__(self, run: Run, b: int) -> None:
         self.shared, self.b = run, b
-        self.number: Any = np.int32 if run.network.fixed else np.float64
-        self.neurons = fixed_block if run.network.fixed else float_block
+        self.number = run.number
+        self.traced: Any = np.int32 if run.network.fixed else np.float64
         self.states = {name: self._state(p) for name, p in run.cells.items()}
         source = run.network.input.name
         rows = 0 if run.input.graded else run.tails[source] + run.chunk
@@ -69,21 +69,21 @@ class Sample:
         self.fired = np.zeros(neurons(run.network.readout.shape) if run.network.readout.fires else 0, np.int64)
 
     def _state(self, p: Cells) -> State:
-        size, flags, number = (p.pixels, p.channels), p.rule.flags, self.number
+        size, flags, number, wide = (p.pixels, p.channels), p.rule.flags, self.number, self.traced
         row = size
         if self.shared.paths[p.name] == "layer" and self.shared.links[p.name][0].tiled:
             row = (p.pixels, sum(width for _, width in tiles(p.channels)))
         traced = size if flags[Flag.SAM] else (0, 0)
         rows = self.shared.tails[p.name] + self.shared.chunk
         return State(
-            aligned(row if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
+            aligned(row if flags[Flag.CURRENT] else (0, 0), number),
             aligned(row, number),
-            np.zeros(traced, number),
+            np.zeros(traced, wide),
             np.zeros(traced, np.int32),
             np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
             np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
             np.zeros(rows, np.int64),
-            np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), number),
+            np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), wide),
             np.zeros((rows if flags[Flag.MEMBRANE] else 0, *size), number),
             np.zeros((rows if flags[Flag.CURRENTS] else 0, *size), number),
         )
@@ -156,7 +156,7 @@ class Sample:
         seconds = self._estimate(p, source, first, end)
         shared = run.threads if seconds >= SHARED_WORK_S else 1
         height = int(conv.size[0])
-        row = int(conv.size[1]) * TILE * 4
+        row = int(conv.size[1]) * TILE * self.number.itemsize
         strips = min(height, max(-(-height * row // STRIP_BYTES), 2 * shared if shared > 1 else 1))
         edges = [height * i // strips for i in range(strips + 1)]
         rows = max(bottom - top for top, bottom in itertools.pairwise(edges))
@@ -166,7 +166,7 @@ class Sample:
         operations = [0] * strips
 
         def strip(i: int) -> None:
-            with _room(conv, rows, end - first, state.v.shape[1]) as room:
+            with _room(conv, rows, end - first, state.v) as room:
                 operations[i] = layer(
                     planes, at, conv, end - first, first, self._own_base(name), edges[i], edges[i + 1], run.force,
                     p.rule, state._replace(counts=counts[i]), room, blocks[i],
@@ -210,7 +210,7 @@ class Sample:
             pitch = max((source.pitch for source in self.shared.links[name]), default=pitch)
         row = p.pixels * pitch
         listed = max((int(np.prod(source.source_shape)) for source in self.shared.links[name]), default=1)
-        length = max(1, min(BLOCK_BYTES // (row * np.dtype(self.number).itemsize), BLOCK_SPIKES // listed))
+        length = max(1, min(BLOCK_BYTES // (row * self.number.itemsize), BLOCK_SPIKES // listed))
         room = aligned((min(length, end - first), row), self.number)
         for start in range(first, max(end, first + 1), length):
             steps = min(length, end - start)
@@ -220,7 +220,7 @@ class Sample:
                 arriving = self._arriving(source, start, start + steps)
                 self.operations[source.label] += source.deliver(arriving, acc)
             sums = acc.reshape(steps, p.pixels, pitch)
-            self.neurons(sums, steps, start, 0, self._own_base(name), p.rule, self.states[name])
+            block(sums, 0, steps, start, 0, self._own_base(name), p.rule, self.states[name])
 
     def _arriving(self, source: Link, first: int, end: int) -> EventList:
         """What a projection delivers in own steps ``first:end`` of its target."""
@@ -277,36 +277,38 @@ class Sample:
                 run.seconds[name] += self.seconds[name]
 
 
-_rooms: deque[Room] = deque()  # a room a thread that a strip has used, kept for the next: fresh memory is slow
+_rooms: dict[np.dtype[Any], deque[Room]] = {}
+"""A room a thread that a strip has used, by the type of its sums, kept for the next: fresh memory is slow."""
 
 
 @contextmanager
-def _room(conv: Conv, rows: int, steps: int, pitch: int) -> Iterator[Room]:
-    """Memory for strips of so many rows of a layer."""
+def _room(conv: Conv, rows: int, steps: int, v: Array) -> Iterator[Room]:
+    """Memory for strips of so many rows of a layer with membranes `v`."""
     channels, height, width = (int(side) for side in conv.source)
-    geometry, out_pixels = [int(side) for side in conv.geometry], rows * int(conv.size[1])
+    geometry, out_pixels, pitch = [int(side) for side in conv.geometry], rows * int(conv.size[1]), v.shape[1]
     source_rows = min((rows - 1) * geometry[2] + geometry[0], height)
     reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
     together = min(steps, BLOCK_STEPS)
     worst = source_rows * width * channels + HALF_TILE
     listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
-    most = max(1, min(steps, BLOCK_BYTES // (4 * out_pixels * pitch)))
+    most = max(1, min(steps, BLOCK_BYTES // (v.itemsize * out_pixels * pitch)))
     fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
     sizes = (
         max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
         max(listed * reach, together * source_rows * int(conv.size[1])), together * out_pixels + 1,
         max(most * out_pixels * pitch, fired),
     )  # fmt: skip
+    rooms = _rooms.setdefault(v.dtype, deque())
     try:
-        room = _rooms.pop()
+        room = rooms.pop()
     except IndexError:
-        room = Room(*(np.empty(0, number) for number in (np.int32, np.int32, np.uint16, np.int32, np.int32)))
+        room = Room(*(np.empty(0, number) for number in (np.int32, np.int32, np.uint16, np.int32, v.dtype)))
     if any(part.size < size for part, size in zip(room, sizes, strict=True)):
         room = Room(*(np.empty(max(part.size, size), part.dtype) for part, size in zip(room, sizes, strict=True)))
     try:
         yield room
     finally:
-        _rooms.append(room)
+        rooms.append(room)
 
 
 def _channels_first(x: Array) -> Array:
