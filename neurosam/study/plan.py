@@ -136,7 +136,8 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    train=6000, test=400, explained=50, epochs=2, steps=8, conversion_steps=40, deployed=("mnist5k",), seeds=3,
+    train=6000, test=400, explained=50, epochs=3, steps=8, leaks=(0.7, 0.9), conversion_steps=40,
+    deployed=("mnist5k",), seeds=3,
 )  # fmt: skip
 _VGG5 = Plan(clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", steps=8, epochs=6)
 DEPLOYED = {
