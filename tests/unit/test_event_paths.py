@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event, event_sample, unrolled
+from neurosam.backends import Options, event, event_chain, unrolled
 from neurosam.backends.event import PATHS, EventBackend
 from neurosam.backends.event_plan import cells, is_or
 from neurosam.backends.event_short import paired
@@ -95,7 +95,7 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("samples", [1, 2, 5])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_sample, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
     assert_all_paths_equal(layered(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
 
 
@@ -107,8 +107,8 @@ def test_blocks_strips_and_chunks_that_do_not_divide(
 ) -> None:
     case = layered(np.random.default_rng(1), (2, 7, 9), 70, steps=11)
     expected = execute(case, "general")
-    monkeypatch.setattr(event_sample, "BLOCK_BYTES", block)
-    monkeypatch.setattr(event_sample, "STRIP_BYTES", strip)
+    monkeypatch.setattr(event_chain, "BLOCK_BYTES", block)
+    monkeypatch.setattr(event_chain, "STRIP_BYTES", strip)
     monkeypatch.setattr(event, "CHUNK_STEPS", chunk)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=2), path)
