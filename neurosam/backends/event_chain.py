@@ -1,8 +1,7 @@
 """A chain of layers in one sample (event_layer.py, and max pooling): how each is cut into pieces, and who does them.
 
 Every thread walks the whole chain and takes pieces of one layer after the other (event_share.py). A layer is cut into
-strips of rows; where its weights are too large for a core's own cache and its picture small, into tiles of channels,
-so that a thread reads only its own weights.
+strips of rows; tiles of channels, whose weights only one thread would read, were no faster on vgg11-64.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event_layer import GATHER, Conv, Room
-from neurosam.backends.event_neuron import Flag
+from neurosam.backends.event_layer import Conv, Room
 from neurosam.backends.event_plan import Cells
 from neurosam.backends.event_share import NOT_YET, board, share_layer, share_or
 from neurosam.backends.event_short import HALF_TILE, TILE
@@ -42,12 +40,12 @@ BLOCK_STEPS = 64
 """Steps of a block at most."""
 STRIP_BYTES = 2**18
 """Membranes of a strip of rows, in one tile of channels."""
-TILED_BYTES = 2**18
-"""Weights from which on threads take tiles of channels instead of strips of rows."""
 SHARED_WORK_S = 2e-5
 """Estimated time from which on a layer is cut for threads."""
 LEAST_POOLED = 2**12
 """Words of a max pooling from which on threads share it."""
+PIECES = 2
+"""Pieces of a layer a thread: more level out the threads' speed, fewer list less twice."""
 USUAL_ACTIVITY = 0.05
 """Spikes a source and step, for that estimate."""
 PAUSE_S = 2e-5
@@ -121,11 +119,11 @@ def _layer(sample: Sample, name: str, first: int, end: int) -> Work:
     conv = source.conv
     if conv is None:
         raise BackendError(f"population {name!r}", "has no fast path")
-    pieces, tiled = _pieces(p, conv, end - first, run.threads, run.force)
-    rows = max(bottom - top for top, bottom, _, _ in pieces)
+    pieces = _pieces(p, conv, end - first, run.threads)
+    rows = max(bottom - top for top, bottom in pieces)
     planes, at, base = sample.planes[source.source], sample.at(source, first), sample.own_base(name)
     counts, work = np.zeros((len(pieces), state.counts.size), np.int64), np.zeros((len(pieces), 4), np.int64)
-    cut, force = np.array(pieces, np.int64), GATHER if tiled else run.force
+    cut, force = np.array(pieces, np.int64), run.force
     rule, steps = p.rule, end - first
 
     def share(counters: Int, slot: int, room: Room) -> int:
@@ -142,7 +140,7 @@ def _or(sample: Sample, name: str, first: int, end: int) -> Work:
     shape, geometry = np.array([*source.source_shape[1:], *p.shape[1:]], dtype=np.int64), source.arrays[1]
     planes, at, base = sample.planes[source.source], sample.at(source, first), sample.own_base(name)
     strips = min(p.shape[1], run.threads) if (end - first) * p.pixels * p.words >= LEAST_POOLED else 1
-    cut = np.array([(top, bottom, 0, p.channels) for top, bottom in _cuts(p.shape[1], strips)], np.int64)
+    cut = np.array(_cuts(p.shape[1], strips), np.int64)
     counts, work = np.zeros((len(cut), state.counts.size), np.int64), np.zeros((len(cut), 4), np.int64)
     steps = end - first
 
@@ -159,22 +157,15 @@ def _cuts(size: int, parts: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(size * i // parts for i in range(parts + 1)))
 
 
-def _pieces(p: Cells, conv: Conv, steps: int, threads: int, force: int) -> tuple[list[tuple[int, int, int, int]], bool]:
-    """Rows and channels of a layer's pieces, and whether its channels are cut; results do not depend on it."""
-    height, channels = int(conv.size[0]), p.channels
-    strips = min(height, max(1, -(-height * int(conv.size[1]) * TILE * 4 // STRIP_BYTES)))
+def _pieces(p: Cells, conv: Conv, steps: int, threads: int) -> list[tuple[int, int]]:
+    """Rows of a layer's pieces; results do not depend on them."""
+    height = int(conv.size[0])
+    strips = max(1, -(-height * int(conv.size[1]) * TILE * 4 // STRIP_BYTES))
     fan_in = int(conv.geometry[0] * conv.geometry[1] * conv.source[0])
-    seconds = steps * p.pixels * channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10)
-    if threads == 1 or steps == 0 or seconds < SHARED_WORK_S:
-        return [(top, bottom, 0, channels) for top, bottom in _cuts(height, strips)], False
-    tiles = -(-channels // TILE)
-    whole = p.rule.flags[Flag.SAM] or conv.tables.size or force not in (0, GATHER)
-    if conv.pairs.size >= TILED_BYTES and tiles >= threads and strips == 1 and not whole:
-        parts = min(tiles, 2 * threads)
-        columns = [(low * TILE, min(high * TILE, channels)) for low, high in _cuts(tiles, parts)]
-        return [(0, height, low, high) for low, high in columns], True
-    strips = min(height, max(strips, 2 * threads))
-    return [(top, bottom, 0, channels) for top, bottom in _cuts(height, strips)], False
+    seconds = steps * p.pixels * p.channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10)
+    if threads > 1 and seconds >= SHARED_WORK_S:
+        strips = max(strips, PIECES * threads)
+    return _cuts(height, min(height, strips))
 
 
 def _sizes(conv: Conv, rows: int, steps: int, pitch: int) -> Sizes:

@@ -290,11 +290,11 @@ def _tile(
 
 @kernel
 def _tiles(
-    look_up: bool, low: int, high: int, conv: Conv, steps: int, y_first: int, y_end: int, top: int, bottom: int,
-    first: int, base: int, rule: Rule, state: State, room: Room,
+    look_up: bool, conv: Conv, steps: int, y_first: int, y_end: int, top: int, bottom: int, first: int, base: int,
+    rule: Rule, state: State, room: Room,
 ) -> None:  # fmt: skip
-    """The channels ``low:high`` of a strip for a block of steps, and their traces."""
-    for column in range(low, high, TILE):
+    """All channels of a strip for a block of steps, and their traces."""
+    for column in range(0, conv.geometry[9], TILE):
         if conv.geometry[9] - column > HALF_TILE:
             _tile(
                 no_shorts_32(), no_shorts_64(), 6, look_up, column, conv, steps, y_first, y_end, top, bottom, first,
@@ -396,8 +396,8 @@ def _scattered(
 
 @kernel
 def layer(
-    planes: Array, at: int, conv: Conv, steps: int, first: int, base: int, top: int, bottom: int, low: int, high: int,
-    force: int, rule: Rule, state: State, room: Room, work: Int,
+    planes: Array, at: int, conv: Conv, steps: int, first: int, base: int, top: int, bottom: int, force: int,
+    rule: Rule, state: State, room: Room, work: Int,
 ) -> int:  # fmt: skip
     """Run output rows ``top:bottom`` of a layer for `steps` steps, from own step `first` on.
 
@@ -410,8 +410,6 @@ def layer(
     conv, rule, state
     base : int
         Own step of the state's first row.
-    low, high : int
-        Channels: all of them, or whole tiles if there is no trace and `force` is 2.
     force : int
         0: choose; 1: scatter; 2: gather; 3: look up, as far as the convolution can.
     room : Room
@@ -437,8 +435,8 @@ def layer(
         if conv.tables.size and (force == 0 or force == LOOK_UP):
             length = min(steps - done, room.rows.size // max(1, (y_end - y_first) * conv.size[1]))
             rows = _patterns(planes, at + done, conv, y_first, y_end, top, bottom, length, room)
-            _tiles(True, low, high, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
-            operations += rows * (high - low)
+            _tiles(True, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
+            operations += rows * geometry[9]
             work[2] += 1
             done += length
             continue
@@ -452,8 +450,8 @@ def layer(
         room.start[length * pixels] = count
         if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
             rows = _windows(conv, begin, pixels, top, bottom, length, room)
-            _tiles(False, low, high, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
-            operations += rows * (high - low)
+            _tiles(False, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
+            operations += rows * geometry[9]
             work[1] += 1
         else:
             operations += _scattered(conv, begin, pixels, length, top, bottom, first + done, base, rule, state, room)

@@ -79,8 +79,8 @@ def share_layer(
         A :func:`board`.
     slot : int
         The layer's place in the chain.
-    pieces : (n, 4) array
-        Rows ``top:bottom`` and channels ``low:high`` of each piece.
+    pieces : (n, 2) array
+        Rows ``top:bottom`` of each piece.
     planes, at, conv, steps, first, base, force, rule, state
         As :func:`~neurosam.backends.event_layer.layer` takes them.
     counts : (n, K) array
@@ -100,14 +100,12 @@ def share_layer(
     done = 0
     piece = _take(counters, slot, pieces.shape[0])
     while piece < pieces.shape[0]:
-        top, bottom, low, high = pieces[piece, 0], pieces[piece, 1], pieces[piece, 2], pieces[piece, 3]
+        top, bottom = pieces[piece, 0], pieces[piece, 1]
         own = State(
             state.u, state.v, state.trace, state.last, state.spikes, state.planes, counts[piece], state.sam,
             state.membranes, state.currents,
         )  # fmt: skip
-        work[piece, 3] += layer(
-            planes, at, conv, steps, first, base, top, bottom, low, high, force, rule, own, room, work[piece]
-        )
+        work[piece, 3] += layer(planes, at, conv, steps, first, base, top, bottom, force, rule, own, room, work[piece])
         _finish(counters, slot)
         done += 1
         piece = _take(counters, slot, pieces.shape[0])

@@ -104,12 +104,12 @@ def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.M
 @pytest.mark.parametrize("threads", [2, 3, 8])
 @pytest.mark.parametrize("channels", [129, 300])
 @pytest.mark.parametrize("density", [0.0, 0.05, 0.5])
-def test_threads_may_take_tiles_of_channels(
+def test_threads_share_layers_and_poolings(
     threads: int, channels: int, density: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = layered(np.random.default_rng(channels), (20, 5, 4), channels, density=density)
     expected = execute(case, "general")
-    for name in ("SHARED_WORK_S", "TILED_BYTES", "LEAST_POOLED"):
+    for name in ("SHARED_WORK_S", "LEAST_POOLED"):
         monkeypatch.setattr(event_chain, name, 0)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=threads), path)
