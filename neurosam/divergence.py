@@ -16,10 +16,16 @@ where `scale` is the magnitude of what was added up: threshold, reset, bias and 
 step, or 1 (one spike) for a map. Adding n numbers of total magnitude S in any order errs by at most n * S * 2^-53, so
 the bound holds for every membrane that is the sum of fewer than nine million products, and is far below what a wrong
 weight or decay does.
+
+In float32 the same bound, n * S * 2^-24, would excuse anything. Roundings that are independent and of mean 0 err by
+less than ``L sqrt(n) S 2^-24`` but with probability ``2 exp(-L^2 / 2)`` (Higham and Mary, SIAM J. Sci. Comput. 41(5),
+2019); L = 8 makes that 3e-14, and :func:`rounding_of` takes n from the network and the run. So float32 says less: it is
+likely rather than certain that a right value passes, and a wrong weight has to matter more to be seen.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -31,12 +37,15 @@ from neurosam.errors import NeurosamError
 from neurosam.network import Network
 from neurosam.neuron import LIF, Readout
 from neurosam.recording import Recording
-from neurosam.synapse import Shape, neurons
+from neurosam.synapse import Shape, Sparse, Synapse, neurons
 
-__all__ = ["ROUNDING", "VARIABLES", "Divergence", "Mismatches", "Variable", "mismatches", "shared"]
+__all__ = ["ROUNDING", "VARIABLES", "Divergence", "Mismatches", "Variable", "mismatches", "rounding_of", "shared"]
 
 VARIABLES = ("current", "membrane", "spikes", "counts", "sam", "output")
 ROUNDING = 1e-9
+DEVIATIONS, UNIT_32 = 8, 2.0**-24
+NEURON_ROUNDINGS = 8
+"""Operations of a neuron's step beside the sum (neuron.py)."""
 
 Index = npt.NDArray[np.int64]
 Values = npt.NDArray[np.generic]
@@ -241,6 +250,24 @@ def magnitude(network: Network, name: str) -> float:
     if neuron.gain is not None:
         arrival = arrival * max(1.0, _top(neuron.gain)) + _top(neuron.offset)
     return arrival + _top(neuron.bias) + _top(neuron.threshold) + _top(neuron.reset_amount)
+
+
+def rounding_of(network: Network, steps: int, dtype: str = "float64") -> float:
+    """Relative rounding of a float network's values in a run of `steps`, in "float64" or "float32"."""
+    if dtype != "float32":
+        return ROUNDING
+    each = [
+        sum(_fan_in(p.synapse) * (p.pool.area if p.pool else 1) for p in network.incoming(population.name))
+        for population in network.populations
+    ]
+    return DEVIATIONS * math.sqrt(steps * (max(each) + NEURON_ROUNDINGS)) * UNIT_32
+
+
+def _fan_in(synapse: Synapse) -> int:
+    """Most synapses of a target."""
+    if isinstance(synapse, Sparse):
+        return int(np.diff(synapse.indptr).max(initial=0))
+    return int(synapse.weight[0].size)
 
 
 def _top(value: npt.ArrayLike | None) -> float:

@@ -42,7 +42,8 @@ class Options:
     device : str
         torch device of the reference back end, "cpu" or "cuda".
     dtype : {"float64", "float32"}
-        Precision of a float network; a fixed-point network is always exact.
+        Precision of a float network's sums and states; a fixed-point network is always exact. Two back ends agree to
+        rounding in either, float32 to float32's (divergence.rounding_of); recordings are float64.
     threads : int, optional
         Threads to use; the back end's own choice if None.
     progress : callable, optional

@@ -2,12 +2,16 @@
 
 Populations are evaluated group by group (:attr:`Network.groups`): a group without a cycle runs a chunk of steps at
 once, with its weights in the cache; a recurrent group advances step by step. Between populations spikes travel as bit
-planes ``[T, H * W, words]``. A population takes one of four paths, all with the same result to the bit:
+planes ``[T, H * W, words]``. A population takes one of four paths, all with the same result (integers to the bit):
 
-    layer     integer neurons behind one convolution or matrix: one kernel (event_layer.py), strips of rows
+    layer     neurons behind one convolution or matrix: one kernel (event_layer.py), strips of rows
     or        max pooling: words of 64 channels (event_synapse.pool_or)
     loop      recurrent groups of integer neurons: all steps and populations in one kernel (event_recurrent.py)
     general   everything else: any projections (event_synapse.py), then the neurons (event_neuron.py)
+
+A float network runs in float64 or float32 (``Options.dtype``): weights, sums, currents and membranes have that type,
+traces and maps are float64 in both. Paths add in different orders, and the reference in its own, so that two of them
+agree to rounding (divergence.py), and to the bit where no sum is rounded. What is recorded is float64 in both.
 
 Samples are independent and share the threads; where there are fewer samples than threads, a layer's strips do, or the
 parts of a large recurrent population. Which path a population took, and how its blocks were added up, is logged to
@@ -92,7 +96,7 @@ class EventBackend:
         Raises
         ------
         BackendError
-            If asked for float32 or another device than the CPU.
+            If asked for another device than the CPU.
         """
         wanted = extents(network, record, events.steps, events.samples)
         arrays = {key: np.zeros(shape, dtype) for key, (shape, dtype) in wanted.items()}
@@ -132,9 +136,7 @@ class EventBackend:
         """A finished run, and its seconds without compilation."""
         if options.device != "cpu":
             raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
-        if options.dtype != "float64" and not network.fixed:
-            raise BackendError("event back end", "computes float networks in float64; the reference also in float32")
-        run = Run(network, events, record, self.path, kept)
+        run = Run(network, events, record, self.path, kept, options.dtype)
         run.compile()
         start = time.perf_counter()
         run.samples(options.threads or os.cpu_count() or 1, options)
@@ -145,15 +147,17 @@ class Run:
     """What the threads share: the prepared network, the input by sample, and the arrays that are being filled."""
 
     def __init__(
-        self, network: Network, events: Events, record: Record, path: str, kept: Mapping[tuple[str, str], Target]
-    ) -> None:
+        self, network: Network, events: Events, record: Record, path: str, kept: Mapping[tuple[str, str], Target],
+        dtype: str,
+    ) -> None:  # fmt: skip
         self.network, self.kept = network, kept
         self.steps, self.count = events.steps, events.samples
         number = np.int32 if network.fixed else np.float64
+        self.number: np.dtype[Any] = np.dtype(np.int32 if network.fixed else dtype)
         self.cells = {
-            p.name: cells(network, p, record, events.steps) for p in network.populations if p.neuron is not None
+            p.name: cells(network, p, record, events.steps, dtype) for p in network.populations if p.neuron is not None
         }
-        self.links = {name: [link(network, p) for p in network.incoming(name)] for name in self.cells}
+        self.links = {name: [link(network, p, dtype) for p in network.incoming(name)] for name in self.cells}
         self.tails = {p.name: self._tail(p.name) for p in network.populations}
         self.input = _Input(network, events)
         self.force = max(0, PATHS.index(path) - 1)
@@ -187,10 +191,8 @@ class Run:
     def _path(self, name: str) -> str:
         """Fastest path that this population's neurons and projections allow."""
         projections = self.network.incoming(name)
-        if not self.network.fixed:
-            return "general"
         if any(name in group and self.looped(group) for group in self.network.groups):
-            return "loop"
+            return "loop" if self.network.fixed else "general"
         if len(projections) != 1:
             return "general"
         if projections[0].source == self.network.input.name and self.input.graded:
@@ -201,7 +203,7 @@ class Run:
 
     def compile(self) -> None:
         """Load or compile every kernel that the run needs, on no steps; once a process for each set of kernels."""
-        needed = (self.network.fixed, self.input.graded, frozenset(self._kernels(name) for name in self.cells))
+        needed = (self.number.name, self.input.graded, frozenset(self._kernels(name) for name in self.cells))
         if needed in _ready:
             return
         sample = Sample(self, 0)

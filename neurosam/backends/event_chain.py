@@ -80,7 +80,7 @@ def run_chain(sample: Sample, names: Sequence[str], first: int, end: int) -> Non
 
     def walk(thread: int) -> None:
         try:
-            with _room(sizes) as room:
+            with _room(sizes, run.number) as room:
                 for slot, work in enumerate(works):
                     if thread and len(work.pieces) == 1:
                         continue
@@ -119,7 +119,7 @@ def _layer(sample: Sample, name: str, first: int, end: int) -> Work:
     conv = source.conv
     if conv is None:
         raise BackendError(f"population {name!r}", "has no fast path")
-    pieces = _pieces(p, conv, end - first, run.threads)
+    pieces = _pieces(p, conv, end - first, run.threads, run.number.itemsize)
     rows = max(bottom - top for top, bottom in pieces)
     planes, at, base = sample.planes[source.source], sample.at(source, first), sample.own_base(name)
     counts, work = np.zeros((len(pieces), state.counts.size), np.int64), np.zeros((len(pieces), 4), np.int64)
@@ -131,7 +131,7 @@ def _layer(sample: Sample, name: str, first: int, end: int) -> Work:
             counters, slot, cut, planes, at, conv, steps, first, base, force, rule, state, counts, work, room
         ))  # fmt: skip
 
-    return Work(name, source.label, cut, counts, work, _sizes(conv, rows, steps, state.v.shape[1]), share)
+    return Work(name, source.label, cut, counts, work, _sizes(conv, rows, steps, state.v), share)
 
 
 def _or(sample: Sample, name: str, first: int, end: int) -> Work:
@@ -157,10 +157,10 @@ def _cuts(size: int, parts: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(size * i // parts for i in range(parts + 1)))
 
 
-def _pieces(p: Cells, conv: Conv, steps: int, threads: int) -> list[tuple[int, int]]:
+def _pieces(p: Cells, conv: Conv, steps: int, threads: int, itemsize: int) -> list[tuple[int, int]]:
     """Rows of a layer's pieces; results do not depend on them."""
     height = int(conv.size[0])
-    strips = max(1, -(-height * int(conv.size[1]) * TILE * 4 // STRIP_BYTES))
+    strips = max(1, -(-height * int(conv.size[1]) * TILE * itemsize // STRIP_BYTES))
     fan_in = int(conv.geometry[0] * conv.geometry[1] * conv.source[0])
     seconds = steps * p.pixels * p.channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10)
     if threads > 1 and seconds >= SHARED_WORK_S:
@@ -168,17 +168,17 @@ def _pieces(p: Cells, conv: Conv, steps: int, threads: int) -> list[tuple[int, i
     return _cuts(height, min(height, strips))
 
 
-def _sizes(conv: Conv, rows: int, steps: int, pitch: int) -> Sizes:
-    """Sides of the room for strips of so many rows of a layer."""
+def _sizes(conv: Conv, rows: int, steps: int, v: Array) -> Sizes:
+    """Sides of the room for strips of so many rows of a layer with membranes `v`."""
     channels, height, width = conv.source.tolist()
     geometry, out_width = conv.geometry.tolist(), int(conv.size[1])
-    out_pixels = rows * out_width
+    out_pixels, pitch = rows * out_width, v.shape[1]
     source_rows = min((rows - 1) * geometry[2] + geometry[0], height)
     reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
     together = min(steps, BLOCK_STEPS)
     worst = source_rows * width * channels + HALF_TILE
     listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
-    most = max(1, min(steps, BLOCK_BYTES // (4 * out_pixels * pitch)))
+    most = max(1, min(steps, BLOCK_BYTES // (v.itemsize * out_pixels * pitch)))
     fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
     return (
         max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
@@ -187,19 +187,21 @@ def _sizes(conv: Conv, rows: int, steps: int, pitch: int) -> Sizes:
     )  # fmt: skip
 
 
-_rooms: deque[Room] = deque()  # a room a thread that a strip has used, kept for the next: fresh memory is slow
+_rooms: dict[np.dtype[Any], deque[Room]] = {}
+"""A room a thread that a chain has used, by the type of its sums, kept for the next: fresh memory is slow."""
 
 
 @contextmanager
-def _room(sizes: Sizes) -> Iterator[Room]:
+def _room(sizes: Sizes, number: np.dtype[Any]) -> Iterator[Room]:
     """Memory for one thread."""
+    rooms = _rooms.setdefault(number, deque())
     try:
-        room = _rooms.pop()
+        room = rooms.pop()
     except IndexError:
-        room = Room(*(np.empty(0, number) for number in (np.int32, np.int32, np.uint16, np.int32, np.int32)))
+        room = Room(*(np.empty(0, part) for part in (np.int32, np.int32, np.uint16, np.int32, number)))
     if any(part.size < size for part, size in zip(room, sizes, strict=True)):
         room = Room(*(np.empty(max(part.size, size), part.dtype) for part, size in zip(room, sizes, strict=True)))
     try:
         yield room
     finally:
-        _rooms.append(room)
+        rooms.append(room)

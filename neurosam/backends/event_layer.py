@@ -1,4 +1,4 @@
-"""A layer of integer neurons behind one convolution, from bit planes to bit planes in one kernel: the fast path.
+"""A layer of neurons behind one convolution, from bit planes to bit planes in one kernel: the fast path.
 
 A layer is cut into strips of output rows, which are independent: threads take them one by one. All to all is a
 convolution whose kernel is the whole picture. A strip runs a block of steps at a time:
@@ -10,15 +10,16 @@ convolution whose kernel is the whole picture. A strip runs a block of steps at 
 Tiles are the outer loop, so that a tile's weights stay in the cache, and the lists are made once for all tiles. Sums
 never reach memory; a membrane is read and written once a step. There are three ways to a pixel's sums:
 
-**Gather.** Weight rows of int8, 64 an instruction or two (event_short.py).
+**Gather.** Weight rows of int8, 64 an instruction or two (event_short.py), or of reals, 64 lanes.
 
 **Look-up.** A first layer of few channels has so few sources a kernel row that the sums of all patterns of spikes fit
 a table: one vector a kernel row, whatever the activity, and no branch.
 
 **Scatter** adds each spike's weight row to the sums of every pixel it reaches, in memory, and then advances the
-neurons (event_neuron.fixed_block): for layers of few output channels, and for silent ones.
+neurons (event_neuron.block): for layers of few output channels, and for silent ones.
 
-Each block measures its activity and takes one of them; the sums are the same integers.
+Each block measures its activity and takes one of them; the sums are the same integers. Reals are added in another
+order by each, so that their sums agree to rounding.
 
 What limits them: the gather, one load, one shift and two additions for 64 weights, from the cache that holds a tile's
 weights, and one mispredicted branch a pixel, at the end of its list; the look-up, the neurons; the scatter, load and
@@ -29,12 +30,15 @@ few rows (its neurons cost as much as 20 rows) and where 2 MB of weights come fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
+from numba.extending import overload
 
-from neurosam.backends.event_compile import formulas, inlined, kernel
+from neurosam.backends.event_compile import inlined, kernel
 from neurosam.backends.event_neuron import (
     CURRENTS,
     FIRES,
@@ -44,10 +48,11 @@ from neurosam.backends.event_neuron import (
     Rule,
     State,
     advance,
+    arrived,
+    block,
     cell,
-    fixed_block,
     keep,
-    normalise_pixel,
+    trace,
     trace_listed,
 )  # fmt: skip
 from neurosam.backends.event_short import (
@@ -67,12 +72,14 @@ from neurosam.backends.event_synapse import decode_step
 from neurosam.backends.event_vector import (
     CACHE_LINE,
     LANES,
+    Reals,
     address,
     item,
     load,
     load_as,
     load_some,
     load_weights,
+    no_reals,
     ones,
     put,
     store,
@@ -89,8 +96,6 @@ GATHER_ROWS = 0.5
 SCATTER, GATHER, LOOK_UP = 1, 2, 3
 """Ways to the sums, as `force` names them."""
 
-_arrive = formulas.arrive
-
 
 class Conv(NamedTuple):
     """A convolution as the fast path takes it.
@@ -100,10 +105,10 @@ class Conv(NamedTuple):
     source : (C, H, W) of the source population
     geometry : kernel, stride, padding (height and width each), dilation 1, 1, groups 1, and O
     size : (H', W') of the target
-    weight : (kH, kW, C, O) int8 array, flat, with 15 spare weights
-    pairs : int8 array
-        The same, ``(kH kW C, O)`` in tiles of Pairs (event_short.tiled); empty if the gather cannot take it.
-    tables : int16 array
+    weight : (kH, kW, C, O) int8, float32 or float64 array, flat, with 15 spare weights
+    pairs : array of its type
+        The same, ``(kH kW C, O)`` in tiles (event_short.tiled), int8 as Pairs; empty if the gather cannot take it.
+    tables : array of int16, or of its type
         By tile: (kH, 2^(kW C), width), the sums of every pattern of a kernel row; flat; empty if there is none.
     exponent : int
         Of the projection.
@@ -125,7 +130,7 @@ class Room(NamedTuple):
     """Memory of one thread, for any layer.
 
     `start` and `spikes` list spikes (event_synapse.py). `rows` lists weight rows by output pixel, pixel i's from
-    ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of the scatter (int32, flat).
+    ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of the scatter (flat).
     """
 
     start: Array
@@ -222,6 +227,28 @@ def added(zero: Any, pairs: Any, rows: Any, first: int, end: int, width: int) ->
     return separated(a, b, end - first)
 
 
+def _gathered(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
+    """Sums of any number of rows of a tile."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(_gathered, jit_options={"forceinline": True})
+def _gathered_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Callable[..., Any]:
+    def integers(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
+        i = added(zero, pairs, rows, first, min(end, first + MOST_ROWS), width)
+        for e in range(first + MOST_ROWS, end, MOST_ROWS):
+            i = i + added(zero, pairs, rows, e, min(end, e + MOST_ROWS), width)
+        return i
+
+    def reals(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
+        i = zero
+        for e in range(first, end):
+            i = i + load_as(zero, pairs, item(rows, e) << width)
+        return i
+
+    return reals if isinstance(zero, Reals) else integers
+
+
 @kernel
 def _tile(
     zero: Any, nothing: Any, width: int, look_up: bool, column: int, conv: Conv, steps: int, y_first: int, y_end: int,
@@ -241,12 +268,12 @@ def _tile(
     sums = address(conv.tables, (kernel_height << sources) * column)
     rows, edges, planes = address(room.rows, 0), address(room.edges, 0), address(state.planes, 0)
     words, channels, image = state.planes.shape[2], state.v.shape[1], state.planes.shape[1]
-    scratch = np.empty(TILE, np.int32)
+    scratch = np.empty(TILE, state.v.dtype)
     if not look_up:  # once from end to end, which memory streams: rows come in no order that a processor foresees
         seen = zero
-        for at in range(0, kernel_height * sources << width, CACHE_LINE):
+        for at in range(0, kernel_height * sources << width, CACHE_LINE // conv.pairs.itemsize):
             seen = add(seen, load_shorts(zero, pairs, at))
-        store(separated(seen, seen, 0), scratch, 0)
+        store(widened(seen), scratch, 0)
     slot = 0
     for k in range(steps):
         t = first + k
@@ -265,19 +292,8 @@ def _tile(
                 else:
                     begin, end = item(edges, slot), item(edges, slot + 1)
                     slot += 1
-                    i = added(zero, pairs, rows, begin, min(end, begin + MOST_ROWS), width)
-                    for e in range(begin + MOST_ROWS, end, MOST_ROWS):
-                        i = i + added(zero, pairs, rows, e, min(end, e + MOST_ROWS), width)
-                if exponent > 0:
-                    i = i << exponent
-                elif exponent < 0:
-                    i = i >> -exponent
-                if tables:
-                    store(i, scratch, 0)
-                    normalise_pixel(scratch, column, t, rule)
-                    i = load_as(i, scratch, 0)
-                else:
-                    i = _arrive(i)
+                    i = _gathered(zero, pairs, rows, begin, end, width)
+                i = arrived(i, exponent, column, t, tables, rule, scratch)
                 p = yo * out_width + xo
                 fired = advance(i, p * channels + column, column, own)
                 if fires:
@@ -288,29 +304,71 @@ def _tile(
             keep(t - base, top * out_width, bottom * out_width, column, column + TILE, rule, state)
 
 
+def _zeros(conv: Any) -> Any:
+    """0 as a weight row and as a table's entry, for whole tiles, and the same for half tiles."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(_zeros, jit_options={"forceinline": True})
+def _zeros_compiled(conv: Any) -> Callable[..., Any]:
+    def integers(conv: Any) -> Any:
+        return no_shorts_32(), no_shorts_64(), no_shorts_16(), no_shorts_32()
+
+    def reals(conv: Any) -> Any:
+        tile, half = no_reals(conv.pairs, TILE), no_reals(conv.pairs, HALF_TILE)
+        return tile, tile, half, half
+
+    return reals if isinstance(conv.types[3].dtype, types.Float) else integers
+
+
 @kernel
 def _tiles(
     look_up: bool, conv: Conv, steps: int, y_first: int, y_end: int, top: int, bottom: int, first: int, base: int,
     rule: Rule, state: State, room: Room,
 ) -> None:  # fmt: skip
     """All channels of a strip for a block of steps, and their traces."""
+    zero, nothing, half_zero, half_nothing = _zeros(conv)
     for column in range(0, conv.geometry[9], TILE):
         if conv.geometry[9] - column > HALF_TILE:
             _tile(
-                no_shorts_32(), no_shorts_64(), 6, look_up, column, conv, steps, y_first, y_end, top, bottom, first,
-                base, rule, state, room,
+                zero, nothing, 6, look_up, column, conv, steps, y_first, y_end, top, bottom, first, base, rule, state,
+                room,
             )  # fmt: skip
         else:
             _tile(
-                no_shorts_16(), no_shorts_32(), 5, look_up, column, conv, steps, y_first, y_end, top, bottom, first,
-                base, rule, state, room,
+                half_zero, half_nothing, 5, look_up, column, conv, steps, y_first, y_end, top, bottom, first, base,
+                rule, state, room,
             )  # fmt: skip
     if rule.flags[SAM] != 0:
         begin, end = top * conv.size[1], bottom * conv.size[1]
         for t in range(first, first + steps):
-            count = decode_step(state.planes, t - base, begin, end, conv.geometry[9], 0, 0, room.start, room.spikes)
-            room.start[end - begin] = count
-            trace_listed(t, begin, end - begin, t - base, room.start, room.spikes, room.sums, rule, state)
+            _trace_strip(t, t - base, begin, end, conv.geometry[9], rule, state, room)
+
+
+def _trace_strip(
+    t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
+) -> None:  # fmt: skip
+    """The traces of a strip; the difference of two running sums is exact for integers alone."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(_trace_strip)
+def _trace_strip_compiled(
+    t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
+) -> Callable[..., Any]:  # fmt: skip
+    def integers(
+        t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
+    ) -> None:  # fmt: skip
+        count = decode_step(state.planes, at, begin, end, channels, 0, 0, room.start, room.spikes)
+        room.start[end - begin] = count
+        trace_listed(t, begin, end - begin, at, room.start, room.spikes, room.sums, rule, state)
+
+    def reals(
+        t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
+    ) -> None:  # fmt: skip
+        trace(t, begin, end, at, rule, state)
+
+    return reals if isinstance(room.types[4].dtype, types.Float) else integers
 
 
 # --- scatter ---
@@ -365,14 +423,6 @@ def _clear(sums: Array) -> None:
 
 
 @kernel
-def _shift(sums: Array, exponent: int) -> None:
-    """``sums * 2^exponent``, floored, in place."""
-    flat = sums.reshape(sums.size)
-    for j in range(flat.size):
-        flat[j] = flat[j] << exponent if exponent > 0 else flat[j] >> -exponent
-
-
-@kernel
 def _scattered(
     conv: Conv, begin: int, pixels: int, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule,
     state: State, room: Room,
@@ -387,10 +437,8 @@ def _scattered(
         sums = room.sums[: length * row].reshape(length, bottom - top, out_width, pitch)
         _clear(sums)
         operations += scatter(room.start[done * pixels :], pixels, room.spikes, begin, conv, top, sums)
-        if conv.exponent:
-            _shift(sums, conv.exponent)
         pixel_sums = sums.reshape(length, (bottom - top) * out_width, pitch)
-        fixed_block(pixel_sums, length, first + done, top * out_width, base, rule, state)
+        block(pixel_sums, conv.exponent, length, first + done, top * out_width, base, rule, state)
     return operations
 
 

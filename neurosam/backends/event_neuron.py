@@ -1,11 +1,13 @@
 """Kernels of the neurons: one pass over a block of steps integrates, fires, resets, packs the spikes, and traces.
 
-Integer neurons run in vectors of int32 lanes (event_vector.py), by the formulas of arithmetic.py compiled as they
-stand: a membrane is read and written once a step, and a comparison is a spike's bit. Float neurons are plain
-loops. Only neurons that fired touch their trace. State is O(neurons): membrane, current, and where there is a trace
-its value, the step of the last spike and (official mode) the number of spikes.
+Neurons run in vectors (event_vector.py): integer ones in lanes of int32, by the formulas of arithmetic.py compiled as
+they stand; float ones in lanes of float32 or float64, by neuron.py's rule (:func:`_real_step`). A membrane is read and
+written once a step, and a comparison is a spike's bit. Only neurons that fired touch their trace. State is O(neurons):
+membrane, current, and where there is a trace its value (float64 for all float neurons), the step of the last spike and
+(official mode) the number of spikes.
 
-Cost: neurons times steps, and spikes for the traces. What limits it is the two 32-bit products of the exact decay.
+Cost: neurons times steps, and spikes for the traces. What limits integer neurons is the two 32-bit products of the
+exact decay.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ from neurosam import arithmetic
 from neurosam.backends.event_compile import formulas, inlined, kernel
 from neurosam.backends.event_vector import (
     LANES,
+    Reals,
     address,
     bits,
+    cleared,
     item,
     load,
     load_as,
@@ -44,12 +48,12 @@ __all__ = [
     "Rule",
     "State",
     "advance",
+    "arrived",
+    "block",
     "cell",
-    "fixed_block",
-    "float_block",
     "keep",
-    "normalise_pixel",
     "trace",
+    "trace_listed",
 ]
 
 Array = npt.NDArray[Any]
@@ -70,11 +74,11 @@ class Flag(IntEnum):
 
 
 class Rule(NamedTuple):
-    """The parameters of a population: int32 and int64 (arithmetic.py), or float64 (neuron.py).
+    """The parameters of a population: int32 and int64 (arithmetic.py), or float32 or float64 (neuron.py).
 
     Parameters a channel are filled up to whole vectors; `threshold` is out of reach where neurons do not fire, and
-    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``. `table`, `trace_shift` and `impulse`
-    belong to the trace (trace.py).
+    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``, C of float ones filled up too. `table`
+    (float64 for all float neurons), `trace_shift` and `impulse` belong to the trace (trace.py).
     """
 
     flags: Int
@@ -203,14 +207,6 @@ def keep(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state
                 state.currents[at, p, c] = state.u[p, c]
 
 
-@kernel
-def normalise_pixel(sums: Array, first: int, t: int, rule: Rule) -> None:
-    """Turn the sums of channels `first` and on into normalised input, in 64 bits."""
-    for c in range(min(sums.size, rule.gain.shape[1] - first)):
-        i = _arrive(np.int64(sums[c]))
-        sums[c] = _normalise(i, rule.gain[t, first + c], rule.shift, rule.offset[t, first + c])
-
-
 class Cell(NamedTuple):
     """What the innermost loops touch of a rule and a state: addresses and switches, no arrays."""
 
@@ -237,8 +233,46 @@ def cell(rule: Rule, state: State, narrow: bool) -> Cell:
     )  # fmt: skip
 
 
+@kernel
+def _normalise_sums(sums: Array, first: int, t: int, rule: Rule) -> None:
+    """Turn the sums of channels `first` and on into normalised input, in 64 bits."""
+    for c in range(min(sums.size, rule.gain.shape[1] - first)):
+        i = _arrive(np.int64(sums[c]))
+        sums[c] = _normalise(i, rule.gain[t, first + c], rule.shift, rule.offset[t, first + c])
+
+
+def arrived(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Any:
+    """The sums of channels `c` and on as their neurons take them in step `t`: scaled and normalised.
+
+    `scratch` has room for the sums. Floats have no exponent.
+    """
+    raise NotImplementedError  # compiled only
+
+
+@overload(arrived, jit_options={"forceinline": True})
+def _arrived(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Callable[..., Any]:
+    def integers(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Any:
+        if exponent > 0:
+            i = i << exponent
+        elif exponent < 0:
+            i = i >> -exponent
+        if tables:
+            store(i, scratch, 0)
+            _normalise_sums(scratch, c, t, rule)
+            return load_as(i, scratch, 0)
+        return _arrive(i)
+
+    def reals(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Any:
+        if tables:
+            at = t * rule.gain.shape[1] + c
+            return load_as(i, rule.gain, at) * i + load_as(i, rule.offset, at)
+        return i
+
+    return reals if isinstance(i, Reals) else integers
+
+
 @inlined
-def _step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
+def _integer_step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
     """One step of the neurons of channels `c` and on: current, membrane, and who fired. `i` is in membrane units."""
     if cell.current:
         u = _current(u, i, load_as(i, cell.factor_u, c))
@@ -250,6 +284,32 @@ def _step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
     s = _fire(v, load_as(i, cell.threshold, c))
     v = _to_zero(v, s) if cell.zero else _by_subtraction(v, s, load_as(i, cell.amount, c))
     return u, v, s
+
+
+@inlined
+def _real_step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
+    """The same for float neurons: neuron.py's rule, each operation rounded once, in the order written here."""
+    u = load_as(i, cell.factor_u, c) * u + i if cell.current else i
+    v = (load_as(i, cell.factor_v, c) * v + u) + load_as(i, cell.bias, c)
+    s = v > load_as(i, cell.threshold, c)
+    v = cleared(v, s) if cell.zero else v - s * load_as(i, cell.amount, c)
+    return u, v, s
+
+
+def _step(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Any:
+    """One step of the neurons of channels `c` and on, by the rule of their numbers."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(_step, jit_options={"forceinline": True})
+def _step_compiled(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Callable[..., Any]:
+    def integers(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Any:
+        return _integer_step(i, u, v, c, cell)
+
+    def reals(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Any:
+        return _real_step(i, u, v, c, cell)
+
+    return reals if isinstance(i, Reals) else integers
 
 
 @inlined
@@ -275,13 +335,17 @@ def _advance_some(i: Any, place: int, c: int, left: int, cell: Cell) -> Any:
 
 
 @kernel
-def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule: Rule, state: State) -> None:
-    """Integer neurons over a block of steps.
+def block(
+    sums: Array, exponent: int, steps: int, first: int, begin: int, base: int, rule: Rule, state: State
+) -> None:  # fmt: skip
+    """Neurons over a block of steps.
 
     Parameters
     ----------
-    sums : (K, pixels, pitch) int32 array
-        Weighted sums of a range of pixels; the first C of a pitch count. Overwritten where there are tables.
+    sums : (K, pixels, pitch) array
+        Weighted sums of a range of pixels, of the state's type (int32, float32, float64); the first C of a pitch count.
+    exponent : int
+        Integer sums are worth ``2^exponent``, floored.
     steps, first : int
         ``sums[:steps]`` are own steps `first` and on.
     begin : int
@@ -297,23 +361,21 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
     own = cell(rule, state, False)
     pixels, pitch, row = sums.shape[1], sums.shape[2], state.v.shape[1]
     channels = min(rule.gain.shape[1], row)  # a part of a population has fewer, whole tiles more
+    scratch = np.empty(LANES, np.int32)
     for k in range(steps):
         t = first + k
         count = 0
         for q in range(pixels):
             p = begin + q
-            if tables:
-                normalise_pixel(sums[k, q], 0, t, rule)
             for w in range((channels + 63) // 64):
                 fired = np.uint64(0)
                 for c in range(64 * w, min(64 * w + 64, channels), LANES):
                     at, place, left = (k * pixels + q) * pitch + c, p * row + c, channels - c
                     if left >= LANES:
-                        i = load(inputs, at)
-                        some = advance(i if tables else _arrive(i), place, c, own)
+                        some = advance(arrived(load(inputs, at), exponent, c, t, tables, rule, scratch), place, c, own)
                     else:
-                        i = load_some(inputs, at, left)
-                        some = _advance_some(i if tables else _arrive(i), place, c, left, own)
+                        i = arrived(load_some(inputs, at, left), exponent, c, t, tables, rule, scratch)
+                        some = _advance_some(i, place, c, left, own)
                     fired |= some << np.uint64(c - 64 * w)
                 if fires:
                     planes[t - base, p, w] = fired
@@ -323,35 +385,3 @@ def fixed_block(sums: Array, steps: int, first: int, begin: int, base: int, rule
             trace(t, begin, begin + pixels, t - base, rule, state)
         if kept:
             keep(t - base, begin, begin + pixels, 0, channels, rule, state)
-
-
-@kernel
-def float_block(sums: Array, steps: int, first: int, begin: int, base: int, rule: Rule, state: State) -> None:
-    """Float neurons over a block of steps; parameters as in :func:`fixed_block`, all values float64 (neuron.py)."""
-    channels = state.v.shape[1]
-    for k in range(steps):
-        t = first + k
-        count = 0
-        for q in range(sums.shape[1]):
-            p = begin + q
-            for w in range((channels + 63) // 64):
-                fired = np.uint64(0)
-                for c in range(64 * w, min(64 * w + 64, channels)):
-                    i = sums[k, q, c]
-                    if rule.flags[TABLES]:
-                        i = rule.gain[t, c] * i + rule.offset[t, c]
-                    u = rule.factor_u[c] * state.u[p, c] + i if rule.flags[CURRENT] else i
-                    v = (rule.factor_v[c] * state.v[p, c] + u) + rule.bias[c]
-                    if v > rule.threshold[c]:
-                        v = 0.0 if rule.flags[ZERO] else v - rule.amount[c]
-                        fired |= np.uint64(1) << np.uint64(c - 64 * w)
-                    state.u[p, c] = u
-                    state.v[p, c] = v
-                if rule.flags[FIRES]:
-                    state.planes[t - base, p, w] = fired
-                    count += ones(fired)
-        state.counts[t - base] += count
-        if rule.flags[SAM]:
-            trace(t, begin, begin + sums.shape[1], t - base, rule, state)
-        if rule.flags[MEMBRANE] or rule.flags[CURRENTS]:
-            keep(t - base, begin, begin + sums.shape[1], 0, channels, rule, state)

@@ -82,16 +82,16 @@ class Cells:
         return words(self.shape[0])
 
 
-_rules: WeakKeyDictionary[Population, dict[Precision | None, Rule]] = WeakKeyDictionary()
+_rules: WeakKeyDictionary[Population, dict[tuple[Precision | None, str], Rule]] = WeakKeyDictionary()
 
 
-def cells(network: Network, population: Population, record: Record, steps: int) -> Cells:
-    """Prepare one population with neurons."""
+def cells(network: Network, population: Population, record: Record, steps: int, dtype: str = "float64") -> Cells:
+    """Prepare one population with neurons; `dtype` is that of a float network's states."""
     name, shape = population.name, picture(population.shape)
     known = _rules.setdefault(population, {})
-    if network.precision not in known:
-        known[network.precision] = _rule(population, shape, network.precision)
-    rule = known[network.precision]
+    if (network.precision, dtype) not in known:
+        known[network.precision, dtype] = _rule(population, shape, network.precision, dtype)
+    rule = known[network.precision, dtype]
     recorded = {Flag.MEMBRANE: record.membrane, Flag.CURRENTS: record.current, Flag.SAM: record.sam}
     if not any(name in names for names in recorded.values()):
         return Cells(name, shape, rule)
@@ -109,20 +109,23 @@ def cells(network: Network, population: Population, record: Record, steps: int) 
     return Cells(name, shape, rule._replace(flags=flags, table=kernel, trace_shift=trace_shift, impulse=impulse))
 
 
-def _rule(population: Population, shape: Shape, precision: Precision | None) -> Rule:
+def _rule(population: Population, shape: Shape, precision: Precision | None, dtype: str) -> Rule:
     """The parameters of a population of which nothing is recorded."""
     neuron = population.neuron
+    whole = -(-shape[0] // TILE) * TILE
     wide: Any = np.float64 if precision is None else np.int64
 
     def spread(value: Any) -> Array:
-        out = aligned((-(-shape[0] // TILE) * TILE,), np.float64 if precision is None else np.int32)
+        out = aligned((whole,), dtype if precision is None else np.int32)
         out[: shape[0]] = value
         return out
 
     def table(value: Any) -> Array:
-        if value is None:
-            return np.zeros((0, shape[0]), dtype=wide)
-        return np.array(np.broadcast_to(np.asarray(value, dtype=wide), (len(value), shape[0])), order="C")
+        size = len(value) if value is not None else 0
+        out = aligned((size, whole), dtype) if precision is None else np.zeros((size, shape[0]), np.int64)
+        if value is not None:
+            out[:, : shape[0]] = value
+        return out
 
     lif = neuron if isinstance(neuron, (LIF, FixedLIF)) else None
     flags = np.zeros(8, dtype=np.int64)
@@ -163,7 +166,7 @@ def _fixed(neuron: Any, precision: Precision) -> tuple[Any, ...]:
 
 
 def is_or(rule: Rule, projection: Projection) -> bool:
-    """Whether integer neurons behind this projection do nothing but fire when any of their sources does.
+    """Whether neurons behind this projection do nothing but fire when any of their sources does.
 
     Found by arithmetic, not by name: each channel has one weight, the membrane forgets everything, nothing else
     arrives, and every possible number of spikes in a window leads above the threshold, none does not.
@@ -192,10 +195,15 @@ def _fires_with_any(rule: Rule, projection: Projection) -> bool:
     kernel, stride, padding, dilation = (height, width), *synapse.geometry
     if per_group != 1 or outputs != synapse.groups or padding != (0, 0) or dilation != (1, 1) or min(stride) < 1:
         return False
-    weight = synapse.weight.reshape(outputs, -1).astype(np.int64)
+    weight = synapse.weight.reshape(outputs, -1)
     if (weight != weight[:, :1]).any() or rule.factor_v[:outputs].any() or rule.bias[:outputs].any():
         return False
     spikes = np.arange(kernel[0] * kernel[1] + 1)
+    if not projection.integral:  # a window adds one weight as often as it has spikes, whatever the order
+        added = np.repeat(weight[:, :1].astype(rule.threshold.dtype), spikes.size - 1, axis=1)
+        real = np.pad(np.cumsum(added, axis=1, dtype=added.dtype), ((0, 0), (1, 0)))
+        return bool(((real > rule.threshold[:outputs, None]) == (spikes > 0)).all())
+    weight = weight.astype(np.int64)
     sums = shift_by(weight[:, :1] * spikes, projection.exponent)
     u = arithmetic.current(0, arithmetic.arrive(sums), 0)
     fires = arithmetic.fire(arithmetic.membrane(0, u, 0, 0), rule.threshold[:outputs, None].astype(np.int64))
@@ -275,17 +283,19 @@ class Link:
         return int(self.fan_out[index[: start[-1]]].sum())
 
 
-_links: WeakKeyDictionary[Projection, dict[tuple[Shape, Shape, bool], Link]] = WeakKeyDictionary()
+_links: WeakKeyDictionary[Projection, dict[tuple[Shape, Shape, bool, str], Link]] = WeakKeyDictionary()
 
 
-def link(network: Network, projection: Projection) -> Link:
-    """Prepare one projection: its weights channel-last, as targets of one source side by side."""
+def link(network: Network, projection: Projection, dtype: str = "float64") -> Link:
+    """Prepare one projection: its weights channel-last, as targets of one source side by side; real ones as `dtype`."""
     source, target = picture(network[projection.source].shape), picture(network[projection.target].shape)
     spikes = network[projection.source].neuron is not None
     known = _links.setdefault(projection, {})
-    if (source, target, spikes) not in known:
-        known[source, target, spikes] = _link(unpooled(projection, source), source, target, spikes)
-    return replace(known[source, target, spikes], lag=network.lag(projection))
+    if (source, target, spikes, dtype) not in known:
+        own = unpooled(projection, source)
+        number = np.dtype(np.int8 if own.integral else dtype)
+        known[source, target, spikes, dtype] = _link(own, source, target, spikes, number)
+    return replace(known[source, target, spikes, dtype], lag=network.lag(projection))
 
 
 def unpooled(projection: Projection, source: Shape) -> Projection:
@@ -313,10 +323,8 @@ def unpooled(projection: Projection, source: Shape) -> Projection:
     return replace(projection, synapse=grown, pool=None)
 
 
-def _link(
-    projection: Projection, source: tuple[int, int, int], target: tuple[int, int, int], spikes: bool
-) -> Link:  # fmt: skip
-    """Prepare a projection; where all events are `spikes`, weights are kept in their fastest form alone."""
+def _link(projection: Projection, source: Shape, target: Shape, spikes: bool, number: np.dtype[Any]) -> Link:
+    """Prepare a projection with weights of type `number`, in their fastest form alone if all events are `spikes`."""
     fixed = projection.integral
     pool, pooled = NO_POOL, source
     if projection.pool is not None:
@@ -330,21 +338,22 @@ def _link(
         outputs, _, *sides = synapse.weight.shape
         parts = [n for part in (sides, *synapse.geometry) for n in part]
         geometry = np.array([*parts, synapse.groups, outputs // synapse.groups], dtype=np.int64)
-        rows = _conv(synapse)
+        rows = _conv(synapse).astype(number, copy=False)
         kernel, arrays, sums = deliver_conv, (_spare(rows), geometry, 0), (target[1], target[2], target[0])
         plain = synapse.groups == 1 and synapse.geometry[2] == (1, 1)
-        if fixed and projection.pool is None and plain:
+        if projection.pool is None and plain:
             conv = _fast(projection, source, (target[1], target[2]), geometry, arrays[0], rows)
     elif isinstance(synapse, Dense):
-        weight = np.ascontiguousarray(synapse.weight[_order(target)][:, _order(pooled)].T)
+        weight = np.ascontiguousarray(synapse.weight[_order(target)][:, _order(pooled)].T, dtype=number)
         kernel, arrays = deliver_dense, (_spare(weight), weight.shape[1])
-        if fixed and projection.pool is None and target[1:] == (1, 1):
+        if projection.pool is None and target[1:] == (1, 1):
             geometry = np.array([*source[1:], 1, 1, 0, 0, 1, 1, 1, target[0]], dtype=np.int64)
             conv = _fast(projection, source, (1, 1), geometry, arrays[0], weight)
-            if target[0] >= LEAST_GATHERED:
+            if fixed and target[0] >= LEAST_GATHERED:
                 pairs, fan_out = paired(weight).reshape(-1), np.full(weight.shape[0], weight.shape[1])
     else:
         start, targets, weights = _by_source(synapse, pooled, target)
+        weights = weights.astype(number, copy=False)
         kernel, arrays = deliver_sparse, (start, targets, weights, WHOLE)
         share = synapse.weight.size / (synapse.sources * sums[0])
         wide = target[1:] == (1, 1) and sums[0] >= LEAST_GATHERED
@@ -365,28 +374,38 @@ def _link(
 
 def _fast(projection: Projection, source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array) -> Conv:
     """A convolution for the fast path; its spikes can be gathered or looked up if there are enough targets."""
-    pairs, tables = np.zeros(0, np.int8), np.zeros(0, np.int16)
+    pairs, tables = rows[:0, 0].copy(), _tables(rows, 0)
     if rows.shape[1] >= LEAST_TILED:
         tables = _tables(rows, int(geometry[0]))
         if len(rows) <= MOST_LISTED:
             pairs = tiled(rows)
     shapes = (np.array(part, dtype=np.int64) for part in (source, size))
-    negative, positive = projection.synapse.row_sums()
-    largest = int(max(-negative.min(initial=0), positive.max(initial=0))) << max(projection.exponent, 0)
-    narrow = largest << FRACTION_BITS <= arithmetic.STATE_MAX
+    narrow = False
+    if projection.integral:
+        negative, positive = projection.synapse.row_sums()
+        largest = int(max(-negative.min(initial=0), positive.max(initial=0))) << max(projection.exponent, 0)
+        narrow = largest << FRACTION_BITS <= arithmetic.STATE_MAX
     return Conv(next(shapes), geometry, next(shapes), weight, pairs, tables, projection.exponent, narrow)
 
 
 def _tables(rows: Array, height: int) -> Array:
-    """Sums of the weights ``(kH kW C, O)`` for every pattern of spikes of a kernel row, by tile; empty if too many."""
-    sources, outputs = len(rows) // height, rows.shape[1]
+    """Sums of the weights ``(kH kW C, O)`` for every pattern of spikes of a kernel row, by tile.
+
+    Empty if there are too many, or without `height`.
+    """
+    number = np.dtype(np.int16) if rows.dtype == np.int8 else rows.dtype
+    sources, outputs = len(rows) // max(height, 1), rows.shape[1]
     pitch = sum(width for _, width in tiles(outputs))
-    size = height * pitch << sources if sources <= MOST_PATTERN_BITS else TABLE_BYTES
-    if len(rows) >= MOST_ROWS or 2 * size > TABLE_BYTES:
-        return np.zeros(0, np.int16)
+    small = height > 0 and sources <= MOST_PATTERN_BITS and (rows.dtype != np.int8 or len(rows) < MOST_ROWS)
+    size = height * pitch << sources if small else 0
+    if size * number.itemsize > TABLE_BYTES:
+        size = 0
+    out = aligned((size,), number)
+    if not size:
+        return out
     pattern = np.arange(2**sources)[:, None] >> np.arange(sources) & 1
-    sums = np.einsum("ps,hso->hpo", pattern, rows.reshape(height, sources, outputs).astype(np.int64))
-    out = aligned((size,), np.int16)
+    exact = rows.reshape(height, sources, outputs).astype(np.int64 if rows.dtype == np.int8 else np.float64)
+    sums = np.einsum("ps,hso->hpo", pattern, exact)
     for first, tile in tiles(outputs):
         part = sums[..., first : first + tile]
         place = out[(height << sources) * first :][: (height << sources) * tile].reshape(height, -1, tile)

@@ -26,7 +26,7 @@ from numba import carray  # type: ignore[attr-defined]
 from neurosam.backends.event_compile import formulas, kernel
 from neurosam.backends.event_machine import claim, observe, pointer, publish
 from neurosam.backends.event_matrix import gather_rows
-from neurosam.backends.event_neuron import Rule, State, fixed_block
+from neurosam.backends.event_neuron import Rule, State, block
 from neurosam.backends.event_packed import PANEL, Packed, gather_packed
 from neurosam.backends.event_short import TILE
 from neurosam.backends.event_synapse import WHOLE, decode, deliver_conv, deliver_dense, deliver_sparse
@@ -254,7 +254,7 @@ def _advance_part(tables: Tables, m: int, step: int, room: Room) -> None:
             for j in range(sums.size):
                 sums[j] += _shift_by(into[j], exponent)
     d = tables.cells[m]
-    fixed_block(sums.reshape(1, pixels, part[PITCH]), 1, step, 0, part[BASE], _rule(part, d), _state(d))
+    block(sums.reshape(1, pixels, part[PITCH]), 0, 1, step, 0, part[BASE], _rule(part, d), _state(d))
 
 
 @kernel

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from neurosam.backends.event_chain import BLOCK_BYTES, BLOCK_SPIKES, run_chain
 from neurosam.backends.event_loop import Loop
-from neurosam.backends.event_neuron import OFFICIAL, Flag, State, fixed_block, float_block
+from neurosam.backends.event_neuron import OFFICIAL, Flag, State, block
 from neurosam.backends.event_plan import Cells, EventList, Link
 from neurosam.backends.event_short import tiles
 from neurosam.backends.event_synapse import decode, tally
@@ -36,8 +36,8 @@ class Sample:
 
     def __init__(self, run: Run, b: int) -> None:
         self.shared, self.b = run, b
-        self.number: Any = np.int32 if run.network.fixed else np.float64
-        self.neurons = fixed_block if run.network.fixed else float_block
+        self.number = run.number
+        self.traced: Any = np.int32 if run.network.fixed else np.float64
         self.states = {name: self._state(p) for name, p in run.cells.items()}
         source = run.network.input.name
         rows = 0 if run.input.graded else run.tails[source] + run.chunk
@@ -54,21 +54,21 @@ class Sample:
         self.fired = np.zeros(neurons(run.network.readout.shape) if run.network.readout.fires else 0, np.int64)
 
     def _state(self, p: Cells) -> State:
-        size, flags, number = (p.pixels, p.channels), p.rule.flags, self.number
+        size, flags, number, wide = (p.pixels, p.channels), p.rule.flags, self.number, self.traced
         row = size
         if self.shared.paths[p.name] == "layer" and self.shared.links[p.name][0].tiled:
             row = (p.pixels, sum(width for _, width in tiles(p.channels)))
         traced = size if flags[Flag.SAM] else (0, 0)
         rows = self.shared.tails[p.name] + self.shared.chunk
         return State(
-            aligned(row if flags[Flag.CURRENT] or not self.shared.network.fixed else (0, 0), number),
+            aligned(row if flags[Flag.CURRENT] else (0, 0), number),
             aligned(row, number),
-            np.zeros(traced, number),
+            np.zeros(traced, wide),
             np.zeros(traced, np.int32),
             np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
             np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
             np.zeros(rows, np.int64),
-            np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), number),
+            np.zeros((rows if flags[Flag.SAM] else 0, p.pixels), wide),
             np.zeros((rows if flags[Flag.MEMBRANE] else 0, *size), number),
             np.zeros((rows if flags[Flag.CURRENTS] else 0, *size), number),
         )
@@ -152,7 +152,7 @@ class Sample:
             pitch = max((source.pitch for source in self.shared.links[name]), default=pitch)
         row = p.pixels * pitch
         listed = max((int(np.prod(source.source_shape)) for source in self.shared.links[name]), default=1)
-        length = max(1, min(BLOCK_BYTES // (row * np.dtype(self.number).itemsize), BLOCK_SPIKES // listed))
+        length = max(1, min(BLOCK_BYTES // (row * self.number.itemsize), BLOCK_SPIKES // listed))
         room = aligned((min(length, end - first), row), self.number)
         for start in range(first, max(end, first + 1), length):
             steps = min(length, end - start)
@@ -162,7 +162,7 @@ class Sample:
                 arriving = self._arriving(source, start, start + steps)
                 self.operations[source.label] += source.deliver(arriving, acc)
             sums = acc.reshape(steps, p.pixels, pitch)
-            self.neurons(sums, steps, start, 0, self.own_base(name), p.rule, self.states[name])
+            block(sums, 0, steps, start, 0, self.own_base(name), p.rule, self.states[name])
 
     def _arriving(self, source: Link, first: int, end: int) -> EventList:
         """What a projection delivers in own steps ``first:end`` of its target."""

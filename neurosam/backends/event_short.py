@@ -31,6 +31,7 @@ from neurosam.backends.event_vector import (
     instruction,
     pointer,
     splat,
+    total,
 )  # fmt: skip
 
 __all__ = [
@@ -65,14 +66,21 @@ def paired(weight: npt.NDArray[np.int8], tile: int = TILE) -> npt.NDArray[np.int
     return out.reshape(rows, count * tile)
 
 
-def tiled(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
-    """All rows of one tile after all rows of another, each :func:`paired`, flat."""
+def tiled(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """All rows of one tile after all rows of another, flat; int8 weights :func:`paired`, others filled up with 0."""
     rows = len(weight)
-    parts = [(c, paired(weight[:, c : c + width], width)) for c, width in tiles(weight.shape[1])]
-    out = aligned((sum(part.size for _, part in parts),), np.int8)
+    parts = [(c, _whole(weight[:, c : c + width], width)) for c, width in tiles(weight.shape[1])]
+    out = aligned((sum(part.size for _, part in parts),), weight.dtype)
     for c, part in parts:
         out[rows * c : rows * c + part.size] = part.reshape(-1)
     return out
+
+
+def _whole(weight: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
+    """The weights of one tile."""
+    if weight.dtype == np.int8:
+        return paired(weight, width)
+    return np.pad(weight, ((0, 0), (0, width - weight.shape[1])))
 
 
 class Shorts(Vector):
@@ -112,7 +120,7 @@ def _nothing(count: int) -> Any:
 
 @instruction
 def load_shorts(typing: Any, other: Any, array: Any, at: Any) -> Any:
-    """As many lanes from ``array[at]`` on (any integers) as another vector has."""
+    """A vector of another one's type from ``array[at]`` on."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         value = builder.load(pointer(context, builder, sig.args[1], args[1], args[2], other.form))
@@ -153,10 +161,10 @@ def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
 
 @instruction
 def add(typing: Any, x: Any, y: Any) -> Any:
-    """Sum, each lane modulo 2^16."""
+    """Sum; of integers, each lane modulo 2^16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.add(args[0], args[1])
+        return total(builder, *args)
 
     return x(x, y), build
 
@@ -173,23 +181,23 @@ def high_weights(typing: Any, x: Any) -> Any:
 
 @instruction
 def widened(typing: Any, x: Any) -> Any:
-    """Lanes of 32 bits."""
+    """Lanes of 32 bits; reals as they are."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.sext(args[0], sig.return_type.form)
+        return builder.sext(args[0], sig.return_type.form) if isinstance(x, Shorts) else args[0]
 
-    return Lanes(x.count)(x), build
+    return (Lanes(x.count) if isinstance(x, Shorts) else x)(x), build
 
 
 @instruction
-def separated(typing: Any, total: Any, high: Any, rows: Any) -> Any:
+def separated(typing: Any, both: Any, high: Any, rows: Any) -> Any:
     """Lanes with the sums of `rows` rows (at most 256), twice as many as there are pairs, in the order of targets."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        shifted = builder.shl(args[1], ir.Constant(total.form, [8] * total.count))
-        offset = splat(builder, builder.shl(args[2], ir.Constant(args[2].type, 7)), total.form)
+        shifted = builder.shl(args[1], ir.Constant(both.form, [8] * both.count))
+        offset = splat(builder, builder.shl(args[2], ir.Constant(args[2].type, 7)), both.form)
         low = builder.sub(builder.sub(args[0], shifted), offset)
-        both = ir.Constant(ir.VectorType(I32, 2 * total.count), list(range(2 * total.count)))
-        return builder.sext(builder.shuffle_vector(low, args[1], both), sig.return_type.form)
+        order = ir.Constant(ir.VectorType(I32, 2 * both.count), list(range(2 * both.count)))
+        return builder.sext(builder.shuffle_vector(low, args[1], order), sig.return_type.form)
 
-    return Lanes(2 * total.count)(total, high, types.int64), build
+    return Lanes(2 * both.count)(both, high, types.int64), build

@@ -1,10 +1,11 @@
-"""Vectors for kernels: 16, 32 or 64 int32 lanes that arithmetic.py's formulas run on.
+"""Vectors for kernels: 16, 32 or 64 lanes of int32, float32 or float64 that a neuron's formulas run on.
 
 Numba compiles scalars and leaves vectors to LLVM's guesses; here the vectors are said outright, as LLVM's own portable
 vector types, which every CPU gets lowered to what it has (AVX-512, AVX2, NEON): 64 lanes are four registers of AVX-512
-and eight of AVX2. Two types, by value:
+and eight of AVX2. Three types, by value:
 
     Lanes   n x int32, with ``+ - * & >> <<`` modulo 2^32 and ``< > <=`` between lanes, or lanes and an integer
+    Reals   n x float32 or float64, with ``+ - *`` and ``>``, each rounded once: nothing is fused or reordered
     Mask    n x bool, what a comparison gives; ``mask * x`` selects, as it does for integers
 
 Memory is an array, addressed flat in C order, or the :func:`address` of one: passing an array to another function
@@ -27,9 +28,10 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "CACHE_LINE", "LANES", "Lanes", "Vector", "VectorModel", "address", "aligned", "bits", "compresses", "declared",
-    "instruction", "item", "lanes", "load", "load_as", "load_some", "load_weights", "ones", "places", "pointer", "put",
-    "sixteen_bytes", "splat", "store", "store_some", "trailing_zeros", "zeros_as",
+    "CACHE_LINE", "LANES", "Lanes", "Reals", "Vector", "VectorModel", "address", "aligned", "bits", "cleared",
+    "compresses", "declared", "instruction", "item", "lanes", "load", "load_as", "load_some", "load_weights",
+    "no_reals", "ones", "places", "pointer", "put", "sixteen_bytes", "splat", "store", "store_some", "total",
+    "trailing_zeros", "zeros_as",
 ]  # fmt: skip
 
 LANES = 16
@@ -69,6 +71,19 @@ class Lanes(Vector):
         super().__init__("Lanes", I32, count)
 
 
+class Reals(Vector):
+    """Lanes of Numba's float32 or float64."""
+
+    def __init__(self, number: Any, count: int) -> None:
+        self.number = number
+        super().__init__(f"Reals {number}", ir.FloatType() if number == types.float32 else ir.DoubleType(), count)
+
+
+def vector_of(number: Any, count: int) -> Vector:
+    """The vector that numbers of an array become."""
+    return Reals(number, count) if isinstance(number, types.Float) else Lanes(count)
+
+
 class Mask(Vector):
     """Truth by lane."""
 
@@ -77,6 +92,7 @@ class Mask(Vector):
 
 
 @register_model(Lanes)
+@register_model(Reals)
 @register_model(Mask)
 class VectorModel(models.PrimitiveModel):
     """Numba keeps a vector in a register, as it does a number."""
@@ -107,14 +123,31 @@ def splat(builder: Any, value: Any, form: ir.VectorType) -> Any:
 
 
 def _select(builder: Any, mask: Any, x: Any) -> Any:
-    return builder.select(mask, x, ir.Constant(x.type, [0] * x.type.count))
+    return builder.select(mask, x, ir.Constant(x.type, None))
 
 
-def _operator(symbol: Any, build: Callable[..., Any], result: type[Vector], *sides: str) -> None:
-    """Teach Numba one operator; `sides` are pairs of l (lanes), m (mask) and i (an integer, which becomes lanes)."""
-    kinds: dict[str, Callable[[int], Any]] = {"l": Lanes, "m": Mask, "i": lambda _: types.int64}
+def total(builder: Any, x: Any, y: Any) -> Any:
+    """The sum of two vectors of one type."""
+    return builder.fadd(x, y) if _real(x) else builder.add(x, y)
+
+
+def _real(x: Any) -> bool:
+    return isinstance(x.type.element, (ir.FloatType, ir.DoubleType))
+
+
+KINDS: dict[str, Callable[[int], Any]] = {
+    "l": Lanes,
+    "m": Mask,
+    "i": lambda _: types.int64,
+    "f": lambda n: Reals(types.float32, n),
+    "d": lambda n: Reals(types.float64, n),
+}
+
+
+def _operator(symbol: Any, build: Callable[..., Any], result: str, *sides: str) -> None:
+    """Teach Numba one operator for sides of these `KINDS` (an integer becomes lanes); `result` may be the last side."""
     signatures = [
-        Signature(result(n), (kinds[side[0]](n), kinds[side[1]](n)), None)  # type: ignore[call-arg, arg-type, no-untyped-call]
+        Signature(KINDS[result or side[1]](n), (KINDS[side[0]](n), KINDS[side[1]](n)), None)  # type: ignore[no-untyped-call]
         for n in COUNTS
         for side in sides
     ]
@@ -135,19 +168,50 @@ def _operator(symbol: Any, build: Callable[..., Any], result: type[Vector], *sid
             return build(builder, *operands)
 
 
-_operator(operator.add, lambda b, x, y: b.add(x, y), Lanes, "ll", "li", "il")
-_operator(operator.sub, lambda b, x, y: b.sub(x, y), Lanes, "ll", "li", "il")
-_operator(operator.and_, lambda b, x, y: b.and_(x, y), Lanes, "ll", "li", "il")
-_operator(operator.lshift, lambda b, x, y: b.shl(x, y), Lanes, "ll", "li")
-_operator(operator.rshift, lambda b, x, y: b.ashr(x, y), Lanes, "ll", "li")
-_operator(operator.gt, lambda b, x, y: b.icmp_signed(">", x, y), Mask, "ll", "li")
-_operator(operator.lt, lambda b, x, y: b.icmp_signed("<", x, y), Mask, "ll", "li")
-_operator(operator.le, lambda b, x, y: b.icmp_signed("<=", x, y), Mask, "ll", "li")
-_operator(
-    operator.mul,
-    lambda b, x, y: _select(b, x, y) if x.type.element == I1 else b.mul(x, y),
-    Lanes, "ll", "li", "il", "ml", "mi",
-)  # fmt: skip
+def _product(builder: Any, x: Any, y: Any) -> Any:
+    if x.type.element == I1:
+        return _select(builder, x, y)
+    return builder.fmul(x, y) if _real(x) else builder.mul(x, y)
+
+
+def _above(builder: Any, x: Any, y: Any) -> Any:
+    return builder.fcmp_ordered(">", x, y) if _real(x) else builder.icmp_signed(">", x, y)
+
+
+_operator(operator.add, total, "l", "ll", "li", "il")
+_operator(operator.add, total, "", "ff", "dd")
+_operator(operator.sub, lambda b, x, y: b.sub(x, y), "l", "ll", "li", "il")
+_operator(operator.sub, lambda b, x, y: b.fsub(x, y), "", "ff", "dd")
+_operator(operator.and_, lambda b, x, y: b.and_(x, y), "l", "ll", "li", "il")
+_operator(operator.lshift, lambda b, x, y: b.shl(x, y), "l", "ll", "li")
+_operator(operator.rshift, lambda b, x, y: b.ashr(x, y), "l", "ll", "li")
+_operator(operator.gt, _above, "m", "ll", "li", "ff", "dd")
+_operator(operator.lt, lambda b, x, y: b.icmp_signed("<", x, y), "m", "ll", "li")
+_operator(operator.le, lambda b, x, y: b.icmp_signed("<=", x, y), "m", "ll", "li")
+_operator(operator.mul, _product, "l", "ll", "li", "il", "ml", "mi")
+_operator(operator.mul, _product, "", "ff", "dd", "mf", "md")
+
+
+@instruction
+def cleared(typing: Any, x: Any, mask: Any) -> Any:
+    """0 where the mask is true, `x` elsewhere."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(args[1], ir.Constant(args[0].type, None), args[0])
+
+    return x(x, mask), build
+
+
+@literal_instruction
+def no_reals(typing: Any, array: Any, count: Any) -> Any:
+    """0 in so many lanes (a literal) of the array's type."""
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(sig.return_type.form, None)
+
+    return Reals(array.dtype, count.literal_value)(array, count), build
 
 
 @instruction
@@ -165,7 +229,7 @@ def zeros_as(typing: Any, other: Any) -> Any:
     """0 in as many lanes as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return ir.Constant(sig.return_type.form, [0] * other.count)
+        return ir.Constant(sig.return_type.form, None)
 
     return Lanes(other.count)(other), build
 
@@ -232,34 +296,36 @@ def put(typing: Any, value: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def load(typing: Any, array: Any, at: Any) -> Any:
-    """Lanes of ``array[at : at + 16]`` (int32)."""
+    """Lanes of ``array[at : at + 16]``, of the array's type."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _load(builder, pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form), 4)
+        place = pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form)
+        return _load(builder, place, array.dtype.bitwidth // 8)
 
-    return Lanes(LANES)(array, types.intp), build
+    return vector_of(array.dtype, LANES)(array, types.intp), build
 
 
 @instruction
 def load_as(typing: Any, other: Any, array: Any, at: Any) -> Any:
-    """As many lanes of ``array[at :]`` (int32) as another vector has."""
+    """As many lanes of ``array[at :]``, of the array's type, as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _load(builder, pointer(context, builder, sig.args[1], args[1], args[2], sig.return_type.form), 4)
+        place = pointer(context, builder, sig.args[1], args[1], args[2], sig.return_type.form)
+        return _load(builder, place, array.dtype.bitwidth // 8)
 
-    return Lanes(other.count)(other, array, types.intp), build
+    return vector_of(array.dtype, other.count)(other, array, types.intp), build
 
 
 @instruction
 def load_weights(typing: Any, array: Any, at: Any) -> Any:
-    """Lanes of ``array[at : at + 16]`` (int8)."""
+    """Lanes of ``array[at : at + 16]`` (int8, or real)."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        form = ir.VectorType(ir.IntType(8), LANES)
+        form = ir.VectorType(context.get_value_type(array.dtype), LANES)
         value = _load(builder, pointer(context, builder, sig.args[0], args[0], args[1], form), 1)
-        return builder.sext(value, sig.return_type.form)
+        return value if form == sig.return_type.form else builder.sext(value, sig.return_type.form)
 
-    return Lanes(LANES)(array, types.intp), build
+    return vector_of(array.dtype, LANES)(array, types.intp), build
 
 
 @instruction
@@ -270,22 +336,22 @@ def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
         form = sig.return_type.form
         place = pointer(context, builder, sig.args[0], args[0], args[1], form)
         kind = ir.FunctionType(form, [place.type, I32, ir.VectorType(I1, LANES), form])
-        function = declared(builder, f"llvm.masked.load.v{LANES}i32.p0", kind)
-        mask, nothing = _some(builder, args[2], LANES), ir.Constant(form, [0] * LANES)
-        return builder.call(function, [place, ir.Constant(I32, 4), mask, nothing])
+        function = declared(builder, f"llvm.masked.load.{_suffix(form)}.p0", kind)
+        align = ir.Constant(I32, array.dtype.bitwidth // 8)
+        return builder.call(function, [place, align, _some(builder, args[2], LANES), ir.Constant(form, None)])
 
-    return Lanes(LANES)(array, types.intp, types.int64), build
+    return vector_of(array.dtype, LANES)(array, types.intp, types.int64), build
 
 
 @instruction
 def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
-    """Write all lanes to ``array[at :]`` (int32, or less and then modulo its width)."""
+    """Write all lanes to ``array[at :]`` (of their type, or narrower integers and then modulo their width)."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        kind, width = sig.args[0], sig.args[1].dtype.bitwidth
-        form = ir.VectorType(ir.IntType(width), kind.count)
-        lanes_ = args[0] if form == kind.form else builder.trunc(args[0], form)
-        builder.store(lanes_, pointer(context, builder, sig.args[1], args[1], args[2], form)).align = width // 8
+        form = ir.VectorType(context.get_value_type(array.dtype), value.count)
+        lanes_ = args[0] if form == value.form else builder.trunc(args[0], form)
+        place = pointer(context, builder, sig.args[1], args[1], args[2], form)
+        builder.store(lanes_, place).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
     return types.void(value, array, types.intp), build
@@ -298,11 +364,17 @@ def store_some(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         place = pointer(context, builder, sig.args[1], args[1], args[2], value.form)
         kind = ir.FunctionType(ir.VoidType(), [value.form, place.type, I32, ir.VectorType(I1, value.count)])
-        function = declared(builder, f"llvm.masked.store.v{value.count}i32.p0", kind)
-        builder.call(function, [args[0], place, ir.Constant(I32, 4), _some(builder, args[3], value.count)])
+        function = declared(builder, f"llvm.masked.store.{_suffix(value.form)}.p0", kind)
+        align = ir.Constant(I32, array.dtype.bitwidth // 8)
+        builder.call(function, [args[0], place, align, _some(builder, args[3], value.count)])
         return context.get_dummy_value()
 
     return types.void(value, array, types.intp, types.int64), build
+
+
+def _suffix(form: ir.VectorType) -> str:
+    """A vector's type in the name of LLVM's function."""
+    return f"v{form.count}{form.element.intrinsic_name}"
 
 
 def declared(builder: Any, name: str, kind: ir.FunctionType) -> Any:

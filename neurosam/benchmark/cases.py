@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 DECAY = 410  # of 4096: v <- 0.9 v
-LEAK = 0.9
+LEAK = 1 - DECAY / 4096
 
 
 @dataclass(frozen=True)

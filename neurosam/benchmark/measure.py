@@ -53,8 +53,10 @@ def measure(
         traced = network if set(convolutions) <= set(network.sam) else network.with_sam(populations=convolutions)
         record = Record(sam=convolutions)
         variants[f"event, {on(threads)}, SAM on all convolutions"] = runner(traced, events, threads, record)
-    if case.rivals:
-        variants[f"event, {on(threads)}, float64"] = runner(floating(case).network, events, threads)
+    if case.rivals and network.fixed:
+        for dtype in ("float32", "float64"):
+            real = runner(floating(case).network, events, threads, dtype=dtype)
+            variants[f"event, {on(threads)}, {dtype}"] = real
     if arrangement is not None and case.rivals:
         variants[f"PyTorch float32, {on(threads)}: {arrangement}"] = dense(case, threads, arrangement)
         variants[f"PyTorch int8, {on(threads)}: convolutions alone, no neurons"] = int8(case, threads)

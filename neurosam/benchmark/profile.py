@@ -60,7 +60,7 @@ def profile(case: Case, repeats: int, limits: Mapping[str, float]) -> list[dict[
             "operations_per_s": row.operations / seconds,
             **(
                 shares(seconds, row.operations, row.updates, weights[row.population], limits)
-                if row.path == "layer"
+                if row.path == "layer" and case.network.fixed  # the limits are those of 8-bit weights
                 else {}
             ),
         }

@@ -141,6 +141,6 @@ QUICK = Plan(
 _VGG5 = Plan(clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", steps=8, epochs=6)
 DEPLOYED = {
     "mnist5k": replace(_VGG5, data="mnist5k", train=4000, test=1000),
-    "fashion": replace(_VGG5, data="fashion", train=12000, test=2000, steps=12, epochs=4),
+    "fashion": replace(_VGG5, data="fashion", train=12000, test=2000, steps=12),
 }
 """How items are learned as they are, by data set: vgg5 at a quarter of its width."""

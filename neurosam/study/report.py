@@ -86,8 +86,10 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
 def _verdict(verdict: Verdict) -> str:
     if math.isnan(verdict.difference):
         return f" | **{verdict.word}**"
-    bounds = f"[{verdict.low:+.3f}, {verdict.high:+.3f}]" if math.isfinite(verdict.low) else "(one value)"
-    return f"{verdict.difference:+.3f} {bounds} | **{verdict.word}**"
+    bounds = (
+        f"[{_round(verdict.low):+.3f}, {_round(verdict.high):+.3f}]" if math.isfinite(verdict.low) else "(one value)"
+    )
+    return f"{_round(verdict.difference):+.3f} {bounds} | **{verdict.word}**"
 
 
 def _figures(experiment: str, seeds: Sequence[Mapping[str, Found]]) -> list[str]:
@@ -112,8 +114,14 @@ def _cell(value: Interval | None, digits: int) -> str:
     if value.mean >= COUNT:
         return f"{value.mean:,.0f}"
     if not math.isfinite(value.low):
-        return f"{value.mean:.{digits}f} (one value)"
-    return f"{value.mean:.{digits}f} [{value.low:.{digits}f}, {value.high:.{digits}f}]"
+        return f"{_round(value.mean, digits):.{digits}f} (one value)"
+    mean, low, high = (_round(part, digits) for part in value)
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _round(value: float, digits: int = 3) -> float:
+    """Rounded, and never -0."""
+    return round(value, digits) + 0.0
 
 
 def _single_blanks(lines: Sequence[str]) -> list[str]:

@@ -102,6 +102,8 @@ def deployed(plan: Plan, layers: Sequence[str], seeds: Seeds) -> Figure:
             line(axes[0, column], range(1, len(values) + 1), values, colour, net, form=FORMS[1])
         level(axes[0, column], over_seeds(seeds, "Deployment", f"{data}/accuracy/ANN"), "ANN")
         axes[0, column].set_xscale("log")
+        axes[0, column].set_xticks([1, 10, 100], ["1", "10", "100"])
+        axes[0, column].set_ylim(0, 1.02)
         axes[0, column].set_title(data, fontsize=TINY + 1)
         axes[0, column].set_xlabel("steps", fontsize=TINY)
     axes[0, 0].set_ylabel("held-out accuracy", fontsize=TINY)

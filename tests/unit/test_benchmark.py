@@ -249,6 +249,7 @@ def test_a_case_is_measured_in_all_variants() -> None:
     labels = [row["what"] for row in found["rows"]]
     assert labels[0] == "event, 2 threads"
     assert any("SAM" in label for label in labels)
+    assert {"event, 2 threads, float32", "event, 2 threads, float64"} < set(labels)
     assert any("PyTorch float32, 2 threads: layer by layer" in label for label in labels)
     assert found["rows"][0]["ratio"] == 1.0
     case = tiny()
