@@ -23,13 +23,12 @@ What is recorded leaves it after each chunk: for arrays, or for a file.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,7 +36,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends import Options, event_sample, unrolled
+from neurosam.backends import Options, unrolled
 from neurosam.backends.event_plan import EventList, cells, is_or, link
 from neurosam.backends.event_sample import Sample
 from neurosam.backends.event_synapse import encode, tally
@@ -242,28 +241,6 @@ class Run:
             self.stopped = True
             for pool in pools:
                 pool.shutdown()
-
-    def share(self, work: Callable[[int], None], pieces: int, seconds: float) -> None:
-        """Do `pieces` independent pieces, with the helpers if they are worth it."""
-        left: Iterator[int] = iter(range(pieces))
-        if self.helpers is None or pieces == 1 or seconds < event_sample.SHARED_WORK_S:
-            for piece in left:
-                work(piece)
-            return
-        tickets = itertools.count()
-
-        def some() -> None:
-            while (piece := next(tickets)) < pieces and not self.stopped:
-                work(piece)
-
-        helping = [self.helpers.submit(some) for _ in range(min(self.threads, pieces) - 1)]
-        try:
-            some()
-        finally:
-            begun = [helper for helper in helping if not helper.cancel()]  # on a busy machine a helper may come late
-            wait(begun)
-        for done in begun:
-            done.result()
 
     def _work(self, options: Options) -> None:
         """Take sample after sample until there is none left."""

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event_layer import Conv, Room, layer
+from neurosam.backends.event_chain import BLOCK_BYTES, BLOCK_SPIKES, run_chain
 from neurosam.backends.event_loop import Loop
 from neurosam.backends.event_neuron import OFFICIAL, Flag, State, block
 from neurosam.backends.event_plan import Cells, EventList, Link
-from neurosam.backends.event_short import HALF_TILE, TILE, tiles
-from neurosam.backends.event_synapse import decode, pool_or, tally
+from neurosam.backends.event_short import tiles
+from neurosam.backends.event_synapse import decode, tally
 from neurosam.backends.event_vector import LANES, aligned
-from neurosam.errors import BackendError
 from neurosam.recording import Target
 from neurosam.synapse import neurons
 
@@ -33,17 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Sample"]
 
 Array = npt.NDArray[Any]
-
-BLOCK_BYTES = 2**19
-"""Sums that a block of steps may hold; a single step is never cut."""
-BLOCK_SPIKES = 2**18
-"""Spikes that a block of steps may list beside those of its last step."""
-BLOCK_STEPS = 64
-"""Steps of a block at most."""
-STRIP_BYTES = 2**18
-"""Membranes of a strip of rows, in one tile of channels."""
-SHARED_WORK_S = 1e-4
-"""Estimated time from which on a layer's strips are shared by threads."""
 
 
 class Sample:
@@ -94,12 +79,14 @@ class Sample:
         for first in range(0, run.steps, run.chunk):
             end = min(first + run.chunk, run.steps)
             self.begin(first, end)
-            for group in run.network.groups:
-                if group == (run.network.input.name,):
-                    continue
+            for chained, names in itertools.groupby(self._names(), self._chained):
+                if chained:
+                    run_chain(self, [name for group in names for name in group], first, end)
+                else:
+                    for group in names:
+                        self.advance(group, first, end)
                 if run.stopped:
                     return
-                self.advance(group, first, end)
             self._keep(first, end)
         self._hand_over()
 
@@ -129,79 +116,34 @@ class Sample:
                 self.loops[group] = Loop(self, group)
             self.loops[group].advance(first, end)
             return
-        path = {"layer": self._layer, "or": self._or, "general": self._general}
+        if self._chained(group):
+            run_chain(self, group, first, end)
+            return
         looped = run.looped(group)
         for step in range(first, end) if looped else (first,):
             for name in group:
                 if run.stopped:
                     return
                 start = time.perf_counter()
-                path[run.paths[name]](name, step, step + 1 if looped else end)
+                self._general(name, step, step + 1 if looped else end)
                 self.seconds[name] += time.perf_counter() - start
 
-    def _at(self, source: Link, first: int) -> int:
+    def _names(self) -> list[tuple[str, ...]]:
+        """The groups with neurons."""
+        run = self.shared
+        return [group for group in run.network.groups if group != (run.network.input.name,)]
+
+    def _chained(self, group: tuple[str, ...]) -> bool:
+        """Whether a group is one population that threads share piece by piece."""
+        return self.shared.paths[group[0]] in ("layer", "or")
+
+    def at(self, source: Link, first: int) -> int:
         """Plane of a source that arrives in its target's own step `first`."""
         return first - source.lag - self.base + self.shared.tails[source.source]
 
-    def _own_base(self, name: str) -> int:
+    def own_base(self, name: str) -> int:
         """Own step of a population's first plane."""
         return self.base - self.shared.tails[name]
-
-    def _layer(self, name: str, first: int, end: int) -> None:
-        run, p, state = self.shared, self.shared.cells[name], self.states[name]
-        source = run.links[name][0]
-        conv = source.conv
-        if conv is None:
-            raise BackendError(f"population {name!r}", "has no fast path")
-        seconds = self._estimate(p, source, first, end)
-        shared = run.threads if seconds >= SHARED_WORK_S else 1
-        height = int(conv.size[0])
-        row = int(conv.size[1]) * TILE * self.number.itemsize
-        strips = min(height, max(-(-height * row // STRIP_BYTES), 2 * shared if shared > 1 else 1))
-        edges = [height * i // strips for i in range(strips + 1)]
-        rows = max(bottom - top for top, bottom in itertools.pairwise(edges))
-        planes, at = self.planes[source.source], self._at(source, first)
-        counts = np.zeros((strips, state.counts.size), np.int64)
-        blocks = np.zeros((strips, 3), np.int64)
-        operations = [0] * strips
-
-        def strip(i: int) -> None:
-            with _room(conv, rows, end - first, state.v) as room:
-                operations[i] = layer(
-                    planes, at, conv, end - first, first, self._own_base(name), edges[i], edges[i + 1], run.force,
-                    p.rule, state._replace(counts=counts[i]), room, blocks[i],
-                )  # fmt: skip
-
-        run.share(strip, strips, seconds)
-        state.counts[:] += counts.sum(axis=0)
-        self.blocks[name] += blocks.sum(axis=0)
-        self.operations[source.label] += sum(operations)
-
-    def _estimate(self, p: Cells, source: Link, first: int, end: int) -> float:
-        """About how many seconds one thread needs for a layer; only the number of threads depends on it."""
-        conv = source.conv
-        spikes = int(self._counts(source.source, first - source.lag, end - source.lag).sum())
-        taps = 1 if conv is None else int(np.prod(conv.geometry[:2])) / int(np.prod(conv.geometry[2:4]))
-        return float(spikes * min(taps, p.pixels) * p.channels / 5e10 + (end - first) * p.pixels * p.channels / 4e9)
-
-    def _counts(self, name: str, first: int, end: int) -> Array:
-        """Spikes in a population's own steps ``first:end``, as far as a later step still asks for them."""
-        if name != self.shared.network.input.name:
-            base = self._own_base(name)
-            return self.states[name].counts[first - base : end - base]
-        if self.b >= self.shared.count:  # nothing but compilation
-            return np.zeros(0, np.int64)
-        return self.shared.counts[name][max(first, 0) : max(end, 0), self.b]
-
-    def _or(self, name: str, first: int, end: int) -> None:
-        run, p, state = self.shared, self.shared.cells[name], self.states[name]
-        source = run.links[name][0]
-        geometry = source.arrays[1]
-        shape = np.array([*source.source_shape[1:], *p.shape[1:]], dtype=np.int64)
-        self.operations[source.label] += pool_or(
-            self.planes[source.source], self._at(source, first), end - first, shape, geometry, first,
-            self._own_base(name), 0, p.shape[1], state.counts, state.planes,
-        )  # fmt: skip
 
     def _general(self, name: str, first: int, end: int) -> None:
         p = self.shared.cells[name]
@@ -220,7 +162,7 @@ class Sample:
                 arriving = self._arriving(source, start, start + steps)
                 self.operations[source.label] += source.deliver(arriving, acc)
             sums = acc.reshape(steps, p.pixels, pitch)
-            block(sums, 0, steps, start, 0, self._own_base(name), p.rule, self.states[name])
+            block(sums, 0, steps, start, 0, self.own_base(name), p.rule, self.states[name])
 
     def _arriving(self, source: Link, first: int, end: int) -> EventList:
         """What a projection delivers in own steps ``first:end`` of its target."""
@@ -234,7 +176,7 @@ class Sample:
             self.index = np.empty(most + LANES, np.int32)
         start = np.empty((end - first) * pixels + 1, np.int32)
         decode(
-            self.planes[source.source], self._at(source, first), end - first, 0, pixels, int(channels), start,
+            self.planes[source.source], self.at(source, first), end - first, 0, pixels, int(channels), start,
             self.index,
         )  # fmt: skip
         return start, pixels, self.index, run.input.value[:0], False
@@ -275,40 +217,6 @@ class Sample:
             for name, blocks in self.blocks.items():
                 run.blocks[name] += blocks
                 run.seconds[name] += self.seconds[name]
-
-
-_rooms: dict[np.dtype[Any], deque[Room]] = {}
-"""A room a thread that a strip has used, by the type of its sums, kept for the next: fresh memory is slow."""
-
-
-@contextmanager
-def _room(conv: Conv, rows: int, steps: int, v: Array) -> Iterator[Room]:
-    """Memory for strips of so many rows of a layer with membranes `v`."""
-    channels, height, width = (int(side) for side in conv.source)
-    geometry, out_pixels, pitch = [int(side) for side in conv.geometry], rows * int(conv.size[1]), v.shape[1]
-    source_rows = min((rows - 1) * geometry[2] + geometry[0], height)
-    reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
-    together = min(steps, BLOCK_STEPS)
-    worst = source_rows * width * channels + HALF_TILE
-    listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
-    most = max(1, min(steps, BLOCK_BYTES // (v.itemsize * out_pixels * pitch)))
-    fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
-    sizes = (
-        max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
-        max(listed * reach, together * source_rows * int(conv.size[1])), together * out_pixels + 1,
-        max(most * out_pixels * pitch, fired),
-    )  # fmt: skip
-    rooms = _rooms.setdefault(v.dtype, deque())
-    try:
-        room = rooms.pop()
-    except IndexError:
-        room = Room(*(np.empty(0, number) for number in (np.int32, np.int32, np.uint16, np.int32, v.dtype)))
-    if any(part.size < size for part, size in zip(room, sizes, strict=True)):
-        room = Room(*(np.empty(max(part.size, size), part.dtype) for part, size in zip(room, sizes, strict=True)))
-    try:
-        yield room
-    finally:
-        rooms.append(room)
 
 
 def _channels_first(x: Array) -> Array:

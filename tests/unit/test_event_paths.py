@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event, event_sample, unrolled
+from neurosam.backends import Options, event, event_chain, event_sample, unrolled
 from neurosam.backends.event import PATHS, EventBackend
 from neurosam.backends.event_plan import cells, is_or
 from neurosam.backends.event_short import paired
@@ -95,8 +97,38 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("samples", [1, 2, 5])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_sample, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
     assert_all_paths_equal(layered(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+@pytest.mark.parametrize("channels", [129, 300])
+@pytest.mark.parametrize("density", [0.0, 0.05, 0.5])
+def test_threads_share_layers_and_poolings(
+    threads: int, channels: int, density: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = layered(np.random.default_rng(channels), (20, 5, 4), channels, density=density)
+    expected = execute(case, "general")
+    for name in ("SHARED_WORK_S", "LEAST_POOLED"):
+        monkeypatch.setattr(event_chain, name, 0)
+    for path in PATHS:
+        assert_identical(expected, execute(case, path, threads=threads), path)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = layered(np.random.default_rng(0), (3, 9, 7), 40)
+    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+    run_layer, calls = event_chain.share_layer, itertools.count()
+
+    def fails(*arguments: Any) -> int:
+        if next(calls) == failing:
+            raise MemoryError("on purpose")
+        return int(run_layer(*arguments))
+
+    monkeypatch.setattr(event_chain, "share_layer", fails)
+    with pytest.raises(MemoryError, match="on purpose"):
+        execute(case, "auto", threads=2)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +139,9 @@ def test_blocks_strips_and_chunks_that_do_not_divide(
 ) -> None:
     case = layered(np.random.default_rng(1), (2, 7, 9), 70, steps=11)
     expected = execute(case, "general")
-    monkeypatch.setattr(event_sample, "BLOCK_BYTES", block)
-    monkeypatch.setattr(event_sample, "STRIP_BYTES", strip)
+    for module in (event_chain, event_sample):
+        monkeypatch.setattr(module, "BLOCK_BYTES", block)
+    monkeypatch.setattr(event_chain, "STRIP_BYTES", strip)
     monkeypatch.setattr(event, "CHUNK_STEPS", chunk)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=2), path)
