@@ -52,6 +52,8 @@ from neurosam.backends.event_neuron import (
     block,
     cell,
     keep,
+    normalised,
+    scaled,
     trace,
     trace_listed,
 )  # fmt: skip
@@ -293,7 +295,8 @@ def _tile(
                     begin, end = item(edges, slot), item(edges, slot + 1)
                     slot += 1
                     i = _gathered(zero, pairs, rows, begin, end, width)
-                i = arrived(i, exponent, column, t, tables, rule, scratch)
+                i = scaled(i, exponent)
+                i = normalised(i, column, t, rule, scratch) if tables else arrived(i)
                 p = yo * out_width + xo
                 fired = advance(i, p * channels + column, column, own)
                 if fires:

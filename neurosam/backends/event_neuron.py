@@ -52,6 +52,8 @@ __all__ = [
     "block",
     "cell",
     "keep",
+    "normalised",
+    "scaled",
     "trace",
     "trace_listed",
 ]
@@ -241,31 +243,59 @@ def _normalise_sums(sums: Array, first: int, t: int, rule: Rule) -> None:
         sums[c] = _normalise(i, rule.gain[t, first + c], rule.shift, rule.offset[t, first + c])
 
 
-def arrived(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Any:
-    """The sums of channels `c` and on as their neurons take them in step `t`: scaled and normalised.
-
-    `scratch` has room for the sums. Floats have no exponent.
-    """
+def scaled(i: Any, exponent: Any) -> Any:
+    """Sums that are worth ``2^exponent``, floored. Floats have no exponent."""
     raise NotImplementedError  # compiled only
 
 
-@overload(arrived, jit_options={"forceinline": True})
-def _arrived(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Callable[..., Any]:
-    def integers(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Any:
+@overload(scaled, jit_options={"forceinline": True})
+def _scaled(i: Any, exponent: Any) -> Callable[..., Any]:
+    def integers(i: Any, exponent: Any) -> Any:
         if exponent > 0:
             i = i << exponent
         elif exponent < 0:
             i = i >> -exponent
-        if tables:
-            store(i, scratch, 0)
-            _normalise_sums(scratch, c, t, rule)
-            return load_as(i, scratch, 0)
+        return i
+
+    def reals(i: Any, exponent: Any) -> Any:
+        return i
+
+    return reals if isinstance(i, Reals) else integers
+
+
+def normalised(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
+    """The sums of channels `c` and on by the tables of step `t`; `scratch` has room for them.
+
+    To be called where there are tables, and only there: a rule that is handed over has its references counted.
+    """
+    raise NotImplementedError  # compiled only
+
+
+@overload(normalised, jit_options={"forceinline": True})
+def _normalised(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Callable[..., Any]:
+    def integers(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
+        store(i, scratch, 0)
+        _normalise_sums(scratch, c, t, rule)
+        return load_as(i, scratch, 0)
+
+    def reals(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
+        at = t * rule.gain.shape[1] + c
+        return load_as(i, rule.gain, at) * i + load_as(i, rule.offset, at)
+
+    return reals if isinstance(i, Reals) else integers
+
+
+def arrived(i: Any) -> Any:
+    """Sums as neurons without tables take them."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(arrived, jit_options={"forceinline": True})
+def _arrived(i: Any) -> Callable[..., Any]:
+    def integers(i: Any) -> Any:
         return _arrive(i)
 
-    def reals(i: Any, exponent: Any, c: Any, t: Any, tables: Any, rule: Any, scratch: Any) -> Any:
-        if tables:
-            at = t * rule.gain.shape[1] + c
-            return load_as(i, rule.gain, at) * i + load_as(i, rule.offset, at)
+    def reals(i: Any) -> Any:
         return i
 
     return reals if isinstance(i, Reals) else integers
@@ -372,9 +402,12 @@ def block(
                 for c in range(64 * w, min(64 * w + 64, channels), LANES):
                     at, place, left = (k * pixels + q) * pitch + c, p * row + c, channels - c
                     if left >= LANES:
-                        some = advance(arrived(load(inputs, at), exponent, c, t, tables, rule, scratch), place, c, own)
+                        i = scaled(load(inputs, at), exponent)
+                        i = normalised(i, c, t, rule, scratch) if tables else arrived(i)
+                        some = advance(i, place, c, own)
                     else:
-                        i = arrived(load_some(inputs, at, left), exponent, c, t, tables, rule, scratch)
+                        i = scaled(load_some(inputs, at, left), exponent)
+                        i = normalised(i, c, t, rule, scratch) if tables else arrived(i)
                         some = _advance_some(i, place, c, left, own)
                     fired |= some << np.uint64(c - 64 * w)
                 if fires:
