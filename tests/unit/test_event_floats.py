@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_sample, unrolled
+from neurosam.backends import Options, event_chain, unrolled
 from neurosam.backends.event import PATHS, EventBackend
 from neurosam.backends.event_plan import cells, is_or
 from neurosam.divergence import rounding_of
@@ -117,7 +117,7 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_sample, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
     assert_exact(dyadic(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
 
 
