@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event, event_chain, event_sample, unrolled
+from neurosam.backends import Options, event, event_chain, event_sample, event_share, unrolled
 from neurosam.backends.event import PATHS, EventBackend
 from neurosam.backends.event_plan import cells, is_or
 from neurosam.backends.event_short import paired
@@ -119,7 +119,7 @@ def test_threads_share_layers_and_poolings(
 def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
     case = layered(np.random.default_rng(0), (3, 9, 7), 40)
     monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
-    run_layer, calls = event_chain.share_layer, itertools.count()
+    run_layer, calls = event_share.share_layer, itertools.count()
 
     def fails(*arguments: Any) -> int:
         if next(calls) == failing:
