@@ -42,6 +42,8 @@ STRIP_BYTES = 2**18
 """Membranes of a strip of rows, in one tile of channels."""
 SHARED_WORK_S = 2e-5
 """Estimated time from which on a layer is cut for threads."""
+SHARED_LAYERS = 25
+"""Layers of that size from which on a chain is worth waking a thread for."""
 LEAST_POOLED = 2**12
 """Words of a max pooling from which on threads share it."""
 PIECES = 2
@@ -56,7 +58,7 @@ Sizes = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Work:
-    """One layer of a chain: its pieces, the kernel that takes them, and what they count."""
+    """One layer of a chain: its pieces, the kernel that takes them, what they count, and about how long they take."""
 
     name: str
     label: str
@@ -64,6 +66,7 @@ class Work:
     counts: Int
     work: Int
     sizes: Sizes
+    seconds: float
     share: Callable[[Int, int, Room], int]
 
 
@@ -75,7 +78,8 @@ def run_chain(sample: Sample, names: Sequence[str], first: int, end: int) -> Non
              for name in names]  # fmt: skip
     counters = board([len(work.pieces) for work in works])
     sizes = tuple(max(size) for size in zip(*(work.sizes for work in works), strict=True))
-    threads = min(run.threads, max(len(work.pieces) for work in works))
+    worth_it = sum(work.seconds for work in works) >= SHARED_LAYERS * SHARED_WORK_S
+    threads = min(run.threads, max(len(work.pieces) for work in works)) if worth_it else 1
     ends = np.zeros((threads, len(works)))
 
     def walk(thread: int) -> None:
@@ -119,7 +123,8 @@ def _layer(sample: Sample, name: str, first: int, end: int) -> Work:
     conv = source.conv
     if conv is None:
         raise BackendError(f"population {name!r}", "has no fast path")
-    pieces = _pieces(p, conv, end - first, run.threads, run.number.itemsize)
+    seconds = _seconds(p, conv, end - first)
+    pieces = _pieces(conv, seconds, run.threads, run.number.itemsize)
     rows = max(bottom - top for top, bottom in pieces)
     planes, at, base = sample.planes[source.source], sample.at(source, first), sample.own_base(name)
     counts, work = np.zeros((len(pieces), state.counts.size), np.int64), np.zeros((len(pieces), 4), np.int64)
@@ -131,7 +136,7 @@ def _layer(sample: Sample, name: str, first: int, end: int) -> Work:
             counters, slot, cut, planes, at, conv, steps, first, base, force, rule, state, counts, work, room
         ))  # fmt: skip
 
-    return Work(name, source.label, cut, counts, work, _sizes(conv, rows, steps, state.v), share)
+    return Work(name, source.label, cut, counts, work, _sizes(conv, rows, steps, state.v), seconds, share)
 
 
 def _or(sample: Sample, name: str, first: int, end: int) -> Work:
@@ -149,7 +154,7 @@ def _or(sample: Sample, name: str, first: int, end: int) -> Work:
             counters, slot, cut, planes, at, steps, shape, geometry, first, base, counts, state.planes, work
         ))  # fmt: skip
 
-    return Work(name, source.label, cut, counts, work, (0, 0, 0, 0, 0), share)
+    return Work(name, source.label, cut, counts, work, (0, 0, 0, 0, 0), 0.0, share)
 
 
 def _cuts(size: int, parts: int) -> list[tuple[int, int]]:
@@ -157,12 +162,16 @@ def _cuts(size: int, parts: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(size * i // parts for i in range(parts + 1)))
 
 
-def _pieces(p: Cells, conv: Conv, steps: int, threads: int, itemsize: int) -> list[tuple[int, int]]:
-    """Rows of a layer's pieces; results do not depend on them."""
+def _seconds(p: Cells, conv: Conv, steps: int) -> float:
+    """About how long a layer takes; only the number of threads and pieces depends on it."""
+    fan_in = int(conv.geometry[0] * conv.geometry[1] * conv.source[0])
+    return float(steps * p.pixels * p.channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10))
+
+
+def _pieces(conv: Conv, seconds: float, threads: int, itemsize: int) -> list[tuple[int, int]]:
+    """Rows of the pieces of a layer that takes so many seconds; results do not depend on them."""
     height = int(conv.size[0])
     strips = max(1, -(-height * int(conv.size[1]) * TILE * itemsize // STRIP_BYTES))
-    fan_in = int(conv.geometry[0] * conv.geometry[1] * conv.source[0])
-    seconds = steps * p.pixels * p.channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10)
     if threads > 1 and seconds >= SHARED_WORK_S:
         strips = max(strips, PIECES * threads)
     return _cuts(height, min(height, strips))
