@@ -163,6 +163,9 @@ def _fit(maps: npt.ArrayLike, masks: npt.ArrayLike) -> tuple[Array, npt.NDArray[
             "localisation: maps", f"got {array.shape} for {inside.shape[0]} masks; (..., B, H, W) is required"
         )
     size = (inside.shape[1], inside.shape[2])
+    if array.shape[-2] > size[0] or array.shape[-1] > size[1]:
+        got = f"are {size[0]} x {size[1]}, and maps {array.shape[-2]} x {array.shape[-1]}"
+        raise NeurosamError("localisation: masks", f"{got}; a mask has the size of the input, and no map is larger")
     return (array.astype(np.float64) if array.shape[-2:] == size else upsample(array, size)), inside
 
 

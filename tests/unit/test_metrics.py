@@ -363,3 +363,5 @@ def test_localisation_refuses() -> None:
         area_share(np.ones((4, 4)))
     with pytest.raises(NeurosamError, match="images"):
         intensity(np.ones((4, 4)))
+    with pytest.raises(NeurosamError, match="are 7 x 8, and maps 8 x 8"):
+        mass_inside(np.ones((1, 8, 8)), np.ones((1, 7, 8), bool))
