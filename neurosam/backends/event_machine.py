@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import intrinsic
+
+from neurosam.backends.event_vector import declared, instruction
 
 __all__ = ["claim", "observe", "pointer", "prefetch", "publish", "word"]
-
-
-def _instruction(function: Callable[..., Any]) -> Any:
-    """Numba's `intrinsic`, whose annotations do not know that the first argument is not the caller's."""
-    return intrinsic(function)
 
 
 def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
@@ -22,7 +17,7 @@ def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
     return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
 
-@_instruction
+@instruction
 def pointer(typing: Any, address: Any) -> Any:
     """An address as a pointer, for :func:`numba.carray`."""
 
@@ -32,7 +27,7 @@ def pointer(typing: Any, address: Any) -> Any:
     return types.voidptr(types.int64), build
 
 
-@_instruction
+@instruction
 def word(typing: Any, array: Any, at: Any) -> Any:
     """``array[at]`` (uint64), without the question whether `at` is negative."""
 
@@ -42,7 +37,7 @@ def word(typing: Any, array: Any, at: Any) -> Any:
     return types.uint64(array, types.intp), build
 
 
-@_instruction
+@instruction
 def prefetch(typing: Any, array: Any, at: Any) -> Any:
     """Ask for the cache line of ``array[at]``; a place behind the end does no harm."""
 
@@ -50,9 +45,8 @@ def prefetch(typing: Any, array: Any, at: Any) -> Any:
         line = _element(context, builder, sig.args[0], args[0], args[1])
         line = builder.bitcast(line, ir.IntType(8).as_pointer())
         number = ir.IntType(32)
-        name, module = "llvm.prefetch.p0", builder.module
         kind = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
-        function = module.globals[name] if name in module.globals else ir.Function(module, kind, name)
+        function = declared(builder, "llvm.prefetch.p0", kind)
         read, first_cache, data = (ir.Constant(number, n) for n in (0, 3, 1))
         builder.call(function, [line, read, first_cache, data])
         return context.get_dummy_value()
@@ -60,7 +54,7 @@ def prefetch(typing: Any, array: Any, at: Any) -> Any:
     return types.void(array, types.intp), build
 
 
-@_instruction
+@instruction
 def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
     """``array[at] = value`` (int64); who observes it sees all that this thread has written before."""
 
@@ -72,7 +66,7 @@ def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
     return types.void(array, types.intp, types.int64), build
 
 
-@_instruction
+@instruction
 def claim(typing: Any, array: Any, at: Any, value: Any) -> Any:
     """Whether ``array[at]`` (int64) was still `value`; then it is one more now, and only one thread hears so."""
 
@@ -84,7 +78,7 @@ def claim(typing: Any, array: Any, at: Any, value: Any) -> Any:
     return types.boolean(array, types.intp, types.int64), build
 
 
-@_instruction
+@instruction
 def observe(typing: Any, array: Any, at: Any) -> Any:
     """``array[at]`` (int64), as another thread has published it."""
 
