@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
-from casefile import PlainCase
+from casefile import Layer, PlainCase
 from harness import main
 
 
@@ -18,35 +19,22 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     from sinabs.activation import MembraneSubtract, SingleSpike
     from sinabs.layers import LIF
 
-    from torch_layers import layers
+    from torch_layers import layer_by_layer
 
     torch.set_num_threads(threads)
     tau = -1 / math.log(case.keep)
-    stack = [
-        (
-            layer,
-            synapses,
-            LIF(
-                tau, spike_threshold=layer.at_least, spike_fn=SingleSpike, reset_fn=MembraneSubtract(), norm_input=False
-            ),
+
+    def neurons(layer: Layer) -> Any:
+        return LIF(
+            tau, spike_threshold=layer.at_least, spike_fn=SingleSpike, reset_fn=MembraneSubtract(), norm_input=False
         )
-        for layer, synapses in layers(case)
-    ]
-    frames = torch.from_numpy(case.frames()).to(memory_format=torch.channels_last)
 
-    @torch.inference_mode()
-    def run() -> dict[str, int]:
-        x, spikes = frames, {}
-        for layer, synapses, neurons in stack:
-            x = synapses(x)
-            if layer.kind != "pool":
-                if neurons.is_state_initialised():
-                    neurons.reset_states()
-                x = neurons(x[None])[0]
-            spikes[layer.name] = int(x.sum())
-        return spikes
+    def fire(own: Any, x: Any) -> Any:
+        if own.is_state_initialised():
+            own.reset_states()
+        return own(x[None])[0]
 
-    return run
+    return layer_by_layer(case, neurons, fire)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from casefile import PlainCase
+from casefile import Layer, PlainCase
 from harness import main
 
 
@@ -16,28 +17,19 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
     from spikingjelly.activation_based import functional, neuron
 
-    from torch_layers import layers
+    from torch_layers import layer_by_layer
 
     torch.set_num_threads(threads)
     tau = 1 / (1 - case.keep)
-    stack = [
-        (layer, synapses, neuron.LIFNode(tau, False, layer.at_least, None, step_mode="m").eval())
-        for layer, synapses in layers(case)
-    ]
-    frames = torch.from_numpy(case.frames()).to(memory_format=torch.channels_last)
 
-    @torch.inference_mode()
-    def run() -> dict[str, int]:
-        x, spikes = frames, {}
-        for layer, synapses, neurons in stack:
-            x = synapses(x)
-            if layer.kind != "pool":
-                functional.reset_net(neurons)
-                x = neurons(x)
-            spikes[layer.name] = int(x.sum())
-        return spikes
+    def neurons(layer: Layer) -> Any:
+        return neuron.LIFNode(tau, False, layer.at_least, None, step_mode="m").eval()
 
-    return run
+    def fire(own: Any, x: Any) -> Any:
+        functional.reset_net(own)
+        return own(x)
+
+    return layer_by_layer(case, neurons, fire)
 
 
 if __name__ == "__main__":

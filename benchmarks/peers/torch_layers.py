@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -35,3 +36,30 @@ def layers(case: PlainCase) -> list[tuple[Layer, Any]]:
         module.weight.data.copy_(weight)
         out.append((layer, torch.nn.Sequential(torch.nn.Flatten(1), module) if layer.kind == "dense" else module))
     return out
+
+
+def layer_by_layer(
+    case: PlainCase, neurons: Callable[[Layer], Any], fire: Callable[[Any, Any], Any]
+) -> Callable[[], dict[str, int]]:
+    """A function that runs every layer over all steps at once, and returns its spikes.
+
+    Parameters
+    ----------
+    case : PlainCase
+    neurons : function of (Layer)
+        The peer's neurons for a layer; not asked for poolings.
+    fire : function of (neurons, currents)
+        Spikes of neurons that start from rest, all steps along the first axis.
+    """
+    stack = [(layer, synapses, None if layer.kind == "pool" else neurons(layer)) for layer, synapses in layers(case)]
+    frames = torch.from_numpy(case.frames()).to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run() -> dict[str, int]:
+        x, spikes = frames, {}
+        for layer, synapses, own in stack:
+            x = synapses(x) if own is None else fire(own, synapses(x))
+            spikes[layer.name] = int(x.sum())
+        return spikes
+
+    return run
