@@ -37,7 +37,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends import Options, unrolled
-from neurosam.backends.event_plan import EventList, cells, is_or, link
+from neurosam.backends.event_cells import cells, is_or
+from neurosam.backends.event_plan import EventList, link
 from neurosam.backends.event_sample import Sample
 from neurosam.backends.event_synapse import encode, tally
 from neurosam.errors import BackendError

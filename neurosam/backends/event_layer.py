@@ -40,13 +40,6 @@ from numba.extending import overload
 
 from neurosam.backends.event_compile import inlined, kernel
 from neurosam.backends.event_neuron import (
-    CURRENTS,
-    FIRES,
-    MEMBRANE,
-    SAM,
-    TABLES,
-    Rule,
-    State,
     advance,
     arrived,
     block,
@@ -54,8 +47,6 @@ from neurosam.backends.event_neuron import (
     keep,
     normalised,
     scaled,
-    trace,
-    trace_listed,
 )  # fmt: skip
 from neurosam.backends.event_short import (
     HALF_TILE,
@@ -70,7 +61,9 @@ from neurosam.backends.event_short import (
     separated,
     widened,
 )  # fmt: skip
+from neurosam.backends.event_state import CURRENTS, FIRES, MEMBRANE, SAM, TABLES, Rule, State
 from neurosam.backends.event_synapse import decode_step
+from neurosam.backends.event_trace import trace, trace_listed
 from neurosam.backends.event_vector import (
     CACHE_LINE,
     LANES,

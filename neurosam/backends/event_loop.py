@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event_neuron import Flag, Rule, State
+from neurosam.backends.event_cells import Cells
 from neurosam.backends.event_packed import PANEL
-from neurosam.backends.event_plan import NO_POOL, Cells, Link
+from neurosam.backends.event_plan import NO_POOL, Link
 from neurosam.backends.event_recurrent import (
     CELL_TYPES,
     CONV,
@@ -37,6 +37,7 @@ from neurosam.backends.event_recurrent import (
     advance,
 )
 from neurosam.backends.event_short import TILE
+from neurosam.backends.event_state import Flag, Rule, State
 from neurosam.backends.event_synapse import deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event_vector import LANES, aligned
 from neurosam.errors import BackendError

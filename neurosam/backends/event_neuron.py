@@ -13,188 +13,38 @@ exact decay.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
 from numba.extending import overload
 
-from neurosam import arithmetic
 from neurosam.backends.event_compile import formulas, inlined, kernel
+from neurosam.backends.event_state import CURRENT, CURRENTS, FIRES, MEMBRANE, SAM, TABLES, ZERO, Rule, State
+from neurosam.backends.event_trace import trace
 from neurosam.backends.event_vector import (
     LANES,
     Reals,
     address,
     bits,
     cleared,
-    item,
     load,
     load_as,
     load_some,
     ones,
-    put,
     store,
     store_some,
-    trailing_zeros,
     zeros_as,
 )  # fmt: skip
-from neurosam.trace import MODES
 
-__all__ = [
-    "Cell",
-    "Flag",
-    "Rule",
-    "State",
-    "advance",
-    "arrived",
-    "block",
-    "cell",
-    "keep",
-    "normalised",
-    "scaled",
-    "trace",
-    "trace_listed",
-]
+__all__ = ["Cell", "advance", "arrived", "block", "cell", "keep", "normalised", "scaled"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
 
-class Flag(IntEnum):
-    """Places in a rule's `flags`: seven switches, and the trace's mode."""
-
-    FIRES = 0
-    ZERO = 1
-    CURRENT = 2
-    TABLES = 3
-    MEMBRANE = 4
-    CURRENTS = 5
-    SAM = 6
-    MODE = 7
-
-
-class Rule(NamedTuple):
-    """The parameters of a population: int32 and int64 (arithmetic.py), or float32 or float64 (neuron.py).
-
-    Parameters a channel are filled up to whole vectors; `threshold` is out of reach where neurons do not fire, and
-    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``, C of float ones filled up too. `table`
-    (float64 for all float neurons), `trace_shift` and `impulse` belong to the trace (trace.py).
-    """
-
-    flags: Int
-    factor_u: Array
-    factor_v: Array
-    bias: Array
-    threshold: Array
-    amount: Array
-    gain: Array
-    shift: int
-    offset: Array
-    table: Array
-    trace_shift: int
-    impulse: Any
-
-
-class State(NamedTuple):
-    """The state and the records of a population in one sample: P pixels of C channels, and the last K steps.
-
-    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
-    `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step `base` of a kernel.
-    """
-
-    u: Array
-    v: Array
-    trace: Array
-    last: Array
-    spikes: Array
-    planes: Array
-    counts: Int
-    sam: Array
-    membranes: Array
-    currents: Array
-
-
-# Numba freezes plain integers into a kernel at no cost
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE = (int(flag) for flag in Flag)
-STRICT, OFFICIAL = MODES.index("strict"), MODES.index("official")
-
 _arrive, _normalise, _current, _membrane = formulas.arrive, formulas.normalise, formulas.current, formulas.membrane
 _fire, _to_zero, _by_subtraction = formulas.fire, formulas.reset_to_zero, formulas.reset_by_subtraction
-_contribution = formulas.contribution
-
-
-def _faded(trace: Any, table: Any, shift: Any) -> Any:
-    """A trace after some steps: the integer rule for an integer trace, a product for a float one."""
-    return arithmetic.contribution(trace, table, shift) if isinstance(trace, (int, np.integer)) else trace * table
-
-
-@overload(_faded)
-def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
-    def integer(trace: Any, table: Any, shift: Any) -> Any:
-        return _contribution(trace, table, shift)
-
-    def real(trace: Any, table: Any, shift: Any) -> Any:
-        return trace * table
-
-    return integer if isinstance(trace, types.Integer) else real
-
-
-@inlined
-def _score(
-    t: int, j: int, traces: Any, lasts: Any, spikes: Any, table: Any, fade_out: int, shift: int, impulse: Any, mode: int
-) -> Any:  # fmt: skip
-    """Neuron `j` fired in step `t`: update its trace; what it adds to the map."""
-    decayed = _faded(item(traces, j), item(table, min(t - item(lasts, j), fade_out)), shift)
-    put(decayed + impulse, traces, j)
-    put(t, lasts, j)
-    score = decayed if mode == STRICT else decayed + impulse
-    if mode == OFFICIAL:
-        silent = t - item(spikes, j)
-        put(t + 1 - silent, spikes, j)
-        score += _faded(silent * impulse, item(table, min(t, fade_out)), shift)
-    return score
-
-
-@kernel
-def trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
-    """Update the traces of the neurons of some pixels that fired in step `t` (trace.py), and write their maps."""
-    impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
-    image, width, channels = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
-    planes, maps, table = address(state.planes, 0), address(state.sam, at * image), address(rule.table, 0)
-    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
-    for p in range(begin, end):
-        total = impulse - impulse
-        for w in range(width):
-            fired = np.uint64(item(planes, (at * image + p) * width + w))
-            while fired != np.uint64(0):
-                j = p * channels + 64 * w + trailing_zeros(fired)
-                fired &= fired - np.uint64(1)
-                total += _score(t, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
-        put(total, maps, p)
-
-
-@kernel
-def trace_listed(
-    t: int, begin: int, pixels: int, at: int, start: Array, index: Array, sums: Array, rule: Rule, state: State
-) -> None:  # fmt: skip
-    """The same for integers and listed spikes (event_synapse.py): a map is a difference of running sums.
-
-    So nothing depends on how many spikes a pixel has, which no processor foresees. `sums` (int32) has room for one
-    number more than there are spikes; sums and differences are exact modulo 2^32.
-    """
-    impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
-    maps, table = address(state.sam, at * state.sam.shape[1] + begin), address(rule.table, 0)
-    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
-    first, neurons, running = address(start, 0), address(index, 0), address(sums, 0)
-    total = 0
-    put(total, running, 0)
-    for e in range(item(first, pixels)):
-        total += _score(t, item(neurons, e), traces, lasts, spikes, table, fade_out, shift, impulse, mode)
-        put(total, running, e + 1)
-    for p in range(pixels):
-        put(item(running, item(first, p + 1)) - item(running, item(first, p)), maps, p)
 
 
 @kernel

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from neurosam.backends.event_compile import inlined, kernel
 from neurosam.backends.event_layer import Conv, Room, layer
 from neurosam.backends.event_machine import claim, observe
-from neurosam.backends.event_neuron import Rule, State
 from neurosam.backends.event_recurrent import LINE
+from neurosam.backends.event_state import Rule, State
 from neurosam.backends.event_synapse import pool_or
 
 __all__ = ["NOT_YET", "board", "share_layer", "share_or"]

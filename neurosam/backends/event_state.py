@@ -1,0 +1,74 @@
+"""What kernels know of a population: its parameters (Rule), and its state and records in one sample (State)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "CURRENT", "CURRENTS", "FIRES", "MEMBRANE", "MODE", "SAM", "TABLES", "ZERO", "Flag", "Rule", "State",
+]  # fmt: skip
+
+Array = npt.NDArray[Any]
+Int = npt.NDArray[np.int64]
+
+
+class Flag(IntEnum):
+    """Places in a rule's `flags`: seven switches, and the trace's mode."""
+
+    FIRES = 0
+    ZERO = 1
+    CURRENT = 2
+    TABLES = 3
+    MEMBRANE = 4
+    CURRENTS = 5
+    SAM = 6
+    MODE = 7
+
+
+class Rule(NamedTuple):
+    """The parameters of a population: int32 and int64 (arithmetic.py), or float32 or float64 (neuron.py).
+
+    Parameters a channel are filled up to whole vectors; `threshold` is out of reach where neurons do not fire, and
+    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``, C of float ones filled up too. `table`
+    (float64 for all float neurons), `trace_shift` and `impulse` belong to the trace (trace.py).
+    """
+
+    flags: Int
+    factor_u: Array
+    factor_v: Array
+    bias: Array
+    threshold: Array
+    amount: Array
+    gain: Array
+    shift: int
+    offset: Array
+    table: Array
+    trace_shift: int
+    impulse: Any
+
+
+class State(NamedTuple):
+    """The state and the records of a population in one sample: P pixels of C channels, and the last K steps.
+
+    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
+    `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step `base` of a kernel.
+    """
+
+    u: Array
+    v: Array
+    trace: Array
+    last: Array
+    spikes: Array
+    planes: Array
+    counts: Int
+    sam: Array
+    membranes: Array
+    currents: Array
+
+
+# Numba freezes plain integers into a kernel at no cost
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE = (int(flag) for flag in Flag)
