@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_cells import Cells
-from neurosam.backends.event_layer import Conv, Room
+from neurosam.backends.event_list import Conv, Room
 from neurosam.backends.event_share import NOT_YET, board, share_layer, share_or
 from neurosam.backends.event_short import HALF_TILE, TILE
 from neurosam.errors import BackendError

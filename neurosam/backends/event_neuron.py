@@ -19,23 +19,12 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import overload
 
+from neurosam.backends.event_bits import bits, ones
 from neurosam.backends.event_compile import formulas, inlined, kernel
+from neurosam.backends.event_memory import address, load, load_as, load_some, store, store_some
 from neurosam.backends.event_state import CURRENT, CURRENTS, FIRES, MEMBRANE, SAM, TABLES, ZERO, Rule, State
 from neurosam.backends.event_trace import trace
-from neurosam.backends.event_vector import (
-    LANES,
-    Reals,
-    address,
-    bits,
-    cleared,
-    load,
-    load_as,
-    load_some,
-    ones,
-    store,
-    store_some,
-    zeros_as,
-)  # fmt: skip
+from neurosam.backends.event_vector import LANES, Reals, cleared, zeros_as
 
 __all__ = ["Cell", "advance", "arrived", "block", "cell", "keep", "normalised", "scaled"]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from neurosam import arithmetic
 from neurosam.arithmetic import FRACTION_BITS, shift_by
-from neurosam.backends.event_layer import Conv
+from neurosam.backends.event_list import Conv
 from neurosam.backends.event_matrix import gather_rows
 from neurosam.backends.event_packed import Packed, gather_packed, pack, unpacks_fast
 from neurosam.backends.event_short import MOST_ROWS, TILE, paired, tiled, tiles

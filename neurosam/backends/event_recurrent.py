@@ -24,13 +24,14 @@ import numpy.typing as npt
 from numba import carray  # type: ignore[attr-defined]
 
 from neurosam.backends.event_compile import formulas, kernel
+from neurosam.backends.event_list import decode
 from neurosam.backends.event_machine import claim, observe, pointer, publish
 from neurosam.backends.event_matrix import gather_rows
 from neurosam.backends.event_neuron import block
 from neurosam.backends.event_packed import PANEL, Packed, gather_packed
 from neurosam.backends.event_short import TILE
 from neurosam.backends.event_state import Rule, State
-from neurosam.backends.event_synapse import WHOLE, decode, deliver_conv, deliver_dense, deliver_sparse
+from neurosam.backends.event_synapse import WHOLE, deliver_conv, deliver_dense, deliver_sparse
 
 __all__ = [
     "CELL_TYPES", "CONV", "DENSE", "LINE", "PACKED", "ROWS", "SPARSE", "SYNAPSE_TYPES", "Part", "Room", "Synapse",

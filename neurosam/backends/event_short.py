@@ -20,19 +20,8 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import register_model
 
-from neurosam.backends.event_vector import (
-    I16,
-    I32,
-    Lanes,
-    Vector,
-    VectorModel,
-    aligned,
-    declared,
-    instruction,
-    pointer,
-    splat,
-    total,
-)  # fmt: skip
+from neurosam.backends.event_memory import declared, pointer
+from neurosam.backends.event_vector import I16, I32, Lanes, Vector, VectorModel, aligned, instruction, splat, total
 
 __all__ = [
     "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts", "no_shorts_16",
