@@ -38,9 +38,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_compile import kernel
-from neurosam.backends.event_list import Conv, Room, decode_step, patterns, windows
+from neurosam.backends.event_list import Conv, Room, active, decode, decode_short, patterns, windows
 from neurosam.backends.event_scatter import scattered_strip
-from neurosam.backends.event_short import GROUP, HALF_TILE
+from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
 from neurosam.backends.event_state import Rule, State
 from neurosam.backends.event_tile import tiled_strip
 
@@ -90,12 +90,12 @@ def layer(
     begin, end = y_first * width, y_end * width
     pixels = end - begin
     reach = (-(-geometry[0] // geometry[2])) * (-(-geometry[1] // geometry[3]))  # most pixels that hear a spike
-    spare = pixels * channels + HALF_TILE
+    spare = pixels * channels + TILE
     operations = done = 0
     while done < steps:
         if conv.tables.size and (force == 0 or force == LOOK_UP):
             listed = (bottom - top - 1) * geometry[2] + geometry[0]
-            length = min(steps - done, room.rows.size // max(1, listed * conv.size[1]))
+            length = min(steps - done, (room.rows.size - HALF_TILE) // max(1, listed * conv.size[1]))
             rows = patterns(planes, at + done, conv, top, bottom, length, room)
             tiled_strip(True, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
@@ -109,17 +109,17 @@ def layer(
             and count + spare <= room.spikes.size
             and (count + spare) * reach + GROUP * (length + 1) * out_pixels <= room.rows.size
         ):
-            count = decode_step(
-                planes, at + done + length, begin, end, channels, count, length * pixels, room.start, room.spikes
-            )
+            count += active(planes, at + done + length, begin, end)
             length += 1
-        room.start[length * pixels] = count
         if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
+            short = room.spikes.view(np.uint16)
+            decode_short(planes, at + done, length, begin, end, channels, room.start, short)
             rows = windows(conv, begin, pixels, top, bottom, length, room)
             tiled_strip(False, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
             work[1] += 1
         else:
+            decode(planes, at + done, length, begin, end, channels, room.start, room.spikes)
             operations += scattered_strip(
                 conv, begin, pixels, length, top, bottom, first + done, base, rule, state, room
             )

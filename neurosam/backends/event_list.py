@@ -11,13 +11,32 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event_bits import compresses, ones, places, sixteen_bytes, trailing_zeros
-from neurosam.backends.event_compile import kernel
-from neurosam.backends.event_memory import address, item, load_as, put, store
-from neurosam.backends.event_short import GROUP, HALF_TILE, no_shorts_32, widened
-from neurosam.backends.event_vector import LANES, zeros_as
+from neurosam.backends.event_bits import (
+    compressed,
+    compresses,
+    ones,
+    ones_by_lane,
+    places,
+    sixteen_bytes,
+    trailing_zeros,
+)
+from neurosam.backends.event_compile import inlined, kernel
+from neurosam.backends.event_memory import address, item, put, store
+from neurosam.backends.event_short import (
+    GROUP,
+    HALF_TILE,
+    TILE,
+    add,
+    load_shorts,
+    moved,
+    no_shorts_32,
+    numbers_32,
+    raised,
+    widened,
+)
+from neurosam.backends.event_vector import LANES, across, zeros_as
 
-__all__ = ["Conv", "Room", "decode", "decode_step", "patterns", "windows"]
+__all__ = ["Conv", "Room", "active", "decode", "decode_short", "decode_step", "patterns", "windows"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -57,7 +76,7 @@ class Conv(NamedTuple):
 class Room(NamedTuple):
     """Memory of one thread, for any layer.
 
-    `start` and `spikes` list spikes. `rows` lists weight rows by output pixel, pixel i's from
+    `start` and `spikes` list spikes, whole or modulo 2^16 (:func:`decode_short`). `rows` lists weight rows by output pixel, pixel i's from
     ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of the scatter (flat).
     """
 
@@ -125,6 +144,56 @@ def _list_places(word: int, base: int, first: int, end: int, index: Array) -> No
 
 
 @kernel
+def active(planes: Array, k: int, begin: int, end: int) -> int:
+    """Number of spikes of pixels ``begin:end`` in ``planes[k]``."""
+    pixels, width = planes.shape[1], planes.shape[2]
+    words = address(planes, k * pixels * width)
+    count = 0
+    for at in range(begin * width, end * width):
+        count += ones(item(words, at))
+    return count
+
+
+@inlined
+def _decode_halves(
+    planes: Array, at: int, steps: int, begin: int, end: int, channels: int, halves: int, start: Array, index: Array
+) -> int:  # fmt: skip
+    """List spikes by half words, so many a pixel: the numbers of 32 neurons, compressed to those that fired."""
+    pixels, width = planes.shape[1], 2 * planes.shape[2]
+    words, beginnings, neurons = address(planes.view(np.uint32), 0), address(start, 0), address(index, 0)
+    count = slot = 0
+    for k in range(at, at + steps):
+        word = (k * pixels + begin) * width
+        own = moved(numbers_32(), begin * channels)
+        for _ in range(begin, end):
+            put(count, beginnings, slot)
+            slot += 1
+            for half in range(halves):
+                fired = item(words, word + half)
+                store(compressed(moved(own, half * HALF_TILE), fired), neurons, count)
+                count += ones(fired)
+            own = moved(own, channels)
+            word += width
+    put(count, beginnings, slot)
+    return count
+
+
+@kernel
+def decode_short(
+    planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
+) -> int:  # fmt: skip
+    """As :func:`decode`, neurons modulo 2^16: `index` is of uint16, and has room for 31 more than all spikes."""
+    if COMPRESSES:
+        if channels <= HALF_TILE:  # a loop over one or two would cost more than its work
+            return _decode_halves(planes, at, steps, begin, end, channels, 1, start, index)
+        if channels <= TILE:
+            return _decode_halves(planes, at, steps, begin, end, channels, 2, start, index)
+        halves = (channels + HALF_TILE - 1) // HALF_TILE
+        return _decode_halves(planes, at, steps, begin, end, channels, halves, start, index)
+    return decode(planes, at, steps, begin, end, channels, start, index)
+
+
+@kernel
 def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: int, room: Room) -> int:
     """List the weight rows of each output pixel, from the spikes of pixels from `begin` on; returns their number.
 
@@ -138,30 +207,41 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
     channels, height, width = conv.source[0], conv.source[1], conv.source[2]
     kernel_height, kernel_width, stride, stride_x = geometry[0], geometry[1], geometry[2], geometry[3]
     padding, padding_x = geometry[4], geometry[5]
-    start, index = address(room.start, 0), address(room.spikes, 0)
+    start, index = address(room.start, 0), address(room.spikes.view(np.uint16), 0)
     rows, edges = address(room.rows, 0), address(room.edges, 0)
-    some = widened(no_shorts_32())
-    nothing = zeros_as(some) + kernel_height * kernel_width * channels
+    nothing = moved(no_shorts_32(), kernel_height * kernel_width * channels)
+    next_line = moved(no_shorts_32(), (kernel_width - width) * channels)
+    # So many are copied of every run without a question: most have no more, and a question costs more than a copy.
+    twice = item(start, steps * pixels) * kernel_width > LANES * steps * pixels
+    least = TILE if twice else HALF_TILE
     count = slot = listed = 0
     for k in range(steps):
         for yo in range(top, bottom):
             y_0 = yo * stride - padding
             y_first, y_end = max(0, y_0), min(height, y_0 + kernel_height)
+            line = k * pixels - begin + y_first * width
             for xo in range(out_width):
                 x_0 = xo * stride_x - padding_x
-                x_first = max(0, x_0)
-                x_end = max(x_first, min(width, x_0 + kernel_width))
+                at, end = line + max(0, min(width, x_0)), line + max(0, min(width, x_0 + kernel_width))
+                shift = moved(no_shorts_32(), ((y_first - y_0) * kernel_width - y_first * width - x_0) * channels)
                 put(count, edges, slot)
                 slot += 1
-                for y in range(y_first, y_end):
-                    at = k * pixels - begin + y * width
-                    first, end = item(start, at + x_first), item(start, at + x_end)
-                    shift = ((y - y_0) * kernel_width - y * width - x_0) * channels
-                    store(load_as(some, index, first) + shift, rows, count)  # most have no more, so no branch
-                    for e in range(first + HALF_TILE, end, HALF_TILE):
-                        store(load_as(some, index, e) + shift, rows, count + e - first)
-                    count += end - first
-                    listed += end - first
+                listed -= count
+                for _ in range(y_first, y_end):
+                    first = item(start, at)
+                    length = item(start, end) - first
+                    store(add(load_shorts(shift, index, first), shift), rows, count)
+                    if twice:
+                        store(add(load_shorts(shift, index, first + HALF_TILE), shift), rows, count + HALF_TILE)
+                    e = least
+                    while e < length:
+                        store(add(load_shorts(shift, index, first + e), shift), rows, count + e)
+                        e += HALF_TILE
+                    count += length
+                    at += width
+                    end += width
+                    shift = add(shift, next_line)
+                listed += count
                 store(nothing, rows, count)
                 count = (count + GROUP - 1) // GROUP * GROUP
     put(count, edges, slot)
@@ -175,33 +255,45 @@ def patterns(
     """List the pattern of spikes of each kernel row, by step, source row (also outside the picture) and output column.
 
     Bit ``kx C + c`` is channel c of the window's column kx. Returns the number of weight rows they stand for.
+
+    The words of a step are copied first, in 16 bits and between their padding, so that no window needs a question, and
+    every stride_x-th column beside the others: column ``xo stride_x + kx`` of all windows is a run of one such phase.
     """
     geometry, out_width = conv.geometry, conv.size[1]
     channels, width, pixels = conv.source[0], conv.source[2], planes.shape[1]
-    last = np.uint64((geometry[1] - 1) * channels)
-    kernel_width, stride_x, padding_x = geometry[1], geometry[3], geometry[5]
+    kernel_height, kernel_width, stride, stride_x = geometry[0], geometry[1], geometry[2], geometry[3]
+    y_0, padding_x = top * stride - geometry[4], geometry[5]
+    height = (bottom - top - 1) * stride + kernel_height
+    pitch = out_width + kernel_width // stride_x + HALF_TILE
+    copied = np.zeros(height * stride_x * pitch, np.uint16)  # its padding stays 0
     words, rows = address(planes, at * pixels), address(room.rows, 0)
+    taps = np.array([kx % stride_x * pitch + kx // stride_x for kx in range(kernel_width)])
+    heard = np.array([_hearing(r, kernel_height, stride, bottom - top) for r in range(height)])
+    in_order = widened(numbers_32())
     total = slot = 0
     for k in range(steps):
-        for y in range(top * geometry[2] - geometry[4], (bottom - 1) * geometry[2] - geometry[4] + geometry[0]):
-            if y < 0 or y >= conv.source[1]:
-                for _ in range(out_width):
-                    put(0, rows, slot)
-                    slot += 1
-                continue
-            low, high = max(0, y + geometry[4] - geometry[0] + 1), y + geometry[4]
-            reached = min(high // geometry[2], bottom - 1) - max((low + geometry[2] - 1) // geometry[2], top) + 1
-            count = 0
-            window = np.uint64(0)
-            x = -padding_x
-            for xo in range(out_width):
-                while x < xo * stride_x - padding_x + kernel_width:
-                    window >>= np.uint64(channels)
-                    if 0 <= x < width:
-                        window |= np.uint64(item(words, k * pixels + y * width + x)) << last
-                    x += 1
-                put(window, rows, slot)
-                count += ones(window)
-                slot += 1
-            total += count * max(0, reached)
+        for phase in range(stride_x):
+            first, end = -((phase - padding_x) // stride_x), -((phase - padding_x - width) // stride_x)
+            for r in range(max(0, -y_0), min(height, conv.source[1] - y_0)):
+                x_0 = k * pixels + (y_0 + r) * width + phase - padding_x
+                to = (r * stride_x + phase) * pitch
+                for j in range(first, end):
+                    put(item(words, x_0 + j * stride_x), copied, to + j)
+        spikes = zeros_as(in_order)
+        for r in range(height):
+            for xo in range(0, out_width, HALF_TILE):
+                pattern = no_shorts_32()
+                for kx in range(kernel_width):
+                    x = load_shorts(pattern, copied, r * stride_x * pitch + xo + taps[kx])
+                    pattern = add(pattern, raised(x, kx * channels))
+                store(pattern, rows, slot + xo)
+                spikes = spikes + (in_order < out_width - xo) * (widened(ones_by_lane(pattern)) * heard[r])
+            slot += out_width
+        total += across(spikes)
     return total
+
+
+@kernel
+def _hearing(row: int, kernel_height: int, stride: int, rows: int) -> int:
+    """Number of output rows of so many that hear a source row, counted from the first one's first."""
+    return max(0, min(row // stride, rows - 1) - max(0, -((kernel_height - 1 - row) // stride)) + 1)
