@@ -76,8 +76,9 @@ class Conv(NamedTuple):
 class Room(NamedTuple):
     """Memory of one thread, for any layer.
 
-    `start` and `spikes` list spikes, whole or modulo 2^16 (:func:`decode_short`). `rows` lists weight rows by output pixel, pixel i's from
-    ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of the scatter (flat).
+    `start` and `spikes` list spikes, whole or modulo 2^16 (:func:`decode_short`). `rows` lists weight rows by output
+    pixel, pixel i's from ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of the scatter
+    (flat).
     """
 
     start: Array
@@ -183,14 +184,18 @@ def decode_short(
     planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
 ) -> int:  # fmt: skip
     """As :func:`decode`, neurons modulo 2^16: `index` is of uint16, and has room for 31 more than all spikes."""
+    halves = (channels + HALF_TILE - 1) // HALF_TILE
+    count: int
     if COMPRESSES:
-        if channels <= HALF_TILE:  # a loop over one or two would cost more than its work
-            return _decode_halves(planes, at, steps, begin, end, channels, 1, start, index)
-        if channels <= TILE:
-            return _decode_halves(planes, at, steps, begin, end, channels, 2, start, index)
-        halves = (channels + HALF_TILE - 1) // HALF_TILE
-        return _decode_halves(planes, at, steps, begin, end, channels, halves, start, index)
-    return decode(planes, at, steps, begin, end, channels, start, index)
+        if halves == 1:  # a loop over one or two would cost more than its work
+            count = _decode_halves(planes, at, steps, begin, end, channels, 1, start, index)
+        elif halves == 2:
+            count = _decode_halves(planes, at, steps, begin, end, channels, 2, start, index)
+        else:
+            count = _decode_halves(planes, at, steps, begin, end, channels, halves, start, index)
+    else:
+        count = decode(planes, at, steps, begin, end, channels, start, index)
+    return count
 
 
 @kernel
@@ -296,4 +301,4 @@ def patterns(
 @kernel
 def _hearing(row: int, kernel_height: int, stride: int, rows: int) -> int:
     """Number of output rows of so many that hear a source row, counted from the first one's first."""
-    return max(0, min(row // stride, rows - 1) - max(0, -((kernel_height - 1 - row) // stride)) + 1)
+    return min(row // stride, rows - 1) - max(0, -((kernel_height - 1 - row) // stride)) + 1
