@@ -111,37 +111,38 @@ def decode_step(
 
     Returns the number of all.
     """
-    width = planes.shape[2]
+    pixels, width = planes.shape[1], planes.shape[2]
+    words, beginnings, neurons = address(planes, k * pixels * width), address(start, 0), address(index, 0)
     for p in range(begin, end):
-        start[slot + p - begin] = count
+        put(count, beginnings, slot + p - begin)
         for w in range(width):
-            word = planes[k, p, w]
+            word = np.uint64(item(words, p * width + w))
             base = p * channels + 64 * w
             after = count + ones(word)
             if COMPRESSES:
-                _list_places(word, base, count, after, index)
+                _list_places(word, base, count, after, neurons)
             elif count < after:
                 for e in range(count, count + 4):  # most words hold no more; a fixed number is never mispredicted
-                    index[e] = base + trailing_zeros(word)
+                    put(base + trailing_zeros(word), neurons, e)
                     word &= word - np.uint64(1)
                 for e in range(count + 4, after):
-                    index[e] = base + trailing_zeros(word)
+                    put(base + trailing_zeros(word), neurons, e)
                     word &= word - np.uint64(1)
             count = after
     return count
 
 
-@kernel
-def _list_places(word: int, base: int, first: int, end: int, index: Array) -> None:
+@inlined
+def _list_places(word: int, base: int, first: int, end: int, neurons: Any) -> None:
     """Write the positions of the bits of a word, sixteen at a time."""
     found = places(word)
-    store(sixteen_bytes(found, 0) + base, index, first)
+    store(sixteen_bytes(found, 0) + base, neurons, first)
     if first + LANES < end:
-        store(sixteen_bytes(found, 1) + base, index, first + LANES)
+        store(sixteen_bytes(found, 1) + base, neurons, first + LANES)
     if first + 2 * LANES < end:
-        store(sixteen_bytes(found, 2) + base, index, first + 2 * LANES)
+        store(sixteen_bytes(found, 2) + base, neurons, first + 2 * LANES)
     if first + 3 * LANES < end:
-        store(sixteen_bytes(found, 3) + base, index, first + 3 * LANES)
+        store(sixteen_bytes(found, 3) + base, neurons, first + 3 * LANES)
 
 
 @kernel
