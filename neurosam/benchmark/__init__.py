@@ -1,7 +1,7 @@
 """Standard cases, how fast this machine runs them, and the limits that it has: what ``neurosam bench`` prints.
 
 cases, sizes      what is run: networks and input, fixed by a seed
-dense             the dense rivals in PyTorch
+dense, dense_int8 the dense rivals in PyTorch
 timing            runs in turns, medians, ratios in pairs, fits
 limits            the highest rates of the kernels, and start-up
 measure, profile  a case: variants, rivals, and where the time goes

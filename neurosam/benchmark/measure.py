@@ -167,15 +167,11 @@ def dense(case: Case, threads: int, arrangement: str, device: str = "cpu") -> Va
 
 
 def int8(case: Case, threads: int) -> Variant:
-    """Int8 convolutions alone on so many threads, by the fastest of torch's engines."""
-    import torch
+    """Int8 convolutions alone, in the arrangement that is fastest on so many threads."""
+    from neurosam.benchmark.dense_int8 import int8_runner
 
-    from neurosam.benchmark.dense import ENGINES, int8_runner
-
-    known = [engine for engine in ENGINES if engine in torch.backends.quantized.supported_engines]
-    found = {engine: _with_threads(int8_runner(case, engine), threads) for engine in known}
-    times = turns(found, 3, slow_s=1.0)
-    return found[min(times, key=lambda engine: times[engine].median_s)]
+    chosen = _with_threads(lambda: int8_runner(case), threads)()
+    return _with_threads(chosen, threads)
 
 
 def _with_threads(variant: Variant, threads: int) -> Variant:

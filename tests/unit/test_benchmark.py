@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import conv2d
 from typer.testing import CliRunner
 
 import neurosam as ns
-from neurosam.benchmark import device, measure, sweeps
+from neurosam.benchmark import dense_int8, device, measure, sweeps
 from neurosam.benchmark.cases import (
     CASES,
     Case,
@@ -29,7 +30,8 @@ from neurosam.benchmark.cases import (
     layer_names,
     sparse10k,
 )
-from neurosam.benchmark.dense import ARRANGEMENTS, ENGINES, dense_runner, int8_runner
+from neurosam.benchmark.dense import ARRANGEMENTS, dense_runner
+from neurosam.benchmark.dense_int8 import engines, int8_runner
 from neurosam.benchmark.limits import roofline
 from neurosam.benchmark.memory import fresh, measured
 from neurosam.benchmark.page import markdown, table
@@ -160,17 +162,34 @@ def test_every_arrangement_fires_as_the_float_network_does(case: Case) -> None:
                 assert found[population] == pytest.approx(counts.sum(), rel=0.002), (name, population)
 
 
-@pytest.mark.parametrize("engine", [e for e in ENGINES if e in torch.backends.quantized.supported_engines])
-def test_int8_computes_every_output_of_every_convolution(engine: str) -> None:
-    case = tiny()
-    convolutions = [p for p in case.network.projections if p.target in ("layer0", "layer2")]
-    assert len(convolutions) == 2
-    assert int8_runner(case, engine)() == sum(3 * int(np.prod(case.network[p.target].shape)) for p in convolutions)
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("samples", [1, 2])
+def test_int8_computes_every_output_of_every_convolution(
+    engine: str, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dense_int8, "engines", lambda: (engine,))
+    before = torch.backends.quantized.engine
+    case = drawn(tiny(), steps=7, samples=samples)  # calls of 1 and 5 steps, the last one shorter, and of all 7
+    convolutions = int8_runner(case)
+    assert convolutions.engine == engine
+    assert len(convolutions.layers) == 2
+    values = sum(7 * samples * int(np.prod(case.network[name].shape)) for name in ("layer0", "layer2"))
+    assert convolutions() == convolutions() == values
+    assert torch.backends.quantized.engine == before
 
 
-def test_int8_has_the_engines_of_torch_alone() -> None:
-    with pytest.raises(BackendError, match="no engine 'abacus'"):
-        int8_runner(tiny(), "abacus")
+def test_int8_that_is_not_the_convolution_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense_int8, "conv2d", lambda *given: conv2d(*given) + 2 * dense_int8.SCALE)
+    with pytest.raises(BackendError, match="are not the convolutions of the case"):
+        int8_runner(tiny())
+
+
+def test_int8_needs_a_convolution_and_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BackendError, match="has no convolution to run"):
+        int8_runner(sparse10k(steps=1, neurons=20, targets=2))
+    monkeypatch.setattr(dense_int8, "engines", tuple)
+    with pytest.raises(BackendError, match="this build of torch has no kernels"):
+        int8_runner(tiny())
 
 
 def test_what_dense_rivals_cannot_run_is_refused() -> None:
