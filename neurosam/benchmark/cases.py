@@ -181,9 +181,11 @@ def floating(case: Case) -> Case:
 
 
 def layer_names(network: ns.Network, convolutions: bool = False) -> tuple[str, ...]:
-    """Populations with neurons other than poolings; only convolutional ones if asked."""
+    """Populations with neurons other than poolings; only convolutional ones that fire if asked."""
     names = [p.name for p in network.populations if p.neuron is not None and p.name not in poolings(network)]
-    return tuple(n for n in names if len(network[n].shape) == 3) if convolutions else tuple(names)
+    if convolutions:
+        names = [name for name in names if len(network[name].shape) == 3 and network[name].fires]
+    return tuple(names)
 
 
 def poolings(network: ns.Network) -> tuple[str, ...]:

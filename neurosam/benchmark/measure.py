@@ -112,13 +112,13 @@ def references(
     return found, None if best is None else arrangements[best]
 
 
-def best_arrangement(case: Case, threads: int, device: str = "cpu") -> str | None:
+def best_arrangement(case: Case, threads: int) -> str | None:
     """The fastest of a few runs of every arrangement; None where there is no dense rival."""
     if not case.rivals:
         return None
     from neurosam.benchmark.dense import ARRANGEMENTS
 
-    times = turns({name: dense(case, threads, name, device) for name in ARRANGEMENTS}, 3)
+    times = turns({name: dense(case, threads, name) for name in ARRANGEMENTS}, 3)
     return min(times, key=lambda name: times[name].median_s)
 
 

@@ -67,7 +67,7 @@ def bench(
     others = {path.name: network_in(path) for path in network or ()}
     new_folder(out, force, "results.json")
     if device is not None:
-        _write(out, bench_device(plan, device, progress))
+        _write(out, bench_device(plan, device, progress, others))
         return
     results = run_bench(plan, progress, others)
     for case in results["cases"]:

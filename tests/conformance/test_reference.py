@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,6 +16,7 @@ from support.networks import KINDS, large_case, random_case
 from support.oracle import simulate
 
 torch = pytest.importorskip("torch")
+reference_synapse = pytest.importorskip("neurosam.backends.reference_synapse")
 
 
 def execute(network: ns.Network, events: ns.Events, **options: object) -> ns.Recording:
@@ -42,11 +47,36 @@ def test_sums_beyond_float32_are_exact() -> None:
     assert recording.output.tolist() == [[65536 << 6]]
 
 
-def test_exact_whatever_the_precision_of_torchs_products(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def products_in(precision: str, place: Any) -> Iterator[None]:
+    """Matrix products as the caller's own program may have set them."""
+    before, place.fp32_precision = place.fp32_precision, precision
+    yield
+    place.fp32_precision = before
+
+
+def test_exact_whatever_the_precision_of_torchs_products() -> None:
     network, events = large_case(np.random.default_rng(3), "pooled")
     exact = execute(network, events)
-    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")  # as set by the caller's own program
-    assert_identical(exact, execute(network, events))
+    with products_in("bf16", torch.backends.mkldnn.matmul):
+        assert_identical(exact, execute(network, events))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_sums_go_by_float32_only_where_products_run_in_it(device: str) -> None:
+    network, _ = large_case(np.random.default_rng(3), "pooled")
+
+    def fits() -> bool:
+        return bool(reference_synapse._fits_float32(network, network.projections[0], torch.device(device)))
+
+    assert fits()
+    torch.set_float32_matmul_precision("medium")
+    assert not fits()
+    torch.set_float32_matmul_precision("highest")
+    assert fits()
+    products = torch.backends.cuda.matmul if device == "cuda" else torch.backends.mkldnn.matmul
+    with products_in("tf32", products):
+        assert not fits()
 
 
 def test_float32_is_close_to_float64() -> None:

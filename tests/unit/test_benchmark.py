@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -430,11 +431,36 @@ def test_what_does_not_fit_a_device_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         return run
 
     monkeypatch.setattr(device, "dense", full)
-    monkeypatch.setattr(device, "best_arrangement", lambda *_: "layer by layer")
     rows = device.throughput(tiny(), "cpu", (2,), 1, 3)
     assert len(rows) == 4
-    assert rows[-1] == {"case": "tiny", "samples": 2, "what": "PyTorch float32, cpu: layer by layer: out of memory"}
+    assert rows[-1] == {"case": "tiny", "samples": 2, "what": "PyTorch float32, cpu: out of memory"}
     assert all(row["samples_per_s"] == 2 / row["median_s"] for row in rows[:3])
+
+
+def test_an_arrangement_that_does_not_fit_a_device_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def some(case: Case, threads: int, arrangement: str, where: str) -> Any:
+        if not arrangement.startswith("step by step"):
+            raise torch.OutOfMemoryError("full")
+        return measure.dense(case, threads, arrangement, where)
+
+    monkeypatch.setattr(device, "dense", some)
+    last = device.throughput(tiny(), "cpu", (1,), 1, 3)[-1]
+    assert last["what"].startswith("PyTorch float32, cpu: step by step")
+    assert last["median_s"] > 0
+
+
+def test_memory_is_free_before_the_cache_of_a_full_device_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def full() -> None:
+        large = torch.zeros(3)
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("full")
+
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(held[0]() is None))
+    assert device._fitting(lambda: full) is None
+    assert emptied == [True]
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
@@ -488,13 +514,18 @@ def test_the_whole_suite_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_a_device_run_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    results = bench_device(small(monkeypatch), "cpu", quiet)
+    results = bench_device(small(monkeypatch), "cpu", quiet, {"other.h5": floating(tiny()).network})
     assert results["device"]["name"] == "the CPU"
-    assert [row["samples"] for row in results["device"]["throughput"]] == [1] * 4 + [2] * 4
+    assert [row["samples"] for row in results["device"]["throughput"]] == [1] * 4 + [2] * 4 + [1] * 2 + [2] * 2
+    assert [(row["case"], row["differing"]) for row in results["device"]["equivalence"]] == [
+        ("tiny", 0),
+        ("other.h5", 0),
+    ]
     assert plots(results, tmp_path) == []
     text = markdown(results)
-    assert "| tiny | 1 | 3 |" in text
+    assert "| tiny | 2 | 3 |" in text
     assert "reference, cpu, fixed point" in text
+    assert "| other.h5 | 2 | reference, cpu, float64 |" in text
 
 
 def test_a_table_leaves_out_what_no_row_has() -> None:
