@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +20,7 @@ from support.networks import KINDS, large_case, random_case
 from support.oracle import simulate
 
 torch = pytest.importorskip("torch")
+TESTS = Path(__file__).parents[1]
 reference_synapse = pytest.importorskip("neurosam.backends.reference_synapse")
 
 
@@ -100,6 +105,15 @@ def test_the_number_of_threads_is_restored() -> None:
     before = torch.get_num_threads()
     execute(network, events)
     assert torch.get_num_threads() == before
+
+
+def test_nothing_of_a_run_stays_on_the_cpu() -> None:
+    """On a device made of Python, which refuses tensors of the CPU; in a process of its own, as torch then knows it."""
+    path = os.pathsep.join(filter(None, (os.fspath(TESTS), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "support.beads"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
