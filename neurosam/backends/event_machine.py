@@ -7,7 +7,8 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from neurosam.backends.event_vector import declared, instruction
+from neurosam.backends.event_memory import declared
+from neurosam.backends.event_vector import instruction
 
 __all__ = ["claim", "observe", "pointer", "prefetch", "publish", "word"]
 

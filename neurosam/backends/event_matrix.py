@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_compile import kernel
+from neurosam.backends.event_memory import item, load_as, store
 from neurosam.backends.event_short import TILE, add, high_weights, load_shorts, no_shorts_32, separated
-from neurosam.backends.event_vector import item, load_as, store
 
 __all__ = ["gather_rows"]
 

@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.backends.event_bits import compresses, ones, trailing_zeros
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_machine import prefetch, word
+from neurosam.backends.event_memory import load_as, store
 from neurosam.backends.event_short import (
     MOST_ROWS,
     TILE,
@@ -32,7 +34,7 @@ from neurosam.backends.event_short import (
     separated,
     unpack,
 )  # fmt: skip
-from neurosam.backends.event_vector import CACHE_LINE, compresses, load_as, ones, store, trailing_zeros
+from neurosam.backends.event_vector import CACHE_LINE
 
 __all__ = ["PANEL", "Packed", "gather_packed", "pack", "unpacks_fast"]
 

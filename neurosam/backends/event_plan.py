@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from neurosam import arithmetic
 from neurosam.arithmetic import FRACTION_BITS, shift_by
-from neurosam.backends.event_layer import Conv
+from neurosam.backends.event_list import Conv
 from neurosam.backends.event_matrix import gather_rows
 from neurosam.backends.event_packed import Packed, gather_packed, pack, unpacks_fast
 from neurosam.backends.event_short import MOST_ROWS, TILE, paired, tiled, tiles
@@ -38,7 +38,7 @@ LEAST_TILED = 8
 """Output channels from which on a layer is advanced in tiles, the last filled up to 32 or 64 channels."""
 LEAST_GATHERED = 32
 """Targets from which on the rows of a matrix are gathered."""
-MOST_LISTED = 2**16
+MOST_LISTED = 2**16 - 1
 """Weight rows that a list of 16-bit numbers tells apart."""
 MOST_PATTERN_BITS = 9
 """Sources of a kernel row whose patterns are worth a table."""

@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from neurosam.backends.event_cells import Cells
 from neurosam.backends.event_chain import BLOCK_BYTES, BLOCK_SPIKES, run_chain
+from neurosam.backends.event_list import decode
 from neurosam.backends.event_loop import Loop
 from neurosam.backends.event_neuron import block
 from neurosam.backends.event_plan import EventList, Link
 from neurosam.backends.event_short import tiles
 from neurosam.backends.event_state import Flag, State
-from neurosam.backends.event_synapse import decode, tally
+from neurosam.backends.event_synapse import tally
 from neurosam.backends.event_trace import OFFICIAL
 from neurosam.backends.event_vector import LANES, aligned
 from neurosam.recording import Target

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_compile import inlined, kernel
-from neurosam.backends.event_layer import Conv, Room, layer
+from neurosam.backends.event_layer import layer
+from neurosam.backends.event_list import Conv, Room
 from neurosam.backends.event_machine import claim, observe
 from neurosam.backends.event_recurrent import LINE
 from neurosam.backends.event_state import Rule, State

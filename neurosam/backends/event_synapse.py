@@ -1,9 +1,8 @@
 """Kernels that deliver events: each active source adds a row of weights to its targets' sums; nothing else is touched.
 
 Inside this back end a population's neurons are in channel-last order, ``(y * W + x) * C + c``, so that the weights
-one spike adds lie side by side in memory. A list of events covers a block of steps and a range of n pixels: those of
-step k and the range's pixel p are ``index[start[k * n + p] : start[k * n + p + 1]]``, with ``value`` where they are
-graded. Sums are ``acc[step, y, x, c]``, int32 (proven wide enough by validation.accumulator_bound) or float64. Every
+one spike adds lie side by side in memory. Events come as lists (event_list.py), with ``value`` where they are graded.
+Sums are ``acc[step, y, x, c]``, int32 (proven wide enough by validation.accumulator_bound) or float64. Every
 kernel returns its synaptic operations: weights added.
 
 Pooling gives an event new addresses and costs none: a source pixel y belongs to the windows ``yo`` with
@@ -22,31 +21,19 @@ import numpy.typing as npt
 from numba import types
 from numba.extending import overload
 
+from neurosam.backends.event_bits import ones, trailing_zeros
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_machine import prefetch
-from neurosam.backends.event_vector import (
-    LANES,
-    compresses,
-    load,
-    load_some,
-    load_weights,
-    ones,
-    places,
-    sixteen_bytes,
-    store,
-    store_some,
-    trailing_zeros,
-)  # fmt: skip
+from neurosam.backends.event_memory import load, load_some, load_weights, store, store_some
+from neurosam.backends.event_vector import LANES
 
 __all__ = [
-    "WHOLE", "by_source", "decode", "decode_step", "deliver_conv", "deliver_dense", "deliver_sparse", "encode",
-    "pool_or", "tally",
+    "WHOLE", "by_source", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or", "tally",
 ]  # fmt: skip
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
-COMPRESSES = compresses()
 FETCHED = 6
 """Rows of a sparse matrix that are fetched in advance."""
 WHOLE = -1
@@ -60,62 +47,6 @@ def encode(time: Array, index: Array, first: int, channels: int, planes: Array) 
         pixel = index[e] // channels
         c = index[e] - pixel * channels
         planes[time[e] - first, pixel, c // 64] |= np.uint64(1) << np.uint64(c % 64)
-
-
-@kernel
-def decode(
-    planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
-) -> int:  # fmt: skip
-    """List the spikes of pixels ``begin:end`` in ``planes[at : at + steps]``.
-
-    `start` has room for ``steps * (end - begin) + 1``, `index` for all spikes and 15 more. Returns their number.
-    """
-    count = 0
-    for k in range(steps):
-        count = decode_step(planes, at + k, begin, end, channels, count, k * (end - begin), start, index)
-    start[steps * (end - begin)] = count
-    return count
-
-
-@kernel
-def decode_step(
-    planes: Array, k: int, begin: int, end: int, channels: int, count: int, slot: int, start: Array, index: Array
-) -> int:  # fmt: skip
-    """List the spikes of ``planes[k]`` behind `count` others, their beginnings from ``start[slot]`` on.
-
-    Returns the number of all.
-    """
-    width = planes.shape[2]
-    for p in range(begin, end):
-        start[slot + p - begin] = count
-        for w in range(width):
-            word = planes[k, p, w]
-            base = p * channels + 64 * w
-            after = count + ones(word)
-            if COMPRESSES:
-                _list_places(word, base, count, after, index)
-            elif count < after:
-                for e in range(count, count + 4):  # most words hold no more; a fixed number is never mispredicted
-                    index[e] = base + trailing_zeros(word)
-                    word &= word - np.uint64(1)
-                for e in range(count + 4, after):
-                    index[e] = base + trailing_zeros(word)
-                    word &= word - np.uint64(1)
-            count = after
-    return count
-
-
-@kernel
-def _list_places(word: int, base: int, first: int, end: int, index: Array) -> None:
-    """Write the positions of the bits of a word, sixteen at a time."""
-    found = places(word)
-    store(sixteen_bytes(found, 0) + base, index, first)
-    if first + LANES < end:
-        store(sixteen_bytes(found, 1) + base, index, first + LANES)
-    if first + 2 * LANES < end:
-        store(sixteen_bytes(found, 2) + base, index, first + 2 * LANES)
-    if first + 3 * LANES < end:
-        store(sixteen_bytes(found, 3) + base, index, first + 3 * LANES)
 
 
 @kernel

@@ -15,14 +15,10 @@ from numba import types
 from numba.extending import overload
 
 from neurosam import arithmetic
+from neurosam.backends.event_bits import trailing_zeros
 from neurosam.backends.event_compile import formulas, inlined, kernel
+from neurosam.backends.event_memory import address, item, put
 from neurosam.backends.event_state import MODE, Rule, State
-from neurosam.backends.event_vector import (
-    address,
-    item,
-    put,
-    trailing_zeros,
-)  # fmt: skip
 from neurosam.trace import MODES
 
 __all__ = ["OFFICIAL", "trace", "trace_listed"]

@@ -15,8 +15,8 @@ import neurosam as ns
 from neurosam.backends import Options, event, event_chain, event_sample, event_share, unrolled
 from neurosam.backends.event import PATHS, EventBackend
 from neurosam.backends.event_cells import cells, is_or
+from neurosam.backends.event_list import decode
 from neurosam.backends.event_short import paired
-from neurosam.backends.event_synapse import decode
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
 from support.oracle import simulate

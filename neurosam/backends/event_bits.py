@@ -1,0 +1,107 @@
+"""Words of 64 spikes: their number, the places of their bits, and a comparison of lanes as bits.
+
+:func:`places` is one instruction where a CPU has AVX-512 VBMI2 (:func:`compresses`), and slow elsewhere: kernels ask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding  # type: ignore[import-untyped]
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import register_model
+
+from neurosam.backends.event_memory import declared
+from neurosam.backends.event_vector import (
+    I1,
+    I32,
+    I64,
+    LANES,
+    Lanes,
+    Vector,
+    VectorModel,
+    instruction,
+    literal_instruction,
+)
+
+__all__ = ["bits", "compresses", "ones", "places", "sixteen_bytes", "trailing_zeros"]
+
+
+@instruction
+def bits(typing: Any, mask: Any) -> Any:
+    """A mask as the low bits of a word, lane 0 the lowest."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        word = builder.bitcast(args[0], ir.IntType(mask.count))
+        return word if mask.count == I64.width else builder.zext(word, I64)
+
+    return types.uint64(mask), build
+
+
+@instruction
+def trailing_zeros(typing: Any, word: Any) -> Any:
+    """Position of the lowest set bit; 64 if there is none."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(I1, 0))
+
+    return types.int64(types.uint64), build
+
+
+class Bytes(Vector):
+    """64 x int8."""
+
+    def __init__(self) -> None:
+        super().__init__("Bytes", ir.IntType(8), I64.width)
+
+
+register_model(Bytes)(VectorModel)
+
+
+def compresses() -> bool:
+    """Whether kernels are compiled for a CPU that has :func:`places` as one instruction (AVX-512 VBMI2)."""
+    if numba.config.CPU_NAME not in (None, "host"):  # type: ignore[attr-defined]
+        return False
+    return bool(llvmlite.binding.get_host_cpu_features().get("avx512vbmi2", False))
+
+
+@instruction
+def places(typing: Any, word: Any) -> Any:
+    """Positions of the set bits of a word, in order; behind them anything."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form, mask = sig.return_type.form, ir.VectorType(I1, I64.width)
+        function = declared(
+            builder, f"llvm.experimental.vector.compress.v{I64.width}i8", ir.FunctionType(form, [form, mask, form])
+        )
+        every = ir.Constant(form, list(range(I64.width)))
+        return builder.call(function, [every, builder.bitcast(args[0], mask), ir.Constant(form, ir.Undefined)])
+
+    return Bytes()(types.uint64), build
+
+
+@literal_instruction
+def sixteen_bytes(typing: Any, x: Any, quarter: Any) -> Any:
+    """One of the four quarters of the bytes, as lanes; which is said by a literal."""
+    if not isinstance(quarter, types.IntegerLiteral):
+        return None
+    first = LANES * quarter.literal_value
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        chosen = ir.Constant(ir.VectorType(I32, LANES), list(range(first, first + LANES)))
+        nothing = ir.Constant(args[0].type, ir.Undefined)
+        return builder.zext(builder.shuffle_vector(args[0], nothing, chosen), sig.return_type.form)
+
+    return Lanes(LANES)(x, quarter), build
+
+
+@instruction
+def ones(typing: Any, word: Any) -> Any:
+    """Number of set bits."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), build
