@@ -8,5 +8,5 @@ measure, profile  a case: variants, rivals, and where the time goes
 sweeps, memory    cost against activity, batch, steps, neurons, layers explained; peaks in new processes
 device            the reference back end on a GPU
 suite             all of it, as one JSON value
-page, plots       the same as Markdown and as pictures
+page, plots       the same as Markdown and as pictures; anew from results.json: python -m neurosam.benchmark FOLDER
 """

@@ -2,7 +2,7 @@
 
 An arrangement says for how many steps the layers run before the next layer does, how many steps one convolution takes
 at once, and the order of memory. Neurons advance step by step, in place. Spikes differ from the integers' in a few
-places, as ``0.9 v`` is no 12-bit decay; the work is the same.
+places, as floats round otherwise than a decay that is cut toward zero; the work is the same.
 """
 
 from __future__ import annotations

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurosam.backends import run
-from neurosam.benchmark.cases import Case, drawn, floating, layer_names
+from neurosam.benchmark.cases import Case, activity, drawn, floating, layer_names
 from neurosam.benchmark.memory import fresh, updates
 from neurosam.benchmark.timing import Tick, Timing, turns
 from neurosam.events import Events
 from neurosam.network import Network
 from neurosam.recording import Record
-from neurosam.synapse import neurons
 
 __all__ = ["best_arrangement", "dense", "int8", "measure", "memory", "on", "references", "rows", "runner"]
 
@@ -39,8 +38,7 @@ def measure(
         ``neuron_updates``, and ``rows`` of ``what``, ``runs``, ``median_s``, ``ratio``, ``operations_per_s``.
     """
     network, events = case.network, case.events
-    names = layer_names(network)
-    fires = tuple(n for n in names if network[n].fires)
+    fires = tuple(n for n in layer_names(network) if network[n].fires)
     recording = run(network, events, threads=threads)
     operations = sum(recording.operations.values())
     variants = {
@@ -60,13 +58,10 @@ def measure(
     if arrangement is not None and case.rivals:
         variants[f"PyTorch float32, {on(threads)}: {arrangement}"] = dense(case, threads, arrangement)
         variants[f"PyTorch int8, {on(threads)}: convolutions alone, no neurons"] = int8(case, threads)
-    share = sum(int(recording.counts[n].sum()) for n in fires) / (
-        events.steps * events.samples * sum(neurons(network[n].shape) for n in fires)
-    )
     return {
         "case": case.name,
         "density": case.density,
-        "activity": share,
+        "activity": activity(network, recording),
         "spikes": {n: int(c.sum()) for n, c in recording.counts.items()},
         "synaptic_operations": operations,
         "neuron_updates": updates(network, events.steps) * events.samples,
