@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import time
 import weakref
 from collections.abc import Iterator
@@ -566,9 +567,16 @@ def test_bad_options_are_refused_before_the_work(arguments: tuple[str, ...], say
     assert not out.exists()
 
 
-def test_the_command_writes_its_folder(tmp_path: Path) -> None:
+def test_the_command_writes_its_folder_and_the_page_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     result = CliRunner().invoke(app, ["bench", "--device", "cpu", "--cases", "none", "-o", str(out)])
     assert result.exit_code == 0, result.output
     assert json.loads((out / "results.json").read_text())["device"]["device"] == "cpu"
-    assert "the CPU" in (out / "results.md").read_text()
+    page = (out / "results.md").read_text()
+    assert "the CPU" in page
+    (out / "results.md").unlink()
+    monkeypatch.setattr("sys.argv", ["neurosam.benchmark", str(out)])
+    runpy.run_module("neurosam.benchmark", run_name="__main__")
+    assert (out / "results.md").read_text() == page
