@@ -4,7 +4,7 @@ A layer is cut into strips of output rows, which are independent: threads take t
 convolution whose kernel is the whole picture. A strip runs a block of steps at a time:
 
     list      spikes of the strip's sources, then the weight rows of each output pixel, a row a spike it hears
-              (event_list.py)
+              (event_list.py), or its patterns of spikes (event_pattern.py)
     tile      for 64 output channels, every step and every pixel: add the rows up in registers, advance the neurons
               (event_tile.py)
     trace     SAM, for the neurons that fired (event_trace.py)
@@ -38,7 +38,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_compile import kernel
-from neurosam.backends.event_list import Conv, Room, active, decode, decode_short, patterns, windows
+from neurosam.backends.event_list import Conv, Room, active, decode, decode_short, windows
+from neurosam.backends.event_pattern import patterns
 from neurosam.backends.event_scatter import scattered_strip
 from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
 from neurosam.backends.event_state import Rule, State

@@ -4,7 +4,7 @@ A list of spikes covers a block of steps and a range of n pixels: those of step 
 ``index[start[k * n + p] : start[k * n + p + 1]]``, channel-last neurons in rising order.
 
 Cost, on one core of an EPYC (Zen 5): 0.6 ns a pixel of 32 channels and 1.0 of 64, whatever fires, to list spikes; 4 to
-6 ns an output pixel of a 3 x 3 convolution, for its weight rows up to about 90; 0.25 ns a pattern.
+6 ns an output pixel of a 3 x 3 convolution, for its weight rows up to about 90.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from neurosam.backends.event_bits import (
     compressed,
     compresses,
     ones,
-    ones_by_lane,
     places,
     sixteen_bytes,
     trailing_zeros,
@@ -34,12 +33,10 @@ from neurosam.backends.event_short import (
     moved,
     no_shorts_32,
     numbers_32,
-    raised,
-    widened,
 )
-from neurosam.backends.event_vector import LANES, across, zeros_as
+from neurosam.backends.event_vector import LANES
 
-__all__ = ["Conv", "Room", "active", "decode", "decode_short", "decode_step", "patterns", "windows"]
+__all__ = ["Conv", "Room", "active", "decode", "decode_short", "decode_step", "windows"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -273,54 +270,3 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
                 count = (count + GROUP - 1) // GROUP * GROUP
     put(count, edges, slot)
     return listed
-
-
-@kernel
-def patterns(
-    planes: Array, at: int, conv: Conv, top: int, bottom: int, steps: int, room: Room
-) -> int:  # fmt: skip
-    """List the pattern of spikes of each kernel row, by step, source row (also outside the picture) and output column.
-
-    Bit ``kx C + c`` is channel c of the window's column kx. Returns the number of weight rows they stand for.
-
-    The words of a step are copied first, in 16 bits and between their padding, so that no window needs a question, and
-    every stride_x-th column beside the others: column ``xo stride_x + kx`` of all windows is a run of one such phase.
-    """
-    geometry, out_width = conv.geometry, conv.size[1]
-    channels, width, pixels = conv.source[0], conv.source[2], planes.shape[1]
-    kernel_height, kernel_width, stride, stride_x = geometry[0], geometry[1], geometry[2], geometry[3]
-    y_0, padding_x = top * stride - geometry[4], geometry[5]
-    height = (bottom - top - 1) * stride + kernel_height
-    pitch = out_width + kernel_width // stride_x + HALF_TILE
-    copied = np.zeros(height * stride_x * pitch, np.uint16)  # its padding stays 0
-    words, rows = address(planes, at * pixels), address(room.rows, 0)
-    taps = np.array([kx % stride_x * pitch + kx // stride_x for kx in range(kernel_width)])
-    heard = np.array([_hearing(r, kernel_height, stride, bottom - top) for r in range(height)])
-    in_order = widened(numbers_32())
-    total = slot = 0
-    for k in range(steps):
-        for phase in range(stride_x):
-            first, end = -((phase - padding_x) // stride_x), -((phase - padding_x - width) // stride_x)
-            for r in range(max(0, -y_0), min(height, conv.source[1] - y_0)):
-                x_0 = k * pixels + (y_0 + r) * width + phase - padding_x
-                to = (r * stride_x + phase) * pitch
-                for j in range(first, end):
-                    put(item(words, x_0 + j * stride_x), copied, to + j)
-        spikes = zeros_as(in_order)
-        for r in range(height):
-            for xo in range(0, out_width, HALF_TILE):
-                pattern = no_shorts_32()
-                for kx in range(kernel_width):
-                    x = load_shorts(pattern, copied, r * stride_x * pitch + xo + taps[kx])
-                    pattern = add(pattern, raised(x, kx * channels))
-                store(pattern, rows, slot + xo)
-                spikes = spikes + (in_order < out_width - xo) * (widened(ones_by_lane(pattern)) * heard[r])
-            slot += out_width
-        total += across(spikes)
-    return total
-
-
-@kernel
-def _hearing(row: int, kernel_height: int, stride: int, rows: int) -> int:
-    """Number of output rows of so many that hear a source row, counted from the first one's first."""
-    return min(row // stride, rows - 1) - max(0, -((kernel_height - 1 - row) // stride)) + 1

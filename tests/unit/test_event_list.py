@@ -1,4 +1,4 @@
-"""Lists of spikes, weight rows and patterns (event_list.py) against loops over the dense picture."""
+"""Lists of spikes, weight rows and patterns (event_list.py, event_pattern.py) against loops over the dense picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends.event_list import COMPRESSES, Conv, Room, active, decode, decode_short, patterns, windows
+from neurosam.backends.event_list import COMPRESSES, Conv, Room, active, decode, decode_short, windows
+from neurosam.backends.event_pattern import patterns
 from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
 
 Array = npt.NDArray[Any]
