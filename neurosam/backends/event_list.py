@@ -3,7 +3,7 @@
 A list of spikes covers a block of steps and a range of n pixels: those of step k and the range's pixel p are
 ``index[start[k * n + p] : start[k * n + p + 1]]``, channel-last neurons in rising order.
 
-Cost, on one core of an EPYC (Zen 5): 0.6 ns a pixel of 32 channels and 1.0 of 64, whatever fires, to list spikes; 4 to
+Cost, on one core of an EPYC (Zen 5): 0.7 ns a pixel of 32 channels and 1.1 of 64, whatever fires, to list spikes; 4 to
 6 ns an output pixel of a 3 x 3 convolution, for its weight rows up to about 90.
 """
 
