@@ -18,7 +18,11 @@ parts of a large recurrent population. Which path a population took, and how its
 ``neurosam.backends.event`` at level INFO.
 
 Memory: a thread holds the state of one sample, bit planes and records of one chunk of steps, and one block of sums.
-What is recorded leaves it after each chunk: for arrays, or for a file.
+What is recorded leaves it after each chunk: for arrays, or for a file. The memory itself, the network as kernels take
+it and the threads stay for the next run (event_prepared.py, event_helpers.py).
+
+What a run costs beside its kernels, for five layers and 10,000 events on one core of an EPYC (Zen 5): about 0.1 ms, and
+0.06 ms for each further sample.
 """
 
 from __future__ import annotations

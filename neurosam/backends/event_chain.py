@@ -44,8 +44,8 @@ STRIP_BYTES = 2**18
 """Membranes of a strip of rows, in one tile of channels."""
 SHARED_WORK_S = 2e-5
 """Estimated time from which on a layer is cut for threads."""
-SHARED_LAYERS = 25
-"""Layers of that size from which on a chain is worth waking a thread for."""
+HELPER_S = 1e-4
+"""Estimated time of a chain that is worth a thread more: waking one takes a few microseconds here, and 20 there."""
 LEAST_POOLED = 2**12
 """Words of a max pooling from which on threads share it."""
 PIECES = 2
@@ -78,15 +78,17 @@ class Chain:
         self.place = prepared.places[names[0]]
         self.work = sample.work[self.place : self.place + len(names)]
         seconds = [_seconds(prepared.cells[link.target], link.conv, prepared.chunk) for link in links]
-        self.stages = [_stage(prepared, sample, link, time_s) for link, time_s in zip(links, seconds, strict=True)]
+        threads = min(prepared.threads, max(1, int(sum(seconds) / HELPER_S)))
+        self.stages = [
+            _stage(prepared, sample, link, time_s, threads) for link, time_s in zip(links, seconds, strict=True)
+        ]
+        self.threads = min(threads, max(len(stage.pieces) for stage in self.stages))
         self.memory = stored(self.stages)
         self.board = board([len(stage.pieces) for stage in self.stages])
         sizes = [_sizes(stage, prepared.chunk) for stage in self.stages if not stage.pooling]
         self.sizes = tuple(max(size) for size in zip((0, 0, 0, 0, 0), *sizes, strict=True))
         calls = [int(total / CALL_S) for total in itertools.accumulate(seconds)]
         self.ends = [k for k in range(1, len(calls)) if calls[k - 1] != calls[k]] + [len(calls)]
-        pieces = max(len(stage.pieces) for stage in self.stages)
-        self.threads = min(prepared.threads, pieces) if sum(seconds) >= SHARED_LAYERS * SHARED_WORK_S else 1
 
     def advance(self, run: Run, sample: Sample, first: int, end: int) -> None:
         """Run the own steps ``first:end``, a chunk, on this thread and its helpers."""
@@ -117,19 +119,19 @@ class Chain:
             raise
 
 
-def _stage(prepared: Prepared, sample: Sample, link: Link, seconds: float) -> Stage:
-    """A population of the chain, which takes about so many seconds."""
+def _stage(prepared: Prepared, sample: Sample, link: Link, seconds: float, threads: int) -> Stage:
+    """A population of the chain, which takes about so many seconds and is shared by so many threads."""
     p, state = prepared.cells[link.target], sample.states[link.target]
     pooling = prepared.paths[p.name] == "or"
     if pooling:
         conv = _no_weights(link, p, prepared)
         worth_it = prepared.chunk * p.pixels * p.words >= LEAST_POOLED
-        pieces = _cuts(p.shape[1], min(p.shape[1], prepared.threads) if worth_it else 1)
+        pieces = _cuts(p.shape[1], min(p.shape[1], threads) if worth_it else 1)
     elif link.conv is None:
         raise BackendError(f"population {p.name!r}", "has no fast path")
     else:
         conv = link.conv
-        pieces = _pieces(conv, seconds, prepared.threads, prepared.number.itemsize)
+        pieces = _pieces(conv, seconds, threads, prepared.number.itemsize)
     return Stage(
         pooling, prepared.tails[link.source] - link.lag, prepared.tails[p.name],
         np.array([*link.source_shape[1:], *p.shape[1:]], np.int64), sample.planes[link.source], conv, p.rule, state,

@@ -118,6 +118,7 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("samples", [1, 3])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
     assert_exact(dyadic(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
 
 

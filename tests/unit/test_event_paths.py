@@ -98,6 +98,7 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("samples", [1, 2, 5])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
     assert_all_paths_equal(layered(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
 
 
@@ -109,8 +110,8 @@ def test_threads_share_layers_and_poolings(
 ) -> None:
     case = layered(np.random.default_rng(channels), (20, 5, 4), channels, density=density)
     expected = execute(case, "general")
-    for name in ("SHARED_WORK_S", "LEAST_POOLED"):
-        monkeypatch.setattr(event_chain, name, 0)
+    for name, value in {"SHARED_WORK_S": 0.0, "HELPER_S": 1e-12, "LEAST_POOLED": 0}.items():
+        monkeypatch.setattr(event_chain, name, value)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=threads), path)
 
@@ -121,6 +122,7 @@ def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pyte
     case = layered(np.random.default_rng(0), (3, 9, 7), 40)
     expected = execute(case, "general")
     monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
     share, meeting = vars(event_chain)["share"], threading.Barrier(2)
 
     def fails(*arguments: Any) -> int:

@@ -67,6 +67,7 @@ def test_runs_that_follow_each_other_share_nothing(seed: int, fixed: bool, chunk
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(event_prepared, "CHUNK_STEPS", chunk)
         patch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+        patch.setattr(event_chain, "HELPER_S", 1e-12)
         for _ in range(6):
             network, events = cases[int(rng.integers(2))]
             record = requests(network)[int(rng.integers(4))]
