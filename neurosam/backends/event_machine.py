@@ -115,15 +115,20 @@ def size_of(typing: Any, value: Any) -> Any:
 
 
 @instruction
-def stash(typing: Any, value: Any, memory: Any, at: Any) -> Any:
-    """Write a tuple of arrays and numbers to ``memory[at :]`` (aligned bytes); whoever reads it keeps the arrays."""
+def stash(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> Any:
+    """Write a tuple of arrays and numbers to ``memory[at :]`` (aligned bytes); whoever reads it keeps the arrays.
+
+    It must have the type of `like`, or nothing is compiled.
+    """
+    if value != like:
+        return None
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = builder.bitcast(_element(context, builder, sig.args[1], *args[1:]), args[0].type.as_pointer())
-        builder.store(_unowned(context, builder, sig.args[0], args[0]), place)
+        place = builder.bitcast(_element(context, builder, sig.args[2], *args[2:]), args[1].type.as_pointer())
+        builder.store(_unowned(context, builder, sig.args[1], args[1]), place)
         return context.get_dummy_value()
 
-    return types.void(value, memory, types.intp), build
+    return types.void(like, value, memory, types.intp), build
 
 
 @instruction

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
+from numba.core.errors import TypingError
 
 from neurosam.backends.event_compile import inlined, kernel
 from neurosam.backends.event_layer import layer
@@ -77,11 +77,12 @@ class Stage(NamedTuple):
 
 def stored(stages: Sequence[Stage]) -> Array:
     """Stages as :func:`share` takes them, ``(n, bytes)``; it needs their arrays as well, alive and in their place."""
-    if len({numba.typeof(stage) for stage in stages}) != 1:  # type: ignore[no-untyped-call]
-        raise BackendError("event back end: chain", "got stages whose arrays differ in type")
     out = aligned((len(stages), _size(stages[0])), np.uint8)
-    for k, stage in enumerate(stages):
-        _stash(stage, out, k)
+    try:
+        for k, stage in enumerate(stages):
+            _stash(stages[0], stage, out, k)
+    except TypingError as error:
+        raise BackendError("event back end: chain", "got stages whose arrays differ in type") from error
     return out
 
 
@@ -91,8 +92,8 @@ def _size(stage: Stage) -> int:
 
 
 @kernel
-def _stash(stage: Stage, stages: Array, k: int) -> None:
-    stash(stage, stages, k * stages.shape[1])
+def _stash(like: Stage, stage: Stage, stages: Array, k: int) -> None:
+    stash(like, stage, stages, k * stages.shape[1])
 
 
 def board(pieces: list[int]) -> Int:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.backends import Options, event_chain, unrolled
-from neurosam.backends.event import PATHS, EventBackend
+from neurosam.backends.event import EventBackend
 from neurosam.backends.event_cells import cells, is_or
+from neurosam.backends.event_prepared import PATHS
 from neurosam.divergence import rounding_of
 from neurosam.equivalence import report, verify
 from support.agreement import assert_identical

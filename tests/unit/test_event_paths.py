@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.backends import Options, event_chain, event_general, event_prepared, event_sample, unrolled
-from neurosam.backends.event import PATHS, EventBackend
+from neurosam.backends.event import EventBackend
 from neurosam.backends.event_cells import cells, is_or
 from neurosam.backends.event_list import decode
+from neurosam.backends.event_prepared import PATHS
 from neurosam.backends.event_short import paired
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
