@@ -41,7 +41,7 @@ import numpy.typing as npt
 from neurosam.backends import Options, unrolled
 from neurosam.backends.event_helpers import assisted
 from neurosam.backends.event_input import Input
-from neurosam.backends.event_prepared import PATHS, leave, prepare, take
+from neurosam.backends.event_prepared import PATHS, Kind, leave, prepare, take
 from neurosam.backends.event_sample import Sample
 from neurosam.backends.event_synapse import tally
 from neurosam.errors import BackendError
@@ -154,9 +154,9 @@ class Run:
         self.steps, self.count = events.steps, events.samples
         threads = options.threads or os.cpu_count() or 1
         self.threads = max(1, min(threads, self.count))
-        self.prepared = prepare(
-            network, record, events.steps, path, options.dtype, events.value is not None, threads // self.threads
-        )
+        graded = events.value is not None
+        kind = Kind(record, events.steps, path, options.dtype, graded, threads // self.threads)
+        self.prepared = prepare(network, kind)
         self.input = Input(network, events)
         shape = (events.steps, events.samples)
         self.counts = {p.name: np.zeros(shape, dtype=np.int64) for p in network.populations if p.fires}

@@ -1,8 +1,8 @@
 """A network prepared for runs of one kind, and the memory that one run leaves to the next.
 
-What is prepared is read by all threads and changed by none. The last network that was prepared is kept
-as long as it lives, with the memory of its last run up to SPARE_BYTES: a run that is repeated, or continued with
-further samples, begins at once, and one of another kind takes its place.
+What is prepared is read by all threads and changed by none. The last network that was prepared is kept as long as it
+lives, with the memory of its last run up to SPARE_BYTES: a run that is repeated, or continued with further samples,
+begins at once, and one of another kind takes its place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import itertools
 import math
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from neurosam.synapse import neurons, picture
 if TYPE_CHECKING:
     from neurosam.backends.event_sample import Sample
 
-__all__ = ["PATHS", "Prepared", "leave", "prepare", "take"]
+__all__ = ["PATHS", "Kind", "Prepared", "leave", "prepare", "take"]
 
 CHUNK_BYTES = 2**26
 """Bit planes and recorded values that a sample may keep; a single step is never cut."""
@@ -34,12 +34,11 @@ SPARE_BYTES = 2**27
 PATHS = ("auto", "general", "scatter", "gather", "table")
 
 
-class Prepared:
-    """A network as runs of one kind take it.
+class Kind(NamedTuple):
+    """What runs have to share to share what is prepared.
 
     Parameters
     ----------
-    network : Network
     record : Record
     steps : int
     path : str
@@ -52,10 +51,20 @@ class Prepared:
         Threads a sample.
     """
 
-    def __init__(
-        self, network: Network, record: Record, steps: int, path: str, dtype: str, graded: bool, threads: int
-    ) -> None:  # fmt: skip
-        self.fixed, self.graded, self.threads = network.fixed, graded, threads
+    record: Record
+    steps: int
+    path: str
+    dtype: str
+    graded: bool
+    threads: int
+
+
+class Prepared:
+    """A network as runs of one kind take it."""
+
+    def __init__(self, network: Network, kind: Kind) -> None:
+        record, steps, path, dtype, graded, self.threads = kind
+        self.fixed, self.graded = network.fixed, graded
         self.number: np.dtype[Any] = np.dtype(np.int32 if network.fixed else dtype)
         self.force = max(0, PATHS.index(path) - 1)
         self.source, self.output = network.input.name, network.readout.name
@@ -123,15 +132,15 @@ class Prepared:
 class _Kept:
     """The last network that was prepared, as long as it lives."""
 
-    def __init__(self, network: Network, kind: tuple[Any, ...]) -> None:
-        self.network, self.kind, self.prepared = weakref.ref(network, _forget), kind, Prepared(network, *kind)
+    def __init__(self, network: Network, kind: Kind) -> None:
+        self.network, self.kind, self.prepared = weakref.ref(network, _forget), kind, Prepared(network, kind)
         self.spare: list[Sample] = []
 
 
 _last: _Kept | None = None
 
 
-def prepare(network: Network, *kind: Any) -> Prepared:
+def prepare(network: Network, kind: Kind) -> Prepared:
     """The network as :class:`Prepared` makes it; of the last one, the same object again."""
     global _last
     last = _last
