@@ -20,13 +20,14 @@ from neurosam.backends.event_vector import (
     I64,
     LANES,
     Lanes,
+    Mask,
     Vector,
     VectorModel,
     instruction,
     literal_instruction,
 )
 
-__all__ = ["bits", "compresses", "ones", "places", "sixteen_bytes", "trailing_zeros"]
+__all__ = ["bits", "compresses", "fired_lanes", "ones", "places", "sixteen_bytes", "trailing_zeros"]
 
 
 @instruction
@@ -38,6 +39,17 @@ def bits(typing: Any, mask: Any) -> Any:
         return word if mask.count == I64.width else builder.zext(word, I64)
 
     return types.uint64(mask), build
+
+
+@instruction
+def fired_lanes(typing: Any, word: Any, other: Any) -> Any:
+    """The low bits of a word as a mask of as many lanes as another vector has."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        low = args[0] if other.count == I64.width else builder.trunc(args[0], ir.IntType(other.count))
+        return builder.bitcast(low, sig.return_type.form)
+
+    return Mask(other.count)(types.uint64, other), build
 
 
 @instruction

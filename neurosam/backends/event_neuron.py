@@ -253,7 +253,7 @@ def block(
                     planes[t - base, p, w] = fired
                     count += ones(fired)
         state.counts[t - base] += count
-        if traced:
-            trace(t, begin, begin + pixels, t - base, rule, state)
         if kept:
             keep(t - base, begin, begin + pixels, 0, channels, rule, state)
+    if traced:
+        trace(first, steps, begin, begin + pixels, first - base, rule, state)

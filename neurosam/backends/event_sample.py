@@ -59,16 +59,17 @@ class Sample:
 
     def _state(self, p: Cells) -> State:
         size, flags, number, wide = (p.pixels, p.channels), p.rule.flags, self.number, self.traced
-        row = size
+        row, whole = size, (p.pixels, sum(width for _, width in tiles(p.channels)))
         if self.shared.paths[p.name] == "layer" and self.shared.links[p.name][0].tiled:
-            row = (p.pixels, sum(width for _, width in tiles(p.channels)))
+            row = whole
         traced = size if flags[Flag.SAM] else (0, 0)
+        by_spike = (0, 0) if flags[Flag.TOGETHER] else traced
         rows = self.shared.tails[p.name] + self.shared.chunk
         return State(
             aligned(row if flags[Flag.CURRENT] else (0, 0), number),
             aligned(row, number),
-            np.zeros(traced, wide),
-            np.zeros(traced, np.int32),
+            np.empty(whole, wide) if flags[Flag.TOGETHER] else np.zeros(traced, wide),
+            np.zeros(by_spike, np.int32),
             np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
             np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
             np.zeros(rows, np.int64),

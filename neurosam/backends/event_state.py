@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "CURRENT", "CURRENTS", "FIRES", "MEMBRANE", "MODE", "SAM", "TABLES", "ZERO", "Flag", "Rule", "State",
+    "CURRENT", "CURRENTS", "FIRES", "MEMBRANE", "MODE", "SAM", "STEPS", "TABLES", "TOGETHER", "ZERO", "Flag", "Rule", "State",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -27,6 +27,8 @@ class Flag(IntEnum):
     CURRENTS = 5
     SAM = 6
     MODE = 7
+    TOGETHER = 8
+    STEPS = 9
 
 
 class Rule(NamedTuple):
@@ -71,4 +73,4 @@ class State(NamedTuple):
 
 
 # Numba freezes plain integers into a kernel at no cost
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE = (int(flag) for flag in Flag)
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, TOGETHER, STEPS = (int(flag) for flag in Flag)

@@ -1,0 +1,264 @@
+"""SAM of 64 neurons at a time: a step's traces in vectors, for integer traces of short tables (trace.py).
+
+For each word of spikes, all its traces are faded and those of the neurons that fired are kept and summed: a fixed
+number of instructions, whatever the spikes, so that no processor has a branch to foresee. Pixels are the outer loop, so
+that traces stay in registers for a block of steps. A lane holds its trace X, and its age, which is the steps since the
+last spike:
+
+    K = table[min(age, 63)]                                  one look-up in two registers
+    decayed = (X * K) >> f = hi * K' + (lo * K' >> 16)       with X = 2^16 hi + lo and K' = 2^(16 - f) K, of 16 bits
+
+which is exact: no product leaves 32 bits. Traces below 2^24 and their ages, at most 63, share 32 bits in memory.
+
+Cost: that of the words, some 3 ns of one core of an EPYC (Zen 5). CPUs without AVX-512 have no such look-up: there, and
+for all other traces, event_trace.py goes from spike to spike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+
+from neurosam.backends.event_bits import compresses, fired_lanes, ones
+from neurosam.backends.event_compile import inlined, kernel
+from neurosam.backends.event_memory import address, declared, item, load_as, pointer, put, store
+from neurosam.backends.event_short import HALF_TILE, TILE, Shorts, load_shorts, no_shorts_32, no_shorts_64, widened
+from neurosam.backends.event_state import MODE, STEPS, Rule, State
+from neurosam.backends.event_vector import I16, I32, I64, LANES, Lanes, chosen, filled, instruction, literal_instruction
+from neurosam.trace import MODES, FixedSamTrace
+
+__all__ = ["is_together", "trace_together"]
+
+Array = npt.NDArray[Any]
+
+LOOKS_UP = compresses()
+"""Whether kernels are compiled for a CPU with AVX-512, whose permutation of 16-bit lanes is the look-up."""
+AGES = 64
+"""Ages that are told apart; the last means this or more."""
+AGE_BITS = 6
+BORN = 2**16 - AGES
+"""The age of 0 in a register, so that it stops at the largest of 16 bits, and its low bits count."""
+WORD = 16
+BLOCK = 64
+"""Steps that traces stay in registers at most."""
+LINE = 8
+"""Words of a cache line: so many are fetched for all steps of a block before they are used."""
+INCLUSIVE = MODES.index("inclusive")
+
+_ROW, _WORDS = ir.VectorType(I32, LANES), ir.VectorType(I16, 2 * LANES)
+
+
+def is_together(trace: FixedSamTrace) -> bool:
+    """Whether :func:`trace_together` takes a trace: its ages fit the look-up, K' fits 16 bits, no spikes are counted.
+
+    That the largest trace has 24 bits is what :meth:`FixedSamTrace.check` makes sure of.
+    """
+    short = trace.table.size <= AGES and int(trace.table[1]) < 1 << trace.shift
+    return LOOKS_UP and short and trace.mode != "official"
+
+
+# --- vectors ---
+
+
+def _parts(builder: Any, x: Any, count: int) -> list[Any]:
+    """A vector cut into vectors of so many lanes."""
+    nothing, kind = ir.Constant(x.type, ir.Undefined), ir.VectorType(I32, count)
+    cuts = range(0, x.type.count, count)
+    return [builder.shuffle_vector(x, nothing, ir.Constant(kind, list(range(c, c + count)))) for c in cuts]
+
+
+def _joined(builder: Any, parts: list[Any]) -> Any:
+    """Vectors one after the other."""
+    while len(parts) > 1:
+        order = ir.Constant(ir.VectorType(I32, 2 * parts[0].type.count), list(range(2 * parts[0].type.count)))
+        parts = [builder.shuffle_vector(x, y, order) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
+def _as_words(builder: Any, lanes: Any) -> list[Any]:
+    """Lanes of int32 as registers of 16-bit halves, the lower one first."""
+    return [builder.bitcast(part, _WORDS) for part in _parts(builder, lanes, LANES)]
+
+
+@instruction
+def _looked_up(typing: Any, table: Any, ages: Any) -> Any:
+    """``table[age % 64]`` in the low half of every lane, by the low half, and entry 0 in the high half."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        kind = ir.FunctionType(_WORDS, [_WORDS, _WORDS, _WORDS])
+        permute = declared(builder, "llvm.x86.avx512.vpermi2var.hi.512", kind)
+        low, high = _parts(builder, args[0], 2 * LANES)
+        found = [builder.call(permute, [low, part, high]) for part in _as_words(builder, args[1])]
+        return builder.bitcast(_joined(builder, found), sig.return_type.form)
+
+    return ages(table, ages), build
+
+
+@instruction
+def _older(typing: Any, ages: Any, steps: Any) -> Any:
+    """Ages some steps (below 2^16) later, at most 2^16 - 1."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        words = ir.VectorType(I16, 2 * ages.count)
+        add = declared(builder, f"llvm.uadd.sat.v{words.count}i16", ir.FunctionType(words, [words, words]))
+        both = [builder.bitcast(x, words) for x in args]
+        return builder.bitcast(builder.call(add, both), sig.return_type.form)
+
+    return ages(ages, ages), build
+
+
+@instruction
+def _high_product(typing: Any, x: Any, y: Any) -> Any:
+    """``(x * y) >> 16`` of the unsigned low halves; `y` has no high half."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        multiply = declared(builder, "llvm.x86.avx512.pmulhu.w.512", ir.FunctionType(_WORDS, [_WORDS, _WORDS]))
+        pairs = zip(*(_as_words(builder, side) for side in args), strict=True)
+        return builder.bitcast(_joined(builder, [builder.call(multiply, pair) for pair in pairs]), sig.return_type.form)
+
+    return x(x, y), build
+
+
+@instruction
+def _folded(typing: Any, x: Any) -> Any:
+    """Sixteen lanes with the sum of all."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        parts = _parts(builder, args[0], LANES)
+        while len(parts) > 1:
+            parts = [builder.add(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+        return parts[0]
+
+    return Lanes(LANES)(x), build
+
+
+@instruction
+def _sums(typing: Any, array: Any, at: Any) -> Any:
+    """Lane i is the sum of row i, of sixteen rows of sixteen from ``array[at]`` on.
+
+    Rows are added in pairs: of x and y whose sums have w lanes each, the halves of both are added to sums of w / 2
+    lanes, x's before y's.
+    """
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        rows = []
+        for i in range(LANES):
+            place = builder.add(args[1], ir.Constant(I64, LANES * i))
+            rows.append(builder.load(pointer(context, builder, sig.args[0], args[0], place, _ROW)))
+            rows[-1].align = 4
+        width = LANES
+        while width > 1:
+            half, pairs = width // 2, zip(rows[: len(rows) // 2], rows[len(rows) // 2 :], strict=True)
+            firsts = [side + w + j for w in range(0, LANES, width) for side in (0, LANES) for j in range(half)]
+            orders = [ir.Constant(_ROW, [j + more for j in firsts]) for more in (0, half)]
+            rows = [builder.add(*(builder.shuffle_vector(x, y, order) for order in orders)) for x, y in pairs]
+            width = half
+        return rows[0]
+
+    return Lanes(LANES)(array, types.intp), build
+
+
+# --- kernels ---
+
+
+@inlined
+def _word(
+    nothing: Any, first: int, steps: int, ends: bool, table: Any, impulse: int, words: Any, pitch: int, totals: Any,
+    begins: bool, state: Any, place: int,
+) -> None:  # fmt: skip
+    """The neurons of one word, at `place` of the state, over a block of steps.
+
+    ``words[k * pitch]`` are the spikes; `totals` gets the sums of what decayed, sixteen a step: anew if it `begins`.
+    """
+    born, more = filled(nothing, BORN), filled(nothing, impulse)
+    if first == 0:
+        x, age = nothing, filled(nothing, 2**16 - 1)
+    else:
+        both = load_as(nothing, state, place)
+        x, age = both >> AGE_BITS, (both & (AGES - 1)) + BORN
+    seen = -1
+    for k in range(steps):
+        word = np.uint64(item(words, k * pitch))
+        if word != np.uint64(0):
+            age = _older(age, filled(nothing, k - seen))
+            seen = k
+            factor = _looked_up(table, age)
+            decayed = _high_product(x, factor) + (x >> WORD) * factor
+            fired = fired_lanes(word, nothing)
+            total = _folded(fired * decayed)
+            store(total if begins else total + load_as(total, totals, LANES * k), totals, LANES * k)
+            x = chosen(fired, decayed + more, x)
+            age = chosen(fired, born, age)
+        elif begins:
+            store(_folded(nothing), totals, LANES * k)
+    if not ends:
+        age = _older(age, filled(nothing, steps - 1 - seen)) - BORN
+        store((x << AGE_BITS) + age, state, place)
+
+
+@kernel
+def _block(
+    first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State, table: Array, words: Array,
+    totals: Array, sums: Array,
+) -> None:  # fmt: skip
+    """At most BLOCK steps; `words`, `totals` and `sums` have room for a cache line of words, a pixel and a group."""
+    tile, half = widened(no_shorts_64()), widened(no_shorts_32())
+    impulse, inclusive = rule.impulse, rule.flags[MODE] == INCLUSIVE
+    image, width, row = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
+    planes, maps, traces = address(state.planes, at * image * width), address(state.sam, at * image), address(state.trace, 0)
+    factors = load_shorts(no_shorts_64(), address(table, 0), 0)
+    own, lanes, scores = address(words, 0), address(totals, 0), address(sums, 0)
+    ends = first + steps == rule.flags[STEPS]
+    group = max(1, LINE // width)
+    pitch = group * width
+    for p in range(begin, end, group):
+        count = min(group, end - p)
+        for k in range(steps):
+            for i in range(count * width):
+                put(np.uint64(item(planes, (k * image + p) * width + i)), own, k * pitch + i)
+        for q in range(count):
+            for w in range(width):
+                place, spikes = (p + q) * row + TILE * w, address(words, q * width + w)
+                if row - TILE * w > HALF_TILE:
+                    _word(tile, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
+                else:
+                    _word(half, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
+            for k in range(0, steps, LANES):
+                store(_sums(lanes, LANES * k), scores, q * BLOCK + k)
+        for k in range(steps):
+            for q in range(count):
+                score = item(scores, q * BLOCK + k)
+                if inclusive:
+                    for w in range(width):
+                        score += impulse * ones(np.uint64(item(own, k * pitch + q * width + w)))
+                put(score, maps, k * image + p + q)
+
+
+@kernel
+def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
+    """Update the traces of pixels ``begin:end`` by the spikes of steps from `first` on, and write their maps.
+
+    Parameters
+    ----------
+    first, steps : int
+        Own steps, without a gap from 0 on.
+    at : int
+        Plane of the first one.
+    rule, state
+        ``state.trace`` is (P, tiles of C) int32.
+    """
+    width = state.planes.shape[2]
+    group = max(1, LINE // width)
+    table = np.zeros(AGES, np.uint16)
+    for age in range(1, rule.table.size):  # entry 0, which no spike has, is what the high halves find
+        table[age] = rule.table[age] << (WORD - rule.trace_shift)
+    most = min(BLOCK, -(-steps // LANES) * LANES)
+    words, totals = np.empty(group * width * most, np.uint64), np.empty(LANES * most, np.int32)
+    sums = np.empty(group * BLOCK, np.int32)
+    for done in range(0, steps, BLOCK):
+        length = min(BLOCK, steps - done)
+        _block(first + done, length, begin, end, at + done, rule, state, table, words, totals, sums)
