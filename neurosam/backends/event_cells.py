@@ -16,7 +16,7 @@ from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
 from neurosam.backends.event_sam import is_together
 from neurosam.backends.event_short import TILE
-from neurosam.backends.event_state import Flag, Rule
+from neurosam.backends.event_state import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, Rule
 from neurosam.backends.event_vector import aligned
 from neurosam.network import Network, Population, Projection
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
@@ -91,11 +91,6 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
     whole = -(-shape[0] // TILE) * TILE
     wide: Any = np.float64 if precision is None else np.int64
 
-    def spread(value: Any) -> Array:
-        out = aligned((whole,), dtype if precision is None else np.int32)
-        out[: shape[0]] = value
-        return out
-
     def table(value: Any) -> Array:
         size = len(value) if value is not None else 0
         out = aligned((size, whole), dtype) if precision is None else np.zeros((size, shape[0]), np.int64)
@@ -112,12 +107,15 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
     )
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
     values = _float(neuron) if precision is None else _fixed(neuron, precision)
-    factor_u, factor_v, bias, threshold, amount = (spread(value) for value in values)
-    threshold[shape[0] :] = NEVER
+    rows = np.zeros((PARAMETERS, whole), dtype if precision is None else np.int32)
+    for row, value in zip(rows, values, strict=True):
+        row[: shape[0]] = value
+    rows[THRESHOLD, shape[0] :] = NEVER
+    parameters = aligned((whole // TILE, PARAMETERS, TILE), rows.dtype)
+    parameters[:] = rows.reshape(PARAMETERS, -1, TILE).swapaxes(0, 1)
     return Rule(
-        flags, factor_u, factor_v, bias, threshold, amount, table(lif and lif.gain),
-        lif.gain_shift if isinstance(lif, FixedLIF) else 0, table(lif and lif.offset), np.zeros(1, dtype=wide), 0,
-        wide(1).item(),
+        flags, parameters, table(lif and lif.gain), lif.gain_shift if isinstance(lif, FixedLIF) else 0,
+        table(lif and lif.offset), np.zeros(1, dtype=wide), 0, wide(1).item(),
     )  # fmt: skip
 
 
@@ -152,14 +150,14 @@ def is_or(rule: Rule, projection: Projection) -> bool:
         flags[f] for f in (Flag.CURRENT, Flag.TABLES, Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM)
     ):
         return False
-    threshold, known = _ors.get(projection, (None, False))
-    if threshold is not rule.threshold:
+    parameters, known = _ors.get(projection, (None, False))
+    if parameters is not rule.parameters:
         known = _fires_with_any(rule, projection)
-        _ors[projection] = rule.threshold, known
+        _ors[projection] = rule.parameters, known
     return known
 
 
-_ors: WeakKeyDictionary[Projection, tuple[Array, bool]] = WeakKeyDictionary()  # by the last rule's own threshold
+_ors: WeakKeyDictionary[Projection, tuple[Array, bool]] = WeakKeyDictionary()  # by the last rule's own parameters
 
 
 def _fires_with_any(rule: Rule, projection: Projection) -> bool:
@@ -172,15 +170,16 @@ def _fires_with_any(rule: Rule, projection: Projection) -> bool:
     if per_group != 1 or outputs != synapse.groups or padding != (0, 0) or dilation != (1, 1) or min(stride) < 1:
         return False
     weight = synapse.weight.reshape(outputs, -1)
-    if (weight != weight[:, :1]).any() or rule.factor_v[:outputs].any() or rule.bias[:outputs].any():
+    factor, bias, threshold = (rule.parameters[:, which].reshape(-1)[:outputs] for which in (FACTOR_V, BIAS, THRESHOLD))
+    if (weight != weight[:, :1]).any() or factor.any() or bias.any():
         return False
     spikes = np.arange(kernel[0] * kernel[1] + 1)
     if not projection.integral:  # a window adds one weight as often as it has spikes, whatever the order
-        added = np.repeat(weight[:, :1].astype(rule.threshold.dtype), spikes.size - 1, axis=1)
+        added = np.repeat(weight[:, :1].astype(threshold.dtype), spikes.size - 1, axis=1)
         real = np.pad(np.cumsum(added, axis=1, dtype=added.dtype), ((0, 0), (1, 0)))
-        return bool(((real > rule.threshold[:outputs, None]) == (spikes > 0)).all())
+        return bool(((real > threshold[:, None]) == (spikes > 0)).all())
     weight = weight.astype(np.int64)
     sums = shift_by(weight[:, :1] * spikes, projection.exponent)
     u = arithmetic.current(0, arithmetic.arrive(sums), 0)
-    fires = arithmetic.fire(arithmetic.membrane(0, u, 0, 0), rule.threshold[:outputs, None].astype(np.int64))
+    fires = arithmetic.fire(arithmetic.membrane(0, u, 0, 0), threshold[:, None].astype(np.int64))
     return bool((fires == (spikes > 0)).all())

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from neurosam.backends.event_cells import Cells
 from neurosam.backends.event_list import Conv, Room
 from neurosam.backends.event_share import NOT_YET, board, share_layer, share_or
-from neurosam.backends.event_short import HALF_TILE, TILE
+from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
 from neurosam.errors import BackendError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Int = npt.NDArray[np.int64]
 
 BLOCK_BYTES = 2**19
 """Sums that a block of steps may hold; a single step is never cut."""
-BLOCK_SPIKES = 2**18
+BLOCK_SPIKES = 2**15
 """Spikes that a block of steps may list beside those of its last step."""
 BLOCK_STEPS = 64
 """Steps of a block at most."""
@@ -182,7 +182,8 @@ def _sizes(conv: Conv, rows: int, steps: int, v: Array) -> Sizes:
     channels, height, width = conv.source.tolist()
     geometry, out_width = conv.geometry.tolist(), int(conv.size[1])
     out_pixels, pitch = rows * out_width, v.shape[1]
-    source_rows = min((rows - 1) * geometry[2] + geometry[0], height)
+    heard_rows = (rows - 1) * geometry[2] + geometry[0]
+    source_rows = min(heard_rows, height)
     reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
     together = min(steps, BLOCK_STEPS)
     worst = source_rows * width * channels + HALF_TILE
@@ -191,7 +192,8 @@ def _sizes(conv: Conv, rows: int, steps: int, v: Array) -> Sizes:
     fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
     return (
         max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
-        max(listed * reach, together * source_rows * out_width), together * out_pixels + 1,
+        max(listed * reach + GROUP * together * out_pixels, together * heard_rows * out_width),
+        together * out_pixels + 1,
         max(most * out_pixels * pitch, fired),
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ import numpy.typing as npt
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_list import Conv, Room, decode_step, patterns, windows
 from neurosam.backends.event_scatter import scattered_strip
-from neurosam.backends.event_short import HALF_TILE
+from neurosam.backends.event_short import GROUP, HALF_TILE
 from neurosam.backends.event_state import Rule, State
 from neurosam.backends.event_tile import tiled_strip
 
@@ -94,16 +94,21 @@ def layer(
     operations = done = 0
     while done < steps:
         if conv.tables.size and (force == 0 or force == LOOK_UP):
-            length = min(steps - done, room.rows.size // max(1, (y_end - y_first) * conv.size[1]))
-            rows = patterns(planes, at + done, conv, y_first, y_end, top, bottom, length, room)
-            tiled_strip(True, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
+            listed = (bottom - top - 1) * geometry[2] + geometry[0]
+            length = min(steps - done, room.rows.size // max(1, listed * conv.size[1]))
+            rows = patterns(planes, at + done, conv, top, bottom, length, room)
+            tiled_strip(True, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
             work[2] += 1
             done += length
             continue
         most = min((room.start.size - 1) // max(1, pixels), (room.edges.size - 1) // out_pixels, steps - done)
         length = count = 0
-        while length < most and count + spare <= room.spikes.size and (count + spare) * reach <= room.rows.size:
+        while (
+            length < most
+            and count + spare <= room.spikes.size
+            and (count + spare) * reach + GROUP * (length + 1) * out_pixels <= room.rows.size
+        ):
             count = decode_step(
                 planes, at + done + length, begin, end, channels, count, length * pixels, room.start, room.spikes
             )
@@ -111,7 +116,7 @@ def layer(
         room.start[length * pixels] = count
         if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
             rows = windows(conv, begin, pixels, top, bottom, length, room)
-            tiled_strip(False, conv, length, y_first, y_end, top, bottom, first + done, base, rule, state, room)
+            tiled_strip(False, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
             work[1] += 1
         else:

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from neurosam.backends.event_bits import compresses, ones, places, sixteen_bytes, trailing_zeros
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_memory import address, item, load_as, put, store
-from neurosam.backends.event_short import HALF_TILE, no_shorts_32, widened
-from neurosam.backends.event_vector import LANES
+from neurosam.backends.event_short import GROUP, HALF_TILE, no_shorts_32, widened
+from neurosam.backends.event_vector import LANES, zeros_as
 
 __all__ = ["Conv", "Room", "decode", "decode_step", "patterns", "windows"]
 
@@ -128,6 +128,9 @@ def _list_places(word: int, base: int, first: int, end: int, index: Array) -> No
 def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: int, room: Room) -> int:
     """List the weight rows of each output pixel, from the spikes of pixels from `begin` on; returns their number.
 
+    A pixel's list is filled up to a multiple of GROUP by a row behind the last, of zeros, so that its end is found in
+    few steps: what a processor foresees badly is the length of a list.
+
     The sources of one kernel row lie side by side in the list of spikes, because it is in the order of ``(y, x, c)``
     and so are the weights ``[ky, kx, c]``: source j has row ``j + (ky kW - y W - x_0) C``.
     """
@@ -138,7 +141,8 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
     start, index = address(room.start, 0), address(room.spikes, 0)
     rows, edges = address(room.rows, 0), address(room.edges, 0)
     some = widened(no_shorts_32())
-    count = slot = 0
+    nothing = zeros_as(some) + kernel_height * kernel_width * channels
+    count = slot = listed = 0
     for k in range(steps):
         for yo in range(top, bottom):
             y_0 = yo * stride - padding
@@ -157,15 +161,18 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
                     for e in range(first + HALF_TILE, end, HALF_TILE):
                         store(load_as(some, index, e) + shift, rows, count + e - first)
                     count += end - first
+                    listed += end - first
+                store(nothing, rows, count)
+                count = (count + GROUP - 1) // GROUP * GROUP
     put(count, edges, slot)
-    return count
+    return listed
 
 
 @kernel
 def patterns(
-    planes: Array, at: int, conv: Conv, y_first: int, y_end: int, top: int, bottom: int, steps: int, room: Room
+    planes: Array, at: int, conv: Conv, top: int, bottom: int, steps: int, room: Room
 ) -> int:  # fmt: skip
-    """List the pattern of spikes of each kernel row, by step, source row and output column.
+    """List the pattern of spikes of each kernel row, by step, source row (also outside the picture) and output column.
 
     Bit ``kx C + c`` is channel c of the window's column kx. Returns the number of weight rows they stand for.
     """
@@ -176,7 +183,12 @@ def patterns(
     words, rows = address(planes, at * pixels), address(room.rows, 0)
     total = slot = 0
     for k in range(steps):
-        for y in range(y_first, y_end):
+        for y in range(top * geometry[2] - geometry[4], (bottom - 1) * geometry[2] - geometry[4] + geometry[0]):
+            if y < 0 or y >= conv.source[1]:
+                for _ in range(out_width):
+                    put(0, rows, slot)
+                    slot += 1
+                continue
             low, high = max(0, y + geometry[4] - geometry[0] + 1), y + geometry[4]
             reached = min(high // geometry[2], bottom - 1) - max((low + geometry[2] - 1) // geometry[2], top) + 1
             count = 0

@@ -260,9 +260,7 @@ def _slice(p: Cells, state: State, low: int, high: int) -> tuple[Rule, State]:
     """Parameters and state of the channels ``low:high``; all of them share the planes."""
     if (low, high) == (0, p.channels):
         return p.rule, state
-    rule = p.rule._replace(
-        **{name: getattr(p.rule, name)[low:] for name in ("factor_u", "factor_v", "bias", "threshold", "amount")}
-    )
+    rule = p.rule._replace(parameters=p.rule.parameters[low // TILE :])
     return rule, state._replace(u=state.u[:, low:high], v=state.v[:, low:high], counts=np.zeros_like(state.counts))
 
 

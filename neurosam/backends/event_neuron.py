@@ -22,11 +22,28 @@ from numba.extending import overload
 from neurosam.backends.event_bits import bits, ones
 from neurosam.backends.event_compile import formulas, inlined, kernel
 from neurosam.backends.event_memory import address, load, load_as, load_some, store, store_some
-from neurosam.backends.event_state import CURRENT, CURRENTS, FIRES, MEMBRANE, SAM, TABLES, ZERO, Rule, State
+from neurosam.backends.event_short import TILE
+from neurosam.backends.event_state import (
+    AMOUNT,
+    BIAS,
+    CURRENT,
+    CURRENTS,
+    FACTOR_U,
+    FACTOR_V,
+    FIRES,
+    MEMBRANE,
+    PARAMETERS,
+    SAM,
+    TABLES,
+    THRESHOLD,
+    ZERO,
+    Rule,
+    State,
+)
 from neurosam.backends.event_trace import trace
 from neurosam.backends.event_vector import LANES, Reals, cleared, zeros_as
 
-__all__ = ["Cell", "advance", "arrived", "block", "cell", "keep", "normalised", "scaled"]
+__all__ = ["Cell", "advance", "arrived", "block", "cell", "keep", "normalised", "scaled", "without_current"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -53,11 +70,7 @@ class Cell(NamedTuple):
 
     u: Any
     v: Any
-    factor_u: Any
-    factor_v: Any
-    bias: Any
-    threshold: Any
-    amount: Any
+    parameters: Any
     current: bool
     narrow: bool
     zero: bool
@@ -68,10 +81,21 @@ def cell(rule: Rule, state: State, narrow: bool) -> Cell:
     """Addresses of a rule and a state; `narrow` if no input leaves 24 bits, so that a current need not wrap."""
     flags = rule.flags
     return Cell(
-        address(state.u, 0), address(state.v, 0), address(rule.factor_u, 0), address(rule.factor_v, 0),
-        address(rule.bias, 0), address(rule.threshold, 0), address(rule.amount, 0), flags[CURRENT] != 0,
+        address(state.u, 0), address(state.v, 0), address(rule.parameters, 0), flags[CURRENT] != 0,
         narrow and flags[TABLES] == 0, flags[ZERO] != 0,
     )  # fmt: skip
+
+
+@inlined
+def without_current(cell: Cell) -> Cell:
+    """The same, known not to have a current of its own."""
+    return Cell(cell.u, cell.v, cell.parameters, False, cell.narrow, cell.zero)
+
+
+@inlined
+def _parameter(i: Any, which: int, c: int, cell: Cell) -> Any:
+    """One parameter (event_state.py) of channels `c` and on, as many as `i` has lanes; all are of one tile."""
+    return load_as(i, cell.parameters, (c // TILE * PARAMETERS + which) * TILE + c % TILE)
 
 
 @kernel
@@ -144,24 +168,24 @@ def _arrived(i: Any) -> Callable[..., Any]:
 def _integer_step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
     """One step of the neurons of channels `c` and on: current, membrane, and who fired. `i` is in membrane units."""
     if cell.current:
-        u = _current(u, i, load_as(i, cell.factor_u, c))
+        u = _current(u, i, _parameter(i, FACTOR_U, c, cell))
     elif cell.narrow:
         u = i
     else:
         u = _current(zeros_as(i), i, 0)
-    v = _membrane(v, u, load_as(i, cell.factor_v, c), load_as(i, cell.bias, c))
-    s = _fire(v, load_as(i, cell.threshold, c))
-    v = _to_zero(v, s) if cell.zero else _by_subtraction(v, s, load_as(i, cell.amount, c))
+    v = _membrane(v, u, _parameter(i, FACTOR_V, c, cell), _parameter(i, BIAS, c, cell))
+    s = _fire(v, _parameter(i, THRESHOLD, c, cell))
+    v = _to_zero(v, s) if cell.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, cell))
     return u, v, s
 
 
 @inlined
 def _real_step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
     """The same for float neurons: neuron.py's rule, each operation rounded once, in the order written here."""
-    u = load_as(i, cell.factor_u, c) * u + i if cell.current else i
-    v = (load_as(i, cell.factor_v, c) * v + u) + load_as(i, cell.bias, c)
-    s = v > load_as(i, cell.threshold, c)
-    v = cleared(v, s) if cell.zero else v - s * load_as(i, cell.amount, c)
+    u = _parameter(i, FACTOR_U, c, cell) * u + i if cell.current else i
+    v = (_parameter(i, FACTOR_V, c, cell) * v + u) + _parameter(i, BIAS, c, cell)
+    s = v > _parameter(i, THRESHOLD, c, cell)
+    v = cleared(v, s) if cell.zero else v - s * _parameter(i, AMOUNT, c, cell)
     return u, v, s
 
 

@@ -38,7 +38,7 @@ LEAST_TILED = 8
 """Output channels from which on a layer is advanced in tiles, the last filled up to 32 or 64 channels."""
 LEAST_GATHERED = 32
 """Targets from which on the rows of a matrix are gathered."""
-MOST_LISTED = 2**16
+MOST_LISTED = 2**16 - 1
 """Weight rows that a list of 16-bit numbers tells apart."""
 MOST_PATTERN_BITS = 9
 """Sources of a kernel row whose patterns are worth a table."""

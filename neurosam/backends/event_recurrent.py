@@ -91,7 +91,7 @@ class Synapse(IntEnum):
 
 _I32, _I64, _U64 = np.int32, np.int64, np.uint64
 CELL_TYPES: tuple[type[np.generic], ...] = (
-    _I64, _I32, _I32, _I32, _I32, _I32, _I64, _I64, _I64,
+    _I64, _I32, _I64, _I64, _I64,
     _I32, _I32, _I32, _I32, _I32, _U64, _I64, _I32, _I32, _I32,
 )  # fmt: skip
 """Types of a population's arrays: a Rule's, then a State's."""
@@ -118,7 +118,7 @@ class Tables(NamedTuple):
     ----------
     parts : (parts, columns of Part) int64 array
         In order of evaluation; parts of one population behind each other.
-    cells : (parts, 19, 4) int64 array
+    cells : (parts, 15, 4) int64 array
         Descriptors of the arrays of a Rule, then of a State.
     wires : (projections, columns of Wire) int64 array
     synapses : (projections, columns of Synapse, 4) int64 array
@@ -192,10 +192,10 @@ def _planes(d: Int) -> Array:
 
 @kernel
 def _rule(part: Int, d: Int) -> Rule:
-    """The parameters of a population: the first nine descriptors of its row."""
+    """The parameters of a population: the first five descriptors of its row."""
     return Rule(
-        _wide(d[0]), _numbers(d[1]), _numbers(d[2]), _numbers(d[3]), _numbers(d[4]), _numbers(d[5]),
-        _wide_matrix(d[6]), part[GAIN_SHIFT], _wide_matrix(d[7]), _wide(d[8]), part[TRACE_SHIFT], part[IMPULSE],
+        _wide(d[0]), _record(d[1]), _wide_matrix(d[2]), part[GAIN_SHIFT], _wide_matrix(d[3]), _wide(d[4]),
+        part[TRACE_SHIFT], part[IMPULSE],
     )  # fmt: skip
 
 
@@ -203,8 +203,8 @@ def _rule(part: Int, d: Int) -> Rule:
 def _state(d: Int) -> State:
     """The state of a population: the other ten descriptors of its row."""
     return State(
-        _matrix(d[9]), _matrix(d[10]), _matrix(d[11]), _matrix(d[12]), _matrix(d[13]), _planes(d[14]), _wide(d[15]),
-        _matrix(d[16]), _record(d[17]), _record(d[18]),
+        _matrix(d[5]), _matrix(d[6]), _matrix(d[7]), _matrix(d[8]), _matrix(d[9]), _planes(d[10]), _wide(d[11]),
+        _matrix(d[12]), _record(d[13]), _record(d[14]),
     )  # fmt: skip
 
 

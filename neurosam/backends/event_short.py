@@ -24,8 +24,8 @@ from neurosam.backends.event_memory import declared, pointer
 from neurosam.backends.event_vector import I16, I32, Lanes, Vector, VectorModel, aligned, instruction, splat, total
 
 __all__ = [
-    "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts", "no_shorts_16",
-    "no_shorts_32", "no_shorts_64", "paired", "separated", "tiled", "tiles", "unpack", "widened",
+    "GROUP", "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts",
+    "no_shorts_16", "no_shorts_32", "no_shorts_64", "paired", "separated", "tiled", "tiles", "unpack", "widened",
 ]  # fmt: skip
 
 TILE = 64
@@ -35,6 +35,9 @@ HALF_TILE = 32
 
 MOST_ROWS = 256
 """Rows that may be added before the 16-bit sums have to be emptied."""
+
+GROUP = 8
+"""Rows that a kernel adds at once."""
 
 
 def tiles(channels: int) -> list[tuple[int, int]]:
@@ -56,8 +59,12 @@ def paired(weight: npt.NDArray[np.int8], tile: int = TILE) -> npt.NDArray[np.int
 
 
 def tiled(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """All rows of one tile after all rows of another, flat; int8 weights :func:`paired`, others filled up with 0."""
-    rows = len(weight)
+    """All rows of one tile after all rows of another, flat; int8 weights :func:`paired`, others filled up with 0.
+
+    Each tile has one row of zeros more than there are weights.
+    """
+    rows = len(weight) + 1
+    weight = np.pad(weight, ((0, 1), (0, 0)))
     parts = [(c, _whole(weight[:, c : c + width], width)) for c, width in tiles(weight.shape[1])]
     out = aligned((sum(part.size for _, part in parts),), weight.dtype)
     for c, part in parts:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "CURRENT", "CURRENTS", "FIRES", "MEMBRANE", "MODE", "SAM", "STEPS", "TABLES", "TOGETHER", "ZERO", "Flag", "Rule", "State",
+    "AMOUNT", "BIAS", "CURRENT", "CURRENTS", "FACTOR_U", "FACTOR_V", "FIRES", "MEMBRANE", "MODE", "PARAMETERS", "SAM",
+    "STEPS", "TABLES", "THRESHOLD", "TOGETHER", "ZERO", "Flag", "Rule", "State",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -34,17 +35,14 @@ class Flag(IntEnum):
 class Rule(NamedTuple):
     """The parameters of a population: int32 and int64 (arithmetic.py), or float32 or float64 (neuron.py).
 
-    Parameters a channel are filled up to whole vectors; `threshold` is out of reach where neurons do not fire, and
-    `factor_u` is 0 without a current. `gain` and `offset` are ``(T, C)``, C of float ones filled up too. `table`
-    (float64 for all float neurons), `trace_shift` and `impulse` belong to the trace (trace.py).
+    `parameters` are ``(tiles, 5, 64)``: of 64 channels FACTOR_U (0 without a current), FACTOR_V, BIAS, THRESHOLD (out
+    of reach where neurons do not fire) and AMOUNT, side by side, so that a kernel needs one address for all. `gain`
+    and `offset` are ``(T, C)``, C of float ones filled up to whole tiles. `table` (float64 for all float neurons),
+    `trace_shift` and `impulse` belong to the trace (trace.py).
     """
 
     flags: Int
-    factor_u: Array
-    factor_v: Array
-    bias: Array
-    threshold: Array
-    amount: Array
+    parameters: Array
     gain: Array
     shift: int
     offset: Array
@@ -72,5 +70,7 @@ class State(NamedTuple):
     currents: Array
 
 
+FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
+PARAMETERS = 5
 # Numba freezes plain integers into a kernel at no cost
 FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, TOGETHER, STEPS = (int(flag) for flag in Flag)
