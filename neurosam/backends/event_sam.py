@@ -45,7 +45,7 @@ BORN = 2**16 - AGES
 WORD = 16
 BLOCK = 64
 """Steps that traces stay in registers at most."""
-LINE = 8
+LINE = 16
 """Words of a cache line: so many are fetched for all steps of a block before they are used."""
 INCLUSIVE = MODES.index("inclusive")
 
@@ -123,22 +123,37 @@ def _high_product(typing: Any, x: Any, y: Any) -> Any:
     return x(x, y), build
 
 
+def _added(builder: Any, x: Any) -> Any:
+    """Sixteen lanes with the sum of all."""
+    parts = _parts(builder, x, LANES)
+    while len(parts) > 1:
+        parts = [builder.add(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
+    return parts[0]
+
+
 @instruction
 def _folded(typing: Any, x: Any) -> Any:
     """Sixteen lanes with the sum of all."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        parts = _parts(builder, args[0], LANES)
-        while len(parts) > 1:
-            parts = [builder.add(a, b) for a, b in zip(parts[::2], parts[1::2], strict=True)]
-        return parts[0]
+        return _added(builder, args[0])
 
     return Lanes(LANES)(x), build
 
 
 @instruction
-def _sums(typing: Any, array: Any, at: Any) -> Any:
-    """Lane i is the sum of row i, of sixteen rows of sixteen from ``array[at]`` on.
+def _halves_folded(typing: Any, x: Any) -> Any:
+    """Sixteen lanes with the sum of the first half, and sixteen with that of the second."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _joined(builder, [_added(builder, half) for half in _parts(builder, args[0], x.count // 2)])
+
+    return Lanes(2 * LANES)(x), build
+
+
+@instruction
+def _sums(typing: Any, array: Any, at: Any, pitch: Any) -> Any:
+    """Lane i is the sum of row i, of sixteen rows of sixteen from ``array[at]`` on that begin `pitch` apart.
 
     Rows are added in pairs: of x and y whose sums have w lanes each, the halves of both are added to sums of w / 2
     lanes, x's before y's.
@@ -147,7 +162,7 @@ def _sums(typing: Any, array: Any, at: Any) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         rows = []
         for i in range(LANES):
-            place = builder.add(args[1], ir.Constant(I64, LANES * i))
+            place = builder.add(args[1], builder.mul(args[2], ir.Constant(I64, i)))
             rows.append(builder.load(pointer(context, builder, sig.args[0], args[0], place, _ROW)))
             rows[-1].align = 4
         width = LANES
@@ -159,7 +174,7 @@ def _sums(typing: Any, array: Any, at: Any) -> Any:
             width = half
         return rows[0]
 
-    return Lanes(LANES)(array, types.intp), build
+    return Lanes(LANES)(array, types.intp, types.intp), build
 
 
 # --- kernels ---
@@ -167,12 +182,13 @@ def _sums(typing: Any, array: Any, at: Any) -> Any:
 
 @inlined
 def _word(
-    nothing: Any, first: int, steps: int, ends: bool, table: Any, impulse: int, words: Any, pitch: int, totals: Any,
-    begins: bool, state: Any, place: int,
+    nothing: Any, apart: bool, first: int, steps: int, ends: bool, table: Any, impulse: int, words: Any, pitch: int,
+    totals: Any, begins: bool, state: Any, place: int,
 ) -> None:  # fmt: skip
-    """The neurons of one word, at `place` of the state, over a block of steps.
+    """The neurons of one word, at `place` of the state, over a block of steps; after the last one, if it `ends`, none.
 
     ``words[k * pitch]`` are the spikes; `totals` gets the sums of what decayed, sixteen a step: anew if it `begins`.
+    The word may be of two pixels of 32 channels, whose sums are then kept `apart`, sixteen and sixteen.
     """
     born, more = filled(nothing, BORN), filled(nothing, impulse)
     if first == 0:
@@ -189,10 +205,15 @@ def _word(
             factor = _looked_up(table, age)
             decayed = _high_product(x, factor) + (x >> WORD) * factor
             fired = fired_lanes(word, nothing)
-            total = _folded(fired * decayed)
-            store(total if begins else total + load_as(total, totals, LANES * k), totals, LANES * k)
+            if apart:
+                store(_halves_folded(fired * decayed), totals, 2 * LANES * k)
+            else:
+                total = _folded(fired * decayed)
+                store(total if begins else total + load_as(total, totals, LANES * k), totals, LANES * k)
             x = chosen(fired, decayed + more, x)
             age = chosen(fired, born, age)
+        elif apart:
+            store(_halves_folded(nothing), totals, 2 * LANES * k)
         elif begins:
             store(_folded(nothing), totals, LANES * k)
     if not ends:
@@ -201,41 +222,41 @@ def _word(
 
 
 @kernel
-def _block(
-    first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State, table: Array, words: Array,
-    totals: Array, sums: Array,
+def _pixels(
+    first: int, steps: int, p: int, count: int, rule: Rule, state: State, table: Array, words: Array, totals: Array,
+    sums: Array,
 ) -> None:  # fmt: skip
-    """At most BLOCK steps; `words`, `totals` and `sums` have room for a cache line of words, a pixel and a group."""
+    """Pixel `p` and the next, `count` in all, over at most BLOCK steps; ``sums[BLOCK * q + k]`` gets what decayed."""
     tile, half = widened(no_shorts_64()), widened(no_shorts_32())
-    impulse, inclusive = rule.impulse, rule.flags[MODE] == INCLUSIVE
-    image, width, row = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
-    planes, maps, traces = address(state.planes, at * image * width), address(state.sam, at * image), address(state.trace, 0)
+    impulse, ends = rule.impulse, first + steps == rule.flags[STEPS]
+    width, row = state.planes.shape[2], state.trace.shape[1]
+    pitch = max(1, LINE // width) * width
     factors = load_shorts(no_shorts_64(), address(table, 0), 0)
-    own, lanes, scores = address(words, 0), address(totals, 0), address(sums, 0)
-    ends = first + steps == rule.flags[STEPS]
-    group = max(1, LINE // width)
-    pitch = group * width
-    for p in range(begin, end, group):
-        count = min(group, end - p)
-        for k in range(steps):
-            for i in range(count * width):
-                put(np.uint64(item(planes, (k * image + p) * width + i)), own, k * pitch + i)
-        for q in range(count):
-            for w in range(width):
-                place, spikes = (p + q) * row + TILE * w, address(words, q * width + w)
-                if row - TILE * w > HALF_TILE:
-                    _word(tile, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
-                else:
-                    _word(half, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
+    traces, lanes, scores = address(state.trace, 0), address(totals, 0), address(sums, 0)
+    q = 0
+    while q < count:
+        spikes = address(words, q * width)
+        if row == HALF_TILE and q + 1 < count:
+            for k in range(steps):
+                low, high = np.uint64(item(spikes, k * pitch)), np.uint64(item(spikes, k * pitch + 1))
+                put(low | high << np.uint64(HALF_TILE), spikes, k * pitch)
+            place = (p + q) * row
+            _word(tile, True, first, steps, ends, factors, impulse, spikes, pitch, lanes, True, traces, place)
             for k in range(0, steps, LANES):
-                store(_sums(lanes, LANES * k), scores, q * BLOCK + k)
-        for k in range(steps):
-            for q in range(count):
-                score = item(scores, q * BLOCK + k)
-                if inclusive:
-                    for w in range(width):
-                        score += impulse * ones(np.uint64(item(own, k * pitch + q * width + w)))
-                put(score, maps, k * image + p + q)
+                at = 2 * LANES * k
+                store(_sums(lanes, at, 2 * LANES), scores, q * BLOCK + k)
+                store(_sums(lanes, at + LANES, 2 * LANES), scores, (q + 1) * BLOCK + k)
+            q += 2
+            continue
+        for w in range(width):
+            place, spikes = (p + q) * row + TILE * w, address(words, q * width + w)
+            if row - TILE * w > HALF_TILE:
+                _word(tile, False, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
+            else:
+                _word(half, False, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
+        for k in range(0, steps, LANES):
+            store(_sums(lanes, LANES * k, LANES), scores, q * BLOCK + k)
+        q += 1
 
 
 @kernel
@@ -246,19 +267,35 @@ def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: 
     ----------
     first, steps : int
         Own steps, without a gap from 0 on.
+    begin, end : int
     at : int
         Plane of the first one.
     rule, state
-        ``state.trace`` is (P, tiles of C) int32.
+        ``state.trace`` is (P, tiles of C) int32, and need not be cleared.
     """
-    width = state.planes.shape[2]
+    image, width = state.planes.shape[1], state.planes.shape[2]
     group = max(1, LINE // width)
+    pitch = group * width
     table = np.zeros(AGES, np.uint16)
     for age in range(1, rule.table.size):  # entry 0, which no spike has, is what the high halves find
         table[age] = rule.table[age] << (WORD - rule.trace_shift)
-    most = min(BLOCK, -(-steps // LANES) * LANES)
-    words, totals = np.empty(group * width * most, np.uint64), np.empty(LANES * most, np.int32)
+    words, totals = np.empty(pitch * BLOCK, np.uint64), np.empty(2 * LANES * BLOCK, np.int32)
     sums = np.empty(group * BLOCK, np.int32)
+    own, scores = address(words, 0), address(sums, 0)
+    more = rule.impulse if rule.flags[MODE] == INCLUSIVE else 0
     for done in range(0, steps, BLOCK):
         length = min(BLOCK, steps - done)
-        _block(first + done, length, begin, end, at + done, rule, state, table, words, totals, sums)
+        planes, maps = address(state.planes, (at + done) * image * width), address(state.sam, (at + done) * image)
+        for p in range(begin, end, group):
+            count = min(group, end - p)
+            for k in range(length):
+                for i in range(count * width):
+                    put(np.uint64(item(planes, (k * image + p) * width + i)), own, k * pitch + i)
+            _pixels(first + done, length, p, count, rule, state, table, words, totals, sums)
+            for k in range(length):
+                for q in range(count):
+                    score = item(scores, q * BLOCK + k)
+                    if more != 0:
+                        for i in range((p + q) * width, (p + q + 1) * width):
+                            score += more * ones(np.uint64(item(planes, k * image * width + i)))
+                    put(score, maps, k * image + p + q)
