@@ -91,13 +91,14 @@ def layer(
     pixels = end - begin
     reach = (-(-geometry[0] // geometry[2])) * (-(-geometry[1] // geometry[3]))  # most pixels that hear a spike
     spare = pixels * channels + HALF_TILE
+    look_up = conv.tables.size > 0 and (force == 0 or force == LOOK_UP)
     operations = done = 0
     while done < steps:
-        if conv.tables.size and (force == 0 or force == LOOK_UP):
+        if look_up:
             listed = (bottom - top - 1) * geometry[2] + geometry[0]
             length = min(steps - done, room.rows.size // max(1, listed * conv.size[1]))
             rows = patterns(planes, at + done, conv, top, bottom, length, room)
-            tiled_strip(True, conv, length, top, bottom, first + done, base, rule, state, room)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
             work[2] += 1
             done += length
@@ -116,7 +117,7 @@ def layer(
         room.start[length * pixels] = count
         if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
             rows = windows(conv, begin, pixels, top, bottom, length, room)
-            tiled_strip(False, conv, length, top, bottom, first + done, base, rule, state, room)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
             work[1] += 1
         else:

@@ -39,7 +39,7 @@ LEAST_TILED = 8
 LEAST_GATHERED = 32
 """Targets from which on the rows of a matrix are gathered."""
 MOST_LISTED = 2**16 - 1
-"""Weight rows that a list of 16-bit numbers tells apart."""
+"""Weight rows that a list of 16-bit numbers tells apart, beside the one of zeros."""
 MOST_PATTERN_BITS = 9
 """Sources of a kernel row whose patterns are worth a table."""
 TABLE_BYTES = 2**19

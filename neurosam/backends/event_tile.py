@@ -11,7 +11,7 @@ in the first cache; a list that ends where no processor foresees it, 2 to 5 ns, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,16 @@ from neurosam.backends.event_vector import CACHE_LINE, Reals, no_reals
 __all__ = ["added", "tiled_strip"]
 
 Array = npt.NDArray[Any]
+
+
+class Block(NamedTuple):
+    """Output rows ``top:bottom`` in `steps` own steps from `first` on; `base` is the own step of the state's row 0."""
+
+    steps: int
+    top: int
+    bottom: int
+    first: int
+    base: int
 
 
 @inlined
@@ -92,16 +102,34 @@ def _gathered_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, w
     return reals if isinstance(zero, Reals) else integers
 
 
+def _zeros(conv: Any) -> Any:
+    """0 as a weight row and as a table's entry, for whole tiles, and the same for half tiles."""
+    raise NotImplementedError  # compiled only
+
+
+@overload(_zeros, jit_options={"forceinline": True})
+def _zeros_compiled(conv: Any) -> Callable[..., Any]:
+    def integers(conv: Any) -> Any:
+        return no_shorts_32(), no_shorts_64(), no_shorts_16(), no_shorts_32()
+
+    def reals(conv: Any) -> Any:
+        tile, half = no_reals(conv.pairs, TILE), no_reals(conv.pairs, HALF_TILE)
+        return tile, tile, half, half
+
+    return reals if isinstance(conv.types[3].dtype, types.Float) else integers
+
+
 @kernel
 def _tile(
-    zero: Any, nothing: Any, width: int, look_up: bool, plain: bool, column: int, conv: Conv, steps: int, top: int,
-    bottom: int, first: int, base: int, rule: Rule, state: State, room: Room,
+    zero: Any, nothing: Any, width: int, look_up: bool, plain: bool, column: int, conv: Conv, block: Block, rule: Rule,
+    state: State, room: Room,
 ) -> None:  # fmt: skip
-    """Sums and neurons of the 2^width channels from `column` on, for all pixels of a strip and a block of steps.
+    """Sums and neurons of the 2^width channels from `column` on, for all pixels and steps of a block.
 
-    `zero` and `nothing` are 0, as many lanes as a weight row and a table's entry have. What is `plain` (:func:`_plain`)
-    is said by a literal, and compiled without a question.
+    `zero` and `nothing` are 0, as many lanes as a weight row and a table's entry have. `look_up` and `plain`
+    (:func:`_plain`) are literals, and nothing is asked then; only what is not plain takes a variable `look_up`.
     """
+    steps, top, bottom, first, base = block
     fires, tables = plain or rule.flags[FIRES] != 0, not plain and rule.flags[TABLES] != 0
     kept = rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
     own, exponent = cell(rule, state, conv.narrow), conv.exponent
@@ -155,52 +183,31 @@ def _plain(conv: Conv, rule: Rule) -> bool:
     return conv.exponent == 0 and flags[FIRES] != 0 and flags[CURRENT] == 0 and flags[TABLES] == 0
 
 
-def _zeros(conv: Any) -> Any:
-    """0 as a weight row and as a table's entry, for whole tiles, and the same for half tiles."""
-    raise NotImplementedError  # compiled only
-
-
-@overload(_zeros, jit_options={"forceinline": True})
-def _zeros_compiled(conv: Any) -> Callable[..., Any]:
-    def integers(conv: Any) -> Any:
-        return no_shorts_32(), no_shorts_64(), no_shorts_16(), no_shorts_32()
-
-    def reals(conv: Any) -> Any:
-        tile, half = no_reals(conv.pairs, TILE), no_reals(conv.pairs, HALF_TILE)
-        return tile, tile, half, half
-
-    return reals if isinstance(conv.types[3].dtype, types.Float) else integers
-
-
-@kernel
-def _all_tiles(
-    look_up: bool, plain: bool, conv: Conv, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule,
-    state: State, room: Room,
-) -> None:  # fmt: skip
-    """All channels of a strip for a block of steps."""
-    zero, nothing, half_zero, half_nothing = _zeros(conv)
-    for column in range(0, conv.geometry[9], TILE):
-        if conv.geometry[9] - column > HALF_TILE:
-            _tile(
-                zero, nothing, 6, look_up, plain, column, conv, steps, top, bottom, first, base, rule, state, room
-            )  # fmt: skip
-        else:
-            _tile(
-                half_zero, half_nothing, 5, look_up, plain, column, conv, steps, top, bottom, first, base, rule, state,
-                room,
-            )  # fmt: skip
-
-
 @kernel
 def tiled_strip(
     look_up: bool, conv: Conv, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule, state: State,
     room: Room,
 ) -> None:  # fmt: skip
     """All channels of a strip for a block of steps, and their traces."""
-    if _plain(conv, rule):
-        _all_tiles(look_up, True, conv, steps, top, bottom, first, base, rule, state, room)
-    else:
-        _all_tiles(look_up, False, conv, steps, top, bottom, first, base, rule, state, room)
+    zero, nothing, half_zero, half_nothing = _zeros(conv)
+    block = Block(steps, top, bottom, first, base)
+    plain = _plain(conv, rule)
+    for column in range(0, conv.geometry[9], TILE):
+        half = conv.geometry[9] - column <= HALF_TILE
+        if plain and look_up:
+            if half:
+                _tile(half_zero, half_nothing, 5, True, True, column, conv, block, rule, state, room)
+            else:
+                _tile(zero, nothing, 6, True, True, column, conv, block, rule, state, room)
+        elif plain:
+            if half:
+                _tile(half_zero, half_nothing, 5, False, True, column, conv, block, rule, state, room)
+            else:
+                _tile(zero, nothing, 6, False, True, column, conv, block, rule, state, room)
+        elif half:
+            _tile(half_zero, half_nothing, 5, look_up, False, column, conv, block, rule, state, room)
+        else:
+            _tile(zero, nothing, 6, look_up, False, column, conv, block, rule, state, room)
     if rule.flags[SAM] != 0:
         begin, end = top * conv.size[1], bottom * conv.size[1]
         trace(first, steps, begin, end, first - base, rule, state)
