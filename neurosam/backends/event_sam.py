@@ -26,9 +26,9 @@ from numba import types
 from neurosam.backends.event_bits import compresses, fired_lanes, ones
 from neurosam.backends.event_compile import inlined, kernel
 from neurosam.backends.event_memory import address, declared, item, load_as, pointer, put, store
-from neurosam.backends.event_short import HALF_TILE, TILE, Shorts, load_shorts, no_shorts_32, no_shorts_64, widened
+from neurosam.backends.event_short import HALF_TILE, TILE, load_shorts, no_shorts_32, no_shorts_64, widened
 from neurosam.backends.event_state import MODE, STEPS, Rule, State
-from neurosam.backends.event_vector import I16, I32, I64, LANES, Lanes, chosen, filled, instruction, literal_instruction
+from neurosam.backends.event_vector import I16, I32, I64, LANES, Lanes, chosen, filled, instruction
 from neurosam.trace import MODES, FixedSamTrace
 
 __all__ = ["is_together", "trace_together"]

@@ -18,7 +18,10 @@ Int = npt.NDArray[np.int64]
 
 
 class Flag(IntEnum):
-    """Places in a rule's `flags`: seven switches, and the trace's mode."""
+    """Places in a rule's `flags`: switches, and of the trace its mode and the steps of the run.
+
+    TOGETHER is the switch of event_sam.py.
+    """
 
     FIRES = 0
     ZERO = 1
@@ -54,7 +57,8 @@ class Rule(NamedTuple):
 class State(NamedTuple):
     """The state and the records of a population in one sample: P pixels of C channels, and the last K steps.
 
-    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
+    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``, C filled up to whole tiles where kernels take tiles; `trace`
+    without `last` is that of event_sam.py; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
     `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step `base` of a kernel.
     """
 

@@ -1,7 +1,8 @@
-"""SAM in kernels: the traces of the neurons that fired in a step, and the map of the step (trace.py).
+"""SAM in kernels: the traces of the neurons that fired in a block of steps, and the maps of the steps (trace.py).
 
-Only neurons that fired touch their trace, so the cost is that of the spikes: about 2.7 ns each on one core of an EPYC
-(Zen 5), for listing it and for two places of memory, its trace and the step of its last spike.
+There are two ways, with the same bits. Short integer traces go 64 neurons at a time where a CPU can (event_sam.py).
+All others go from spike to spike: only neurons that fired touch their trace, so the cost is that of the spikes, each to
+be listed, and each with two places of memory, its trace and the step of its last spike.
 """
 
 from __future__ import annotations
@@ -72,8 +73,9 @@ def _by_spike(first: int, steps: int, begin: int, end: int, at: int, rule: Rule,
     """The traces and maps of some pixels and steps, in the order of the bit planes."""
     impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
     image, width, channels = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
-    planes, maps, table = address(state.planes, at * image * width), address(state.sam, at * image), address(rule.table, 0)
-    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
+    planes, maps = address(state.planes, at * image * width), address(state.sam, at * image)
+    table, traces = address(rule.table, 0), address(state.trace, 0)
+    lasts, spikes = address(state.last, 0), address(state.spikes, 0)
     for k in range(steps):
         for p in range(begin, end):
             total = impulse - impulse
@@ -88,7 +90,7 @@ def _by_spike(first: int, steps: int, begin: int, end: int, at: int, rule: Rule,
 
 @kernel
 def _by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
-    """The same for integers, some pixels after the other, whose spikes are listed: a map is a difference of running sums.
+    """The same for integers, some pixels after the other, whose spikes are listed: a map is a difference of sums.
 
     So nothing depends on how many spikes a pixel has, which no processor foresees. Sums and differences are exact
     modulo 2^32.

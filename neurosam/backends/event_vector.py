@@ -25,8 +25,9 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "aligned", "chosen",
-    "cleared", "filled", "instruction", "lanes", "literal_instruction", "no_reals", "splat", "total", "vector_of", "zeros_as",
+    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "aligned",
+    "chosen", "cleared", "filled", "instruction", "lanes", "literal_instruction", "no_reals", "splat", "total",
+    "vector_of", "zeros_as",
 ]  # fmt: skip
 
 LANES = 16
