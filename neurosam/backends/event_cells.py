@@ -76,7 +76,7 @@ def cells(network: Network, population: Population, record: Record, steps: int, 
     kernel, trace_shift, impulse = rule.table, rule.trace_shift, rule.impulse
     if name in record.sam:
         trace = network.sam[name]
-        flags[Flag.MODE], flags[Flag.STEPS] = MODES.index(trace.mode), steps
+        flags[Flag.MODE] = MODES.index(trace.mode)
         if isinstance(trace, FixedSamTrace):
             kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
             flags[Flag.TOGETHER] = is_together(trace)

@@ -27,7 +27,7 @@ from neurosam.backends.event_bits import compresses, fired_lanes, ones
 from neurosam.backends.event_compile import inlined, kernel
 from neurosam.backends.event_memory import address, declared, item, load_as, pointer, put, store
 from neurosam.backends.event_short import HALF_TILE, TILE, load_shorts, no_shorts_32, no_shorts_64, widened
-from neurosam.backends.event_state import MODE, STEPS, Rule, State
+from neurosam.backends.event_state import MODE, Rule, State
 from neurosam.backends.event_vector import I16, I32, I64, LANES, Lanes, chosen, filled, instruction
 from neurosam.trace import MODES, FixedSamTrace
 
@@ -182,10 +182,10 @@ def _sums(typing: Any, array: Any, at: Any, pitch: Any) -> Any:
 
 @inlined
 def _word(
-    nothing: Any, apart: bool, first: int, steps: int, ends: bool, table: Any, impulse: int, words: Any, pitch: int,
+    nothing: Any, apart: bool, first: int, steps: int, table: Any, impulse: int, words: Any, pitch: int,
     totals: Any, begins: bool, state: Any, place: int,
 ) -> None:  # fmt: skip
-    """The neurons of one word, at `place` of the state, over a block of steps; after the last one, if it `ends`, none.
+    """The neurons of one word, at `place` of the state, over a block of steps.
 
     ``words[k * pitch]`` are the spikes; `totals` gets the sums of what decayed, sixteen a step: anew if it `begins`.
     The word may be of two pixels of 32 channels, whose sums are then kept `apart`, sixteen and sixteen.
@@ -216,9 +216,8 @@ def _word(
             store(_halves_folded(nothing), totals, 2 * LANES * k)
         elif begins:
             store(_folded(nothing), totals, LANES * k)
-    if not ends:
-        age = _older(age, filled(nothing, steps - 1 - seen)) - BORN
-        store((x << AGE_BITS) + age, state, place)
+    age = _older(age, filled(nothing, steps - 1 - seen)) - BORN
+    store((x << AGE_BITS) + age, state, place)
 
 
 @kernel
@@ -228,7 +227,7 @@ def _pixels(
 ) -> None:  # fmt: skip
     """Pixel `p` and the next, `count` in all, over at most BLOCK steps; ``sums[BLOCK * q + k]`` gets what decayed."""
     tile, half = widened(no_shorts_64()), widened(no_shorts_32())
-    impulse, ends = rule.impulse, first + steps == rule.flags[STEPS]
+    impulse = rule.impulse
     width, row = state.planes.shape[2], state.trace.shape[1]
     pitch = max(1, LINE // width) * width
     factors = load_shorts(no_shorts_64(), address(table, 0), 0)
@@ -241,7 +240,7 @@ def _pixels(
                 low, high = np.uint64(item(spikes, k * pitch)), np.uint64(item(spikes, k * pitch + 1))
                 put(low | high << np.uint64(HALF_TILE), spikes, k * pitch)
             place = (p + q) * row
-            _word(tile, True, first, steps, ends, factors, impulse, spikes, pitch, lanes, True, traces, place)
+            _word(tile, True, first, steps, factors, impulse, spikes, pitch, lanes, True, traces, place)
             for k in range(0, steps, LANES):
                 at = 2 * LANES * k
                 store(_sums(lanes, at, 2 * LANES), scores, q * BLOCK + k)
@@ -251,9 +250,9 @@ def _pixels(
         for w in range(width):
             place, spikes = (p + q) * row + TILE * w, address(words, q * width + w)
             if row - TILE * w > HALF_TILE:
-                _word(tile, False, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
+                _word(tile, False, first, steps, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
             else:
-                _word(half, False, first, steps, ends, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
+                _word(half, False, first, steps, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
         for k in range(0, steps, LANES):
             store(_sums(lanes, LANES * k, LANES), scores, q * BLOCK + k)
         q += 1

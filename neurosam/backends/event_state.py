@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 __all__ = [
     "AMOUNT", "BIAS", "CURRENT", "CURRENTS", "FACTOR_U", "FACTOR_V", "FIRES", "MEMBRANE", "MODE", "PARAMETERS", "SAM",
-    "STEPS", "TABLES", "THRESHOLD", "TOGETHER", "ZERO", "Flag", "Rule", "State",
+    "TABLES", "THRESHOLD", "TOGETHER", "ZERO", "Flag", "Rule", "State",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -18,10 +18,7 @@ Int = npt.NDArray[np.int64]
 
 
 class Flag(IntEnum):
-    """Places in a rule's `flags`: switches, and of the trace its mode and the steps of the run.
-
-    TOGETHER is the switch of event_sam.py.
-    """
+    """Places in a rule's `flags`: switches, and the trace's mode; TOGETHER is the switch of event_sam.py."""
 
     FIRES = 0
     ZERO = 1
@@ -32,7 +29,6 @@ class Flag(IntEnum):
     SAM = 6
     MODE = 7
     TOGETHER = 8
-    STEPS = 9
 
 
 class Rule(NamedTuple):
@@ -77,4 +73,4 @@ class State(NamedTuple):
 FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
 PARAMETERS = 5
 # Numba freezes plain integers into a kernel at no cost
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, TOGETHER, STEPS = (int(flag) for flag in Flag)
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, TOGETHER = (int(flag) for flag in Flag)
