@@ -1,6 +1,6 @@
 """Peers side by side: the same network and input, in turns with neurosam's event back end and the best PyTorch.
 
-    python benchmarks/peers/compare.py                               # all peers, all cases: half an hour
+    python benchmarks/peers/compare.py                               # all peers, all cases: about an hour
     python benchmarks/peers/compare.py --peers brian2,brainevent --cases sparse10k
 
 Needs neurosam with torch. Each peer gets an environment of its own under --work (by uv if there is one, else venv and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +59,19 @@ def network_of(case: PlainCase, fixed: bool = True, reset: str = "subtract") -> 
 def events_of(case: PlainCase) -> ns.Events:
     """Its input."""
     return ns.Events(case.time, np.zeros_like(case.time), case.neuron, case.steps, 1, case.shape)
+
+
+def on_event(
+    case: PlainCase, threads: int, fixed: bool = True, reset: str = "subtract"
+) -> Callable[[], dict[str, int]]:
+    """A function that runs a plain case on neurosam's event back end, and returns the spikes of every layer."""
+    network, inputs = network_of(case, fixed, reset), events_of(case)
+
+    def run() -> dict[str, int]:
+        counts = ns.run(network, inputs, threads=threads).counts
+        return {layer.name: int(counts[layer.name].sum()) for layer in case.layers}
+
+    return run
 
 
 def _layer(network: ns.Network, name: str, source: str) -> Layer:

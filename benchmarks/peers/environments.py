@@ -54,27 +54,36 @@ def command(script: Path, folder: Path) -> list[str]:
     about = metadata(script.read_text(encoding="utf-8"))
     if not about:
         return [sys.executable, os.fspath(script)]
-    if uv := shutil.which("uv"):
-        return [uv, "run", "--quiet", "--script", os.fspath(script)]
-    return [
-        os.fspath(_environment(script.stem, about, folder)),
-        "-E",
-        os.fspath(script),
-    ]  # -E: nothing of ours on its path
+    python = _environment(script.stem, about, folder)
+    return [os.fspath(python), "-E", os.fspath(script)]  # -E: nothing of ours on its path
 
 
 def _environment(name: str, about: dict[str, Any], folder: Path) -> Path:
     """The interpreter of a virtual environment with exactly these dependencies; other pins make another one."""
-    base = python_for(about["requires-python"])
     digest = hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:8]
     place = folder / f"{name}-{digest}"
     python = place / "bin" / "python"
     if (place / STAMP).exists():
         return python
-    _quietly([base, "-m", "venv", "--clear", os.fspath(place)], "no environment")
-    _quietly([os.fspath(python), "-m", "pip", "install", "--quiet", *about["dependencies"]], "not installable here")
+    if uv := shutil.which("uv"):
+        make = [uv, "venv", "--python", _python_for_uv(about["requires-python"])]
+        install = [uv, "pip", "install", "--python", os.fspath(python)]
+    else:
+        make = [python_for(about["requires-python"]), "-m", "venv"]
+        install = [os.fspath(python), "-m", "pip", "--disable-pip-version-check", "install"]
+    shutil.rmtree(place, ignore_errors=True)  # half of one, from a build that was interrupted
+    _quietly([*make, os.fspath(place)], "no environment")
+    _quietly([*install, "--quiet", *about["dependencies"]], "not installable here")
     (place / STAMP).touch()
     return python
+
+
+def _python_for_uv(requires: str) -> str:
+    """A Python that is here, else the version, which uv fetches."""
+    try:
+        return python_for(requires)
+    except Skip:
+        return requires.replace("=", "").replace(".*", "").strip()
 
 
 def python_for(requires: str) -> str:

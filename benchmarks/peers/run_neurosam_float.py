@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import neurosam as ns
 from casefile import PlainCase
-from convert import events_of, network_of
+from convert import on_event
 from harness import main
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
-    network, inputs = network_of(case, fixed=False), events_of(case)
-
-    def run() -> dict[str, int]:
-        counts = ns.run(network, inputs, threads=threads).counts
-        return {layer.name: int(counts[layer.name].sum()) for layer in case.layers}
-
-    return run
+    return on_event(case, threads, fixed=False)
 
 
 if __name__ == "__main__":

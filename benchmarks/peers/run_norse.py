@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from casefile import PlainCase
+from casefile import Layer, PlainCase
 from harness import main
 
 
@@ -18,33 +18,18 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
     from norse.torch.functional.reset import reset_subtract
 
-    from torch_layers import layers
+    from torch_layers import step_by_step
 
     torch.set_num_threads(threads)
     share = 1 - case.keep
-    stack = []
-    for layer, synapses in layers(case):
+
+    def neurons(layer: Layer) -> Any:
         rule = norse.LIFBoxParameters(
             tau_mem_inv=torch.tensor(share), v_th=torch.tensor(float(layer.threshold)), reset_method=reset_subtract
         )
-        for parameter in synapses.parameters():
-            parameter.data /= share
-        stack.append((layer, synapses, norse.LIFBoxCell(rule, dt=1.0)))
-    frames = torch.from_numpy(case.frames())
+        return norse.LIFBoxCell(rule, dt=1.0)
 
-    @torch.no_grad()
-    def run() -> dict[str, int]:
-        state: dict[str, Any] = {layer.name: None for layer, _, _ in stack}
-        spikes: dict[str, Any] = {layer.name: 0 for layer, _, _ in stack}
-        for x in frames.split(1):
-            for layer, synapses, neuron in stack:
-                x = synapses(x)
-                if layer.kind != "pool":
-                    x, state[layer.name] = neuron(x, state[layer.name])
-                spikes[layer.name] += x.sum()
-        return {name: int(count) for name, count in spikes.items()}
-
-    return run
+    return step_by_step(case, neurons, divisor=share)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from casefile import PlainCase
+from casefile import Layer, PlainCase
 from harness import main
 
 
@@ -20,29 +20,20 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import snntorch
     import torch
 
-    from torch_layers import layers
+    from torch_layers import step_by_step
 
     torch.set_num_threads(threads)
-    stack = [
-        (layer, synapses, snntorch.Leaky(case.keep, layer.threshold, reset_mechanism="none"))
-        for layer, synapses in layers(case)
-    ]
-    frames = torch.from_numpy(case.frames())
 
-    @torch.inference_mode()
-    def run() -> dict[str, int]:
-        membrane: dict[str, Any] = {layer.name: neuron.reset_mem() for layer, _, neuron in stack}
-        spikes: dict[str, Any] = {layer.name: 0 for layer, _, _ in stack}
-        for x in frames.split(1):
-            for layer, synapses, neuron in stack:
-                x = synapses(x)
-                if layer.kind != "pool":
-                    x, v = neuron(x, membrane[layer.name])
-                    membrane[layer.name] = v - layer.threshold * x
-                spikes[layer.name] += x.sum()
-        return {name: int(count) for name, count in spikes.items()}
+    def neurons(layer: Layer) -> Any:
+        own = snntorch.Leaky(case.keep, layer.threshold, reset_mechanism="none")
 
-    return run
+        def advance(x: Any, v: Any) -> tuple[Any, Any]:
+            s, v = own(x, own.reset_mem() if v is None else v)
+            return s, v - layer.threshold * s
+
+        return advance
+
+    return step_by_step(case, neurons)
 
 
 if __name__ == "__main__":

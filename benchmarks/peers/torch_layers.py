@@ -38,6 +38,41 @@ def layers(case: PlainCase) -> list[tuple[Layer, Any]]:
     return out
 
 
+def step_by_step(
+    case: PlainCase, neurons: Callable[[Layer], Callable[[Any, Any], tuple[Any, Any]]], divisor: float = 1.0
+) -> Callable[[], dict[str, int]]:
+    """A function that runs all layers step after step, and returns their spikes.
+
+    Parameters
+    ----------
+    case : PlainCase
+    neurons : function of (Layer)
+        The peer's neurons for a layer, not asked for poolings: a function of (currents, state) that returns spikes and
+        the next state. The first state is None.
+    divisor : float
+        Weights are divided by it, for a peer that takes but a share of its input.
+    """
+    stack = [(layer, synapses, None if layer.kind == "pool" else neurons(layer)) for layer, synapses in layers(case)]
+    for _, synapses, _ in stack:
+        for weight in synapses.parameters():
+            weight.data /= divisor
+    frames = torch.from_numpy(case.frames())
+
+    @torch.inference_mode()
+    def run() -> dict[str, int]:
+        states: dict[str, Any] = {}
+        spikes: dict[str, Any] = {layer.name: 0 for layer, _, _ in stack}
+        for x in frames.split(1):
+            for layer, synapses, own in stack:
+                x = synapses(x)
+                if own is not None:
+                    x, states[layer.name] = own(x, states.get(layer.name))
+                spikes[layer.name] += x.sum()
+        return {name: int(count) for name, count in spikes.items()}
+
+    return run
+
+
 def layer_by_layer(
     case: PlainCase, neurons: Callable[[Layer], Any], fire: Callable[[Any, Any], Any]
 ) -> Callable[[], dict[str, int]]:

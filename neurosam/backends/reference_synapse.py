@@ -9,6 +9,8 @@ the weights' own bound allows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -50,7 +52,7 @@ class Delivery:
         shape = network[projection.source].shape
         self._shape = shape
         if network.fixed:
-            real = torch.float32 if _fits_float32(network, projection) else torch.float64
+            real = torch.float32 if _fits_float32(network, projection, device) else torch.float64
         self._dtype = real
         pooled = projection.pool.output_shape(shape) if projection.pool else shape
         self._product = _product(projection, pooled, device, real)
@@ -155,9 +157,10 @@ def _pooled_fan_out(reached: torch.Tensor, shape: Shape, pool: SumPool2d) -> tor
     return bordered[0, :, top : top + height, left : left + width].to(torch.int64)
 
 
-def _fits_float32(network: Network, projection: Projection) -> bool:
+def _fits_float32(network: Network, projection: Projection, device: torch.device) -> bool:
     """Whether every partial sum is an integer below 2^24, and products really run in float32 (no TF32, no bfloat16)."""
+    library: Any = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
     negative, positive = projection.synapse.row_sums()
     largest = network[projection.source].magnitude * (projection.pool.area if projection.pool else 1)
     bound = float((positive - negative).max(initial=0.0)) * largest
-    return bound < FLOAT32_EXACT and torch.get_float32_matmul_precision() == "highest"
+    return bound < FLOAT32_EXACT and library.matmul.fp32_precision in ("none", "ieee")

@@ -6,9 +6,10 @@
     demo        input 1x48x48, 12 steps; conv 16 5x5 stride 2, conv 32, A, conv 64, A, conv 64, A 6x6, readout 10:
                 the architecture of ``neurosam demo``, or the network that it has trained
 
-LIF with ``v <- 0.9 v + i``, spike at 1, subtract 1; 3x3 convolutions with half padding unless said otherwise; M is 2x2
-max pooling of spikes (an OR), A sums spikes over 2x2. Input is uniform random at the stated density. Weights are normal
-int8 mantissas; the threshold of every layer is found by bisection, so that it fires at the same density.
+LIF with ``v <- 0.9 v + i`` (3686 / 4096, in integers), a spike above the threshold, which it subtracts; 3x3
+convolutions with half padding unless said otherwise; M is 2x2 max pooling of spikes (an OR), A sums spikes over 2x2.
+Input is uniform random at the stated density. Weights are normal int8 mantissas; the threshold of every layer is found
+by bisection, so that it fires at the same density.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import neurosam as ns
+from neurosam.synapse import neurons
 
 __all__ = [
     "CASES",
     "Case",
     "Layer",
+    "activity",
     "build",
     "chain",
     "conv32",
@@ -161,7 +164,7 @@ def uniform(shape: Sequence[int], steps: int, samples: int, density: float, rng:
 
 
 def floating(case: Case) -> Case:
-    """The case in float64: the same weights and thresholds, with ``v <- 0.9 v + i`` instead of a 12-bit decay."""
+    """The case in float64: the same weights, thresholds and share kept, 3686 / 4096, with nothing cut to integers."""
     populations, projections = [], []
     for population in case.network.populations:
         neuron = population.neuron
@@ -181,9 +184,18 @@ def floating(case: Case) -> Case:
 
 
 def layer_names(network: ns.Network, convolutions: bool = False) -> tuple[str, ...]:
-    """Populations with neurons other than poolings; only convolutional ones if asked."""
+    """Populations with neurons other than poolings; only convolutional ones that fire if asked."""
     names = [p.name for p in network.populations if p.neuron is not None and p.name not in poolings(network)]
-    return tuple(n for n in names if len(network[n].shape) == 3) if convolutions else tuple(names)
+    if convolutions:
+        names = [name for name in names if len(network[name].shape) == 3 and network[name].fires]
+    return tuple(names)
+
+
+def activity(network: ns.Network, recording: ns.Recording) -> float:
+    """Share of the neurons, poolings left out, that fire in a step."""
+    fires = [name for name in layer_names(network) if network[name].fires]
+    spikes = sum(int(recording.counts[name].sum()) for name in fires)
+    return spikes / (recording.steps * recording.samples * sum(neurons(network[name].shape) for name in fires))
 
 
 def poolings(network: ns.Network) -> tuple[str, ...]:

@@ -1,13 +1,12 @@
-"""The dense rivals: the same network in PyTorch, float32 in several arrangements, and int8 convolutions alone.
+"""The dense rivals: the same network in PyTorch, in float32 and in several arrangements.
 
 An arrangement says for how many steps the layers run before the next layer does, how many steps one convolution takes
 at once, and the order of memory. Neurons advance step by step, in place. Spikes differ from the integers' in a few
-places, as ``0.9 v`` is no 12-bit decay; the work is the same.
+places, as floats round otherwise than a decay that is cut toward zero; the work is the same.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +18,7 @@ import neurosam as ns
 from neurosam.benchmark.cases import LEAK, Case, poolings
 from neurosam.errors import BackendError
 
-__all__ = ["ARRANGEMENTS", "ENGINES", "FIRST", "Arrangement", "dense_runner", "int8_runner"]
-
-TOGETHER = 10
-"""Steps of one int8 convolution."""
+__all__ = ["ARRANGEMENTS", "FIRST", "Arrangement", "dense_runner"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +49,6 @@ ARRANGEMENTS = {
     "10 steps a layer, channels last": Arrangement(10, 10, True),
 }
 FIRST = "layer by layer, channels last"
-ENGINES = ("x86", "onednn", "fbgemm", "qnnpack")
-"""Int8 kernels that a build of torch may hold."""
 
 
 class _Layer:
@@ -151,53 +145,3 @@ def dense_runner(case: Case, device: str = "cpu", arrangement: str = FIRST) -> C
         return counts
 
     return run
-
-
-def int8_runner(case: Case, engine: str) -> Callable[[], int]:
-    """A function that runs the case's convolutions alone, in int8 (torch.ao), 10 steps at once, without any neurons.
-
-    It bounds every dense rival in 8 bits from below. The values do not matter to a dense convolution: each gets an
-    input of its layer's shape at the case's density. Returns the number of values computed.
-
-    Raises
-    ------
-    BackendError
-        If this build of torch has not got `engine`.
-    """
-    if engine not in torch.backends.quantized.supported_engines:
-        raise BackendError("int8 convolutions", f"this build of torch has no engine {engine!r}")
-    before = torch.backends.quantized.engine
-    torch.backends.quantized.engine = engine
-    network, events = case.network, case.events
-    together = min(TOGETHER, events.steps)
-    work: list[tuple[Any, Any]] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch will drop these types one day; until then they are its int8
-        for projection in network.projections:
-            synapse, shape = projection.synapse, network[projection.source].shape
-            if not isinstance(synapse, ns.Conv2d) or projection.target in poolings(network):
-                continue
-            if projection.pool is not None:
-                shape = projection.pool.output_shape(shape)
-            (stride, padding, _) = synapse.geometry
-            weight = torch.quantize_per_tensor(torch.from_numpy(synapse.weight.astype("float32")), 1.0, 0, torch.qint8)
-            packed = torch.ops.quantized.conv2d_prepack(weight, None, stride, padding, (1, 1), 1)
-            drawn = torch.rand((together * events.samples, *shape), generator=torch.Generator().manual_seed(0))
-            spikes = (drawn < case.density).float()
-            x = torch.quantize_per_tensor(spikes, 1.0, 0, torch.quint8).contiguous(memory_format=torch.channels_last)
-            work += [(part, packed) for part in _steps(x, events.steps, together, events.samples)]
-    torch.backends.quantized.engine = before  # packed weights remember theirs
-
-    def run() -> int:
-        values = 0
-        with torch.inference_mode():
-            for x, packed in work:
-                values += torch.ops.quantized.conv2d(x, packed, 64.0, 64).numel()
-        return values
-
-    return run
-
-
-def _steps(x: Any, steps: int, together: int, samples: int) -> list[Any]:
-    """The same block of input again and again, the last one cut to what is left."""
-    return [x[: min(together, steps - first) * samples] for first in range(0, steps, together)]

@@ -63,7 +63,7 @@ def roofline(steps: int = 100, copied_bytes: int = 2**27) -> dict[str, float]:
     """
     source = np.zeros(copied_bytes, np.uint8)
     target = np.empty_like(source)
-    copied = _best(lambda: _clocked(lambda: np.copyto(target, source)), 5)
+    copied = min(_clocked(lambda: np.copyto(target, source)) for _ in range(5))
     (silent,) = _layer(1, 1, (0.01,), steps, "auto")
     return {
         "gather_G_per_s": _rate(*_layer(16, 3, (0.25, 1.0), steps, "gather")),
@@ -114,11 +114,6 @@ def _layer(inputs: int, kernel: int, active: tuple[float, ...], steps: int, path
 def _rate(few: LayerProfile, many: LayerProfile) -> float:
     """Operations added over time added, in 10^9 a second."""
     return (many.operations - few.operations) / max(many.time_s - few.time_s, 1e-9) / 1e9
-
-
-def _best(seconds: Callable[[], float], repeats: int) -> float:
-    """The shortest of several times."""
-    return min(seconds() for _ in range(repeats))
 
 
 def _clocked(function: Callable[[], Any]) -> float:

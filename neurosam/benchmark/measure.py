@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from neurosam.backends import run
-from neurosam.benchmark.cases import Case, drawn, floating, layer_names
+from neurosam.benchmark.cases import Case, activity, drawn, floating, layer_names
 from neurosam.benchmark.memory import fresh, updates
 from neurosam.benchmark.timing import Tick, Timing, turns
 from neurosam.events import Events
 from neurosam.network import Network
 from neurosam.recording import Record
-from neurosam.synapse import neurons
 
 __all__ = ["best_arrangement", "dense", "int8", "measure", "memory", "on", "references", "rows", "runner"]
 
@@ -39,8 +38,7 @@ def measure(
         ``neuron_updates``, and ``rows`` of ``what``, ``runs``, ``median_s``, ``ratio``, ``operations_per_s``.
     """
     network, events = case.network, case.events
-    names = layer_names(network)
-    fires = tuple(n for n in names if network[n].fires)
+    fires = tuple(n for n in layer_names(network) if network[n].fires)
     recording = run(network, events, threads=threads)
     operations = sum(recording.operations.values())
     variants = {
@@ -60,13 +58,10 @@ def measure(
     if arrangement is not None and case.rivals:
         variants[f"PyTorch float32, {on(threads)}: {arrangement}"] = dense(case, threads, arrangement)
         variants[f"PyTorch int8, {on(threads)}: convolutions alone, no neurons"] = int8(case, threads)
-    share = sum(int(recording.counts[n].sum()) for n in fires) / (
-        events.steps * events.samples * sum(neurons(network[n].shape) for n in fires)
-    )
     return {
         "case": case.name,
         "density": case.density,
-        "activity": share,
+        "activity": activity(network, recording),
         "spikes": {n: int(c.sum()) for n, c in recording.counts.items()},
         "synaptic_operations": operations,
         "neuron_updates": updates(network, events.steps) * events.samples,
@@ -112,13 +107,13 @@ def references(
     return found, None if best is None else arrangements[best]
 
 
-def best_arrangement(case: Case, threads: int, device: str = "cpu") -> str | None:
+def best_arrangement(case: Case, threads: int) -> str | None:
     """The fastest of a few runs of every arrangement; None where there is no dense rival."""
     if not case.rivals:
         return None
     from neurosam.benchmark.dense import ARRANGEMENTS
 
-    times = turns({name: dense(case, threads, name, device) for name in ARRANGEMENTS}, 3)
+    times = turns({name: dense(case, threads, name) for name in ARRANGEMENTS}, 3)
     return min(times, key=lambda name: times[name].median_s)
 
 
@@ -167,15 +162,11 @@ def dense(case: Case, threads: int, arrangement: str, device: str = "cpu") -> Va
 
 
 def int8(case: Case, threads: int) -> Variant:
-    """Int8 convolutions alone on so many threads, by the fastest of torch's engines."""
-    import torch
+    """Int8 convolutions alone, in the arrangement that is fastest on so many threads."""
+    from neurosam.benchmark.dense_int8 import int8_runner
 
-    from neurosam.benchmark.dense import ENGINES, int8_runner
-
-    known = [engine for engine in ENGINES if engine in torch.backends.quantized.supported_engines]
-    found = {engine: _with_threads(int8_runner(case, engine), threads) for engine in known}
-    times = turns(found, 3, slow_s=1.0)
-    return found[min(times, key=lambda engine: times[engine].median_s)]
+    chosen = _with_threads(lambda: int8_runner(case), threads)()
+    return _with_threads(chosen, threads)
 
 
 def _with_threads(variant: Variant, threads: int) -> Variant:

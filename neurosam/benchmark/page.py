@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["markdown"]
+from neurosam.atomic import write_text
+from neurosam.benchmark.plots import plots
+
+__all__ = ["draw", "markdown"]
 
 Row = Mapping[str, Any]
 Column = tuple[str, str, Callable[[Any], str]]
@@ -120,6 +124,13 @@ def markdown(results: Mapping[str, Any], pictures: Sequence[str] = ()) -> str:
     if results.get("linear"):
         lines += _linear(results["linear"], pictures)
     return "\n".join(lines) + "\n"
+
+
+def draw(results: Mapping[str, Any], folder: Path) -> list[str]:
+    """Write results.md and the pictures that it shows; the names of the files."""
+    pictures = plots(results, folder)
+    write_text(folder / "results.md", markdown(results, pictures))
+    return ["results.md", *pictures]
 
 
 def table(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:

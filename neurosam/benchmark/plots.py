@@ -53,13 +53,13 @@ def _figure(width: int = 1, height: float = SIZE[1]) -> tuple[Figure, Sequence[A
 
 
 def _plain(ax: Axes, x: bool = True, y: bool = True) -> None:
-    """Logarithmic axes with numbers as they are written."""
+    """Logarithmic axes with numbers as they are written: each, or 1, 2 and 5, or powers of 10, as there is room."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    if y:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    for axis, wanted in ((ax.xaxis, x), (ax.yaxis, y)):
+    for axis, wanted, (low, high), decades in ((ax.xaxis, x, ax.get_xlim(), 2.5), (ax.yaxis, y, ax.get_ylim(), 4.0)):
         if wanted:
+            subs = range(1, 10) if high < 5 * low else (1, 2, 5) if high < 10**decades * low else (1,)
+            axis.set_major_locator(LogLocator(subs=subs))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
             axis.set_minor_formatter(NullFormatter())
 
@@ -78,7 +78,8 @@ def _cases(cases: Sequence[Row]) -> Figure:
             ax.plot([ms], [row["what"]], "o", color=colour, markersize=6)
             ax.annotate(f"{ms:.3g}", (ms, row["what"]), (7, -2.5), textcoords="offset points", fontsize=7)
         ax.set_xscale("log")
-        ax.set_title(f"{case['case']}, {case['activity']:.1%} activity: ms", fontsize=9, loc="left")
+        ax.set_title(f"{case['case']}, {case['activity']:.1%} activity", fontsize=9, loc="left")
+        ax.set_xlabel("ms", fontsize=7)
         ax.tick_params(labelsize=7)
         ax.grid(axis="y", alpha=0.4, linewidth=0.6)
         ax.spines[["top", "right"]].set_visible(False)
@@ -103,17 +104,23 @@ def _activity(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _lines(x: str, y: str, x_label: str, y_label: str, factor: float) -> Callable[[Sequence[Row]], Figure]:
-    """One panel, one line a case."""
+def _batch(rows: Sequence[Row]) -> Figure:
+    figure, (ax,) = _figure()
+    _line_a_case(ax, rows, "samples", "sample_s", 1e3)
+    ax.set(xlabel="samples at once", ylabel="ms a sample", xscale="log", ylim=(0, None))
+    _plain(ax, y=False)
+    ax.set_xticks(sorted({row["samples"] for row in rows}), minor=False)
+    ax.minorticks_off()
+    ax.legend(fontsize=8, frameon=False)
+    return figure
 
-    def drawn(rows: Sequence[Row]) -> Figure:
-        figure, (ax,) = _figure()
-        _line_a_case(ax, rows, x, y, factor)
-        ax.set(xlabel=x_label, ylabel=y_label)
-        ax.legend(fontsize=8, frameon=False)
-        return figure
 
-    return drawn
+def _sam(rows: Sequence[Row]) -> Figure:
+    figure, (ax,) = _figure()
+    _line_a_case(ax, rows, "layers", "ratio", 1.0)
+    ax.set(xlabel="layers with spike activation maps", ylabel="time over none")
+    ax.legend(fontsize=8, frameon=False)
+    return figure
 
 
 def _time_and_memory(x: str, x_label: str) -> Callable[[Sequence[Row]], Figure]:
@@ -125,10 +132,11 @@ def _time_and_memory(x: str, x_label: str) -> Callable[[Sequence[Row]], Figure]:
         _line_a_case(right, rows, x, "peak_bytes", 1e-6)
         for ax, label in ((left, "ms"), (right, "peak of resident memory, MB")):
             ax.set(xscale="log", yscale="log", xlabel=x_label, ylabel=label)
+            if ax is right:
+                low, high = ax.get_ylim()
+                ax.set_ylim(low / 2, high * 2)
             ax.legend(fontsize=8, frameon=False)
             _plain(ax)
-        low, high = right.get_ylim()
-        right.set_ylim(low / 2, high * 2)
         return figure
 
     return drawn
@@ -159,8 +167,8 @@ def _linear(fits: Sequence[Row]) -> Figure:
 
 SWEPT: dict[str, Callable[[Sequence[Row]], Figure]] = {
     "activity": _activity,
-    "batch": _lines("samples", "sample_s", "samples at once", "ms a sample", 1e3),
+    "batch": _batch,
     "steps": _time_and_memory("steps", "steps"),
     "neurons": _time_and_memory("neurons", "neurons"),
-    "sam": _lines("layers", "ratio", "layers with spike activation maps", "time over none", 1.0),
+    "sam": _sam,
 }

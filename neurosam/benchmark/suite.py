@@ -95,11 +95,7 @@ def bench(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None = None) -
     if plan.alone:
         with bar("start-up: compiling every kernel once"):
             results["startup"] = startup()
-    cases = []
-    for name in plan.cases:
-        with bar(f"{name}: finding thresholds"):
-            cases.append(build(name, plan.density))
-    cases += [_other(name, network, plan.density) for name, network in (networks or {}).items()]
+    cases = _cases(plan, bar, networks)
     best: dict[str, str | None] = {}
     results["cases"] = [_case(case, plan, results["machine"], best, bar) for case in cases]
     results["sweeps"] = _sweeps({case.name: case for case in cases}, plan, best, bar)
@@ -109,8 +105,15 @@ def bench(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None = None) -
     return results
 
 
-def bench_device(plan: Plan, name: str, bar: Bar) -> dict[str, Any]:
+def bench_device(plan: Plan, name: str, bar: Bar, networks: Mapping[str, Network] | None = None) -> dict[str, Any]:
     """The reference back end on a device: equivalence with the event back end, then throughput.
+
+    Parameters
+    ----------
+    plan, bar, networks
+        As for :func:`bench`.
+    name : str
+        torch device.
 
     Raises
     ------
@@ -120,14 +123,22 @@ def bench_device(plan: Plan, name: str, bar: Bar) -> dict[str, Any]:
     gpu.check(name)
     results: dict[str, Any] = {"machine": machine(), "plan": asdict(plan), "device": gpu.describe(name)}
     equal, rows = [], []
-    for known in plan.cases:
-        with bar(f"{known}: every value on {name} against the event back end"):
-            case = build(known, plan.density)
+    for case in _cases(plan, bar, networks):
+        with bar(f"{case.name}: every value on {name} against the event back end"):
             equal.append(gpu.equivalence(case, name))
-        with bar(f"{known}: throughput on {name}") as tick:
+        with bar(f"{case.name}: throughput on {name}") as tick:
             rows += gpu.throughput(case, name, plan.device_batches, plan.threads, plan.repeats, tick)
     results["device"] |= {"equivalence": equal, "throughput": rows}
     return results
+
+
+def _cases(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None) -> list[Case]:
+    """The plan's cases, and the user's."""
+    cases = []
+    for name in plan.cases:
+        with bar(f"{name}: finding thresholds"):
+            cases.append(build(name, plan.density))
+    return cases + [_other(name, network, plan.density) for name, network in (networks or {}).items()]
 
 
 def _case(case: Case, plan: Plan, limits: dict[str, Any], best: dict[str, str | None], bar: Bar) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurosam.backends import run
+from neurosam.benchmark import cases
 from neurosam.benchmark.cases import Case, build, drawn, layer_names
 from neurosam.benchmark.measure import dense, int8, on, runner
 from neurosam.benchmark.memory import fresh, updates
@@ -16,7 +17,6 @@ from neurosam.benchmark.sizes import SIZED
 from neurosam.benchmark.timing import Tick, crossing, fit, turns
 from neurosam.errors import NeurosamError
 from neurosam.recording import Record
-from neurosam.synapse import neurons
 
 __all__ = ["activity", "batch", "crossings", "linear", "sam", "size", "steps"]
 
@@ -31,8 +31,6 @@ def activity(
     for i, density in enumerate(densities):
         case = build(name, density)
         recording = run(case.network, case.events, threads=threads)
-        fires = [n for n in layer_names(case.network) if case.network[n].fires]
-        spikes = sum(int(recording.counts[n].sum()) for n in fires)
         variants: dict[str, Callable[[], Any]] = {"event": runner(case.network, case.events, threads)}
         if arrangement is not None and case.rivals:
             variants["float32"] = dense(case, threads, arrangement)
@@ -41,7 +39,7 @@ def activity(
         row: Row = {
             "case": name,
             "density": density,
-            "activity": spikes / (case.events.steps * sum(neurons(case.network[n].shape) for n in fires)),
+            "activity": cases.activity(case.network, recording),
             "operations": sum(recording.operations.values()),
             "updates": updates(case.network, case.events.steps),
         }

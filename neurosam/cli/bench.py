@@ -67,7 +67,7 @@ def bench(
     others = {path.name: network_in(path) for path in network or ()}
     new_folder(out, force, "results.json")
     if device is not None:
-        _write(out, bench_device(plan, device, progress))
+        _write(out, bench_device(plan, device, progress, others))
         return
     results = run_bench(plan, progress, others)
     for case in results["cases"]:
@@ -89,9 +89,8 @@ def _show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write(out: Path, results: dict[str, Any]) -> None:
-    """JSON, pictures and page, in the order in which each needs the one before."""
-    from neurosam.benchmark.page import markdown
-    from neurosam.benchmark.plots import plots
+    """Show a device's tables; write JSON, page and pictures."""
+    from neurosam.benchmark.page import draw
 
     if "device" in results:
         equal = results["device"]["equivalence"]
@@ -101,6 +100,4 @@ def _write(out: Path, results: dict[str, Any]) -> None:
         _show("throughput", [{**r, "what": f"{r['case']}, {r['samples']} at once: {r['what']}"} for r in rows])
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "results.json", json.dumps(results, indent=1) + "\n")
-    pictures = plots(results, out)
-    write_text(out / "results.md", markdown(results, pictures))
-    say(f"wrote {', '.join(('results.json', 'results.md', *pictures))} in {out}")
+    say(f"wrote {', '.join(('results.json', *draw(results, out)))} in {out}")

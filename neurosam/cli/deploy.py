@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
-from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Size, held_out, presented, read_events, training_set
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, held_out, presented, read_events, training_set
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network import Network
 from neurosam.precision import Precision
@@ -144,6 +144,7 @@ def run(
         int | None, typer.Option(min=1, help="Default: the back end's own choice.", show_default=False)
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda, for the reference back end.")] = "cpu",
+    dtype: Dtype = "float64",
     record: Annotated[
         str,
         typer.Option(help="What to keep in --out beside outputs and counts: spikes, sam, membrane, current, or all."),
@@ -174,7 +175,9 @@ def run(
         stimulus, images = presented(net, data, samples, seed, steps, coding, size)
         labels = images.labels
     with progress(f"running on {backend}") as tick:
-        recording = run_network(net, stimulus, backend, wanted, threads=threads, device=device, progress=tick, to=out)
+        recording = run_network(
+            net, stimulus, backend, wanted, device=device, dtype=dtype, threads=threads, progress=tick, to=out
+        )
     _summary(net, recording)
     if labels is not None:
         say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")

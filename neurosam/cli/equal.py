@@ -10,7 +10,7 @@ import typer
 
 from neurosam.atomic import write_text
 from neurosam.cli.common import console, network_in, new_file, progress, say
-from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Size, presented, read_events
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, presented, read_events
 from neurosam.errors import FormatError, NeurosamError
 
 __all__ = ["verify"]
@@ -34,6 +34,7 @@ def verify(
         int | None, typer.Option(min=1, help="Steps of a presentation. Default: as trained.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the input spikes.")] = 0,
+    dtype: Dtype = "float64",
     network: Annotated[
         Path | None,
         typer.Option(
@@ -46,12 +47,15 @@ def verify(
 ) -> None:
     """Compare every spike, membrane and SAM value: of one network on several back ends, or of two files.
 
-    Exit status 0 if all are equal, 1 if anything differs: the first difference is located.
+    Exit status 0 if all are equal, 1 if anything differs: the first difference is located. Floats are compared to the
+    rounding of --dtype; for two recordings made in float32, give their --network as well.
     """  # fmt: skip
     if report is not None:
         new_file(report, force, JSON)
     equal, result = (
-        _files(a, b, network) if b is not None else _backends(a, backends, data, size, events, samples, steps, seed)
+        _backends(a, backends, data, size, events, samples, steps, seed, dtype)
+        if b is None
+        else _files(a, b, network, dtype)
     )
     if report is not None:
         write_text(report, json.dumps({"equal": equal, "result": result}, indent=2, allow_nan=False) + "\n")
@@ -69,6 +73,7 @@ def _backends(
     samples: int,
     steps: int | None,
     seed: int,
+    dtype: str,
 ) -> tuple[bool, dict[str, Any]]:
     from neurosam.backends import load_backend
     from neurosam.equivalence import verify as verify_network
@@ -84,13 +89,14 @@ def _backends(
     else:
         stimulus, _ = presented(net, data, samples, seed, steps, size=size)
     with progress("verifying") as tick:
-        found = verify_network(net, stimulus, chosen, progress=tick)
+        found = verify_network(net, stimulus, chosen, progress=tick, dtype=dtype)
     for equivalence in found.values():
         console.print(equivalence.table())
     return all(e.equal for e in found.values()), {name: e.to_dict() for name, e in found.items()}
 
 
-def _files(a: Path, b: Path, network: Path | None) -> tuple[bool, dict[str, Any]]:
+def _files(a: Path, b: Path, network: Path | None, dtype: str) -> tuple[bool, dict[str, Any]]:
+    from neurosam.divergence import rounding_of
     from neurosam.equivalence import compare_networks
     from neurosam.equivalence import report as compare_recordings
     from neurosam.hdf5 import file_kind, load_network, load_recording
@@ -101,8 +107,14 @@ def _files(a: Path, b: Path, network: Path | None) -> tuple[bool, dict[str, Any]
         say("equal bit for bit" if difference is None else f"first difference: {difference}")
         return difference is None, {"difference": None if difference is None else str(difference)}
     if kinds == ("recording", "recording"):
+        if network is None and dtype != "float64":
+            raise NeurosamError(f"--dtype {dtype}", "has a rounding that depends on the network; give its --network")
         net = None if network is None else network_in(network)
-        found = compare_recordings(load_recording(a, mapped=True), load_recording(b, mapped=True), net)
+        first, second = (load_recording(path, mapped=True) for path in (a, b))
+        tolerance = None
+        if net is not None and not net.fixed and dtype != "float64":
+            tolerance = rounding_of(net, first.steps, dtype)
+        found = compare_recordings(first, second, net, tolerance)
         console.print(found.table())
         return found.equal, found.to_dict()
     raise FormatError(f"{a} and {b}", f"hold {kinds[0]} and {kinds[1]}; give two networks or two recordings")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import typer
@@ -23,6 +23,7 @@ __all__ = [
     "CLUTTERED",
     "DATA_HELP",
     "EVENTS_HELP",
+    "Dtype",
     "Size",
     "held_out",
     "presented",
@@ -44,6 +45,11 @@ Size = Annotated[
         "trained; where nothing was said, as they are.",
     ),
 ]  # fmt: skip
+
+Dtype = Annotated[
+    Literal["float64", "float32"],
+    typer.Option("--dtype", help="Precision of a float network's sums and states; fixed point is exact in either."),
+]
 
 CLUTTERED = "cluttered-"
 CANVASES = 2

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosam.cli.common import network_in, new_folder, progress, require, say, show
-from neurosam.cli.inputs import DATA_HELP, Size, presented, stimulus_of
+from neurosam.cli.inputs import DATA_HELP, Dtype, Size, presented, stimulus_of
 from neurosam.errors import NetworkError
 
 __all__ = ["demo", "explain"]
@@ -39,6 +39,7 @@ def explain(
         str | None, typer.Option(help="strict, inclusive or official. Default: as exported.", show_default=False)
     ] = None,
     backend: Annotated[str, typer.Option(help="event, reference, or another that is installed.")] = "event",
+    dtype: Dtype = "float64",
     seed: Annotated[int, typer.Option(min=0, help="Of the input spikes.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
@@ -63,7 +64,8 @@ def explain(
     events, images = presented(net, data, samples, seed, steps, coding, size)
     readout = () if net.readout.fires else (net.readout.name,)
     with progress(f"running on {backend}") as tick:
-        recording = run(net, events, backend, Record(spikes=chosen, sam=chosen, membrane=readout), progress=tick)
+        wanted = Record(spikes=chosen, sam=chosen, membrane=readout)
+        recording = run(net, events, backend, wanted, dtype=dtype, progress=tick)
     tables = []
     if images.masks is not None:
         from neurosam.localisation import baselines, localisation

@@ -97,13 +97,14 @@ class Place:
         Raises
         ------
         NotStorable
-            If they have another shape or type than this place.
+            If they have another shape or type than this place; float32 is widened to float64.
         FormatError
             If they cannot be written.
         """
         steps, samples = range(self.shape[0])[where[0]], range(self.shape[1])[where[1]]
         wanted = (len(steps), len(samples), *self.shape[2:])
-        if values.shape != wanted or values.dtype != self.dtype:
+        known = (np.float32, np.float64) if self.dtype == np.float64 else (self.dtype,)
+        if values.shape != wanted or values.dtype not in known:
             raise NotStorable(
                 f"{self.label} got {values.dtype} of shape {values.shape}; {self.dtype} of shape {wanted} is required"
             )

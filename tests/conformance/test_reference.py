@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,6 +20,8 @@ from support.networks import KINDS, large_case, random_case
 from support.oracle import simulate
 
 torch = pytest.importorskip("torch")
+TESTS = Path(__file__).parents[1]
+reference_synapse = pytest.importorskip("neurosam.backends.reference_synapse")
 
 
 def execute(network: ns.Network, events: ns.Events, **options: object) -> ns.Recording:
@@ -42,11 +52,36 @@ def test_sums_beyond_float32_are_exact() -> None:
     assert recording.output.tolist() == [[65536 << 6]]
 
 
-def test_exact_whatever_the_precision_of_torchs_products(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def products_in(precision: str, place: Any) -> Iterator[None]:
+    """Matrix products as the caller's own program may have set them."""
+    before, place.fp32_precision = place.fp32_precision, precision
+    yield
+    place.fp32_precision = before
+
+
+def test_exact_whatever_the_precision_of_torchs_products() -> None:
     network, events = large_case(np.random.default_rng(3), "pooled")
     exact = execute(network, events)
-    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "medium")  # as set by the caller's own program
-    assert_identical(exact, execute(network, events))
+    with products_in("bf16", torch.backends.mkldnn.matmul):
+        assert_identical(exact, execute(network, events))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_sums_go_by_float32_only_where_products_run_in_it(device: str) -> None:
+    network, _ = large_case(np.random.default_rng(3), "pooled")
+
+    def fits() -> bool:
+        return bool(reference_synapse._fits_float32(network, network.projections[0], torch.device(device)))
+
+    assert fits()
+    torch.set_float32_matmul_precision("medium")
+    assert not fits()
+    torch.set_float32_matmul_precision("highest")
+    assert fits()
+    products = torch.backends.cuda.matmul if device == "cuda" else torch.backends.mkldnn.matmul
+    with products_in("tf32", products):
+        assert not fits()
 
 
 def test_float32_is_close_to_float64() -> None:
@@ -70,6 +105,15 @@ def test_the_number_of_threads_is_restored() -> None:
     before = torch.get_num_threads()
     execute(network, events)
     assert torch.get_num_threads() == before
+
+
+def test_nothing_of_a_run_stays_on_the_cpu() -> None:
+    """On a device made of Python, which refuses tensors of the CPU; in a process of its own, as torch then knows it."""
+    path = os.pathsep.join(filter(None, (os.fspath(TESTS), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "support.beads"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

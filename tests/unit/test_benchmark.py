@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import runpy
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -13,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import conv2d
 from typer.testing import CliRunner
 
 import neurosam as ns
-from neurosam.benchmark import device, measure, sweeps
+from neurosam.benchmark import dense_int8, device, measure, sweeps
 from neurosam.benchmark.cases import (
     CASES,
     Case,
@@ -29,7 +32,8 @@ from neurosam.benchmark.cases import (
     layer_names,
     sparse10k,
 )
-from neurosam.benchmark.dense import ARRANGEMENTS, ENGINES, dense_runner, int8_runner
+from neurosam.benchmark.dense import ARRANGEMENTS, dense_runner
+from neurosam.benchmark.dense_int8 import engines, int8_runner
 from neurosam.benchmark.limits import roofline
 from neurosam.benchmark.memory import fresh, measured
 from neurosam.benchmark.page import markdown, table
@@ -160,17 +164,34 @@ def test_every_arrangement_fires_as_the_float_network_does(case: Case) -> None:
                 assert found[population] == pytest.approx(counts.sum(), rel=0.002), (name, population)
 
 
-@pytest.mark.parametrize("engine", [e for e in ENGINES if e in torch.backends.quantized.supported_engines])
-def test_int8_computes_every_output_of_every_convolution(engine: str) -> None:
-    case = tiny()
-    convolutions = [p for p in case.network.projections if p.target in ("layer0", "layer2")]
-    assert len(convolutions) == 2
-    assert int8_runner(case, engine)() == sum(3 * int(np.prod(case.network[p.target].shape)) for p in convolutions)
+@pytest.mark.parametrize("engine", engines())
+@pytest.mark.parametrize("samples", [1, 2])
+def test_int8_computes_every_output_of_every_convolution(
+    engine: str, samples: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dense_int8, "engines", lambda: (engine,))
+    before = torch.backends.quantized.engine
+    case = drawn(tiny(), steps=7, samples=samples)  # calls of 1 and 5 steps, the last one shorter, and of all 7
+    convolutions = int8_runner(case)
+    assert convolutions.engine == engine
+    assert len(convolutions.layers) == 2
+    values = sum(7 * samples * int(np.prod(case.network[name].shape)) for name in ("layer0", "layer2"))
+    assert convolutions() == convolutions() == values
+    assert torch.backends.quantized.engine == before
 
 
-def test_int8_has_the_engines_of_torch_alone() -> None:
-    with pytest.raises(BackendError, match="no engine 'abacus'"):
-        int8_runner(tiny(), "abacus")
+def test_int8_that_is_not_the_convolution_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense_int8, "conv2d", lambda *given: conv2d(*given) + 2 * dense_int8.SCALE)
+    with pytest.raises(BackendError, match="are not the convolutions of the case"):
+        int8_runner(tiny())
+
+
+def test_int8_needs_a_convolution_and_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BackendError, match="has no convolution to run"):
+        int8_runner(sparse10k(steps=1, neurons=20, targets=2))
+    monkeypatch.setattr(dense_int8, "engines", tuple)
+    with pytest.raises(BackendError, match="this build of torch has no kernels"):
+        int8_runner(tiny())
 
 
 def test_what_dense_rivals_cannot_run_is_refused() -> None:
@@ -411,11 +432,36 @@ def test_what_does_not_fit_a_device_is_told(monkeypatch: pytest.MonkeyPatch) -> 
         return run
 
     monkeypatch.setattr(device, "dense", full)
-    monkeypatch.setattr(device, "best_arrangement", lambda *_: "layer by layer")
     rows = device.throughput(tiny(), "cpu", (2,), 1, 3)
     assert len(rows) == 4
-    assert rows[-1] == {"case": "tiny", "samples": 2, "what": "PyTorch float32, cpu: layer by layer: out of memory"}
+    assert rows[-1] == {"case": "tiny", "samples": 2, "what": "PyTorch float32, cpu: out of memory"}
     assert all(row["samples_per_s"] == 2 / row["median_s"] for row in rows[:3])
+
+
+def test_an_arrangement_that_does_not_fit_a_device_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def some(case: Case, threads: int, arrangement: str, where: str) -> Any:
+        if not arrangement.startswith("step by step"):
+            raise torch.OutOfMemoryError("full")
+        return measure.dense(case, threads, arrangement, where)
+
+    monkeypatch.setattr(device, "dense", some)
+    last = device.throughput(tiny(), "cpu", (1,), 1, 3)[-1]
+    assert last["what"].startswith("PyTorch float32, cpu: step by step")
+    assert last["median_s"] > 0
+
+
+def test_memory_is_free_before_the_cache_of_a_full_device_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def full() -> None:
+        large = torch.zeros(3)
+        held.append(weakref.ref(large))
+        raise torch.OutOfMemoryError("full")
+
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(held[0]() is None))
+    assert device._fitting(lambda: full) is None
+    assert emptied == [True]
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
@@ -469,13 +515,18 @@ def test_the_whole_suite_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_a_device_run_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    results = bench_device(small(monkeypatch), "cpu", quiet)
+    results = bench_device(small(monkeypatch), "cpu", quiet, {"other.h5": floating(tiny()).network})
     assert results["device"]["name"] == "the CPU"
-    assert [row["samples"] for row in results["device"]["throughput"]] == [1] * 4 + [2] * 4
+    assert [row["samples"] for row in results["device"]["throughput"]] == [1] * 4 + [2] * 4 + [1] * 2 + [2] * 2
+    assert [(row["case"], row["differing"]) for row in results["device"]["equivalence"]] == [
+        ("tiny", 0),
+        ("other.h5", 0),
+    ]
     assert plots(results, tmp_path) == []
     text = markdown(results)
-    assert "| tiny | 1 | 3 |" in text
+    assert "| tiny | 2 | 3 |" in text
     assert "reference, cpu, fixed point" in text
+    assert "| other.h5 | 2 | reference, cpu, float64 |" in text
 
 
 def test_a_table_leaves_out_what_no_row_has() -> None:
@@ -516,9 +567,16 @@ def test_bad_options_are_refused_before_the_work(arguments: tuple[str, ...], say
     assert not out.exists()
 
 
-def test_the_command_writes_its_folder(tmp_path: Path) -> None:
+def test_the_command_writes_its_folder_and_the_page_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
     result = CliRunner().invoke(app, ["bench", "--device", "cpu", "--cases", "none", "-o", str(out)])
     assert result.exit_code == 0, result.output
     assert json.loads((out / "results.json").read_text())["device"]["device"] == "cpu"
-    assert "the CPU" in (out / "results.md").read_text()
+    page = (out / "results.md").read_text()
+    assert "the CPU" in page
+    (out / "results.md").unlink()
+    monkeypatch.setattr("sys.argv", ["neurosam.benchmark", str(out)])
+    runpy.run_module("neurosam.benchmark", run_name="__main__")
+    assert (out / "results.md").read_text() == page

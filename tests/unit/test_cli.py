@@ -228,6 +228,36 @@ def test_verify_compares_back_ends(place: Path, tmp_path: Path, name: str) -> No
     assert found["result"]["event"]["total"]["compared"] > 1000
 
 
+def test_a_float_network_runs_in_the_precision_asked_for(place: Path, tmp_path: Path) -> None:
+    for name, backend, dtype in (("a", "event", "float32"), ("b", "reference", "float32"), ("c", "event", "float64")):
+        out = ("-o", tmp_path / f"{name}.h5", "--record", "all", "--samples", 4)
+        done("run", place / "float.h5", "--backend", backend, "--dtype", dtype, *out)
+    a, b, c = (load_recording(tmp_path / f"{name}.h5") for name in "abc")
+    assert (a.membrane["conv1"] == a.membrane["conv1"].astype(np.float32)).all()
+    assert (b.membrane["conv1"] == b.membrane["conv1"].astype(np.float32)).all()
+    assert (c.membrane["conv1"] != a.membrane["conv1"]).any()
+    network = ("--network", place / "float.h5")
+    for other in "bc":  # apart by float32's rounding, not by float64's
+        both = ("verify", tmp_path / "a.h5", tmp_path / f"{other}.h5")
+        assert "equal" in done(*both, *network, "--dtype", "float32")
+        assert "give its --network" in done(*both, "--dtype", "float32", status=2)
+    assert "NOT equal" in done("verify", tmp_path / "a.h5", tmp_path / "c.h5", *network, status=1)
+
+
+def test_verify_and_explain_take_a_precision(place: Path, tmp_path: Path) -> None:
+    for dtype in ("float32", "float64"):
+        out = tmp_path / f"{dtype}.json"
+        done("verify", place / "float.h5", "--samples", 3, "--dtype", dtype, "--json", out)
+        assert json.loads(out.read_text())["result"]["event"]["total"]["compared"] > 1000
+        done("explain", place / "float.h5", "-o", tmp_path / dtype, "--samples", 1, "--dtype", dtype)
+        # The integers of a fixed-point network have no other precision.
+        done("run", place / "digits.h5", "--dtype", dtype, "-o", tmp_path / f"{dtype}.h5", "--record", "all")
+    a, b = (load_recording(tmp_path / f"{dtype}.h5") for dtype in ("float32", "float64"))
+    assert a.same_as(b)
+    maps = [json.loads((tmp_path / dtype / "report.json").read_text()) for dtype in ("float32", "float64")]
+    assert maps[0] != maps[1]
+
+
 def test_verify_locates_one_changed_weight(place: Path, tmp_path: Path) -> None:
     network = load_network(place / "digits.h5")
     last = network.projections[-1]

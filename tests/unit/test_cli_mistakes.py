@@ -106,6 +106,8 @@ def refused(work: Path, *arguments: object) -> str:
         ("run m.h5 --steps 0", "--steps"),
         ("run m.h5 --seed -1", "--seed"),
         ("run m.h5 --backend reference --device nope", "device: got 'nope'"),
+        ("run m.h5 --dtype float16", "'--dtype'"),
+        ("verify rec.h5 rec.h5 --dtype float32", "--dtype float32: has a rounding that depends on the network; give"),
         ("run m.h5 -o rec.h5", "rec.h5: exists already; give another name, or --force"),
         ("run m.h5 -o none/x.h5", "none: is no folder; create it first"),
         ("run m.h5 -o x.npy", "x.npy: is the name of another kind of file; give one that ends in .h5"),

@@ -188,6 +188,41 @@ def test_packages_that_cannot_be_installed_skip_the_peer(
     assert environments.command(script, tmp_path) == [sys.executable, os.fspath(script)]
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("uv", [True, False])
+def test_an_environment_is_built_once_by_uv_or_by_pip(
+    peer: Any, uv: bool, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments, bare, log = peer("environments"), tmp_path / "bin", tmp_path / "log"
+    script = tmp_path / "run_it.py"
+    script.write_text('# /// script\n# requires-python = "==3.99.*"\n# dependencies = ["a==1"]\n# ///\n')
+    bare.mkdir()
+    monkeypatch.setenv("PATH", f"{bare}:/usr/bin:/bin")
+    monkeypatch.setenv("PYENV_ROOT", os.fspath(tmp_path / "pyenv"))
+    makes = (
+        f'echo "$(basename $0) $*" >> {log}; for place; do :; done; mkdir -p "$place/bin"; cp $0 "$place/bin/python"'
+    )
+    if uv:
+        _fake_python(bare, "uv", f'if [ "$1" = venv ]; then {makes}; else echo "uv $*" >> {log}; fi')
+    if known:
+        body = f'case "$1 $2" in "-c "*) echo 3.99;; "-m venv") {makes};; *) echo "pip $*" >> {log};; esac'
+        _fake_python(bare, "python3.99", body)
+    if not uv and not known:
+        with pytest.raises(environments.Skip, match=r"needs Python 3\.99.*uv would fetch it"):
+            environments.command(script, tmp_path / "work")
+        return
+    python, *rest = environments.command(script, tmp_path / "work")
+    assert rest == ["-E", os.fspath(script)]
+    assert environments.command(script, tmp_path / "work") == [python, *rest]
+    place = Path(python).parents[1]
+    asked = log.read_text().splitlines()
+    if uv:
+        base = "python3.99" if known else "3.99"
+        assert asked == [f"uv venv --python {base} {place}", f"uv pip install --python {python} --quiet a==1"]
+    else:
+        assert asked == [f"python3.99 -m venv {place}", "pip -m pip --disable-pip-version-check install --quiet a==1"]
+
+
 def _runner(peer: Any, folder: Path, name: str, script: str = STUB, limit_s: float = 60.0) -> Any:
     peer("casefile").save(peer("convert").plain(chain(name)), folder / "case.npz")
     (folder / "stub.py").write_text(f"import sys\nsys.path.insert(0, {os.fspath(PEERS)!r})\n{script}")

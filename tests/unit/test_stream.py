@@ -59,7 +59,7 @@ def stimulus(steps: int, samples: int, density: float = 0.2) -> ns.Events:
 def assert_streamed(network: ns.Network, events: ns.Events, path: Path, backend: str = "event", **options: Any) -> None:
     """A streamed run, its file read, and its file mapped are all what a run in memory gives."""
     keep = Record.everything(network)
-    expected = ns.run(network, events, backend, keep, threads=1)
+    expected = ns.run(network, events, backend, keep, threads=1, dtype=options.get("dtype", "float64"))
     found = ns.run(network, events, backend, keep, to=path, **options)
     assert found.same_as(expected)
     assert found.operations == expected.operations
@@ -77,6 +77,16 @@ def test_any_network(kind: str, fixed: bool, tmp_path: Path, monkeypatch: pytest
         rng = np.random.default_rng([KINDS.index(kind), seed])
         assert_streamed(*random_case(rng, kind, fixed=fixed), tmp_path / "r.h5")
     assert_streamed(*large_case(np.random.default_rng(7), kind, fixed=fixed), tmp_path / "r.h5", threads=3)
+
+
+@pytest.mark.parametrize("backend", ["event", "reference"])
+def test_states_in_float32_are_widened(backend: str, tmp_path: Path) -> None:
+    """One group for small rows, and rows that go to the file alone."""
+    for size in (random_case, large_case):
+        net, events = size(np.random.default_rng(7), "chain", fixed=False)
+        assert_streamed(net, events, tmp_path / "r.h5", backend, dtype="float32", threads=1)
+        whole = ns.run(net, events, backend, Record.everything(net))
+        assert not load_recording(tmp_path / "r.h5").same_as(whole)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
