@@ -46,7 +46,7 @@ WORD = 16
 BLOCK = 64
 """Steps that traces stay in registers at most."""
 LINE = 16
-"""Words of a cache line: so many are fetched for all steps of a block before they are used."""
+"""Words that are fetched for all steps of a block before they are used: two cache lines, and one of maps."""
 INCLUSIVE = MODES.index("inclusive")
 
 _ROW, _WORDS = ir.VectorType(I32, LANES), ir.VectorType(I16, 2 * LANES)
