@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 
 STRICT, OFFICIAL = MODES.index("strict"), MODES.index("official")
 LISTED = 2**13
-"""Neurons whose spikes are listed at once: as many as have their traces and lists in the first cache."""
+"""Neurons whose spikes are listed at once, so that their traces and lists stay in the second cache."""
 STATE_TRACE = State._fields.index("trace")
 _contribution = formulas.contribution
 
