@@ -186,12 +186,12 @@ def _sizes(conv: Conv, rows: int, steps: int, v: Array) -> Sizes:
     source_rows = min(heard_rows, height)
     reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
     together = min(steps, BLOCK_STEPS)
-    worst = source_rows * width * channels + HALF_TILE
+    worst = source_rows * width * channels + TILE
     listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
     most = max(1, min(steps, BLOCK_BYTES // (v.itemsize * out_pixels * pitch)))
     return (
         max(together * source_rows * width, out_pixels) + 1, listed,
-        max(listed * reach + GROUP * together * out_pixels, together * heard_rows * out_width),
+        max(listed * reach + GROUP * together * out_pixels, together * heard_rows * out_width + HALF_TILE),
         together * out_pixels + 1,
         most * out_pixels * pitch,
     )  # fmt: skip
