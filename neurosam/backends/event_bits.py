@@ -1,6 +1,9 @@
-"""Words of 64 spikes: their number, the places of their bits, and a comparison of lanes as bits.
+"""Words of spikes: their number, the places of their bits, and a comparison of lanes as bits.
 
-:func:`places` is one instruction where a CPU has AVX-512 VBMI2 (:func:`compresses`), and slow elsewhere: kernels ask.
+:func:`places` and :func:`compressed` are one instruction where a CPU has AVX-512 VBMI2 (:func:`compresses`), and slow
+elsewhere: kernels ask. That instruction waits for what its target held before (Zen 5), so that a register which is
+never written by anything else makes a chain of them, 5 cycles each; lanes behind the last are said to be those of
+another vector, which is copied into the target first and breaks it.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from numba import types
 from numba.extending import register_model
 
 from neurosam.backends.event_memory import declared
+from neurosam.backends.event_short import Shorts
 from neurosam.backends.event_vector import (
     I1,
     I32,
@@ -26,7 +30,9 @@ from neurosam.backends.event_vector import (
     literal_instruction,
 )
 
-__all__ = ["bits", "compresses", "ones", "places", "sixteen_bytes", "trailing_zeros"]
+__all__ = [
+    "bits", "compressed", "compresses", "ones", "ones_by_lane", "places", "sixteen_bytes", "trailing_zeros",
+]  # fmt: skip
 
 
 @instruction
@@ -67,19 +73,34 @@ def compresses() -> bool:
     return bool(llvmlite.binding.get_host_cpu_features().get("avx512vbmi2", False))
 
 
+def _compress(builder: Any, x: Any, word: Any) -> Any:
+    """The lanes of a vector whose bits are set, in order; behind them anything, which here is the vector's own."""
+    form, mask = x.type, ir.VectorType(I1, x.type.count)
+    name = f"llvm.experimental.vector.compress.v{form.count}{form.element.intrinsic_name}"
+    function = declared(builder, name, ir.FunctionType(form, [form, mask, form]))
+    if mask.count != word.type.width:
+        word = builder.trunc(word, ir.IntType(mask.count))
+    return builder.call(function, [x, builder.bitcast(word, mask), x])
+
+
 @instruction
 def places(typing: Any, word: Any) -> Any:
     """Positions of the set bits of a word, in order; behind them anything."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        form, mask = sig.return_type.form, ir.VectorType(I1, I64.width)
-        function = declared(
-            builder, f"llvm.experimental.vector.compress.v{I64.width}i8", ir.FunctionType(form, [form, mask, form])
-        )
-        every = ir.Constant(form, list(range(I64.width)))
-        return builder.call(function, [every, builder.bitcast(args[0], mask), ir.Constant(form, ir.Undefined)])
+        return _compress(builder, ir.Constant(sig.return_type.form, list(range(I64.width))), args[0])
 
     return Bytes()(types.uint64), build
+
+
+@instruction
+def compressed(typing: Any, x: Any, word: Any) -> Any:
+    """The lanes whose bits are set in a word, the lowest bit lane 0's, in order; behind them anything."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _compress(builder, args[0], args[1])
+
+    return x(x, types.uint64), build
 
 
 @literal_instruction
@@ -105,3 +126,16 @@ def ones(typing: Any, word: Any) -> Any:
         return builder.ctpop(args[0])
 
     return types.int64(types.uint64), build
+
+
+@instruction
+def ones_by_lane(typing: Any, x: Any) -> Any:
+    """Number of set bits of each lane."""
+    if not isinstance(x, Shorts):
+        return None
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function = declared(builder, f"llvm.ctpop.v{x.count}i16", ir.FunctionType(x.form, [x.form]))
+        return builder.call(function, [args[0]])
+
+    return x(x), build

@@ -178,13 +178,13 @@ def _sizes(stage: Stage, steps: int) -> Sizes:
     source_rows = min(heard_rows, height)
     reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
     together = min(steps, BLOCK_STEPS)
-    worst = source_rows * width * channels + HALF_TILE
+    worst = source_rows * width * channels + TILE
     listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
     most = max(1, min(steps, BLOCK_BYTES // (v.itemsize * out_pixels * pitch)))
     fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
     return (
         max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
-        max(listed * reach + GROUP * together * out_pixels, together * heard_rows * out_width),
+        max(listed * reach + GROUP * together * out_pixels, together * heard_rows * out_width + HALF_TILE),
         together * out_pixels + 1,
         max(most * out_pixels * pitch, fired),
     )  # fmt: skip

@@ -4,7 +4,7 @@ A layer is cut into strips of output rows, which are independent: threads take t
 convolution whose kernel is the whole picture. A strip runs a block of steps at a time:
 
     list      spikes of the strip's sources, then the weight rows of each output pixel, a row a spike it hears
-              (event_list.py)
+              (event_list.py), or its patterns of spikes (event_pattern.py)
     tile      for 64 output channels, every step and every pixel: add the rows up in registers, advance the neurons
               (event_tile.py)
     trace     SAM, for the neurons that fired (event_trace.py)
@@ -38,9 +38,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_compile import kernel
-from neurosam.backends.event_list import Conv, Room, decode_step, patterns, windows
+from neurosam.backends.event_list import Conv, Room, active, decode, decode_short, windows
+from neurosam.backends.event_pattern import patterns
 from neurosam.backends.event_scatter import scattered_strip
-from neurosam.backends.event_short import GROUP, HALF_TILE
+from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
 from neurosam.backends.event_state import Rule, State
 from neurosam.backends.event_tile import tiled_strip
 
@@ -90,13 +91,13 @@ def layer(
     begin, end = y_first * width, y_end * width
     pixels = end - begin
     reach = (-(-geometry[0] // geometry[2])) * (-(-geometry[1] // geometry[3]))  # most pixels that hear a spike
-    spare = pixels * channels + HALF_TILE
+    spare = pixels * channels + TILE
     look_up = conv.tables.size > 0 and (force == 0 or force == LOOK_UP)
     operations = done = 0
     while done < steps:
         if look_up:
             listed = (bottom - top - 1) * geometry[2] + geometry[0]
-            length = min(steps - done, room.rows.size // max(1, listed * conv.size[1]))
+            length = min(steps - done, (room.rows.size - HALF_TILE) // max(1, listed * conv.size[1]))
             rows = patterns(planes, at + done, conv, top, bottom, length, room)
             tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
@@ -110,17 +111,17 @@ def layer(
             and count + spare <= room.spikes.size
             and (count + spare) * reach + GROUP * (length + 1) * out_pixels <= room.rows.size
         ):
-            count = decode_step(
-                planes, at + done + length, begin, end, channels, count, length * pixels, room.start, room.spikes
-            )
+            count += active(planes, at + done + length, begin, end)
             length += 1
-        room.start[length * pixels] = count
         if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
+            short = room.spikes.view(np.uint16)
+            decode_short(planes, at + done, length, begin, end, channels, room.start, short)
             rows = windows(conv, begin, pixels, top, bottom, length, room)
             tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
             operations += rows * geometry[9]
             work[1] += 1
         else:
+            decode(planes, at + done, length, begin, end, channels, room.start, room.spikes)
             operations += scattered_strip(
                 conv, begin, pixels, length, top, bottom, first + done, base, rule, state, room
             )

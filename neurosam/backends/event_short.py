@@ -24,8 +24,9 @@ from neurosam.backends.event_memory import declared, pointer
 from neurosam.backends.event_vector import I16, I32, Lanes, Vector, VectorModel, aligned, instruction, splat, total
 
 __all__ = [
-    "GROUP", "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts",
-    "no_shorts_16", "no_shorts_32", "no_shorts_64", "paired", "separated", "tiled", "tiles", "unpack", "widened",
+    "GROUP", "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts", "moved",
+    "no_shorts_16", "no_shorts_32", "no_shorts_64", "numbers_32", "paired", "raised", "separated", "tiled", "tiles",
+    "unpack", "widened",
 ]  # fmt: skip
 
 TILE = 64
@@ -107,6 +108,16 @@ def no_shorts_64(typing: Any) -> Any:
     return _nothing(64)
 
 
+@instruction
+def numbers_32(typing: Any) -> Any:
+    """The number of each of 32 lanes."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(sig.return_type.form, list(range(32)))
+
+    return Shorts(32)(), build
+
+
 def _nothing(count: int) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return ir.Constant(sig.return_type.form, [0] * count)
@@ -163,6 +174,26 @@ def add(typing: Any, x: Any, y: Any) -> Any:
         return total(builder, *args)
 
     return x(x, y), build
+
+
+@instruction
+def moved(typing: Any, x: Any, distance: Any) -> Any:
+    """An integer added to every lane, modulo 2^16."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.add(args[0], splat(builder, args[1], x.form))
+
+    return x(x, types.int64), build
+
+
+@instruction
+def raised(typing: Any, x: Any, bits: Any) -> Any:
+    """Every lane shifted left by so many bits, fewer than 16."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.shl(args[0], splat(builder, args[1], x.form))
+
+    return x(x, types.int64), build
 
 
 @instruction

@@ -25,8 +25,8 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Reals", "Vector", "VectorModel", "aligned", "cleared",
-    "instruction", "lanes", "literal_instruction", "no_reals", "splat", "total", "vector_of", "zeros_as",
+    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Reals", "Vector", "VectorModel", "across", "aligned",
+    "cleared", "instruction", "lanes", "literal_instruction", "no_reals", "splat", "total", "vector_of", "zeros_as",
 ]  # fmt: skip
 
 LANES = 16
@@ -227,3 +227,19 @@ def zeros_as(typing: Any, other: Any) -> Any:
         return ir.Constant(sig.return_type.form, None)
 
     return Lanes(other.count)(other), build
+
+
+@instruction
+def across(typing: Any, x: Any) -> Any:
+    """Sum of all lanes of integers, modulo 2^32."""
+    if not isinstance(x, Lanes):
+        return None
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        name = f"llvm.vector.reduce.add.v{x.count}i32"
+        kind = ir.FunctionType(I32, [x.form])
+        known = builder.module.globals
+        function = known[name] if name in known else ir.Function(builder.module, kind, name)
+        return builder.sext(builder.call(function, [args[0]]), I64)
+
+    return types.int64(x), build
