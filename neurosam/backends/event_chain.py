@@ -9,25 +9,27 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import wait
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_cells import Cells
+from neurosam.backends.event_helpers import assisted
 from neurosam.backends.event_list import Conv, Room
-from neurosam.backends.event_share import NOT_YET, board, share_layer, share_or
+from neurosam.backends.event_plan import Link
+from neurosam.backends.event_prepared import Prepared
+from neurosam.backends.event_share import Stage, board, share, stored
 from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
 from neurosam.errors import BackendError
 
 if TYPE_CHECKING:
+    from neurosam.backends.event import Run
     from neurosam.backends.event_sample import Sample
 
-__all__ = ["run_chain"]
+__all__ = ["BLOCK_BYTES", "BLOCK_SPIKES", "Chain"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -42,119 +44,106 @@ STRIP_BYTES = 2**18
 """Membranes of a strip of rows, in one tile of channels."""
 SHARED_WORK_S = 2e-5
 """Estimated time from which on a layer is cut for threads."""
-SHARED_LAYERS = 25
-"""Layers of that size from which on a chain is worth waking a thread for."""
+HELPER_S = 1e-4
+"""Estimated time of a chain that is worth a thread more: waking one takes a few microseconds here, and 20 there."""
 LEAST_POOLED = 2**12
 """Words of a max pooling from which on threads share it."""
 PIECES = 2
 """Pieces of a layer a thread: more level out the threads' speed, fewer list less twice."""
 USUAL_ACTIVITY = 0.05
 """Spikes a source and step, for that estimate."""
+CALL_S = 0.05
+"""About the longest call: an interrupt waits for its end."""
 PAUSE_S = 2e-5
 """A look at the other threads' fate every so often, while a thread waits for them."""
 
 Sizes = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Work:
-    """One layer of a chain: its pieces, the kernel that takes them, what they count, and about how long they take."""
+class Chain:
+    """Layers and poolings that follow each other, in one sample.
 
-    name: str
-    label: str
-    pieces: Int
-    counts: Int
-    work: Int
-    sizes: Sizes
-    seconds: float
-    share: Callable[[Int, int, Room], int]
+    Parameters
+    ----------
+    prepared : Prepared
+    sample : Sample
+        Its memory, in which the chain will always work.
+    names : sequence of str
+        Populations in order of evaluation.
+    """
 
+    def __init__(self, prepared: Prepared, sample: Sample, names: Sequence[str]) -> None:
+        links = [prepared.links[name][0] for name in names]
+        self.force, self.number = prepared.force, prepared.number
+        self.place = prepared.places[names[0]]
+        self.work = sample.work[self.place : self.place + len(names)]
+        seconds = [_seconds(prepared.cells[link.target], link.conv, prepared.chunk) for link in links]
+        threads = min(prepared.threads, max(1, int(sum(seconds) / HELPER_S)))
+        self.stages = [
+            _stage(prepared, sample, link, time_s, threads) for link, time_s in zip(links, seconds, strict=True)
+        ]
+        self.threads = min(threads, max(len(stage.pieces) for stage in self.stages))
+        self.memory = stored(self.stages)
+        self.board = board([len(stage.pieces) for stage in self.stages])
+        sizes = [_sizes(stage, prepared.chunk) for stage in self.stages if not stage.pooling]
+        self.sizes = tuple(max(size) for size in zip((0, 0, 0, 0, 0), *sizes, strict=True))
+        calls = [int(total / CALL_S) for total in itertools.accumulate(seconds)]
+        self.ends = [k for k in range(1, len(calls)) if calls[k - 1] != calls[k]] + [len(calls)]
 
-def run_chain(sample: Sample, names: Sequence[str], first: int, end: int) -> None:
-    """Run populations over the own steps ``first:end``, within one chunk, on this thread and its helpers."""
-    run = sample.shared
-    begin = time.perf_counter()
-    works = [_layer(sample, name, first, end) if run.paths[name] == "layer" else _or(sample, name, first, end)
-             for name in names]  # fmt: skip
-    counters = board([len(work.pieces) for work in works])
-    sizes = tuple(max(size) for size in zip(*(work.sizes for work in works), strict=True))
-    worth_it = sum(work.seconds for work in works) >= SHARED_LAYERS * SHARED_WORK_S
-    threads = min(run.threads, max(len(work.pieces) for work in works)) if worth_it else 1
-    ends = np.zeros((threads, len(works)))
+    def advance(self, run: Run, sample: Sample, first: int, end: int) -> None:
+        """Run the own steps ``first:end``, a chunk, on this thread and its helpers."""
+        counters = self.board.copy()
+        assisted(lambda thread: self._walk(run, sample, counters, thread, first, end - first), self.threads)
 
-    def walk(thread: int) -> None:
+    def _walk(self, run: Run, sample: Sample, counters: Int, thread: int, first: int, steps: int) -> None:
+        """Take pieces of all stages; whatever happens, nobody waits for this thread in vain."""
+        slot, begin = 0, time.perf_counter()
         try:
-            with _room(sizes, run.number) as room:
-                for slot, work in enumerate(works):
-                    if thread and len(work.pieces) == 1:
-                        continue
-                    while (done := work.share(counters, slot, room)) == NOT_YET:
+            with _room(self.sizes, self.number) as room:
+                for end in range(1, len(self.stages) + 1) if run.timed else self.ends:
+                    while slot < end:
+                        slot = share(
+                            self.stages[0], self.memory, counters, slot, end, first, steps, self.force, thread,
+                            self.work, room,
+                        )  # fmt: skip
                         if run.stopped:
                             return
-                        time.sleep(PAUSE_S)
-                    if run.stopped:
-                        return
-                    if done:
-                        ends[thread, slot] = time.perf_counter()
+                        if slot < end:
+                            time.sleep(PAUSE_S)
+                    if run.timed and thread == 0:
+                        done = time.perf_counter()
+                        sample.seconds[self.place + end - 1] += done - begin
+                        begin = done
         except BaseException:
-            run.stopped = True  # nobody waits for this thread in vain
+            run.stopped = True
             raise
 
-    helping = [] if run.helpers is None else [run.helpers.submit(walk, thread) for thread in range(1, threads)]
-    try:
-        walk(0)
-    finally:
-        begun = [helper for helper in helping if not helper.cancel()]  # on a busy machine a helper may come late
-        wait(begun)
-    for helper in begun:
-        helper.result()
-    for work, finished in zip(works, ends.max(axis=0).tolist(), strict=True):
-        sample.states[work.name].counts[:] += work.counts.sum(axis=0)
-        total = work.work.sum(axis=0)
-        sample.operations[work.label] += int(total[3])
-        sample.blocks[work.name] += total[:3]
-        sample.seconds[work.name] += max(finished - begin, 0.0)
-        begin = max(begin, finished)
+
+def _stage(prepared: Prepared, sample: Sample, link: Link, seconds: float, threads: int) -> Stage:
+    """A population of the chain, which takes about so many seconds and is shared by so many threads."""
+    p, state = prepared.cells[link.target], sample.states[link.target]
+    pooling = prepared.paths[p.name] == "or"
+    if pooling:
+        conv = _no_weights(link, p, prepared)
+        worth_it = prepared.chunk * p.pixels * p.words >= LEAST_POOLED
+        pieces = _cuts(p.shape[1], min(p.shape[1], threads) if worth_it else 1)
+    elif link.conv is None:
+        raise BackendError(f"population {p.name!r}", "has no fast path")
+    else:
+        conv = link.conv
+        pieces = _pieces(conv, seconds, threads, prepared.number.itemsize)
+    return Stage(
+        pooling, prepared.tails[link.source] - link.lag, prepared.tails[p.name],
+        np.array([*link.source_shape[1:], *p.shape[1:]], np.int64), sample.planes[link.source], conv, p.rule, state,
+        np.array(pieces, np.int64), np.zeros((len(pieces), state.counts.size), np.int64),
+        np.zeros((len(pieces), 4), np.int64),
+    )  # fmt: skip
 
 
-def _layer(sample: Sample, name: str, first: int, end: int) -> Work:
-    run, p, state = sample.shared, sample.shared.cells[name], sample.states[name]
-    source = run.links[name][0]
-    conv = source.conv
-    if conv is None:
-        raise BackendError(f"population {name!r}", "has no fast path")
-    seconds = _seconds(p, conv, end - first)
-    pieces = _pieces(conv, seconds, run.threads, run.number.itemsize)
-    rows = max(bottom - top for top, bottom in pieces)
-    planes, at, base = sample.planes[source.source], sample.at(source, first), sample.own_base(name)
-    counts, work = np.zeros((len(pieces), state.counts.size), np.int64), np.zeros((len(pieces), 4), np.int64)
-    cut, force = np.array(pieces, np.int64), run.force
-    rule, steps = p.rule, end - first
-
-    def share(counters: Int, slot: int, room: Room) -> int:
-        return int(share_layer(
-            counters, slot, cut, planes, at, conv, steps, first, base, force, rule, state, counts, work, room
-        ))  # fmt: skip
-
-    return Work(name, source.label, cut, counts, work, _sizes(conv, rows, steps, state.v), seconds, share)
-
-
-def _or(sample: Sample, name: str, first: int, end: int) -> Work:
-    run, p, state = sample.shared, sample.shared.cells[name], sample.states[name]
-    source = run.links[name][0]
-    shape, geometry = np.array([*source.source_shape[1:], *p.shape[1:]], dtype=np.int64), source.arrays[1]
-    planes, at, base = sample.planes[source.source], sample.at(source, first), sample.own_base(name)
-    strips = min(p.shape[1], run.threads) if (end - first) * p.pixels * p.words >= LEAST_POOLED else 1
-    cut = np.array(_cuts(p.shape[1], strips), np.int64)
-    counts, work = np.zeros((len(cut), state.counts.size), np.int64), np.zeros((len(cut), 4), np.int64)
-    steps = end - first
-
-    def share(counters: Int, slot: int, room: Room) -> int:
-        return int(share_or(
-            counters, slot, cut, planes, at, steps, shape, geometry, first, base, counts, state.planes, work
-        ))  # fmt: skip
-
-    return Work(name, source.label, cut, counts, work, (0, 0, 0, 0, 0), 0.0, share)
+def _no_weights(link: Link, p: Cells, prepared: Prepared) -> Conv:
+    """The convolution of a pooling, which needs no weights."""
+    weight, table = (np.zeros(0, part if prepared.fixed else prepared.number) for part in (np.int8, np.int16))
+    return Conv(link.source_shape, link.arrays[1], np.array(p.shape[1:], np.int64), weight, weight, table, 0, False)
 
 
 def _cuts(size: int, parts: int) -> list[tuple[int, int]]:
@@ -162,8 +151,10 @@ def _cuts(size: int, parts: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(size * i // parts for i in range(parts + 1)))
 
 
-def _seconds(p: Cells, conv: Conv, steps: int) -> float:
-    """About how long a layer takes; only the number of threads and pieces depends on it."""
+def _seconds(p: Cells, conv: Conv | None, steps: int) -> float:
+    """About how long a layer takes, and a pooling next to nothing; only calls, threads and pieces depend on it."""
+    if conv is None:
+        return 0.0
     fan_in = int(conv.geometry[0] * conv.geometry[1] * conv.source[0])
     return float(steps * p.pixels * p.channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10))
 
@@ -177,8 +168,9 @@ def _pieces(conv: Conv, seconds: float, threads: int, itemsize: int) -> list[tup
     return _cuts(height, min(height, strips))
 
 
-def _sizes(conv: Conv, rows: int, steps: int, v: Array) -> Sizes:
-    """Sides of the room for strips of so many rows of a layer with membranes `v`."""
+def _sizes(stage: Stage, steps: int) -> Sizes:
+    """Sides of the room for any piece of a layer."""
+    conv, v, rows = stage.conv, stage.state.v, int(np.diff(stage.pieces).max())
     channels, height, width = conv.source.tolist()
     geometry, out_width = conv.geometry.tolist(), int(conv.size[1])
     out_pixels, pitch = rows * out_width, v.shape[1]

@@ -10,7 +10,6 @@ import itertools
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import wait
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event_cells import Cells
+from neurosam.backends.event_helpers import assisted
 from neurosam.backends.event_packed import PANEL
 from neurosam.backends.event_plan import NO_POOL, Link
+from neurosam.backends.event_prepared import Prepared
 from neurosam.backends.event_recurrent import (
     CELL_TYPES,
     CONV,
@@ -43,6 +44,7 @@ from neurosam.backends.event_vector import LANES, aligned
 from neurosam.errors import BackendError
 
 if TYPE_CHECKING:
+    from neurosam.backends.event import Run
     from neurosam.backends.event_sample import Sample
 
 __all__ = ["Loop"]
@@ -68,22 +70,23 @@ class Loop:
 
     Parameters
     ----------
+    prepared : Prepared
     sample : Sample
+        Its memory, in which the group will always work.
     group : sequence of str
         Populations in order of evaluation.
     """
 
-    def __init__(self, sample: Sample, group: Sequence[str]) -> None:
-        run = sample.shared
-        self.sample = sample
-        self.links = [link for name in group for link in run.links[name]]
+    def __init__(self, prepared: Prepared, sample: Sample, group: Sequence[str]) -> None:
+        self.prepared = prepared
+        self.links = [link for name in group for link in prepared.links[name]]
         self.kept: list[Array] = []
         self.counts: list[tuple[str, Int]] = []
         parts, cells, wire = [], [], 0
         for name in group:
-            p, links = run.cells[name], run.links[name]
+            p, links = prepared.cells[name], prepared.links[name]
             kinds = [self._kind(link) for link in links]
-            edges = _edges(p, links, kinds, run.threads)
+            edges = _edges(p, links, kinds, prepared.threads)
             for low, high in itertools.pairwise(edges):
                 rule, state = _slice(p, sample.states[name], low, high)
                 whole = any(kind in (ROWS, PACKED) for kind in kinds)
@@ -101,7 +104,7 @@ class Loop:
         self.tables = Tables(
             np.array(parts, np.int64), np.array(cells, np.int64),
             np.array([self._wire(link) for link in self.links], np.int64),
-            np.array([self._synapse(link) for link in self.links], np.int64),
+            np.array([self._synapse(link, sample.planes[link.source]) for link in self.links], np.int64),
         )  # fmt: skip
         self.rooms = [self._room(parts) for _ in range(self.threads)]
         size = sum(sample.states[name].v.size for name in group) + sum(link.synapses for link in self.links) // 64
@@ -122,30 +125,23 @@ class Loop:
             np.zeros(len(self.links), np.int64),
         )  # fmt: skip
 
-    def advance(self, first: int, end: int) -> None:
+    def advance(self, run: Run, sample: Sample, first: int, end: int) -> None:
         """Run the own steps ``first:end``, within one chunk."""
         begin = time.perf_counter()
         for start in range(first, max(end, first + 1), self.length):
-            if self.sample.shared.stopped:
+            if run.stopped:
                 return
-            self._call(start, min(start + self.length, end))
-        self._count(time.perf_counter() - begin)
+            self._call(run, sample, start, min(start + self.length, end))
+        self._count(sample, time.perf_counter() - begin)
 
-    def _call(self, first: int, end: int) -> None:
+    def _call(self, run: Run, sample: Sample, first: int, end: int) -> None:
         """Run some steps in one call of the kernel, on all threads."""
-        lists = self._aim(first, end)
+        lists = self._aim(run, sample, first, end)
         self.claimed[:] = self.done[:] = first
-        helpers, helping = self.sample.shared.helpers, []
-        if helpers is not None:
-            helping = [helpers.submit(self._advance, thread, first, end) for thread in range(1, self.threads)]
         try:
-            self._advance(0, first, end)
+            assisted(lambda thread: self._advance(thread, first, end), self.threads)
         finally:
-            begun = [helper for helper in helping if not helper.cancel()]
-            wait(begun)
             lists.clear()
-        for helper in begun:
-            helper.result()
 
     def _advance(self, thread: int, first: int, end: int) -> None:
         """Take a thread's share of the work; whatever happens, nobody waits for it in vain."""
@@ -155,14 +151,14 @@ class Loop:
             self.done[:] = GONE
             raise
 
-    def _aim(self, first: int, end: int) -> list[Array]:
+    def _aim(self, run: Run, sample: Sample, first: int, end: int) -> list[Array]:
         """Point the tables at a chunk; returns lists of input that have to live as long as the kernel runs."""
-        sample, run, lists = self.sample, self.sample.shared, []
+        tails, lists = self.prepared.tails, []
         for m, (name, _) in enumerate(self.counts):
-            self.tables.parts[m, Part.BASE] = sample.base - run.tails[name]
+            self.tables.parts[m, Part.BASE] = sample.base - tails[name]
         for w, link in enumerate(self.links):
             if not self._graded(link):
-                self.tables.wires[w, Wire.AHEAD] = run.tails[link.source] - sample.base - link.lag
+                self.tables.wires[w, Wire.AHEAD] = tails[link.source] - sample.base - link.lag
                 continue
             start, _, index, value, _ = run.input.block(sample.b, first - link.lag, end - link.lag)
             self.tables.wires[w, Wire.AHEAD] = -first
@@ -171,9 +167,8 @@ class Loop:
                 lists.append(array)
         return lists
 
-    def _count(self, seconds: float) -> None:
+    def _count(self, sample: Sample, seconds: float) -> None:
         """Add up what the threads have counted; populations share the time by what they did."""
-        sample = self.sample
         work = {name: float(sample.states[name].v.size) for name, _ in self.counts}
         for name, counts in self.counts:
             own = sample.states[name].counts
@@ -182,15 +177,14 @@ class Loop:
                 counts[:] = 0
         for room in self.rooms:
             for link, operations in zip(self.links, room.operations.tolist(), strict=True):
-                sample.operations[link.label] += operations
+                sample.operations[self.prepared.labels[link.label]] += operations
                 work[link.target] += operations
             room.operations[:] = 0
         for name, share in work.items():
-            sample.seconds[name] += seconds * share / max(sum(work.values()), 1.0)
+            sample.seconds[self.prepared.places[name]] += seconds * share / max(sum(work.values()), 1.0)
 
     def _graded(self, link: Link) -> bool:
-        run = self.sample.shared
-        return link.source == run.network.input.name and run.input.graded
+        return link.source == self.prepared.source and self.prepared.graded
 
     def _kind(self, link: Link) -> int:
         """The fastest kernel that can deliver what the source sends."""
@@ -206,9 +200,9 @@ class Loop:
             size = link.packed.tiles
         return [kind, link.exponent, self._graded(link), 0, size]
 
-    def _synapse(self, link: Link) -> list[list[int]]:
+    def _synapse(self, link: Link, planes: Array) -> list[list[int]]:
         """Descriptors of a projection's arrays; lists of graded events come with each call."""
-        kind, planes = self._kind(link), self.sample.planes[link.source]
+        kind = self._kind(link)
         if kind == PACKED and link.packed is not None:
             own = {Synapse.WORDS: link.packed.words, Synapse.ROW: link.packed.start, Synapse.WEIGHT: link.packed.weight}
         elif kind == ROWS:

@@ -1,4 +1,4 @@
-"""What Numba has no word for: arrays by address, fetching ahead of need, and what threads tell each other."""
+"""What Numba has no word for: arrays by address, tuples of them in memory, and what threads tell each other."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from neurosam.backends.event_memory import declared
-from neurosam.backends.event_vector import instruction
+from neurosam.backends.event_vector import CACHE_LINE, instruction
 
-__all__ = ["claim", "observe", "pointer", "prefetch", "publish", "word"]
+__all__ = ["claim", "observe", "pointer", "prefetch", "publish", "recalled", "size_of", "stash", "word"]
 
 
 def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
@@ -88,3 +88,55 @@ def observe(typing: Any, array: Any, at: Any) -> Any:
         return builder.load_atomic(place, "acquire", 8)
 
     return types.int64(array, types.intp), build
+
+
+def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """A tuple of arrays, of tuples and of numbers, without a word of who owns the arrays: nobody counts references."""
+    if isinstance(kind, types.BaseTuple):
+        for k, part in enumerate(kind.types):  # type: ignore[attr-defined]
+            inner = _unowned(context, builder, part, builder.extract_value(value, k))
+            value = builder.insert_value(value, inner, k)
+    elif isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        array.meminfo, array.parent = (ir.Constant(owner.type, None) for owner in (array.meminfo, array.parent))
+        value = array._getvalue()
+    return value
+
+
+@instruction
+def size_of(typing: Any, value: Any) -> Any:
+    """Bytes that :func:`stash` writes, in whole cache lines."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = context.get_abi_sizeof(args[0].type)
+        return ir.Constant(ir.IntType(64), -(-size // CACHE_LINE) * CACHE_LINE)
+
+    return types.int64(value), build
+
+
+@instruction
+def stash(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> Any:
+    """Write a tuple of arrays and numbers to ``memory[at :]`` (aligned bytes); whoever reads it keeps the arrays.
+
+    It must have the type of `like`, or nothing is compiled.
+    """
+    if value != like:
+        return None
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.bitcast(_element(context, builder, sig.args[2], *args[2:]), args[1].type.as_pointer())
+        builder.store(_unowned(context, builder, sig.args[1], args[1]), place)
+        return context.get_dummy_value()
+
+    return types.void(like, value, memory, types.intp), build
+
+
+@instruction
+def recalled(typing: Any, like: Any, memory: Any, at: Any) -> Any:
+    """What was stashed at ``memory[at]``, of the type of `like`."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[1], *args[1:])
+        return builder.load(builder.bitcast(place, args[0].type.as_pointer()))
+
+    return like(like, memory, types.intp), build

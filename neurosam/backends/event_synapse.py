@@ -28,7 +28,7 @@ from neurosam.backends.event_memory import load, load_some, load_weights, store,
 from neurosam.backends.event_vector import LANES
 
 __all__ = [
-    "WHOLE", "by_source", "deliver_conv", "deliver_dense", "deliver_sparse", "encode", "pool_or", "tally",
+    "WHOLE", "by_source", "deliver_conv", "deliver_dense", "deliver_sparse", "pool_or", "tally",
 ]  # fmt: skip
 
 Int = npt.NDArray[np.int64]
@@ -38,15 +38,6 @@ FETCHED = 6
 """Rows of a sparse matrix that are fetched in advance."""
 WHOLE = -1
 """In place of a first target: sums of all targets."""
-
-
-@kernel
-def encode(time: Array, index: Array, first: int, channels: int, planes: Array) -> None:
-    """Set the bits of events (step and channel-last neuron) in planes whose step 0 is step `first`."""
-    for e in range(time.size):
-        pixel = index[e] // channels
-        c = index[e] - pixel * channels
-        planes[time[e] - first, pixel, c // 64] |= np.uint64(1) << np.uint64(c % 64)
 
 
 @kernel

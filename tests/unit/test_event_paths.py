@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
+import threading
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event, event_chain, event_sample, event_share, unrolled
-from neurosam.backends.event import PATHS, EventBackend
+from neurosam.backends import Options, event_chain, event_general, event_prepared, event_sample, unrolled
+from neurosam.backends.event import EventBackend
 from neurosam.backends.event_cells import cells, is_or
 from neurosam.backends.event_list import decode
+from neurosam.backends.event_prepared import PATHS
 from neurosam.backends.event_short import paired
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
@@ -98,6 +99,7 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("samples", [1, 2, 5])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
     assert_all_paths_equal(layered(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
 
 
@@ -109,26 +111,37 @@ def test_threads_share_layers_and_poolings(
 ) -> None:
     case = layered(np.random.default_rng(channels), (20, 5, 4), channels, density=density)
     expected = execute(case, "general")
-    for name in ("SHARED_WORK_S", "LEAST_POOLED"):
-        monkeypatch.setattr(event_chain, name, 0)
+    for name, value in {"SHARED_WORK_S": 0.0, "HELPER_S": 1e-12, "LEAST_POOLED": 0}.items():
+        monkeypatch.setattr(event_chain, name, value)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=threads), path)
 
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has taken a piece, and will never finish it."""
     case = layered(np.random.default_rng(0), (3, 9, 7), 40)
+    expected = execute(case, "general")
     monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
-    run_layer, calls = event_share.share_layer, itertools.count()
+    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
+    share, meeting = vars(event_chain)["share"], threading.Barrier(2)
 
     def fails(*arguments: Any) -> int:
-        if next(calls) == failing:
+        counters, thread = arguments[2], arguments[8]
+        meeting.wait(timeout=60)
+        if thread == failing:
+            counters[0] += 1
+            meeting.wait(timeout=60)
             raise MemoryError("on purpose")
-        return int(run_layer(*arguments))
+        meeting.wait(timeout=60)
+        monkeypatch.setattr(event_chain, "share", share)
+        return int(share(*arguments))
 
-    monkeypatch.setattr(event_chain, "share_layer", fails)
+    monkeypatch.setattr(event_chain, "share", fails)
     with pytest.raises(MemoryError, match="on purpose"):
         execute(case, "auto", threads=2)
+    monkeypatch.setattr(event_chain, "share", share)
+    assert_identical(expected, execute(case, "auto", threads=2))
 
 
 @pytest.mark.parametrize(
@@ -139,10 +152,10 @@ def test_blocks_strips_and_chunks_that_do_not_divide(
 ) -> None:
     case = layered(np.random.default_rng(1), (2, 7, 9), 70, steps=11)
     expected = execute(case, "general")
-    for module in (event_chain, event_sample):
+    for module in (event_chain, event_general, event_sample):
         monkeypatch.setattr(module, "BLOCK_BYTES", block)
     monkeypatch.setattr(event_chain, "STRIP_BYTES", strip)
-    monkeypatch.setattr(event, "CHUNK_STEPS", chunk)
+    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", chunk)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=2), path)
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event, event_loop, event_plan, unrolled
+from neurosam.backends import Options, event_loop, event_plan, event_prepared, unrolled
 from neurosam.backends.event import EventBackend
 from neurosam.backends.event_packed import PANEL, gather_packed, pack
 from neurosam.backends.event_plan import link
@@ -127,7 +127,7 @@ def test_any_recurrent_network(seed: int, chunk: int) -> None:
     """Convolutions, matrices and poolings in a cycle, pictures and lists, all traces, with and without tables."""
     case = random_case(np.random.default_rng(seed), "recurrent")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(event, "CHUNK_STEPS", chunk)
+        patch.setattr(event_prepared, "CHUNK_STEPS", chunk)
         got = execute(case, threads=2)
         assert_identical(execute(case, "general"), got)
     assert_identical(simulate(*case), got)
@@ -231,7 +231,7 @@ def test_calls_chunks_and_samples_do_not_matter(cut: set[int], monkeypatch: pyte
     expected = execute(case, "general", record=record)
     for call, chunk in ((1, 256), (1, 3), (2**26, 3)):
         monkeypatch.setattr(event_loop, "CALL", call)
-        monkeypatch.setattr(event, "CHUNK_STEPS", chunk)
+        monkeypatch.setattr(event_prepared, "CHUNK_STEPS", chunk)
         for threads in (1, 2, 6):
             assert_identical(expected, execute(case, "auto", threads, record), (call, chunk, threads))
     assert cut == {1, 2}

@@ -1,0 +1,267 @@
+"""What outlives a run of the event back end: prepared networks, samples' memory, threads. None of it may be noticed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import weakref
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import neurosam as ns
+from neurosam.backends import event_chain, event_prepared
+from neurosam.backends.event_helpers import assisted
+from neurosam.backends.event_input import Input
+from neurosam.backends.event_share import stored
+from neurosam.errors import BackendError
+from support.agreement import assert_identical
+from support.networks import KINDS, large_case, random_case
+from support.oracle import simulate
+
+Case = tuple[ns.Network, ns.Events]
+
+
+def left() -> list[Any]:
+    """Memory of samples that waits for the next run."""
+    last = vars(event_prepared)["_last"]
+    return [] if last is None else list(last.spare)
+
+
+def spoil() -> int:
+    """Overwrite all that is left of earlier samples; returns how many there were."""
+    for sample in left():
+        for array in (*sample.planes.values(), *(x for state in sample.states.values() for x in state)):
+            array.view(np.uint8).fill(0xA5)
+    return len(left())
+
+
+def requests(network: ns.Network) -> tuple[ns.Record, ...]:
+    whole = ns.Record.everything(network)
+    return (
+        whole,
+        ns.Record(),
+        ns.Record(spikes=whole.spikes[:1], membrane=whole.membrane[-1:]),
+        ns.Record(sam=whole.sam),
+    )
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 2**32 - 1), fixed=st.booleans(), chunk=st.sampled_from([2, 256]))
+def test_runs_that_follow_each_other_share_nothing(seed: int, fixed: bool, chunk: int) -> None:
+    """Networks, lengths, requests and threads in any order, and garbage in all memory that is used again."""
+    rng = np.random.default_rng(seed)
+    cases = [random_case(rng, fixed=fixed) for _ in range(2)]
+    again = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(event_prepared, "CHUNK_STEPS", chunk)
+        patch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+        patch.setattr(event_chain, "HELPER_S", 1e-12)
+        for _ in range(6):
+            network, events = cases[int(rng.integers(2))]
+            record = requests(network)[int(rng.integers(4))]
+            part = events.select(0, int(rng.integers(1, events.samples + 1)))
+            threads = int(rng.integers(1, 4))
+            first = ns.run(network, part, record=record, threads=threads)
+            again += spoil()
+            second = ns.run(network, part, record=record, threads=threads)
+            assert first.same_as(second)
+            assert dict(first.operations) == dict(second.operations)
+            assert first.same_as(ns.run(replace(network), part, record=record, threads=1))
+    assert again > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_spoilt_memory_gives_the_oracles_result(kind: str) -> None:
+    case = random_case(np.random.default_rng(7), kind)
+    expected = simulate(*case)
+    for threads in (1, 1, 2, 2):
+        assert_identical(expected, ns.run(*case, record=ns.Record.everything(case[0]), threads=threads))
+        assert spoil() > 0
+
+
+def test_what_is_left_goes_with_its_network_and_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, events = random_case(np.random.default_rng(3))
+    ns.run(network, events, threads=2)
+    assert 1 <= len(left()) <= 2
+    gone = weakref.ref(left()[0])
+    other = random_case(np.random.default_rng(4))
+    ns.run(*other)
+    gc.collect()
+    assert gone() is None
+    del other
+    gc.collect()
+    assert vars(event_prepared)["_last"] is None
+    monkeypatch.setattr(event_prepared, "SPARE_BYTES", 0)
+    ns.run(network, events)
+    assert left() == []
+
+
+def test_a_run_that_fails_leaves_nothing() -> None:
+    network, events = random_case(np.random.default_rng(3), "chain")
+    expected = simulate(network, events)
+
+    def fail(done: int, total: int) -> None:
+        raise ArithmeticError("on purpose")
+
+    for threads in (1, 2, 3):
+        with pytest.raises(ArithmeticError, match="on purpose"):
+            ns.run(network, events, threads=threads, progress=fail)
+        assert left() == []
+        assert_identical(expected, ns.run(network, events, record=ns.Record.everything(network), threads=threads))
+
+
+def test_runs_at_once_and_runs_inside_runs() -> None:
+    """More threads than processors, all with helpers, on the same networks."""
+    cases = [large_case(np.random.default_rng(seed), kind) for seed, kind in enumerate(KINDS)]
+    expected = [ns.run(*case, record=ns.Record.everything(case[0]), threads=1) for case in cases]
+
+    def work(k: int) -> None:
+        at = k % len(cases)
+        record = ns.Record.everything(cases[at][0])
+        inner = cases[(at + 1) % len(cases)]
+
+        def nested(done: int, total: int) -> None:
+            if done == 1:
+                assert ns.run(*inner, threads=2).counts["in"].sum() == len(inner[1])
+
+        assert_identical(expected[at], ns.run(*cases[at], record=record, threads=3, progress=nested), at)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(20)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_has_helpers_of_its_own() -> None:
+    """And an interpreter with idle helpers ends."""
+    program = """
+        import os
+        import numpy as np
+        import neurosam as ns
+        from support.networks import large_case
+        network, events = large_case(np.random.default_rng(0), "chain")
+        expected = ns.run(network, events, threads=1)
+        assert ns.run(network, events, threads=3).same_as(expected)
+        child = os.fork()
+        same = ns.run(network, events, threads=3).same_as(expected)
+        if child == 0:
+            os._exit(0 if same else 1)
+        assert same and os.waitpid(child, 0)[1] == 0
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=Path(__file__).parent.parent, timeout=300,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+# --- helpers ---
+
+
+def test_helpers_are_used_again() -> None:
+    seen: set[int] = set()
+    meeting = threading.Barrier(3)
+
+    def task(thread: int) -> None:
+        meeting.wait(timeout=60)
+        seen.add(threading.get_ident())
+
+    for _ in range(20):
+        assisted(task, 3)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_what_a_helper_raises_reaches_the_caller_when_all_are_done(failing: int) -> None:
+    meeting, ended = threading.Barrier(3), []
+
+    def task(thread: int) -> None:
+        meeting.wait(timeout=60)
+        if thread == failing:
+            raise KeyError(thread)
+        ended.append(thread)
+
+    with pytest.raises(KeyError, match=str(failing)):
+        assisted(task, 3)
+    assert sorted(ended) == sorted({0, 1, 2} - {failing})
+
+
+def test_nobody_waits_for_a_helper_that_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its work is taken back, and it never begins."""
+    seen: list[int] = []
+    monkeypatch.setattr("neurosam.backends.event_helpers.Thread", lambda **_: threading.Timer(0.5, lambda: None))
+    monkeypatch.setattr("neurosam.backends.event_helpers._idle", type(idle())())
+    assisted(seen.append, 4)
+    assert seen == [0]
+
+
+def idle() -> Any:
+    from neurosam.backends import event_helpers
+
+    return vars(event_helpers)["_idle"]
+
+
+# --- parts ---
+
+
+@pytest.mark.parametrize("shape", [(1,), (130,), (2, 3, 4), (65, 1, 2), (64, 3, 1)])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_planes_of_the_input_are_its_spikes(shape: tuple[int, ...], samples: int) -> None:
+    rng = np.random.default_rng([samples, *shape])
+    dense = (rng.random((9, samples, *shape)) < rng.choice([0.1, 0.9], (9, 1) + (1,) * len(shape))).astype(np.uint8)
+    dense[4] = 0
+    events = ns.Events.from_dense(dense)
+    network = ns.Network(
+        [ns.Population("in", shape), ns.Population("a", (1,), ns.FixedLIF(100, 1))],
+        [ns.Projection("in", "a", ns.Dense(np.ones((1, int(np.prod(shape))), np.int8)))],
+    )
+    put = Input(network, events)
+    np.testing.assert_array_equal(put.counts, dense.reshape(9, samples, -1).sum(-1))
+    expected = ns.Spikes.from_dense(dense).planes
+    for b in range(samples):
+        for first, end in ((0, 9), (0, 0), (3, 5), (8, 9)):
+            planes = np.full((10, *expected.shape[2:]), 0xA5A5, np.uint64).reshape(10, -1, expected.shape[-1])
+            put.fill(planes, b, first, end)
+            np.testing.assert_array_equal(
+                planes[: end - first], expected[first:end, b].reshape(end - first, *planes.shape[1:])
+            )
+            assert (planes[end - first :] == 0xA5A5).all()
+
+
+def test_stages_of_two_types_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ns.Network(
+        [ns.Population("in", (2, 5, 5)), ns.Population("a", (9, 5, 5), ns.FixedLIF(100, 1))],
+        [ns.Projection("in", "a", ns.Conv2d(np.ones((9, 2, 3, 3), np.int8), padding=1))],
+    )
+    events = ns.Events.from_dense(np.ones((2, 1, 2, 5, 5), np.uint8))
+    seen: list[Any] = []
+
+    def keep(stages: list[Any]) -> Any:
+        seen.extend(stages)
+        return stored(stages)
+
+    monkeypatch.setattr(event_chain, "stored", keep)
+    ns.run(network, events)
+    stage = seen[0]
+    other = stage._replace(work=stage.work.astype(np.int32))
+    with pytest.raises(BackendError, match="differ in type"):
+        stored([stage, other])
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    """Nothing that an earlier test has left."""
+    vars(event_prepared)["_last"] = None
+    yield
+    vars(event_prepared)["_last"] = None
