@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event, event_cells, event_chain
+from neurosam.backends import Options, event_cells, event_chain, event_prepared
 from neurosam.backends.event import PATHS, EventBackend
 from neurosam.backends.event_sam import AGES, BLOCK, LOOKS_UP, is_together
 from neurosam.trace import MODES
@@ -68,7 +68,7 @@ def test_any_number_of_channels(channels: int, mode: str) -> None:
 def test_chunks_strips_and_threads(
     channels: int, mode: str, chunk: int, strip: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event, "CHUNK_STEPS", chunk)
+    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", chunk)
     monkeypatch.setattr(event_chain, "STRIP_BYTES", strip)
     monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
     assert_maps(usual(mode, channels), lively(np.random.default_rng(chunk), 2 * BLOCK + 3, (channels, 5, 3)), threads=2)
