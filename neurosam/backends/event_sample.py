@@ -117,14 +117,8 @@ class Sample:
         """The state before the first step."""
         for name, state in self.states.items():
             tail = self.prepared.tails[name]
-            for values in (
-                state.u,
-                state.v,
-                state.trace[: len(state.last)],
-                state.last,
-                state.spikes,
-                state.counts[:tail],
-            ):
+            trace = state.trace[: len(state.last)]  # that of event_sam.py begins anew by itself
+            for values in (state.u, state.v, trace, state.last, state.spikes, state.counts[:tail]):
                 if values.size:
                     values.fill(0)
         for name, planes in self.planes.items():
