@@ -24,6 +24,7 @@ from neurosam.backends.event_vector import (
     I64,
     LANES,
     Lanes,
+    Mask,
     Vector,
     VectorModel,
     instruction,
@@ -31,7 +32,8 @@ from neurosam.backends.event_vector import (
 )
 
 __all__ = [
-    "bits", "compressed", "compresses", "ones", "ones_by_lane", "places", "sixteen_bytes", "trailing_zeros",
+    "bits", "compressed", "compresses", "fired_lanes", "ones", "ones_by_lane", "places", "sixteen_bytes",
+    "trailing_zeros",
 ]  # fmt: skip
 
 
@@ -44,6 +46,17 @@ def bits(typing: Any, mask: Any) -> Any:
         return word if mask.count == I64.width else builder.zext(word, I64)
 
     return types.uint64(mask), build
+
+
+@instruction
+def fired_lanes(typing: Any, word: Any, other: Any) -> Any:
+    """The low bits of a word as a mask of as many lanes as another vector has."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        low = args[0] if other.count == I64.width else builder.trunc(args[0], ir.IntType(other.count))
+        return builder.bitcast(low, sig.return_type.form)
+
+    return Mask(other.count)(types.uint64, other), build
 
 
 @instruction

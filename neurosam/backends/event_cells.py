@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
+from neurosam.backends.event_sam import is_together
 from neurosam.backends.event_short import TILE
 from neurosam.backends.event_state import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, Rule
 from neurosam.backends.event_vector import aligned
@@ -78,6 +79,7 @@ def cells(network: Network, population: Population, record: Record, steps: int, 
         flags[Flag.MODE] = MODES.index(trace.mode)
         if isinstance(trace, FixedSamTrace):
             kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
+            flags[Flag.TOGETHER] = is_together(trace)
         else:
             kernel = np.exp(-trace.gamma * np.arange(steps + 1))
     return Cells(name, shape, rule._replace(flags=flags, table=kernel, trace_shift=trace_shift, impulse=impulse))
@@ -97,7 +99,7 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
         return out
 
     lif = neuron if isinstance(neuron, (LIF, FixedLIF)) else None
-    flags = np.zeros(8, dtype=np.int64)
+    flags = np.zeros(len(Flag), dtype=np.int64)
     flags[Flag.FIRES] = lif is not None
     flags[Flag.ZERO] = lif is not None and lif.reset == "zero"
     flags[Flag.CURRENT] = (

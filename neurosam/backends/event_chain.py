@@ -181,12 +181,11 @@ def _sizes(stage: Stage, steps: int) -> Sizes:
     worst = source_rows * width * channels + TILE
     listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
     most = max(1, min(steps, BLOCK_BYTES // (v.itemsize * out_pixels * pitch)))
-    fired = out_pixels * pitch + HALF_TILE  # the layer's own spikes are listed too, for their traces
     return (
-        max(together * source_rows * width, out_pixels) + 1, max(listed, fired),
+        max(together * source_rows * width, out_pixels) + 1, listed,
         max(listed * reach + GROUP * together * out_pixels, together * heard_rows * out_width + HALF_TILE),
         together * out_pixels + 1,
-        max(most * out_pixels * pitch, fired),
+        most * out_pixels * pitch,
     )  # fmt: skip
 
 

@@ -2,11 +2,11 @@
 
 Neurons run in vectors (event_vector.py): integer ones in lanes of int32, by the formulas of arithmetic.py compiled as
 they stand; float ones in lanes of float32 or float64, by neuron.py's rule (:func:`_real_step`). A membrane is read and
-written once a step, and a comparison is a spike's bit. Only neurons that fired touch their trace. State is O(neurons):
-membrane, current, and where there is a trace its value (float64 for all float neurons), the step of the last spike and
-(official mode) the number of spikes.
+written once a step, and a comparison is a spike's bit. State is O(neurons): membrane, current, and where there is a
+trace (event_trace.py) its value (float64 for all float neurons), the step of the last spike and (official mode) the
+number of spikes.
 
-Cost: neurons times steps, and spikes for the traces. What limits integer neurons is the two 32-bit products of the
+Cost: neurons times steps. What limits integer neurons is the two 32-bit products of the
 exact decay.
 """
 
@@ -277,7 +277,7 @@ def block(
                     planes[t - base, p, w] = fired
                     count += ones(fired)
         state.counts[t - base] += count
-        if traced:
-            trace(t, begin, begin + pixels, t - base, rule, state)
         if kept:
             keep(t - base, begin, begin + pixels, 0, channels, rule, state)
+    if traced:
+        trace(first, steps, begin, begin + pixels, first - base, rule, state)

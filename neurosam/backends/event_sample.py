@@ -80,16 +80,17 @@ class Sample:
     def _state(self, p: Cells) -> State:
         prepared, flags, size = self.prepared, p.rule.flags, (p.pixels, p.channels)
         number, wide = prepared.number, np.int32 if prepared.fixed else np.float64
-        row = size
+        row, whole = size, (p.pixels, sum(width for _, width in tiles(p.channels)))
         if prepared.paths[p.name] == "layer" and prepared.links[p.name][0].tiled:
-            row = (p.pixels, sum(width for _, width in tiles(p.channels)))
+            row = whole
         traced = size if flags[Flag.SAM] else (0, 0)
+        together = flags[Flag.TOGETHER] != 0
         rows = prepared.tails[p.name] + prepared.chunk
         return State(
             aligned(row if flags[Flag.CURRENT] else (0, 0), number),
             aligned(row, number),
-            np.zeros(traced, wide),
-            np.zeros(traced, np.int32),
+            np.zeros(whole if together else traced, wide),
+            np.zeros((0, 0) if together else traced, np.int32),
             np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
             np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
             np.zeros(rows, np.int64),
@@ -116,7 +117,8 @@ class Sample:
         """The state before the first step."""
         for name, state in self.states.items():
             tail = self.prepared.tails[name]
-            for values in (state.u, state.v, state.trace, state.last, state.spikes, state.counts[:tail]):
+            trace = state.trace[: len(state.last)]  # that of event_sam.py begins anew by itself
+            for values in (state.u, state.v, trace, state.last, state.spikes, state.counts[:tail]):
                 if values.size:
                     values.fill(0)
         for name, planes in self.planes.items():

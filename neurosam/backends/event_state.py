@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 __all__ = [
     "AMOUNT", "BIAS", "CURRENT", "CURRENTS", "FACTOR_U", "FACTOR_V", "FIRES", "MEMBRANE", "MODE", "PARAMETERS", "SAM",
-    "TABLES", "THRESHOLD", "ZERO", "Flag", "Rule", "State",
+    "TABLES", "THRESHOLD", "TOGETHER", "ZERO", "Flag", "Rule", "State",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -18,7 +18,7 @@ Int = npt.NDArray[np.int64]
 
 
 class Flag(IntEnum):
-    """Places in a rule's `flags`: seven switches, and the trace's mode."""
+    """Places in a rule's `flags`: switches, and the trace's mode; TOGETHER is the switch of event_sam.py."""
 
     FIRES = 0
     ZERO = 1
@@ -28,6 +28,7 @@ class Flag(IntEnum):
     CURRENTS = 5
     SAM = 6
     MODE = 7
+    TOGETHER = 8
 
 
 class Rule(NamedTuple):
@@ -52,7 +53,8 @@ class Rule(NamedTuple):
 class State(NamedTuple):
     """The state and the records of a population in one sample: P pixels of C channels, and the last K steps.
 
-    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
+    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``, C filled up to whole tiles where kernels take tiles; `trace`
+    without `last` is that of event_sam.py; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
     `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step `base` of a kernel.
     """
 
@@ -71,4 +73,4 @@ class State(NamedTuple):
 FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
 PARAMETERS = 5
 # Numba freezes plain integers into a kernel at no cost
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE = (int(flag) for flag in Flag)
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, TOGETHER = (int(flag) for flag in Flag)

@@ -20,7 +20,7 @@ from numba.extending import overload
 
 from neurosam.backends.event_bits import ones
 from neurosam.backends.event_compile import inlined, kernel
-from neurosam.backends.event_list import Conv, Room, decode_step
+from neurosam.backends.event_list import Conv, Room
 from neurosam.backends.event_memory import address, item, load_as, put, store
 from neurosam.backends.event_neuron import advance, arrived, cell, keep, normalised, scaled, without_current
 from neurosam.backends.event_short import (
@@ -38,7 +38,7 @@ from neurosam.backends.event_short import (
     widened,
 )
 from neurosam.backends.event_state import CURRENT, CURRENTS, FIRES, MEMBRANE, SAM, TABLES, Rule, State
-from neurosam.backends.event_trace import trace, trace_listed
+from neurosam.backends.event_trace import trace
 from neurosam.backends.event_vector import CACHE_LINE, Reals, no_reals
 
 __all__ = ["added", "tiled_strip"]
@@ -210,31 +210,4 @@ def tiled_strip(
             _tile(zero, nothing, 6, look_up, False, column, conv, block, rule, state, room)
     if rule.flags[SAM] != 0:
         begin, end = top * conv.size[1], bottom * conv.size[1]
-        for t in range(first, first + steps):
-            _trace_strip(t, t - base, begin, end, conv.geometry[9], rule, state, room)
-
-
-def _trace_strip(
-    t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
-) -> None:  # fmt: skip
-    """The traces of a strip; the difference of two running sums is exact for integers alone."""
-    raise NotImplementedError  # compiled only
-
-
-@overload(_trace_strip)
-def _trace_strip_compiled(
-    t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
-) -> Callable[..., Any]:  # fmt: skip
-    def integers(
-        t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
-    ) -> None:  # fmt: skip
-        count = decode_step(state.planes, at, begin, end, channels, 0, 0, room.start, room.spikes)
-        room.start[end - begin] = count
-        trace_listed(t, begin, end - begin, at, room.start, room.spikes, room.sums, rule, state)
-
-    def reals(
-        t: Any, at: Any, begin: Any, end: Any, channels: Any, rule: Any, state: Any, room: Any
-    ) -> None:  # fmt: skip
-        trace(t, begin, end, at, rule, state)
-
-    return reals if isinstance(room.types[4].dtype, types.Float) else integers
+        trace(first, steps, begin, end, first - base, rule, state)

@@ -1,7 +1,8 @@
-"""SAM in kernels: the traces of the neurons that fired in a step, and the map of the step (trace.py).
+"""SAM in kernels: the traces of the neurons that fired in a block of steps, and the maps of the steps (trace.py).
 
-Only neurons that fired touch their trace, so the cost is that of the spikes: about 2.7 ns each on one core of an EPYC
-(Zen 5), for listing it and for two places of memory, its trace and the step of its last spike.
+There are two ways, with the same bits. Short integer traces go 64 neurons at a time where a CPU can (event_sam.py).
+All others go from spike to spike: only neurons that fired touch their trace, so the cost is that of the spikes, each to
+be listed, and each with two places of memory, its trace and the step of its last spike.
 """
 
 from __future__ import annotations
@@ -17,15 +18,21 @@ from numba.extending import overload
 from neurosam import arithmetic
 from neurosam.backends.event_bits import trailing_zeros
 from neurosam.backends.event_compile import formulas, inlined, kernel
+from neurosam.backends.event_list import decode_step
 from neurosam.backends.event_memory import address, item, put
-from neurosam.backends.event_state import MODE, Rule, State
+from neurosam.backends.event_sam import LOOKS_UP, trace_together
+from neurosam.backends.event_short import TILE
+from neurosam.backends.event_state import MODE, TOGETHER, Rule, State
 from neurosam.trace import MODES
 
-__all__ = ["OFFICIAL", "trace", "trace_listed"]
+__all__ = ["OFFICIAL", "trace"]
 
 Array = npt.NDArray[Any]
 
 STRICT, OFFICIAL = MODES.index("strict"), MODES.index("official")
+LISTED = 2**13
+"""Neurons whose spikes are listed at once, so that their traces and lists stay in the second cache."""
+STATE_TRACE = State._fields.index("trace")
 _contribution = formulas.contribution
 
 
@@ -62,40 +69,88 @@ def _score(
 
 
 @kernel
-def trace(t: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
-    """Update the traces of the neurons of some pixels that fired in step `t` (trace.py), and write their maps."""
+def _by_spike(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
+    """The traces and maps of some pixels and steps, in the order of the bit planes."""
     impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
     image, width, channels = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
-    planes, maps, table = address(state.planes, 0), address(state.sam, at * image), address(rule.table, 0)
-    traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
-    for p in range(begin, end):
-        total = impulse - impulse
-        for w in range(width):
-            fired = np.uint64(item(planes, (at * image + p) * width + w))
-            while fired != np.uint64(0):
-                j = p * channels + 64 * w + trailing_zeros(fired)
-                fired &= fired - np.uint64(1)
-                total += _score(t, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
-        put(total, maps, p)
+    planes, maps = address(state.planes, at * image * width), address(state.sam, at * image)
+    table, traces = address(rule.table, 0), address(state.trace, 0)
+    lasts, spikes = address(state.last, 0), address(state.spikes, 0)
+    for k in range(steps):
+        for p in range(begin, end):
+            total = impulse - impulse
+            for w in range(width):
+                fired = np.uint64(item(planes, (k * image + p) * width + w))
+                while fired != np.uint64(0):
+                    j = p * channels + 64 * w + trailing_zeros(fired)
+                    fired &= fired - np.uint64(1)
+                    total += _score(first + k, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
+            put(total, maps, k * image + p)
 
 
 @kernel
-def trace_listed(
-    t: int, begin: int, pixels: int, at: int, start: Array, index: Array, sums: Array, rule: Rule, state: State
-) -> None:  # fmt: skip
-    """The same for integers and listed spikes (event_synapse.py): a map is a difference of running sums.
+def _by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
+    """The same for integers, some pixels after the other, whose spikes are listed: a map is a difference of sums.
 
-    So nothing depends on how many spikes a pixel has, which no processor foresees. `sums` (int32) has room for one
-    number more than there are spikes; sums and differences are exact modulo 2^32.
+    So nothing depends on how many spikes a pixel has, which no processor foresees. Sums and differences are exact
+    modulo 2^32.
     """
     impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
-    maps, table = address(state.sam, at * state.sam.shape[1] + begin), address(rule.table, 0)
+    image, channels = state.planes.shape[1], state.trace.shape[1]
+    maps, table = address(state.sam, at * image), address(rule.table, 0)
     traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
-    first, neurons, running = address(start, 0), address(index, 0), address(sums, 0)
-    total = 0
-    put(total, running, 0)
-    for e in range(item(first, pixels)):
-        total += _score(t, item(neurons, e), traces, lasts, spikes, table, fade_out, shift, impulse, mode)
-        put(total, running, e + 1)
-    for p in range(pixels):
-        put(item(running, item(first, p + 1)) - item(running, item(first, p)), maps, p)
+    most = min(end - begin, max(1, LISTED // channels))
+    start, index = np.empty(most + 1, np.int32), np.empty(most * channels + TILE, np.int32)
+    sums = np.empty(most * channels + 1, np.int32)
+    starts, neurons, running = address(start, 0), address(index, 0), address(sums, 0)
+    for p in range(begin, end, most):
+        pixels = min(most, end - p)
+        for k in range(steps):
+            count = decode_step(state.planes, at + k, p, p + pixels, channels, 0, 0, start, index)
+            put(count, starts, pixels)
+            total = 0
+            put(total, running, 0)
+            for e in range(count):
+                j = item(neurons, e)
+                total += _score(first + k, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
+                put(total, running, e + 1)
+            for q in range(pixels):
+                score = item(running, item(starts, q + 1)) - item(running, item(starts, q))
+                put(score, maps, k * image + p + q)
+
+
+def trace(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
+    """Update the traces of pixels ``begin:end`` by their spikes, and write their maps.
+
+    Parameters
+    ----------
+    first, steps : int
+        Own steps ``first : first + steps``, whose spikes are known. No step is left out from 0 on.
+    begin, end : int
+    at : int
+        The first step's row in planes and maps.
+    rule, state
+        See :class:`Rule` and :class:`State`; the state is updated in place.
+    """
+    raise NotImplementedError  # compiled only
+
+
+@overload(trace)
+def _trace_compiled(
+    first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any
+) -> Callable[..., Any]:  # fmt: skip
+    def integers(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
+        _by_list(first, steps, begin, end, at, rule, state)
+
+    def integers_together(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
+        if rule.flags[TOGETHER] != 0:
+            trace_together(first, steps, begin, end, at, rule, state)
+        else:
+            _by_list(first, steps, begin, end, at, rule, state)
+
+    def reals(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
+        _by_spike(first, steps, begin, end, at, rule, state)
+
+    if isinstance(state[STATE_TRACE].dtype, types.Float):
+        return reals
+    return integers_together if LOOKS_UP else integers

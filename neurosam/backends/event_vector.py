@@ -25,8 +25,9 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Reals", "Vector", "VectorModel", "across", "aligned",
-    "cleared", "instruction", "lanes", "literal_instruction", "no_reals", "splat", "total", "vector_of", "zeros_as",
+    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "across",
+    "aligned", "chosen", "cleared", "filled", "instruction", "lanes", "literal_instruction", "no_reals", "splat",
+    "total", "vector_of", "zeros_as",
 ]  # fmt: skip
 
 LANES = 16
@@ -197,6 +198,16 @@ def cleared(typing: Any, x: Any, mask: Any) -> Any:
     return x(x, mask), build
 
 
+@instruction
+def chosen(typing: Any, mask: Any, x: Any, y: Any) -> Any:
+    """`x` where the mask is true, `y` elsewhere."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.select(*args)
+
+    return x(mask, x, x), build
+
+
 @literal_instruction
 def no_reals(typing: Any, array: Any, count: Any) -> Any:
     """0 in so many lanes (a literal) of the array's type."""
@@ -217,6 +228,16 @@ def lanes(typing: Any, value: Any) -> Any:
         return splat(builder, args[0], sig.return_type.form)
 
     return Lanes(LANES)(types.int64), build
+
+
+@instruction
+def filled(typing: Any, other: Any, value: Any) -> Any:
+    """`value` in as many lanes as another vector has."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return splat(builder, args[1], sig.return_type.form)
+
+    return Lanes(other.count)(other, types.int64), build
 
 
 @instruction
