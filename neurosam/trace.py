@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -134,15 +135,10 @@ class FixedSamTrace:
         Spikes in every step are the worst case because the table never rises. A trace that never fades counts as
         infinite (``2^62``) when no number of steps is given.
         """
-        first, trace, peak = int(self.table[1]), 0, 0
+        first = int(self.table[1])
         if steps is None and first == 1 << self.shift:
             return 1 << 62
-        for _ in range(1 << 30 if steps is None else steps):
-            score = contribution(trace, first, self.shift)
-            peak = max(peak, score if self.mode == "strict" else score + self.impulse)
-            if score + self.impulse == trace:
-                break
-            trace = score + self.impulse
+        peak = _peak(first, self.shift, self.impulse, self.mode == "strict", 1 << 30 if steps is None else steps)
         return peak + (self._silent_peak(steps) if self.mode == "official" else 0)
 
     def _silent_peak(self, steps: int | None) -> int:
@@ -164,3 +160,16 @@ class FixedSamTrace:
     def gamma(self) -> float:
         """The decay that the table stands for, read off its first entries (for display only)."""
         return -math.log(max(int(self.table[1]), 1) / (1 << self.shift)) if self.table[1] else math.inf
+
+
+@lru_cache(maxsize=256)
+def _peak(factor: int, shift: int, impulse: int, strict: bool, steps: int) -> int:
+    """Largest score of a neuron that spikes in each of so many steps; `factor` is K[1]."""
+    trace = peak = 0
+    for _ in range(steps):
+        score = contribution(trace, factor, shift)
+        peak = max(peak, score if strict else score + impulse)
+        if score + impulse == trace:
+            break
+        trace = score + impulse
+    return peak

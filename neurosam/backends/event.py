@@ -98,7 +98,7 @@ class EventBackend:
             If asked for another device than the CPU.
         """
         wanted = extents(network, record, events.steps, events.samples)
-        arrays = {key: np.zeros(shape, dtype) for key, (shape, dtype) in wanted.items()}
+        arrays = {key: np.empty(shape, dtype) for key, (shape, dtype) in wanted.items()}
         recording = self.stream(network, events, record, options, arrays)
         return replace(recording, **arranged(network, arrays))
 

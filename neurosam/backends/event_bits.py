@@ -49,14 +49,19 @@ def bits(typing: Any, mask: Any) -> Any:
 
 
 @instruction
-def fired_lanes(typing: Any, word: Any, other: Any) -> Any:
-    """The low bits of a word as a mask of as many lanes as another vector has."""
+def fired_lanes(typing: Any, low: Any, high: Any, other: Any) -> Any:
+    """The bits of one word, and of a second one where they are not enough, as a mask of another vector's lanes."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        low = args[0] if other.count == I64.width else builder.trunc(args[0], ir.IntType(other.count))
-        return builder.bitcast(low, sig.return_type.form)
+        form = ir.IntType(other.count)
+        if other.count <= I64.width:
+            bits = args[0] if other.count == I64.width else builder.trunc(args[0], form)
+        else:
+            wide = (builder.zext(word, form) for word in args[:2])
+            bits = builder.or_(next(wide), builder.shl(next(wide), ir.Constant(form, I64.width)))
+        return builder.bitcast(bits, sig.return_type.form)
 
-    return Mask(other.count)(types.uint64, other), build
+    return Mask(other.count)(types.uint64, types.uint64, other), build
 
 
 @instruction

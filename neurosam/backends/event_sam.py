@@ -26,7 +26,7 @@ from numba import types
 
 from neurosam.backends.event_bits import compresses, fired_lanes, ones
 from neurosam.backends.event_compile import inlined, kernel
-from neurosam.backends.event_memory import address, declared, item, load_as, pointer, put, store
+from neurosam.backends.event_memory import address, declared, item, load_as, pointer, put, store, store_some
 from neurosam.backends.event_short import HALF_TILE, TILE, load_shorts, no_shorts_32, no_shorts_64, widened
 from neurosam.backends.event_state import MODE, Rule, State
 from neurosam.backends.event_vector import I16, I32, I64, LANES, Lanes, chosen, filled, instruction
@@ -44,10 +44,12 @@ AGE_BITS = 6
 BORN = 2**16 - AGES
 """The age of 0 in a register, so that it stops at the largest of 16 bits, and its low bits count."""
 WORD = 16
-BLOCK = 64
-"""Steps that traces stay in registers at most."""
+BLOCK = 32
+"""Steps that traces stay in registers at most: the sums of 16 pixels, a line each, then stay in the first cache."""
 LINE = 16
 """Words that are fetched for all steps of a block before they are used: two cache lines, and one of maps."""
+ROW = LINE * LANES
+"""Sums of a step, sixteen a pixel."""
 INCLUSIVE = MODES.index("inclusive")
 
 _ROW, _WORDS = ir.VectorType(I32, LANES), ir.VectorType(I16, 2 * LANES)
@@ -153,6 +155,16 @@ def _halves_folded(typing: Any, x: Any) -> Any:
 
 
 @instruction
+def _doubled(typing: Any, x: Any) -> Any:
+    """0 in twice as many lanes."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return ir.Constant(sig.return_type.form, None)
+
+    return Lanes(2 * x.count)(x), build
+
+
+@instruction
 def _sums(typing: Any, array: Any, at: Any, pitch: Any) -> Any:
     """Lane i is the sum of row i, of sixteen rows of sixteen from ``array[at]`` on that begin `pitch` apart.
 
@@ -182,80 +194,88 @@ def _sums(typing: Any, array: Any, at: Any, pitch: Any) -> Any:
 
 
 @inlined
-def _word(
-    nothing: Any, apart: bool, first: int, steps: int, table: Any, impulse: int, words: Any, pitch: int,
+def _lanes(
+    nothing: Any, both: bool, apart: bool, first: int, steps: int, table: Any, impulse: int, words: Any, pitch: int,
     totals: Any, begins: bool, state: Any, place: int,
 ) -> None:  # fmt: skip
-    """The neurons of one word, at `place` of the state, over a block of steps.
+    """The neurons of one word, or `both` of two, from `place` of the state on, over a block of steps.
 
-    ``words[k * pitch]`` are the spikes; `totals` gets the sums of what decayed, sixteen a step: anew if it `begins`.
-    The word may be of two pixels of 32 channels, whose sums are then kept `apart`, sixteen and sixteen.
+    ``words[k * pitch]`` and the next are the spikes; ``totals[k * ROW :]`` get the sums of what decayed, sixteen: anew
+    if it `begins`. The neurons may be of two pixels, whose sums are then kept `apart`, sixteen and sixteen.
     """
     born, more = filled(nothing, BORN), filled(nothing, impulse)
     if first == 0:
         x, age = nothing, filled(nothing, 2**16 - 1)
     else:
-        both = load_as(nothing, state, place)
-        x, age = both >> AGE_BITS, (both & (AGES - 1)) + BORN
+        packed = load_as(nothing, state, place)
+        x, age = packed >> AGE_BITS, (packed & (AGES - 1)) + BORN
     seen = -1
     for k in range(steps):
-        word = np.uint64(item(words, k * pitch))
-        if word != np.uint64(0):
+        low = np.uint64(item(words, k * pitch))
+        high = np.uint64(item(words, k * pitch + 1)) if both else np.uint64(0)
+        if low | high != np.uint64(0):
             age = _older(age, filled(nothing, k - seen))
             seen = k
             factor = _looked_up(table, age)
             decayed = _high_product(x, factor) + (x >> WORD) * factor
-            fired = fired_lanes(word, nothing)
+            fired = fired_lanes(low, high, nothing)
             if apart:
-                store(_halves_folded(fired * decayed), totals, 2 * LANES * k)
+                store(_halves_folded(fired * decayed), totals, ROW * k)
             else:
                 total = _folded(fired * decayed)
-                store(total if begins else total + load_as(total, totals, LANES * k), totals, LANES * k)
+                store(total if begins else total + load_as(total, totals, ROW * k), totals, ROW * k)
             x = chosen(fired, decayed + more, x)
             age = chosen(fired, born, age)
         elif apart:
-            store(_halves_folded(nothing), totals, 2 * LANES * k)
+            store(_halves_folded(nothing), totals, ROW * k)
         elif begins:
-            store(_folded(nothing), totals, LANES * k)
+            store(_folded(nothing), totals, ROW * k)
     age = _older(age, filled(nothing, steps - 1 - seen)) - BORN
     store((x << AGE_BITS) + age, state, place)
 
 
 @kernel
 def _pixels(
-    first: int, steps: int, p: int, count: int, rule: Rule, state: State, table: Array, words: Array, totals: Array,
-    sums: Array,
+    first: int, steps: int, p: int, count: int, rule: Rule, state: State, table: Array, words: Array, totals: Array
 ) -> None:  # fmt: skip
-    """Pixel `p` and the next, `count` in all, over at most BLOCK steps; ``sums[BLOCK * q + k]`` gets what decayed."""
+    """Pixel `p` and the next, `count` in all, over at most BLOCK steps: what decayed, sixteen sums a step and pixel."""
     tile, half = widened(no_shorts_64()), widened(no_shorts_32())
+    pair = _doubled(tile)
     impulse = rule.impulse
     width, row = state.planes.shape[2], state.trace.shape[1]
     pitch = max(1, LINE // width) * width
     factors = load_shorts(no_shorts_64(), address(table, 0), 0)
-    traces, lanes, scores = address(state.trace, 0), address(totals, 0), address(sums, 0)
+    traces = address(state.trace, 0)
     q = 0
     while q < count:
-        spikes = address(words, q * width)
+        spikes, lanes, place = address(words, q * width), address(totals, q * LANES), (p + q) * row
+        if row == TILE and q + 1 < count:
+            _lanes(pair, True, True, first, steps, factors, impulse, spikes, pitch, lanes, True, traces, place)
+            q += 2
+            continue
         if row == HALF_TILE and q + 1 < count:
             for k in range(steps):
                 low, high = np.uint64(item(spikes, k * pitch)), np.uint64(item(spikes, k * pitch + 1))
                 put(low | high << np.uint64(HALF_TILE), spikes, k * pitch)
-            place = (p + q) * row
-            _word(tile, True, first, steps, factors, impulse, spikes, pitch, lanes, True, traces, place)
-            for k in range(0, steps, LANES):
-                at = 2 * LANES * k
-                store(_sums(lanes, at, 2 * LANES), scores, q * BLOCK + k)
-                store(_sums(lanes, at + LANES, 2 * LANES), scores, (q + 1) * BLOCK + k)
+            _lanes(tile, False, True, first, steps, factors, impulse, spikes, pitch, lanes, True, traces, place)
             q += 2
             continue
-        for w in range(width):
-            place, spikes = (p + q) * row + TILE * w, address(words, q * width + w)
-            if row - TILE * w > HALF_TILE:
-                _word(tile, False, first, steps, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
-            else:
-                _word(half, False, first, steps, factors, impulse, spikes, pitch, lanes, w == 0, traces, place)
-        for k in range(0, steps, LANES):
-            store(_sums(lanes, LANES * k, LANES), scores, q * BLOCK + k)
+        whole = row // TILE
+        for w in range(0, whole - 1, 2):
+            spikes, at = address(words, q * width + w), place + w * TILE
+            _lanes(
+                pair, True, False, first, steps, factors, impulse, spikes, pitch, lanes, w == 0, traces, at
+            )  # fmt: skip
+        if whole % 2:
+            spikes, at = address(words, q * width + whole - 1), place + (whole - 1) * TILE
+            _lanes(
+                tile, False, False, first, steps, factors, impulse, spikes, pitch, lanes, whole == 1, traces, at
+            )  # fmt: skip
+        if row % TILE:
+            spikes, at = address(words, q * width + whole), place + whole * TILE
+            _lanes(
+                half, False, False, first, steps, factors, impulse, spikes, pitch, lanes, whole == 0, traces, at
+            )  # fmt: skip
         q += 1
 
 
@@ -279,9 +299,8 @@ def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: 
     table = np.zeros(AGES, np.uint16)
     for age in range(1, rule.table.size):  # entry 0, which no spike has, is what the high halves find
         table[age] = rule.table[age] << (WORD - rule.trace_shift)
-    words, totals = np.empty(pitch * BLOCK, np.uint64), np.empty(2 * LANES * BLOCK, np.int32)
-    sums = np.empty(group * BLOCK, np.int32)
-    own, scores = address(words, 0), address(sums, 0)
+    words, totals = np.empty(pitch * BLOCK, np.uint64), np.empty(ROW * BLOCK, np.int32)
+    own, lanes = address(words, 0), address(totals, 0)
     more = rule.impulse if rule.flags[MODE] == INCLUSIVE else 0
     for done in range(0, steps, BLOCK):
         length = min(BLOCK, steps - done)
@@ -291,11 +310,12 @@ def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: 
             for k in range(length):
                 for i in range(count * width):
                     put(np.uint64(item(planes, (k * image + p) * width + i)), own, k * pitch + i)
-            _pixels(first + done, length, p, count, rule, state, table, words, totals, sums)
+            _pixels(first + done, length, p, count, rule, state, table, words, totals)
             for k in range(length):
-                for q in range(count):
-                    score = item(scores, q * BLOCK + k)
-                    if more != 0:
+                store_some(_sums(lanes, k * ROW, LANES), maps, k * image + p, count)
+                if more != 0:
+                    for q in range(count):
+                        fired = 0
                         for i in range((p + q) * width, (p + q + 1) * width):
-                            score += more * ones(np.uint64(item(planes, k * image * width + i)))
-                    put(score, maps, k * image + p + q)
+                            fired += ones(np.uint64(item(planes, k * image * width + i)))
+                        put(item(maps, k * image + p + q) + more * fired, maps, k * image + p + q)

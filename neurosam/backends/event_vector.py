@@ -1,4 +1,4 @@
-"""Vectors for kernels: 16, 32 or 64 lanes of int32, float32 or float64 that a neuron's formulas run on.
+"""Vectors for kernels: 16 to 128 lanes of int32, float32 or float64 that a neuron's formulas run on.
 
 Numba compiles scalars and leaves vectors to LLVM's guesses; here the vectors are said outright, as LLVM's own portable
 vector types, which every CPU gets lowered to what it has (AVX-512, AVX2, NEON): 64 lanes are four registers of AVX-512
@@ -33,7 +33,7 @@ __all__ = [
 LANES = 16
 """Lanes of the shortest vector."""
 
-COUNTS = (LANES, 2 * LANES, 4 * LANES)
+COUNTS = (LANES, 2 * LANES, 4 * LANES, 8 * LANES)
 
 CACHE_LINE = 64
 """Bytes."""
