@@ -30,7 +30,7 @@ import numba
 
 from neurosam import arithmetic
 
-__all__ = ["cache_folder", "formulas", "inlined", "kernel"]
+__all__ = ["cache_folder", "formulas", "inlined", "kernel", "pasted"]
 
 KEPT_DAYS = 30
 FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
@@ -95,6 +95,11 @@ def kernel(function: Callable[..., Any]) -> Any:
 def inlined(function: Callable[..., Any]) -> Any:
     """A :func:`kernel` that becomes part of its callers: for what runs once a vector, and takes vectors by value."""
     return _cached(function, forceinline=True)
+
+
+def pasted(function: Callable[..., Any]) -> Any:
+    """A function that becomes part of its callers' source: compiled with them only, where that takes seconds."""
+    return numba.njit(nogil=True, inline="always")(function)
 
 
 def _cached(function: Callable[..., Any], **options: Any) -> Any:

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event_compile import kernel
+from neurosam.backends.event_compile import pasted
 from neurosam.backends.event_list import Conv, Room, active, decode, decode_short, windows
 from neurosam.backends.event_pattern import patterns
 from neurosam.backends.event_scatter import scattered_strip
@@ -56,7 +56,7 @@ SCATTER, GATHER, LOOK_UP = 1, 2, 3
 """Ways to the sums, as `force` names them."""
 
 
-@kernel
+@pasted
 def layer(
     planes: Array, at: int, conv: Conv, steps: int, first: int, base: int, top: int, bottom: int, force: int,
     rule: Rule, state: State, room: Room, work: Int,

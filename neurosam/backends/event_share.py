@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.core.errors import TypingError
 
-from neurosam.backends.event_compile import inlined, kernel
+from neurosam.backends.event_compile import inlined, kernel, pasted
 from neurosam.backends.event_layer import layer
 from neurosam.backends.event_list import Conv, Room
 from neurosam.backends.event_machine import claim, observe, recalled, size_of, stash
@@ -119,7 +119,7 @@ def _finish(counters: Int, slot: int) -> None:
         pass
 
 
-@kernel
+@pasted
 def _advance(stage: Stage, piece: int, first: int, steps: int, force: int, room: Room) -> None:
     """Do a piece."""
     top, bottom, base = stage.pieces[piece, 0], stage.pieces[piece, 1], first - stage.tail

@@ -19,7 +19,7 @@ from numba import types
 from numba.extending import overload
 
 from neurosam.backends.event_bits import ones
-from neurosam.backends.event_compile import inlined, kernel
+from neurosam.backends.event_compile import inlined, kernel, pasted
 from neurosam.backends.event_list import Conv, Room
 from neurosam.backends.event_memory import address, item, load_as, put, store
 from neurosam.backends.event_neuron import advance, arrived, cell, keep, normalised, scaled, without_current
@@ -183,7 +183,7 @@ def _plain(conv: Conv, rule: Rule) -> bool:
     return conv.exponent == 0 and flags[FIRES] != 0 and flags[CURRENT] == 0 and flags[TABLES] == 0
 
 
-@kernel
+@pasted
 def tiled_strip(
     look_up: bool, conv: Conv, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule, state: State,
     room: Room,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.backends import Options, event_cells, event_chain, event_prepared
-from neurosam.backends.event import PATHS, EventBackend
+from neurosam.backends.event import EventBackend
+from neurosam.backends.event_prepared import PATHS
 from neurosam.backends.event_sam import AGES, BLOCK, LOOKS_UP, is_together
 from neurosam.trace import MODES
 from support.scalar import contribution
