@@ -6,13 +6,17 @@ inside a run, or many runs at once, can be slow but never stand still.
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
 
 __all__ = ["assisted"]
+
+_getcpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
 
 
 class _Job:
@@ -25,38 +29,67 @@ class _Job:
         self.error: BaseException | None = None
 
 
-_Jobs = SimpleQueue[_Job]
-_idle: deque[_Jobs] = deque()
-"""Where helpers that have nothing to do wait for a job."""
+class _Helper:
+    """A thread that waits for jobs, on any processor but that of who asked it last."""
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[_Job] = SimpleQueue()
+        self.allowed: set[int] = set()
+        self.thread = Thread(target=_help, args=(self,), name="neurosam", daemon=True)
+        self.thread.start()
+
+    def ask(self, job: _Job) -> None:
+        """Hand over a job.
+
+        A system that wakes a thread may let it wait for the processor of the one that woke it, though another is idle:
+        for a millisecond, and again in the next run.
+        """
+        own = _processor()
+        if own >= 0 and self.thread.native_id is not None:
+            allowed = os.sched_getaffinity(0)
+            others = allowed - {own} or allowed
+            if others != self.allowed:
+                self.allowed = others
+                with suppress(OSError):
+                    os.sched_setaffinity(self.thread.native_id, others)
+        self.jobs.put(job)
+
+
+_idle: deque[_Helper] = deque()
+"""Helpers that have nothing to do."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_idle.clear)  # threads do not live on in a forked process
 
 
-def _help(jobs: _Jobs) -> None:
+def _processor() -> int:
+    """The processor that this thread runs on, or -1 where a system does not say or takes no wishes."""
+    return -1 if _getcpu is None else int(_getcpu())
+
+
+def _help(helper: _Helper) -> None:
     """Do job after job, as long as the process lives."""
     while True:
-        job = jobs.get()
+        job = helper.jobs.get()
         if job.begun.acquire(blocking=False):
             try:
                 job.task(job.thread)
             except BaseException as error:
                 job.error = error
-            _idle.append(jobs)
+            _idle.append(helper)
             job.done.release()
         else:
-            _idle.append(jobs)
+            _idle.append(helper)
         del job  # what its task holds is not kept
 
 
 def _ask(task: Callable[[int], None], thread: int) -> _Job:
     """Hand a task to a helper."""
     try:
-        jobs = _idle.pop()
+        helper = _idle.pop()
     except IndexError:
-        jobs = SimpleQueue()
-        Thread(target=_help, args=(jobs,), name="neurosam", daemon=True).start()
+        helper = _Helper()
     job = _Job(task, thread)
-    jobs.put(job)
+    helper.ask(job)
     return job
 
 

@@ -57,10 +57,10 @@ def turns(
     tick : callable, optional
         Receives (runs done, runs in all).
     slow_s : float
-        A variant that has used so many seconds, after 3 repeats or more, leaves the turns; one whose first run alone
-        takes longer is not repeated.
+        A variant that has used so many seconds, after 3 repeats or more, leaves the turns; one that takes longer
+        alone is not repeated, but for its first run, which may have compiled.
     """
-    seconds: dict[str, list[float]] = {label: [_seconds(variant)] for label, variant in variants.items()}
+    seconds = {label: [_first(variant, slow_s)] for label, variant in variants.items()}
     for repeat in range(repeats):
         for i, (label, variant) in enumerate(variants.items()):
             known = seconds[label]
@@ -70,6 +70,11 @@ def turns(
             if tick is not None:
                 tick(repeat * len(variants) + i + 1, repeats * len(variants))
     return {label: Timing(tuple(times[1:] or times)) for label, times in seconds.items()}
+
+
+def _first(variant: Callable[[], Any], slow_s: float) -> float:
+    seconds = _seconds(variant)
+    return seconds if seconds < slow_s else _seconds(variant)
 
 
 def _short(variant: Callable[[], Any]) -> float:

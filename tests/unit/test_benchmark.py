@@ -216,6 +216,9 @@ def test_a_slow_variant_leaves_after_three_runs() -> None:
     assert [len(t.seconds) for t in times.values()] == [6, 3]
     times = turns({"a": lambda: time.sleep(0.002)}, 6, slow_s=0.001)
     assert len(times["a"].seconds) == 1
+    compiles = iter([0.02])
+    times = turns({"a": lambda: time.sleep(next(compiles, 0.0))}, 4, slow_s=0.01)
+    assert len(times["a"].seconds) == 4
 
 
 def test_ratios_are_medians_of_pairs() -> None:

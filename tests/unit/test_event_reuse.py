@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import event_chain, event_prepared
+from neurosam.backends import event_chain, event_helpers, event_prepared
 from neurosam.backends.event_helpers import assisted
 from neurosam.backends.event_input import Input
 from neurosam.backends.event_share import stored
@@ -180,6 +180,26 @@ def test_helpers_are_used_again() -> None:
     for _ in range(20):
         assisted(task, 3)
     assert len(seen) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system takes no wishes")
+def test_a_helper_leaves_its_callers_processor_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed = os.sched_getaffinity(0)
+    for own in (min(allowed), max(allowed)):
+        monkeypatch.setattr(event_helpers, "_processor", lambda own=own: own)
+        found: list[set[int]] = []
+        begun = threading.Event()
+
+        def task(thread: int, found: list[set[int]] = found, begun: threading.Event = begun) -> None:
+            if thread:
+                found.append(os.sched_getaffinity(0))
+                begun.set()
+            else:
+                begun.wait(10)
+
+        assisted(task, 2)
+        assert found == [allowed - {own} or allowed]
+    assert os.sched_getaffinity(0) == allowed
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
