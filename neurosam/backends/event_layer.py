@@ -25,9 +25,9 @@ order by each, so that their sums agree to rounding.
 
 What limits them: the gather, one load, one shift and two additions for 64 weights, from the cache that holds a tile's
 weights, and one mispredicted branch a pixel, at the end of its list; the look-up, the neurons; the scatter, load and
-store of the sums. On one core of an EPYC (Zen 5) the gather adds 261 G weights/s from the first cache and 165 with
-1.2 MB of weights; vgg11-64's seven wide layers, lists and neurons included, 111 to 161 (`neurosam bench`). The most is
-lost where a pixel has few rows (its neurons cost as much as 20 rows) and where weights come from afar for few pixels.
+store of the sums. On one core of an EPYC (Zen 5) the gather adds 234 G weights/s from the first cache and 159 with
+1.2 MB of weights; vgg11-64's seven wide layers, lists and neurons included, 118 to 163 (`neurosam bench`). The most is
+lost where a pixel has few rows (its neurons cost as much as 16 rows) and where weights come from afar for few pixels.
 """
 
 from __future__ import annotations

@@ -6,8 +6,7 @@ written once a step, and a comparison is a spike's bit. State is O(neurons): mem
 trace (event_trace.py) its value (float64 for all float neurons), the step of the last spike and (official mode) the
 number of spikes.
 
-Cost: neurons times steps. What limits integer neurons is the two 32-bit products of the
-exact decay.
+Cost: neurons times steps. What limits integer neurons is the two 32-bit products of the exact decay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SAM of 64 neurons at a time: a step's traces in vectors, for integer traces of short tables (trace.py).
+"""SAM of up to 128 neurons at a time: a step's traces in vectors, for integer traces of short tables (trace.py).
 
 For each word of spikes, all its traces are faded and those of the neurons that fired are kept and summed: a fixed
 number of instructions, whatever the spikes, so that no processor has a branch to foresee. Pixels are the outer loop, so
@@ -10,9 +10,9 @@ last spike:
 
 which is exact: no product leaves 32 bits. Traces below 2^24 and their ages, at most 63, share 32 bits in memory.
 
-Cost: that of the words, 3.5 ns each on one core of an EPYC (Zen 5) that finds them in the second cache, and 3.5 to 5 in
-vgg11-64, where a word has three spikes; silent words are passed over. CPUs without AVX-512 have no such look-up: there,
-and for all other traces, event_trace.py goes from spike to spike.
+Two words at a time, since what one waits for (a fade needs the one before) the other can use. Cost: that of the words,
+3 to 5 ns each in vgg11-64 on one core of an EPYC (Zen 5), where a word has three spikes; silent ones are passed over.
+CPUs without AVX-512 have no such look-up: there, and for all other traces, event_trace.py goes from spike to spike.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SAM in kernels: the traces of the neurons that fired in a block of steps, and the maps of the steps (trace.py).
 
-There are two ways, with the same bits. Short integer traces go 64 neurons at a time where a CPU can (event_sam.py).
+There are two ways, with the same bits. Short integer traces go 128 neurons at a time where a CPU can (event_sam.py).
 All others go from spike to spike: only neurons that fired touch their trace, so the cost is that of the spikes, each to
 be listed, and each with two places of memory, its trace and the step of its last spike.
 """
