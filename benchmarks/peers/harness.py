@@ -124,10 +124,13 @@ def _private_output() -> Callable[[dict[str, Any]], None]:
 
 
 def _peak_rss() -> int:
-    """Of this process, or of the largest of its children if that is larger; Linux counts in KiB."""
+    """MB of this process at most, or of the largest of its children if that is larger; Linux counts in KiB.
+
+    `ru_maxrss` of a new process is that of the one that started it, so that Linux is asked for the peak since then.
+    """
     unit = 1 if sys.platform == "darwin" else 1024
-    return (
-        max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        * unit
-        // 10**6
-    )
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status = Path("/proc/self/status")
+    if status.exists():
+        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * unit // 10**6
