@@ -101,21 +101,20 @@ def _by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, 
     traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
     most = min(end - begin, max(1, LISTED // channels))
     start, index = np.empty(most + 1, np.int32), np.empty(most * channels + TILE, np.int32)
-    sums = np.empty(most * channels + 1, np.int32)
-    starts, neurons, running = address(start, 0), address(index, 0), address(sums, 0)
+    sums = np.empty(most * channels + 1, np.int32)  # by name below: an address alone would not keep it
     for p in range(begin, end, most):
         pixels = min(most, end - p)
         for k in range(steps):
             count = decode_step(state.planes, at + k, p, p + pixels, channels, 0, 0, start, index)
-            put(count, starts, pixels)
+            put(count, start, pixels)
             total = 0
-            put(total, running, 0)
+            put(total, sums, 0)
             for e in range(count):
-                j = item(neurons, e)
+                j = item(index, e)
                 total += _score(first + k, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
-                put(total, running, e + 1)
+                put(total, sums, e + 1)
             for q in range(pixels):
-                score = item(running, item(starts, q + 1)) - item(running, item(starts, q))
+                score = item(sums, item(start, q + 1)) - item(sums, item(start, q))
                 put(score, maps, k * image + p + q)
 
 
