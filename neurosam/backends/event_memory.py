@@ -1,7 +1,9 @@
 """Vectors from memory and back.
 
 Memory is an array, addressed flat in C order, or the :func:`address` of one: passing an array to another function
-counts its references, which costs more than sixteen neurons; an address is a plain number. Nothing is checked.
+counts its references, which costs more than sixteen neurons; an address is a plain number. Nothing is checked. An
+address does not keep its array: one that a kernel itself has made is freed after the last time it is named, so that
+such arrays are used by name (tests/unit/test_event_memory.py).
 """
 
 from __future__ import annotations

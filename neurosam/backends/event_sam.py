@@ -300,7 +300,6 @@ def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: 
     for age in range(1, rule.table.size):  # entry 0, which no spike has, is what the high halves find
         table[age] = rule.table[age] << (WORD - rule.trace_shift)
     words, totals = np.empty(pitch * BLOCK, np.uint64), np.empty(ROW * BLOCK, np.int32)
-    own, lanes = address(words, 0), address(totals, 0)
     more = rule.impulse if rule.flags[MODE] == INCLUSIVE else 0
     for done in range(0, steps, BLOCK):
         length = min(BLOCK, steps - done)
@@ -309,10 +308,10 @@ def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: 
             count = min(group, end - p)
             for k in range(length):
                 for i in range(count * width):
-                    put(np.uint64(item(planes, (k * image + p) * width + i)), own, k * pitch + i)
+                    put(np.uint64(item(planes, (k * image + p) * width + i)), words, k * pitch + i)
             _pixels(first + done, length, p, count, rule, state, table, words, totals)
             for k in range(length):
-                store_some(_sums(lanes, k * ROW, LANES), maps, k * image + p, count)
+                store_some(_sums(totals, k * ROW, LANES), maps, k * image + p, count)
                 if more != 0:
                     for q in range(count):
                         fired = 0

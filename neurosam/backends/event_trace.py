@@ -101,7 +101,7 @@ def _by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, 
     traces, lasts, spikes = address(state.trace, 0), address(state.last, 0), address(state.spikes, 0)
     most = min(end - begin, max(1, LISTED // channels))
     start, index = np.empty(most + 1, np.int32), np.empty(most * channels + TILE, np.int32)
-    sums = np.empty(most * channels + 1, np.int32)  # by name below: an address alone would not keep it
+    sums = np.empty(most * channels + 1, np.int32)
     for p in range(begin, end, most):
         pixels = min(most, end - p)
         for k in range(steps):

@@ -9,5 +9,7 @@ from pathlib import Path
 from neurosam.benchmark.page import draw
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "results.json").is_file():
+        sys.exit("usage: python -m neurosam.benchmark FOLDER (with the results.json of `neurosam bench`)")
     folder = Path(sys.argv[1])
     draw(json.loads((folder / "results.json").read_text(encoding="utf-8")), folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import stat
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -281,3 +282,12 @@ def test_results_of_another_machine_are_not_mixed(peer: Any, tmp_path: Path) -> 
     path.write_text('{"machine": "abacus", "threads": 1, "rows": [1]}')
     assert earlier(path, machine)["rows"] == [1]
     assert earlier(path, {**machine, "threads": 2})["rows"] == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
+def test_memory_of_a_peer_is_its_own() -> None:
+    """Not that of the process which started it, which `ru_maxrss` begins with."""
+    held = np.ones(2**28, np.uint8)  # of this process: 268 MB
+    script = "import sys; sys.path.insert(0, sys.argv[1]); from harness import _peak_rss; print(_peak_rss())"
+    found = subprocess.run([sys.executable, "-c", script, PEERS], capture_output=True, text=True, check=True)
+    assert 0 < int(found.stdout) < held.size // 10**6
