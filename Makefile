@@ -49,10 +49,10 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo test lint format lowest clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test lint format lowest clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: $(VENV)/.stamp lava-if-possible ## build .venv with all that using, testing and linting needs, and .venv-lava (once)
 
@@ -65,6 +65,12 @@ endif
 
 demo: env ## run `neurosam demo`: train, export, run, explain and verify a small network
 	@$(VENV)/bin/neurosam demo
+
+docs: env ## build the documentation into site/, warnings as errors: open site/index.html
+	@$(VENV)/bin/python -m sphinx -W --keep-going -q -j auto -d build/doctrees docs site
+
+tutorials: env ## run the tutorials; renew the outputs and the pictures (docs/assets) that they show
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.walkthrough docs/tutorials docs/assets
 
 lint: env ## ruff (rules and format), mypy --strict, import contracts
 	@$(VENV)/bin/ruff check
@@ -88,7 +94,7 @@ lowest: $(VENV_LOWEST)/.stamp ## pytest in .venv-lowest, which holds the lower b
 	@$(VENV_LOWEST)/bin/python -m pytest
 
 clean: ## remove the environments, caches and built packages
-	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find neurosam hw tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is the last thing its recipe writes and the first it removes: a build or an update that was interrupted leaves
@@ -97,7 +103,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	@if [ ! -e $@ ]; then $(FIND_PYTHON); echo "building $(VENV) with $$python"; $$python -m venv --clear $(VENV); fi
 	@rm -f $@
 	@$(VENV)/bin/$(PIP_INSTALL) 'pip>=25.1'
-	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]' --group test --group lint
+	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]' --group test --group lint --group docs
 	@touch $@
 
 $(VENV_LOWEST)/.stamp: pyproject.toml constraints-lowest.txt

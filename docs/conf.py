@@ -1,0 +1,61 @@
+"""How Sphinx builds the site: `make docs` writes it to site/, with every warning an error and nothing from the network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import neurosam
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "neurosam"
+author = "neurosam developers"
+copyright = "neurosam developers, MIT licence"
+version = release = neurosam.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "commands",  # docs/_ext: the command reference, from the Typer application
+    "mathml",  # docs/_ext: equations as MathML, which needs no script
+]
+exclude_patterns = ["_ext", "_static", "README.md"]
+
+# Markdown. Anchors of headings are those that GitHub makes, so that FORMAT.md's links work in both places.
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 4
+
+# API reference: NumPy docstrings; types stay in the signatures.
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "signature"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+napoleon_preprocess_types = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+add_module_names = False
+default_role = "code"  # `name` in a docstring is a name, not a link
+smartquotes = False  # options of the command line begin with two hyphens
+nitpicky = False
+
+# Output. Furo brings its own fonts stack and scripts; nothing is fetched by a page.
+html_theme = "furo"
+html_title = f"neurosam {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+html_copy_source = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#7a3f8f", "color-brand-content": "#7a3f8f"},
+    "dark_css_variables": {"color-brand-primary": "#d9a6e8", "color-brand-content": "#d9a6e8"},
+    "top_of_page_buttons": [],
+}
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_copy_empty_lines = False
