@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
 from neurosam.backends import run
 from neurosam.data import ImageSet, cluttered, load
 from neurosam.equivalence import Equivalence, verify

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurosam.checks import identical, integer
+from neurosam._util.arguments import identical, integer
 from neurosam.errors import NetworkError
 from neurosam.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
 from neurosam.precision import Precision

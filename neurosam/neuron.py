@@ -23,8 +23,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.arguments import choice, integer, integers, reals
 from neurosam.arithmetic import FRACTION_BITS, STATE_MAX
-from neurosam.checks import choice, integer, integers, reals
 from neurosam.errors import NetworkError
 
 __all__ = ["LIF", "FixedLIF", "FixedReadout", "Neuron", "Readout"]

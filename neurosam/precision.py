@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from neurosam._util.arguments import integer
 from neurosam.arithmetic import DECAY_ONE
-from neurosam.checks import integer
 from neurosam.errors import NetworkError
 
 __all__ = ["Precision"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.checks import identical
+from neurosam._util.arguments import identical
 from neurosam.events import Events
 from neurosam.synapse import Shape, picture
 

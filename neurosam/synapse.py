@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.checks import integer, integers, pair, reals
+from neurosam._util.arguments import integer, integers, pair, reals
 from neurosam.errors import NetworkError
 
 __all__ = ["Conv2d", "Dense", "Shape", "Sparse", "SumPool2d", "Synapse", "neurons", "picture"]

@@ -28,8 +28,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.arguments import choice, integer, integers, reals
 from neurosam.arithmetic import contribution
-from neurosam.checks import choice, integer, integers, reals
 from neurosam.errors import NetworkError
 
 __all__ = ["MODES", "FixedSamTrace", "SamTrace"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurosam.checks import integers
+from neurosam._util.arguments import integers
 from neurosam.errors import NetworkError
 from neurosam.neuron import LIF, FixedLIF, FixedReadout
 from neurosam.synapse import Shape, neurons

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
 from neurosam.benchmark.plots import plots
 
 __all__ = ["draw", "markdown"]

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurosam.atomic import write_bytes
+from neurosam._util.atomic_write import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import network_in, new_folder, progress, require, say, show
 
 __all__ = ["bench"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import console, network_in, new_file, progress, say
 from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, presented, read_events
 from neurosam.errors import FormatError, NeurosamError

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.atomic import write_bytes
+from neurosam._util.atomic_write import write_bytes
 from neurosam.errors import NeurosamError
 from neurosam.maps import aggregate, normalise, overlay
 from neurosam.report.model import Sample

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.atomic import write_bytes, write_text
+from neurosam._util.atomic_write import write_bytes, write_text
 from neurosam.errors import DataError
 
 __all__ = ["Found", "keep", "kept", "without_nan"]

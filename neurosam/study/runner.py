@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
 from neurosam.errors import DataError
 from neurosam.study.claims import claims, judge
 from neurosam.study.experiments import AGREEMENT, EXPERIMENTS

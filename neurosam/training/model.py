@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from neurosam.atomic import replacing
+from neurosam._util.atomic_write import replacing
 from neurosam.errors import DataError, NetworkError, NeurosamError
 from neurosam.stimulus import Stimulus
 from neurosam.training.architectures import build, build_ann

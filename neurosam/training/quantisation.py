@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from neurosam.checks import integer, reals
+from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
 
 __all__ = ["fake_quantise"]

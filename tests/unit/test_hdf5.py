@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosam import __version__, hdf5
-from neurosam.checks import identical
+from neurosam._util.arguments import identical
 from neurosam.errors import FormatError
 from neurosam.events import Events
 from neurosam.hdf5 import (
