@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from neurosam.from_torch import export
     from neurosam.hdf5 import load_network as load
     from neurosam.hdf5 import load_recording
-    from neurosam.network import Network, Population, Projection, max_pool
-    from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-    from neurosam.precision import Precision
+    from neurosam.network.network import Network, Population, Projection, max_pool
+    from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+    from neurosam.network.precision import Precision
+    from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+    from neurosam.network.trace import FixedSamTrace, SamTrace
     from neurosam.recording import Record, Recording, Spikes
     from neurosam.sam import SAM
-    from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-    from neurosam.trace import FixedSamTrace, SamTrace
 
 __version__ = "0.1.0"
 
@@ -40,21 +40,21 @@ _HOME = {
     "Population": ("neurosam.network", "Population"),
     "Projection": ("neurosam.network", "Projection"),
     "max_pool": ("neurosam.network", "max_pool"),
-    "LIF": ("neurosam.neuron", "LIF"),
-    "FixedLIF": ("neurosam.neuron", "FixedLIF"),
-    "FixedReadout": ("neurosam.neuron", "FixedReadout"),
-    "Readout": ("neurosam.neuron", "Readout"),
-    "Precision": ("neurosam.precision", "Precision"),
+    "LIF": ("neurosam.network.neuron", "LIF"),
+    "FixedLIF": ("neurosam.network.neuron", "FixedLIF"),
+    "FixedReadout": ("neurosam.network.neuron", "FixedReadout"),
+    "Readout": ("neurosam.network.neuron", "Readout"),
+    "Precision": ("neurosam.network.precision", "Precision"),
     "Record": ("neurosam.recording", "Record"),
     "Recording": ("neurosam.recording", "Recording"),
     "Spikes": ("neurosam.recording", "Spikes"),
     "SAM": ("neurosam.sam", "SAM"),
-    "Conv2d": ("neurosam.synapse", "Conv2d"),
-    "Dense": ("neurosam.synapse", "Dense"),
-    "Sparse": ("neurosam.synapse", "Sparse"),
-    "SumPool2d": ("neurosam.synapse", "SumPool2d"),
-    "FixedSamTrace": ("neurosam.trace", "FixedSamTrace"),
-    "SamTrace": ("neurosam.trace", "SamTrace"),
+    "Conv2d": ("neurosam.network.synapse", "Conv2d"),
+    "Dense": ("neurosam.network.synapse", "Dense"),
+    "Sparse": ("neurosam.network.synapse", "Sparse"),
+    "SumPool2d": ("neurosam.network.synapse", "SumPool2d"),
+    "FixedSamTrace": ("neurosam.network.trace", "FixedSamTrace"),
+    "SamTrace": ("neurosam.network.trace", "SamTrace"),
 }
 
 __all__ = [

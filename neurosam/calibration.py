@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from neurosam.backends import run
 from neurosam.events import Events
-from neurosam.network import Network, Projection
+from neurosam.network.network import Network, Projection
+from neurosam.network.synapse import Conv2d, Dense, neurons
 from neurosam.recording import Record
-from neurosam.synapse import Conv2d, Dense, neurons
 
 __all__ = ["Observation", "expected_loss", "observe", "unknown"]
 

@@ -26,12 +26,12 @@ from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.localisation import baselines, localisation
 from neurosam.maps import aggregate
-from neurosam.network import Network
-from neurosam.precision import Precision
+from neurosam.network.network import Network
+from neurosam.network.precision import Precision
+from neurosam.network.trace import SamTrace
 from neurosam.quantise import QuantisationReport, quantise
 from neurosam.recording import Record, Recording
 from neurosam.stimulus import Stimulus
-from neurosam.trace import SamTrace
 
 if TYPE_CHECKING:
     from neurosam.report import Table

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.network import Network
+from neurosam.network.network import Network
 
 __all__ = ["Difference", "compare_networks"]
 

@@ -34,10 +34,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.network import Network
-from neurosam.neuron import LIF, Readout
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, Readout
+from neurosam.network.synapse import Shape, Sparse, Synapse, neurons
 from neurosam.recording import Recording
-from neurosam.synapse import Shape, Sparse, Synapse, neurons
 
 __all__ = ["ROUNDING", "VARIABLES", "Divergence", "Mismatches", "Variable", "mismatches", "rounding_of", "shared"]
 

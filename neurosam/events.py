@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import EventError
-from neurosam.synapse import Shape, neurons
+from neurosam.network.synapse import Shape, neurons
 
 __all__ = ["CODINGS", "Events", "encode"]
 

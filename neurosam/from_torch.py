@@ -31,12 +31,12 @@ from torch import nn
 from neurosam import training
 from neurosam.errors import ExportError
 from neurosam.events import Events, encode
-from neurosam.network import Network, Population, Projection, max_pool
-from neurosam.neuron import LIF, Readout
-from neurosam.precision import Precision
+from neurosam.network.network import Network, Population, Projection, max_pool
+from neurosam.network.neuron import LIF, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, Shape, SumPool2d, neurons
+from neurosam.network.trace import SamTrace
 from neurosam.quantise import quantise
-from neurosam.synapse import Conv2d, Dense, Shape, SumPool2d, neurons
-from neurosam.trace import SamTrace
 
 __all__ = ["export", "to_network"]
 

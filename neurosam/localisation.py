@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.maps import upsample
+from neurosam.network.synapse import picture
 from neurosam.recording import Spikes
-from neurosam.synapse import picture
 
 __all__ = [
     "area_share",

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.events import Events
-from neurosam.network import Network
-from neurosam.neuron import LIF, FixedLIF
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.synapse import Sparse, neurons
 from neurosam.operations import Operations, fan_out, synaptic_operations
 from neurosam.recording import Recording
-from neurosam.synapse import Sparse, neurons
 
 __all__ = [
     "Operations",

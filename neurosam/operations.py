@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.events import Events
-from neurosam.network import Network, Projection
+from neurosam.network.network import Network, Projection
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, Synapse, neurons
 from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, Synapse, neurons
 
 __all__ = ["Operations", "connections", "fan_out", "synaptic_operations"]
 

@@ -25,11 +25,11 @@ from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.calibration import Observation, expected_loss, observe, unknown
 from neurosam.errors import ExportError
 from neurosam.events import Events
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import BIAS_HIGH, GAIN_LIMIT, LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
-from neurosam.trace import SamTrace
-from neurosam.validation import accumulator_bound
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import BIAS_HIGH, GAIN_LIMIT, LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.trace import SamTrace
+from neurosam.network.validation import accumulator_bound
 
 __all__ = ["PopulationReport", "QuantisationReport", "quantise"]
 

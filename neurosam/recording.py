@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from neurosam._util.arguments import identical
 from neurosam.events import Events
-from neurosam.synapse import Shape, picture
+from neurosam.network.synapse import Shape, picture
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = ["Extents", "Record", "Recording", "Spikes", "Target", "arranged", "extents", "words"]
 

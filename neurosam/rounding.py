@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from neurosam.arithmetic import FRACTION_BITS
 from neurosam.divergence import Divergence, Index, Mismatches, Variable, mismatches
-from neurosam.network import Network
-from neurosam.neuron import LIF, FixedLIF
-from neurosam.synapse import neurons, picture
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.synapse import neurons, picture
 
 __all__ = ["Consequences", "reach", "rounded", "silent_distance"]
 

@@ -27,11 +27,11 @@ from neurosam.backends import run
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.events import Events, encode
 from neurosam.maps import aggregate, normalise, overlay, upsample
-from neurosam.network import Network
-from neurosam.neuron import LIF, FixedLIF
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.synapse import Shape, picture
+from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.recording import Record, Spikes
-from neurosam.synapse import Shape, picture
-from neurosam.trace import FixedSamTrace, SamTrace
 
 __all__ = ["SAM", "aggregate", "from_spikes", "normalise", "overlay", "upsample"]
 

@@ -19,11 +19,11 @@ import numpy as np
 
 from neurosam.errors import BackendError, EventError, NetworkError, NeurosamError
 from neurosam.events import Events
-from neurosam.network import Network, Population
-from neurosam.neuron import LIF, FixedLIF
+from neurosam.network.network import Network, Population
+from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.synapse import picture
+from neurosam.network.trace import FixedSamTrace
 from neurosam.recording import Record, Recording
-from neurosam.synapse import picture
-from neurosam.trace import FixedSamTrace
 
 __all__ = ["Backend", "Options", "available", "load_backend", "run"]
 

@@ -46,10 +46,10 @@ from neurosam.backends.event_sample import Sample
 from neurosam.backends.event_synapse import tally
 from neurosam.errors import BackendError
 from neurosam.events import Events
-from neurosam.network import Network
+from neurosam.network.network import Network
+from neurosam.network.synapse import neurons
+from neurosam.network.trace import FixedSamTrace
 from neurosam.recording import Record, Recording, Target, arranged, extents
-from neurosam.synapse import neurons
-from neurosam.trace import FixedSamTrace
 
 __all__ = ["EventBackend", "LayerProfile"]
 

@@ -18,12 +18,12 @@ from neurosam.backends.event_sam import is_together
 from neurosam.backends.event_short import TILE
 from neurosam.backends.event_state import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, Rule
 from neurosam.backends.event_vector import aligned
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Shape, picture
+from neurosam.network.trace import MODES, FixedSamTrace
 from neurosam.recording import Record, words
-from neurosam.synapse import Conv2d, Shape, picture
-from neurosam.trace import MODES, FixedSamTrace
 
 __all__ = ["Cells", "cells", "is_or"]
 

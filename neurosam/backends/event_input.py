@@ -10,8 +10,8 @@ import numpy.typing as npt
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_plan import EventList
 from neurosam.events import Events
-from neurosam.network import Network
-from neurosam.synapse import picture
+from neurosam.network.network import Network
+from neurosam.network.synapse import picture
 
 __all__ = ["Input"]
 

@@ -21,8 +21,8 @@ from neurosam.backends.event_packed import Packed, gather_packed, pack, unpacks_
 from neurosam.backends.event_short import MOST_ROWS, TILE, paired, tiled, tiles
 from neurosam.backends.event_synapse import WHOLE, by_source, deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event_vector import LANES, aligned
-from neurosam.network import Network, Projection
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, picture
+from neurosam.network.network import Network, Projection
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, picture
 
 __all__ = ["NO_POOL", "EventList", "Link", "link"]
 

@@ -17,9 +17,9 @@ import numpy as np
 
 from neurosam.backends.event_cells import Cells, cells, is_or
 from neurosam.backends.event_plan import Link, link
-from neurosam.network import Network
+from neurosam.network.network import Network
+from neurosam.network.synapse import neurons, picture
 from neurosam.recording import Record, extents
-from neurosam.synapse import neurons, picture
 
 if TYPE_CHECKING:
     from neurosam.backends.event_sample import Sample

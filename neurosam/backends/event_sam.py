@@ -30,7 +30,7 @@ from neurosam.backends.event_memory import address, declared, item, load_as, poi
 from neurosam.backends.event_short import HALF_TILE, TILE, load_shorts, no_shorts_32, no_shorts_64, widened
 from neurosam.backends.event_state import MODE, Rule, State
 from neurosam.backends.event_vector import I16, I32, I64, LANES, Lanes, chosen, filled, instruction
-from neurosam.trace import MODES, FixedSamTrace
+from neurosam.network.trace import MODES, FixedSamTrace
 
 __all__ = ["is_together", "trace_together"]
 

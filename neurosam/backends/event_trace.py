@@ -23,7 +23,7 @@ from neurosam.backends.event_memory import address, item, put
 from neurosam.backends.event_sam import LOOKS_UP, trace_together
 from neurosam.backends.event_short import TILE
 from neurosam.backends.event_state import MODE, TOGETHER, Rule, State
-from neurosam.trace import MODES
+from neurosam.network.trace import MODES
 
 __all__ = ["OFFICIAL", "trace"]
 

@@ -25,10 +25,10 @@ from neurosam.backends.reference_neuron import FixedNeurons, FloatNeurons, Trace
 from neurosam.backends.reference_synapse import Delivery
 from neurosam.errors import BackendError
 from neurosam.events import Events
-from neurosam.network import Network, Population
-from neurosam.neuron import FixedLIF, FixedReadout, Neuron
+from neurosam.network.network import Network, Population
+from neurosam.network.neuron import FixedLIF, FixedReadout, Neuron
+from neurosam.network.synapse import neurons, picture
 from neurosam.recording import Record, Recording, Spikes, words
-from neurosam.synapse import neurons, picture
 
 __all__ = ["ReferenceBackend"]
 

@@ -15,9 +15,9 @@ import torch
 
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.trace import FixedSamTrace, SamTrace
 
 __all__ = ["FixedNeurons", "FloatNeurons", "Traces"]
 

@@ -3,8 +3,8 @@
 Every synapse is a matrix product; a convolution multiplies its windows, laid out as columns (im2col). A matrix
 product only multiplies and adds (a Winograd or FFT convolution does more), so in whatever order it adds, integers
 stay exact while the sum of magnitudes stays below 2^24 in float32 or 2^53 in float64. A network's accumulators are
-proven to stay below 2^31 (:func:`neurosam.validation.accumulator_bound`): float64 always serves, and float32 where
-the weights' own bound allows.
+proven to stay below 2^31 (:func:`neurosam.network.validation.accumulator_bound`): float64 always serves, and float32
+where the weights' own bound allows.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 
 from neurosam.arithmetic import shift_by
-from neurosam.network import Network, Projection
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, neurons
+from neurosam.network.network import Network, Projection
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, neurons
 
 __all__ = ["Delivery", "pool_sums"]
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from neurosam.events import Events
 from neurosam.hdf5 import Stream, load_recording, stream_recording
-from neurosam.network import Network
+from neurosam.network.network import Network
 from neurosam.recording import Record, Recording, Target, extents
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import neurosam as ns
-from neurosam.synapse import neurons
+from neurosam.network.synapse import neurons
 
 __all__ = [
     "CASES",

@@ -13,7 +13,7 @@ from neurosam.benchmark.cases import Case, activity, drawn, floating, layer_name
 from neurosam.benchmark.memory import fresh, updates
 from neurosam.benchmark.timing import Tick, Timing, turns
 from neurosam.events import Events
-from neurosam.network import Network
+from neurosam.network.network import Network
 from neurosam.recording import Record
 
 __all__ = ["best_arrangement", "dense", "int8", "measure", "memory", "on", "references", "rows", "runner"]

@@ -19,9 +19,9 @@ from neurosam.backends import run
 from neurosam.benchmark.cases import CASES, Case, drawn
 from neurosam.benchmark.sizes import SIZED
 from neurosam.errors import BackendError
-from neurosam.network import Network
+from neurosam.network.network import Network
+from neurosam.network.synapse import neurons
 from neurosam.recording import Record
-from neurosam.synapse import neurons
 
 __all__ = ["fresh", "measured", "updates"]
 

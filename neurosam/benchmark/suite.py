@@ -16,7 +16,7 @@ from neurosam.benchmark.limits import machine, roofline, startup
 from neurosam.benchmark.measure import best_arrangement, measure, memory, references
 from neurosam.benchmark.profile import profile
 from neurosam.errors import DataError
-from neurosam.network import Network
+from neurosam.network.network import Network
 
 __all__ = ["FULL", "QUICK", "SWEEPS", "Plan", "bench", "bench_device"]
 

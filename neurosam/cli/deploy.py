@@ -11,11 +11,11 @@ import typer
 from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
 from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, held_out, presented, read_events, training_set
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.network import Network
-from neurosam.precision import Precision
+from neurosam.network.network import Network
+from neurosam.network.precision import Precision
+from neurosam.network.trace import SamTrace
 from neurosam.quantise import QuantisationReport, quantise
 from neurosam.recording import Record, Recording
-from neurosam.trace import SamTrace
 
 if TYPE_CHECKING:
     from neurosam.training import SpikingSequential

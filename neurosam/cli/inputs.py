@@ -17,7 +17,7 @@ from neurosam.recording import Record
 from neurosam.stimulus import Stimulus
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = [
     "CLUTTERED",

@@ -10,9 +10,9 @@ import typer
 
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
-from neurosam.network import Network, Population, Projection
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.synapse import Conv2d, neurons
 from neurosam.recording import Recording
-from neurosam.synapse import Conv2d, neurons
 
 __all__ = ["info"]
 

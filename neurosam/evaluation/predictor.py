@@ -12,7 +12,7 @@ from torch import nn
 from neurosam.attribution.method import evaluating, logits, prepared
 from neurosam.backends import run
 from neurosam.events import Events
-from neurosam.network import Network
+from neurosam.network.network import Network
 
 __all__ = ["Predictor", "of_module", "of_network"]
 

@@ -27,7 +27,7 @@ from neurosam.hdf5.reader import Reader, opened
 from neurosam.hdf5.schema import inconsistency, read_record, write_record
 from neurosam.hdf5.stream import Stream, streamed
 from neurosam.hdf5.writer import Root, created
-from neurosam.network import Network
+from neurosam.network.network import Network
 from neurosam.recording import Record, Recording
 
 __all__ = [

@@ -23,10 +23,10 @@ from neurosam.backends import run
 from neurosam.evaluation import localisation_error
 from neurosam.events import Events
 from neurosam.localisation import mass_inside
+from neurosam.network.trace import SamTrace
 from neurosam.recording import Record, Spikes
 from neurosam.sam import from_spikes
 from neurosam.study.models import FORMS, Models, Spiking
-from neurosam.trace import SamTrace
 
 __all__ = [
     "AT_ONCE",

@@ -23,8 +23,8 @@ from neurosam.errors import DataError
 from neurosam.evaluation import Predictor, of_module, of_network
 from neurosam.events import Events, encode
 from neurosam.from_torch import to_network
-from neurosam.network import Network
-from neurosam.precision import Precision
+from neurosam.network.network import Network
+from neurosam.network.precision import Precision
 from neurosam.quantise import quantise
 from neurosam.study.plan import Plan
 from neurosam.training import SpikingSequential

@@ -26,12 +26,12 @@ from neurosam.backends import run
 from neurosam.evaluation import agreement, deletion, insertion, of_module, weight_randomisation
 from neurosam.localisation import baselines, intensity, spike_count
 from neurosam.maps import aggregate
+from neurosam.network.trace import SamTrace
 from neurosam.recording import Record
 from neurosam.study.found import Found
 from neurosam.study.interval import pseudo_values
 from neurosam.study.maps import GAMMA, Array, activity_of, explained_by, nets, sam_of, stored
 from neurosam.study.models import COMMON, FORMS, Models
-from neurosam.trace import SamTrace
 from neurosam.training import SpikingSequential
 
 __all__ = ["agreements", "common_maps", "perturbation", "run_times", "sanity"]

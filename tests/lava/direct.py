@@ -25,7 +25,7 @@ from lava.proc.sparse.process import Sparse
 from neurosam.errors import NeurosamError
 from neurosam.events import Events
 from neurosam.hdf5 import load_events, load_network, save_recording
-from neurosam.network import Network
+from neurosam.network.network import Network
 from neurosam.recording import Record, Recording
 from neurosam_hw.lava.collect import collect, feed, lava_steps, wanted
 from neurosam_hw.lava.graph import tag, wire

@@ -17,9 +17,9 @@ from neurosam import equivalence
 from neurosam.divergence import VARIABLES, magnitude
 from neurosam.equivalence import Divergence, Tally, compare, compare_networks, report, verify
 from neurosam.errors import NeurosamError
+from neurosam.network.trace import SamTrace
 from neurosam.recording import Record, Recording, Spikes
 from neurosam.rounding import reach
-from neurosam.trace import SamTrace
 from support.networks import KINDS, random_case
 from support.oracle import simulate
 

@@ -15,7 +15,7 @@ from neurosam.backends import Options, event_cells, event_chain, event_prepared
 from neurosam.backends.event import EventBackend
 from neurosam.backends.event_prepared import PATHS
 from neurosam.backends.event_sam import AGES, BLOCK, LOOKS_UP, is_together
-from neurosam.trace import MODES
+from neurosam.network.trace import MODES
 from support.scalar import contribution
 
 Spikes = npt.NDArray[np.uint8]

@@ -33,12 +33,12 @@ from neurosam.hdf5 import (
     save_recording,
 )
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.network.trace import SamTrace
 from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-from neurosam.trace import SamTrace
 from support.networks import KINDS, edge_case, random_case
 
 TEXT = h5py.string_dtype("utf-8", 40)

@@ -31,9 +31,9 @@ from neurosam.metrics import (
     neurobench,
     spikes_per_step,
 )
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 from neurosam.operations import Operations, connections, fan_out, synaptic_operations
 from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 from support.networks import KINDS, random_case
 from support.oracle import simulate
 

@@ -16,7 +16,7 @@ from neurosam.backends import Options
 from neurosam.errors import BackendError
 from neurosam.events import Events
 from neurosam.hdf5 import load_recording, save_events, save_network
-from neurosam.network import Network
+from neurosam.network.network import Network
 from neurosam.operations import synaptic_operations
 from neurosam.recording import Record, Recording
 from neurosam_hw.lava.interpreter import find

@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
+from neurosam.network.synapse import picture
 from neurosam.recording import Spikes
-from neurosam.synapse import picture
 
 __all__ = ["Loihi1Trace", "post_trace"]
 

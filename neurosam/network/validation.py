@@ -9,12 +9,12 @@ import numpy as np
 
 from neurosam._util.arguments import integers
 from neurosam.errors import NetworkError
-from neurosam.neuron import LIF, FixedLIF, FixedReadout
-from neurosam.synapse import Shape, neurons
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout
+from neurosam.network.synapse import Shape, neurons
+from neurosam.network.trace import FixedSamTrace, SamTrace
 
 if TYPE_CHECKING:
-    from neurosam.network import Network, Projection
+    from neurosam.network.network import Network, Projection
 
 __all__ = ["accumulator_bound", "validate"]
 

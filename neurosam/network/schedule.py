@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from neurosam.errors import NetworkError
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = ["groups", "onsets"]
 

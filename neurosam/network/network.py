@@ -28,10 +28,10 @@ import numpy as np
 
 from neurosam._util.arguments import identical, integer
 from neurosam.errors import NetworkError
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
-from neurosam.precision import Precision
-from neurosam.synapse import Conv2d, Shape, SumPool2d, Synapse, neurons, picture
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Shape, SumPool2d, Synapse, neurons, picture
+from neurosam.network.trace import FixedSamTrace, SamTrace
 
 __all__ = ["Network", "Population", "Projection", "max_pool"]
 
@@ -171,7 +171,7 @@ class Network:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from neurosam.validation import validate
+        from neurosam.network.validation import validate
 
         set_ = object.__setattr__
         set_(self, "populations", tuple(self.populations))
@@ -224,14 +224,14 @@ class Network:
     @cached_property
     def onsets(self) -> dict[str, int]:
         """Global step at which each population starts."""
-        from neurosam.schedule import onsets
+        from neurosam.network.schedule import onsets
 
         return onsets(self)
 
     @cached_property
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """Populations in order of evaluation; members of one group depend on each other and advance step by step."""
-        from neurosam.schedule import groups
+        from neurosam.network.schedule import groups
 
         return groups(self)
 
