@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from neurosam.backends import available, run
     from neurosam.equivalence import compare
     from neurosam.errors import NeurosamError
-    from neurosam.events import Events, encode
     from neurosam.from_torch import export
     from neurosam.hdf5 import load_network as load
     from neurosam.hdf5 import load_recording
@@ -21,8 +20,9 @@ if TYPE_CHECKING:
     from neurosam.network.precision import Precision
     from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
     from neurosam.network.trace import FixedSamTrace, SamTrace
-    from neurosam.recording import Record, Recording, Spikes
     from neurosam.sam import SAM
+    from neurosam.signals.events import Events, encode
+    from neurosam.signals.recording import Record, Recording, Spikes
 
 __version__ = "0.1.0"
 
@@ -31,8 +31,8 @@ _HOME = {
     "run": ("neurosam.backends", "run"),
     "compare": ("neurosam.equivalence", "compare"),
     "NeurosamError": ("neurosam.errors", "NeurosamError"),
-    "Events": ("neurosam.events", "Events"),
-    "encode": ("neurosam.events", "encode"),
+    "Events": ("neurosam.signals.events", "Events"),
+    "encode": ("neurosam.signals.events", "encode"),
     "export": ("neurosam.from_torch", "export"),
     "load": ("neurosam.hdf5", "load_network"),
     "load_recording": ("neurosam.hdf5", "load_recording"),
@@ -45,9 +45,9 @@ _HOME = {
     "FixedReadout": ("neurosam.network.neuron", "FixedReadout"),
     "Readout": ("neurosam.network.neuron", "Readout"),
     "Precision": ("neurosam.network.precision", "Precision"),
-    "Record": ("neurosam.recording", "Record"),
-    "Recording": ("neurosam.recording", "Recording"),
-    "Spikes": ("neurosam.recording", "Spikes"),
+    "Record": ("neurosam.signals.recording", "Record"),
+    "Recording": ("neurosam.signals.recording", "Recording"),
+    "Spikes": ("neurosam.signals.recording", "Spikes"),
     "SAM": ("neurosam.sam", "SAM"),
     "Conv2d": ("neurosam.network.synapse", "Conv2d"),
     "Dense": ("neurosam.network.synapse", "Dense"),

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends import run
-from neurosam.events import Events
 from neurosam.network.network import Network, Projection
 from neurosam.network.synapse import Conv2d, Dense, neurons
-from neurosam.recording import Record
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record
 
 __all__ = ["Observation", "expected_loss", "observe", "unknown"]
 

@@ -23,15 +23,15 @@ from neurosam.backends import run
 from neurosam.data import ImageSet, cluttered, load
 from neurosam.equivalence import Equivalence, verify
 from neurosam.errors import BackendError
-from neurosam.events import Events
 from neurosam.localisation import baselines, localisation
 from neurosam.maps import aggregate
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 from neurosam.quantise import QuantisationReport, quantise
-from neurosam.recording import Record, Recording
-from neurosam.stimulus import Stimulus
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
+from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from neurosam.report import Table

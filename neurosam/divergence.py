@@ -37,7 +37,7 @@ from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.synapse import Shape, Sparse, Synapse, neurons
-from neurosam.recording import Recording
+from neurosam.signals.recording import Recording
 
 __all__ = ["ROUNDING", "VARIABLES", "Divergence", "Mismatches", "Variable", "mismatches", "rounding_of", "shared"]
 

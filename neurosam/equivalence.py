@@ -17,11 +17,11 @@ from neurosam.backends import run
 from neurosam.difference import Difference, compare_networks
 from neurosam.divergence import ROUNDING, Divergence, Mismatches, Variable, mismatches, rounding_of, shared
 from neurosam.errors import NeurosamError
-from neurosam.events import Events
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
-from neurosam.recording import Record, Recording
 from neurosam.rounding import Consequences, rounded, silent_distance
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
 from neurosam.verdict import Equivalence, Tally, merged, shifted
 
 __all__ = ["Difference", "Divergence", "Equivalence", "Tally", "compare", "compare_networks", "report", "verify"]

@@ -30,13 +30,13 @@ from torch import nn
 
 from neurosam import training
 from neurosam.errors import ExportError
-from neurosam.events import Events, encode
 from neurosam.network.network import Network, Population, Projection, max_pool
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Shape, SumPool2d, neurons
 from neurosam.network.trace import SamTrace
 from neurosam.quantise import quantise
+from neurosam.signals.events import Events, encode
 
 __all__ = ["export", "to_network"]
 
@@ -72,7 +72,7 @@ def export(
     calibration : Events or (B, C, H, W) images, optional
         Typical input (64 samples will do) by which the weights' scales are chosen; without it every input counts alike.
     steps, coding
-        How calibration images are encoded (:func:`neurosam.events.encode`).
+        How calibration images are encoded (:func:`neurosam.signals.events.encode`).
     sam : SamTrace, optional
         Trace of every spiking population; ``SamTrace(gamma=0.5, mode="strict")`` if None.
     magnitude, input_unit

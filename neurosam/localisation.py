@@ -15,7 +15,7 @@ import numpy.typing as npt
 from neurosam.errors import NeurosamError
 from neurosam.maps import upsample
 from neurosam.network.synapse import picture
-from neurosam.recording import Spikes
+from neurosam.signals.recording import Spikes
 
 __all__ = [
     "area_share",

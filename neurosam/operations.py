@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.events import Events
 from neurosam.network.network import Network, Projection
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, Synapse, neurons
-from neurosam.recording import Recording, Spikes
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes
 
 __all__ = ["Operations", "connections", "fan_out", "synaptic_operations"]
 

@@ -24,12 +24,12 @@ import numpy.typing as npt
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.calibration import Observation, expected_loss, observe, unknown
 from neurosam.errors import ExportError
-from neurosam.events import Events
 from neurosam.network.network import Network, Population, Projection
 from neurosam.network.neuron import BIAS_HIGH, GAIN_LIMIT, LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 from neurosam.network.validation import accumulator_bound
+from neurosam.signals.events import Events
 
 __all__ = ["PopulationReport", "QuantisationReport", "quantise"]
 

@@ -25,13 +25,13 @@ import numpy.typing as npt
 from neurosam.arithmetic import contribution
 from neurosam.backends import run
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.events import Events, encode
 from neurosam.maps import aggregate, normalise, overlay, upsample
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
 from neurosam.network.synapse import Shape, picture
 from neurosam.network.trace import FixedSamTrace, SamTrace
-from neurosam.recording import Record, Spikes
+from neurosam.signals.events import Events, encode
+from neurosam.signals.recording import Record, Spikes
 
 __all__ = ["SAM", "aggregate", "from_spikes", "normalise", "overlay", "upsample"]
 
@@ -95,7 +95,7 @@ class SAM:
         Parameters
         ----------
         inputs : (B, C, H, W) or (B, N) array, or Events
-            Images are encoded with `steps`, `coding` and `seed` (:func:`neurosam.events.encode`).
+            Images are encoded with `steps`, `coding` and `seed` (:func:`neurosam.signals.events.encode`).
         steps : int, optional
             Required for images; Events bring their own.
         coding : {"poisson", "poisson_signed", "latency", "direct"}

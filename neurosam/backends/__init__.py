@@ -1,7 +1,7 @@
 """Back ends: what they promise (:class:`Backend`), how they are found, and :func:`run`, the one way to start one.
 
 A back end is a class named in the entry-point group ``neurosam.backends`` and imported only when asked for. It takes
-a request that :func:`run` has already checked, and returns a :class:`~neurosam.recording.Recording` in each
+a request that :func:`run` has already checked, and returns a :class:`~neurosam.signals.recording.Recording` in each
 population's own time.
 """
 
@@ -18,12 +18,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from neurosam.errors import BackendError, EventError, NetworkError, NeurosamError
-from neurosam.events import Events
 from neurosam.network.network import Network, Population
 from neurosam.network.neuron import LIF, FixedLIF
 from neurosam.network.synapse import picture
 from neurosam.network.trace import FixedSamTrace
-from neurosam.recording import Record, Recording
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
 
 __all__ = ["Backend", "Options", "available", "load_backend", "run"]
 

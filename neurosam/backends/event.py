@@ -45,11 +45,11 @@ from neurosam.backends.event_prepared import PATHS, Kind, leave, prepare, take
 from neurosam.backends.event_sample import Sample
 from neurosam.backends.event_synapse import tally
 from neurosam.errors import BackendError
-from neurosam.events import Events
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.network.trace import FixedSamTrace
-from neurosam.recording import Record, Recording, Target, arranged, extents
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Target, arranged, extents
 
 __all__ = ["EventBackend", "LayerProfile"]
 

@@ -23,7 +23,7 @@ from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Shape, picture
 from neurosam.network.trace import MODES, FixedSamTrace
-from neurosam.recording import Record, words
+from neurosam.signals.recording import Record, words
 
 __all__ = ["Cells", "cells", "is_or"]
 

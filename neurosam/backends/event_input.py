@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from neurosam.backends.event_compile import kernel
 from neurosam.backends.event_plan import EventList
-from neurosam.events import Events
 from neurosam.network.network import Network
 from neurosam.network.synapse import picture
+from neurosam.signals.events import Events
 
 __all__ = ["Input"]
 

@@ -19,7 +19,7 @@ from neurosam.backends.event_cells import Cells, cells, is_or
 from neurosam.backends.event_plan import Link, link
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons, picture
-from neurosam.recording import Record, extents
+from neurosam.signals.recording import Record, extents
 
 if TYPE_CHECKING:
     from neurosam.backends.event_sample import Sample

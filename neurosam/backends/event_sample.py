@@ -21,7 +21,7 @@ from neurosam.backends.event_state import Flag, State
 from neurosam.backends.event_synapse import tally
 from neurosam.backends.event_trace import OFFICIAL
 from neurosam.backends.event_vector import aligned
-from neurosam.recording import Target, words
+from neurosam.signals.recording import Target, words
 
 if TYPE_CHECKING:
     from neurosam.backends.event import Run

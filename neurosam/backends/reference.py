@@ -24,11 +24,11 @@ from neurosam.backends import Options
 from neurosam.backends.reference_neuron import FixedNeurons, FloatNeurons, Traces
 from neurosam.backends.reference_synapse import Delivery
 from neurosam.errors import BackendError
-from neurosam.events import Events
 from neurosam.network.network import Network, Population
 from neurosam.network.neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.synapse import neurons, picture
-from neurosam.recording import Record, Recording, Spikes, words
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Spikes, words
 
 __all__ = ["ReferenceBackend"]
 

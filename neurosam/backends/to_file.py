@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from neurosam.events import Events
 from neurosam.hdf5 import Stream, load_recording, stream_recording
 from neurosam.network.network import Network
-from neurosam.recording import Record, Recording, Target, extents
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Target, extents
 
 if TYPE_CHECKING:
     from neurosam.backends import Backend, Options, Progress
@@ -43,7 +43,8 @@ class Streaming(Protocol):
         network, events, record, options
             As for :meth:`Backend.run`.
         kept : mapping of (variable, population) to Target
-            Of the shapes and types that :func:`neurosam.recording.extents` tells; a value is put once, by any thread.
+            Of the shapes and types that :func:`neurosam.signals.recording.extents` tells; a value is put once, by any
+            thread.
 
         Returns
         -------

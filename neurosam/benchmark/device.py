@@ -20,7 +20,7 @@ from neurosam.benchmark.cases import Case, drawn, floating, layer_names
 from neurosam.benchmark.measure import SLOW_S, Variant, dense, on, rows, runner
 from neurosam.benchmark.timing import Tick, turns
 from neurosam.equivalence import report
-from neurosam.recording import Record
+from neurosam.signals.recording import Record
 
 __all__ = ["check", "describe", "equivalence", "throughput"]
 

@@ -12,9 +12,9 @@ from neurosam.backends import run
 from neurosam.benchmark.cases import Case, activity, drawn, floating, layer_names
 from neurosam.benchmark.memory import fresh, updates
 from neurosam.benchmark.timing import Tick, Timing, turns
-from neurosam.events import Events
 from neurosam.network.network import Network
-from neurosam.recording import Record
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record
 
 __all__ = ["best_arrangement", "dense", "int8", "measure", "memory", "on", "references", "rows", "runner"]
 

@@ -21,7 +21,7 @@ from neurosam.benchmark.sizes import SIZED
 from neurosam.errors import BackendError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
-from neurosam.recording import Record
+from neurosam.signals.recording import Record
 
 __all__ = ["fresh", "measured", "updates"]
 

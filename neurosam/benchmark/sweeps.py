@@ -16,7 +16,7 @@ from neurosam.benchmark.memory import fresh, updates
 from neurosam.benchmark.sizes import SIZED
 from neurosam.benchmark.timing import Tick, crossing, fit, turns
 from neurosam.errors import NeurosamError
-from neurosam.recording import Record
+from neurosam.signals.recording import Record
 
 __all__ = ["activity", "batch", "crossings", "linear", "sam", "size", "steps"]
 

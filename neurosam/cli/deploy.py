@@ -15,7 +15,7 @@ from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 from neurosam.quantise import QuantisationReport, quantise
-from neurosam.recording import Record, Recording
+from neurosam.signals.recording import Record, Recording
 
 if TYPE_CHECKING:
     from neurosam.training import SpikingSequential

@@ -11,7 +11,7 @@ import typer
 from neurosam.cli.common import MODEL, console, new_file, require, say
 from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, held_out, training_set
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.stimulus import Stimulus
+from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -47,10 +47,10 @@ def explain(
     require("explain", "viz", "matplotlib", "PIL")
     new_folder(out, force, "report.json")
     from neurosam.backends import run
-    from neurosam.recording import Record
     from neurosam.report.folder import write_folder
     from neurosam.report.model import Table
     from neurosam.sam import SAM
+    from neurosam.signals.recording import Record
 
     net = network_in(network)
     named = tuple(name.strip() for name in layers.split(",") if name.strip())

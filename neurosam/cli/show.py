@@ -12,7 +12,7 @@ from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
 from neurosam.network.network import Network, Population, Projection
 from neurosam.network.synapse import Conv2d, neurons
-from neurosam.recording import Recording
+from neurosam.signals.recording import Recording
 
 __all__ = ["info"]
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from neurosam._util.arguments import choice
 from neurosam.attribution.method import evaluating, logits, prepared, resolve
 from neurosam.errors import NeurosamError
-from neurosam.events import encode
+from neurosam.signals.events import encode
 from neurosam.training import Normalisation, SpikingSequential
 
 __all__ = ["fgsm", "spiking_fgsm"]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from neurosam.errors import EventError, NetworkError
-from neurosam.events import Events
 from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.writer import Writer
@@ -22,7 +21,8 @@ from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, picture
 from neurosam.network.trace import FixedSamTrace, SamTrace
-from neurosam.recording import Recording, Spikes, words
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes, words
 
 __all__ = ["RECORDS", "inconsistency", "read_record", "write_record"]
 

@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
-from neurosam.recording import Recording
 from neurosam.report.figures import heat_sheet, sample_sheet, save
 from neurosam.report.model import Cell, Report, Table, from_recording
 from neurosam.report.page import write_page
 from neurosam.report.raster import raster, spikes_per_step
+from neurosam.signals.recording import Recording
 
 __all__ = ["write_folder"]
 

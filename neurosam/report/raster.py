@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.network.synapse import picture
-from neurosam.recording import Spikes
+from neurosam.signals.recording import Spikes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

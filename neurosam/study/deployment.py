@@ -15,8 +15,8 @@ from neurosam.attribution.method import evaluating, prepared
 from neurosam.backends import run
 from neurosam.equivalence import verify
 from neurosam.errors import DataError
-from neurosam.events import Events, encode
-from neurosam.recording import Record
+from neurosam.signals.events import Events, encode
+from neurosam.signals.recording import Record
 from neurosam.study.found import Found
 from neurosam.study.localising import most_frequent
 from neurosam.study.maps import AT_ONCE, nets

@@ -27,7 +27,7 @@ from neurosam.evaluation import agreement, deletion, insertion, of_module, weigh
 from neurosam.localisation import baselines, intensity, spike_count
 from neurosam.maps import aggregate
 from neurosam.network.trace import SamTrace
-from neurosam.recording import Record
+from neurosam.signals.recording import Record
 from neurosam.study.found import Found
 from neurosam.study.interval import pseudo_values
 from neurosam.study.maps import GAMMA, Array, activity_of, explained_by, nets, sam_of, stored

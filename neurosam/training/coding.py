@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from neurosam.errors import DataError
-from neurosam.events import CODINGS
+from neurosam.signals.events import CODINGS
 
 __all__ = ["Normalisation", "check_coding", "encode_batch"]
 
@@ -124,7 +124,7 @@ def check_coding(coding: str) -> None:
     Raises
     ------
     DataError
-        If `coding` is not in :data:`neurosam.events.CODINGS`.
+        If `coding` is not in :data:`neurosam.signals.events.CODINGS`.
     """
     if coding not in CODINGS:
         raise DataError("coding", f"got {coding!r}; allowed is {', '.join(CODINGS)}")

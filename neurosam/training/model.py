@@ -14,7 +14,7 @@ from pathlib import Path
 
 from neurosam._util.atomic_write import replacing
 from neurosam.errors import DataError, NetworkError, NeurosamError
-from neurosam.stimulus import Stimulus
+from neurosam.signals.stimulus import Stimulus
 from neurosam.training.architectures import build, build_ann
 from neurosam.training.layers import SpikingSequential
 from neurosam.training.neurons import LIF

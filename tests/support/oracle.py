@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.events import Events
 from neurosam.network.network import Network, Population, Projection
 from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.synapse import Conv2d, Dense, SumPool2d, Synapse
-from neurosam.recording import Record, Recording, Spikes
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Spikes
 from support.scalar import contribution, fixed_neuron, float_neuron
 
 __all__ = ["global_onsets", "simulate"]

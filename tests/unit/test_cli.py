@@ -15,14 +15,14 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.events import Events
 from neurosam.hdf5 import load_network, load_recording, save_events
 from neurosam.network.network import Network, Population, Projection
 from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, SumPool2d
 from neurosam.network.trace import SamTrace
-from neurosam.stimulus import Stimulus
+from neurosam.signals.events import Events
+from neurosam.signals.stimulus import Stimulus
 from neurosam.training.model import Recipe, save_model
 from support.bars import ARCHITECTURE, write_bars
 

@@ -18,8 +18,8 @@ from neurosam.divergence import VARIABLES, magnitude
 from neurosam.equivalence import Divergence, Tally, compare, compare_networks, report, verify
 from neurosam.errors import NeurosamError
 from neurosam.network.trace import SamTrace
-from neurosam.recording import Record, Recording, Spikes
 from neurosam.rounding import reach
+from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate
 

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from neurosam import __version__, hdf5
 from neurosam._util.arguments import identical
 from neurosam.errors import FormatError
-from neurosam.events import Events
 from neurosam.hdf5 import (
     file_kind,
     load_events,
@@ -38,7 +37,8 @@ from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
 from neurosam.network.trace import SamTrace
-from neurosam.recording import Recording, Spikes
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, edge_case, random_case
 
 TEXT = h5py.string_dtype("utf-8", 40)

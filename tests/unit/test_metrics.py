@@ -33,7 +33,7 @@ from neurosam.metrics import (
 )
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 from neurosam.operations import Operations, connections, fan_out, synaptic_operations
-from neurosam.recording import Recording, Spikes
+from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from neurosam.errors import DataError
-from neurosam.stimulus import Stimulus
+from neurosam.signals.stimulus import Stimulus
 from neurosam.training import convert
 from neurosam.training.model import Recipe, load_model, save_model
 

@@ -13,8 +13,8 @@ import neurosam as ns
 from neurosam import backends
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
-from neurosam.recording import Record, Recording, Spikes
 from neurosam.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
+from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import random_case
 from support.oracle import simulate
 

@@ -23,7 +23,7 @@ from neurosam.backends import Options, event_prepared, to_file
 from neurosam.equivalence import report
 from neurosam.errors import FormatError
 from neurosam.hdf5 import load_recording, place, save_recording, stream_recording
-from neurosam.recording import Record, Recording
+from neurosam.signals.recording import Record, Recording
 from support.networks import KINDS, large_case, random_case
 
 

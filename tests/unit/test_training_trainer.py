@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from neurosam.errors import DataError
-from neurosam.events import encode
+from neurosam.signals.events import encode
 from neurosam.training import Epoch, History, Normalisation, SpikingSequential, build, encode_batch, evaluate, train
 from neurosam.training.feeding import Feed
 

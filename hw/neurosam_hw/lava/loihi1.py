@@ -26,7 +26,7 @@ import numpy.typing as npt
 from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
 from neurosam.network.synapse import picture
-from neurosam.recording import Spikes
+from neurosam.signals.recording import Spikes
 
 __all__ = ["Loihi1Trace", "post_trace"]
 

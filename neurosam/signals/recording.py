@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import identical
-from neurosam.events import Events
 from neurosam.network.synapse import Shape, picture
+from neurosam.signals.events import Events
 
 if TYPE_CHECKING:
     from neurosam.network.network import Network

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import EventError
-from neurosam.events import CODINGS, Events, encode
+from neurosam.signals.events import CODINGS, Events, encode
 
 __all__ = ["Stimulus"]
 
@@ -28,7 +28,7 @@ class Stimulus:
     steps : int
         Length of a presentation, >= 1.
     coding : str
-        See :func:`neurosam.events.encode`.
+        See :func:`neurosam.signals.events.encode`.
     mean, std : tuple of float
         Of the intensities (0..1) of each channel, for "poisson_signed"; empty for other codings.
     classes : tuple of str
@@ -58,7 +58,7 @@ class Stimulus:
             )
 
     def encode(self, images: npt.NDArray[np.uint8], seed: int = 0, first: int = 0) -> Events:
-        """Events of uint8 images ``[B, C, H, W]``; arguments as in :func:`neurosam.events.encode`."""
+        """Events of uint8 images ``[B, C, H, W]``; arguments as in :func:`neurosam.signals.events.encode`."""
         if not self.mean:
             return encode(images, self.steps, self.coding, seed, first)
         if len(self.mean) != images.shape[1]:

@@ -1,0 +1,8 @@
+"""What goes into a network and what comes out of it: events, recordings, and pictures that are encoded on the way
+in."""
+
+from neurosam.signals.events import CODINGS, Events, encode
+from neurosam.signals.recording import Record, Recording, Spikes
+from neurosam.signals.stimulus import Stimulus
+
+__all__ = ["CODINGS", "Events", "Record", "Recording", "Spikes", "Stimulus", "encode"]
