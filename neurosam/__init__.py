@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from neurosam.backends import available, run
     from neurosam.equivalence import compare
     from neurosam.errors import NeurosamError
+    from neurosam.explain.sam import SAM
     from neurosam.from_torch import export
     from neurosam.hdf5 import load_network as load
     from neurosam.hdf5 import load_recording
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from neurosam.network.precision import Precision
     from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
     from neurosam.network.trace import FixedSamTrace, SamTrace
-    from neurosam.sam import SAM
     from neurosam.signals.events import Events, encode
     from neurosam.signals.recording import Record, Recording, Spikes
 
@@ -48,7 +48,7 @@ _HOME = {
     "Record": ("neurosam.signals.recording", "Record"),
     "Recording": ("neurosam.signals.recording", "Recording"),
     "Spikes": ("neurosam.signals.recording", "Spikes"),
-    "SAM": ("neurosam.sam", "SAM"),
+    "SAM": ("neurosam.explain.sam", "SAM"),
     "Conv2d": ("neurosam.network.synapse", "Conv2d"),
     "Dense": ("neurosam.network.synapse", "Dense"),
     "Sparse": ("neurosam.network.synapse", "Sparse"),

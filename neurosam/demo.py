@@ -23,8 +23,8 @@ from neurosam.backends import run
 from neurosam.data import ImageSet, cluttered, load
 from neurosam.equivalence import Equivalence, verify
 from neurosam.errors import BackendError
-from neurosam.localisation import baselines, localisation
-from neurosam.maps import aggregate
+from neurosam.explain.localisation import baselines, localisation
+from neurosam.explain.maps import aggregate
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace

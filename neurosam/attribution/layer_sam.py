@@ -10,8 +10,8 @@ from torch import Tensor
 
 from neurosam.attribution.method import Method
 from neurosam.errors import NeurosamError
+from neurosam.explain.sam import from_spikes
 from neurosam.network.trace import SamTrace
-from neurosam.sam import from_spikes
 from neurosam.training import LIF, SpikingSequential
 
 __all__ = ["ModuleSAM"]

@@ -20,7 +20,7 @@ from neurosam.attribution.layer_sam import ModuleSAM
 from neurosam.attribution.method import Method
 from neurosam.attribution.occlusion import Occlusion
 from neurosam.errors import NeurosamError
-from neurosam.maps import aggregate, upsample
+from neurosam.explain.maps import aggregate, upsample
 from neurosam.signals.events import encode
 
 __all__ = ["METHODS", "explain_func"]

@@ -47,9 +47,9 @@ def explain(
     require("explain", "viz", "matplotlib", "PIL")
     new_folder(out, force, "report.json")
     from neurosam.backends import run
+    from neurosam.explain.sam import SAM
     from neurosam.report.folder import write_folder
     from neurosam.report.model import Table
-    from neurosam.sam import SAM
     from neurosam.signals.recording import Record
 
     net = network_in(network)
@@ -68,8 +68,8 @@ def explain(
         recording = run(net, events, backend, wanted, dtype=dtype, progress=tick)
     tables = []
     if images.masks is not None:
-        from neurosam.localisation import baselines, localisation
-        from neurosam.maps import aggregate
+        from neurosam.explain.localisation import baselines, localisation
+        from neurosam.explain.maps import aggregate
 
         maps = {f"SAM {name}": aggregate(recording.sam[name]) for name in chosen} | baselines(images.images)
         columns = ("map", "mass inside", "pointing game")

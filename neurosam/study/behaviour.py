@@ -10,8 +10,8 @@ import numpy.typing as npt
 from neurosam.attribution import GradCAM
 from neurosam.data import PairSet
 from neurosam.evaluation import fgsm, map_distance, of_module, spiking_fgsm, suppression
-from neurosam.localisation import intensity
-from neurosam.maps import aggregate
+from neurosam.explain.localisation import intensity
+from neurosam.explain.maps import aggregate
 from neurosam.study.found import Found
 from neurosam.study.localising import EXAMPLES, examples, most_frequent
 from neurosam.study.maps import AT_ONCE, Array, activity_of, explained_by, nets, recorded, sam_of, stored

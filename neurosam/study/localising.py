@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from neurosam.attribution import SpikingGradCAM
 from neurosam.evaluation import best_constant_error, pixel_variance
-from neurosam.localisation import baselines, centre_prior, intensity
-from neurosam.maps import aggregate
+from neurosam.explain.localisation import baselines, centre_prior, intensity
+from neurosam.explain.maps import aggregate
 from neurosam.study.found import Found
 from neurosam.study.maps import (
     Array,

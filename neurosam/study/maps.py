@@ -21,9 +21,9 @@ from neurosam.attribution import GradCAM, Method
 from neurosam.attribution.method import evaluating, prepared
 from neurosam.backends import run
 from neurosam.evaluation import localisation_error
-from neurosam.localisation import mass_inside
+from neurosam.explain.localisation import mass_inside
+from neurosam.explain.sam import from_spikes
 from neurosam.network.trace import SamTrace
-from neurosam.sam import from_spikes
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Spikes
 from neurosam.study.models import FORMS, Models, Spiking

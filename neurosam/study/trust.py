@@ -24,8 +24,8 @@ from neurosam.attribution import (
 )
 from neurosam.backends import run
 from neurosam.evaluation import agreement, deletion, insertion, of_module, weight_randomisation
-from neurosam.localisation import baselines, intensity, spike_count
-from neurosam.maps import aggregate
+from neurosam.explain.localisation import baselines, intensity, spike_count
+from neurosam.explain.maps import aggregate
 from neurosam.network.trace import SamTrace
 from neurosam.signals.recording import Record
 from neurosam.study.found import Found

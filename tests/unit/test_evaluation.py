@@ -33,8 +33,8 @@ from neurosam.evaluation import (
     suppression,
     weight_randomisation,
 )
+from neurosam.explain.maps import aggregate, upsample
 from neurosam.from_torch import export, to_network
-from neurosam.maps import aggregate, upsample
 from neurosam.training import LIF, Normalisation, Readout, SpikingSequential, build
 
 Array = npt.NDArray[Any]

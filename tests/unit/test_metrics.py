@@ -11,7 +11,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import NeurosamError
-from neurosam.localisation import (
+from neurosam.explain.localisation import (
     area_share,
     baselines,
     centre_prior,

@@ -12,8 +12,8 @@ import pytest
 import neurosam as ns
 from neurosam import backends
 from neurosam.errors import NetworkError, NeurosamError
+from neurosam.explain.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
-from neurosam.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
 from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import random_case
 from support.oracle import simulate

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.maps import upsample
+from neurosam.explain.maps import upsample
 from neurosam.network.synapse import picture
 from neurosam.signals.recording import Spikes
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from neurosam.arithmetic import contribution
 from neurosam.backends import run
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.maps import aggregate, normalise, overlay, upsample
+from neurosam.explain.maps import aggregate, normalise, overlay, upsample
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
 from neurosam.network.synapse import Shape, picture
