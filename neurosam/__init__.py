@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurosam.backends import available, run
-    from neurosam.equivalence import compare
+    from neurosam.equivalence.comparison import compare
     from neurosam.errors import NeurosamError
     from neurosam.explain.sam import SAM
     from neurosam.from_torch import export

@@ -21,7 +21,7 @@ import numpy as np
 from neurosam._util.atomic_write import write_text
 from neurosam.backends import run
 from neurosam.data import ImageSet, cluttered, load
-from neurosam.equivalence import Equivalence, verify
+from neurosam.equivalence.comparison import Equivalence, verify
 from neurosam.errors import BackendError
 from neurosam.explain.localisation import baselines, localisation
 from neurosam.explain.maps import aggregate

@@ -19,7 +19,7 @@ from neurosam.backends import run
 from neurosam.benchmark.cases import Case, drawn, floating, layer_names
 from neurosam.benchmark.measure import SLOW_S, Variant, dense, on, rows, runner
 from neurosam.benchmark.timing import Tick, turns
-from neurosam.equivalence import report
+from neurosam.equivalence.comparison import report
 from neurosam.signals.recording import Record
 
 __all__ = ["check", "describe", "equivalence", "throughput"]

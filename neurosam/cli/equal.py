@@ -76,7 +76,7 @@ def _backends(
     dtype: str,
 ) -> tuple[bool, dict[str, Any]]:
     from neurosam.backends import load_backend
-    from neurosam.equivalence import verify as verify_network
+    from neurosam.equivalence.comparison import verify as verify_network
 
     if events is not None and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
@@ -96,9 +96,9 @@ def _backends(
 
 
 def _files(a: Path, b: Path, network: Path | None, dtype: str) -> tuple[bool, dict[str, Any]]:
-    from neurosam.divergence import rounding_of
-    from neurosam.equivalence import compare_networks
-    from neurosam.equivalence import report as compare_recordings
+    from neurosam.equivalence.comparison import compare_networks
+    from neurosam.equivalence.comparison import report as compare_recordings
+    from neurosam.equivalence.divergence import rounding_of
     from neurosam.hdf5 import file_kind, load_network, load_recording
 
     kinds = file_kind(a), file_kind(b)

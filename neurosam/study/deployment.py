@@ -13,7 +13,7 @@ import torch
 
 from neurosam.attribution.method import evaluating, prepared
 from neurosam.backends import run
-from neurosam.equivalence import verify
+from neurosam.equivalence.comparison import verify
 from neurosam.errors import DataError
 from neurosam.signals.events import Events, encode
 from neurosam.signals.recording import Record

@@ -310,7 +310,7 @@ def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pyte
     [
         ("neurosam.backends.run", "run m.h5 -o x.h5"),
         ("neurosam.backends.run", "explain m.h5 -o x"),
-        ("neurosam.equivalence.verify", "verify m.h5 --json x.json"),
+        ("neurosam.equivalence.comparison.verify", "verify m.h5 --json x.json"),
         ("neurosam.cli.deploy.quantise", "export m.safetensors -o x.h5"),
     ],
 )

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pytest
 
 import neurosam as ns
-from neurosam import equivalence
-from neurosam.divergence import VARIABLES, magnitude
-from neurosam.equivalence import Divergence, Tally, compare, compare_networks, report, verify
+from neurosam.equivalence import comparison
+from neurosam.equivalence.comparison import Divergence, Tally, compare, compare_networks, report, verify
+from neurosam.equivalence.divergence import VARIABLES, magnitude
+from neurosam.equivalence.rounding import reach
 from neurosam.errors import NeurosamError
 from neurosam.network.trace import SamTrace
-from neurosam.rounding import reach
 from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate

@@ -20,8 +20,8 @@ from neurosam.backends import Options, event_chain, unrolled
 from neurosam.backends.event import EventBackend
 from neurosam.backends.event_cells import cells, is_or
 from neurosam.backends.event_prepared import PATHS
-from neurosam.divergence import rounding_of
-from neurosam.equivalence import report, verify
+from neurosam.equivalence.comparison import report, verify
+from neurosam.equivalence.divergence import rounding_of
 from support.agreement import assert_identical
 
 DTYPES = ("float64", "float32")

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam import equivalence
 from neurosam.backends import Options, event_prepared, to_file
-from neurosam.equivalence import report
+from neurosam.equivalence import comparison
+from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
 from neurosam.hdf5 import load_recording, place, save_recording, stream_recording
 from neurosam.signals.recording import Record, Recording

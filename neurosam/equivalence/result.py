@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosam.divergence import Divergence
+from neurosam.equivalence.divergence import Divergence
 
 if TYPE_CHECKING:
     from rich.table import Table

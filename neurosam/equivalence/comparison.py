@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends import run
-from neurosam.difference import Difference, compare_networks
-from neurosam.divergence import ROUNDING, Divergence, Mismatches, Variable, mismatches, rounding_of, shared
+from neurosam.equivalence.divergence import ROUNDING, Divergence, Mismatches, Variable, mismatches, rounding_of, shared
+from neurosam.equivalence.network_diff import Difference, compare_networks
+from neurosam.equivalence.result import Equivalence, Tally, merged, shifted
+from neurosam.equivalence.rounding import Consequences, rounded, silent_distance
 from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
-from neurosam.rounding import Consequences, rounded, silent_distance
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
-from neurosam.verdict import Equivalence, Tally, merged, shifted
 
 __all__ = ["Difference", "Divergence", "Equivalence", "Tally", "compare", "compare_networks", "report", "verify"]
 

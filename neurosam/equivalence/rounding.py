@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.arithmetic import FRACTION_BITS
-from neurosam.divergence import Divergence, Index, Mismatches, Variable, mismatches
+from neurosam.equivalence.divergence import Divergence, Index, Mismatches, Variable, mismatches
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
 from neurosam.network.synapse import neurons, picture
