@@ -22,7 +22,7 @@ from neurosam.explain.localisation import (
     spike_count,
     uniform,
 )
-from neurosam.metrics import (
+from neurosam.metrics.measures import (
     accuracy,
     activation_sparsity,
     connection_sparsity,
@@ -31,8 +31,8 @@ from neurosam.metrics import (
     neurobench,
     spikes_per_step,
 )
+from neurosam.metrics.operations import Operations, connections, fan_out, synaptic_operations
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
-from neurosam.operations import Operations, connections, fan_out, synaptic_operations
 from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate

@@ -15,8 +15,8 @@ from pathlib import Path
 from neurosam.backends import Options
 from neurosam.errors import BackendError
 from neurosam.hdf5 import load_recording, save_events, save_network
+from neurosam.metrics.operations import synaptic_operations
 from neurosam.network.network import Network
-from neurosam.operations import synaptic_operations
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
 from neurosam_hw.lava.interpreter import find

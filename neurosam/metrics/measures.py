@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
+from neurosam.metrics.operations import Operations, fan_out, synaptic_operations
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
 from neurosam.network.synapse import Sparse, neurons
-from neurosam.operations import Operations, fan_out, synaptic_operations
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
 
