@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurosam.backends import available, run
+    from neurosam.deploy.from_torch import export
     from neurosam.equivalence.comparison import compare
     from neurosam.errors import NeurosamError
     from neurosam.explain.sam import SAM
-    from neurosam.from_torch import export
     from neurosam.hdf5 import load_network as load
     from neurosam.hdf5 import load_recording
     from neurosam.network.network import Network, Population, Projection, max_pool
@@ -33,7 +33,7 @@ _HOME = {
     "NeurosamError": ("neurosam.errors", "NeurosamError"),
     "Events": ("neurosam.signals.events", "Events"),
     "encode": ("neurosam.signals.events", "encode"),
-    "export": ("neurosam.from_torch", "export"),
+    "export": ("neurosam.deploy.from_torch", "export"),
     "load": ("neurosam.hdf5", "load_network"),
     "load_recording": ("neurosam.hdf5", "load_recording"),
     "Network": ("neurosam.network", "Network"),

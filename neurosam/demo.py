@@ -21,6 +21,7 @@ import numpy as np
 from neurosam._util.atomic_write import write_text
 from neurosam.backends import run
 from neurosam.data import ImageSet, cluttered, load
+from neurosam.deploy.quantise import QuantisationReport, quantise
 from neurosam.equivalence.comparison import Equivalence, verify
 from neurosam.errors import BackendError
 from neurosam.explain.localisation import baselines, localisation
@@ -28,7 +29,6 @@ from neurosam.explain.maps import aggregate
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
-from neurosam.quantise import QuantisationReport, quantise
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
 from neurosam.signals.stimulus import Stimulus
@@ -156,7 +156,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
 
 def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
     from neurosam import training
-    from neurosam.from_torch import to_network
+    from neurosam.deploy.from_torch import to_network
     from neurosam.training.model import Recipe, save_model
 
     train_items, test_items = load("mnist5k").split(4000, plan.test, seed=seed)

@@ -1,5 +1,4 @@
-"""What goes into a network and what comes out of it: events, recordings, and pictures that are encoded on the way
-in."""
+"""What goes into a network and what comes out: events, recordings, and pictures encoded on the way in."""
 
 from neurosam.signals.events import CODINGS, Events, encode
 from neurosam.signals.recording import Record, Recording, Spikes

@@ -19,12 +19,12 @@ import torch
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
 from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load_held_out, load_training, two_items
+from neurosam.deploy.from_torch import to_network
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import DataError
 from neurosam.evaluation import Predictor, of_module, of_network
-from neurosam.from_torch import to_network
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
-from neurosam.quantise import quantise
 from neurosam.signals.events import Events, encode
 from neurosam.study.plan import Plan
 from neurosam.training import SpikingSequential

@@ -1,6 +1,6 @@
 """Spiking networks in torch: layers, surrogate gradients, training, fake quantisation.
 
-Everything here needs the extra ``neurosam[torch]``. What is trained here goes on to ``neurosam.from_torch``.
+Everything here needs the extra ``neurosam[torch]``. What is trained here goes on to ``neurosam.deploy.from_torch``.
 """
 
 from neurosam.training.architectures import build, build_ann

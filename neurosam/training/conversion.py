@@ -53,7 +53,8 @@ class Conversion:
     Parameters
     ----------
     module : SpikingSequential
-        In evaluation mode; each ReLU's name is now that of its neurons. :func:`neurosam.from_torch` takes it as it is.
+        In evaluation mode; each ReLU's name is now that of its neurons. :func:`neurosam.deploy.from_torch` takes it as
+        it is.
     thresholds : dict of str to float
         By layer, the scaling included.
     """

@@ -2,7 +2,7 @@
 
 Batch norm is folded first (hardware holds the folded weights), then the network trains with quantised weights forward
 and straight-through gradients backward (quantisation.py). The result's weights lie on the grid that
-:func:`neurosam.quantise.quantise` will choose, so that exporting them loses nothing more.
+:func:`neurosam.deploy.quantise.quantise` will choose, so that exporting them loses nothing more.
 """
 
 from __future__ import annotations

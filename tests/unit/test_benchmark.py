@@ -91,7 +91,7 @@ def test_sparse10k_is_alive_when_small() -> None:
 
 def test_the_demo_case_is_the_architecture_of_the_demonstration() -> None:
     from neurosam.demo import Plan as DemoPlan
-    from neurosam.from_torch import to_network
+    from neurosam.deploy.from_torch import to_network
     from neurosam.training import build as architecture
 
     module = architecture(DemoPlan().architecture, (1, 48, 48), seed=0)

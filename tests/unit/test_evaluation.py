@@ -13,6 +13,7 @@ from torch import nn
 import neurosam as ns
 from neurosam.attribution import InputXGradient, ModuleSAM, Saliency, SpikingGradCAM
 from neurosam.data import Clutter, ImageSet, two_items
+from neurosam.deploy.from_torch import export, to_network
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.evaluation import (
     agreement,
@@ -34,7 +35,6 @@ from neurosam.evaluation import (
     weight_randomisation,
 )
 from neurosam.explain.maps import aggregate, upsample
-from neurosam.from_torch import export, to_network
 from neurosam.training import LIF, Normalisation, Readout, SpikingSequential, build
 
 Array = npt.NDArray[Any]

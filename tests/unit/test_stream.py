@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.backends import Options, event_prepared, to_file
-from neurosam.equivalence import comparison
 from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
 from neurosam.hdf5 import load_recording, place, save_recording, stream_recording
@@ -371,9 +370,9 @@ def test_a_comparison_in_chunks_is_that_of_all(fixed: bool, tmp_path: Path, monk
     bad = Recording(**{**vars(b), "membrane": {**b.membrane, name: harmed}})
     for network in (net, None):
         for other in (b, bad):
-            monkeypatch.setattr(equivalence, "CHUNK_BYTES", 2**40)
+            monkeypatch.setattr(comparison, "CHUNK_BYTES", 2**40)
             expected = report(a, other, network)
-            monkeypatch.setattr(equivalence, "CHUNK_BYTES", 1)
+            monkeypatch.setattr(comparison, "CHUNK_BYTES", 1)
             found = report(a, other, network)
             assert found.to_dict() == expected.to_dict()
             assert found.equal == (other is b)

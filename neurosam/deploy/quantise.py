@@ -8,7 +8,7 @@ A population's unit ``q`` is what an arriving integer 1 is worth. With it (``2^6
 
 and ``q`` is moved up by at most one part in ``theta / q`` so that a common threshold is met exactly. The unit is
 chosen among fractions of ``max |w|`` (the largest weights clip where that pays) as the one that loses least
-(calibration.py). A unit is allowed only if the head-room is proven from the weights: the largest possible input of a
+(error_model.py). A unit is allowed only if the head-room is proven from the weights: the largest possible input of a
 step, and the current it can build up, stay below 2^23, where u would wrap. What does not fit is refused by name.
 Membranes saturate by rule: the unit leaves them twice the largest calibrated value.
 """
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
-from neurosam.calibration import Observation, expected_loss, observe, unknown
+from neurosam.deploy.error_model import Observation, expected_loss, observe, unknown
 from neurosam.errors import ExportError
 from neurosam.network.network import Network, Population, Projection
 from neurosam.network.neuron import BIAS_HIGH, GAIN_LIMIT, LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Readout

@@ -29,13 +29,13 @@ import torch
 from torch import nn
 
 from neurosam import training
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError
 from neurosam.network.network import Network, Population, Projection, max_pool
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Shape, SumPool2d, neurons
 from neurosam.network.trace import SamTrace
-from neurosam.quantise import quantise
 from neurosam.signals.events import Events, encode
 
 __all__ = ["export", "to_network"]
