@@ -157,7 +157,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
 def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
     from neurosam import training
     from neurosam.deploy.from_torch import to_network
-    from neurosam.training.model import Recipe, save_model
+    from neurosam.training.model_file import Recipe, save_model
 
     train_items, test_items = load("mnist5k").split(4000, plan.test, seed=seed)
     train_set = cluttered(train_items, seed=2 * seed, indices=range(plan.train))

@@ -19,7 +19,7 @@ from neurosam.signals.recording import Record, Recording
 
 if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
-    from neurosam.training.model import Recipe
+    from neurosam.training.model_file import Recipe
 
 __all__ = ["export", "run"]
 
@@ -54,7 +54,7 @@ def export(
     trace = SamTrace(gamma, mode)
     out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)
     from neurosam.deploy.from_torch import to_network
-    from neurosam.training.model import load_model
+    from neurosam.training.model_file import load_model
 
     module, recipe = load_model(model)
     if recipe.ann:

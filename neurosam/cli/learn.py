@@ -105,7 +105,7 @@ def train(
             raise NeurosamError(f"--{given[0]}", "belongs to spiking networks; leave it out with --ann")
         steps, coding = 1, "direct"
     from neurosam import training
-    from neurosam.training.model import Recipe, save_model
+    from neurosam.training.model_file import Recipe, save_model
 
     train_set, test_set = training_set(data, seed, size), held_out(data, seed, size)
     known = CANVASES if data.startswith(CLUTTERED) else ITEMS

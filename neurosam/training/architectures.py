@@ -32,8 +32,8 @@ from torch import nn
 from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.training.bntt import BNTT
-from neurosam.training.layers import SpikingSequential
 from neurosam.training.neurons import LIF, Readout
+from neurosam.training.sequential import SpikingSequential
 from neurosam.training.surrogate import Surrogate
 
 __all__ = ["build", "build_ann"]

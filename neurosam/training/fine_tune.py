@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from neurosam.training.feeding import LabelledImages
+from neurosam.training.batches import LabelledImages
+from neurosam.training.fake_quantisation import fake_quantise
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.history import History
-from neurosam.training.layers import SpikingSequential
-from neurosam.training.quantisation import fake_quantise
+from neurosam.training.sequential import SpikingSequential
 from neurosam.training.trainer import train
 
 __all__ = ["fine_tune"]

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from neurosam._util.arguments import choice, reals
 from neurosam.errors import NetworkError
-from neurosam.training.chain import Dynamics, run_chain, run_chain_with_membrane
+from neurosam.training.bptt import Dynamics, run_chain, run_chain_with_membrane
 from neurosam.training.surrogate import PiecewiseLinear, Surrogate
 
 __all__ = ["LIF", "Readout", "Temporal"]

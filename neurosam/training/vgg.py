@@ -19,7 +19,7 @@ from typing import Any
 from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.training.architectures import build
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.sequential import SpikingSequential
 
 __all__ = ["LEAKS", "NETWORKS", "STEPS", "describe", "vgg"]
 

@@ -23,7 +23,7 @@ from neurosam.network.synapse import Conv2d, Dense, SumPool2d
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus
-from neurosam.training.model import Recipe, save_model
+from neurosam.training.model_file import Recipe, save_model
 from support.bars import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")

@@ -16,8 +16,8 @@ from neurosam._util.atomic_write import replacing
 from neurosam.errors import DataError, NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training.architectures import build, build_ann
-from neurosam.training.layers import SpikingSequential
 from neurosam.training.neurons import LIF
+from neurosam.training.sequential import SpikingSequential
 
 __all__ = ["Recipe", "load_model", "save_model"]
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from neurosam.errors import DataError
-from neurosam.training.coding import Normalisation, check_coding, encode_batch
+from neurosam.training.input_coding import Normalisation, check_coding, encode_batch
 
 __all__ = ["Feed", "LabelledImages", "check_images", "fingerprint"]
 
@@ -55,7 +55,7 @@ class Feed:
     steps : int
         T, at least 1.
     coding : str
-        See :mod:`neurosam.training.coding`.
+        See :mod:`neurosam.training.input_coding`.
     seed : int
         0 .. 2**63 - 1.
     normalisation : Normalisation or None
