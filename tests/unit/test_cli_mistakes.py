@@ -283,7 +283,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
         return stop
 
-    monkeypatch.setattr("neurosam.cli.learn._line", line)
+    monkeypatch.setattr("neurosam.cli.train._line", line)
 
 
 def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 import neurosam as ns
+from neurosam.equivalence import comparison
 from neurosam.equivalence.comparison import Divergence, Tally, compare, compare_networks, report, verify
 from neurosam.equivalence.divergence import VARIABLES, magnitude
 from neurosam.equivalence.rounding import reach

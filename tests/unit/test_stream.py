@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.backends import Options, event_prepared, to_file
+from neurosam.equivalence import comparison
 from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
 from neurosam.hdf5 import load_recording, place, save_recording, stream_recording
