@@ -141,7 +141,7 @@ def test_a_back_end_that_cannot_stream_runs_in_batches(
     )  # fmt: skip
     monkeypatch.setattr(to_file, "BATCH_BYTES", 2 * size)
     batches: list[int] = []
-    from neurosam.backends.reference import ReferenceBackend
+    from neurosam.backends.reference.backend import ReferenceBackend
 
     whole = ReferenceBackend.run
 

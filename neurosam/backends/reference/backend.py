@@ -21,8 +21,8 @@ import numpy.typing as npt
 import torch
 
 from neurosam.backends import Options
-from neurosam.backends.reference_neuron import FixedNeurons, FloatNeurons, Traces
-from neurosam.backends.reference_synapse import Delivery
+from neurosam.backends.reference.neurons import FixedNeurons, FloatNeurons, Traces
+from neurosam.backends.reference.synapses import Delivery
 from neurosam.errors import BackendError
 from neurosam.network.network import Network, Population
 from neurosam.network.neuron import FixedLIF, FixedReadout, Neuron
