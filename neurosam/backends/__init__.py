@@ -156,7 +156,7 @@ def run(
     runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s)
     if to is not None:
-        from neurosam.backends.to_file import run_to_file
+        from neurosam.backends.streaming import run_to_file
 
         return run_to_file(runner, unrolled(network, events.steps), events, record, options, to)
     start = time.perf_counter()

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_prepared, to_file
+from neurosam.backends import Options, event_prepared, streaming
 from neurosam.equivalence import comparison
 from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
