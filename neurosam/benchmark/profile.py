@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.backends.event import EventBackend
+from neurosam.backends.event.backend import EventBackend
 from neurosam.benchmark.cases import Case
 
 __all__ = ["profile", "shares"]

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_prepared, streaming
+from neurosam.backends import Options, streaming
+from neurosam.backends.event.plan import compiled
 from neurosam.equivalence import comparison
 from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
@@ -72,7 +73,7 @@ def assert_streamed(network: ns.Network, events: ns.Events, path: Path, backend:
 @pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_network(kind: str, fixed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", 3)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", 3)
     for seed in range(3):
         rng = np.random.default_rng([KINDS.index(kind), seed])
         assert_streamed(*random_case(rng, kind, fixed=fixed), tmp_path / "r.h5")
@@ -100,7 +101,7 @@ def test_any_group_of_samples(
     monkeypatch.setattr(place, "MOST_SAMPLES", most)
     monkeypatch.setattr(place, "GROUP_BYTES", group)
     monkeypatch.setattr(place, "LARGE_ROW_BYTES", large)
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", 4)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", 4)
     assert_streamed(network(65), stimulus(10, samples), tmp_path / "r.h5", threads=threads)
 
 
@@ -139,7 +140,7 @@ def test_a_back_end_that_cannot_stream_runs_in_batches(
     size = 0 if one is None else sum(x.planes.nbytes for x in one.spikes.values()) + sum(
         x.nbytes for arrays in (one.sam, one.membrane, one.current) for x in arrays.values()
     )  # fmt: skip
-    monkeypatch.setattr(to_file, "BATCH_BYTES", 2 * size)
+    monkeypatch.setattr(streaming, "BATCH_BYTES", 2 * size)
     batches: list[int] = []
     from neurosam.backends.reference.backend import ReferenceBackend
 
@@ -178,7 +179,7 @@ def test_memory_does_not_grow_with_what_is_recorded(
     longer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four times the steps or samples: in a file some counts more, in memory all values."""
-    monkeypatch.setattr(event_prepared, "CHUNK_BYTES", 2**18)
+    monkeypatch.setattr(compiled, "CHUNK_BYTES", 2**18)
     monkeypatch.setattr(place, "GROUP_BYTES", 2**18)
     net = network(64)
     keep = Record.everything(net)
