@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam import __version__
-from neurosam.cli import bench, convert, deploy, explain, info, plugins, study, train, verify
+from neurosam.cli import convert, deploy, explain, info, plugins, train, verify
 from neurosam.cli.errors import told
 
 __all__ = ["app"]
@@ -67,7 +67,6 @@ def _root(
 
 for command in (
     explain.demo, train.train, convert.convert, deploy.export, info.info, deploy.run, verify.verify, explain.explain,
-    study.study, bench.bench,
 ):  # fmt: skip
     app.command()(command)
 plugins.register(app)
