@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neurosam.backends import available, run
-    from neurosam.equivalence import compare
+    from neurosam.deploy.from_torch import export
+    from neurosam.equivalence.comparison import compare
     from neurosam.errors import NeurosamError
-    from neurosam.events import Events, encode
-    from neurosam.from_torch import export
+    from neurosam.explain.sam import SAM
     from neurosam.hdf5 import load_network as load
     from neurosam.hdf5 import load_recording
-    from neurosam.network import Network, Population, Projection, max_pool
-    from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-    from neurosam.precision import Precision
-    from neurosam.recording import Record, Recording, Spikes
-    from neurosam.sam import SAM
-    from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-    from neurosam.trace import FixedSamTrace, SamTrace
+    from neurosam.network.network import Network, Population, Projection, max_pool
+    from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+    from neurosam.network.precision import Precision
+    from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+    from neurosam.network.trace import FixedSamTrace, SamTrace
+    from neurosam.signals.events import Events, encode
+    from neurosam.signals.recording import Record, Recording, Spikes
 
 __version__ = "0.1.0"
 
@@ -31,30 +31,30 @@ _HOME = {
     "run": ("neurosam.backends", "run"),
     "compare": ("neurosam.equivalence", "compare"),
     "NeurosamError": ("neurosam.errors", "NeurosamError"),
-    "Events": ("neurosam.events", "Events"),
-    "encode": ("neurosam.events", "encode"),
-    "export": ("neurosam.from_torch", "export"),
+    "Events": ("neurosam.signals.events", "Events"),
+    "encode": ("neurosam.signals.events", "encode"),
+    "export": ("neurosam.deploy.from_torch", "export"),
     "load": ("neurosam.hdf5", "load_network"),
     "load_recording": ("neurosam.hdf5", "load_recording"),
     "Network": ("neurosam.network", "Network"),
     "Population": ("neurosam.network", "Population"),
     "Projection": ("neurosam.network", "Projection"),
     "max_pool": ("neurosam.network", "max_pool"),
-    "LIF": ("neurosam.neuron", "LIF"),
-    "FixedLIF": ("neurosam.neuron", "FixedLIF"),
-    "FixedReadout": ("neurosam.neuron", "FixedReadout"),
-    "Readout": ("neurosam.neuron", "Readout"),
-    "Precision": ("neurosam.precision", "Precision"),
-    "Record": ("neurosam.recording", "Record"),
-    "Recording": ("neurosam.recording", "Recording"),
-    "Spikes": ("neurosam.recording", "Spikes"),
-    "SAM": ("neurosam.sam", "SAM"),
-    "Conv2d": ("neurosam.synapse", "Conv2d"),
-    "Dense": ("neurosam.synapse", "Dense"),
-    "Sparse": ("neurosam.synapse", "Sparse"),
-    "SumPool2d": ("neurosam.synapse", "SumPool2d"),
-    "FixedSamTrace": ("neurosam.trace", "FixedSamTrace"),
-    "SamTrace": ("neurosam.trace", "SamTrace"),
+    "LIF": ("neurosam.network.neuron", "LIF"),
+    "FixedLIF": ("neurosam.network.neuron", "FixedLIF"),
+    "FixedReadout": ("neurosam.network.neuron", "FixedReadout"),
+    "Readout": ("neurosam.network.neuron", "Readout"),
+    "Precision": ("neurosam.network.precision", "Precision"),
+    "Record": ("neurosam.signals.recording", "Record"),
+    "Recording": ("neurosam.signals.recording", "Recording"),
+    "Spikes": ("neurosam.signals.recording", "Spikes"),
+    "SAM": ("neurosam.explain.sam", "SAM"),
+    "Conv2d": ("neurosam.network.synapse", "Conv2d"),
+    "Dense": ("neurosam.network.synapse", "Dense"),
+    "Sparse": ("neurosam.network.synapse", "Sparse"),
+    "SumPool2d": ("neurosam.network.synapse", "SumPool2d"),
+    "FixedSamTrace": ("neurosam.network.trace", "FixedSamTrace"),
+    "SamTrace": ("neurosam.network.trace", "SamTrace"),
 }
 
 __all__ = [

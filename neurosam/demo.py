@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
 from neurosam.backends import run
 from neurosam.data import ImageSet, cluttered, load
-from neurosam.equivalence import Equivalence, verify
+from neurosam.deploy.quantise import QuantisationReport, quantise
+from neurosam.equivalence.comparison import Equivalence, verify
 from neurosam.errors import BackendError
-from neurosam.events import Events
-from neurosam.localisation import baselines, localisation
-from neurosam.maps import aggregate
-from neurosam.network import Network
-from neurosam.precision import Precision
-from neurosam.quantise import QuantisationReport, quantise
-from neurosam.recording import Record, Recording
-from neurosam.stimulus import Stimulus
-from neurosam.trace import SamTrace
+from neurosam.explain.localisation import baselines, localisation
+from neurosam.explain.maps import aggregate
+from neurosam.network.network import Network
+from neurosam.network.precision import Precision
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
+from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from neurosam.report import Table
@@ -156,8 +156,8 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
 
 def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
     from neurosam import training
-    from neurosam.from_torch import to_network
-    from neurosam.training.model import Recipe, save_model
+    from neurosam.deploy.from_torch import to_network
+    from neurosam.training.model_file import Recipe, save_model
 
     train_items, test_items = load("mnist5k").split(4000, plan.test, seed=seed)
     train_set = cluttered(train_items, seed=2 * seed, indices=range(plan.train))

@@ -24,9 +24,9 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from casefile import save
 from convert import plain
 from environments import Skip, command
-from neurosam.atomic import write_text
-from neurosam.benchmark import cases
-from neurosam.benchmark.limits import processor
+from neurosam._util.atomic_write import write_text
+from neurosam_bench import cases
+from neurosam_bench.limits import processor
 from page import markdown
 from turns import Runner
 

@@ -9,7 +9,7 @@ import numpy as np
 
 import neurosam as ns
 from casefile import Layer, PlainCase
-from neurosam.benchmark.cases import Case
+from neurosam_bench.cases import Case
 
 
 def plain(case: Case) -> PlainCase:

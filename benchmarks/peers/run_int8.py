@@ -1,4 +1,4 @@
-"""The int8 convolutions of a case alone, dense, by PyTorch's quantised operators: neurosam/benchmark/dense_int8.py.
+"""The int8 convolutions of a case alone, dense, by PyTorch's quantised operators (neurosam_bench/dense_int8.py).
 
 A bound for any rival that computes densely in int8. It has no neurons, so it reports no spikes. It runs in the
 interpreter of compare.py.
@@ -19,8 +19,8 @@ DENSITY = 0.05
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
 
-    from neurosam.benchmark.cases import Case
-    from neurosam.benchmark.dense_int8 import int8_runner
+    from neurosam_bench.cases import Case
+    from neurosam_bench.dense_int8 import int8_runner
 
     if not any(layer.kind == "conv" for layer in case.layers):
         raise CannotExpress("it has no convolutions")

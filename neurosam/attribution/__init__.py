@@ -12,8 +12,8 @@
 
 `x` is the encoded input ``[T, B, C, H, W]`` of a spiking net (any code: rate, latency, direct) or the images
 ``[B, C, H, W]`` of an ANN; `target` one class for all, one a sample, or None for the predicted ones. Functions to
-aggregate, normalise, upsample and overlay maps are in :mod:`neurosam.maps`. :func:`explain_func` is the call that
-Quantus expects.
+aggregate, normalise, upsample and overlay maps are in :mod:`neurosam.explain.maps`. :func:`explain_func` is the call
+that Quantus expects.
 
 Needs the extra ``neurosam[torch]``. To explain a network as it runs on a back end, fixed point included, see
 :class:`neurosam.SAM`.

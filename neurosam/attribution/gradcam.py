@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.arguments import choice
 from neurosam.attribution.method import Method, logits
-from neurosam.checks import choice
 from neurosam.errors import NeurosamError
 from neurosam.training import LIF, SpikingSequential
 

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.arguments import integer
 from neurosam.attribution.method import InputMethod, Maps, Target, evaluating, prepared, resolve, selected
-from neurosam.checks import integer
 from neurosam.errors import NeurosamError
 from neurosam.training import LIF
 

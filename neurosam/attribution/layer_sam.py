@@ -1,6 +1,6 @@
 """SAM of a torch module's layer, without export: the same maps as :class:`neurosam.SAM` gives in float.
 
-Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 12-14; see :mod:`neurosam.trace` for the modes.
+Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 12-14; see :mod:`neurosam.network.trace` for the modes.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from neurosam.attribution.method import Method
 from neurosam.errors import NeurosamError
-from neurosam.sam import from_spikes
-from neurosam.trace import SamTrace
+from neurosam.explain.sam import from_spikes
+from neurosam.network.trace import SamTrace
 from neurosam.training import LIF, SpikingSequential
 
 __all__ = ["ModuleSAM"]

@@ -15,8 +15,8 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.arguments import pair
 from neurosam.attribution.method import Method, selected
-from neurosam.checks import pair
 
 __all__ = ["Occlusion"]
 

@@ -20,8 +20,8 @@ from neurosam.attribution.layer_sam import ModuleSAM
 from neurosam.attribution.method import Method
 from neurosam.attribution.occlusion import Occlusion
 from neurosam.errors import NeurosamError
-from neurosam.events import encode
-from neurosam.maps import aggregate, upsample
+from neurosam.explain.maps import aggregate, upsample
+from neurosam.signals.events import encode
 
 __all__ = ["METHODS", "explain_func"]
 
@@ -64,7 +64,7 @@ def explain_func(
     steps : int, optional
         T of a spiking net's presentation; None gives the images as they are, to an ANN.
     coding, seed
-        See :func:`neurosam.events.encode`.
+        See :func:`neurosam.signals.events.encode`.
     device
         Accepted since Quantus passes it; the model's own is used.
     **options

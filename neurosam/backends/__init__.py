@@ -1,7 +1,7 @@
 """Back ends: what they promise (:class:`Backend`), how they are found, and :func:`run`, the one way to start one.
 
 A back end is a class named in the entry-point group ``neurosam.backends`` and imported only when asked for. It takes
-a request that :func:`run` has already checked, and returns a :class:`~neurosam.recording.Recording` in each
+a request that :func:`run` has already checked, and returns a :class:`~neurosam.signals.recording.Recording` in each
 population's own time.
 """
 
@@ -18,12 +18,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from neurosam.errors import BackendError, EventError, NetworkError, NeurosamError
-from neurosam.events import Events
-from neurosam.network import Network, Population
-from neurosam.neuron import LIF, FixedLIF
-from neurosam.recording import Record, Recording
-from neurosam.synapse import picture
-from neurosam.trace import FixedSamTrace
+from neurosam.network.network import Network, Population
+from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.synapse import picture
+from neurosam.network.trace import FixedSamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
 
 __all__ = ["Backend", "Options", "available", "load_backend", "run"]
 
@@ -156,7 +156,7 @@ def run(
     runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s)
     if to is not None:
-        from neurosam.backends.to_file import run_to_file
+        from neurosam.backends.streaming import run_to_file
 
         return run_to_file(runner, unrolled(network, events.steps), events, record, options, to)
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The command line ``neurosam COMMAND``: commands in commands.py, one module a group of them, mistakes in failures.py.
+"""The command line ``neurosam COMMAND``: commands in commands.py, one module a group of them, mistakes in errors.py.
 
 Exit status 0: done; 1: `verify` found a difference; 2: a mistake of the user, said in a sentence or two, no traceback;
 130: interrupted (what was finished is kept). Nothing is imported before :func:`main` runs, so that an interruption
@@ -30,7 +30,7 @@ def main() -> None:
             app()
         finally:
             interrupt.end()
-    except KeyboardInterrupt:  # while modules are imported; later ones are told by failures.py
+    except KeyboardInterrupt:  # while modules are imported; later ones are told by errors.py
         sys.stderr.write("neurosam: interrupted\n")
         sys.exit(130)
 

@@ -8,8 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam import __version__
-from neurosam.cli import bench, convert, deploy, equal, learn, look, plugins, show, study
-from neurosam.cli.failures import told
+from neurosam.cli import convert, deploy, explain, info, plugins, train, verify
+from neurosam.cli.errors import told
 
 __all__ = ["app"]
 
@@ -66,8 +66,7 @@ def _root(
 
 
 for command in (
-    look.demo, learn.train, convert.convert, deploy.export, show.info, deploy.run, equal.verify, look.explain,
-    study.study, bench.bench,
+    explain.demo, train.train, convert.convert, deploy.export, info.info, deploy.run, verify.verify, explain.explain,
 ):  # fmt: skip
     app.command()(command)
 plugins.register(app)

@@ -19,7 +19,7 @@ from rich.text import Text
 from neurosam.errors import BackendError, FormatError, NeurosamError
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = [
     "HDF5",

@@ -41,7 +41,7 @@ def convert(
     require("convert", "torch", "torch", "safetensors")
     out = new_file(model.with_name(f"{model.stem}-converted.safetensors") if out is None else out, force, MODEL)
     from neurosam import training
-    from neurosam.training.model import load_model, save_model
+    from neurosam.training.model_file import load_model, save_model
 
     ann, recipe = load_model(model)
     if not recipe.ann:

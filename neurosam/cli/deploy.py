@@ -10,16 +10,16 @@ import typer
 
 from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
 from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, held_out, presented, read_events, training_set
+from neurosam.deploy.quantise import QuantisationReport, quantise
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.network import Network
-from neurosam.precision import Precision
-from neurosam.quantise import QuantisationReport, quantise
-from neurosam.recording import Record, Recording
-from neurosam.trace import SamTrace
+from neurosam.network.network import Network
+from neurosam.network.precision import Precision
+from neurosam.network.trace import SamTrace
+from neurosam.signals.recording import Record, Recording
 
 if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
-    from neurosam.training.model import Recipe
+    from neurosam.training.model_file import Recipe
 
 __all__ = ["export", "run"]
 
@@ -53,8 +53,8 @@ def export(
     fixed = _precision(precision, bits)
     trace = SamTrace(gamma, mode)
     out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)
-    from neurosam.from_torch import to_network
-    from neurosam.training.model import load_model
+    from neurosam.deploy.from_torch import to_network
+    from neurosam.training.model_file import load_model
 
     module, recipe = load_model(model)
     if recipe.ann:

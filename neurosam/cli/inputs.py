@@ -12,12 +12,12 @@ import typer
 from neurosam.backends import check
 from neurosam.data import ImageSet, cluttered, load_held_out, load_training
 from neurosam.errors import DataError, EventError
-from neurosam.events import CODINGS, Events
-from neurosam.recording import Record
-from neurosam.stimulus import Stimulus
+from neurosam.signals.events import CODINGS, Events
+from neurosam.signals.recording import Record
+from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = [
     "CLUTTERED",

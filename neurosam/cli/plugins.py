@@ -1,4 +1,7 @@
-"""Commands of other packages: every ``typer.Typer`` in the entry-point group ``neurosam.commands``, under its name."""
+"""Commands of other packages: each entry point ``NAME`` of the group ``neurosam.commands`` is ``neurosam NAME``.
+
+An entry point names a ``typer.Typer``, which becomes a group of commands, or a function, which becomes one command.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,10 @@ GROUP = "neurosam.commands"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the groups of commands that installed packages offer, in order of their names."""
+    """Add what installed packages offer, in order of the names."""
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        app.add_typer(point.load(), name=point.name)
+        offered = point.load()
+        if isinstance(offered, typer.Typer):
+            app.add_typer(offered, name=point.name)
+        else:
+            app.command(point.name)(offered)

@@ -12,9 +12,9 @@
 | How busy is a layer at each step? | `layer_activity` |
 
 Maps are ``[T, B, H, W]`` or ``[B, H, W]`` arrays from whichever method; shares of mass in exact masks and the pointing
-game are in :mod:`neurosam.localisation`, with the trivial baselines that belong beside every figure. What runs a model
-takes a `Predictor`, so that the same measure applies to a torch module and to a network on any back end, fixed point
-included.
+game are in :mod:`neurosam.explain.localisation`, with the trivial baselines that belong beside every figure. What runs
+a model takes a `Predictor`, so that the same measure applies to a torch module and to a network on any back end, fixed
+point included.
 """
 
 from neurosam.evaluation.adversarial import fgsm, spiking_fgsm

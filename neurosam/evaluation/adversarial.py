@@ -19,10 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.arguments import choice
 from neurosam.attribution.method import evaluating, logits, prepared, resolve
-from neurosam.checks import choice
 from neurosam.errors import NeurosamError
-from neurosam.events import encode
+from neurosam.signals.events import encode
 from neurosam.training import Normalisation, SpikingSequential
 
 __all__ = ["fgsm", "spiking_fgsm"]

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.maps import normalise, upsample
+from neurosam.explain.maps import normalise, upsample
 
 __all__ = [
     "EPSILON",
@@ -92,7 +92,7 @@ def pixel_variance(maps: npt.ArrayLike, how: str = "official") -> Array:
     maps : (T, B, H, W) or (B, H, W) array
         Integer maps of a fixed-point network: divide by their scale first.
     how : {"official", "max", "sum"}
-        See :func:`neurosam.maps.normalise`.
+        See :func:`neurosam.explain.maps.normalise`.
     """
     array = _maps("pixel_variance", maps)
     variance = normalise(array, how).var(axis=(-2, -1))

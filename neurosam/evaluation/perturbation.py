@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.checks import choice, integer
+from neurosam._util.arguments import choice, integer
 from neurosam.errors import NeurosamError
 from neurosam.evaluation.predictor import Predictor
-from neurosam.maps import upsample
+from neurosam.explain.maps import upsample
 
 __all__ = ["Curve", "deletion", "insertion"]
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from neurosam.attribution.method import evaluating, logits, prepared
 from neurosam.backends import run
-from neurosam.events import Events
-from neurosam.network import Network
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
 
 __all__ = ["Predictor", "of_module", "of_network"]
 

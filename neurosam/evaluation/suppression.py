@@ -22,7 +22,7 @@ from torch import Tensor
 
 from neurosam.attribution.method import evaluating, prepared
 from neurosam.errors import NeurosamError
-from neurosam.maps import upsample
+from neurosam.explain.maps import upsample
 from neurosam.training import LIF, SpikingSequential
 
 __all__ = ["layer_activity", "suppression"]

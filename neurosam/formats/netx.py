@@ -25,10 +25,10 @@ import numpy.typing as npt
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.errors import ExportError
 from neurosam.hdf5.writer import Writer, created
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.synapse import Conv2d, Dense, Sparse, neurons
-from neurosam.validation import accumulator_bound
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import FixedLIF, FixedReadout
+from neurosam.network.synapse import Conv2d, Dense, Sparse, neurons
+from neurosam.network.validation import accumulator_bound
 
 __all__ = ["save_netx"]
 

@@ -21,14 +21,14 @@ from typing import Any
 
 from neurosam import __version__
 from neurosam.errors import FormatError
-from neurosam.events import Events
 from neurosam.hdf5.fields import NotStorable
 from neurosam.hdf5.reader import Reader, opened
 from neurosam.hdf5.schema import inconsistency, read_record, write_record
 from neurosam.hdf5.stream import Stream, streamed
 from neurosam.hdf5.writer import Root, created
-from neurosam.network import Network
-from neurosam.recording import Record, Recording
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
 
 __all__ = [
     "VERSION",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.checks import integer
+from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader
 from neurosam.hdf5.writer import Writer

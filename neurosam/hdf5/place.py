@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from neurosam.errors import FormatError
 from neurosam.hdf5.fields import NotStorable
-from neurosam.synapse import Shape
+from neurosam.network.synapse import Shape
 
 __all__ = ["Place", "group_size"]
 

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from neurosam.errors import EventError, NetworkError
-from neurosam.events import Events
 from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.writer import Writer
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
-from neurosam.recording import Recording, Spikes, words
-from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d, picture
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, picture
+from neurosam.network.trace import FixedSamTrace, SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes, words
 
 __all__ = ["RECORDS", "inconsistency", "read_record", "write_record"]
 

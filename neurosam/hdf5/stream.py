@@ -23,8 +23,8 @@ from neurosam.hdf5.fields import NotStorable
 from neurosam.hdf5.place import Place, group_size
 from neurosam.hdf5.schema import RECORDS, inconsistency, write_record
 from neurosam.hdf5.writer import PAGE, Root, created
-from neurosam.network import Network
-from neurosam.recording import Record, Recording, arranged, extents
+from neurosam.network.network import Network
+from neurosam.signals.recording import Record, Recording, arranged, extents
 
 __all__ = ["Stream", "streamed"]
 

@@ -1,8 +1,9 @@
 """Creation of an HDF5 file that appears whole or not at all.
 
-The file is written beside the old one and takes its place when it is whole (atomic.py). HDF5 must not learn of a full
-disk: it (2.0.0) keeps what it could not write and tries again when the interpreter exits, which ends in a segmentation
-fault. So it writes through :class:`_PatientFile`, which keeps the first failure to itself until HDF5 is done.
+The file is written beside the old one and takes its place when it is whole (atomic_write.py). HDF5 must not learn of a
+full disk: it (2.0.0) keeps what it could not write and tries again when the interpreter exits, which ends in a
+segmentation fault. So it writes through :class:`_PatientFile`, which keeps the first failure to itself until HDF5 is
+done.
 
 Datasets are contiguous, without filters; the layout is that of HDF5 1.8, whose metadata carry checksums. A dataset
 whose values come later (stream.py) gets its place at once, so that they need not pass through HDF5.
@@ -22,7 +23,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p
 
-from neurosam.atomic import replacing
+from neurosam._util.atomic_write import replacing
 from neurosam.errors import FormatError
 
 __all__ = ["PAGE", "Reserving", "Root", "Writer", "created"]

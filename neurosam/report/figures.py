@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.atomic import write_bytes
+from neurosam._util.atomic_write import write_bytes
 from neurosam.errors import NeurosamError
-from neurosam.maps import aggregate, normalise, overlay
+from neurosam.explain.maps import aggregate, normalise, overlay
 from neurosam.report.model import Sample
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def sample_sheet(
     colormap : str
         Name of a matplotlib colour map; "jet" is the paper's.
     how : {"sum", "mean", "max", "last"}
-        How the steps become one map (:func:`neurosam.maps.aggregate`).
+        How the steps become one map (:func:`neurosam.explain.maps.aggregate`).
 
     Raises
     ------

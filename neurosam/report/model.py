@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Recording
+from neurosam.signals.recording import Recording
 
 __all__ = ["Cell", "Report", "Sample", "Table", "from_recording"]
 

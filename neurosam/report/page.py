@@ -31,7 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 import neurosam
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
 from neurosam.errors import NeurosamError
 from neurosam.report.figures import visible
 from neurosam.report.model import Cell, Report, Sample, Table

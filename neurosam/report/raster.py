@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Spikes
-from neurosam.synapse import picture
+from neurosam.network.synapse import picture
+from neurosam.signals.recording import Spikes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

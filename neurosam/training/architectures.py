@@ -29,11 +29,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from neurosam.checks import integer
+from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.training.bntt import BNTT
-from neurosam.training.layers import SpikingSequential
 from neurosam.training.neurons import LIF, Readout
+from neurosam.training.sequential import SpikingSequential
 from neurosam.training.surrogate import Surrogate
 
 __all__ = ["build", "build_ann"]

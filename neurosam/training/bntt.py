@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neurosam.checks import integer, reals
+from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
 from neurosam.training.neurons import Temporal
 

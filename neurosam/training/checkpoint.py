@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurosam.atomic import replacing
+from neurosam._util.atomic_write import replacing
 from neurosam.errors import DataError
 from neurosam.training.history import Epoch
 

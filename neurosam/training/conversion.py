@@ -34,11 +34,11 @@ import torch
 from torch import Tensor, nn
 
 from neurosam.errors import DataError, ExportError
-from neurosam.training.coding import Normalisation, encode_batch
-from neurosam.training.feeding import LabelledImages, check_images
+from neurosam.training.batches import LabelledImages, check_images
 from neurosam.training.folding import fold_batch_norm
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.input_coding import Normalisation, encode_batch
 from neurosam.training.neurons import LIF, Readout
+from neurosam.training.sequential import SpikingSequential
 
 __all__ = ["Conversion", "accuracy_by_step", "convert"]
 
@@ -53,7 +53,8 @@ class Conversion:
     Parameters
     ----------
     module : SpikingSequential
-        In evaluation mode; each ReLU's name is now that of its neurons. :func:`neurosam.from_torch` takes it as it is.
+        In evaluation mode; each ReLU's name is now that of its neurons. :func:`neurosam.deploy.from_torch` takes it as
+        it is.
     thresholds : dict of str to float
         By layer, the scaling included.
     """

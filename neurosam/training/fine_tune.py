@@ -2,7 +2,7 @@
 
 Batch norm is folded first (hardware holds the folded weights), then the network trains with quantised weights forward
 and straight-through gradients backward (quantisation.py). The result's weights lie on the grid that
-:func:`neurosam.quantise.quantise` will choose, so that exporting them loses nothing more.
+:func:`neurosam.deploy.quantise.quantise` will choose, so that exporting them loses nothing more.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from neurosam.training.feeding import LabelledImages
+from neurosam.training.batches import LabelledImages
+from neurosam.training.fake_quantisation import fake_quantise
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.history import History
-from neurosam.training.layers import SpikingSequential
-from neurosam.training.quantisation import fake_quantise
+from neurosam.training.sequential import SpikingSequential
 from neurosam.training.trainer import train
 
 __all__ = ["fine_tune"]

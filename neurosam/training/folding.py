@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from neurosam.errors import ExportError
 from neurosam.training.bntt import BNTT, GainOffset
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.sequential import SpikingSequential
 
 __all__ = ["fold_batch_norm"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neurosam.training.coding import Normalisation
+from neurosam.training.input_coding import Normalisation
 
 __all__ = ["Epoch", "History"]
 

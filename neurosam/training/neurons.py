@@ -24,9 +24,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from neurosam.checks import choice, reals
+from neurosam._util.arguments import choice, reals
 from neurosam.errors import NetworkError
-from neurosam.training.chain import Dynamics, run_chain, run_chain_with_membrane
+from neurosam.training.bptt import Dynamics, run_chain, run_chain_with_membrane
 from neurosam.training.surrogate import PiecewiseLinear, Surrogate
 
 __all__ = ["LIF", "Readout", "Temporal"]

@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from neurosam.errors import DataError
+from neurosam.training.batches import Feed, LabelledImages, check_images, fingerprint
 from neurosam.training.checkpoint import load_checkpoint, save_checkpoint
-from neurosam.training.coding import Normalisation
-from neurosam.training.feeding import Feed, LabelledImages, check_images, fingerprint
 from neurosam.training.history import Epoch, History
+from neurosam.training.input_coding import Normalisation
 from neurosam.training.progress import Reporter, reporter
 
 __all__ = ["evaluate", "train"]
@@ -72,7 +72,7 @@ def train(
     steps : int
         T, at least 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
-        See :mod:`neurosam.training.coding`.
+        See :mod:`neurosam.training.input_coding`.
     epochs, batch_size : int
         At least 1.
     lr : float

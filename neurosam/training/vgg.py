@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurosam.checks import integer
+from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.training.architectures import build
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.sequential import SpikingSequential
 
 __all__ = ["LEAKS", "NETWORKS", "STEPS", "describe", "vgg"]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 import neurosam as ns
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from support.agreement import assert_agree, assert_identical
 from support.networks import KINDS, cases, edge_case, large_case, random_case
 from support.oracle import simulate

@@ -23,10 +23,10 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.sparse.process import Sparse
 
 from neurosam.errors import NeurosamError
-from neurosam.events import Events
 from neurosam.hdf5 import load_events, load_network, save_recording
-from neurosam.network import Network
-from neurosam.recording import Record, Recording
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
 from neurosam_hw.lava.collect import collect, feed, lava_steps, wanted
 from neurosam_hw.lava.graph import tag, wire
 from neurosam_hw.lava.spike_trace.process import SpikeTrace

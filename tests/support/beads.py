@@ -17,8 +17,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 import neurosam as ns
-from neurosam.benchmark.cases import Layer, chain
-from neurosam.benchmark.dense import ARRANGEMENTS, dense_runner
+from neurosam_bench.cases import Layer, chain
+from neurosam_bench.dense import ARRANGEMENTS, dense_runner
 from support.networks import KINDS, random_case
 
 __all__ = ["Beads", "OnBeads"]

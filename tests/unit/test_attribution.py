@@ -24,8 +24,8 @@ from neurosam.attribution import (
     SpikingGradCAM,
     explain_func,
 )
+from neurosam.deploy.from_torch import to_network
 from neurosam.errors import NeurosamError
-from neurosam.from_torch import to_network
 from neurosam.training import BNTT, LIF, Readout, SpikingSequential, build_ann, fire
 
 T, B = 5, 3

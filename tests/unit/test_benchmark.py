@@ -19,31 +19,20 @@ from torch.nn.functional import conv2d
 from typer.testing import CliRunner
 
 import neurosam as ns
-from neurosam.benchmark import dense_int8, device, measure, sweeps
-from neurosam.benchmark.cases import (
-    CASES,
-    Case,
-    Layer,
-    chain,
-    conv32,
-    demo,
-    drawn,
-    floating,
-    layer_names,
-    sparse10k,
-)
-from neurosam.benchmark.dense import ARRANGEMENTS, dense_runner
-from neurosam.benchmark.dense_int8 import engines, int8_runner
-from neurosam.benchmark.limits import roofline
-from neurosam.benchmark.memory import fresh, measured
-from neurosam.benchmark.page import markdown, table
-from neurosam.benchmark.plots import plots
-from neurosam.benchmark.profile import profile, shares
-from neurosam.benchmark.sizes import picture, recurrent
-from neurosam.benchmark.suite import FULL, QUICK, SWEEPS, Plan, bench, bench_device
-from neurosam.benchmark.timing import Timing, crossing, fit, turns
 from neurosam.cli import app
 from neurosam.errors import BackendError, DataError, NeurosamError
+from neurosam_bench import dense_int8, device, measure, sweeps
+from neurosam_bench.cases import CASES, Case, Layer, chain, conv32, demo, drawn, floating, layer_names, sparse10k
+from neurosam_bench.dense import ARRANGEMENTS, dense_runner
+from neurosam_bench.dense_int8 import engines, int8_runner
+from neurosam_bench.limits import roofline
+from neurosam_bench.memory import fresh, measured
+from neurosam_bench.page import markdown, table
+from neurosam_bench.plots import plots
+from neurosam_bench.profile import profile, shares
+from neurosam_bench.sizes import picture, recurrent
+from neurosam_bench.suite import FULL, QUICK, SWEEPS, Plan, bench, bench_device
+from neurosam_bench.timing import Timing, crossing, fit, turns
 
 LIMITS = {"gather_G_per_s": 100.0, "gather_far_G_per_s": 50.0, "neurons_G_per_s": 2.0}
 
@@ -91,7 +80,7 @@ def test_sparse10k_is_alive_when_small() -> None:
 
 def test_the_demo_case_is_the_architecture_of_the_demonstration() -> None:
     from neurosam.demo import Plan as DemoPlan
-    from neurosam.from_torch import to_network
+    from neurosam.deploy.from_torch import to_network
     from neurosam.training import build as architecture
 
     module = architecture(DemoPlan().architecture, (1, 48, 48), seed=0)
@@ -477,7 +466,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 def small(monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setitem(CASES, "tiny", tiny)
-    monkeypatch.setattr("neurosam.benchmark.suite.SWEPT", ("tiny",))
+    monkeypatch.setattr("neurosam_bench.suite.SWEPT", ("tiny",))
     return Plan(
         cases=("tiny",), sweeps=("activity", "batch", "sam"), repeats=3, threads=1, alone=False,
         densities=(0.1, 0.2), batches=(1, 2), device_batches=(1, 2),
@@ -580,6 +569,6 @@ def test_the_command_writes_its_folder_and_the_page_is_written_anew(
     page = (out / "results.md").read_text()
     assert "the CPU" in page
     (out / "results.md").unlink()
-    monkeypatch.setattr("sys.argv", ["neurosam.benchmark", str(out)])
-    runpy.run_module("neurosam.benchmark", run_name="__main__")
+    monkeypatch.setattr("sys.argv", ["neurosam_bench", str(out)])
+    runpy.run_module("neurosam_bench", run_name="__main__")
     assert (out / "results.md").read_text() == page

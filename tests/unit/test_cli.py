@@ -15,15 +15,15 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.events import Events
 from neurosam.hdf5 import load_network, load_recording, save_events
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.precision import Precision
-from neurosam.stimulus import Stimulus
-from neurosam.synapse import Conv2d, Dense, SumPool2d
-from neurosam.trace import SamTrace
-from neurosam.training.model import Recipe, save_model
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import FixedLIF, FixedReadout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, SumPool2d
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.stimulus import Stimulus
+from neurosam.training.model_file import Recipe, save_model
 from support.bars import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")

@@ -22,8 +22,8 @@ import torch
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.events import Events
 from neurosam.hdf5 import load_network, save_events
+from neurosam.signals.events import Events
 from support.bars import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "2", "--epochs", "2", "--batch", "16", "--shift", "0")
@@ -283,7 +283,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
         return stop
 
-    monkeypatch.setattr("neurosam.cli.learn._line", line)
+    monkeypatch.setattr("neurosam.cli.train._line", line)
 
 
 def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +310,7 @@ def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pyte
     [
         ("neurosam.backends.run", "run m.h5 -o x.h5"),
         ("neurosam.backends.run", "explain m.h5 -o x"),
-        ("neurosam.equivalence.verify", "verify m.h5 --json x.json"),
+        ("neurosam.equivalence.comparison.verify", "verify m.h5 --json x.json"),
         ("neurosam.cli.deploy.quantise", "export m.safetensors -o x.h5"),
     ],
 )

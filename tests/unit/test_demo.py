@@ -13,7 +13,7 @@ import torch
 
 from neurosam.demo import FULL, QUICK, Plan, demo, tables
 from neurosam.hdf5 import load_network
-from neurosam.precision import Precision
+from neurosam.network.precision import Precision
 
 PLAN = Plan(
     train=96, test=40, epochs=1, architecture="4C5S2-P2-6C3-P4-D10", train_steps=2, steps=4, verified=6, explained=5,

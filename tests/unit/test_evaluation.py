@@ -13,6 +13,7 @@ from torch import nn
 import neurosam as ns
 from neurosam.attribution import InputXGradient, ModuleSAM, Saliency, SpikingGradCAM
 from neurosam.data import Clutter, ImageSet, two_items
+from neurosam.deploy.from_torch import export, to_network
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.evaluation import (
     agreement,
@@ -33,8 +34,7 @@ from neurosam.evaluation import (
     suppression,
     weight_randomisation,
 )
-from neurosam.from_torch import export, to_network
-from neurosam.maps import aggregate, upsample
+from neurosam.explain.maps import aggregate, upsample
 from neurosam.training import LIF, Normalisation, Readout, SpikingSequential, build
 
 Array = npt.NDArray[Any]

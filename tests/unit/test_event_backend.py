@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.backends import event_list
-from neurosam.backends.event_compile import KEPT_DAYS, cache_folder, formulas
+from neurosam.backends.event.kernels import spike_lists
+from neurosam.backends.event.runtime.jit import KEPT_DAYS, cache_folder, formulas
 from neurosam.errors import BackendError
 from support.networks import random_case
 
 SCRIPT = """
 import numpy as np
 import neurosam as ns
-from neurosam.backends import event_list, event_neuron, event_synapse
+from neurosam.backends.event.kernels import neurons, spike_lists, synapses
 net = ns.Network(
     [ns.Population("in", (1, 4, 4)), ns.Population("a", (2, 4, 4), ns.FixedLIF(membrane_decay=410, threshold=3)),
      ns.Population("out", (3,), ns.FixedReadout())],
@@ -31,7 +31,7 @@ net = ns.Network(
 ).with_sam()
 events = ns.Events.from_dense(np.ones((5, 2, 1, 4, 4), np.uint8))
 print(ns.run(net, events, record=ns.Record(sam=("a",))).output.tolist())
-kernels = (event_neuron.block, event_synapse.deliver_conv, event_synapse.deliver_dense, event_list.decode)
+kernels = (neurons.block, synapses.deliver_conv, synapses.deliver_dense, spike_lists.decode)
 print(sum(sum(k.stats.cache_misses.values()) for k in kernels))
 """
 
@@ -184,7 +184,7 @@ def test_decode_lists_every_bit() -> None:
         dense[0, 0, -1] = 1
         planes = ns.Spikes.from_dense(dense).planes.reshape(4, 6, -1)
         start, index = np.zeros(25, np.int32), np.zeros(dense.size + 15, np.int32)
-        count = event_list.decode(planes, 0, 4, 0, 6, channels, start, index)
+        count = spike_lists.decode(planes, 0, 4, 0, 6, channels, start, index)
         expected = [np.flatnonzero(np.moveaxis(step[0], 0, -1)) for step in dense]
         np.testing.assert_array_equal(index[:count], np.concatenate(expected))
         np.testing.assert_array_equal(start[::6], [0, *np.cumsum([e.size for e in expected])])

@@ -1,4 +1,4 @@
-"""Lists of spikes, weight rows and patterns (event_list.py, event_pattern.py) against loops over the dense picture."""
+"""Lists of spikes, weight rows and patterns (spike_lists.py, spike_patterns.py) against loops over a dense picture."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends.event_list import COMPRESSES, Conv, Room, active, decode, decode_short, windows
-from neurosam.backends.event_pattern import patterns
-from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
+from neurosam.backends.event.kernels.spike_lists import COMPRESSES, Conv, Room, active, decode, decode_short, windows
+from neurosam.backends.event.kernels.spike_patterns import patterns
+from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
 
 Array = npt.NDArray[Any]
 

@@ -21,10 +21,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import event_chain, event_helpers, event_prepared
-from neurosam.backends.event_helpers import assisted
-from neurosam.backends.event_input import Input
-from neurosam.backends.event_share import stored
+from neurosam.backends.event.executors import chain
+from neurosam.backends.event.kernels.work_sharing import stored
+from neurosam.backends.event.plan import compiled
+from neurosam.backends.event.plan.inputs import Input
+from neurosam.backends.event.runtime import thread_pool
+from neurosam.backends.event.runtime.thread_pool import assisted
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
 from support.networks import KINDS, large_case, random_case
@@ -35,7 +37,7 @@ Case = tuple[ns.Network, ns.Events]
 
 def left() -> list[Any]:
     """Memory of samples that waits for the next run."""
-    last = vars(event_prepared)["_last"]
+    last = vars(compiled)["_last"]
     return [] if last is None else list(last.spare)
 
 
@@ -65,9 +67,9 @@ def test_runs_that_follow_each_other_share_nothing(seed: int, fixed: bool, chunk
     cases = [random_case(rng, fixed=fixed) for _ in range(2)]
     again = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(event_prepared, "CHUNK_STEPS", chunk)
-        patch.setattr(event_chain, "SHARED_WORK_S", 0.0)
-        patch.setattr(event_chain, "HELPER_S", 1e-12)
+        patch.setattr(compiled, "CHUNK_STEPS", chunk)
+        patch.setattr(chain, "SHARED_WORK_S", 0.0)
+        patch.setattr(chain, "HELPER_S", 1e-12)
         for _ in range(6):
             network, events = cases[int(rng.integers(2))]
             record = requests(network)[int(rng.integers(4))]
@@ -102,8 +104,8 @@ def test_what_is_left_goes_with_its_network_and_stays_small(monkeypatch: pytest.
     assert gone() is None
     del other
     gc.collect()
-    assert vars(event_prepared)["_last"] is None
-    monkeypatch.setattr(event_prepared, "SPARE_BYTES", 0)
+    assert vars(compiled)["_last"] is None
+    monkeypatch.setattr(compiled, "SPARE_BYTES", 0)
     ns.run(network, events)
     assert left() == []
 
@@ -186,7 +188,7 @@ def test_helpers_are_used_again() -> None:
 def test_a_helper_leaves_its_callers_processor_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = os.sched_getaffinity(0)
     for own in (min(allowed), max(allowed)):
-        monkeypatch.setattr(event_helpers, "_processor", lambda own=own: own)
+        monkeypatch.setattr(thread_pool, "_processor", lambda own=own: own)
         found: list[set[int]] = []
         begun = threading.Event()
 
@@ -220,16 +222,16 @@ def test_what_a_helper_raises_reaches_the_caller_when_all_are_done(failing: int)
 def test_nobody_waits_for_a_helper_that_has_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its work is taken back, and it never begins."""
     seen: list[int] = []
-    monkeypatch.setattr("neurosam.backends.event_helpers.Thread", lambda **_: threading.Timer(0.5, lambda: None))
-    monkeypatch.setattr("neurosam.backends.event_helpers._idle", type(idle())())
+    monkeypatch.setattr(thread_pool, "Thread", lambda **_: threading.Timer(0.5, lambda: None))
+    monkeypatch.setattr(thread_pool, "_idle", type(idle())())
     assisted(seen.append, 4)
     assert seen == [0]
 
 
 def idle() -> Any:
-    from neurosam.backends import event_helpers
+    from neurosam.backends.event.runtime import thread_pool
 
-    return vars(event_helpers)["_idle"]
+    return vars(thread_pool)["_idle"]
 
 
 # --- parts ---
@@ -271,7 +273,7 @@ def test_stages_of_two_types_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
         seen.extend(stages)
         return stored(stages)
 
-    monkeypatch.setattr(event_chain, "stored", keep)
+    monkeypatch.setattr(chain, "stored", keep)
     ns.run(network, events)
     stage = seen[0]
     other = stage._replace(work=stage.work.astype(np.int32))
@@ -282,6 +284,6 @@ def test_stages_of_two_types_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Nothing that an earlier test has left."""
-    vars(event_prepared)["_last"] = None
+    vars(compiled)["_last"] = None
     yield
-    vars(event_prepared)["_last"] = None
+    vars(compiled)["_last"] = None

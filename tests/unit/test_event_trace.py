@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_cells, event_chain, event_prepared
-from neurosam.backends.event import EventBackend
-from neurosam.backends.event_prepared import PATHS
-from neurosam.backends.event_sam import AGES, BLOCK, LOOKS_UP, is_together
-from neurosam.trace import MODES
+from neurosam.backends import Options
+from neurosam.backends.event.backend import EventBackend
+from neurosam.backends.event.executors import chain
+from neurosam.backends.event.kernels.sam_vector import AGES, BLOCK, LOOKS_UP, is_together
+from neurosam.backends.event.plan import compiled, populations
+from neurosam.backends.event.plan.compiled import PATHS
+from neurosam.network.trace import MODES
 from support.scalar import contribution
 
 Spikes = npt.NDArray[np.uint8]
@@ -69,16 +71,16 @@ def test_any_number_of_channels(channels: int, mode: str) -> None:
 def test_chunks_strips_and_threads(
     channels: int, mode: str, chunk: int, strip: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", chunk)
-    monkeypatch.setattr(event_chain, "STRIP_BYTES", strip)
-    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", chunk)
+    monkeypatch.setattr(chain, "STRIP_BYTES", strip)
+    monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
     assert_maps(usual(mode, channels), lively(np.random.default_rng(chunk), 2 * BLOCK + 3, (channels, 5, 3)), threads=2)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("channels", [1, 64, 65])
 def test_processors_without_the_look_up(channels: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_cells, "is_together", lambda trace: False)
+    monkeypatch.setattr(populations, "is_together", lambda trace: False)
     assert_maps(usual(mode, channels), lively(np.random.default_rng(channels), BLOCK + 7, (channels, 3, 5)))
 
 

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import neurosam as ns
 from neurosam.errors import EventError
-from neurosam.events import CODINGS
+from neurosam.signals.events import CODINGS
 
 
 def make(time: Any, sample: Any, neuron: Any, value: Any = None) -> ns.Events:

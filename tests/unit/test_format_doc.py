@@ -13,14 +13,14 @@ import h5py
 import numpy as np
 import pytest
 
-from neurosam.events import Events
 from neurosam.hdf5 import VERSION, save_events, save_network, save_recording
 from neurosam.hdf5.schema import RECORDS
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-from neurosam.trace import SamTrace
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes
 
 TEXT = resources.files("neurosam").joinpath("FORMAT.md").read_text(encoding="utf-8")
 NUMBERS = ("int8", "int16", "int32", "int64", "uint64", "float32", "float64")

@@ -20,9 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosam import __version__, hdf5
-from neurosam.checks import identical
+from neurosam._util.arguments import identical
 from neurosam.errors import FormatError
-from neurosam.events import Events
 from neurosam.hdf5 import (
     file_kind,
     load_events,
@@ -33,12 +32,13 @@ from neurosam.hdf5 import (
     save_recording,
 )
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
-from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-from neurosam.trace import SamTrace
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, edge_case, random_case
 
 TEXT = h5py.string_dtype("utf-8", 40)

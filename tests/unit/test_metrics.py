@@ -11,7 +11,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import NeurosamError
-from neurosam.localisation import (
+from neurosam.explain.localisation import (
     area_share,
     baselines,
     centre_prior,
@@ -22,7 +22,7 @@ from neurosam.localisation import (
     spike_count,
     uniform,
 )
-from neurosam.metrics import (
+from neurosam.metrics.measures import (
     accuracy,
     activation_sparsity,
     connection_sparsity,
@@ -31,9 +31,9 @@ from neurosam.metrics import (
     neurobench,
     spikes_per_step,
 )
-from neurosam.operations import Operations, connections, fan_out, synaptic_operations
-from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
+from neurosam.metrics.operations import Operations, connections, fan_out, synaptic_operations
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
+from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate
 

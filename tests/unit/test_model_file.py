@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from neurosam.errors import DataError
-from neurosam.stimulus import Stimulus
+from neurosam.signals.stimulus import Stimulus
 from neurosam.training import convert
-from neurosam.training.model import Recipe, load_model, save_model
+from neurosam.training.model_file import Recipe, load_model, save_model
 
 RECIPE = Recipe(
     "3C3-P2-5C3-D2", (2, 8, 6), Stimulus(5, "poisson_signed", (0.5, 0.25), (1.0, 2.0), ("a", "b"), "set"),

@@ -12,7 +12,7 @@ from hypothesis import given
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from neurosam.validation import accumulator_bound
+from neurosam.network.validation import accumulator_bound
 from support.networks import KINDS, cases, random_case
 from support.oracle import global_onsets
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.benchmark.cases import Case, sparse10k
+from neurosam_bench.cases import Case, sparse10k
 
 PEERS = Path(__file__).parents[2] / "benchmarks" / "peers"
 STUB = """

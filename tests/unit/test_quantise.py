@@ -9,11 +9,11 @@ import pytest
 
 import neurosam as ns
 from neurosam.arithmetic import STATE_MAX
-from neurosam.calibration import expected_loss, observe
+from neurosam.deploy.error_model import expected_loss, observe
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError
-from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.quantise import quantise
-from neurosam.validation import accumulator_bound
+from neurosam.network.neuron import FixedLIF, FixedReadout
+from neurosam.network.validation import accumulator_bound
 
 LAVA = ns.Precision.lava()
 

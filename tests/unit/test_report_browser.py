@@ -332,7 +332,7 @@ def test_map_and_input_are_painted_exactly(browser: Browser, page: Path) -> None
 
 
 def test_overlay_is_upsampled_as_the_library_does(browser: Browser, page: Path) -> None:
-    from neurosam.maps import upsample
+    from neurosam.explain.maps import upsample
 
     browser.open(page, "#sample=0&step=6&layer=conv2&colours=jet&opacity=100&scale=own&show=all")
     total = np.sum([blob(6, t) for t in range(STEPS)], axis=0)

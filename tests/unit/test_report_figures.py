@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Spikes
 from neurosam.report import Sample, heat_sheet, raster, sample_sheet, save, spikes_per_step
 from neurosam.report.figures import blend, caption, visible
+from neurosam.signals.recording import Spikes
 
 pytest.importorskip("matplotlib", reason="an optional dependency, neurosam[viz]")
 

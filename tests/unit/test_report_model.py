@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Recording
 from neurosam.report import Report, Sample, Table, from_recording
+from neurosam.signals.recording import Recording
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
 SAMPLE = Sample(

@@ -12,9 +12,9 @@ import pytest
 import neurosam as ns
 from neurosam import backends
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.recording import Record, Recording, Spikes
-from neurosam.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
-from neurosam.trace import MODES, FixedSamTrace, SamTrace
+from neurosam.explain.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
+from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
+from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import random_case
 from support.oracle import simulate
 

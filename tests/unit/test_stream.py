@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam import equivalence
-from neurosam.backends import Options, event_prepared, to_file
-from neurosam.equivalence import report
+from neurosam.backends import Options, streaming
+from neurosam.backends.event.plan import compiled
+from neurosam.equivalence import comparison
+from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
 from neurosam.hdf5 import load_recording, place, save_recording, stream_recording
-from neurosam.recording import Record, Recording
+from neurosam.signals.recording import Record, Recording
 from support.networks import KINDS, large_case, random_case
 
 
@@ -72,7 +73,7 @@ def assert_streamed(network: ns.Network, events: ns.Events, path: Path, backend:
 @pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_network(kind: str, fixed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", 3)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", 3)
     for seed in range(3):
         rng = np.random.default_rng([KINDS.index(kind), seed])
         assert_streamed(*random_case(rng, kind, fixed=fixed), tmp_path / "r.h5")
@@ -100,7 +101,7 @@ def test_any_group_of_samples(
     monkeypatch.setattr(place, "MOST_SAMPLES", most)
     monkeypatch.setattr(place, "GROUP_BYTES", group)
     monkeypatch.setattr(place, "LARGE_ROW_BYTES", large)
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", 4)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", 4)
     assert_streamed(network(65), stimulus(10, samples), tmp_path / "r.h5", threads=threads)
 
 
@@ -139,9 +140,9 @@ def test_a_back_end_that_cannot_stream_runs_in_batches(
     size = 0 if one is None else sum(x.planes.nbytes for x in one.spikes.values()) + sum(
         x.nbytes for arrays in (one.sam, one.membrane, one.current) for x in arrays.values()
     )  # fmt: skip
-    monkeypatch.setattr(to_file, "BATCH_BYTES", 2 * size)
+    monkeypatch.setattr(streaming, "BATCH_BYTES", 2 * size)
     batches: list[int] = []
-    from neurosam.backends.reference import ReferenceBackend
+    from neurosam.backends.reference.backend import ReferenceBackend
 
     whole = ReferenceBackend.run
 
@@ -178,7 +179,7 @@ def test_memory_does_not_grow_with_what_is_recorded(
     longer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four times the steps or samples: in a file some counts more, in memory all values."""
-    monkeypatch.setattr(event_prepared, "CHUNK_BYTES", 2**18)
+    monkeypatch.setattr(compiled, "CHUNK_BYTES", 2**18)
     monkeypatch.setattr(place, "GROUP_BYTES", 2**18)
     net = network(64)
     keep = Record.everything(net)
@@ -371,9 +372,9 @@ def test_a_comparison_in_chunks_is_that_of_all(fixed: bool, tmp_path: Path, monk
     bad = Recording(**{**vars(b), "membrane": {**b.membrane, name: harmed}})
     for network in (net, None):
         for other in (b, bad):
-            monkeypatch.setattr(equivalence, "CHUNK_BYTES", 2**40)
+            monkeypatch.setattr(comparison, "CHUNK_BYTES", 2**40)
             expected = report(a, other, network)
-            monkeypatch.setattr(equivalence, "CHUNK_BYTES", 1)
+            monkeypatch.setattr(comparison, "CHUNK_BYTES", 1)
             found = report(a, other, network)
             assert found.to_dict() == expected.to_dict()
             assert found.equal == (other is b)

@@ -15,18 +15,18 @@ import torch
 
 from neurosam.data import sources
 from neurosam.errors import DataError
-from neurosam.study import QUICK, study
-from neurosam.study import runner as runner_module
-from neurosam.study.claims import Claim, claims, judge
-from neurosam.study.deployment import deployment
-from neurosam.study.experiments import EXPERIMENTS, Experiment
-from neurosam.study.found import Found, keep, kept
-from neurosam.study.gallery import CHARTS
-from neurosam.study.interval import STUDENT, interval, pseudo_values
-from neurosam.study.models import FORMS, Models
-from neurosam.study.plan import DEPLOYED
-from neurosam.study.sheets import SHEETS
-from neurosam.study.trust import agreements
+from neurosam_study import runner as runner_module
+from neurosam_study.claims import Claim, claims, judge
+from neurosam_study.deployment import deployment
+from neurosam_study.experiments import EXPERIMENTS, Experiment
+from neurosam_study.gallery import CHARTS
+from neurosam_study.interval import STUDENT, interval, pseudo_values
+from neurosam_study.models import FORMS, Models
+from neurosam_study.plan import DEPLOYED, QUICK
+from neurosam_study.results import Found, keep, kept
+from neurosam_study.runner import study
+from neurosam_study.sanity_checks import agreements
+from neurosam_study.sheets import SHEETS
 
 TINY = replace(
     QUICK, train=64, test=16, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=2, ann_epochs=2, batch=2,

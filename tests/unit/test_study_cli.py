@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
 from neurosam.data import sources
-from neurosam.study import runner
+from neurosam_study import runner
 
 ARCHITECTURE = "4C3-P2-6C3-G-D3"
 

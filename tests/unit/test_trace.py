@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from neurosam.trace import MODES, SUM_LIMIT
+from neurosam.network.trace import MODES, SUM_LIMIT
 from support.scalar import contribution
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import neurosam as ns
+from neurosam.deploy.from_torch import export, to_network
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError, NetworkError
-from neurosam.from_torch import export, to_network
-from neurosam.quantise import quantise
 from neurosam.training import BNTT, LIF, GainOffset, Readout, SpikingSequential, fine_tune, fold_batch_norm
 
 T, B = 6, 5

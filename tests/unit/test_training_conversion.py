@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 import neurosam as ns
+from neurosam.deploy.from_torch import export, to_network
 from neurosam.errors import DataError, ExportError
-from neurosam.from_torch import export, to_network
 from neurosam.training import LIF, Readout, SpikingSequential, accuracy_by_step, build_ann, convert, encode_batch, train
 from neurosam.training.conversion import _stream
 

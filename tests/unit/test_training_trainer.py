@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from neurosam.errors import DataError
-from neurosam.events import encode
+from neurosam.signals.events import encode
 from neurosam.training import Epoch, History, Normalisation, SpikingSequential, build, encode_batch, evaluate, train
-from neurosam.training.feeding import Feed
+from neurosam.training.batches import Feed
 
 
 @pytest.fixture(autouse=True)

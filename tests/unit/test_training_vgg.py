@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 import neurosam as ns
+from neurosam.deploy.from_torch import to_network
 from neurosam.errors import DataError, NetworkError
-from neurosam.from_torch import to_network
-from neurosam.stimulus import Stimulus
+from neurosam.signals.stimulus import Stimulus
 from neurosam.training import BNTT, LIF, build, build_ann, describe, evaluate, train, vgg
-from neurosam.training.model import Recipe, load_model, save_model
+from neurosam.training.model_file import Recipe, load_model, save_model
 from neurosam.training.trainer import _SCHEDULES
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = ["build"]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from neurosam.backends import Options
 from neurosam.errors import BackendError
-from neurosam.events import Events
 from neurosam.hdf5 import load_recording, save_events, save_network
-from neurosam.network import Network
-from neurosam.operations import synaptic_operations
-from neurosam.recording import Record, Recording
+from neurosam.metrics.operations import synaptic_operations
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
 from neurosam_hw.lava.interpreter import find
 from neurosam_hw.lava.supervise import Worker, private_folder
 from neurosam_hw.lava.timing import timing

@@ -65,7 +65,7 @@ def _trial() -> tuple[str, ...]:
 
     from neurosam import Events, FixedLIF, Network, Population, Projection, Record, run
     from neurosam.backends import Options
-    from neurosam.synapse import Dense
+    from neurosam.network.synapse import Dense
     from neurosam_hw.lava.backend import LavaBackend
 
     network = Network(

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.events import Events
-from neurosam.network import Network
-from neurosam.recording import Record, Recording, Spikes
-from neurosam.synapse import neurons, picture
+from neurosam.network.network import Network
+from neurosam.network.synapse import neurons, picture
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Spikes
 from neurosam_hw.lava.timing import Timing
 
 __all__ = ["collect", "feed", "lava_steps", "wanted"]

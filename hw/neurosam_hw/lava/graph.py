@@ -34,10 +34,10 @@ from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix, identity
 
-from neurosam import synapse as syn
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF as FloatLIF
-from neurosam.neuron import FixedLIF
+from neurosam.network import synapse as syn
+from neurosam.network.network import Network, Population, Projection
+from neurosam.network.neuron import LIF as FloatLIF
+from neurosam.network.neuron import FixedLIF
 from neurosam_hw.lava.dynamics import ENDLESS
 from neurosam_hw.lava.neurons import lif_arguments
 from neurosam_hw.lava.readout.process import Readout

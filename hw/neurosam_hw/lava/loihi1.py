@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.checks import integer, reals
+from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
-from neurosam.recording import Spikes
-from neurosam.synapse import picture
+from neurosam.network.synapse import picture
+from neurosam.signals.recording import Spikes
 
 __all__ = ["Loihi1Trace", "post_trace"]
 

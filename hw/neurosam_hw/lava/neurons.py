@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
-from neurosam.precision import Precision
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.precision import Precision
 
 __all__ = ["UNREACHABLE", "lif_arguments"]
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neurosam.errors import BackendError
-from neurosam.network import Network, Projection
+from neurosam.network.network import Network, Projection
 
 __all__ = ["Timing", "own_steps", "timing"]
 

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import BackendError
-from neurosam.network import Network, Projection
-from neurosam.synapse import Conv2d, Shape, Sparse, SumPool2d
-from neurosam.validation import accumulator_bound
+from neurosam.network.network import Network, Projection
+from neurosam.network.synapse import Conv2d, Shape, Sparse, SumPool2d
+from neurosam.network.validation import accumulator_bound
 
 __all__ = ["Signed", "as_matrix", "conv_fits", "pooling", "signed", "sums"]
 

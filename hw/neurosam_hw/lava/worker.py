@@ -28,8 +28,8 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.hdf5 import load_events, load_network, save_recording
-from neurosam.network import Network
-from neurosam.recording import Record
+from neurosam.network.network import Network
+from neurosam.signals.recording import Record
 from neurosam_hw.lava.collect import collect, feed, lava_steps, wanted
 from neurosam_hw.lava.segments import unlink_segments
 from neurosam_hw.lava.timing import timing

@@ -1,7 +1,7 @@
 """SpikeTrace: the state behind a spike activation map, touched only when its neuron spikes.
 
 With the trace X, n spikes so far, and ``dt`` steps since the last one, a spike at own step t emits the contribution
-score and leaves a new trace (neurosam.trace):
+score and leaves a new trace (neurosam.network.trace):
 
     decayed = (X * K[dt]) >> shift                     float: X * exp(-gamma * dt)
     strict      emit decayed                                                        X <- decayed + impulse
@@ -19,7 +19,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.trace import FixedSamTrace, SamTrace
 
 __all__ = ["SpikeTrace"]
 

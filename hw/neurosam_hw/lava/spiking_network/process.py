@@ -7,8 +7,8 @@ from typing import Any
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
-from neurosam.network import Network
-from neurosam.synapse import picture
+from neurosam.network.network import Network
+from neurosam.network.synapse import picture
 from neurosam_hw.lava.timing import timing
 
 __all__ = ["SpikingNetwork"]

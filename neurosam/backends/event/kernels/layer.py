@@ -1,0 +1,130 @@
+"""A layer of neurons behind one convolution, from bit planes to bit planes in one kernel: the fast path.
+
+A layer is cut into strips of output rows, which are independent: threads take them one by one. All to all is a
+convolution whose kernel is the whole picture. A strip runs a block of steps at a time:
+
+    list      spikes of the strip's sources, then the weight rows of each output pixel, a row a spike it hears
+              (kernels/spike_lists.py), or its patterns of spikes (kernels/spike_patterns.py)
+    tile      for 64 output channels, every step and every pixel: add the rows up in registers, advance the neurons
+              (kernels/tile.py)
+    trace     SAM, for the neurons that fired (kernels/sam_by_spike.py)
+
+Tiles are the outer loop, so that a tile's weights stay in the cache, and the lists are made once for all tiles. Sums
+never reach memory; a membrane is read and written once a step. There are three ways to a pixel's sums:
+
+**Gather.** Weight rows of int8, 64 an instruction or two (simd/int16.py), or of reals, 64 lanes.
+
+**Look-up.** A first layer of few channels has so few sources a kernel row that the sums of all patterns of spikes fit
+a table: one vector a kernel row, whatever the activity, and no branch.
+
+**Scatter** adds each spike's weight row to the sums of every pixel it reaches, in memory, and then advances the
+neurons (kernels/scatter.py): for layers of few output channels, and for silent ones.
+
+Each block measures its activity and takes one of them; the sums are the same integers. Reals are added in another
+order by each, so that their sums agree to rounding.
+
+What limits them: the gather, one load, one shift and two additions for 64 weights, from the cache that holds a tile's
+weights, and one mispredicted branch a pixel, at the end of its list; the look-up, the neurons; the scatter, load and
+store of the sums. On one core of an EPYC (Zen 5) the gather adds 234 G weights/s from the first cache and 159 with
+1.2 MB of weights; vgg11-64's seven wide layers, lists and neurons included, 118 to 163 (`neurosam bench`). The most is
+lost where a pixel has few rows (its neurons cost as much as 16 rows) and where weights come from afar for few pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.backends.event.kernels.layout import Rule, State
+from neurosam.backends.event.kernels.scatter import scattered_strip
+from neurosam.backends.event.kernels.spike_lists import Conv, Room, active, decode, decode_short, windows
+from neurosam.backends.event.kernels.spike_patterns import patterns
+from neurosam.backends.event.kernels.tile import tiled_strip
+from neurosam.backends.event.runtime.jit import pasted
+from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
+
+__all__ = ["GATHER_ROWS", "layer"]
+
+Array = npt.NDArray[Any]
+Int = npt.NDArray[np.int64]
+
+GATHER_ROWS = 0.5
+"""Active sources an output pixel from which on the gather is faster than the scatter."""
+SCATTER, GATHER, LOOK_UP = 1, 2, 3
+"""Ways to the sums, as `force` names them."""
+
+
+@pasted
+def layer(
+    planes: Array, at: int, conv: Conv, steps: int, first: int, base: int, top: int, bottom: int, force: int,
+    rule: Rule, state: State, room: Room, work: Int,
+) -> int:  # fmt: skip
+    """Run output rows ``top:bottom`` of a layer for `steps` steps, from own step `first` on.
+
+    Parameters
+    ----------
+    planes : (kept, H * W, words) array
+        Bit planes of the source.
+    at : int
+        Plane that arrives in step `first`.
+    conv, rule, state
+    base : int
+        Own step of the state's first row.
+    force : int
+        0: choose; 1: scatter; 2: gather; 3: look up, as far as the convolution can.
+    room : Room
+        Large enough for any one step whose sources all fire.
+    work : (3,) array
+        Blocks that were scattered, gathered and looked up; added to.
+
+    Returns
+    -------
+    int
+        Synaptic operations.
+    """
+    height, width, channels = conv.source[1], conv.source[2], conv.source[0]
+    geometry, out_pixels = conv.geometry, (bottom - top) * conv.size[1]
+    y_first = max(0, top * geometry[2] - geometry[4])
+    y_end = max(y_first, min(height, (bottom - 1) * geometry[2] - geometry[4] + geometry[0]))
+    begin, end = y_first * width, y_end * width
+    pixels = end - begin
+    reach = (-(-geometry[0] // geometry[2])) * (-(-geometry[1] // geometry[3]))  # most pixels that hear a spike
+    spare = pixels * channels + TILE
+    look_up = conv.tables.size > 0 and (force == 0 or force == LOOK_UP)
+    operations = done = 0
+    while done < steps:
+        if look_up:
+            listed = (bottom - top - 1) * geometry[2] + geometry[0]
+            length = min(steps - done, (room.rows.size - HALF_TILE) // max(1, listed * conv.size[1]))
+            rows = patterns(planes, at + done, conv, top, bottom, length, room)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
+            operations += rows * geometry[9]
+            work[2] += 1
+            done += length
+            continue
+        most = min((room.start.size - 1) // max(1, pixels), (room.edges.size - 1) // out_pixels, steps - done)
+        length = count = 0
+        while (
+            length < most
+            and count + spare <= room.spikes.size
+            and (count + spare) * reach + GROUP * (length + 1) * out_pixels <= room.rows.size
+        ):
+            count += active(planes, at + done + length, begin, end)
+            length += 1
+        if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
+            short = room.spikes.view(np.uint16)
+            decode_short(planes, at + done, length, begin, end, channels, room.start, short)
+            rows = windows(conv, begin, pixels, top, bottom, length, room)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
+            operations += rows * geometry[9]
+            work[1] += 1
+        else:
+            decode(planes, at + done, length, begin, end, channels, room.start, room.spikes)
+            operations += scattered_strip(
+                conv, begin, pixels, length, top, bottom, first + done, base, rule, state, room
+            )
+            work[0] += 1
+        done += length
+    return operations

@@ -1,0 +1,203 @@
+"""A chain of layers and poolings in one call, whose pieces are shared by the threads that make the same call.
+
+A board has two counters a stage, a cache line each: the next piece to be taken, and minus the pieces that are not done
+yet. A piece belongs to the thread that claims it. Every thread goes on when all pieces of a stage are done; it waits
+for a while with open eyes, which costs less than to be woken, and then lets Python have a look. So a thread that comes
+late, or never, finds its pieces done.
+
+A stage's arrays differ in number and size from those of the next, not in type. To pass them anew for each stage would
+cost five microseconds of Python, so all stages lie in memory as the kernel holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba.core.errors import TypingError
+
+from neurosam.backends.event.kernels.layer import layer
+from neurosam.backends.event.kernels.layout import Rule, State
+from neurosam.backends.event.kernels.recurrent import LINE
+from neurosam.backends.event.kernels.spike_lists import Conv, Room
+from neurosam.backends.event.kernels.synapses import pool_or
+from neurosam.backends.event.runtime.jit import inlined, kernel, pasted
+from neurosam.backends.event.simd.atomics import claim, observe, recalled, size_of, stash
+from neurosam.backends.event.simd.vectors import aligned
+from neurosam.errors import BackendError
+
+__all__ = ["Stage", "board", "share", "stored"]
+
+Array = npt.NDArray[Any]
+Int = npt.NDArray[np.int64]
+
+LOOKS = 2**20
+"""Looks at a stage until a thread gives up: some hundreds of microseconds, several times as long as waking up takes."""
+TAKEN, LEFT, SLOT = 0, LINE, 2 * LINE
+"""Places of a stage's counters, and the distance of two stages."""
+
+
+class Stage(NamedTuple):
+    """A layer, or a max pooling, in one sample's memory.
+
+    Parameters
+    ----------
+    pooling : bool
+    ahead : int
+        Plane of the source that arrives in the first step of a chunk.
+    tail : int
+        Steps of the state before a chunk.
+    sides : (H, W, H', W')
+    planes : (kept, H * W, words) array
+        Of the source.
+    conv, rule, state
+        As :func:`~neurosam.backends.event.kernels.layer.layer` takes them; a pooling's `conv` has no weights.
+    pieces : (n, 2) array
+        Rows ``top:bottom`` of each piece.
+    counts : (n, K) array
+        Spikes by piece, as `state.counts`; 0 between two calls.
+    work : (n, 4) array
+        Blocks scattered, gathered and looked up, and operations, by piece; 0 between two calls.
+    """
+
+    pooling: bool
+    ahead: int
+    tail: int
+    sides: Int
+    planes: Array
+    conv: Conv
+    rule: Rule
+    state: State
+    pieces: Int
+    counts: Int
+    work: Int
+
+
+def stored(stages: Sequence[Stage]) -> Array:
+    """Stages as :func:`share` takes them, ``(n, bytes)``; it needs their arrays as well, alive and in their place."""
+    out = aligned((len(stages), _size(stages[0])), np.uint8)
+    try:
+        for k, stage in enumerate(stages):
+            _stash(stages[0], stage, out, k)
+    except TypingError as error:
+        raise BackendError("event back end: chain", "got stages whose arrays differ in type") from error
+    return out
+
+
+@kernel
+def _size(stage: Stage) -> int:
+    return int(size_of(stage))
+
+
+@kernel
+def _stash(like: Stage, stage: Stage, stages: Array, k: int) -> None:
+    stash(like, stage, stages, k * stages.shape[1])
+
+
+def board(pieces: list[int]) -> Int:
+    """The counters of stages of so many pieces."""
+    out = aligned((len(pieces) * SLOT,), np.int64)
+    out[LEFT::SLOT] = [-n for n in pieces]
+    return out
+
+
+@inlined
+def _take(counters: Int, slot: int, pieces: int) -> int:
+    """The next piece that is nobody's, or `pieces` if there is none."""
+    piece: int = observe(counters, slot * SLOT + TAKEN)
+    while piece < pieces and not claim(counters, slot * SLOT + TAKEN, piece):
+        piece = observe(counters, slot * SLOT + TAKEN)
+    return piece
+
+
+@inlined
+def _finish(counters: Int, slot: int) -> None:
+    """Count a piece as done."""
+    while not claim(counters, slot * SLOT + LEFT, observe(counters, slot * SLOT + LEFT)):
+        pass
+
+
+@pasted
+def _advance(stage: Stage, piece: int, first: int, steps: int, force: int, room: Room) -> None:
+    """Do a piece."""
+    top, bottom, base = stage.pieces[piece, 0], stage.pieces[piece, 1], first - stage.tail
+    counts, work, state = stage.counts[piece], stage.work[piece], stage.state
+    if stage.pooling:
+        work[3] += pool_or(
+            stage.planes, stage.ahead, steps, stage.sides, stage.conv.geometry, first, base, top, bottom, counts,
+            state.planes,
+        )  # fmt: skip
+        return
+    own = State(
+        state.u, state.v, state.trace, state.last, state.spikes, state.planes, counts, state.sam, state.membranes,
+        state.currents,
+    )  # fmt: skip
+    work[3] += layer(
+        stage.planes, stage.ahead, stage.conv, steps, first, base, top, bottom, force, stage.rule, own, room, work
+    )
+
+
+@kernel
+def _collect(stage: Stage, work: Int) -> None:
+    """Add up what the pieces have counted."""
+    for piece in range(stage.pieces.shape[0]):
+        for k in range(stage.counts.shape[1]):
+            stage.state.counts[k] += stage.counts[piece, k]
+            stage.counts[piece, k] = 0
+        for k in range(work.size):
+            work[k] += stage.work[piece, k]
+            stage.work[piece, k] = 0
+
+
+@kernel
+def share(
+    like: Stage, stages: Array, counters: Int, slot: int, end: int, first: int, steps: int, force: int, thread: int,
+    work: Int, room: Room,
+) -> int:  # fmt: skip
+    """Do pieces of the stages ``slot:end``, one stage after the other.
+
+    Parameters
+    ----------
+    like : Stage
+        Any one of them.
+    stages : (n, bytes) uint8 array
+        All, :func:`stored`.
+    counters : int64 array
+        A :func:`board`.
+    slot, end : int
+    first, steps : int
+        Own steps: a chunk, or the beginning of one.
+    force : int
+        As :func:`~neurosam.backends.event.kernels.layer.layer` takes it.
+    thread : int
+        0 does all stages; others help where there is more than one piece.
+    work : (n, 4) array
+        Of thread 0: blocks scattered, gathered and looked up, and operations, by stage; added to.
+    room : Room
+        This thread's.
+
+    Returns
+    -------
+    int
+        The stage that is not done yet though this thread has waited for long, or `end`.
+    """
+    while slot < end:
+        stage = recalled(like, stages, slot * stages.shape[1])
+        pieces = stage.pieces.shape[0]
+        if thread == 0 or pieces > 1:
+            piece = _take(counters, slot, pieces)
+            while piece < pieces:
+                _advance(stage, piece, first, steps, force, room)
+                _finish(counters, slot)
+                piece = _take(counters, slot, pieces)
+        looks = 0
+        while observe(counters, slot * SLOT + LEFT) != 0:
+            looks += 1
+            if looks == LOOKS:
+                return slot
+        if thread == 0:
+            _collect(stage, work[slot])
+        slot += 1
+    return slot

@@ -1,0 +1,142 @@
+"""What Numba has no word for: arrays by address, tuples of them in memory, and what threads tell each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+
+from neurosam.backends.event.simd.load_store import declared
+from neurosam.backends.event.simd.vectors import CACHE_LINE, instruction
+
+__all__ = ["claim", "observe", "pointer", "prefetch", "publish", "recalled", "size_of", "stash", "word"]
+
+
+def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
+    """Pointer to ``array[at]``, which is not checked."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
+
+
+@instruction
+def pointer(typing: Any, address: Any) -> Any:
+    """An address as a pointer, for :func:`numba.carray`."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.int64), build
+
+
+@instruction
+def word(typing: Any, array: Any, at: Any) -> Any:
+    """``array[at]`` (uint64), without the question whether `at` is negative."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_element(context, builder, sig.args[0], args[0], args[1]))
+
+    return types.uint64(array, types.intp), build
+
+
+@instruction
+def prefetch(typing: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of ``array[at]``; a place behind the end does no harm."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        line = _element(context, builder, sig.args[0], args[0], args[1])
+        line = builder.bitcast(line, ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
+        function = declared(builder, "llvm.prefetch.p0", kind)
+        read, first_cache, data = (ir.Constant(number, n) for n in (0, 3, 1))
+        builder.call(function, [line, read, first_cache, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
+
+
+@instruction
+def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """``array[at] = value`` (int64); who observes it sees all that this thread has written before."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[0], args[0], args[1])
+        builder.store_atomic(args[2], place, "release", 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.int64), build
+
+
+@instruction
+def claim(typing: Any, array: Any, at: Any, value: Any) -> Any:
+    """Whether ``array[at]`` (int64) was still `value`; then it is one more now, and only one thread hears so."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[0], args[0], args[1])
+        more = builder.add(args[2], ir.Constant(args[2].type, 1))
+        return builder.extract_value(builder.cmpxchg(place, args[2], more, "acq_rel", "acquire"), 1)
+
+    return types.boolean(array, types.intp, types.int64), build
+
+
+@instruction
+def observe(typing: Any, array: Any, at: Any) -> Any:
+    """``array[at]`` (int64), as another thread has published it."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[0], args[0], args[1])
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(array, types.intp), build
+
+
+def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """A tuple of arrays, of tuples and of numbers, without a word of who owns the arrays: nobody counts references."""
+    if isinstance(kind, types.BaseTuple):
+        for k, part in enumerate(kind.types):  # type: ignore[attr-defined]
+            inner = _unowned(context, builder, part, builder.extract_value(value, k))
+            value = builder.insert_value(value, inner, k)
+    elif isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        array.meminfo, array.parent = (ir.Constant(owner.type, None) for owner in (array.meminfo, array.parent))
+        value = array._getvalue()
+    return value
+
+
+@instruction
+def size_of(typing: Any, value: Any) -> Any:
+    """Bytes that :func:`stash` writes, in whole cache lines."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = context.get_abi_sizeof(args[0].type)
+        return ir.Constant(ir.IntType(64), -(-size // CACHE_LINE) * CACHE_LINE)
+
+    return types.int64(value), build
+
+
+@instruction
+def stash(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> Any:
+    """Write a tuple of arrays and numbers to ``memory[at :]`` (aligned bytes); whoever reads it keeps the arrays.
+
+    It must have the type of `like`, or nothing is compiled.
+    """
+    if value != like:
+        return None
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = builder.bitcast(_element(context, builder, sig.args[2], *args[2:]), args[1].type.as_pointer())
+        builder.store(_unowned(context, builder, sig.args[1], args[1]), place)
+        return context.get_dummy_value()
+
+    return types.void(like, value, memory, types.intp), build
+
+
+@instruction
+def recalled(typing: Any, like: Any, memory: Any, at: Any) -> Any:
+    """What was stashed at ``memory[at]``, of the type of `like`."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = _element(context, builder, sig.args[1], *args[1:])
+        return builder.load(builder.bitcast(place, args[0].type.as_pointer()))
+
+    return like(like, memory, types.intp), build

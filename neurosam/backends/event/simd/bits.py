@@ -1,0 +1,159 @@
+"""Words of spikes: their number, the places of their bits, and a comparison of lanes as bits.
+
+:func:`places` and :func:`compressed` are one instruction where a CPU has AVX-512 VBMI2 (:func:`compresses`), and slow
+elsewhere: kernels ask. That instruction waits for what its target held before (Zen 5), so that a register which is
+never written by anything else makes a chain of them, 5 cycles each; lanes behind the last are said to be those of
+another vector, which is copied into the target first and breaks it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding  # type: ignore[import-untyped]
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import register_model
+
+from neurosam.backends.event.simd.int16 import Shorts
+from neurosam.backends.event.simd.load_store import declared
+from neurosam.backends.event.simd.vectors import (
+    I1,
+    I32,
+    I64,
+    LANES,
+    Lanes,
+    Mask,
+    Vector,
+    VectorModel,
+    instruction,
+    literal_instruction,
+)
+
+__all__ = [
+    "bits", "compressed", "compresses", "fired_lanes", "ones", "ones_by_lane", "places", "sixteen_bytes",
+    "trailing_zeros",
+]  # fmt: skip
+
+
+@instruction
+def bits(typing: Any, mask: Any) -> Any:
+    """A mask as the low bits of a word, lane 0 the lowest."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        word = builder.bitcast(args[0], ir.IntType(mask.count))
+        return word if mask.count == I64.width else builder.zext(word, I64)
+
+    return types.uint64(mask), build
+
+
+@instruction
+def fired_lanes(typing: Any, low: Any, high: Any, other: Any) -> Any:
+    """The bits of one word, and of a second one where they are not enough, as a mask of another vector's lanes."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form = ir.IntType(other.count)
+        if other.count <= I64.width:
+            bits = args[0] if other.count == I64.width else builder.trunc(args[0], form)
+        else:
+            wide = (builder.zext(word, form) for word in args[:2])
+            bits = builder.or_(next(wide), builder.shl(next(wide), ir.Constant(form, I64.width)))
+        return builder.bitcast(bits, sig.return_type.form)
+
+    return Mask(other.count)(types.uint64, types.uint64, other), build
+
+
+@instruction
+def trailing_zeros(typing: Any, word: Any) -> Any:
+    """Position of the lowest set bit; 64 if there is none."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(I1, 0))
+
+    return types.int64(types.uint64), build
+
+
+class Bytes(Vector):
+    """64 x int8."""
+
+    def __init__(self) -> None:
+        super().__init__("Bytes", ir.IntType(8), I64.width)
+
+
+register_model(Bytes)(VectorModel)
+
+
+def compresses() -> bool:
+    """Whether kernels are compiled for a CPU that has :func:`places` as one instruction (AVX-512 VBMI2)."""
+    if numba.config.CPU_NAME not in (None, "host"):  # type: ignore[attr-defined]
+        return False
+    return bool(llvmlite.binding.get_host_cpu_features().get("avx512vbmi2", False))
+
+
+def _compress(builder: Any, x: Any, word: Any) -> Any:
+    """The lanes of a vector whose bits are set, in order; behind them anything, which here is the vector's own."""
+    form, mask = x.type, ir.VectorType(I1, x.type.count)
+    name = f"llvm.experimental.vector.compress.v{form.count}{form.element.intrinsic_name}"
+    function = declared(builder, name, ir.FunctionType(form, [form, mask, form]))
+    if mask.count != word.type.width:
+        word = builder.trunc(word, ir.IntType(mask.count))
+    return builder.call(function, [x, builder.bitcast(word, mask), x])
+
+
+@instruction
+def places(typing: Any, word: Any) -> Any:
+    """Positions of the set bits of a word, in order; behind them anything."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _compress(builder, ir.Constant(sig.return_type.form, list(range(I64.width))), args[0])
+
+    return Bytes()(types.uint64), build
+
+
+@instruction
+def compressed(typing: Any, x: Any, word: Any) -> Any:
+    """The lanes whose bits are set in a word, the lowest bit lane 0's, in order; behind them anything."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _compress(builder, args[0], args[1])
+
+    return x(x, types.uint64), build
+
+
+@literal_instruction
+def sixteen_bytes(typing: Any, x: Any, quarter: Any) -> Any:
+    """One of the four quarters of the bytes, as lanes; which is said by a literal."""
+    if not isinstance(quarter, types.IntegerLiteral):
+        return None
+    first = LANES * quarter.literal_value
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        chosen = ir.Constant(ir.VectorType(I32, LANES), list(range(first, first + LANES)))
+        nothing = ir.Constant(args[0].type, ir.Undefined)
+        return builder.zext(builder.shuffle_vector(args[0], nothing, chosen), sig.return_type.form)
+
+    return Lanes(LANES)(x, quarter), build
+
+
+@instruction
+def ones(typing: Any, word: Any) -> Any:
+    """Number of set bits."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), build
+
+
+@instruction
+def ones_by_lane(typing: Any, x: Any) -> Any:
+    """Number of set bits of each lane."""
+    if not isinstance(x, Shorts):
+        return None
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        function = declared(builder, f"llvm.ctpop.v{x.count}i16", ir.FunctionType(x.form, [x.form]))
+        return builder.call(function, [args[0]])
+
+    return x(x), build

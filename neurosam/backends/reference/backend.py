@@ -1,0 +1,256 @@
+"""The reference back end: a network in torch, on a CPU or a GPU, written for clarity first and exact in integers.
+
+Populations are evaluated group by group (:attr:`Network.groups`). A group without a cycle receives a window of many
+steps at once, so that its synapses are a few large matrix products, and then steps its neurons; a recurrent group
+does the same with windows of one step. Samples are worked on in chunks, and windows are cut, so that memory stays
+bounded whatever the request; only what is recorded grows with it.
+
+A fixed-point network gives the same bits on every device. A float network runs in float64 (or float32, as asked); its
+sums may differ in the last bit from another back end's or chunk's, because a matrix product adds in an order of its
+own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from neurosam.backends import Options
+from neurosam.backends.reference.neurons import FixedNeurons, FloatNeurons, Traces
+from neurosam.backends.reference.synapses import Delivery
+from neurosam.errors import BackendError
+from neurosam.network.network import Network, Population
+from neurosam.network.neuron import FixedLIF, FixedReadout, Neuron
+from neurosam.network.synapse import neurons, picture
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Spikes, words
+
+__all__ = ["ReferenceBackend"]
+
+CHUNK = 2**27
+"""Spikes (a byte each) of all populations that one chunk of samples may hold; a single sample is never cut."""
+
+WINDOW = 2**23
+"""Numbers (8 bytes each) that the synapses of one window of steps may hold; a single step is never cut."""
+
+
+class ReferenceBackend:
+    """Runs a network in torch."""
+
+    def run(self, network: Network, events: Events, record: Record, options: Options) -> Recording:
+        """Run every sample; see :func:`neurosam.backends.run`.
+
+        Raises
+        ------
+        BackendError
+            If the device is not available.
+        """
+        device = _device(options.device)
+        dtype = torch.float32 if options.dtype == "float32" else torch.float64
+        with torch.inference_mode(), _threads(options.threads):
+            run = _Run(network, events, record, device, dtype)
+            for start in range(0, events.samples, run.chunk):
+                stop = min(start + run.chunk, events.samples)
+                run.samples(start, stop)
+                if options.progress is not None:
+                    options.progress(stop, events.samples)
+        return run.recording()
+
+
+class _Run:
+    """What stays the same from chunk to chunk: the weights, and the arrays that are being filled."""
+
+    def __init__(
+        self, network: Network, events: Events, record: Record, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.network, self.events, self.record, self.device, self.dtype = network, events, record, device, dtype
+        self.deliveries = {
+            p.name: [Delivery(network, projection, device, dtype) for projection in network.incoming(p.name)]
+            for p in network.populations
+        }
+        total = sum(neurons(p.shape) for p in network.populations)
+        widest = max(delivery.width for name in self.deliveries for delivery in self.deliveries[name])
+        self.chunk = max(1, min(events.samples, CHUNK // (events.steps * total), WINDOW // widest))
+        self.window = max(1, WINDOW // (self.chunk * widest))
+        number = np.int32 if network.fixed else np.float64
+        extent = (events.steps, events.samples)
+
+        def pixels(name: str) -> tuple[int, int]:
+            return picture(network[name].shape)[1:]
+
+        def planes(name: str) -> npt.NDArray[np.uint64]:
+            return np.zeros((*extent, *pixels(name), words(network[name].shape[0])), np.uint64)
+
+        self.spikes = {name: planes(name) for name in record.spikes}
+        self.sam = {name: np.zeros((*extent, *pixels(name)), number) for name in record.sam}
+        self.membrane = {name: np.zeros((*extent, *network[name].shape), number) for name in record.membrane}
+        self.current = {name: np.zeros((*extent, *network[name].shape), number) for name in record.current}
+        self.counts = {p.name: np.zeros(extent, np.int64) for p in network.populations if p.fires}
+        self.counts[network.input.name][:] = events.counts()
+        self.operations = {projection.label: 0 for projection in network.projections}
+        out = network.readout
+        self.output = np.zeros((events.samples, neurons(out.shape)), np.int64 if out.fires else number)
+
+    def samples(self, start: int, stop: int) -> None:
+        """Run the samples ``start:stop`` through the whole network."""
+        where = slice(start, stop)
+        emitted = {self.network.input.name: _dense(self.events.select(start, stop), self.device)}
+        for group in self.network.groups:
+            members = [_Layer(self, self.network[name], where, emitted) for name in group if name not in emitted]
+            window = 1 if self._recurrent(group) else self.window
+            for first in range(0, self.events.steps, window):
+                last = min(first + window, self.events.steps)
+                for layer in members:
+                    layer.advance(first, last)
+            for layer in members:
+                layer.finish()
+
+    def _recurrent(self, group: tuple[str, ...]) -> bool:
+        return len(group) > 1 or any(delivery.source == group[0] for delivery in self.deliveries[group[0]])
+
+    def recording(self) -> Recording:
+        shapes = {name: self.network[name].shape for name in self.spikes}
+        return Recording(
+            backend="reference",
+            steps=self.events.steps,
+            samples=self.events.samples,
+            output=self.output,
+            spikes={name: Spikes(planes, shapes[name]) for name, planes in self.spikes.items()},
+            sam=self.sam,
+            sam_scale={name: float(getattr(self.network.sam[name], "impulse", 1.0)) for name in self.sam},
+            membrane=self.membrane,
+            current=self.current,
+            counts=self.counts,
+            operations=self.operations,
+        )
+
+
+class _Layer:
+    """One population during one chunk of samples: its state, and where its variables go."""
+
+    def __init__(self, run: _Run, population: Population, where: slice, emitted: dict[str, torch.Tensor]) -> None:
+        channels, height, width = picture(population.shape)
+        self.run, self.name, self.shape, self.where, self.emitted = (
+            run,
+            population.name,
+            population.shape,
+            where,
+            emitted,
+        )
+        self.size = (where.stop - where.start, channels, height * width)
+        self.pixels = (height, width)
+        steps = run.events.steps
+        self.neurons = _neurons(run, population.neuron, self.size)
+        trace = run.network.sam[self.name] if self.name in run.sam else None
+        self.traces = None if trace is None else Traces(trace, self.size, steps, run.device)
+        self.fires = population.fires
+        self.number = torch.int64 if run.network.fixed else run.dtype
+        if self.fires:
+            extent = (steps, self.size[0], channels * height * width)
+            emitted[self.name] = torch.zeros(extent, dtype=torch.bool, device=run.device)
+
+    def advance(self, first: int, last: int) -> None:
+        """Own steps ``first:last``: synapses for all of them, then the neurons one by one."""
+        arriving = self._receive(first, last)
+        spikes, maps, membrane, current = [], [], [], []
+        for t in range(first, last):
+            s = self.neurons.step(arriving[t - first], t)
+            spikes.append(s)
+            if self.traces is not None:
+                maps.append(self.traces.step(s, t))
+            if self.name in self.run.membrane:
+                membrane.append(self.neurons.v)
+            if self.name in self.run.current:
+                current.append(self.neurons.u)
+        if self.fires:
+            self._fired(torch.stack(spikes), first, last)
+        for kept, values, shape in (
+            (self.run.sam, maps, self.pixels),
+            (self.run.membrane, membrane, self.shape),
+            (self.run.current, current, self.shape),
+        ):
+            if values:
+                block = torch.stack(values).reshape(last - first, self.size[0], *shape)
+                kept[self.name][first:last, self.where] = block.cpu().numpy()
+
+    def _receive(self, first: int, last: int) -> torch.Tensor:
+        """Sums over projections for own steps ``first:last``, ``[steps, samples, channels, pixels]``."""
+        arriving = torch.zeros((last - first, *self.size), dtype=self.number, device=self.run.device)
+        for delivery in self.run.deliveries[self.name]:
+            begin, end = max(first - delivery.lag, 0), last - delivery.lag  # in the source's own steps
+            if begin < end:
+                x = self.emitted[delivery.source][begin:end].flatten(0, 1)
+                sums = delivery(x)
+                events = torch.count_nonzero(x, dim=0)
+                self.run.operations[delivery.label] += int((events * delivery.fan_out).sum())
+                arriving[begin + delivery.lag - first :] += sums.reshape(end - begin, *self.size)
+        return arriving
+
+    def _fired(self, spikes: torch.Tensor, first: int, last: int) -> None:
+        flat = spikes.flatten(2)
+        self.emitted[self.name][first:last] = flat
+        self.run.counts[self.name][first:last, self.where] = flat.sum(dim=2).cpu().numpy()
+        if self.name in self.run.spikes:
+            dense = flat.cpu().numpy().reshape(last - first, self.size[0], *self.shape)
+            self.run.spikes[self.name][first:last, self.where] = Spikes.from_dense(dense).planes
+
+    def finish(self) -> None:
+        """After the last step: the answer, if this is the population that gives it."""
+        if self.name == self.run.network.output:
+            answer = self.emitted[self.name].sum(dim=0) if self.fires else self.neurons.v.flatten(1)
+            self.run.output[self.where] = answer.cpu().numpy()
+
+
+def _neurons(run: _Run, neuron: Neuron | None, size: tuple[int, int, int]) -> FixedNeurons | FloatNeurons:
+    if neuron is None:
+        raise BackendError("network", "the input has no neurons to advance")
+    if isinstance(neuron, (FixedLIF, FixedReadout)):
+        if run.network.precision is None:
+            raise BackendError("network", "has integer neurons without a precision")
+        return FixedNeurons(neuron, run.network.precision, size, run.device)
+    return FloatNeurons(neuron, size, run.device, run.dtype)
+
+
+def _dense(events: Events, device: torch.device) -> torch.Tensor:
+    """Values ``[T, B, neurons]``: bool for spikes, else float64 (integers below 2^53 are exact in it)."""
+    size = (events.steps, events.samples, neurons(events.shape))
+    dense = torch.zeros(size, dtype=torch.bool if events.value is None else torch.float64, device=device)
+    value: Any = True if events.value is None else _tensor(events.value, device).to(torch.float64)
+    place = (_tensor(events.time, device), _tensor(events.sample, device), _tensor(events.neuron, device))
+    dense[tuple(index.to(torch.int64) for index in place)] = value
+    return dense
+
+
+def _tensor(array: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
+    """A copy on the device (events are read-only, which torch cannot share)."""
+    return torch.tensor(array, device=device)
+
+
+def _device(name: str) -> torch.device:
+    """The torch device called `name`, proven to compute in float64."""
+    try:
+        device = torch.device(name)
+        torch.ones(1, dtype=torch.float64, device=device).item()
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise BackendError(
+            "device", f"got {name!r}, which the reference back end cannot use here ({reason}); 'cpu' always works"
+        ) from None
+    return device
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Let torch use `count` threads meanwhile."""
+    before = torch.get_num_threads()
+    if count is not None:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

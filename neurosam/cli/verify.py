@@ -1,0 +1,120 @@
+"""``neurosam verify``: are two files, or two back ends, equal? Exit status 1 where they are not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neurosam._util.atomic_write import write_text
+from neurosam.cli.common import console, network_in, new_file, progress, say
+from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, presented, read_events
+from neurosam.errors import FormatError, NeurosamError
+
+__all__ = ["verify"]
+
+JSON = (".json",)
+
+
+def verify(
+    a: Annotated[Path, typer.Argument(help="A network file; or the first of two networks or recordings.")],
+    b: Annotated[Path | None, typer.Argument(help="The second, to compare two files.", show_default=False)] = None,
+    backends: Annotated[
+        str, typer.Option(help="For one network: back ends to run; the others are held against the first.")
+    ] = "reference,event",
+    data: Annotated[
+        str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
+    ] = None,
+    size: Size = None,
+    events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of a presentation. Default: as trained.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the input spikes.")] = 0,
+    dtype: Dtype = "float64",
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            help="For two recordings: their network, which tells the order of layers and distances to threshold.",
+            show_default=False,
+        ),
+    ] = None,
+    report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
+) -> None:
+    """Compare every spike, membrane and SAM value: of one network on several back ends, or of two files.
+
+    Exit status 0 if all are equal, 1 if anything differs: the first difference is located. Floats are compared to the
+    rounding of --dtype; for two recordings made in float32, give their --network as well.
+    """  # fmt: skip
+    if report is not None:
+        new_file(report, force, JSON)
+    equal, result = (
+        _backends(a, backends, data, size, events, samples, steps, seed, dtype)
+        if b is None
+        else _files(a, b, network, dtype)
+    )
+    if report is not None:
+        write_text(report, json.dumps({"equal": equal, "result": result}, indent=2, allow_nan=False) + "\n")
+        say(f"wrote {report}")
+    if not equal:
+        raise typer.Exit(1)
+
+
+def _backends(
+    path: Path,
+    names: str,
+    data: str | None,
+    size: int | None,
+    events: Path | None,
+    samples: int,
+    steps: int | None,
+    seed: int,
+    dtype: str,
+) -> tuple[bool, dict[str, Any]]:
+    from neurosam.backends import load_backend
+    from neurosam.equivalence.comparison import verify as verify_network
+
+    if events is not None and (data is not None or size is not None):
+        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    chosen = tuple(name.strip() for name in names.split(",") if name.strip())
+    for name in chosen:  # a missing one is told before the others have worked
+        load_backend(name)
+    net = network_in(path)
+    if events is not None:
+        stimulus = read_events(events, net)
+    else:
+        stimulus, _ = presented(net, data, samples, seed, steps, size=size)
+    with progress("verifying") as tick:
+        found = verify_network(net, stimulus, chosen, progress=tick, dtype=dtype)
+    for equivalence in found.values():
+        console.print(equivalence.table())
+    return all(e.equal for e in found.values()), {name: e.to_dict() for name, e in found.items()}
+
+
+def _files(a: Path, b: Path, network: Path | None, dtype: str) -> tuple[bool, dict[str, Any]]:
+    from neurosam.equivalence.comparison import compare_networks
+    from neurosam.equivalence.comparison import report as compare_recordings
+    from neurosam.equivalence.divergence import rounding_of
+    from neurosam.hdf5 import file_kind, load_network, load_recording
+
+    kinds = file_kind(a), file_kind(b)
+    if kinds == ("network", "network"):
+        difference = compare_networks(load_network(a), load_network(b))
+        say("equal bit for bit" if difference is None else f"first difference: {difference}")
+        return difference is None, {"difference": None if difference is None else str(difference)}
+    if kinds == ("recording", "recording"):
+        if network is None and dtype != "float64":
+            raise NeurosamError(f"--dtype {dtype}", "has a rounding that depends on the network; give its --network")
+        net = None if network is None else network_in(network)
+        first, second = (load_recording(path, mapped=True) for path in (a, b))
+        tolerance = None
+        if net is not None and not net.fixed and dtype != "float64":
+            tolerance = rounding_of(net, first.steps, dtype)
+        found = compare_recordings(first, second, net, tolerance)
+        console.print(found.table())
+        return found.equal, found.to_dict()
+    raise FormatError(f"{a} and {b}", f"hold {kinds[0]} and {kinds[1]}; give two networks or two recordings")

@@ -1,0 +1,242 @@
+"""Spike Activation Maps: what a layer looked at, step by step.
+
+A map sums the scores that a layer's spikes emit (trace.py) over channels,
+
+    M[t, b, y, x] = sum over c of score[t, b, c, y, x].
+
+:class:`SAM` runs a network and returns raw maps ``[T, B, H, W]``; :func:`from_spikes` computes the same maps from any
+spike train, without a back end. :func:`aggregate`, :func:`normalise`, :func:`upsample` and :func:`overlay` (maps.py)
+turn them into pictures. Raw maps of a fixed-point network are integers; :meth:`SAM.scales` says what the unit is worth
+in them.
+
+Source: Y. Kim and P. Panda, "Visual Explanations from Spiking Neural Networks using Interspike Intervals", Sci Rep 11,
+19037 (2021), Eq. 12-14.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.arithmetic import contribution
+from neurosam.backends import run
+from neurosam.errors import NetworkError, NeurosamError
+from neurosam.explain.maps import aggregate, normalise, overlay, upsample
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.synapse import Shape, picture
+from neurosam.network.trace import FixedSamTrace, SamTrace
+from neurosam.signals.events import Events, encode
+from neurosam.signals.recording import Record, Spikes
+
+__all__ = ["SAM", "aggregate", "from_spikes", "normalise", "overlay", "upsample"]
+
+
+class SAM:
+    """Spike Activation Maps of one or more layers of a network.
+
+    Parameters
+    ----------
+    network : Network
+    layers : str or sequence of str
+        Populations that spike.
+    gamma : float, optional
+        Replaces the decay of the layers' traces; as stored in the network if None (0.5 where it has no trace).
+    mode : {"strict", "inclusive", "official"}, optional
+        Replaces the mode of the traces; as stored in the network if None ("strict" where it has no trace).
+    backend : str
+        Back end to run on.
+    **options
+        More arguments of :func:`neurosam.backends.run`: device, dtype, threads, progress, time_limit_s.
+
+    Raises
+    ------
+    NetworkError
+        If a layer does not exist or does not spike, or a trace is out of range.
+
+    Examples
+    --------
+    >>> maps = SAM(network, "conv2").attribute(images, steps=32)  # doctest: +SKIP
+    >>> picture = overlay(images[0], upsample(normalise(aggregate(maps)), (28, 28))[0])  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        layers: str | Sequence[str],
+        *,
+        gamma: float | None = None,
+        mode: str | None = None,
+        backend: str = "event",
+        **options: Any,
+    ) -> None:
+        self.network = network
+        self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
+        if not self.layers:
+            raise NeurosamError("SAM: layers", "got none; name at least one population that spikes")
+        self.gamma, self.mode, self.backend, self.options = gamma, mode, backend, options
+        self._single = isinstance(layers, str)
+        SamTrace(0.5 if gamma is None else gamma, "strict" if mode is None else mode)  # refuses what cannot be
+        for name in self.layers:
+            if not isinstance(network[name].neuron, (LIF, FixedLIF)):
+                raise NetworkError(
+                    f"SAM: layer {name!r}", "does not spike; a map needs a population of spiking neurons"
+                )
+
+    def attribute(
+        self, inputs: npt.ArrayLike | Events, steps: int | None = None, coding: str = "poisson", seed: int = 0
+    ) -> npt.NDArray[Any] | dict[str, npt.NDArray[Any]]:
+        """Run the network and return the raw maps.
+
+        Parameters
+        ----------
+        inputs : (B, C, H, W) or (B, N) array, or Events
+            Images are encoded with `steps`, `coding` and `seed` (:func:`neurosam.signals.events.encode`).
+        steps : int, optional
+            Required for images; Events bring their own.
+        coding : {"poisson", "poisson_signed", "latency", "direct"}
+        seed : int
+
+        Returns
+        -------
+        (T, B, H, W) array, or dict of them
+            float64, or int32 for a fixed-point network; a dict by layer if the layers were given as a sequence.
+        """
+        events = self._events(inputs, steps, coding, seed)
+        network = self.traced(events.steps)
+        recording = run(network, events, self.backend, Record(sam=self.layers), **self.options)
+        return recording.sam[self.layers[0]] if self._single else {name: recording.sam[name] for name in self.layers}
+
+    def scales(self, steps: int | None = None) -> dict[str, float]:
+        """What a raw map of each layer is divided by to be in the float trace's unit; 1 for a float network.
+
+        `steps` is needed only where gamma is so small that the integer trace has to be made for the length of the run.
+        """
+        network = self.traced(steps)
+        traces = {name: network.sam[name] for name in self.layers}
+        return {
+            name: float(trace.impulse) if isinstance(trace, FixedSamTrace) else 1.0 for name, trace in traces.items()
+        }
+
+    def _events(self, inputs: npt.ArrayLike | Events, steps: int | None, coding: str, seed: int) -> Events:
+        if isinstance(inputs, Events):
+            if steps not in (None, inputs.steps):
+                raise NeurosamError(
+                    "SAM: steps", f"got {steps} for events of {inputs.steps} steps; leave it out for events"
+                )
+            return inputs
+        if steps is None:
+            raise NeurosamError("SAM: steps", "is missing; images need a number of steps to be encoded into")
+        return encode(inputs, steps, coding, seed)
+
+    def traced(self, steps: int | None) -> Network:
+        """The network with the traces asked for; `steps` None before the length of the run is known."""
+        network = self.network
+        for name in self.layers:
+            network = self._with_trace(network, name, steps)
+        return network
+
+    def _with_trace(self, network: Network, name: str, steps: int | None) -> Network:
+        old = network.sam.get(name)
+        if old is not None and self.gamma is None and self.mode in (None, old.mode):
+            return network
+        mode = self.mode or (old.mode if old is not None else "strict")
+        if self.gamma is None and isinstance(old, FixedSamTrace):  # another mode of the very same table
+            return replace(network, sam={**network.sam, name: replace(old, mode=mode)})
+        gamma = self.gamma if self.gamma is not None else (old.gamma if old is not None else 0.5)
+        trace = SamTrace(gamma, mode)
+        try:  # a trace for runs of any length, so that the unit of the maps does not depend on the length
+            return network.with_sam(trace, [name])
+        except NetworkError:
+            if steps is None:
+                raise
+            return network.with_sam(trace, [name], steps)
+
+
+def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace) -> npt.NDArray[Any]:
+    """The maps of any spike train, from the definition of the trace alone.
+
+    State is O(neurons): per neuron its trace, the step of its last spike, and its number of spikes. Only neurons that
+    spike are touched.
+
+    Parameters
+    ----------
+    spikes : Spikes, or (T, B, C, H, W) or (T, B, N) array of 0 and 1
+    trace : SamTrace or FixedSamTrace
+
+    Returns
+    -------
+    (T, B, H, W) array
+        float64, or int32 for a fixed-point trace; H = W = 1 for a population without a picture.
+
+    Raises
+    ------
+    NeurosamError
+        If the array is not a spike train, or an integer trace could leave 24 bits in T steps.
+    """
+    steps, samples, shape, planes = _train(spikes)
+    channels, height, width = picture(shape)
+    if isinstance(trace, FixedSamTrace):
+        trace.check("from_spikes", channels, steps)
+    kind = np.int64 if isinstance(trace, FixedSamTrace) else np.float64
+    size = samples * channels * height * width
+    state = np.zeros(size, dtype=kind)
+    last = np.zeros(size, dtype=np.int64)
+    count = np.zeros(size, dtype=np.int64)
+    maps = np.zeros((steps, samples, height, width), dtype=np.int32 if kind is np.int64 else np.float64)
+    for t, plane in enumerate(planes):
+        fired = np.flatnonzero(plane)
+        count[fired] += 1
+        score, state[fired] = _spike(trace, state[fired], t - last[fired], t, t + 1 - count[fired])
+        last[fired] = t
+        scores = np.zeros(size, dtype=kind)
+        scores[fired] = score
+        maps[t] = scores.reshape(samples, channels, height, width).sum(axis=1)
+    return maps
+
+
+def _spike(
+    trace: SamTrace | FixedSamTrace,
+    state: npt.NDArray[Any],
+    interval: npt.NDArray[np.int64],
+    t: int,
+    silent: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Score and new trace of neurons that spike at step t, `interval` after their last spike, silent `silent` times."""
+    if isinstance(trace, FixedSamTrace):
+        end = trace.table.size - 1
+        decayed = contribution(state, trace.table[np.minimum(interval, end)], trace.shift)
+        waiting = contribution(silent * trace.impulse, trace.table[min(t, end)], trace.shift)
+        unit: float = trace.impulse
+    else:
+        decayed = state * np.exp(-trace.gamma * interval)
+        waiting = silent * np.exp(-trace.gamma * t)
+        unit = 1.0
+    after = decayed + unit
+    if trace.mode == "strict":
+        return decayed, after
+    return (after if trace.mode == "inclusive" else after + waiting), after
+
+
+def _train(spikes: npt.ArrayLike | Spikes) -> tuple[int, int, Shape, Iterator[npt.NDArray[Any]]]:
+    """Steps, samples, shape and, one step at a time, the flat spikes ``[B * N]``."""
+    if isinstance(spikes, Spikes):
+        steps, samples = spikes.planes.shape[:2]
+        planes = spikes.planes
+        return (
+            steps,
+            samples,
+            spikes.shape,
+            (Spikes(planes[t : t + 1], spikes.shape).dense().ravel() for t in range(steps)),
+        )
+    array = np.asarray(spikes)
+    if array.ndim not in (3, 5) or array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+        raise NeurosamError(
+            "from_spikes",
+            f"got {array.dtype} of shape {array.shape}; 0 and 1 of shape [T, B, C, H, W] or [T, B, N] are required",
+        )
+    return array.shape[0], array.shape[1], array.shape[2:], (plane.ravel() for plane in array)

@@ -1,0 +1,119 @@
+"""When each population starts, and in which order populations are evaluated: two graph questions about a network.
+
+Onsets are shortest paths over delays (Dijkstra) from the input and from every population with an onset of its own.
+Groups are the strongly connected components of the graph of projections (Tarjan), in topological order; inside a
+group, members are ordered along their lag-0 projections.
+"""
+
+from __future__ import annotations
+
+import heapq
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from neurosam.errors import NetworkError
+
+if TYPE_CHECKING:
+    from neurosam.network.network import Network
+
+__all__ = ["groups", "onsets"]
+
+
+def onsets(network: Network) -> dict[str, int]:
+    """Global step at which each population starts: as given, else the earliest arrival of input.
+
+    Raises
+    ------
+    NetworkError
+        If input could arrive before a given onset, or a population cannot be reached from the input.
+    """
+    reached = {network.input.name}
+    while more := {p.target for p in network.projections if p.source in reached} - reached:
+        reached |= more
+    for population in network.populations:
+        if population.name not in reached:
+            raise NetworkError(
+                f"population {population.name!r}", "cannot be reached from the input; connect or remove it"
+            )
+    arrival: dict[str, int] = {}
+    queue = [(p.onset, p.name) for p in network.populations if p.onset is not None]
+    queue.append((network.input.onset or 0, network.input.name))
+    heapq.heapify(queue)
+    while queue:
+        step, name = heapq.heappop(queue)
+        if name in arrival:
+            continue
+        arrival[name] = step
+        for projection in network.projections:
+            if projection.source == name and network[projection.target].onset is None:
+                heapq.heappush(queue, (step + projection.delay, projection.target))
+    for projection in network.projections:
+        reach = arrival[projection.source] + projection.delay
+        if reach < arrival[projection.target]:
+            raise NetworkError(
+                f"population {projection.target!r}",
+                f"starts at step {arrival[projection.target]}, but {projection.label} can deliver at step {reach}; "
+                "lower the onset or leave it out",
+            )
+    return arrival
+
+
+def groups(network: Network) -> tuple[tuple[str, ...], ...]:
+    """Strongly connected components in topological order, members ordered along lag-0 projections.
+
+    Raises
+    ------
+    NetworkError
+        For a cycle without delay.
+    """
+    instant: dict[str, list[str]] = {p.name: [] for p in network.populations}
+    for projection in network.projections:
+        if network.lag(projection) == 0:
+            instant[projection.target].append(projection.source)
+    try:
+        order = {name: i for i, name in enumerate(TopologicalSorter(instant).static_order())}
+    except CycleError as error:
+        cycle = " -> ".join(reversed(error.args[1]))
+        raise NetworkError(
+            "network", f"the cycle {cycle} has no delay; give one of its projections delay >= 1"
+        ) from None
+    components = _components(network)
+    return tuple(tuple(sorted(component, key=order.__getitem__)) for component in components)
+
+
+def _components(network: Network) -> list[list[str]]:
+    """Tarjan's algorithm without recursion; sources come before what they feed."""
+    inputs = {p.name: [q.source for q in network.projections if q.target == p.name] for p in network.populations}
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    on_stack: set[str] = set()
+    found: list[list[str]] = []
+    for root in inputs:
+        if root in index:
+            continue
+        work = [(root, iter(inputs[root]))]
+        index[root] = low[root] = len(index)
+        stack.append(root)
+        on_stack.add(root)
+        while work:
+            name, successors = work[-1]
+            step = next(successors, None)
+            if step is None:
+                work.pop()
+                if work:
+                    low[work[-1][0]] = min(low[work[-1][0]], low[name])
+                if low[name] == index[name]:
+                    component: list[str] = []
+                    while not component or component[-1] != name:
+                        component.append(stack.pop())
+                        on_stack.discard(component[-1])
+                    found.append(component)
+            elif step not in index:
+                index[step] = low[step] = len(index)
+                stack.append(step)
+                on_stack.add(step)
+                work.append((step, iter(inputs[step])))
+            elif step in on_stack:
+                low[name] = min(low[name], index[step])
+    return found
