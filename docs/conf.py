@@ -1,4 +1,4 @@
-"""How Sphinx builds the site: `make docs` writes it to site/, with every warning an error and nothing from the network."""
+"""How Sphinx builds the site: `make docs` writes it to site/, every warning an error, nothing from the network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "neurosam"
 author = "neurosam developers"
-copyright = "neurosam developers, MIT licence"
+copyright = "neurosam developers"
 version = release = neurosam.__version__
 
 extensions = [
@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "commands",  # docs/_ext: the command reference, from the Typer application
+    "references",  # docs/_ext: links of docstrings
     "mathml",  # docs/_ext: equations as MathML, which needs no script
 ]
 exclude_patterns = ["_ext", "_static", "README.md"]
@@ -28,11 +29,13 @@ exclude_patterns = ["_ext", "_static", "README.md"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 4
 
-# API reference: NumPy docstrings; types stay in the signatures.
+# API reference: NumPy docstrings; the docstrings say the types.
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-autodoc_typehints = "signature"
+autodoc_typehints = "none"
 napoleon_google_docstring = False
+napoleon_custom_sections = [("Attributes", "params_style")]
+napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_preprocess_types = False
 python_use_unqualified_type_names = True
@@ -40,7 +43,8 @@ python_maximum_signature_line_length = 100
 add_module_names = False
 default_role = "code"  # `name` in a docstring is a name, not a link
 smartquotes = False  # options of the command line begin with two hyphens
-nitpicky = False
+nitpicky = True  # a link that leads nowhere is an error
+nitpick_ignore = [("py:class", "numpy.generic")]
 
 # Output. Furo brings its own fonts stack and scripts; nothing is fetched by a page.
 html_theme = "furo"

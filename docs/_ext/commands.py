@@ -1,4 +1,4 @@
-"""reference/commands.md, written anew at each build from the Typer application by Typer's own documentation generator."""
+"""reference/commands.md, written at each build from the Typer application by Typer's own documentation generator."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def page() -> str:
     command = get_command(application)
     prepare(command)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="neurosam"), name="neurosam")
-    title, _, rest = text.partition("\n")
+    rest = text.partition("\n")[2]
     return f"# Commands\n{rest}"
 
 

@@ -76,8 +76,8 @@ def export(
     sam : SamTrace, optional
         Trace of every spiking population; ``SamTrace(gamma=0.5, mode="strict")`` if None.
     magnitude, input_unit
-        Largest |value| of an input event, and what an event of value 1 is worth to the module (1/255 for byte images
-        given as graded events).
+        Largest ``|value|`` of an input event, and what an event of value 1 is worth to the module (1/255 for byte
+        images given as graded events).
     metadata : mapping of str to str, optional
         Travels with the file: class names, coding, provenance.
 

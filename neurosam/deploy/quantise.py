@@ -59,9 +59,10 @@ class PopulationReport:
     threshold : int
         Largest threshold mantissa; 0 for a readout.
     arrival_bound : int
-        Largest possible |input| of a step, proven; below 2^17.
+        Largest possible ``|input|`` of a step, proven; below 2^17.
     membrane_peak : int
-        Largest |membrane| seen on the calibration events, in membrane units (saturates at 2^23 - 1); 0 without them.
+        Largest ``|membrane|`` seen on the calibration events, in membrane units (saturates at 2^23 - 1); 0 without
+        them.
     """
 
     population: str

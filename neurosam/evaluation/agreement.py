@@ -100,7 +100,7 @@ def pixel_variance(maps: npt.ArrayLike, how: str = "official") -> Array:
 
 
 def map_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Mean |difference| of two maps scaled to 0..1, the largest over the steps, ``[B]`` in 0..1 (Fig. 9's L1)."""
+    """Mean ``|difference|`` of two maps scaled to 0..1, the largest over the steps, ``[B]`` in 0..1 (Fig. 9's L1)."""
     first, second = _pair("map_distance", a, b)
     distance = np.abs(_unit_range(first) - _unit_range(second)).mean(axis=(-2, -1))
     return np.asarray(distance.max(axis=0) if first.ndim == 4 else distance)

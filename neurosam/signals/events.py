@@ -142,7 +142,7 @@ class Events:
 
     @property
     def magnitude(self) -> float | int:
-        """Largest |value|; 1 for spikes, 0 without events."""
+        """Largest ``|value|``; 1 for spikes, 0 without events."""
         if self.value is None:
             return 1 if len(self) else 0
         top = np.abs(self.value.astype(np.float64)).max(initial=0.0)
@@ -165,8 +165,8 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
         Length in steps, >= 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
         ``poisson``: a spike with probability x in every step. ``poisson_signed``: an event sign(x) with probability
-        min(1, |x| / 2) (BNTT's code; on mean-0 images). ``latency``: one spike at step round((1 - x)(steps - 1)), none
-        for x = 0. ``direct``: the value x itself in every step (a current; for float networks).
+        ``min(1, |x| / 2)`` (BNTT's code; on mean-0 images). ``latency``: one spike at step round((1 - x)(steps - 1)),
+        none for x = 0. ``direct``: the value x itself in every step (a current; for float networks).
     seed : int
         Sample ``i`` draws from a generator of ``(seed, first + i)``, so that a batch equals its samples one by one.
     first : int

@@ -138,7 +138,7 @@ class Recording:
         float64, or int32 for a fixed-point network.
     sam_scale : mapping of str to float
         Divide a map by it to have it in the float trace's unit (1 for a float network).
-    membrane, current : mapping of str to (T, B, *shape) array
+    membrane, current : mapping of str to (T, B, ...) array
         float64, or int32 in membrane units.
     counts : mapping of str to (T, B) int64 array
         Spikes of every firing population (and events of the input) in each step.

@@ -88,8 +88,8 @@ def shell(command: str) -> None:
     """Print what a command writes, errors included."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     result = subprocess.run(
-        ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S, check=False,
-        env={**os.environ, "PATH": path, "COLUMNS": "100"},
+        ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S,
+        check=False, env={**os.environ, "PATH": path, "COLUMNS": "100"},
     )  # fmt: skip
     sys.stdout.write("\n".join(line.rstrip() for line in result.stdout.splitlines()) + "\n" * bool(result.stdout))
 
