@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import neurosam
 
@@ -39,7 +40,6 @@ napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_preprocess_types = False
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 100
 add_module_names = False
 default_role = "code"  # `name` in a docstring is a name, not a link
 smartquotes = False  # options of the command line begin with two hyphens
@@ -63,3 +63,13 @@ pygments_dark_style = "github-dark"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 copybutton_copy_empty_lines = False
+
+
+def dashes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Between a parameter and its description, where napoleon writes two hyphens, a dash."""
+    lines[:] = [line.replace(") -- ", ") – ").replace("** -- ", "** – ") for line in lines]
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-process-docstring", dashes, priority=600)  # after napoleon

@@ -16,21 +16,16 @@ PAGE = "reference/commands.md"
 
 
 def markdown(text: str) -> str:
-    """A help text as Markdown: bold words, and the paragraphs that the terminal shows as they are as blocks of text."""
-    text = re.sub(r"\[/?bold\]", "**", text)
-    paragraphs = re.split(r"\n\s*\n|\n(?=\b\n)|^(?=\b\n)", text)
-    shown = []
-    for paragraph in paragraphs:
-        for part in re.split(r"(?m)(?=^\x08\n)", paragraph):
-            kept = part.startswith("\x08\n")
-            part = part.removeprefix("\x08\n")
-            if part.strip():
-                shown.append(f"```text\n{part.strip(chr(10))}\n```" if kept else part)
-    return "\n\n".join(shown)
+    """A help text as Markdown: bold words, and indented lines, which a terminal shows as they are, as a block."""
+    text = re.sub(r"\[/?bold\]", "**", text).replace("\b\n", "\n")
+    paragraphs = re.split(r"\n\s*\n", text)
+    return "\n\n".join(f"```text\n{part.strip(chr(10))}\n```" if part.startswith("  ") else part for part in paragraphs)
 
 
 def prepare(command: Any) -> None:
-    """Rewrite the help of a command and of those below it."""
+    """Rewrite the help of a command and of those below it; its first sentence stands in the list of commands."""
+    first = (command.help or "").partition("\n\n")[0]
+    command.short_help = " ".join(first.split())
     command.help = markdown(command.help or "")
     for inner in getattr(command, "commands", {}).values():
         prepare(inner)
