@@ -8,15 +8,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from neurosam._version import __version__
+
 if TYPE_CHECKING:
-    from neurosam.backends import available, run
+    from neurosam.backends.registry import available, run
     from neurosam.deploy.from_torch import export
     from neurosam.equivalence.comparison import compare
     from neurosam.errors import NeurosamError
     from neurosam.explain.sam import SAM
-    from neurosam.hdf5 import load_network as load
-    from neurosam.hdf5 import load_recording
-    from neurosam.network.network import Network, Population, Projection, max_pool
+    from neurosam.hdf5.files import load_network as load
+    from neurosam.hdf5.files import load_recording
+    from neurosam.network.elements import Population, Projection, max_pool
+    from neurosam.network.network import Network
     from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
     from neurosam.network.precision import Precision
     from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
@@ -24,22 +27,21 @@ if TYPE_CHECKING:
     from neurosam.signals.events import Events, encode
     from neurosam.signals.recording import Record, Recording, Spikes
 
-__version__ = "0.1.0"
 
 _HOME = {
-    "available": ("neurosam.backends", "available"),
-    "run": ("neurosam.backends", "run"),
-    "compare": ("neurosam.equivalence", "compare"),
+    "available": ("neurosam.backends.registry", "available"),
+    "run": ("neurosam.backends.registry", "run"),
+    "compare": ("neurosam.equivalence.comparison", "compare"),
     "NeurosamError": ("neurosam.errors", "NeurosamError"),
     "Events": ("neurosam.signals.events", "Events"),
     "encode": ("neurosam.signals.events", "encode"),
     "export": ("neurosam.deploy.from_torch", "export"),
-    "load": ("neurosam.hdf5", "load_network"),
-    "load_recording": ("neurosam.hdf5", "load_recording"),
-    "Network": ("neurosam.network", "Network"),
-    "Population": ("neurosam.network", "Population"),
-    "Projection": ("neurosam.network", "Projection"),
-    "max_pool": ("neurosam.network", "max_pool"),
+    "load": ("neurosam.hdf5.files", "load_network"),
+    "load_recording": ("neurosam.hdf5.files", "load_recording"),
+    "Network": ("neurosam.network.network", "Network"),
+    "Population": ("neurosam.network.elements", "Population"),
+    "Projection": ("neurosam.network.elements", "Projection"),
+    "max_pool": ("neurosam.network.elements", "max_pool"),
     "LIF": ("neurosam.network.neuron", "LIF"),
     "FixedLIF": ("neurosam.network.neuron", "FixedLIF"),
     "FixedReadout": ("neurosam.network.neuron", "FixedReadout"),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosam._util.atomic_write import write_text
-from neurosam.backends import run
+from neurosam.backends.registry import run
 from neurosam.data import ImageSet, cluttered, load
 from neurosam.deploy.quantise import QuantisationReport, quantise
 from neurosam.equivalence.comparison import Equivalence, verify

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from neurosam import __version__
+from neurosam._version import __version__
 from neurosam.cli import convert, deploy, explain, info, plugins, train, verify
 from neurosam.cli.errors import told
 

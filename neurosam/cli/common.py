@@ -92,7 +92,7 @@ def network_in(path: Path) -> Network:
     FormatError
         If it holds something else: what, and how to get a network.
     """
-    from neurosam.hdf5 import file_kind, load_network
+    from neurosam.hdf5.files import file_kind, load_network
 
     if path.suffix in MODEL and path.is_file():
         raise FormatError(str(path), f"is a trained model; make a network of it first: neurosam export {path}")

@@ -158,7 +158,7 @@ def run(
 
     What --record names goes to --out while it is made: it may be larger than the memory.
     """
-    from neurosam.backends import run as run_network
+    from neurosam.backends.registry import run as run_network
 
     if out is not None:
         new_file(out, force, HDF5)

@@ -46,7 +46,7 @@ def explain(
     """Show what a network looked at: spike activation maps of held-out images, as a page and pictures."""
     require("explain", "viz", "matplotlib", "PIL")
     new_folder(out, force, "report.json")
-    from neurosam.backends import run
+    from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
     from neurosam.report.folder import write_folder
     from neurosam.report.model import Table

@@ -10,7 +10,8 @@ import typer
 
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, neurons
 from neurosam.signals.recording import Recording
 
@@ -19,7 +20,7 @@ __all__ = ["info"]
 
 def info(file: Annotated[Path, typer.Argument(help="A network, recording or events file (HDF5).")]) -> None:
     """Print what a file holds: shapes, parameters, synapses, ranges, bytes."""
-    from neurosam.hdf5 import file_kind, load_events, load_network, load_recording
+    from neurosam.hdf5.files import file_kind, load_events, load_network, load_recording
 
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; make a network of it first: neurosam export {file}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import typer
 
-from neurosam.backends import check
+from neurosam.backends.registry import check
 from neurosam.data import ImageSet, cluttered, load_held_out, load_training
 from neurosam.errors import DataError, EventError
 from neurosam.signals.events import CODINGS, Events
@@ -155,7 +155,7 @@ def read_events(path: Path, network: Network) -> Events:
 
 
 def _sparse(path: Path) -> Events:
-    from neurosam.hdf5 import file_kind, load_events
+    from neurosam.hdf5.files import file_kind, load_events
 
     kind = file_kind(path)
     if kind != "events":

@@ -75,7 +75,7 @@ def _backends(
     seed: int,
     dtype: str,
 ) -> tuple[bool, dict[str, Any]]:
-    from neurosam.backends import load_backend
+    from neurosam.backends.registry import load_backend
     from neurosam.equivalence.comparison import verify as verify_network
 
     if events is not None and (data is not None or size is not None):
@@ -99,7 +99,7 @@ def _files(a: Path, b: Path, network: Path | None, dtype: str) -> tuple[bool, di
     from neurosam.equivalence.comparison import compare_networks
     from neurosam.equivalence.comparison import report as compare_recordings
     from neurosam.equivalence.divergence import rounding_of
-    from neurosam.hdf5 import file_kind, load_network, load_recording
+    from neurosam.hdf5.files import file_kind, load_network, load_recording
 
     kinds = file_kind(a), file_kind(b)
     if kinds == ("network", "network"):

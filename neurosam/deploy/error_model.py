@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends import run
-from neurosam.network.network import Network, Projection
+from neurosam.backends.registry import run
+from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record

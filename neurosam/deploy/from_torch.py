@@ -31,7 +31,8 @@ from torch import nn
 from neurosam import training
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError
-from neurosam.network.network import Network, Population, Projection, max_pool
+from neurosam.network.elements import Population, Projection, max_pool
+from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Shape, SumPool2d, neurons

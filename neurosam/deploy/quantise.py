@@ -24,11 +24,11 @@ import numpy.typing as npt
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.deploy.error_model import Observation, expected_loss, observe, unknown
 from neurosam.errors import ExportError
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import BIAS_HIGH, GAIN_LIMIT, LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
-from neurosam.network.validation import accumulator_bound
 from neurosam.signals.events import Events
 
 __all__ = ["PopulationReport", "QuantisationReport", "quantise"]
@@ -209,7 +209,7 @@ def _projection(projection: Projection, unit: float, exponent: int, precision: P
 
 def _headroom(network: Network, population: Population, fixed: list[Projection], unit: float) -> int | None:
     """Largest |input| of a step if it, and the current it can build up, provably stay below the wrap; else None."""
-    bound = accumulator_bound(network, population.name, fixed)
+    bound = network.accumulator_bound(population.name, fixed)
     reach = float(bound)
     neuron = population.neuron
     if isinstance(neuron, LIF):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends import run
+from neurosam.backends.registry import run
 from neurosam.equivalence.divergence import ROUNDING, Divergence, Mismatches, Variable, mismatches, rounding_of, shared
 from neurosam.equivalence.network_diff import Difference, compare_networks
 from neurosam.equivalence.result import Equivalence, Tally, merged, shifted

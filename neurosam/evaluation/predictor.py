@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neurosam.attribution.method import evaluating, logits, prepared
-from neurosam.backends import run
+from neurosam.backends.registry import run
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 

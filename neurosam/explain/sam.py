@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.arithmetic import contribution
-from neurosam.backends import run
+from neurosam.backends.registry import run
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.explain.maps import aggregate, normalise, overlay, upsample
 from neurosam.network.network import Network

@@ -25,10 +25,10 @@ import numpy.typing as npt
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.errors import ExportError
 from neurosam.hdf5.writer import Writer, created
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.synapse import Conv2d, Dense, Sparse, neurons
-from neurosam.network.validation import accumulator_bound
 
 __all__ = ["save_netx"]
 
@@ -109,7 +109,7 @@ def _layer(network: Network, projection: Projection, restarts: bool) -> dict[str
 
 def _synapses(network: Network, projection: Projection, where: str) -> dict[str, Any]:
     source, target, synapse = network[projection.source], network[projection.target], projection.synapse
-    bound = accumulator_bound(network, target.name)
+    bound = network.accumulator_bound(target.name)
     if isinstance(synapse, Conv2d):
         stride, padding, dilation = synapse.geometry
         if not _is_picture(network, projection):

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.network.network import Network, Projection
+from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, Synapse, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording, Spikes

@@ -1,6 +1,7 @@
 """The network description, frozen and validated: what a file holds and what every back end runs."""
 
-from neurosam.network.network import Network, Population, Projection, max_pool
+from neurosam.network.elements import Population, Projection, max_pool
+from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, Synapse

@@ -24,119 +24,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
-from neurosam._util.arguments import identical, integer
-from neurosam.errors import NetworkError
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam._util.arguments import identical
+from neurosam._util.saving import save
+from neurosam.network import schedule
+from neurosam.network.elements import Population, PopulationsByName, Projection
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Shape, SumPool2d, Synapse, neurons, picture
+from neurosam.network.synapse import picture
 from neurosam.network.trace import FixedSamTrace, SamTrace
+from neurosam.network.validation import accumulator_bound, validate
 
-__all__ = ["Network", "Population", "Projection", "max_pool"]
-
-MAX_SIZE = 2**31 - 1
-MAX_DELAY = 2**16
-MAX_NAME = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Population:
-    """Neurons that share a shape and parameters.
-
-    Parameters
-    ----------
-    name : str
-        Letters, digits and ``_ - .``; at most 64.
-    shape : tuple of int
-        ``(C, H, W)``, or ``(N,)``.
-    neuron : LIF, Readout, FixedLIF or FixedReadout, optional
-        None for the input.
-    onset : int, optional
-        Global step at which it starts; the earliest at which input can arrive if None.
-    magnitude : int
-        Input only: largest ``|value|`` of an event (1 for spikes, also signed ones); bounds the accumulators.
-    """
-
-    name: str
-    shape: Shape
-    neuron: Neuron | None = None
-    onset: int | None = None
-    magnitude: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 < len(self.name) <= MAX_NAME or not _plain(self.name):
-            raise NetworkError(
-                "population", f"got name {self.name!r}; 1..{MAX_NAME} letters, digits, _ - . are allowed"
-            )
-        where = f"population {self.name!r}"
-        sides = tuple(self.shape)
-        if len(sides) not in (1, 3):
-            raise NetworkError(where, f"got shape {self.shape}; (C, H, W) or (N,) is required")
-        shape = tuple(integer(f"{where}: shape", side, 1, MAX_SIZE) for side in sides)
-        if neurons(shape) > MAX_SIZE:
-            raise NetworkError(where, f"got {neurons(shape)} neurons; at most {MAX_SIZE} are allowed")
-        object.__setattr__(self, "shape", shape)
-        if self.onset is not None:
-            object.__setattr__(self, "onset", integer(f"{where}: onset", self.onset, 0, MAX_DELAY))
-        object.__setattr__(self, "magnitude", integer(f"{where}: magnitude", self.magnitude, 1, 2**23 - 1))
-        if self.neuron is None:
-            return
-        if self.magnitude != 1:
-            raise NetworkError(where, f"got magnitude {self.magnitude}; it belongs to the input population")
-        for parameter in self.neuron.__dataclass_fields__:
-            value = getattr(self.neuron, parameter)
-            if isinstance(value, np.ndarray) and value.ndim and value.shape[-1] not in (1, shape[0]):
-                raise NetworkError(
-                    f"{where}: {parameter}",
-                    f"got {value.shape[-1]} values for {shape[0]} channels; one each, or a single one",
-                )
-
-    @property
-    def fires(self) -> bool:
-        """Whether it emits spikes or events (inputs do; readouts do not)."""
-        return not isinstance(self.neuron, (Readout, FixedReadout))
-
-
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """Synapses from one population to another.
-
-    Parameters
-    ----------
-    source, target : str
-        Population names.
-    synapse : Dense, Conv2d or Sparse
-    delay : int
-        Steps of global time, >= 0 (Loihi and Lava: 1); 0 only along acyclic paths.
-    pool : SumPool2d, optional
-        Gives each spike its window's address first.
-    exponent : int
-        Fixed point: the projection's sum is multiplied by ``2^exponent`` (floored), -8..7.
-    """
-
-    source: str
-    target: str
-    synapse: Synapse
-    delay: int = 1
-    pool: SumPool2d | None = None
-    exponent: int = 0
-
-    def __post_init__(self) -> None:
-        delay = integer(f"projection {self.label}: delay", self.delay, 0, MAX_DELAY)
-        exponent = integer(f"projection {self.label}: exponent", self.exponent, -8, 7)
-        object.__setattr__(self, "delay", delay)
-        object.__setattr__(self, "exponent", exponent)
-
-    @property
-    def label(self) -> str:
-        """``source->target``."""
-        return f"{self.source}->{self.target}"
-
-    @property
-    def integral(self) -> bool:
-        """Whether its weights are integer mantissas."""
-        return self.synapse.weight.dtype == np.int8
+__all__ = ["Network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,8 +69,6 @@ class Network:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        from neurosam.network.validation import validate
-
         set_ = object.__setattr__
         set_(self, "populations", tuple(self.populations))
         set_(self, "projections", tuple(self.projections))
@@ -182,7 +78,11 @@ class Network:
             set_(self, "precision", Precision.lava())
         if self.output is None and self.populations:
             set_(self, "output", self.populations[-1].name)
-        validate(self)
+        validate(self.populations, self.projections, self.sam, self.precision, self.output)
+        _ = self.onsets, self.groups
+        if self.fixed:
+            for population in self.populations:
+                self.accumulator_bound(population.name)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Network) and identical(self, other)
@@ -192,15 +92,11 @@ class Network:
 
     def __getitem__(self, name: str) -> Population:
         """The population called `name`."""
-        try:
-            return self._by_name[name]
-        except KeyError:
-            known = ", ".join(self._by_name)
-            raise NetworkError(f"population {name!r}", f"is not in the network; it has {known}") from None
+        return self._by_name[name]
 
     @cached_property
-    def _by_name(self) -> dict[str, Population]:
-        return {population.name: population for population in self.populations}
+    def _by_name(self) -> PopulationsByName:
+        return PopulationsByName(self.populations)
 
     @property
     def input(self) -> Population:
@@ -224,20 +120,32 @@ class Network:
     @cached_property
     def onsets(self) -> dict[str, int]:
         """Global step at which each population starts."""
-        from neurosam.network.schedule import onsets
-
-        return onsets(self)
+        return schedule.onsets(self.populations, self.projections)
 
     @cached_property
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """Populations in order of evaluation; members of one group depend on each other and advance step by step."""
-        from neurosam.network.schedule import groups
-
-        return groups(self)
+        return schedule.groups(self.populations, self.projections, self.onsets)
 
     def lag(self, projection: Projection) -> int:
         """Steps between a source's own time and the target's."""
-        return self.onsets[projection.source] + projection.delay - self.onsets[projection.target]
+        return schedule.lag(projection, self.onsets)
+
+    def accumulator_bound(self, name: str, projections: Iterable[Projection] | None = None) -> int:
+        """Largest magnitude that any neuron of a population can receive in one step, proven from the weights.
+
+        Parameters
+        ----------
+        name : str
+        projections : iterable of Projection, optional
+            Stand in for the population's own where they are being replaced.
+
+        Raises
+        ------
+        NetworkError
+            If the sum of one step could leave 32 bits, in which Lava and the back ends add.
+        """
+        return accumulator_bound(self._by_name, self.incoming(name) if projections is None else projections)
 
     def with_sam(
         self, trace: SamTrace | None = None, populations: Iterable[str] | None = None, steps: int | None = None
@@ -261,47 +169,4 @@ class Network:
 
     def save(self, path: str | Path) -> None:
         """Write the network to an HDF5 file, atomically (format: FORMAT.md)."""
-        from neurosam.hdf5 import save_network
-
-        save_network(self, path)
-
-
-def max_pool(
-    source: Population,
-    name: str,
-    kernel: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    *,
-    fixed: bool,
-    delay: int = 1,
-) -> tuple[Population, Projection]:
-    """Max pooling of spikes as a chip needs it: one OR neuron a window, which fires if any spike arrives.
-
-    Parameters
-    ----------
-    source : Population
-        A picture ``(C, H, W)``.
-    name : str
-        Name of the new population.
-    kernel, stride : int or (int, int)
-        Window; `stride` is the kernel if None.
-    fixed : bool
-        Integer neurons for a fixed-point network (with the `lava` or `nxsdk` membrane offset 0).
-    delay : int
-        Steps of the projection.
-    """
-    pool = SumPool2d(kernel, stride)
-    channels = source.shape[0]
-    weight = np.ones((channels, 1, *pool.geometry[0]), dtype=np.int8 if fixed else np.float64)
-    synapse = Conv2d(weight * weight.dtype.type(2 if fixed else 1), stride=pool.geometry[1], groups=channels)
-    neuron: Neuron = (
-        FixedLIF(membrane_decay=4096, threshold=1, reset="zero")
-        if fixed
-        else LIF(leak=0.0, threshold=0.5, reset="zero")
-    )
-    population = Population(name, synapse.output_shape(source.shape), neuron)
-    return population, Projection(source.name, name, synapse, delay=delay)
-
-
-def _plain(name: str) -> bool:
-    return all(c.isascii() and (c.isalnum() or c in "_-.") for c in name) and name not in (".", "..")
+        save(self, path)

@@ -8,18 +8,16 @@ group, members are ordered along their lag-0 projections.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING
 
 from neurosam.errors import NetworkError
+from neurosam.network.elements import Population, PopulationsByName, Projection
 
-if TYPE_CHECKING:
-    from neurosam.network.network import Network
-
-__all__ = ["groups", "onsets"]
+__all__ = ["groups", "lag", "onsets"]
 
 
-def onsets(network: Network) -> dict[str, int]:
+def onsets(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, int]:
     """Global step at which each population starts: as given, else the earliest arrival of input.
 
     Raises
@@ -27,27 +25,29 @@ def onsets(network: Network) -> dict[str, int]:
     NetworkError
         If input could arrive before a given onset, or a population cannot be reached from the input.
     """
-    reached = {network.input.name}
-    while more := {p.target for p in network.projections if p.source in reached} - reached:
+    by_name = PopulationsByName(populations)
+    source = next(p for p in populations if p.neuron is None)
+    reached = {source.name}
+    while more := {p.target for p in projections if p.source in reached} - reached:
         reached |= more
-    for population in network.populations:
+    for population in populations:
         if population.name not in reached:
             raise NetworkError(
                 f"population {population.name!r}", "cannot be reached from the input; connect or remove it"
             )
     arrival: dict[str, int] = {}
-    queue = [(p.onset, p.name) for p in network.populations if p.onset is not None]
-    queue.append((network.input.onset or 0, network.input.name))
+    queue = [(p.onset, p.name) for p in populations if p.onset is not None]
+    queue.append((source.onset or 0, source.name))
     heapq.heapify(queue)
     while queue:
         step, name = heapq.heappop(queue)
         if name in arrival:
             continue
         arrival[name] = step
-        for projection in network.projections:
-            if projection.source == name and network[projection.target].onset is None:
+        for projection in projections:
+            if projection.source == name and by_name[projection.target].onset is None:
                 heapq.heappush(queue, (step + projection.delay, projection.target))
-    for projection in network.projections:
+    for projection in projections:
         reach = arrival[projection.source] + projection.delay
         if reach < arrival[projection.target]:
             raise NetworkError(
@@ -58,7 +58,14 @@ def onsets(network: Network) -> dict[str, int]:
     return arrival
 
 
-def groups(network: Network) -> tuple[tuple[str, ...], ...]:
+def lag(projection: Projection, onsets: Mapping[str, int]) -> int:
+    """Steps between a source's own time and the target's: ``onset(p) + delay - onset(q)``."""
+    return onsets[projection.source] + projection.delay - onsets[projection.target]
+
+
+def groups(
+    populations: Sequence[Population], projections: Sequence[Projection], onsets: Mapping[str, int]
+) -> tuple[tuple[str, ...], ...]:
     """Strongly connected components in topological order, members ordered along lag-0 projections.
 
     Raises
@@ -66,9 +73,9 @@ def groups(network: Network) -> tuple[tuple[str, ...], ...]:
     NetworkError
         For a cycle without delay.
     """
-    instant: dict[str, list[str]] = {p.name: [] for p in network.populations}
-    for projection in network.projections:
-        if network.lag(projection) == 0:
+    instant: dict[str, list[str]] = {p.name: [] for p in populations}
+    for projection in projections:
+        if lag(projection, onsets) == 0:
             instant[projection.target].append(projection.source)
     try:
         order = {name: i for i, name in enumerate(TopologicalSorter(instant).static_order())}
@@ -77,13 +84,13 @@ def groups(network: Network) -> tuple[tuple[str, ...], ...]:
         raise NetworkError(
             "network", f"the cycle {cycle} has no delay; give one of its projections delay >= 1"
         ) from None
-    components = _components(network)
+    components = _components(populations, projections)
     return tuple(tuple(sorted(component, key=order.__getitem__)) for component in components)
 
 
-def _components(network: Network) -> list[list[str]]:
+def _components(populations: Sequence[Population], projections: Sequence[Projection]) -> list[list[str]]:
     """Tarjan's algorithm without recursion; sources come before what they feed."""
-    inputs = {p.name: [q.source for q in network.projections if q.target == p.name] for p in network.populations}
+    inputs = {p.name: [q.source for q in projections if q.target == p.name] for p in populations}
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from neurosam._util.arguments import integers
 from neurosam.errors import NetworkError
+from neurosam.network.elements import Population, PopulationsByName, Projection
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout
+from neurosam.network.precision import Precision
 from neurosam.network.synapse import Shape, neurons
 from neurosam.network.trace import FixedSamTrace, SamTrace
-
-if TYPE_CHECKING:
-    from neurosam.network.network import Network, Projection
 
 __all__ = ["accumulator_bound", "validate"]
 
 ACCUMULATOR_MAX = 2**31 - 1
 
 
-def validate(network: Network) -> None:
-    """Refuse a network that no back end could run."""
-    _names(network)
-    for projection in network.projections:
-        _projection(network, projection)
-    _precision(network)
-    _traces(network)
-    _ = network.onsets, network.groups
-    if network.fixed:
-        for population in network.populations:
-            accumulator_bound(network, population.name)
+def validate(
+    populations: Sequence[Population],
+    projections: Sequence[Projection],
+    sam: Mapping[str, SamTrace | FixedSamTrace],
+    precision: Precision | None,
+    output: str | None,
+) -> None:
+    """Refuse what no back end could run; schedule.py judges times, :func:`accumulator_bound` the sums."""
+    by_name = PopulationsByName(populations)
+    _names(populations, output)
+    for projection in projections:
+        _projection(by_name, projection)
+    _precision(populations, projections, precision)
+    _traces(by_name, sam, precision is not None)
 
 
-def _names(network: Network) -> None:
-    names = [p.name for p in network.populations]
+def _names(populations: Sequence[Population], output: str | None) -> None:
+    names = [p.name for p in populations]
     for name in names:
         if names.count(name) > 1:
             raise NetworkError(f"population {name!r}", "appears twice; names must be unique")
-    inputs = [p.name for p in network.populations if p.neuron is None]
+    inputs = [p.name for p in populations if p.neuron is None]
     if len(inputs) != 1:
         raise NetworkError(
             "network", f"has {len(inputs)} input populations {inputs}; exactly one (neuron=None) is required"
         )
     if len(names) < 2:
         raise NetworkError("network", "has no population beside the input; add at least one with a neuron")
-    if network.readout.neuron is None:
-        raise NetworkError("network: output", f"{network.output!r} is the input; name a population with a neuron")
+    if PopulationsByName(populations)[output or ""].neuron is None:
+        raise NetworkError("network: output", f"{output!r} is the input; name a population with a neuron")
 
 
-def _projection(network: Network, projection: Projection) -> None:
+def _projection(by_name: PopulationsByName, projection: Projection) -> None:
     where = f"projection {projection.label}"
-    source, target = network[projection.source], network[projection.target]
+    source, target = by_name[projection.source], by_name[projection.target]
     if target.neuron is None:
         raise NetworkError(where, "leads into the input population, which has no neurons to receive it")
     if not source.fires:
@@ -71,10 +72,12 @@ def target_shape(projection: Projection, shape: Shape) -> Shape:
     return projection.synapse.output_shape(pooled)
 
 
-def _precision(network: Network) -> None:
-    fixed = network.fixed
+def _precision(
+    populations: Sequence[Population], projections: Sequence[Projection], precision: Precision | None
+) -> None:
+    fixed = precision is not None
     kind = "fixed-point" if fixed else "float"
-    for population in network.populations:
+    for population in populations:
         if population.neuron is None:
             continue
         is_fixed = isinstance(population.neuron, (FixedLIF, FixedReadout))
@@ -83,7 +86,7 @@ def _precision(network: Network) -> None:
                 f"population {population.name!r}",
                 f"has a {type(population.neuron).__name__} in a {kind} network; do not mix",
             )
-    for projection in network.projections:
+    for projection in projections:
         if projection.integral != fixed:
             raise NetworkError(
                 f"projection {projection.label}",
@@ -92,15 +95,14 @@ def _precision(network: Network) -> None:
             )
         if not fixed and projection.exponent:
             raise NetworkError(f"projection {projection.label}", "has an exponent; it belongs to a fixed-point network")
-    if network.precision is None:
+    if precision is None:
         return
-    precision = network.precision
-    for projection in network.projections:
+    for projection in projections:
         integers(
             f"projection {projection.label}: weight", projection.synapse.weight,
             low=precision.weight_low, high=precision.weight_high, ndim=(1, 2, 4),
         )  # fmt: skip
-    for population in network.populations:
+    for population in populations:
         neuron = population.neuron
         if isinstance(neuron, FixedLIF):
             for name, value, (low, high) in (
@@ -111,10 +113,10 @@ def _precision(network: Network) -> None:
                     integers(f"population {population.name!r}: {name}", value, low=low, high=high, ndim=(0, 1))
 
 
-def _traces(network: Network) -> None:
-    expected = FixedSamTrace if network.fixed else SamTrace
-    for name, trace in network.sam.items():
-        if not isinstance(network[name].neuron, (LIF, FixedLIF)):
+def _traces(by_name: PopulationsByName, sam: Mapping[str, SamTrace | FixedSamTrace], fixed: bool) -> None:
+    expected = FixedSamTrace if fixed else SamTrace
+    for name, trace in sam.items():
+        if not isinstance(by_name[name].neuron, (LIF, FixedLIF)):
             raise NetworkError(f"sam {name!r}", "is not a spiking population with neurons; a trace needs spikes")
         if not isinstance(trace, expected):
             raise NetworkError(
@@ -123,11 +125,10 @@ def _traces(network: Network) -> None:
             )
 
 
-def accumulator_bound(network: Network, name: str, projections: Iterable[Projection] | None = None) -> int:
-    """Largest |a| that any neuron of a population can receive in one step, proven from the weights.
+def accumulator_bound(by_name: PopulationsByName, incoming: Iterable[Projection]) -> int:
+    """Largest |a| that any neuron can receive through these projections in one step, proven from the weights.
 
-    Spikes add only what is positive or only what is negative at worst; input events may carry either sign.
-    `projections` stand in for the population's own where they are being replaced.
+    At worst spikes add only what is positive, or only what is negative; input events may carry either sign.
 
     Raises
     ------
@@ -135,8 +136,8 @@ def accumulator_bound(network: Network, name: str, projections: Iterable[Project
         If the sum of one step could leave 32 bits, in which Lava and the back ends add.
     """
     low = high = 0
-    for projection in network.incoming(name) if projections is None else projections:
-        source = network[projection.source]
+    for projection in incoming:
+        source = by_name[projection.source]
         factor = source.magnitude * (projection.pool.area if projection.pool else 1)
         negative, positive = projection.synapse.row_sums()
         if source.neuron is None:

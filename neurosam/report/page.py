@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import neurosam
 from neurosam._util.atomic_write import write_text
+from neurosam._version import __version__
 from neurosam.errors import NeurosamError
 from neurosam.report.figures import visible
 from neurosam.report.model import Cell, Report, Sample, Table
@@ -87,7 +87,7 @@ def _page(report: Report) -> str:
         "samples_hidden": "" if report.samples else "hidden",
         "data": _script_text(data),
         "buffer": buffer,
-        "version": html.escape(neurosam.__version__),
+        "version": html.escape(__version__),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _part("page.html"))
 
@@ -101,7 +101,7 @@ def _sha256(text: str) -> str:
 
 
 def _provenance(report: Report) -> dict[str, Cell]:
-    return {**report.provenance, "neurosam": report.provenance.get("neurosam", neurosam.__version__)}
+    return {**report.provenance, "neurosam": report.provenance.get("neurosam", __version__)}
 
 
 def _script_text(data: Any) -> str:

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import identical
+from neurosam._util.saving import save
+from neurosam.network.network import Network
 from neurosam.network.synapse import Shape, picture
 from neurosam.signals.events import Events
-
-if TYPE_CHECKING:
-    from neurosam.network.network import Network
 
 __all__ = ["Extents", "Record", "Recording", "Spikes", "Target", "arranged", "extents", "words"]
 
@@ -189,9 +188,7 @@ class Recording:
 
     def save(self, path: str | Path) -> None:
         """Write the recording to an HDF5 file, atomically."""
-        from neurosam.hdf5 import save_recording
-
-        save_recording(self, path)
+        save(self, path)
 
     def same_as(self, other: Recording) -> bool:
         """Whether everything but the back end's name, its times and its counters is equal bit for bit."""

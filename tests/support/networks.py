@@ -13,7 +13,8 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from neurosam.arithmetic import STATE_MAX
-from neurosam.network.network import Network, Population, Projection, max_pool
+from neurosam.network.elements import Population, Projection, max_pool
+from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Neuron, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.synapse import Conv2d, Dense, SumPool2d, Synapse
 from neurosam.signals.events import Events

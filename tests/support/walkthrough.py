@@ -11,7 +11,7 @@ and then every number stands for any other, while the words and the number of li
     python -m support.walkthrough docs/tutorials docs/assets
 
 runs all pages of a folder, writes what they printed now in place of outputs that differ, and copies each picture that a
-page shows and its code has made. Read the difference before you commit it.
+page shows and its code has made. A page with an error stays as it is. Read the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def _renew(pages: Path, assets: Path) -> int:
             finally:
                 os.chdir(start)
             sys.stdout.write(report or f"{page.name}: as written\n")
-            errors += "Exception raised" in report
+            if "Exception raised" in report:
+                errors += 1
+                continue
             _rewrite(page, unlike)
             for name in sorted(pictures(page)):
                 if (Path(folder) / name).exists():

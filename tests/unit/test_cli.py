@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
 from neurosam.hdf5 import load_network, load_recording, save_events
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, SumPool2d

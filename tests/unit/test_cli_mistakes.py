@@ -308,8 +308,8 @@ def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("where", "command"),
     [
-        ("neurosam.backends.run", "run m.h5 -o x.h5"),
-        ("neurosam.backends.run", "explain m.h5 -o x"),
+        ("neurosam.backends.registry.run", "run m.h5 -o x.h5"),
+        ("neurosam.backends.registry.run", "explain m.h5 -o x"),
         ("neurosam.equivalence.comparison.verify", "verify m.h5 --json x.json"),
         ("neurosam.cli.deploy.quantise", "export m.safetensors -o x.h5"),
     ],

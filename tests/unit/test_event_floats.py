@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, unrolled
+from neurosam.backends import Options
 from neurosam.backends.event.backend import EventBackend
 from neurosam.backends.event.executors import chain
 from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.backends.event.plan.populations import cells, is_or
+from neurosam.backends.registry import unrolled
 from neurosam.equivalence.comparison import report, verify
 from neurosam.equivalence.divergence import rounding_of
 from support.agreement import assert_identical

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, unrolled
+from neurosam.backends import Options
 from neurosam.backends.event import worker
 from neurosam.backends.event.backend import EventBackend
 from neurosam.backends.event.executors import chain, general
@@ -21,6 +21,7 @@ from neurosam.backends.event.plan import compiled
 from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.backends.event.plan.populations import cells, is_or
 from neurosam.backends.event.simd.int16 import paired
+from neurosam.backends.registry import unrolled
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
 from support.oracle import simulate

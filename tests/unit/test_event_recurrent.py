@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, unrolled
+from neurosam.backends import Options
 from neurosam.backends.event.backend import EventBackend
 from neurosam.backends.event.executors import recurrent
 from neurosam.backends.event.kernels.packed_rows import PANEL, gather_packed, pack
@@ -23,6 +23,7 @@ from neurosam.backends.event.plan import compiled, projections
 from neurosam.backends.event.plan.projections import link
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES
+from neurosam.backends.registry import unrolled
 from support.agreement import assert_identical
 from support.networks import random_case
 from support.oracle import simulate

@@ -15,7 +15,8 @@ import pytest
 
 from neurosam.hdf5 import VERSION, save_events, save_network, save_recording
 from neurosam.hdf5.schema import RECORDS
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
 from neurosam.network.trace import SamTrace

@@ -32,7 +32,8 @@ from neurosam.hdf5 import (
     save_recording,
 )
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
@@ -426,7 +427,7 @@ def test_inconsistent_recordings_are_neither_written_nor_read(
         save_recording(replace(recording(), **changes), path)
     assert not list(tmp_path.iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(hdf5, "inconsistency", lambda _: None)
+        patch.setattr(hdf5.files, "inconsistency", lambda _: None)
         save_recording(replace(recording(), **changes), path)
     refused(path, match, load_recording)
 

@@ -12,7 +12,6 @@ from hypothesis import given
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from neurosam.network.validation import accumulator_bound
 from support.networks import KINDS, cases, random_case
 from support.oracle import global_onsets
 
@@ -310,7 +309,7 @@ def test_the_accumulator_bound_holds_for_the_worst_input() -> None:
             values[0] = source.magnitude
             sums = values @ projection.synapse.weight.astype(np.int64).T
             reached = np.abs(sums * 2**projection.exponent if projection.exponent > 0 else sums >> -projection.exponent)
-            assert reached.max() <= accumulator_bound(network, projection.target)
+            assert reached.max() <= network.accumulator_bound(projection.target)
 
 
 def test_the_accumulator_limit_is_exact() -> None:
@@ -318,7 +317,7 @@ def test_the_accumulator_limit_is_exact() -> None:
         return build([replace(IN, magnitude=magnitude), lif("a")], [replace(dense("in", "a", value=127), exponent=3)])
 
     limit = (2**31 - 1) // (127 << 3)
-    assert accumulator_bound(network(limit), "a") == (127 * limit) << 3
+    assert network(limit).accumulator_bound("a") == (127 * limit) << 3
     with pytest.raises(NetworkError, match="32 bits hold"):
         network(limit + 1)
 

@@ -35,7 +35,8 @@ from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix, identity
 
 from neurosam.network import synapse as syn
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import LIF as FloatLIF
 from neurosam.network.neuron import FixedLIF
 from neurosam_hw.lava.dynamics import ENDLESS

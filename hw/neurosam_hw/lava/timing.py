@@ -16,7 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neurosam.errors import BackendError
-from neurosam.network.network import Network, Projection
+from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 
 __all__ = ["Timing", "own_steps", "timing"]
 

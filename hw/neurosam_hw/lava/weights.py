@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import BackendError
-from neurosam.network.network import Network, Projection
+from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Shape, Sparse, SumPool2d
-from neurosam.network.validation import accumulator_bound
 
 __all__ = ["Signed", "as_matrix", "conv_fits", "pooling", "signed", "sums"]
 
@@ -81,7 +81,7 @@ def signed(where: str, weight: npt.NDArray[Any], exponent: int, bound: int) -> S
 
 def sums(network: Network, projection: Projection) -> int:
     """Largest |sum of weight * value| of one step, before the exponent."""
-    return accumulator_bound(network, projection.target, [replace(projection, exponent=0)])
+    return network.accumulator_bound(projection.target, [replace(projection, exponent=0)])
 
 
 def conv_fits(conv: Conv2d, exponent: int, bound: float, fixed: bool) -> bool:

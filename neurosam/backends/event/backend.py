@@ -38,12 +38,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends import Options, unrolled
 from neurosam.backends.event.kernels.synapses import tally
 from neurosam.backends.event.plan.compiled import PATHS, Kind, leave, prepare, take
 from neurosam.backends.event.plan.inputs import Input
 from neurosam.backends.event.runtime.thread_pool import assisted
 from neurosam.backends.event.worker import Sample
+from neurosam.backends.protocol import Options
+from neurosam.backends.registry import unrolled
 from neurosam.errors import BackendError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons

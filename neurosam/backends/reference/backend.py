@@ -20,11 +20,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from neurosam.backends import Options
+from neurosam.backends.protocol import Options
 from neurosam.backends.reference.neurons import FixedNeurons, FloatNeurons, Traces
 from neurosam.backends.reference.synapses import Delivery
 from neurosam.errors import BackendError
-from neurosam.network.network import Network, Population
+from neurosam.network.elements import Population
+from neurosam.network.network import Network
 from neurosam.network.neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.synapse import neurons, picture
 from neurosam.signals.events import Events

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 
 from neurosam.arithmetic import shift_by
-from neurosam.network.network import Network, Projection
+from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, neurons
 
 __all__ = ["Delivery", "pool_sums"]

@@ -18,7 +18,8 @@ from neurosam.backends.event.kernels.layout import BIAS, FACTOR_V, PARAMETERS, T
 from neurosam.backends.event.kernels.sam_vector import is_together
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import aligned
-from neurosam.network.network import Network, Population, Projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Shape, picture

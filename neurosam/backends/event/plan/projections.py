@@ -21,7 +21,8 @@ from neurosam.backends.event.kernels.spike_lists import Conv
 from neurosam.backends.event.kernels.synapses import WHOLE, by_source, deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event.simd.int16 import MOST_ROWS, TILE, paired, tiled, tiles
 from neurosam.backends.event.simd.vectors import LANES, aligned
-from neurosam.network.network import Network, Projection
+from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, picture
 
 __all__ = ["NO_POOL", "EventList", "Link", "link"]
