@@ -82,7 +82,7 @@ graph: env ## the rooms and the imports between them, as text and as docs/assets
 	@$(VENV)/bin/python docs/architecture.py
 
 ifeq ($(LAVA),0)
-test: lint ## everything CI runs: lint, then pytest (LAVA=0: without Lava's tests)
+test: lint ## lint, then pytest (LAVA=0: without Lava's tests); CI runs this and `make docs`
 	@NEUROSAM_TEST_LAVA=0 $(VENV)/bin/pytest
 else
 test: $(VENV_LAVA)/.stamp lint

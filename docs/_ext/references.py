@@ -17,7 +17,8 @@ def documented(app: Any, env: Any, node: Any, content: Any) -> nodes.reference |
         return None
     target = node["reftarget"].lstrip("~.")
     wanted, last = _object(target), target.rpartition(".")[2]
-    alike = {name: entry for name, entry in env.domains["py"].objects.items() if name.rpartition(".")[2] == last}
+    objects = {name: entry for name, entry in env.domains["py"].objects.items() if not entry.aliased}
+    alike = {name: entry for name, entry in objects.items() if name.rpartition(".")[2] == last}
     found = [entry for name, entry in alike.items() if wanted is not None and _object(name) is wanted]
     found = found or (list(alike.values()) if len(alike) == 1 else [])
     if not found:

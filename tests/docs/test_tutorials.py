@@ -42,6 +42,7 @@ def page_of(text: str, folder: Path) -> Path:
         ("```python\n>>> 1 / 0\n\n```\n", "ZeroDivisionError"),
         ("```console\n$ echo two\none\n```\n", "Got:\n    two"),
         ("```console\n$ echo 1\n```\n", "Expected nothing"),
+        ("```console\n$ false\n```\n", "RuntimeError: status 1"),
         ("<!-- numbers vary -->\n```console\n$ echo 1.5 s on two lines\n2.5 ms on two lines\n```\n", "1.5 s"),
         ("<!-- numbers vary -->\n```python\n>>> print(1)\n2\n3\n\n```\n", "Got:\n    1"),
     ],

@@ -85,12 +85,20 @@ def _commands(body: str) -> list[doctest.Example]:
 
 
 def shell(command: str) -> None:
-    """Print what a command writes, errors included."""
+    """Print what a command writes.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails. A page that shows a failure ends the command with another one: ``; echo "exit status $?"``.
+    """
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     result = subprocess.run(
         ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S,
         check=False, env={**os.environ, "PATH": path, "COLUMNS": "100"},
     )  # fmt: skip
+    if result.returncode or "Traceback (most recent call last)" in result.stdout:
+        raise RuntimeError(f"status {result.returncode}: {result.stdout}")
     sys.stdout.write("\n".join(line.rstrip() for line in result.stdout.splitlines()) + "\n" * bool(result.stdout))
 
 
