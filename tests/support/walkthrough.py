@@ -36,10 +36,13 @@ LIMIT_S = 300
 
 
 class _Checker(doctest.OutputChecker):
-    """Compares outputs, or their words alone where numbers vary."""
+    """Compares outputs, or their words alone where numbers vary; with `exact`, numbers everywhere."""
+
+    def __init__(self, exact: bool) -> None:
+        self.exact = exact
 
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        if optionflags & VARY:
+        if optionflags & VARY and not self.exact:
             want, got = (_words(text) for text in (want, got))
         return super().check_output(want, got, optionflags)
 
@@ -105,8 +108,8 @@ def shell(command: str) -> None:
 class _Runner(doctest.DocTestRunner):
     """Keeps the outputs that are not those of the page."""
 
-    def __init__(self) -> None:
-        super().__init__(_Checker(), verbose=False)
+    def __init__(self, exact: bool) -> None:
+        super().__init__(_Checker(exact), verbose=False)
         self.unlike: list[tuple[doctest.Example, str]] = []
 
     def report_failure(self, out: Any, test: doctest.DocTest, example: doctest.Example, got: str) -> None:
@@ -114,10 +117,24 @@ class _Runner(doctest.DocTestRunner):
         super().report_failure(out, test, example, got)
 
 
-def walk(page: Path) -> tuple[str, list[tuple[doctest.Example, str]]]:
-    """Run a page in the current folder: a report of what went otherwise than written, and those steps' outputs."""
+def walk(page: Path, exact: bool = False) -> tuple[str, list[tuple[doctest.Example, str]]]:
+    """Run a page in the current folder.
+
+    Parameters
+    ----------
+    page : Path
+    exact : bool
+        Compare numbers also where they vary.
+
+    Returns
+    -------
+    report : str
+        What went otherwise than written, or nothing.
+    unlike : list of (Example, str)
+        The steps that did, with what they printed.
+    """
     names: dict[str, Any] = {"shell": shell}
-    runner = _Runner()
+    runner = _Runner(exact)
     report: list[str] = []
     runner.run(doctest.DocTest(steps(page), names, page.name, str(page), 0, None), out=report.append)
     return "".join(report), runner.unlike
@@ -145,7 +162,7 @@ def _renew(pages: Path, assets: Path) -> int:
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             try:
-                report, unlike = walk(page)
+                report, unlike = walk(page, exact=True)
             finally:
                 os.chdir(start)
             sys.stdout.write(report or f"{page.name}: as written\n")
