@@ -117,7 +117,7 @@ def _synapses(network: Network, projection: Projection, where: str) -> dict[str,
         if max(*stride, *padding, *dilation, *synapse.weight.shape[2:], synapse.groups) > INT8:
             raise ExportError(where, f"has a stride, padding, dilation, kernel or groups above {INT8}, Lava's 8 bits")
         if bound >= CONV_SUM:
-            raise ExportError(where, f"can add up to {bound} a step; Lava's Conv wraps at 2^23. Use lower weights")
+            raise ExportError(where, f"can add up to {bound} per step; Lava's Conv wraps at 2^23. Use lower weights")
         return {
             "type": "conv", "shape": _whole(target.shape), "inChannels": source.shape[0],
             "outChannels": target.shape[0], "kernelSize": _whole(synapse.weight.shape[2:]), "stride": _whole(stride),
