@@ -154,9 +154,8 @@ def load_recording(path: str | Path, mapped: bool = False) -> Recording:
 
     Examples
     --------
-    >>> ns.Recording(backend="by hand", steps=1, samples=2, output=np.array([[0.5, 1.0], [2.0, 0.0]])).save(
-    ...     "recording.h5"
-    ... )
+    >>> output = np.array([[0.5, 1.0], [2.0, 0.0]])
+    >>> ns.Recording(backend="by hand", steps=1, samples=2, output=output).save("recording.h5")
     >>> ns.load_recording("recording.h5", mapped=True).predictions
     array([1, 0])
     """

@@ -147,7 +147,7 @@ class Network:
 
     @cached_property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Populations in order of evaluation; those of one group depend on each other and advance together, step by step."""
+        """Populations in order of evaluation; those of one group depend on each other and advance step by step."""
         return schedule.groups(self.populations, self.projections, self.onsets)
 
     def lag(self, projection: Projection) -> int:

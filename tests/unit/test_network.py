@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a name twice": (lambda: build([IN, lif("a"), lif("a")], [dense("in", "a")]), "population 'a': appears twice"),
     "no input": (lambda: build([lif("a")], []), "has 0 input populations"),
     "two inputs": (lambda: build([IN, replace(IN, name="in2"), lif("a")], [dense("in", "a")]), "has 2 input"),
-    "input alone": (lambda: build([IN], []), "no population beside the input"),
+    "input alone": (lambda: build([IN], []), "no population but the input"),
     "input as output": (lambda: build([IN, lif("a")], [dense("in", "a")], output="in"), "'in' is the input"),
     "unknown output": (
         lambda: build([IN, lif("a")], [dense("in", "a")], output="b"), "'b': is not in the network; it has in, a",
