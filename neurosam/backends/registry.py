@@ -99,7 +99,7 @@ def run(
     backend : str
         "event", "reference", or another installed one (:func:`available_backends`).
     record : Record, optional
-        What to record beside the output and the spike counts; nothing else if None.
+        What to record in addition to the output and the spike counts; nothing if None.
     device, dtype, threads, progress, time_limit_s
         See :class:`Options`.
     out : path, optional

@@ -240,7 +240,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
     kind : type
         A key of :data:`RECORDS`.
     also : set of str
-        Attributes of the group beside the fields.
+        Attributes of the group that are not fields.
 
     Raises
     ------

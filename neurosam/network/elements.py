@@ -93,7 +93,7 @@ class Population:
 
     @property
     def has_current(self) -> bool:
-        """Whether its neurons have a synaptic current beside the membrane."""
+        """Whether its neurons have a synaptic current in addition to the membrane."""
         if isinstance(self.neuron, LIF):
             return self.neuron.current_leak is not None
         return isinstance(self.neuron, FixedLIF) and self.neuron.current_decay is not None
