@@ -16,7 +16,7 @@ __all__ = ["replacing", "write_bytes", "write_text"]
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary path to write to; the file is renamed to `path` when the block ends, and removed if that fails.
 
-    The content is synced to disk before the renaming. An older file's permissions are kept, and if `path` is a link, the
+    The content is synced to disk before the renaming. An older file's permissions are kept. If `path` is a link, the
     file that it points to is replaced.
 
     Raises
