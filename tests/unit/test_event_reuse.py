@@ -21,6 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
+from neurosam.backends.event import cache
+from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.executors import chain
 from neurosam.backends.event.kernels.work_sharing import stored
 from neurosam.backends.event.plan import compiled
@@ -28,6 +30,7 @@ from neurosam.backends.event.plan.inputs import Input
 from neurosam.backends.event.runtime import thread_pool
 from neurosam.backends.event.runtime.thread_pool import assisted
 from neurosam.errors import BackendError
+from neurosam.network.synapse import picture
 from support.agreement import assert_identical
 from support.networks import KINDS, large_case, random_case
 from support.oracle import simulate
@@ -35,18 +38,15 @@ from support.oracle import simulate
 Case = tuple[ns.Network, ns.Events]
 
 
-def left() -> list[Any]:
-    """Memory of samples that waits for the next run."""
-    last = vars(compiled)["_last"]
-    return [] if last is None else list(last.spare)
-
-
 def spoil() -> int:
-    """Overwrite all that is left of earlier samples; returns how many there were."""
-    for sample in left():
-        for array in (*sample.planes.values(), *(x for state in sample.states.values() for x in state)):
+    """Overwrite all memory that earlier runs have left; returns how many workers there were."""
+    for worker in CACHE.spare():
+        memory = worker.memory
+        for array in (*memory.planes.values(), *(x for state in memory.states.values() for x in state)):
             array.view(np.uint8).fill(0xA5)
-    return len(left())
+        for counters in (memory.output_counts, memory.work, memory.operations, memory.seconds):
+            counters.view(np.uint8).fill(0xA5)
+    return len(CACHE.spare())
 
 
 def requests(network: ns.Network) -> tuple[ns.Record, ...]:
@@ -96,18 +96,18 @@ def test_a_spoilt_memory_gives_the_oracles_result(kind: str) -> None:
 def test_what_is_left_goes_with_its_network_and_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     network, events = random_case(np.random.default_rng(3))
     ns.run(network, events, threads=2)
-    assert 1 <= len(left()) <= 2
-    gone = weakref.ref(left()[0])
+    assert 1 <= len(CACHE.spare()) <= 2
+    gone = weakref.ref(CACHE.spare()[0])
     other = random_case(np.random.default_rng(4))
     ns.run(*other)
     gc.collect()
     assert gone() is None
     del other
     gc.collect()
-    assert vars(compiled)["_last"] is None
-    monkeypatch.setattr(compiled, "SPARE_BYTES", 0)
+    assert vars(CACHE)["_last"] is None
+    monkeypatch.setattr(cache, "SPARE_BYTES", 0)
     ns.run(network, events)
-    assert left() == []
+    assert CACHE.spare() == []
 
 
 def test_a_run_that_fails_leaves_nothing() -> None:
@@ -120,7 +120,7 @@ def test_a_run_that_fails_leaves_nothing() -> None:
     for threads in (1, 2, 3):
         with pytest.raises(ArithmeticError, match="on purpose"):
             ns.run(network, events, threads=threads, progress=fail)
-        assert left() == []
+        assert CACHE.spare() == []
         assert_identical(expected, ns.run(network, events, record=ns.Record.everything(network), threads=threads))
 
 
@@ -244,11 +244,7 @@ def test_planes_of_the_input_are_its_spikes(shape: tuple[int, ...], samples: int
     dense = (rng.random((9, samples, *shape)) < rng.choice([0.1, 0.9], (9, 1) + (1,) * len(shape))).astype(np.uint8)
     dense[4] = 0
     events = ns.Events.from_dense(dense)
-    network = ns.Network(
-        [ns.Population("in", shape), ns.Population("a", (1,), ns.FixedLIF(100, 1))],
-        [ns.Projection("in", "a", ns.Dense(np.ones((1, int(np.prod(shape))), np.int8)))],
-    )
-    put = Input(network, events)
+    put = Input(events, picture(shape), np.int32)
     np.testing.assert_array_equal(put.counts, dense.reshape(9, samples, -1).sum(-1))
     expected = ns.Spikes.from_dense(dense).planes
     for b in range(samples):
@@ -284,6 +280,6 @@ def test_stages_of_two_types_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
     """Nothing that an earlier test has left."""
-    vars(compiled)["_last"] = None
+    CACHE.clear()
     yield
-    vars(compiled)["_last"] = None
+    CACHE.clear()

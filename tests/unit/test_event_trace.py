@@ -15,7 +15,7 @@ from neurosam.backends import Options
 from neurosam.backends.event.backend import EventBackend
 from neurosam.backends.event.executors import chain
 from neurosam.backends.event.kernels.sam_vector import AGES, BLOCK, LOOKS_UP, is_together
-from neurosam.backends.event.plan import compiled, populations
+from neurosam.backends.event.plan import blocks, compiled, populations
 from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.network.trace import MODES
 from support.scalar import contribution
@@ -72,7 +72,7 @@ def test_chunks_strips_and_threads(
     channels: int, mode: str, chunk: int, strip: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compiled, "CHUNK_STEPS", chunk)
-    monkeypatch.setattr(chain, "STRIP_BYTES", strip)
+    monkeypatch.setattr(blocks, "STRIP_BYTES", strip)
     monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
     assert_maps(usual(mode, channels), lively(np.random.default_rng(chunk), 2 * BLOCK + 3, (channels, 5, 3)), threads=2)
 
