@@ -38,10 +38,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.backends.event.kernels.layout import Work
 from neurosam.backends.event.kernels.synapses import tally
 from neurosam.backends.event.plan.compiled import PATHS, Kind, leave, prepare, take
 from neurosam.backends.event.plan.inputs import Input
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.worker import Sample
 from neurosam.backends.protocol import Options
 from neurosam.backends.registry import unrolled
@@ -189,7 +190,7 @@ class Run:
     def samples(self) -> None:
         """Run all samples; an interrupt stops them between two calls of a kernel."""
         try:
-            assisted(self._work, self.threads)
+            run_parallel(self._work, self.threads)
         finally:
             self.stopped = True
         leave(self.prepared, self.used)
@@ -236,7 +237,7 @@ class Run:
 
     def _operations(self) -> dict[str, int]:
         """Synaptic operations by projection; a population of a chain has one."""
-        chained = self.work[:, 3].tolist()
+        chained = self.work[:, Work.OPERATIONS].tolist()
         operations = dict(zip(self.prepared.labels, self.operations.tolist(), strict=True))
         for name, place in self.prepared.places.items():
             if chained[place]:

@@ -84,7 +84,7 @@ class Sample:
         if prepared.paths[p.name] == "layer" and prepared.links[p.name][0].tiled:
             row = whole
         traced = size if flags[Flag.SAM] else (0, 0)
-        together = flags[Flag.TOGETHER] != 0
+        together = flags[Flag.VECTORISED] != 0
         rows = prepared.tails[p.name] + prepared.chunk
         return State(
             aligned(row if flags[Flag.CURRENT] else (0, 0), number),

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.spike_lists import Conv, Room
-from neurosam.backends.event.kernels.work_sharing import Stage, board, share, stored
+from neurosam.backends.event.kernels.layout import KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_X, STRIDE_Y, Conv, Workspace
+from neurosam.backends.event.kernels.work_sharing import Stage, pack_stages, run_stages, stage_counters
 from neurosam.backends.event.plan.compiled import Prepared
 from neurosam.backends.event.plan.populations import Cells
 from neurosam.backends.event.plan.projections import Link
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
 from neurosam.errors import BackendError
 
@@ -83,8 +83,8 @@ class Chain:
             _stage(prepared, sample, link, time_s, threads) for link, time_s in zip(links, seconds, strict=True)
         ]
         self.threads = min(threads, max(len(stage.pieces) for stage in self.stages))
-        self.memory = stored(self.stages)
-        self.board = board([len(stage.pieces) for stage in self.stages])
+        self.memory = pack_stages(self.stages)
+        self.counters = stage_counters([len(stage.pieces) for stage in self.stages])
         sizes = [_sizes(stage, prepared.chunk) for stage in self.stages if not stage.pooling]
         self.sizes = tuple(max(size) for size in zip((0, 0, 0, 0, 0), *sizes, strict=True))
         calls = [int(total / CALL_S) for total in itertools.accumulate(seconds)]
@@ -92,8 +92,8 @@ class Chain:
 
     def advance(self, run: Run, sample: Sample, first: int, end: int) -> None:
         """Run the own steps ``first:end``, a chunk, on this thread and its helpers."""
-        counters = self.board.copy()
-        assisted(lambda thread: self._walk(run, sample, counters, thread, first, end - first), self.threads)
+        counters = self.counters.copy()
+        run_parallel(lambda thread: self._walk(run, sample, counters, thread, first, end - first), self.threads)
 
     def _walk(self, run: Run, sample: Sample, counters: Int, thread: int, first: int, steps: int) -> None:
         """Take pieces of all stages; whatever happens, nobody waits for this thread in vain."""
@@ -102,7 +102,7 @@ class Chain:
             with _room(self.sizes, self.number) as room:
                 for end in range(1, len(self.stages) + 1) if run.timed else self.ends:
                     while slot < end:
-                        slot = share(
+                        slot = run_stages(
                             self.stages[0], self.memory, counters, slot, end, first, steps, self.force, thread,
                             self.work, room,
                         )  # fmt: skip
@@ -155,7 +155,7 @@ def _seconds(p: Cells, conv: Conv | None, steps: int) -> float:
     """About how long a layer takes, and a pooling next to nothing; only calls, threads and pieces depend on it."""
     if conv is None:
         return 0.0
-    fan_in = int(conv.geometry[0] * conv.geometry[1] * conv.source[0])
+    fan_in = int(conv.geometry[KERNEL_HEIGHT] * conv.geometry[KERNEL_WIDTH] * conv.source[0])
     return float(steps * p.pixels * p.channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10))
 
 
@@ -174,9 +174,9 @@ def _sizes(stage: Stage, steps: int) -> Sizes:
     channels, height, width = conv.source.tolist()
     geometry, out_width = conv.geometry.tolist(), int(conv.size[1])
     out_pixels, pitch = rows * out_width, v.shape[1]
-    heard_rows = (rows - 1) * geometry[2] + geometry[0]
+    heard_rows = (rows - 1) * geometry[STRIDE_Y] + geometry[KERNEL_HEIGHT]
     source_rows = min(heard_rows, height)
-    reach = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
+    reach = -(-geometry[KERNEL_HEIGHT] // geometry[STRIDE_Y]) * -(-geometry[KERNEL_WIDTH] // geometry[STRIDE_X])
     together = min(steps, BLOCK_STEPS)
     worst = source_rows * width * channels + TILE
     listed = worst + min(BLOCK_SPIKES, (together - 1) * worst)
@@ -189,20 +189,20 @@ def _sizes(stage: Stage, steps: int) -> Sizes:
     )  # fmt: skip
 
 
-_rooms: dict[np.dtype[Any], deque[Room]] = {}
+_rooms: dict[np.dtype[Any], deque[Workspace]] = {}
 """A room a thread that a chain has used, by the type of its sums, kept for the next: fresh memory is slow."""
 
 
 @contextmanager
-def _room(sizes: Sizes, number: np.dtype[Any]) -> Iterator[Room]:
+def _room(sizes: Sizes, number: np.dtype[Any]) -> Iterator[Workspace]:
     """Memory for one thread."""
     rooms = _rooms.setdefault(number, deque())
     try:
         room = rooms.pop()
     except IndexError:
-        room = Room(*(np.empty(0, part) for part in (np.int32, np.int32, np.uint16, np.int32, number)))
+        room = Workspace(*(np.empty(0, part) for part in (np.int32, np.int32, np.uint16, np.int32, number)))
     if any(part.size < size for part, size in zip(room, sizes, strict=True)):
-        room = Room(*(np.empty(max(part.size, size), part.dtype) for part, size in zip(room, sizes, strict=True)))
+        room = Workspace(*(np.empty(max(part.size, size), part.dtype) for part, size in zip(room, sizes, strict=True)))
     try:
         yield room
     finally:

@@ -16,29 +16,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.layout import Flag, Rule, State
+from neurosam.backends.event.kernels.layout import COUNTER_PITCH, Flag, Rule, State
 from neurosam.backends.event.kernels.packed_rows import PANEL
-from neurosam.backends.event.kernels.recurrent import (
-    CELL_TYPES,
+from neurosam.backends.event.kernels.recurrent import run_group
+from neurosam.backends.event.kernels.recurrent_layout import (
     CONV,
     DENSE,
-    LINE,
     PACKED,
+    POPULATION_DTYPES,
+    PROJECTION_DTYPES,
     ROWS,
     SPARSE,
-    SYNAPSE_TYPES,
-    Part,
-    Room,
-    Synapse,
+    PartColumn,
+    ProjectionArray,
+    ProjectionColumn,
+    RecurrentWorkspace,
     Tables,
-    Wire,
-    advance,
 )
 from neurosam.backends.event.kernels.synapses import deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event.plan.compiled import Prepared
 from neurosam.backends.event.plan.populations import Cells
 from neurosam.backends.event.plan.projections import NO_POOL, Link
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES, aligned
 from neurosam.errors import BackendError
@@ -58,7 +57,7 @@ LEAST_FAN_OUT = 32
 """Synapses a source and thread from which on threads share a population."""
 CALL = 2**26
 """Neuron updates, and 64ths of synapses a step, in one call of the kernel: an interrupt waits for its end."""
-PLANES = CELL_TYPES.index(np.uint64)
+PLANES = POPULATION_DTYPES.index(np.uint64)
 """Place of the bit planes among a population's arrays."""
 GONE = 2**62
 """A step after which nobody has to wait any more."""
@@ -96,11 +95,11 @@ class Loop:
                     low, 0, wire, wire + len(links), rule.shift, rule.trace_shift, rule.impulse,
                 ])  # fmt: skip
                 arrays = [x for x in (*rule, *state) if isinstance(x, np.ndarray)]
-                cells.append([self._describe(x, kind) for x, kind in zip(arrays, CELL_TYPES, strict=True)])
+                cells.append([self._describe(x, kind) for x, kind in zip(arrays, POPULATION_DTYPES, strict=True)])
                 cells[-1][PLANES][0] += low // 8  # a bit a channel
                 self.counts.append((name, state.counts))
             wire += len(links)
-        self.threads = max(part[Part.PARTS] for part in parts)
+        self.threads = max(part[PartColumn.PARTS] for part in parts)
         self.tables = Tables(
             np.array(parts, np.int64), np.array(cells, np.int64),
             np.array([self._wire(link) for link in self.links], np.int64),
@@ -109,16 +108,19 @@ class Loop:
         self.rooms = [self._room(parts) for _ in range(self.threads)]
         size = sum(sample.states[name].v.size for name in group) + sum(link.synapses for link in self.links) // 64
         self.length = max(1, CALL // max(size, 1))
-        self.claimed, self.done = aligned((len(parts) * LINE,), np.int64), aligned((len(parts) * LINE,), np.int64)
+        self.claimed, self.done = (
+            aligned((len(parts) * COUNTER_PITCH,), np.int64),
+            aligned((len(parts) * COUNTER_PITCH,), np.int64),
+        )
 
-    def _room(self, parts: Sequence[Sequence[int]]) -> Room:
+    def _room(self, parts: Sequence[Sequence[int]]) -> RecurrentWorkspace:
         """Room for one thread; what no projection needs is empty."""
-        row = max(part[Part.HEIGHT] * part[Part.WIDTH] * part[Part.PITCH] for part in parts)
+        row = max(part[PartColumn.HEIGHT] * part[PartColumn.WIDTH] * part[PartColumn.PITCH] for part in parts)
         pixels = max(int(np.prod(link.source_shape[1:])) for link in self.links)
         sources = max(int(np.prod(link.source_shape)) for link in self.links)
         scaled = any(link.exponent for link in self.links)
         packed = any(self._kind(link) == PACKED for link in self.links)
-        return Room(
+        return RecurrentWorkspace(
             aligned((row,), np.int32), aligned((row if scaled else 0,), np.int32),
             aligned((row if packed else 0,), np.int16), np.zeros(pixels + 1, np.int32),
             np.zeros(sources + LANES, np.int32), np.zeros(sources if scaled else 0, np.int32),
@@ -139,14 +141,14 @@ class Loop:
         lists = self._aim(run, sample, first, end)
         self.claimed[:] = self.done[:] = first
         try:
-            assisted(lambda thread: self._advance(thread, first, end), self.threads)
+            run_parallel(lambda thread: self._advance(thread, first, end), self.threads)
         finally:
             lists.clear()
 
     def _advance(self, thread: int, first: int, end: int) -> None:
         """Take a thread's share of the work; whatever happens, nobody waits for it in vain."""
         try:
-            advance(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.rooms[thread])
+            run_group(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.rooms[thread])
         except BaseException:
             self.done[:] = GONE
             raise
@@ -155,15 +157,19 @@ class Loop:
         """Point the tables at a chunk; returns lists of input that have to live as long as the kernel runs."""
         tails, lists = self.prepared.tails, []
         for m, (name, _) in enumerate(self.counts):
-            self.tables.parts[m, Part.BASE] = sample.base - tails[name]
+            self.tables.parts[m, PartColumn.BASE] = sample.base - tails[name]
         for w, link in enumerate(self.links):
             if not self._graded(link):
-                self.tables.wires[w, Wire.AHEAD] = tails[link.source] - sample.base - link.lag
+                self.tables.projections[w, ProjectionColumn.OFFSET] = tails[link.source] - sample.base - link.lag
                 continue
             start, _, index, value, _ = run.input.block(sample.b, first - link.lag, end - link.lag)
-            self.tables.wires[w, Wire.AHEAD] = -first
-            for place, array in ((Synapse.START, start), (Synapse.INDEX, index), (Synapse.VALUE, value)):
-                self.tables.synapses[w, place] = _descriptor(array, SYNAPSE_TYPES[place])
+            self.tables.projections[w, ProjectionColumn.OFFSET] = -first
+            for place, array in (
+                (ProjectionArray.START, start),
+                (ProjectionArray.INDEX, index),
+                (ProjectionArray.VALUE, value),
+            ):
+                self.tables.projection_arrays[w, place] = _descriptor(array, PROJECTION_DTYPES[place])
                 lists.append(array)
         return lists
 
@@ -204,18 +210,33 @@ class Loop:
         """Descriptors of a projection's arrays; lists of graded events come with each call."""
         kind = self._kind(link)
         if kind == PACKED and link.packed is not None:
-            own = {Synapse.WORDS: link.packed.words, Synapse.ROW: link.packed.start, Synapse.WEIGHT: link.packed.weight}
+            own = {
+                ProjectionArray.WORDS: link.packed.words,
+                ProjectionArray.ROW: link.packed.start,
+                ProjectionArray.WEIGHT: link.packed.weight,
+            }
         elif kind == ROWS:
-            own = {Synapse.WEIGHT: link.pairs, Synapse.ROW: link.fan_out}
+            own = {ProjectionArray.WEIGHT: link.pairs, ProjectionArray.ROW: link.fan_out}
         elif kind == CONV:
-            own = {Synapse.WEIGHT: link.arrays[0], Synapse.GEOMETRY: link.arrays[1]}
+            own = {ProjectionArray.WEIGHT: link.arrays[0], ProjectionArray.GEOMETRY: link.arrays[1]}
         elif kind == DENSE:
-            own = {Synapse.WEIGHT: link.arrays[0]}
+            own = {ProjectionArray.WEIGHT: link.arrays[0]}
         else:
-            own = {Synapse.ROW: link.arrays[0], Synapse.TARGET: link.arrays[1], Synapse.WEIGHT: link.arrays[2]}
-        shapes = {Synapse.SOURCE: link.source_shape, Synapse.POOL: link.pool, Synapse.POOLED: link.pooled_shape}
-        arrays: dict[Synapse, Array] = {Synapse.PLANES: planes, **shapes, **own}
-        return [self._describe(arrays.get(p, np.zeros(0, SYNAPSE_TYPES[p])), SYNAPSE_TYPES[p]) for p in Synapse]
+            own = {
+                ProjectionArray.ROW: link.arrays[0],
+                ProjectionArray.TARGET: link.arrays[1],
+                ProjectionArray.WEIGHT: link.arrays[2],
+            }
+        shapes = {
+            ProjectionArray.SOURCE: link.source_shape,
+            ProjectionArray.POOL: link.pool,
+            ProjectionArray.POOLED: link.pooled_shape,
+        }
+        arrays: dict[ProjectionArray, Array] = {ProjectionArray.PLANES: planes, **shapes, **own}
+        return [
+            self._describe(arrays.get(p, np.zeros(0, PROJECTION_DTYPES[p])), PROJECTION_DTYPES[p])
+            for p in ProjectionArray
+        ]
 
     def _describe(self, array: Array, dtype: type[np.generic]) -> list[int]:
         """The descriptor of an array that is kept."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
 from neurosam.backends.event.plan.populations import Cells, cells, is_or
 from neurosam.backends.event.plan.projections import Link, link
 from neurosam.network.network import Network
@@ -31,7 +32,9 @@ CHUNK_BYTES = 2**26
 CHUNK_STEPS = 256
 SPARE_BYTES = 2**27
 """Memory of samples that outlives a run; where they are larger, a run is long."""
-PATHS = ("auto", "general", "scatter", "gather", "table")
+WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
+"""The paths that fix how a layer adds up its sums."""
+PATHS = ("auto", "general", *WAYS)
 
 
 class Kind(NamedTuple):
@@ -66,7 +69,7 @@ class Prepared:
         record, steps, path, dtype, graded, self.threads = kind
         self.fixed, self.graded = network.fixed, graded
         self.number: np.dtype[Any] = np.dtype(np.int32 if network.fixed else dtype)
-        self.force = max(0, PATHS.index(path) - 1)
+        self.force = WAYS.get(path, ANY_WAY)
         self.source, self.output = network.input.name, network.readout.name
         self.source_shape = picture(network.input.shape)
         self.counted = neurons(network.readout.shape) if network.readout.fires else 0

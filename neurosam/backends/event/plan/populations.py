@@ -15,7 +15,7 @@ import numpy.typing as npt
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
 from neurosam.backends.event.kernels.layout import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, Rule
-from neurosam.backends.event.kernels.sam_vector import is_together
+from neurosam.backends.event.kernels.sam_vector import is_vectorised
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.network.elements import Population, Projection
@@ -80,7 +80,7 @@ def cells(network: Network, population: Population, record: Record, steps: int, 
         flags[Flag.MODE] = MODES.index(trace.mode)
         if isinstance(trace, FixedSamTrace):
             kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
-            flags[Flag.TOGETHER] = is_together(trace)
+            flags[Flag.VECTORISED] = is_vectorised(trace)
         else:
             kernel = np.exp(-trace.gamma * np.arange(steps + 1))
     return Cells(name, shape, rule._replace(flags=flags, table=kernel, trace_shift=trace_shift, impulse=impulse))
