@@ -1,7 +1,7 @@
 """Words of spikes: how many bits are set, where they are, and vector comparisons as words.
 
-:func:`bit_positions` and :func:`compress` are one instruction on CPUs with AVX-512 VBMI2 (:func:`has_compress`), and
-slow elsewhere, so kernels use them only there. That instruction waits for the previous value of its destination register
+:func:`bit_positions` and :func:`compress` are one instruction on CPUs with AVX-512 VBMI2 (:func:`has_compress`), slow
+on others, and used only where they are fast. That instruction waits for the previous value of its destination register
 (Zen 5): a register that nothing else writes makes a chain of such instructions, 5 cycles each. Lanes behind the last
 are therefore defined as those of another vector, which is copied into the destination first and breaks the chain.
 """
