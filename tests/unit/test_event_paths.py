@@ -127,7 +127,7 @@ def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pyte
     expected = execute(case, "general")
     monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
     monkeypatch.setattr(chain, "HELPER_S", 1e-12)
-    share, meeting = vars(chain)["share"], threading.Barrier(2)
+    share, meeting = vars(chain)["run_stages"], threading.Barrier(2)
 
     def fails(*arguments: Any) -> int:
         counters, thread = arguments[2], arguments[8]
@@ -137,13 +137,13 @@ def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pyte
             meeting.wait(timeout=60)
             raise MemoryError("on purpose")
         meeting.wait(timeout=60)
-        monkeypatch.setattr(chain, "share", share)
+        monkeypatch.setattr(chain, "run_stages", share)
         return int(share(*arguments))
 
-    monkeypatch.setattr(chain, "share", fails)
+    monkeypatch.setattr(chain, "run_stages", fails)
     with pytest.raises(MemoryError, match="on purpose"):
         execute(case, "auto", threads=2)
-    monkeypatch.setattr(chain, "share", share)
+    monkeypatch.setattr(chain, "run_stages", share)
     assert_identical(expected, execute(case, "auto", threads=2))
 
 

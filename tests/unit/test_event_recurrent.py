@@ -172,7 +172,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     Gives the numbers of threads that have run together.
     """
     seen: set[int] = set()
-    kernel, meetings = vars(recurrent)["advance"], dict[tuple[int, int], threading.Barrier]()
+    kernel, meetings = vars(recurrent)["run_group"], dict[tuple[int, int], threading.Barrier]()
 
     def advance(*arguments: Any) -> None:
         threads, claimed = arguments[4:6]
@@ -180,7 +180,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
         meetings.setdefault((id(claimed), threads), threading.Barrier(threads)).wait(timeout=60)
         kernel(*arguments)
 
-    monkeypatch.setattr(recurrent, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     monkeypatch.setattr(projections, "unpacks_fast", lambda: True)
     monkeypatch.setattr(projections, "CACHED_ROWS", 0)
     monkeypatch.setattr(recurrent, "LEAST_PANELS", 1)
@@ -250,7 +250,7 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
     """It has taken a part, and will never finish it."""
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = vars(recurrent)["advance"]
+    kernel = vars(recurrent)["run_group"]
 
     def advance(*arguments: Any) -> None:
         thread, threads, claimed = arguments[3:6]
@@ -262,23 +262,23 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
         kernel(arguments[0], 0, 0, *arguments[3:])  # meet the other, and do nothing
         raise RuntimeError("this thread")
 
-    monkeypatch.setattr(recurrent, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     with pytest.raises(RuntimeError, match="this thread"):
         execute(case, threads=2, record=ns.Record())
     assert 2 in cut
-    monkeypatch.setattr(recurrent, "advance", kernel)
+    monkeypatch.setattr(recurrent, "run_group", kernel)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
 
 
 def test_a_thread_alone_does_the_parts_of_one_that_never_comes(cut: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = vars(recurrent)["advance"]
+    kernel = vars(recurrent)["run_group"]
 
     def advance(*arguments: Any) -> None:
         kernel(arguments[0], 0, 0, *arguments[3:]) if arguments[3] else kernel(*arguments)
 
-    monkeypatch.setattr(recurrent, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
     assert 2 in cut
 

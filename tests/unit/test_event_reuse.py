@@ -24,11 +24,11 @@ import neurosam as ns
 from neurosam.backends.event import cache
 from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.executors import chain
-from neurosam.backends.event.kernels.work_sharing import stored
+from neurosam.backends.event.kernels.work_sharing import pack_stages
 from neurosam.backends.event.plan import compiled
 from neurosam.backends.event.plan.inputs import Input
 from neurosam.backends.event.runtime import thread_pool
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.errors import BackendError
 from neurosam.network.synapse import picture
 from support.agreement import assert_identical
@@ -180,7 +180,7 @@ def test_helpers_are_used_again() -> None:
         seen.add(threading.get_ident())
 
     for _ in range(20):
-        assisted(task, 3)
+        run_parallel(task, 3)
     assert len(seen) == 3
 
 
@@ -199,7 +199,7 @@ def test_a_helper_leaves_its_callers_processor_to_it(monkeypatch: pytest.MonkeyP
             else:
                 begun.wait(10)
 
-        assisted(task, 2)
+        run_parallel(task, 2)
         assert found == [allowed - {own} or allowed]
     assert os.sched_getaffinity(0) == allowed
 
@@ -215,7 +215,7 @@ def test_what_a_helper_raises_reaches_the_caller_when_all_are_done(failing: int)
         ended.append(thread)
 
     with pytest.raises(KeyError, match=str(failing)):
-        assisted(task, 3)
+        run_parallel(task, 3)
     assert sorted(ended) == sorted({0, 1, 2} - {failing})
 
 
@@ -224,7 +224,7 @@ def test_nobody_waits_for_a_helper_that_has_not_begun(monkeypatch: pytest.Monkey
     seen: list[int] = []
     monkeypatch.setattr(thread_pool, "Thread", lambda **_: threading.Timer(0.5, lambda: None))
     monkeypatch.setattr(thread_pool, "_idle", type(idle())())
-    assisted(seen.append, 4)
+    run_parallel(seen.append, 4)
     assert seen == [0]
 
 
@@ -267,14 +267,14 @@ def test_stages_of_two_types_are_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
     def keep(stages: list[Any]) -> Any:
         seen.extend(stages)
-        return stored(stages)
+        return pack_stages(stages)
 
-    monkeypatch.setattr(chain, "stored", keep)
+    monkeypatch.setattr(chain, "pack_stages", keep)
     ns.run(network, events)
     stage = seen[0]
     other = stage._replace(work=stage.work.astype(np.int32))
     with pytest.raises(BackendError, match="differ in type"):
-        stored([stage, other])
+        pack_stages([stage, other])
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.layout import Flag, State
+from neurosam.backends.event.kernels.layout import Flag, State, Work
 from neurosam.backends.event.kernels.sam_by_spike import OFFICIAL
 from neurosam.backends.event.plan.compiled import Plan
 from neurosam.backends.event.plan.inputs import Input
@@ -42,8 +42,8 @@ class SampleMemory:
         Bit planes by population, the input too.
     output_counts : (output_size,) int64 array
         Spikes of the output population so far, if they are the output; else empty.
-    work : (populations, 4) int64 array
-        Blocks scattered, gathered and looked up, and synaptic operations of chains, since :meth:`reset_counters`.
+    work : (populations, columns of Work) int64 array
+        Of chains, since :meth:`reset_counters`.
     operations : (projections,) int64 array
         Synaptic operations of the other executors, likewise.
     seconds : (populations,) float64 array
@@ -62,7 +62,7 @@ class SampleMemory:
         self.planes[plan.input] = np.empty((rows, height * width, words(channels)), np.uint64)
         self.output_counts: Int = np.zeros(plan.output_size if plan.counts_output else 0, np.int64)
         self.operations: Int = np.zeros(len(plan.labels), np.int64)
-        self.work: Int = np.zeros((len(plan.populations), 4), np.int64)
+        self.work: Int = np.zeros((len(plan.populations), len(Work)), np.int64)
         self.seconds = np.zeros(len(plan.populations))
         arrays = [array for state in self.states.values() for array in state]
         self.nbytes = sum(array.nbytes for array in (*arrays, self.planes[plan.input]))
@@ -104,13 +104,13 @@ def _state(plan: Plan, p: CompiledPopulation) -> State:
     whole = p.pixels, sum(width for _, width in tiles(p.channels))
     row = whole if plan.paths[p.name] == "layer" and plan.incoming[p.name][0].tiled else size
     traced = size if flags[Flag.SAM] else (0, 0)
-    together = flags[Flag.TOGETHER] != 0
+    vectorised = flags[Flag.VECTORISED] != 0
     rows = plan.history[p.name] + plan.chunk
     return State(
         aligned(row if flags[Flag.CURRENT] else (0, 0), plan.dtype),
         aligned(row, plan.dtype),
-        np.zeros(whole if together else traced, plan.record_dtype),
-        np.zeros((0, 0) if together else traced, np.int32),
+        np.zeros(whole if vectorised else traced, plan.record_dtype),
+        np.zeros((0, 0) if vectorised else traced, np.int32),
         np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
         np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
         np.zeros(rows, np.int64),

@@ -11,9 +11,10 @@ import numpy as np
 
 from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.context import RunContext
+from neurosam.backends.event.kernels.layout import Work
 from neurosam.backends.event.plan.compiled import Plan
 from neurosam.backends.event.plan.inputs import Input
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.worker import Worker
 from neurosam.backends.protocol import Progress
 from neurosam.signals.events import Events
@@ -70,7 +71,7 @@ class Run:
         output = np.zeros((self.samples, plan.output_size), np.int64 if plan.counts_output else plan.record_dtype)
         self.context = RunContext(source, targets, counts, output, timed)
         self.operations = np.zeros(len(plan.labels), np.int64)
-        self.work = np.zeros((len(plan.populations), 4), np.int64)
+        self.work = np.zeros((len(plan.populations), len(Work)), np.int64)
         self.seconds = np.zeros(len(plan.populations))
         self._lock = threading.Lock()
         self._next = self._done = 0
@@ -85,7 +86,7 @@ class Run:
     def run_samples(self) -> None:
         """Run all samples; an interrupt stops them between two calls of a kernel."""
         try:
-            assisted(self._work, self.threads)
+            run_parallel(self._work, self.threads)
         finally:
             self.context.stopped = True
         for worker in self._workers:
@@ -137,7 +138,7 @@ class Run:
     def _operations(self) -> dict[str, int]:
         """Synaptic operations by projection; chains count them by population, which has one projection there."""
         operations = dict(zip(self.plan.labels, self.operations.tolist(), strict=True))
-        in_chains = self.work[:, 3].tolist()
+        in_chains = self.work[:, Work.OPERATIONS].tolist()
         for name, index in self.plan.index_of.items():
             if in_chains[index]:
                 operations[self.plan.incoming[name][0].label] += in_chains[index]

@@ -18,14 +18,14 @@ import numpy.typing as npt
 
 from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.executors.base import Executor
-from neurosam.backends.event.kernels.spike_lists import Conv, Room
-from neurosam.backends.event.kernels.work_sharing import Stage, board, share, stored
+from neurosam.backends.event.kernels.layout import Conv, Geometry, Work, Workspace
+from neurosam.backends.event.kernels.work_sharing import Stage, pack_stages, run_stages, stage_counters
 from neurosam.backends.event.memory import SampleMemory
 from neurosam.backends.event.plan import blocks
 from neurosam.backends.event.plan.compiled import Plan
 from neurosam.backends.event.plan.populations import CompiledPopulation
 from neurosam.backends.event.plan.projections import CompiledProjection
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
 from neurosam.errors import BackendError
 
@@ -66,8 +66,8 @@ class ChainExecutor(Executor):
             for projection, time_s in zip(self.projections, seconds, strict=True)
         ]
         self.threads = min(threads, max(len(stage.pieces) for stage in self.stages))
-        self.stored_stages = stored(self.stages)
-        self.counters = board([len(stage.pieces) for stage in self.stages])
+        self.packed_stages = pack_stages(self.stages)
+        self.counters = stage_counters([len(stage.pieces) for stage in self.stages])
         sizes = [_sizes(stage, plan.chunk) for stage in self.stages if not stage.pooling]
         self.sizes = tuple(max(size) for size in zip((0, 0, 0, 0, 0), *sizes, strict=True))
         calls = [int(total / CALL_S) for total in itertools.accumulate(seconds)]
@@ -76,7 +76,7 @@ class ChainExecutor(Executor):
     def run(self, context: RunContext, first: int, end: int) -> None:
         """Run the steps ``first:end`` on this thread and those that help it."""
         counters = self.counters.copy()
-        assisted(lambda thread: self._work(context, counters, thread, first, end - first), self.threads)
+        run_parallel(lambda thread: self._work(context, counters, thread, first, end - first), self.threads)
 
     def _work(self, context: RunContext, counters: Int, thread: int, first: int, steps: int) -> None:
         """Take pieces of all stages; a thread that fails stops the others, which would wait for its piece."""
@@ -85,8 +85,8 @@ class ChainExecutor(Executor):
             with _workspace(self.sizes, self.plan.dtype) as workspace:
                 for end in range(1, len(self.stages) + 1) if context.timed else self.ends:
                     while stage < end:
-                        stage = share(
-                            self.stages[0], self.stored_stages, counters, stage, end, first, steps, self.plan.force,
+                        stage = run_stages(
+                            self.stages[0], self.packed_stages, counters, stage, end, first, steps, self.plan.way,
                             thread, self.work, workspace,
                         )  # fmt: skip
                         if context.stopped:
@@ -119,7 +119,7 @@ def _stage(plan: Plan, memory: SampleMemory, projection: CompiledProjection, sec
         pooling, plan.history[projection.source] - projection.lag, plan.history[p.name],
         np.array([*projection.source_shape[1:], *p.shape[1:]], np.int64), memory.planes[projection.source], conv,
         p.rule, state, np.array(pieces, np.int64), np.zeros((len(pieces), state.counts.size), np.int64),
-        np.zeros((len(pieces), 4), np.int64),
+        np.zeros((len(pieces), len(Work)), np.int64),
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def _seconds(p: CompiledPopulation, conv: Conv | None, steps: int) -> float:
     """Estimated time of a layer (a pooling takes next to none); only calls, threads and pieces depend on it."""
     if conv is None:
         return 0.0
-    fan_in = int(conv.geometry[0] * conv.geometry[1] * conv.source[0])
+    fan_in = int(conv.geometry[Geometry.KERNEL_HEIGHT] * conv.geometry[Geometry.KERNEL_WIDTH] * conv.source[0])
     return float(steps * p.pixels * p.channels * (1 / 4e9 + fan_in * USUAL_ACTIVITY / 5e10))
 
 
@@ -156,11 +156,12 @@ def _sizes(stage: Stage, chunk: int) -> Sizes:
     """Sizes of the arrays of a workspace that serves any piece of a layer."""
     conv, v, rows = stage.conv, stage.state.v, int(np.diff(stage.pieces).max())
     channels, height, width = conv.source.tolist()
-    geometry, out_width = conv.geometry.tolist(), int(conv.size[1])
+    kernel_height, kernel_width, stride_y, stride_x = conv.geometry[: Geometry.PADDING_Y].tolist()
+    out_width = int(conv.size[1])
     out_pixels, pitch = rows * out_width, v.shape[1]
-    padded_rows = (rows - 1) * geometry[2] + geometry[0]
+    padded_rows = (rows - 1) * stride_y + kernel_height
     source_rows = min(padded_rows, height)
-    windows = -(-geometry[0] // geometry[2]) * -(-geometry[1] // geometry[3])
+    windows = -(-kernel_height // stride_y) * -(-kernel_width // stride_x)
     steps = min(chunk, blocks.BLOCK_STEPS)
     most_spikes = source_rows * width * channels + TILE
     listed = most_spikes + min(blocks.BLOCK_SPIKES, (steps - 1) * most_spikes)
@@ -173,21 +174,21 @@ def _sizes(stage: Stage, chunk: int) -> Sizes:
     )  # fmt: skip
 
 
-_workspaces: dict[np.dtype[Any], deque[Room]] = {}
+_workspaces: dict[np.dtype[Any], deque[Workspace]] = {}
 """Workspaces that no thread uses now, by the type of their sums: fresh memory is slow."""
 
 
 @contextmanager
-def _workspace(sizes: Sizes, dtype: np.dtype[Any]) -> Iterator[Room]:
+def _workspace(sizes: Sizes, dtype: np.dtype[Any]) -> Iterator[Workspace]:
     """A workspace for one thread."""
     spare = _workspaces.setdefault(dtype, deque())
     try:
         workspace = spare.pop()
     except IndexError:
-        workspace = Room(*(np.empty(0, of) for of in (np.int32, np.int32, np.uint16, np.int32, dtype)))
+        workspace = Workspace(*(np.empty(0, of) for of in (np.int32, np.int32, np.uint16, np.int32, dtype)))
     if any(array.size < size for array, size in zip(workspace, sizes, strict=True)):
         grown = (np.empty(max(array.size, size), array.dtype) for array, size in zip(workspace, sizes, strict=True))
-        workspace = Room(*grown)
+        workspace = Workspace(*grown)
     try:
         yield workspace
     finally:

@@ -18,30 +18,29 @@ import numpy.typing as npt
 
 from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.executors.base import Executor
-from neurosam.backends.event.kernels.layout import Flag, Rule, State
+from neurosam.backends.event.kernels.layout import COUNTER_PITCH, Flag, Rule, State
 from neurosam.backends.event.kernels.packed_rows import PANEL
-from neurosam.backends.event.kernels.recurrent import (
-    CELL_TYPES,
+from neurosam.backends.event.kernels.recurrent import run_group
+from neurosam.backends.event.kernels.recurrent_layout import (
     CONV,
     DENSE,
-    LINE,
     PACKED,
+    POPULATION_DTYPES,
+    PROJECTION_DTYPES,
     ROWS,
     SPARSE,
-    SYNAPSE_TYPES,
-    Part,
-    Room,
-    Synapse,
+    PartColumn,
+    ProjectionArray,
+    ProjectionColumn,
+    RecurrentWorkspace,
     Tables,
-    Wire,
-    advance,
 )
 from neurosam.backends.event.kernels.synapses import deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event.memory import SampleMemory
 from neurosam.backends.event.plan.compiled import Plan
 from neurosam.backends.event.plan.populations import CompiledPopulation
 from neurosam.backends.event.plan.projections import NO_POOL, CompiledProjection
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES, aligned
 from neurosam.errors import BackendError
@@ -57,7 +56,7 @@ LEAST_FAN_OUT = 32
 """Synapses per source and thread from which on threads share a population."""
 CALL = 2**26
 """Neuron updates and 64ths of synapses, times steps, of one call of the kernel: an interrupt waits for its end."""
-PLANES = CELL_TYPES.index(np.uint64)
+PLANES = POPULATION_DTYPES.index(np.uint64)
 """Index of the bit planes among a population's arrays."""
 GONE = 2**62
 """A step that no run reaches: a thread that fails reports it as done, so that no other waits for it."""
@@ -71,43 +70,51 @@ class RecurrentExecutor(Executor):
         super().__init__(plan, memory, names)
         self.kept: list[Array] = []
         self.counts: list[tuple[str, Int]] = []
-        parts, cells, wire = [], [], 0
-        for name in names:
-            p, projections = plan.populations[name], plan.incoming[name]
+        self.tables = self._tables()
+        count, columns = len(self.tables.parts), self.tables.parts.T
+        self.threads = int(columns[PartColumn.PARTS].max())
+        row = int((columns[PartColumn.HEIGHT] * columns[PartColumn.WIDTH] * columns[PartColumn.PITCH]).max())
+        self.workspaces = [self._workspace(row) for _ in range(self.threads)]
+        size = sum(memory.states[name].v.size for name in names) + sum(p.synapses for p in self.projections) // 64
+        self.length = max(1, CALL // max(size, 1))
+        self.claimed, self.done = (aligned((count * COUNTER_PITCH,), np.int64) for _ in range(2))
+
+    def _tables(self) -> Tables:
+        """The group as the kernel takes it; notes the counts of each part, in `self.counts`."""
+        parts, part_arrays, first = [], [], 0
+        for name in self.names:
+            p, projections = self.plan.populations[name], self.plan.incoming[name]
+            end = first + len(projections)
             kinds = [self._kind(projection) for projection in projections]
-            edges = _edges(p, projections, kinds, plan.threads)
+            edges = _edges(p, projections, kinds, self.plan.threads)
             for low, high in itertools.pairwise(edges):
-                rule, state = _slice(p, memory.states[name], low, high)
-                whole = any(kind in (ROWS, PACKED) for kind in kinds)
+                rule, state = _slice(p, self.memory.states[name], low, high)
+                channels = high - low
+                pitch = -(-channels // TILE) * TILE if any(kind in (ROWS, PACKED) for kind in kinds) else channels
                 parts.append([
-                    len(edges) - 1, p.shape[1], p.shape[2], high - low,
-                    -(-(high - low) // TILE) * TILE if whole else high - low,
-                    low, 0, wire, wire + len(projections), rule.shift, rule.trace_shift, rule.impulse,
+                    len(edges) - 1, p.shape[1], p.shape[2], channels, pitch, low, 0, first, end,
+                    rule.shift, rule.trace_shift, rule.impulse,
                 ])  # fmt: skip
                 arrays = [x for x in (*rule, *state) if isinstance(x, np.ndarray)]
-                cells.append([self._describe(x, dtype) for x, dtype in zip(arrays, CELL_TYPES, strict=True)])
-                cells[-1][PLANES][0] += low // 8  # a bit for each channel
+                part_arrays.append(
+                    [self._describe(x, dtype) for x, dtype in zip(arrays, POPULATION_DTYPES, strict=True)]
+                )
+                part_arrays[-1][PLANES][0] += low // 8  # a bit for each channel
                 self.counts.append((name, state.counts))
-            wire += len(projections)
-        self.threads = max(part[Part.PARTS] for part in parts)
-        self.tables = Tables(
-            np.array(parts, np.int64), np.array(cells, np.int64),
+            first = end
+        return Tables(
+            np.array(parts, np.int64), np.array(part_arrays, np.int64),
             np.array([self._row(projection) for projection in self.projections], np.int64),
             np.array([self._arrays(projection) for projection in self.projections], np.int64),
         )  # fmt: skip
-        self.workspaces = [self._workspace(parts) for _ in range(self.threads)]
-        size = sum(memory.states[name].v.size for name in names) + sum(p.synapses for p in self.projections) // 64
-        self.length = max(1, CALL // max(size, 1))
-        self.claimed, self.done = aligned((len(parts) * LINE,), np.int64), aligned((len(parts) * LINE,), np.int64)
 
-    def _workspace(self, parts: Sequence[Sequence[int]]) -> Room:
-        """Memory for one thread; what no projection needs is empty."""
-        row = max(part[Part.HEIGHT] * part[Part.WIDTH] * part[Part.PITCH] for part in parts)
+    def _workspace(self, row: int) -> RecurrentWorkspace:
+        """Memory for one thread, with `row` sums; what no projection needs is empty."""
         pixels = max(int(np.prod(projection.source_shape[1:])) for projection in self.projections)
         sources = max(int(np.prod(projection.source_shape)) for projection in self.projections)
         scaled = any(projection.exponent for projection in self.projections)
         packed = any(self._kind(projection) == PACKED for projection in self.projections)
-        return Room(
+        return RecurrentWorkspace(
             aligned((row,), np.int32), aligned((row if scaled else 0,), np.int32),
             aligned((row if packed else 0,), np.int16), np.zeros(pixels + 1, np.int32),
             np.zeros(sources + LANES, np.int32), np.zeros(sources if scaled else 0, np.int32),
@@ -128,14 +135,14 @@ class RecurrentExecutor(Executor):
         lists = self._point(context, first, end)
         self.claimed[:] = self.done[:] = first
         try:
-            assisted(lambda thread: self._work(thread, first, end), self.threads)
+            run_parallel(lambda thread: self._work(thread, first, end), self.threads)
         finally:
             lists.clear()
 
     def _work(self, thread: int, first: int, end: int) -> None:
         """Do a thread's share of the work; a thread that fails releases the others, which would wait for its part."""
         try:
-            advance(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.workspaces[thread])
+            run_group(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.workspaces[thread])
         except BaseException:
             self.done[:] = GONE
             raise
@@ -144,16 +151,17 @@ class RecurrentExecutor(Executor):
         """Point the tables at the steps of a call; returns the lists of graded input, for its caller to keep alive."""
         memory, history, lists = self.memory, self.plan.history, []
         for m, (name, _) in enumerate(self.counts):
-            self.tables.parts[m, Part.BASE] = memory.base - history[name]
+            self.tables.parts[m, PartColumn.BASE] = memory.base - history[name]
         for w, projection in enumerate(self.projections):
             lag = projection.lag
             if not self._is_graded(projection):
-                self.tables.wires[w, Wire.AHEAD] = history[projection.source] - memory.base - lag
+                self.tables.projections[w, ProjectionColumn.OFFSET] = history[projection.source] - memory.base - lag
                 continue
             start, _, index, value, _ = context.input.block(memory.sample, first - lag, end - lag)
-            self.tables.wires[w, Wire.AHEAD] = -first
-            for column, array in ((Synapse.START, start), (Synapse.INDEX, index), (Synapse.VALUE, value)):
-                self.tables.synapses[w, column] = _descriptor(array, SYNAPSE_TYPES[column])
+            self.tables.projections[w, ProjectionColumn.OFFSET] = -first
+            listed = {ProjectionArray.START: start, ProjectionArray.INDEX: index, ProjectionArray.VALUE: value}
+            for column, array in listed.items():
+                self.tables.projection_arrays[w, column] = _descriptor(array, PROJECTION_DTYPES[column])
                 lists.append(array)
         return lists
 
@@ -194,24 +202,29 @@ class RecurrentExecutor(Executor):
     def _arrays(self, projection: CompiledProjection) -> list[list[int]]:
         """Descriptors of a projection's arrays; lists of graded events come with each call."""
         kind, given = self._kind(projection), projection.arrays
-        arrays: dict[Synapse, Array] = {
-            Synapse.PLANES: self.memory.planes[projection.source],
-            Synapse.SOURCE: projection.source_shape,
-            Synapse.POOL: projection.pool,
-            Synapse.POOLED: projection.pooled_shape,
+        arrays: dict[ProjectionArray, Array] = {
+            ProjectionArray.PLANES: self.memory.planes[projection.source],
+            ProjectionArray.SOURCE: projection.source_shape,
+            ProjectionArray.POOL: projection.pool,
+            ProjectionArray.POOLED: projection.pooled_shape,
         }
         if kind == PACKED and projection.packed is not None:
-            packed = projection.packed
-            arrays |= {Synapse.WORDS: packed.words, Synapse.ROW: packed.start, Synapse.WEIGHT: packed.weight}
+            arrays[ProjectionArray.WORDS] = projection.packed.words
+            arrays[ProjectionArray.ROW] = projection.packed.start
+            arrays[ProjectionArray.WEIGHT] = projection.packed.weight
         elif kind == ROWS:
-            arrays |= {Synapse.WEIGHT: projection.pairs, Synapse.ROW: projection.fan_out}
+            arrays[ProjectionArray.WEIGHT], arrays[ProjectionArray.ROW] = projection.pairs, projection.fan_out
         elif kind == CONV:
-            arrays |= {Synapse.WEIGHT: given[0], Synapse.GEOMETRY: given[1]}
+            arrays[ProjectionArray.WEIGHT], arrays[ProjectionArray.GEOMETRY] = given[:2]
         elif kind == DENSE:
-            arrays |= {Synapse.WEIGHT: given[0]}
+            arrays[ProjectionArray.WEIGHT] = given[0]
         else:
-            arrays |= {Synapse.ROW: given[0], Synapse.TARGET: given[1], Synapse.WEIGHT: given[2]}
-        return [self._describe(arrays.get(p, np.zeros(0, SYNAPSE_TYPES[p])), SYNAPSE_TYPES[p]) for p in Synapse]
+            names = ProjectionArray.ROW, ProjectionArray.TARGET, ProjectionArray.WEIGHT
+            arrays.update(zip(names, given[:3], strict=True))
+        return [
+            self._describe(arrays.get(column, np.zeros(0, dtype)), dtype)
+            for column, dtype in zip(ProjectionArray, PROJECTION_DTYPES, strict=True)
+        ]
 
     def _describe(self, array: Array, dtype: type[np.generic]) -> list[int]:
         """The descriptor of an array that is kept alive."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
 from neurosam.network.elements import Population, Projection
@@ -29,7 +30,9 @@ CHUNK_BYTES = 2**26
 """Bit planes and recorded values that a sample's memory may hold; a single step is never divided."""
 CHUNK_STEPS = 256
 """Most steps of a chunk."""
-PATHS = ("auto", "general", "scatter", "gather", "table")
+WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
+"""The paths that fix how a layer adds up its sums."""
+PATHS = ("auto", "general", *WAYS)
 EXECUTORS = {"layer": "chain", "or": "chain"}
 """Executors of the paths; the others have the name of their path."""
 
@@ -89,8 +92,8 @@ class Plan:
         Of sums and states: int32, float64 or float32.
     record_dtype : type
         Of what enters and leaves a run (input values, membranes of the output, maps): int32 or float64.
-    force : int
-        How layers add their weights: 0 as is fastest, else the one way that path "scatter", "gather" or "table" names.
+    way : int
+        How layers add up their sums, a member of Way.
     input, output : str
         Names of the input and of the output population.
     input_shape : (C, H, W)
@@ -128,7 +131,7 @@ class Plan:
         self.fixed, self.graded = network.fixed, key.graded
         self.dtype: np.dtype[Any] = np.dtype(np.int32 if network.fixed else key.dtype)
         self.record_dtype = np.int32 if network.fixed else np.float64
-        self.force = max(0, PATHS.index(key.path) - 1)
+        self.way = WAYS.get(key.path, ANY_WAY)
         self.input, self.output = network.input.name, network.readout.name
         self.input_shape = picture(network.input.shape)
         self.output_size, self.counts_output = neurons(network.readout.shape), network.readout.fires

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
 from neurosam.backends.event.kernels.layout import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, Rule
-from neurosam.backends.event.kernels.sam_vector import is_together
+from neurosam.backends.event.kernels.sam_vector import is_vectorised
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.network.elements import Population, Projection
@@ -82,7 +82,7 @@ class CompiledPopulation:
         if requested[Flag.SAM] and trace is not None:
             flags[Flag.MODE] = MODES.index(trace.mode)
             if isinstance(trace, FixedSamTrace):
-                flags[Flag.TOGETHER] = is_together(trace)
+                flags[Flag.VECTORISED] = is_vectorised(trace)
                 rule = rule._replace(table=trace.table.copy(), trace_shift=trace.shift, impulse=trace.impulse)
             else:
                 rule = rule._replace(table=np.exp(-trace.gamma * np.arange(steps + 1)))

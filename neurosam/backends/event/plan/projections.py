@@ -14,8 +14,8 @@ import numpy.typing as npt
 from neurosam import arithmetic
 from neurosam.arithmetic import FRACTION_BITS, shift_by
 from neurosam.backends.event.kernels.dense_rows import gather_rows
+from neurosam.backends.event.kernels.layout import KERNEL_HEIGHT, Conv
 from neurosam.backends.event.kernels.packed_rows import Packed, gather_packed, pack, unpacks_fast
-from neurosam.backends.event.kernels.spike_lists import Conv
 from neurosam.backends.event.kernels.synapses import WHOLE, by_source, deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event.simd.int16 import MOST_ROWS, TILE, paired, tiled, tiles
 from neurosam.backends.event.simd.vectors import LANES, aligned
@@ -275,7 +275,7 @@ def _layer(projection: Projection, source: Shape, size: Shape, geometry: Array, 
     """A convolution for path `layer`; its weights can be gathered or looked up if there are enough targets."""
     pairs, tables = rows[:0, 0].copy(), _tables(rows, 0)
     if rows.shape[1] >= LEAST_TILED:
-        tables = _tables(rows, int(geometry[0]))
+        tables = _tables(rows, int(geometry[KERNEL_HEIGHT]))
         if len(rows) <= MOST_LISTED:
             pairs = tiled(rows)
     shapes = (np.array(part, dtype=np.int64) for part in (source, size))

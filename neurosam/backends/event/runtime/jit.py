@@ -30,7 +30,7 @@ import numba
 
 from neurosam import arithmetic
 
-__all__ = ["cache_folder", "formulas", "inlined", "kernel", "pasted"]
+__all__ = ["cache_folder", "formulas", "inlined", "inlined_source", "kernel"]
 
 KEPT_DAYS = 30
 FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
@@ -97,7 +97,7 @@ def inlined(function: Callable[..., Any]) -> Any:
     return _cached(function, forceinline=True)
 
 
-def pasted(function: Callable[..., Any]) -> Any:
+def inlined_source(function: Callable[..., Any]) -> Any:
     """A function that becomes part of its callers' source: compiled with them only, where that takes seconds."""
     return numba.njit(nogil=True, inline="always")(function)
 

@@ -7,10 +7,11 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from neurosam.backends.event.simd.load_store import declared
-from neurosam.backends.event.simd.vectors import CACHE_LINE, instruction
+from neurosam.backends.event.simd.vectors import CACHE_LINE, instruction, llvm_function
 
-__all__ = ["claim", "observe", "pointer", "prefetch", "publish", "recalled", "size_of", "stash", "word"]
+__all__ = [
+    "as_pointer", "claim", "load_word", "observe", "prefetch", "publish", "read_struct", "struct_size", "write_struct",
+]  # fmt: skip
 
 
 def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
@@ -19,7 +20,7 @@ def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
 
 
 @instruction
-def pointer(typing: Any, address: Any) -> Any:
+def as_pointer(typing: Any, address: Any) -> Any:
     """An address as a pointer, for :func:`numba.carray`."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -29,7 +30,7 @@ def pointer(typing: Any, address: Any) -> Any:
 
 
 @instruction
-def word(typing: Any, array: Any, at: Any) -> Any:
+def load_word(typing: Any, array: Any, at: Any) -> Any:
     """``array[at]`` (uint64), without the question whether `at` is negative."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -47,7 +48,7 @@ def prefetch(typing: Any, array: Any, at: Any) -> Any:
         line = builder.bitcast(line, ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
-        function = declared(builder, "llvm.prefetch.p0", kind)
+        function = llvm_function(builder, "llvm.prefetch.p0", kind)
         read, first_cache, data = (ir.Constant(number, n) for n in (0, 3, 1))
         builder.call(function, [line, read, first_cache, data])
         return context.get_dummy_value()
@@ -104,8 +105,8 @@ def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
 
 
 @instruction
-def size_of(typing: Any, value: Any) -> Any:
-    """Bytes that :func:`stash` writes, in whole cache lines."""
+def struct_size(typing: Any, value: Any) -> Any:
+    """Bytes that :func:`write_struct` writes, in whole cache lines."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         size = context.get_abi_sizeof(args[0].type)
@@ -115,7 +116,7 @@ def size_of(typing: Any, value: Any) -> Any:
 
 
 @instruction
-def stash(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> Any:
+def write_struct(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> Any:
     """Write a tuple of arrays and numbers to ``memory[at :]`` (aligned bytes); whoever reads it keeps the arrays.
 
     It must have the type of `like`, or nothing is compiled.
@@ -132,7 +133,7 @@ def stash(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> Any:
 
 
 @instruction
-def recalled(typing: Any, like: Any, memory: Any, at: Any) -> Any:
+def read_struct(typing: Any, like: Any, memory: Any, at: Any) -> Any:
     """What was stashed at ``memory[at]``, of the type of `like`."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
