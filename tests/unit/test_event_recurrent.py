@@ -24,7 +24,7 @@ from neurosam.backends.event.plan.projections import compile_projection
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES
 from neurosam.backends.registry import unrolled
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from support.agreement import assert_identical
 from support.networks import random_case
 from support.oracle import simulate
@@ -98,7 +98,7 @@ def test_a_cycle_of_two_populations(layout: str, neurons: int, lag: int) -> None
     case = cycle(np.random.default_rng([neurons, lag]), neurons, lag=lag)
     got = execute(case)
     network, projection = case[0], case[0].projections[3]
-    shapes = [picture(network[name].shape) for name in (projection.source, projection.target)]
+    shapes = [as_chw(network[name].shape) for name in (projection.source, projection.target)]
     made = compile_projection(projection, *shapes, spikes=True, dtype="float64")
     assert (made.packed is not None, made.pairs.size > 0) == (layout == "packed", layout == "rows with zeros")
     assert neurons == 1 or min(got.spikes[name].count() for name in "ab") > 0

@@ -30,7 +30,7 @@ from neurosam.backends.event.plan.inputs import Input
 from neurosam.backends.event.runtime import thread_pool
 from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.errors import BackendError
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from support.agreement import assert_identical
 from support.networks import KINDS, large_case, random_case
 from support.oracle import simulate
@@ -244,7 +244,7 @@ def test_planes_of_the_input_are_its_spikes(shape: tuple[int, ...], samples: int
     dense = (rng.random((9, samples, *shape)) < rng.choice([0.1, 0.9], (9, 1) + (1,) * len(shape))).astype(np.uint8)
     dense[4] = 0
     events = ns.Events.from_dense(dense)
-    put = Input(events, picture(shape), np.int32)
+    put = Input(events, as_chw(shape), np.int32)
     np.testing.assert_array_equal(put.counts, dense.reshape(9, samples, -1).sum(-1))
     expected = ns.Spikes.from_dense(dense).planes
     for b in range(samples):

@@ -96,10 +96,9 @@ class RecurrentExecutor(Executor):
                     rule.shift, rule.trace_shift, rule.impulse,
                 ])  # fmt: skip
                 arrays = [x for x in (*rule, *state) if isinstance(x, np.ndarray)]
-                part_arrays.append(
-                    [self._describe(x, dtype) for x, dtype in zip(arrays, POPULATION_DTYPES, strict=True)]
-                )
-                part_arrays[-1][PLANES][0] += low // 8  # a bit for each channel
+                described = [self._describe(x, dtype) for x, dtype in zip(arrays, POPULATION_DTYPES, strict=True)]
+                described[PLANES][0] += low // 8  # a bit for each channel
+                part_arrays.append(described)
                 self.counts.append((name, state.counts))
             first = end
         return Tables(

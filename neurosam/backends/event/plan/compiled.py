@@ -20,8 +20,7 @@ from neurosam.backends.event.plan.populations import CompiledPopulation, compile
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
-from neurosam.network.synapse import neurons, picture
-from neurosam.network.trace import FixedSamTrace
+from neurosam.network.synapse import as_chw, neurons
 from neurosam.signals.recording import Record, extents
 
 __all__ = ["PATHS", "CacheKey", "Memo", "Plan"]
@@ -133,12 +132,10 @@ class Plan:
         self.record_dtype = np.int32 if network.fixed else np.float64
         self.way = WAYS.get(key.path, ANY_WAY)
         self.input, self.output = network.input.name, network.readout.name
-        self.input_shape = picture(network.input.shape)
+        self.input_shape = as_chw(network.input.shape)
         self.output_size, self.counts_output = neurons(network.readout.shape), network.readout.fires
         self.firing = tuple(p.name for p in network.populations if p.fires)
-        self.sam_scale = {
-            name: float(trace.impulse if isinstance(trace, FixedSamTrace) else 1) for name, trace in network.sam.items()
-        }
+        self.sam_scale = {name: trace.scale for name, trace in network.sam.items()}
         self.populations = {
             p.name: _population(network, p, key, memo) for p in network.populations if p.neuron is not None
         }
@@ -212,7 +209,7 @@ def _population(network: Network, population: Population, key: CacheKey, memo: M
 def _projection(network: Network, projection: Projection, key: CacheKey, memo: Memo) -> CompiledProjection:
     """A projection with its lag in this network."""
     origin = network[projection.source]
-    source, target = picture(origin.shape), picture(network[projection.target].shape)
+    source, target = as_chw(origin.shape), as_chw(network[projection.target].shape)
     spikes = origin.neuron is not None
     compiled = memo(
         projection, (source, target, spikes, key.dtype),

@@ -17,7 +17,7 @@ from neurosam.backends.event.simd.vectors import aligned
 from neurosam.network.elements import Population, Projection
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Shape, picture
+from neurosam.network.synapse import Conv2d, Shape, as_chw
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
 from neurosam.signals.recording import Record, words
 
@@ -101,7 +101,7 @@ def compile_population(population: Population, precision: Precision | None, dtyp
     dtype : str
         Type of a float network's states.
     """
-    shape = picture(population.shape)
+    shape = as_chw(population.shape)
     return CompiledPopulation(population.name, shape, _rule(population, shape, precision, dtype))
 
 
@@ -121,9 +121,7 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
     flags = np.zeros(len(Flag), dtype=np.int64)
     flags[Flag.FIRES] = lif is not None
     flags[Flag.ZERO] = lif is not None and lif.reset == "zero"
-    flags[Flag.CURRENT] = (
-        getattr(lif, "current_leak", None) is not None or getattr(lif, "current_decay", None) is not None
-    )
+    flags[Flag.CURRENT] = population.has_current
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
     values = _float(neuron) if precision is None else _fixed(neuron, precision)
     rows = np.zeros((PARAMETERS, whole), dtype if precision is None else np.int32)

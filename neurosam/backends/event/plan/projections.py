@@ -20,7 +20,7 @@ from neurosam.backends.event.kernels.synapses import WHOLE, by_source, deliver_c
 from neurosam.backends.event.simd.int16 import MOST_ROWS, TILE, paired, tiled, tiles
 from neurosam.backends.event.simd.vectors import LANES, aligned
 from neurosam.network.elements import Projection
-from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, picture
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, as_chw
 
 __all__ = ["NO_POOL", "CompiledProjection", "EventList", "compile_projection"]
 
@@ -170,7 +170,7 @@ def compile_projection(
     pool, pooled, synapse = NO_POOL, source, projection.synapse
     if projection.pool is not None:
         pool = np.array([n for part in projection.pool.geometry for n in part], dtype=np.int64)
-        pooled = picture(projection.pool.output_shape(source))
+        pooled = as_chw(projection.pool.output_shape(source))
     if isinstance(synapse, Conv2d):
         layout = _convolution(projection, synapse, source, target, number)
     elif isinstance(synapse, Dense):
@@ -198,7 +198,7 @@ def unpooled(projection: Projection, source: Shape) -> Projection:
     if not tiled or synapse.weight.size * pool.area > LARGEST_UNPOOLED:
         return projection
     if isinstance(synapse, Dense):
-        _, rows, columns = picture(pool.output_shape(source))
+        _, rows, columns = as_chw(pool.output_shape(source))
         weight = synapse.weight.reshape(-1, source[0], rows, columns).repeat(height, 2).repeat(width, 3)
         return replace(projection, synapse=Dense(weight.reshape(len(weight), -1)), pool=None)
     (sy, sx), (py, px), dilation = synapse.geometry
@@ -265,7 +265,7 @@ def _sparse_matrix(
     if unpacks_fast() and share < PACKED_SHARE and synapse.sources * size > CACHED_ROWS:
         layout = layout._replace(packed=pack(start, targets, weight, size))
     else:
-        layout = layout._replace(pairs=paired(_dense(start, targets, weight, size)).reshape(-1))
+        layout = layout._replace(pairs=paired(synapse.to_dense().T[_order(pooled)]).reshape(-1))
     if spikes:
         layout = layout._replace(arrays=(start, targets[:0].copy(), weight[:0].copy(), WHOLE))
     return layout
@@ -315,13 +315,6 @@ def _tables(rows: Array, height: int) -> Array:
 def _padded(rows: Array) -> Array:
     """Rows of weights, flat, followed by a vector of zeros, so that a kernel may read past the end."""
     return np.concatenate((rows.reshape(-1), np.zeros(LANES - 1, rows.dtype)))
-
-
-def _dense(start: Array, target: Array, weight: Array, targets: int) -> Array:
-    """A matrix compressed by source as a dense one, ``(sources, targets)``."""
-    out = np.zeros((start.size - 1, targets), weight.dtype)
-    out[np.repeat(np.arange(start.size - 1), np.diff(start)), target] = weight
-    return out
 
 
 def _order(shape: Shape) -> Array:
