@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.backends.event import cache
-from neurosam.backends.event.cache import CACHE
+from neurosam.backends.event.cache import CACHE, Cache
 from neurosam.backends.event.executors import chain
 from neurosam.backends.event.kernels.work_sharing import pack_stages
 from neurosam.backends.event.plan import compiled
@@ -142,6 +142,92 @@ def test_runs_at_once_and_runs_inside_runs() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(20)))
+
+
+def test_two_threads_share_the_cache() -> None:
+    """Two networks with populations and projections in common, run in turns and at once: the results of single runs."""
+    network, events = random_case(np.random.default_rng(5), "chain")
+    networks = network, replace(network, metadata={"copy": "of the same parts"})
+    records = ns.Record.everything(network), ns.Record()
+    expected = [ns.run(replace(network), events, record=record, threads=1) for record in records]
+    meeting = threading.Barrier(2)
+
+    def work(thread: int) -> None:
+        for k in range(30):
+            meeting.wait(timeout=60)
+            own = networks[(thread + k // 2) % 2] if k % 3 else replace(network)  # one that is soon gone
+            got = ns.run(own, events, record=records[k % 2], threads=1 + k % 2)
+            np.testing.assert_array_equal(got.output, expected[k % 2].output)
+            assert got.same_as(expected[k % 2])
+            assert dict(got.operations) == dict(expected[k % 2].operations)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
+
+
+def test_elements_are_made_once_and_go_with_their_population() -> None:
+    """Threads that ask at the same time get one object; another key gives another; nothing is kept for the dead."""
+    elements, meeting = Cache(), threading.Barrier(2)
+    population = ns.Population("a", (3,), ns.FixedLIF(100, 1))
+
+    def make() -> list[int]:
+        meeting.wait(timeout=60)
+        return []
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(elements.element, [population] * 2, ["key"] * 2, [make] * 2)
+    assert first is second
+    assert elements.element(population, "key", make) is first
+    assert elements.element(population, "other key", list) is not first
+    assert len(vars(elements)["_elements"]) == 1
+    del population
+    gc.collect()
+    assert len(vars(elements)["_elements"]) == 0
+
+
+def test_a_network_may_be_collected_while_the_cache_is_locked() -> None:
+    """As it may in any statement: the thread that holds the lock must not wait for itself."""
+    network, events = random_case(np.random.default_rng(3))
+    ns.run(network, events)
+    assert CACHE.spare()
+    with vars(CACHE)["_lock"]:
+        del network
+        gc.collect()
+    assert vars(CACHE)["_last"] is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_does_not_inherit_a_held_lock() -> None:
+    """Another thread holds the cache's lock at the moment of the fork: it is waited for."""
+    program = """
+        import os, threading, time
+        import numpy as np
+        import neurosam as ns
+        from neurosam.backends.event.cache import CACHE
+        from support.networks import random_case
+        network, events = random_case(np.random.default_rng(0), "chain")
+        expected = ns.run(network, events)
+        held = threading.Event()
+
+        def hold():
+            with CACHE._lock:
+                held.set()
+                time.sleep(0.5)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
+        child = os.fork()
+        same = ns.run(network, events).same_as(expected)
+        if child == 0:
+            os._exit(0 if same else 1)
+        assert same and os.waitpid(child, 0)[1] == 0
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)], cwd=Path(__file__).parent.parent, timeout=300,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -79,7 +79,7 @@ class EventBackend:
         Raises
         ------
         BackendError
-            If asked for another device than the CPU.
+            If `options` name another device than the CPU.
         """
         requested = extents(network, record, events.steps, events.samples)
         arrays = {key: np.empty(shape, dtype) for key, (shape, dtype) in requested.items()}

@@ -17,7 +17,7 @@ __all__ = ["RunContext"]
 
 @dataclass(eq=False)
 class RunContext:
-    """One run, as those see it who work on its samples; each sample writes to its own part of the results.
+    """What workers need of a run; each sample writes to its own part of the results.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class RunContext:
         Spikes of every firing population.
     output : (B, neurons) array
     timed : bool
-        Whether the time of each population is wanted, which costs a call of a kernel for each.
+        Whether to measure the time of each population, which takes a separate call of the kernel for each.
     stopped : bool
-        Set by any thread that fails, and when the run ends: the others stop between two calls of a kernel.
+        Set by a thread that fails, and at the end of the run: all threads stop after the current call of a kernel.
     """
 
     input: Input

@@ -40,4 +40,4 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, context: RunContext, first: int, end: int) -> None:
-        """Run the steps ``first:end`` of the memory's sample, in the populations' own time: one chunk, or none."""
+        """Run the steps ``first:end`` (own time) of the memory's sample: one chunk, or no steps at all."""

@@ -1,7 +1,7 @@
 """The plan of a run: a network as kernels take it, the path of each population, and the order of the work.
 
-This is the only module of the back end that reads a :class:`~neurosam.network.network.Network`; everything else works
-from the plan. All threads read a plan, and none changes it.
+This is the only module of the back end that reads a :class:`~neurosam.network.network.Network`: backend.py and cache.py
+hand one on, and everything else works from the plan. All threads read a plan, and none changes it.
 """
 
 from __future__ import annotations
