@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba.extending import overload
 
 from neurosam.backends.event.kernels.layout import (
     AMOUNT,
@@ -36,7 +35,7 @@ from neurosam.backends.event.kernels.layout import (
     State,
 )
 from neurosam.backends.event.kernels.sam_by_spike import trace
-from neurosam.backends.event.runtime.jit import formulas, inlined, kernel
+from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
 from neurosam.backends.event.simd.bits import mask_bits, popcount
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.load_store import address, load, load_first, load_same_count, store, store_first
@@ -113,7 +112,7 @@ def scale_sums(i: Any, exponent: Any) -> Any:
     raise NotImplementedError  # compiled only
 
 
-@overload(scale_sums, jit_options={"forceinline": True})
+@overload(scale_sums, forceinline=True)
 def _scaled(i: Any, exponent: Any) -> Callable[..., Any]:
     def integers(i: Any, exponent: Any) -> Any:
         if exponent > 0:
@@ -136,7 +135,7 @@ def normalise_sums(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
     raise NotImplementedError  # compiled only
 
 
-@overload(normalise_sums, jit_options={"forceinline": True})
+@overload(normalise_sums, forceinline=True)
 def _normalised(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Callable[..., Any]:
     def integers(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
         store(i, scratch, 0)
@@ -155,7 +154,7 @@ def to_membrane_units(i: Any) -> Any:
     raise NotImplementedError  # compiled only
 
 
-@overload(to_membrane_units, jit_options={"forceinline": True})
+@overload(to_membrane_units, forceinline=True)
 def _arrived(i: Any) -> Callable[..., Any]:
     def integers(i: Any) -> Any:
         return _arrive(i)
@@ -196,7 +195,7 @@ def _step(i: Any, u: Any, v: Any, c: Any, view: Any) -> Any:
     raise NotImplementedError  # compiled only
 
 
-@overload(_step, jit_options={"forceinline": True})
+@overload(_step, forceinline=True)
 def _step_compiled(i: Any, u: Any, v: Any, c: Any, view: Any) -> Callable[..., Any]:
     def integers(i: Any, u: Any, v: Any, c: Any, view: Any) -> Any:
         return _integer_step(i, u, v, c, view)

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import overload
 
 from neurosam import arithmetic
 from neurosam.backends.event.kernels.layout import MODE, VECTORISED, Rule, State
 from neurosam.backends.event.kernels.sam_vector import LOOKS_UP, trace_vectorised
 from neurosam.backends.event.kernels.spike_lists import decode_step
-from neurosam.backends.event.runtime.jit import formulas, inlined, kernel
+from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
 from neurosam.backends.event.simd.bits import trailing_zeros
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.load_store import address, item, put

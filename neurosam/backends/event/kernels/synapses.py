@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import overload
 
 from neurosam.backends.event.kernels.layout import (
     DILATION_X,
@@ -33,7 +32,7 @@ from neurosam.backends.event.kernels.layout import (
     STRIDE_X,
     STRIDE_Y,
 )
-from neurosam.backends.event.runtime.jit import kernel
+from neurosam.backends.event.runtime.jit import kernel, overload
 from neurosam.backends.event.simd.atomics import prefetch
 from neurosam.backends.event.simd.bits import popcount, trailing_zeros
 from neurosam.backends.event.simd.load_store import load, load_first, load_weights, store, store_first

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import overload
 
 from neurosam.backends.event.kernels.layout import (
     CURRENT,
@@ -44,7 +43,7 @@ from neurosam.backends.event.kernels.neurons import (
     without_current,
 )
 from neurosam.backends.event.kernels.sam_by_spike import trace
-from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel
+from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel, overload
 from neurosam.backends.event.simd.bits import popcount
 from neurosam.backends.event.simd.int16 import (
     GROUP,
@@ -106,7 +105,7 @@ def _gathered(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any
     raise NotImplementedError  # compiled only
 
 
-@overload(_gathered, jit_options={"forceinline": True})
+@overload(_gathered, forceinline=True)
 def _gathered_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Callable[..., Any]:
     def integers(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
         i = added(zero, pairs, rows, first, min(end, first + MOST_ROWS), width)
@@ -128,7 +127,7 @@ def _zeros(conv: Any) -> Any:
     raise NotImplementedError  # compiled only
 
 
-@overload(_zeros, jit_options={"forceinline": True})
+@overload(_zeros, forceinline=True)
 def _zeros_compiled(conv: Any) -> Callable[..., Any]:
     def integers(conv: Any) -> Any:
         return zeros_i16x32(), zeros_i16x64(), zeros_i16x16(), zeros_i16x32()

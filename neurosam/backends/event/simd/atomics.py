@@ -7,16 +7,13 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from neurosam.backends.event.simd.vectors import CACHE_LINE, instruction, llvm_function
+from neurosam.backends.event.simd.bounds import unchecked_pointer
+from neurosam.backends.event.simd.load_store import element_pointer
+from neurosam.backends.event.simd.vectors import CACHE_LINE, I64, instruction, llvm_function
 
 __all__ = [
     "as_pointer", "claim", "load_word", "observe", "prefetch", "publish", "read_struct", "struct_size", "write_struct",
 ]  # fmt: skip
-
-
-def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> Any:
-    """Pointer to ``array[at]``, which is not checked."""
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
 
 @instruction
@@ -34,7 +31,7 @@ def load_word(typing: Any, array: Any, at: Any) -> Any:
     """``array[at]`` (uint64), without the question whether `at` is negative."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_element(context, builder, sig.args[0], args[0], args[1]))
+        return builder.load(element_pointer(context, builder, sig.args[0], args[0], args[1], I64))
 
     return types.uint64(array, types.intp), build
 
@@ -44,7 +41,7 @@ def prefetch(typing: Any, array: Any, at: Any) -> Any:
     """Ask for the cache line of ``array[at]``; a place behind the end does no harm."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        line = _element(context, builder, sig.args[0], args[0], args[1])
+        line = unchecked_pointer(context, builder, sig.args[0], args[0], args[1])
         line = builder.bitcast(line, ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
@@ -61,7 +58,7 @@ def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
     """``array[at] = value`` (int64); who observes it sees all that this thread has written before."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = _element(context, builder, sig.args[0], args[0], args[1])
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], I64)
         builder.store_atomic(args[2], place, "release", 8)
         return context.get_dummy_value()
 
@@ -73,7 +70,7 @@ def claim(typing: Any, array: Any, at: Any, value: Any) -> Any:
     """Whether ``array[at]`` (int64) was still `value`; then it is one more now, and only one thread hears so."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = _element(context, builder, sig.args[0], args[0], args[1])
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], I64)
         more = builder.add(args[2], ir.Constant(args[2].type, 1))
         return builder.extract_value(builder.cmpxchg(place, args[2], more, "acq_rel", "acquire"), 1)
 
@@ -85,7 +82,7 @@ def observe(typing: Any, array: Any, at: Any) -> Any:
     """``array[at]`` (int64), as another thread has published it."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = _element(context, builder, sig.args[0], args[0], args[1])
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], I64)
         return builder.load_atomic(place, "acquire", 8)
 
     return types.int64(array, types.intp), build
@@ -125,7 +122,7 @@ def write_struct(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> An
         return None
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = builder.bitcast(_element(context, builder, sig.args[2], *args[2:]), args[1].type.as_pointer())
+        place = element_pointer(context, builder, sig.args[2], args[2], args[3], args[1].type)
         builder.store(_unowned(context, builder, sig.args[1], args[1]), place)
         return context.get_dummy_value()
 
@@ -137,7 +134,6 @@ def read_struct(typing: Any, like: Any, memory: Any, at: Any) -> Any:
     """What was stashed at ``memory[at]``, of the type of `like`."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = _element(context, builder, sig.args[1], *args[1:])
-        return builder.load(builder.bitcast(place, args[0].type.as_pointer()))
+        return builder.load(element_pointer(context, builder, sig.args[1], args[1], args[2], args[0].type))
 
     return like(like, memory, types.intp), build

@@ -143,7 +143,8 @@ def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         bits = ir.VectorType(ir.IntType(1), TILE)
         vector = ir.VectorType(ir.IntType(8), TILE)
-        place = element_pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8))
+        size = builder.ctpop(args[2])
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8), size)
         kind = ir.FunctionType(vector, [place.type, bits, vector])
         expand = llvm_function(builder, f"llvm.masked.expandload.v{TILE}i8", kind)
         nothing = ir.Constant(vector, [-128, 0] * (TILE // 2))

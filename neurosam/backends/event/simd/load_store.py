@@ -13,6 +13,7 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
+from neurosam.backends.event.simd.bounds import address_type, array_address, require_inside, unchecked_pointer
 from neurosam.backends.event.simd.vectors import I1, I32, I64, LANES, build_splat, instruction, llvm_function, vector_of
 
 __all__ = [
@@ -21,10 +22,15 @@ __all__ = [
 ]  # fmt: skip
 
 
-def element_pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any, form: Any) -> Any:
-    """Pointer to a `form` that begins at element `at` of an array or an address."""
-    data = array if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [at]), form.as_pointer())
+def element_pointer(
+    context: Any, builder: Any, kind: Any, array: Any, at: Any, form: Any, size: Any = None
+) -> Any:  # fmt: skip
+    """Pointer to a `form` that begins at element `at` of an array or an address; `size` is its bytes, if not all."""
+    pointer = unchecked_pointer(context, builder, kind, array, at)
+    if size is None:
+        size = ir.Constant(I64, context.get_abi_sizeof(form))
+    require_inside(context, builder, kind, array, pointer, size)
+    return builder.bitcast(pointer, form.as_pointer())
 
 
 def _load(builder: Any, place: Any, align: int) -> Any:
@@ -39,14 +45,20 @@ def _some(builder: Any, count: Any, most: int) -> Any:
     return builder.icmp_signed("<", ir.Constant(form, list(range(most))), build_splat(builder, count, form))
 
 
+def _some_bytes(builder: Any, count: Any, most: int, dtype: Any) -> Any:
+    """Bytes of the first `count` of at most so many lanes, which are none if `count` is negative."""
+    lanes = builder.select(builder.icmp_signed("<", count, ir.Constant(I64, most)), count, ir.Constant(I64, most))
+    return builder.mul(lanes, ir.Constant(I64, dtype.bitwidth // 8))
+
+
 @instruction
 def address(typing: Any, array: Any, at: Any) -> Any:
-    """Where an array's element `at` lies; whoever takes it keeps the array alive."""
+    """Where an array's element `at` lies; the caller keeps the array alive."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+        return array_address(context, builder, sig.args[0], *args)
 
-    return types.CPointer(array.dtype)(array, types.intp), build  # type: ignore[no-untyped-call]
+    return address_type(array.dtype)(array, types.intp), build
 
 
 @instruction
@@ -128,7 +140,8 @@ def load_first(typing: Any, array: Any, at: Any, count: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = sig.return_type.form
-        place = element_pointer(context, builder, sig.args[0], args[0], args[1], form)
+        size = _some_bytes(builder, args[2], LANES, array.dtype)
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], form, size)
         kind = ir.FunctionType(form, [place.type, I32, ir.VectorType(I1, LANES), form])
         function = llvm_function(builder, f"llvm.masked.load.{_suffix(form)}.p0", kind)
         align = ir.Constant(I32, array.dtype.bitwidth // 8)
@@ -156,7 +169,8 @@ def store_first(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any
     """Write the first lanes to ``array[at : at + count]``."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = element_pointer(context, builder, sig.args[1], args[1], args[2], value.form)
+        size = _some_bytes(builder, args[3], value.count, array.dtype)
+        place = element_pointer(context, builder, sig.args[1], args[1], args[2], value.form, size)
         kind = ir.FunctionType(ir.VoidType(), [value.form, place.type, I32, ir.VectorType(I1, value.count)])
         function = llvm_function(builder, f"llvm.masked.store.{_suffix(value.form)}.p0", kind)
         align = ir.Constant(I32, array.dtype.bitwidth // 8)
