@@ -26,6 +26,7 @@ from neurosam.backends.event.cache import CACHE, Cache
 from neurosam.backends.event.executors import chain
 from neurosam.backends.event.kernels.work_sharing import pack_stages
 from neurosam.backends.event.plan import compiled
+from neurosam.backends.event.plan.compiled import CacheKey
 from neurosam.backends.event.plan.inputs import Input
 from neurosam.backends.event.runtime import thread_pool
 from neurosam.backends.event.runtime.thread_pool import run_parallel
@@ -98,13 +99,18 @@ def test_what_is_left_goes_with_its_network_and_stays_small(monkeypatch: pytest.
     ns.run(network, events, threads=2)
     assert 1 <= len(CACHE.spare()) <= 2
     gone = weakref.ref(CACHE.spare()[0])
+    gc.collect()
+    elements = vars(CACHE)["_elements"]
+    count = len(elements)
     other = random_case(np.random.default_rng(4))
     ns.run(*other)
     gc.collect()
     assert gone() is None
+    assert len(elements) > count
     del other
     gc.collect()
     assert vars(CACHE)["_last"] is None
+    assert len(elements) == count
     monkeypatch.setattr(cache, "SPARE_BYTES", 0)
     ns.run(network, events)
     assert CACHE.spare() == []
@@ -188,12 +194,21 @@ def test_elements_are_made_once_and_go_with_their_population() -> None:
 def test_a_network_may_be_collected_while_the_cache_is_locked() -> None:
     """As it may in any statement: the thread that holds the lock must not wait for itself."""
     network, events = random_case(np.random.default_rng(3))
-    ns.run(network, events)
-    assert CACHE.spare()
-    with vars(CACHE)["_lock"]:
-        del network
-        gc.collect()
-    assert vars(CACHE)["_last"] is None
+    cache_of_one = Cache()
+    cache_of_one.plan(network, CacheKey(ns.Record(), events.steps, "auto", "float64", False, 1))
+    kept = [network]
+    del network
+
+    def forget() -> None:
+        with vars(cache_of_one)["_lock"]:
+            kept.clear()
+            gc.collect()
+
+    thread = threading.Thread(target=forget, daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert vars(cache_of_one)["_last"] is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

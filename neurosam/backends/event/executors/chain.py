@@ -41,7 +41,7 @@ HELPER_S = 1e-4
 LEAST_POOLED = 2**12
 """Words of a max pooling from which on threads share it."""
 PIECES = 2
-"""Pieces of a layer per thread: more make up for threads of different speed, fewer list less spikes twice."""
+"""Pieces of a layer per thread: more pieces balance threads of different speed, fewer list fewer spikes twice."""
 USUAL_ACTIVITY = 0.05
 """Spikes per source and step, for these estimates."""
 CALL_S = 0.05
@@ -79,7 +79,7 @@ class ChainExecutor(Executor):
         run_parallel(lambda thread: self._work(context, counters, thread, first, end - first), self.threads)
 
     def _work(self, context: RunContext, counters: Int, thread: int, first: int, steps: int) -> None:
-        """Take pieces of all stages; a thread that fails stops the others, which would wait for its piece."""
+        """Take pieces of all stages; a thread that fails stops the run, since the others would wait for its piece."""
         stage, begin = 0, time.perf_counter()
         try:
             with _workspace(self.sizes, self.plan.dtype) as workspace:

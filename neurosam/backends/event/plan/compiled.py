@@ -32,8 +32,8 @@ CHUNK_STEPS = 256
 WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
 """The paths that fix how a layer adds up its sums."""
 PATHS = ("auto", "general", *WAYS)
-EXECUTORS = {"layer": "chain", "or": "chain"}
-"""Executors of the paths; the others have the name of their path."""
+CHAINED = ("layer", "or")
+"""Paths of one executor, "chain"; each other path has an executor of its name."""
 
 Group = tuple[str, ...]
 T = TypeVar("T")
@@ -114,9 +114,9 @@ class Plan:
     paths : mapping of str to str
         "layer", "or", "loop" or "general", by population.
     schedule : list of (str, tuple of str)
-        What is executed one after the other: an executor ("chain", "loop" or "general") and its populations.
+        In order of evaluation: an executor ("chain", "loop" or "general") and its populations.
     chunk : int
-        Steps that go through all populations before the next steps do.
+        Steps that go through all populations before the next steps begin.
     labels : mapping of str to int
         Index of each projection, by label, in arrays of counts.
     index_of : mapping of str to int
@@ -157,11 +157,11 @@ class Plan:
         self.kernels = (self.dtype.name, key.graded, frozenset(self._kernels(name) for name in self.populations))
 
     def _schedule(self, groups: list[Group]) -> Iterator[tuple[str, Group]]:
-        """Groups and their executors, in order of evaluation; those of a chain that follow each other are joined."""
+        """Executors and their populations, in order of evaluation; neighbouring groups on chained paths are joined."""
 
         def executor(group: Group) -> str:
             path = self.paths[group[0]]
-            return EXECUTORS.get(path, path)
+            return "chain" if path in CHAINED else path
 
         for name, neighbours in itertools.groupby(groups, executor):
             if name == "chain":

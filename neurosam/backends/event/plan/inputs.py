@@ -52,9 +52,9 @@ class Input:
             np.cumsum(self.counts, out=self.start[1:])
             return
         channel, pixel = np.divmod(events.neuron, np.int32(self.pixels))
-        place = (events.sample.astype(np.int64) * events.steps + events.time) * self.pixels + pixel
-        order = np.argsort(place, kind="stable")
-        self.place, self.value = place[order], events.value[order].astype(self.value.dtype)
+        slot = (events.sample.astype(np.int64) * events.steps + events.time) * self.pixels + pixel
+        order = np.argsort(slot, kind="stable")
+        self.slot, self.value = slot[order], events.value[order].astype(self.value.dtype)
         self.neuron = (pixel * np.int32(channels) + channel)[order]
 
     def fill(self, planes: Array, sample: int, first: int, end: int) -> None:
@@ -62,12 +62,12 @@ class Input:
         _fill(self.neuron, self.start, self.samples, sample, first, end, planes)
 
     def block(self, sample: int, first: int, end: int) -> EventList:
-        """Graded events of the steps ``first:end``; steps before 0 have none."""
+        """Graded events of the steps ``first:end``; there are none before step 0."""
         steps = np.clip(np.arange(first, end), -1, self.steps)[:, None] * self.pixels
         slots = (steps + np.arange(self.pixels)).reshape(-1)
         last = steps[-1] + self.pixels if end > first else np.zeros(1, np.int64)
         slots = np.maximum(np.append(slots, last), 0) + sample * self.steps * self.pixels
-        return np.searchsorted(self.place, slots).astype(np.int32), self.pixels, self.neuron, self.value, True
+        return np.searchsorted(self.slot, slots).astype(np.int32), self.pixels, self.neuron, self.value, True
 
 
 @kernel

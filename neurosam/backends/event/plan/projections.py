@@ -278,13 +278,13 @@ def _layer(projection: Projection, source: Shape, size: Shape, geometry: Array, 
         tables = _tables(rows, int(geometry[KERNEL_HEIGHT]))
         if len(rows) <= MOST_LISTED:
             pairs = tiled(rows)
-    shapes = (np.array(part, dtype=np.int64) for part in (source, size))
     narrow = False
     if projection.integral:
         negative, positive = projection.synapse.row_sums()
         largest = int(max(-negative.min(initial=0), positive.max(initial=0))) << max(projection.exponent, 0)
         narrow = largest << FRACTION_BITS <= arithmetic.STATE_MAX
-    return Conv(next(shapes), geometry, next(shapes), weight, pairs, tables, projection.exponent, narrow)
+    sides = np.array(source, dtype=np.int64), geometry, np.array(size, dtype=np.int64)
+    return Conv(*sides, weight, pairs, tables, projection.exponent, narrow)
 
 
 def _tables(rows: Array, height: int) -> Array:
@@ -334,6 +334,6 @@ def _by_source(synapse: Sparse, source: Shape, target: Shape) -> tuple[Array, Ar
     """A matrix compressed by source, with sources and targets renumbered to channel-last order."""
     row = np.zeros(synapse.sources + 1, np.int64)
     targets, weight = np.empty(synapse.weight.size, np.uint32), np.empty_like(synapse.weight)
-    shapes = (np.array(shape, dtype=np.int64) for shape in (source, target))
-    by_source(synapse.indptr, synapse.indices, synapse.weight, next(shapes), next(shapes), row, targets, weight)
+    sides = [np.array(shape, dtype=np.int64) for shape in (source, target)]
+    by_source(synapse.indptr, synapse.indices, synapse.weight, *sides, row, targets, weight)
     return row, targets, weight
