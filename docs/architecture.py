@@ -23,6 +23,8 @@ import networkx as nx
 PACKAGES = ("neurosam", "neurosam_hw", "neurosam_bench", "neurosam_study")
 SPLIT = ("neurosam", "neurosam.backends", "neurosam.backends.event", "neurosam_hw")
 """Packages whose children are rooms of their own; files directly inside one form a room with its name."""
+FILES_ARE_ROOMS = ("neurosam", "neurosam.backends.event")
+"""Packages whose files are rooms as well: they stand on different floors."""
 PICTURE = Path(__file__).parent / "assets" / "architecture.svg"
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN, CHARACTER = 1180, 34, 22, 46, 24, 7.3
@@ -50,7 +52,7 @@ def room_of(module: str, folders: Iterable[str]) -> str:
     room = parts[0]
     for part in parts[1:]:
         child = f"{room}.{part}"
-        if room not in SPLIT or (room != "neurosam" and child not in folders):
+        if room not in SPLIT or (room not in FILES_ARE_ROOMS and child not in folders):
             break
         room = child
     return room
