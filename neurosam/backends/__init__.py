@@ -6,6 +6,6 @@ population's own time.
 """
 
 from neurosam.backends.protocol import Backend, Options
-from neurosam.backends.registry import available, load_backend, run
+from neurosam.backends.registry import available_backends, load_backend, run
 
-__all__ = ["Backend", "Options", "available", "load_backend", "run"]
+__all__ = ["Backend", "Options", "available_backends", "load_backend", "run"]

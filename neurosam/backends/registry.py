@@ -17,22 +17,22 @@ from typing import Any
 import numpy as np
 
 from neurosam.backends.protocol import Backend, Options, Progress
-from neurosam.errors import BackendError, EventError, NetworkError, NeurosamError
+from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
 
-__all__ = ["GROUP", "REMEDY", "available", "check", "load_backend", "run", "unrolled"]
+__all__ = ["GROUP", "REMEDY", "available_backends", "check", "load_backend", "run", "unrolled"]
 
 GROUP = "neurosam.backends"
 REMEDY = {"reference": "pip install 'neurosam[torch]'"}
 
 
-def available() -> tuple[str, ...]:
+def available_backends() -> tuple[str, ...]:
     """Names of the back ends whose packages are installed (not yet imported)."""
     return tuple(sorted(_installed()))
 
@@ -81,7 +81,7 @@ def run(
     threads: int | None = None,
     progress: Progress | None = None,
     time_limit_s: float | None = None,
-    to: str | Path | None = None,
+    out: str | Path | None = None,
 ) -> Recording:
     """Run a network on events.
 
@@ -91,12 +91,12 @@ def run(
     events : Events
         Input; its shape is the input population's.
     backend : str
-        "event", "reference", or another installed one (:func:`available`).
+        "event", "reference", or another installed one (:func:`available_backends`).
     record : Record, optional
         What to keep beside the output and the spike counts; nothing more if None.
     device, dtype, threads, progress, time_limit_s
         See :class:`Options`.
-    to : path, optional
+    out : path, optional
         A file to which the recording goes while it is made, for runs whose recording is larger than the memory: as
         ``Recording.save`` would write it, and replaced or left as it was as a whole. The arrays of the Recording that
         is returned then lie in this file (see :func:`neurosam.hdf5.load_recording`).
@@ -107,23 +107,23 @@ def run(
 
     Raises
     ------
-    EventError, NetworkError, BackendError
-        If the input, the request or the back end does not fit.
+    ArgumentError, EventError, NetworkError, BackendError
+        If an argument, the input, a trace or the back end does not fit.
     FormatError
         If the file cannot be written.
     """
     record = Record() if record is None else record
     check(network, events, record)
     if dtype not in ("float64", "float32"):
-        raise BackendError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
+        raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
     if threads is not None and threads < 1:
-        raise BackendError("threads", f"got {threads}; at least 1 is required")
+        raise ArgumentError("threads", f"got {threads}; at least 1 is required")
     runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s)
-    if to is not None:
+    if out is not None:
         from neurosam.backends.streaming import run_to_file
 
-        return run_to_file(runner, unrolled(network, events.steps), events, record, options, to)
+        return run_to_file(runner, unrolled(network, events.steps), events, record, options, out)
     start = time.perf_counter()
     recording = runner.run(unrolled(network, events.steps), events, record, options)
     if recording.time_s == 0.0:
@@ -164,7 +164,7 @@ def check(network: Network, events: Events, record: Record) -> None:
     for name in record.sam:
         trace = network.sam[name]
         if isinstance(trace, FixedSamTrace):
-            trace.check(f"sam {name!r}", picture(network[name].shape)[0], events.steps)
+            trace.check(f"sam {name!r}", as_chw(network[name].shape)[0], events.steps)
 
 
 def unrolled(network: Network, steps: int) -> Network:
@@ -188,20 +188,16 @@ def _recordable(network: Network, name: str, variable: str) -> None:
     try:
         population = network[name]
     except NetworkError as error:
-        raise NeurosamError(f"record: {variable}: {error.where}", error.problem) from None
+        raise ArgumentError(f"record: {variable}: {error.where}", error.problem) from None
     where = f"record: {variable} of {name!r}"
     neuron = population.neuron
     if neuron is None:
-        raise NeurosamError(where, "is the input, which the caller has already")
+        raise ArgumentError(where, "is the input, which the caller has already")
     if variable == "spikes" and not population.fires:
-        raise NeurosamError(where, "is a readout, which never fires; record its membrane")
+        raise ArgumentError(where, "is a readout, which never fires; record its membrane")
     if variable == "sam" and name not in network.sam:
-        raise NeurosamError(
+        raise ArgumentError(
             where, f"has no trace; the network has {', '.join(network.sam) or 'none'}. Add one with Network.with_sam"
         )
-    if (
-        variable == "current"
-        and getattr(neuron, "current_leak", None) is None
-        and getattr(neuron, "current_decay", None) is None
-    ):
-        raise NeurosamError(where, "has neurons without a synaptic current")
+    if variable == "current" and not population.has_current:
+        raise ArgumentError(where, "has neurons without a synaptic current")

@@ -137,7 +137,7 @@ def split_seed(network: Network) -> int:
 
 
 def read_events(path: Path, network: Network) -> Events:
-    """Events that a network takes, from HDF5 (neurosam.hdf5.save_events) or a dense array in .npy.
+    """Events that a network takes, from HDF5 (neurosam.save) or a dense array in .npy.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def _sparse(path: Path) -> Events:
 
     kind = file_kind(path)
     if kind != "events":
-        raise EventError(str(path), f"holds a {kind}; events are required (neurosam.hdf5.save_events), or a .npy")
+        raise EventError(str(path), f"holds a {kind}; events are required (neurosam.save), or a .npy")
     return load_events(path)
 
 

@@ -10,7 +10,6 @@ that it reaches, from the step at which it can first arrive there.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 
 import numpy as np
@@ -20,7 +19,8 @@ from neurosam.arithmetic import FRACTION_BITS
 from neurosam.equivalence.divergence import Divergence, Index, Mismatches, Variable, mismatches
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
-from neurosam.network.synapse import neurons, picture
+from neurosam.network.schedule import earliest
+from neurosam.network.synapse import as_chw, neurons
 
 __all__ = ["Consequences", "reach", "rounded", "silent_distance"]
 
@@ -59,7 +59,7 @@ def _levels(network: Network, name: str) -> tuple[npt.NDArray[np.float64], npt.N
         nothing = np.full(neurons(population.shape), np.nan)
         return nothing, nothing
     shift = 1 << FRACTION_BITS if isinstance(neuron, FixedLIF) else 1
-    channels, height, width = picture(population.shape)
+    channels, height, width = as_chw(population.shape)
     amount = np.nan if neuron.reset_amount is None else neuron.reset_amount
     levels = (np.asarray(neuron.threshold) * shift, np.asarray(amount))
     threshold, reset = (np.repeat(np.broadcast_to(x, channels).astype(np.float64), height * width) for x in levels)
@@ -103,7 +103,7 @@ class Consequences:
         if v.name == "counts":
             start = by_neuron.min(axis=1)[differing.sample]
         elif v.name == "sam":
-            channels, height, width = picture(self._network[v.population].shape)
+            channels, height, width = as_chw(self._network[v.population].shape)
             start = by_neuron.reshape(-1, channels, height * width).min(axis=1)[differing.sample, differing.neuron]
         else:
             start = by_neuron[differing.sample, differing.neuron]
@@ -113,18 +113,8 @@ class Consequences:
 
 def reach(network: Network, name: str) -> dict[str, int]:
     """Least own steps until a spike of `name` can act, for each population that it reaches (itself by a loop)."""
-    found: dict[str, int] = {}
-    queue = [(network.lag(p), p.target) for p in network.projections if p.source == name]
-    heapq.heapify(queue)
-    while queue:
-        steps, target = heapq.heappop(queue)
-        if target in found:
-            continue
-        found[target] = steps
-        for projection in network.projections:
-            if projection.source == target:
-                heapq.heappush(queue, (steps + network.lag(projection), projection.target))
-    return found
+    edges = [(p.source, p.target, network.lag(p)) for p in network.projections]
+    return earliest([(target, lag) for source, target, lag in edges if source == name], edges)
 
 
 def rounded(

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.explain.maps import upsample
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam.signals.recording import Spikes
 
 __all__ = [
@@ -119,7 +119,7 @@ def intensity(images: npt.ArrayLike) -> Array:
 def spike_count(spikes: Spikes) -> Array:
     """Spike counts as a map: the sum over time and channels at each pixel, ``[B, H, W]``."""
     steps, samples = spikes.planes.shape[:2]
-    _, height, width = picture(spikes.shape)
+    _, height, width = as_chw(spikes.shape)
     total = np.zeros((samples, height, width))
     for t in range(steps):
         total += np.bitwise_count(spikes.planes[t]).sum(axis=-1)

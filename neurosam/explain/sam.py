@@ -28,7 +28,7 @@ from neurosam.errors import NetworkError, NeurosamError
 from neurosam.explain.maps import aggregate, normalise, overlay, upsample
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
-from neurosam.network.synapse import Shape, picture
+from neurosam.network.synapse import Shape, as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events, encode
 from neurosam.signals.recording import Record, Spikes
@@ -129,10 +129,7 @@ class SAM:
         `steps` is needed only if gamma is so small that the integer trace depends on the length of the run.
         """
         network = self.traced(steps)
-        traces = {name: network.sam[name] for name in self.layers}
-        return {
-            name: float(trace.impulse) if isinstance(trace, FixedSamTrace) else 1.0 for name, trace in traces.items()
-        }
+        return {name: network.sam[name].scale for name in self.layers}
 
     def _events(self, inputs: npt.ArrayLike | Events, steps: int | None, coding: str, seed: int) -> Events:
         if isinstance(inputs, Events):
@@ -197,7 +194,7 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
     [0.0, 0.607, 0.0, 0.591]
     """
     steps, samples, shape, planes = _train(spikes)
-    channels, height, width = picture(shape)
+    channels, height, width = as_chw(shape)
     if isinstance(trace, FixedSamTrace):
         trace.check("from_spikes", channels, steps)
     dtype = np.int64 if isinstance(trace, FixedSamTrace) else np.float64

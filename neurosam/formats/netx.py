@@ -28,7 +28,7 @@ from neurosam.hdf5.writer import Writer, created
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.neuron import FixedLIF, FixedReadout
-from neurosam.network.synapse import Conv2d, Dense, Sparse, neurons
+from neurosam.network.synapse import Conv2d, Dense, neurons
 
 __all__ = ["save_netx"]
 
@@ -124,7 +124,7 @@ def _synapses(network: Network, projection: Projection, where: str) -> dict[str,
             "padding": _whole(padding), "dilation": _whole(dilation), "groups": synapse.groups,
             "weight": _scaled(where, synapse.weight, projection.exponent),
         }  # fmt: skip
-    matrix = synapse.weight if isinstance(synapse, Dense) else _matrix(synapse)
+    matrix = synapse.weight if isinstance(synapse, Dense) else synapse.to_dense()
     weight = _scaled(where, matrix, projection.exponent)
     if not np.array_equal(read_by_netx(weight), weight):
         raise ExportError(
@@ -229,13 +229,6 @@ def _is_picture(network: Network, projection: Projection) -> bool:
     source = network[projection.source]
     before = network.incoming(source.name)
     return len(source.shape) == 3 and (not before or isinstance(before[0].synapse, Conv2d))
-
-
-def _matrix(sparse: Sparse) -> npt.NDArray[Any]:
-    """A compressed matrix in full."""
-    full = np.zeros((sparse.indptr.size - 1, sparse.sources), dtype=sparse.weight.dtype)
-    full[np.repeat(np.arange(sparse.indptr.size - 1), np.diff(sparse.indptr)), sparse.indices] = sparse.weight
-    return full
 
 
 def _whole(values: tuple[int, ...]) -> npt.NDArray[np.int64]:

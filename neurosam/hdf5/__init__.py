@@ -16,12 +16,11 @@ only user of h5py and needs nothing else but NumPy, so that a worker in another 
 from neurosam.hdf5.files import (
     VERSION,
     file_kind,
+    load,
     load_events,
     load_network,
     load_recording,
-    save_events,
-    save_network,
-    save_recording,
+    save,
     stream_recording,
 )
 from neurosam.hdf5.stream import Stream
@@ -30,11 +29,10 @@ __all__ = [
     "VERSION",
     "Stream",
     "file_kind",
+    "load",
     "load_events",
     "load_network",
     "load_recording",
-    "save_events",
-    "save_network",
-    "save_recording",
+    "save",
     "stream_recording",
 ]

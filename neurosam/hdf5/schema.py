@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.errors import EventError, NetworkError
+from neurosam.errors import ArgumentError, EventError, NetworkError
 from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.writer import Writer
@@ -20,7 +20,7 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, picture
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording, Spikes, words
@@ -257,7 +257,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
             for name, field in fields.items()
         }
         return kind(**values)
-    except (NetworkError, EventError) as error:
+    except (ArgumentError, EventError, NetworkError) as error:
         raise group.error("", f"is not a valid {kind.__name__}: {error}") from None
 
 
@@ -271,7 +271,7 @@ def inconsistency(recording: Recording) -> str | None:
             if array.shape[:2] != extent:
                 return f"{variable} of {name!r} has shape {array.shape}; {extent} (steps, samples) come first"
     for name, spikes in recording.spikes.items():
-        channels, height, width = picture(spikes.shape)
+        channels, height, width = as_chw(spikes.shape)
         expected = (*extent, height, width, words(channels))
         if spikes.planes.shape != expected:
             return f"spikes of {name!r} have planes of shape {spikes.planes.shape}; {expected} is required"

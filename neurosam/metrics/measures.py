@@ -111,7 +111,7 @@ def footprint_bytes(network: Network) -> int:
             total += 4 * (synapse.indptr.size + synapse.indices.size)
     for population in network.populations:
         if population.neuron is not None:
-            states = 2 if _has_current(population.neuron) else 1
+            states = 2 if population.has_current else 1
             total += states * width * neurons(population.shape) + _parameters(population.neuron, network.fixed)
     for name, trace in network.sam.items():
         total += (width + STATE_BYTES) * neurons(network[name].shape) + _parameters(trace, network.fixed)
@@ -176,12 +176,6 @@ def _counts(recording: Recording, name: str) -> Counts:
         counts: Counts = np.bitwise_count(recording.spikes[name].planes).sum(axis=(2, 3, 4), dtype=np.int64)
         return counts
     raise NeurosamError("metrics", f"the recording holds neither counts nor spikes of {name!r}")
-
-
-def _has_current(neuron: Any) -> bool:
-    return (isinstance(neuron, LIF) and neuron.current_leak is not None) or (
-        isinstance(neuron, FixedLIF) and neuron.current_decay is not None
-    )
 
 
 def _parameters(part: Any, fixed: bool) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from neurosam.errors import NetworkError
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
 from neurosam.network.synapse import Conv2d, Shape, SumPool2d, Synapse, neurons
 
-__all__ = ["MAX_DELAY", "MAX_NAME", "MAX_SIZE", "Population", "PopulationsByName", "Projection", "max_pool"]
+__all__ = ["MAX_DELAY", "MAX_NAME", "MAX_SIZE", "MaxPool", "Population", "PopulationsByName", "Projection", "max_pool"]
 
 MAX_SIZE = 2**31 - 1
 MAX_DELAY = 2**16
@@ -76,6 +77,13 @@ class Population:
         """Whether it emits spikes or events (inputs do; readouts do not)."""
         return not isinstance(self.neuron, (Readout, FixedReadout))
 
+    @property
+    def has_current(self) -> bool:
+        """Whether its neurons have a synaptic current beside the membrane."""
+        if isinstance(self.neuron, LIF):
+            return self.neuron.current_leak is not None
+        return isinstance(self.neuron, FixedLIF) and self.neuron.current_decay is not None
+
 
 class PopulationsByName(dict[str, Population]):
     """Populations by name; asking for one that is not there is a :class:`NetworkError`."""
@@ -128,6 +136,13 @@ class Projection:
         return self.synapse.weight.dtype == np.int8
 
 
+class MaxPool(NamedTuple):
+    """What :func:`max_pool` adds to a network."""
+
+    population: Population
+    projection: Projection
+
+
 def max_pool(
     source: Population,
     name: str,
@@ -136,7 +151,7 @@ def max_pool(
     *,
     fixed: bool,
     delay: int = 1,
-) -> tuple[Population, Projection]:
+) -> MaxPool:
     """Max pooling of spikes as a chip needs it: one OR neuron a window, which fires if any spike arrives.
 
     Parameters
@@ -162,7 +177,7 @@ def max_pool(
         else LIF(leak=0.0, threshold=0.5, reset="zero")
     )
     population = Population(name, synapse.output_shape(source.shape), neuron)
-    return population, Projection(source.name, name, synapse, delay=delay)
+    return MaxPool(population, Projection(source.name, name, synapse, delay=delay))
 
 
 def _plain(name: str) -> bool:

@@ -30,7 +30,7 @@ from neurosam.network import schedule
 from neurosam.network.elements import Population, PopulationsByName, Projection
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.network.validation import accumulator_bound, validate
 
@@ -164,7 +164,7 @@ class Network:
         names = [p.name for p in self.populations if isinstance(p.neuron, (LIF, FixedLIF))]
         sam: dict[str, SamTrace | FixedSamTrace] = dict(self.sam)
         for name in names if populations is None else populations:
-            sam[name] = trace.quantise(picture(self[name].shape)[0], steps) if self.fixed else trace
+            sam[name] = trace.quantise(as_chw(self[name].shape)[0], steps) if self.fixed else trace
         return replace(self, sam=sam)
 
     def save(self, path: str | Path) -> None:

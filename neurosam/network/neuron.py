@@ -182,7 +182,7 @@ class FixedLIF:
             amount = integers("FixedLIF: reset_amount", given, low=1, high=STATE_MAX, ndim=(0, 1))
         elif self.reset_amount is not None:
             raise NetworkError("FixedLIF: reset_amount", 'given with reset="zero"; it belongs to reset="subtract"')
-        decay = {"low": DECAY_LOW, "high": DECAY_HIGH}
+        decay: dict[str, Any] = {"low": DECAY_LOW, "high": DECAY_HIGH}
         _set(
             self,
             membrane_decay=integers("FixedLIF: membrane_decay", self.membrane_decay, ndim=(0, 1), **decay),

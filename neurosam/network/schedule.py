@@ -8,13 +8,13 @@ group, members are ordered along their lag-0 projections.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from neurosam.errors import NetworkError
 from neurosam.network.elements import Population, PopulationsByName, Projection
 
-__all__ = ["groups", "lag", "onsets"]
+__all__ = ["earliest", "groups", "lag", "onsets"]
 
 
 def onsets(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, int]:
@@ -35,18 +35,9 @@ def onsets(populations: Sequence[Population], projections: Sequence[Projection])
             raise NetworkError(
                 f"population {population.name!r}", "cannot be reached from the input; connect or remove it"
             )
-    arrival: dict[str, int] = {}
-    queue = [(p.onset, p.name) for p in populations if p.onset is not None]
-    queue.append((source.onset or 0, source.name))
-    heapq.heapify(queue)
-    while queue:
-        step, name = heapq.heappop(queue)
-        if name in arrival:
-            continue
-        arrival[name] = step
-        for projection in projections:
-            if projection.source == name and by_name[projection.target].onset is None:
-                heapq.heappush(queue, (step + projection.delay, projection.target))
+    starts = [(p.name, p.onset) for p in populations if p.onset is not None]
+    delays = [(p.source, p.target, p.delay) for p in projections if by_name[p.target].onset is None]
+    arrival = earliest([*starts, (source.name, source.onset or 0)], delays)
     for projection in projections:
         reach = arrival[projection.source] + projection.delay
         if reach < arrival[projection.target]:
@@ -61,6 +52,31 @@ def onsets(populations: Sequence[Population], projections: Sequence[Projection])
 def lag(projection: Projection, onsets: Mapping[str, int]) -> int:
     """Steps between a source's own time and the target's: ``onset(p) + delay - onset(q)``."""
     return onsets[projection.source] + projection.delay - onsets[projection.target]
+
+
+def earliest(starts: Iterable[tuple[str, int]], edges: Iterable[tuple[str, str, int]]) -> dict[str, int]:
+    """The earliest step at which each population is reached, in order of that step (Dijkstra's shortest paths).
+
+    Parameters
+    ----------
+    starts : iterable of (population, step)
+        Where paths begin.
+    edges : iterable of (source, target, steps)
+        Steps are never negative.
+    """
+    outgoing: dict[str, list[tuple[str, int]]] = {}
+    for source, target, steps in edges:
+        outgoing.setdefault(source, []).append((target, steps))
+    reached: dict[str, int] = {}
+    queue = [(step, name) for name, step in starts]
+    heapq.heapify(queue)
+    while queue:
+        step, name = heapq.heappop(queue)
+        if name not in reached:
+            reached[name] = step
+            for target, steps in outgoing.get(name, ()):
+                heapq.heappush(queue, (step + steps, target))
+    return reached
 
 
 def groups(

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from neurosam._util.arguments import integer, integers, pair, reals
 from neurosam.errors import NetworkError
 
-__all__ = ["Conv2d", "Dense", "Shape", "Sparse", "SumPool2d", "Synapse", "neurons", "picture"]
+__all__ = ["Conv2d", "Dense", "Shape", "Sparse", "SumPool2d", "Synapse", "as_chw", "neurons"]
 
 Shape: TypeAlias = tuple[int, ...]
 Weights: TypeAlias = npt.NDArray[Any]  # float64, or int8 mantissas
@@ -41,8 +41,8 @@ def neurons(shape: Shape) -> int:
     return count
 
 
-def picture(shape: Shape) -> tuple[int, int, int]:
-    """A shape as ``(C, H, W)``; ``(N,)`` is N channels of one pixel."""
+def as_chw(shape: Shape) -> tuple[int, int, int]:
+    """A shape as ``(C, H, W)``; ``(N,)`` becomes N channels of one pixel."""
     return (shape[0], shape[1], shape[2]) if len(shape) == 3 else (shape[0], 1, 1)
 
 
@@ -206,7 +206,7 @@ class Conv2d:
         """Number of (source, target) connections inside the picture, without those that fall into the padding."""
         (sh, sw), (ph, pw), (dh, dw) = self.geometry
         out, per_group, kh, kw = self.weight.shape
-        _, oh, ow = picture(self.output_shape(shape))
+        _, oh, ow = as_chw(self.output_shape(shape))
         rows = _inside(shape[1], oh, kh, sh, ph, dh)
         columns = _inside(shape[2], ow, kw, sw, pw, dw)
         return int(out * per_group * rows * columns)
@@ -267,6 +267,12 @@ class Sparse:
         rows, columns = np.nonzero(matrix)
         indptr = np.searchsorted(rows, np.arange(matrix.shape[0] + 1))
         return cls(indptr.astype(np.int64), columns.astype(np.int64), matrix[rows, columns], matrix.shape[1], shape)
+
+    def to_dense(self) -> Weights:
+        """The ``(O, I)`` matrix, with its zeros."""
+        matrix: Weights = np.zeros((self.indptr.size - 1, self.sources), dtype=self.weight.dtype)
+        matrix[np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr)), self.indices] = self.weight
+        return matrix
 
     @classmethod
     def one_to_one(cls, shape: Shape, weight: float | int) -> Sparse:

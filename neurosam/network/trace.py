@@ -58,6 +58,11 @@ class SamTrace:
         object.__setattr__(self, "gamma", float(reals("SamTrace: gamma", self.gamma, low=0.0, ndim=(0,))))
         choice("SamTrace: mode", self.mode, MODES)
 
+    @property
+    def scale(self) -> float:
+        """What a map is divided by to be in the unit of a float trace: 1."""
+        return 1.0
+
     def quantise(self, channels: int, steps: int | None = None) -> FixedSamTrace:
         """The integer trace with the finest unit whose channel sum fits 24 bits.
 
@@ -128,6 +133,11 @@ class FixedSamTrace:
         if not 2 <= table.size <= MAX_TABLE + 1 or table[-1] != 0 or (np.diff(table) > 0).any():
             raise NetworkError(f"{where}: table", f"must have 2..{MAX_TABLE + 1} entries, never rise, and end in 0")
         object.__setattr__(self, "table", table)
+
+    @property
+    def scale(self) -> float:
+        """What a map is divided by to be in the unit of a float trace: the impulse."""
+        return float(self.impulse)
 
     def largest(self, steps: int | None = None) -> int:
         """Largest score in a run of `steps` (any length if None): a neuron that spikes in every step.

@@ -7,11 +7,13 @@ A neuron index is flat in C order over ``(C, H, W)``. An event without a value i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.synapse import Shape, neurons
 
@@ -39,7 +41,7 @@ class Events:
     Raises
     ------
     EventError
-        For events out of range, at negative time, unsorted or repeated. :meth:`gather` sorts and adds repeats.
+        For events out of range, at negative time, unsorted or repeated. :meth:`from_unsorted` sorts and adds repeats.
     """
 
     time: npt.NDArray[Any]
@@ -67,11 +69,13 @@ class Events:
         if (step < 0).any():
             at = int(np.argmax(step < 0)) + 1
             raise EventError(
-                "events", f"unsorted: event {at} comes before event {at - 1}; sort them, or use Events.gather"
+                "events", f"unsorted: event {at} comes before event {at - 1}; sort them, or use Events.from_unsorted"
             )
         if (step == 0).any():
             at = int(np.argmax(step == 0)) + 1
-            raise EventError("events", f"event {at} repeats event {at - 1}; Events.gather adds repeated events up")
+            raise EventError(
+                "events", f"event {at} repeats event {at - 1}; Events.from_unsorted adds repeated events up"
+            )
         for name, column in columns.items():
             object.__setattr__(self, name, _read_only(column.astype(np.int32)))
         if self.value is not None:
@@ -81,7 +85,7 @@ class Events:
         return int(self.time.size)
 
     @classmethod
-    def gather(
+    def from_unsorted(
         cls,
         time: npt.ArrayLike,
         sample: npt.ArrayLike,
@@ -147,6 +151,10 @@ class Events:
             return 1 if len(self) else 0
         top = np.abs(self.value.astype(np.float64)).max(initial=0.0)
         return float(top) if self.value.dtype.kind == "f" else int(top)
+
+    def save(self, path: str | Path) -> None:
+        """Write the events to an HDF5 file, atomically (format: FORMAT.md)."""
+        save(self, path)
 
     def counts(self) -> npt.NDArray[np.int64]:
         """Number of events in each step of each sample, ``[T, B]``."""

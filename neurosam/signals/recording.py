@@ -18,7 +18,7 @@ import numpy.typing as npt
 from neurosam._util.arguments import identical
 from neurosam._util.saving import save
 from neurosam.network.network import Network
-from neurosam.network.synapse import Shape, picture
+from neurosam.network.synapse import Shape, as_chw
 from neurosam.signals.events import Events
 
 __all__ = ["Extents", "Record", "Recording", "Spikes", "Target", "arranged", "extents", "words"]
@@ -66,12 +66,7 @@ class Record:
             spikes=tuple(p.name for p in populations if p.fires),
             sam=tuple(network.sam),
             membrane=tuple(p.name for p in populations),
-            current=tuple(
-                p.name
-                for p in populations
-                if getattr(p.neuron, "current_leak", None) is not None
-                or getattr(p.neuron, "current_decay", None) is not None
-            ),
+            current=tuple(p.name for p in populations if p.has_current),
         )
 
 
@@ -95,7 +90,7 @@ class Spikes:
         """From 0/1 values ``[T, B, C, H, W]`` or ``[T, B, N]``."""
         array = np.asarray(x)
         shape = tuple(int(side) for side in array.shape[2:])
-        channels, height, width = picture(shape)
+        channels, height, width = as_chw(shape)
         flat = array.reshape(*array.shape[:2], channels, height, width).astype(bool)
         bits = np.zeros((*array.shape[:2], height, width, words(channels) * 64), dtype=np.uint8)
         bits[..., :channels] = np.moveaxis(flat, 2, -1)
@@ -104,7 +99,7 @@ class Spikes:
 
     def dense(self) -> npt.NDArray[np.uint8]:
         """``uint8 [T, B, *shape]``."""
-        channels = picture(self.shape)[0]
+        channels = as_chw(self.shape)[0]
         steps, samples = self.planes.shape[:2]
         octets = np.ascontiguousarray(self.planes.astype("<u8")).view(np.uint8)
         bits = np.unpackbits(octets, axis=-1, count=channels, bitorder="little")
@@ -218,10 +213,10 @@ def extents(network: Network, record: Record, steps: int, samples: int) -> Exten
     number = np.dtype(np.int32 if network.fixed else np.float64)
     found: dict[tuple[str, str], tuple[Shape, np.dtype[Any]]] = {}
     for name in record.spikes:
-        channels, height, width = picture(network[name].shape)
+        channels, height, width = as_chw(network[name].shape)
         found["spikes", name] = (steps, samples, height, width, words(channels)), np.dtype(np.uint64)
     for name in record.sam:
-        found["sam", name] = (steps, samples, *picture(network[name].shape)[1:]), number
+        found["sam", name] = (steps, samples, *as_chw(network[name].shape)[1:]), number
     for variable in ("membrane", "current"):
         for name in getattr(record, variable):
             found[variable, name] = (steps, samples, *network[name].shape), number

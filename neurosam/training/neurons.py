@@ -18,6 +18,7 @@ Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 2-3; readout: same, section "Ov
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -181,12 +182,12 @@ class Readout(Temporal):
         return f"scale={self.scale!r}"
 
 
-def _constant(where: str, value: npt.ArrayLike, **limits: float) -> _Constant:
+def _constant(where: str, value: npt.ArrayLike, **limits: Any) -> _Constant:
     array = reals(where, value, ndim=(0, 1), **limits)
     return array if array.ndim else float(array)
 
 
-def _optional(where: str, value: npt.ArrayLike | None, **limits: float) -> _Constant | None:
+def _optional(where: str, value: npt.ArrayLike | None, **limits: Any) -> _Constant | None:
     return None if value is None else _constant(where, value, **limits)
 
 

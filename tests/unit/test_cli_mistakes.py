@@ -22,7 +22,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.hdf5 import load_network, save_events
+from neurosam.hdf5 import load_network, save
 from neurosam.signals.events import Events
 from support.bars import ARCHITECTURE, write_bars
 
@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         result = neurosam(*arguments)
         assert result.exit_code == 0, result.output
-    save_events(Events.from_dense(spikes()), folder / "in.h5")
+    save(Events.from_dense(spikes()), folder / "in.h5")
     return folder
 
 

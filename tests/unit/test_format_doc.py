@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from neurosam.hdf5 import VERSION, save_events, save_network, save_recording
+from neurosam.hdf5 import VERSION, save
 from neurosam.hdf5.schema import RECORDS
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
@@ -68,10 +68,10 @@ def everything(folder: Path) -> list[Path]:
         {"a": 1.0}, state, state, {"a": np.zeros((4, 1), dtype=np.int64)}, {"in->a": 3}, 0.5,
     )  # fmt: skip
     events = Events.from_dense(np.full((4, 1, 2), 3))
-    save_network(floats, folder / "floats")
-    save_network(integers, folder / "integers")
-    save_recording(recording, folder / "recording")
-    save_events(events, folder / "events")
+    save(floats, folder / "floats")
+    save(integers, folder / "integers")
+    save(recording, folder / "recording")
+    save(events, folder / "events")
     return sorted(folder.iterdir())
 
 

@@ -268,7 +268,6 @@ NEURONS: dict[str, tuple[Callable[[], object], str]] = {
     "stride 0": (lambda: ns.Conv2d(np.ones((1, 1, 1, 1)), stride=0), "stride: got 0"),
     "stride of three": (lambda: ns.Conv2d(np.ones((1, 1, 1, 1)), stride=(1, 1, 1)), r"pair \(height, width\)"),  # type: ignore[arg-type]
     "pool padding": (lambda: ns.SumPool2d(2, padding=2), "must be smaller than the kernel"),
-    "precision": (lambda: ns.Precision(weight_bits=9), "weight_bits: got 9; allowed is 2..8"),
     "sparse rows": (lambda: ns.Sparse(np.array([0, 2]), np.array([0]), np.ones(1), 1), "allowed is 0..1"),
     "sparse repeats": (lambda: ns.Sparse(np.array([0, 2]), np.array([0, 0]), np.ones(2), 1), "without repeats"),
     "sparse sizes": (lambda: ns.Sparse(np.array([0, 1]), np.array([0]), np.ones(2), 1), "got 2 weights for 1 indices"),
@@ -280,6 +279,14 @@ def test_impossible_parts_are_refused(case: str) -> None:
     make, message = NEURONS[case]
     with pytest.raises(NetworkError, match=message):
         make()
+
+
+def test_an_impossible_precision_is_an_argument_and_a_value_error() -> None:
+    with pytest.raises(ns.ArgumentError, match=r"^precision: weight_bits: got 9; allowed is 2\.\.8$") as caught:
+        ns.Precision(weight_bits=9)
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(ns.ArgumentError, match="precision: name: got 3; a string is required"):
+        ns.Precision(3)  # type: ignore[arg-type]
 
 
 def test_windows_that_do_not_fit_are_refused() -> None:

@@ -48,7 +48,6 @@ from neurosam.backends.registry import unrolled
 from neurosam.errors import BackendError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
-from neurosam.network.trace import FixedSamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording, Target, arranged, extents
 
@@ -245,13 +244,12 @@ class Run:
 
     def recording(self, time_s: float) -> Recording:
         """What came of the run beside the arrays that were asked for."""
-        scale = {n: t.impulse if isinstance(t, FixedSamTrace) else 1 for n, t in self.network.sam.items()}
         return Recording(
             backend="event",
             steps=self.steps,
             samples=self.count,
             output=self.output,
-            sam_scale={name: float(scale[name]) for variable, name in self.kept if variable == "sam"},
+            sam_scale={name: self.network.sam[name].scale for variable, name in self.kept if variable == "sam"},
             counts=self.counts,
             operations=self._operations(),
             time_s=time_s,

@@ -27,7 +27,7 @@ from neurosam.errors import BackendError
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
 from neurosam.network.neuron import FixedLIF, FixedReadout, Neuron
-from neurosam.network.synapse import neurons, picture
+from neurosam.network.synapse import as_chw, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording, Spikes, words
 
@@ -82,7 +82,7 @@ class _Run:
         extent = (events.steps, events.samples)
 
         def pixels(name: str) -> tuple[int, int]:
-            return picture(network[name].shape)[1:]
+            return as_chw(network[name].shape)[1:]
 
         def planes(name: str) -> npt.NDArray[np.uint64]:
             return np.zeros((*extent, *pixels(name), words(network[name].shape[0])), np.uint64)
@@ -123,7 +123,7 @@ class _Run:
             output=self.output,
             spikes={name: Spikes(planes, shapes[name]) for name, planes in self.spikes.items()},
             sam=self.sam,
-            sam_scale={name: float(getattr(self.network.sam[name], "impulse", 1.0)) for name in self.sam},
+            sam_scale={name: self.network.sam[name].scale for name in self.sam},
             membrane=self.membrane,
             current=self.current,
             counts=self.counts,
@@ -135,7 +135,7 @@ class _Layer:
     """One population during one chunk of samples: its state, and where its variables go."""
 
     def __init__(self, run: _Run, population: Population, where: slice, emitted: dict[str, torch.Tensor]) -> None:
-        channels, height, width = picture(population.shape)
+        channels, height, width = as_chw(population.shape)
         self.run, self.name, self.shape, self.where, self.emitted = (
             run,
             population.name,

@@ -18,7 +18,7 @@ import numpy as np
 from neurosam.backends.event.plan.populations import Cells, cells, is_or
 from neurosam.backends.event.plan.projections import Link, link
 from neurosam.network.network import Network
-from neurosam.network.synapse import neurons, picture
+from neurosam.network.synapse import as_chw, neurons
 from neurosam.signals.recording import Record, extents
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Prepared:
         self.number: np.dtype[Any] = np.dtype(np.int32 if network.fixed else dtype)
         self.force = max(0, PATHS.index(path) - 1)
         self.source, self.output = network.input.name, network.readout.name
-        self.source_shape = picture(network.input.shape)
+        self.source_shape = as_chw(network.input.shape)
         self.counted = neurons(network.readout.shape) if network.readout.fires else 0
         self.cells: dict[str, Cells] = {
             p.name: cells(network, p, record, steps, dtype) for p in network.populations if p.neuron is not None

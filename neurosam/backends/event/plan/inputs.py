@@ -10,7 +10,7 @@ import numpy.typing as npt
 from neurosam.backends.event.plan.projections import EventList
 from neurosam.backends.event.runtime.jit import kernel
 from neurosam.network.network import Network
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam.signals.events import Events
 
 __all__ = ["Input"]
@@ -33,7 +33,7 @@ class Input:
     """
 
     def __init__(self, network: Network, events: Events) -> None:
-        channels, height, width = picture(network.input.shape)
+        channels, height, width = as_chw(network.input.shape)
         self.pixels, self.steps, self.samples = height * width, events.steps, events.samples
         self.graded = events.value is not None
         self.counts = np.zeros((events.steps, events.samples), np.int64)

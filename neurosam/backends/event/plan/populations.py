@@ -22,7 +22,7 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Shape, picture
+from neurosam.network.synapse import Conv2d, Shape, as_chw
 from neurosam.network.trace import MODES, FixedSamTrace
 from neurosam.signals.recording import Record, words
 
@@ -63,7 +63,7 @@ _rules: WeakKeyDictionary[Population, dict[tuple[Precision | None, str], Rule]] 
 
 def cells(network: Network, population: Population, record: Record, steps: int, dtype: str = "float64") -> Cells:
     """Prepare one population with neurons; `dtype` is that of a float network's states."""
-    name, shape = population.name, picture(population.shape)
+    name, shape = population.name, as_chw(population.shape)
     known = _rules.setdefault(population, {})
     if (network.precision, dtype) not in known:
         known[network.precision, dtype] = _rule(population, shape, network.precision, dtype)
@@ -103,9 +103,7 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
     flags = np.zeros(len(Flag), dtype=np.int64)
     flags[Flag.FIRES] = lif is not None
     flags[Flag.ZERO] = lif is not None and lif.reset == "zero"
-    flags[Flag.CURRENT] = (
-        getattr(lif, "current_leak", None) is not None or getattr(lif, "current_decay", None) is not None
-    )
+    flags[Flag.CURRENT] = population.has_current
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
     values = _float(neuron) if precision is None else _fixed(neuron, precision)
     rows = np.zeros((PARAMETERS, whole), dtype if precision is None else np.int32)

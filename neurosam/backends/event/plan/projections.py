@@ -23,7 +23,7 @@ from neurosam.backends.event.simd.int16 import MOST_ROWS, TILE, paired, tiled, t
 from neurosam.backends.event.simd.vectors import LANES, aligned
 from neurosam.network.elements import Projection
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, picture
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, as_chw
 
 __all__ = ["NO_POOL", "EventList", "Link", "link"]
 
@@ -132,7 +132,7 @@ _links: WeakKeyDictionary[Projection, dict[tuple[Shape, Shape, bool, str], Link]
 
 def link(network: Network, projection: Projection, dtype: str = "float64") -> Link:
     """Prepare one projection: its weights channel-last, as targets of one source side by side; real ones as `dtype`."""
-    source, target = picture(network[projection.source].shape), picture(network[projection.target].shape)
+    source, target = as_chw(network[projection.source].shape), as_chw(network[projection.target].shape)
     spikes = network[projection.source].neuron is not None
     known = _links.setdefault(projection, {})
     if (source, target, spikes, dtype) not in known:
@@ -156,7 +156,7 @@ def unpooled(projection: Projection, source: Shape) -> Projection:
     if not tiled or synapse.weight.size * pool.area > LARGEST_UNPOOLED:
         return projection
     if isinstance(synapse, Dense):
-        _, rows, columns = picture(pool.output_shape(source))
+        _, rows, columns = as_chw(pool.output_shape(source))
         weight = synapse.weight.reshape(-1, source[0], rows, columns).repeat(height, 2).repeat(width, 3)
         return replace(projection, synapse=Dense(weight.reshape(len(weight), -1)), pool=None)
     (sy, sx), (py, px), dilation = synapse.geometry
@@ -173,7 +173,7 @@ def _link(projection: Projection, source: Shape, target: Shape, spikes: bool, nu
     pool, pooled = NO_POOL, source
     if projection.pool is not None:
         pool = np.array([n for part in projection.pool.geometry for n in part], dtype=np.int64)
-        pooled = picture(projection.pool.output_shape(source))
+        pooled = as_chw(projection.pool.output_shape(source))
     synapse = projection.synapse
     arrays: tuple[Any, ...]
     sums: tuple[int, ...] = (int(np.prod(target)),)
@@ -206,7 +206,7 @@ def _link(projection: Projection, source: Shape, target: Shape, spikes: bool, nu
             if unpacks_fast() and share < PACKED_SHARE and synapse.sources * sums[0] > CACHED_ROWS:
                 packed = pack(start, targets, weights, sums[0])
             else:
-                pairs = paired(_filled(start, targets, weights, sums[0])).reshape(-1)
+                pairs = paired(synapse.to_dense().T[_order(source)]).reshape(-1)  # of one pixel: targets in C order
             if spikes:
                 arrays = (start, targets[:0].copy(), weights[:0].copy(), WHOLE)
     return Link(
@@ -260,13 +260,6 @@ def _tables(rows: Array, height: int) -> Array:
 def _spare(rows: Array) -> Array:
     """Rows of weights, flat, and a vector's worth of zeros behind them, so that a kernel may read over the end."""
     return np.concatenate((rows.reshape(-1), np.zeros(LANES - 1, rows.dtype)))
-
-
-def _filled(start: Array, target: Array, weight: Array, targets: int) -> Array:
-    """A compressed matrix with its zeros, ``(sources, targets)``."""
-    out = np.zeros((start.size - 1, targets), weight.dtype)
-    out[np.repeat(np.arange(start.size - 1), np.diff(start)), target] = weight
-    return out
 
 
 def _order(shape: Shape) -> Array:
