@@ -112,7 +112,7 @@ class Consequences:
 
 
 def reach(network: Network, name: str) -> dict[str, int]:
-    """Least own steps until a spike of `name` can act, for each population that it reaches (itself by a loop)."""
+    """Steps until a spike of `name` can first have an effect, by population that it reaches (itself through a loop)."""
     edges = [(p.source, p.target, network.lag(p)) for p in network.projections]
     return earliest([(target, lag) for source, target, lag in edges if source == name], edges)
 
