@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.errors import NeurosamError
+from neurosam._util.arguments import choice
+from neurosam.errors import ArgumentError, NeurosamError
 
 __all__ = ["aggregate", "normalise", "overlay", "upsample"]
 
@@ -30,7 +31,7 @@ def aggregate(maps: npt.ArrayLike, how: str = "sum") -> npt.NDArray[Any]:
     array = np.asarray(maps)
     if array.ndim != 4 or not array.shape[0]:
         raise NeurosamError("aggregate", f"got maps of shape {array.shape}; [T, B, H, W] with T >= 1 is required")
-    _require_choice("aggregate", how, ("sum", "mean", "max", "last"))
+    choice("aggregate: how", how, ("sum", "mean", "max", "last"), ArgumentError)
     if how == "last":
         return np.array(array[-1])
     if how == "max":
@@ -59,7 +60,7 @@ def normalise(maps: npt.ArrayLike, how: str = "official") -> npt.NDArray[np.floa
     >>> normalise([[0, 1], [2, 4]], "max").tolist()
     [[0.0, 0.25], [0.5, 1.0]]
     """
-    _require_choice("normalise", how, ("official", "max", "sum"))
+    choice("normalise: how", how, ("official", "max", "sum"), ArgumentError)
     x = _maps("normalise", maps).astype(np.float64)
     if how == "official":
         x -= x.min(axis=(-2, -1), keepdims=True)
@@ -82,7 +83,7 @@ def upsample(maps: npt.ArrayLike, size: tuple[int, int], how: str = "bilinear") 
     >>> upsample([[0.0, 1.0]], (1, 4), "nearest").tolist()
     [[0.0, 0.0, 1.0, 1.0]]
     """
-    _require_choice("upsample", how, ("bilinear", "nearest"))
+    choice("upsample: how", how, ("bilinear", "nearest"), ArgumentError)
     x = _maps("upsample", maps).astype(np.float64)
     height, width = size
     if height < 1 or width < 1:
@@ -169,8 +170,3 @@ def _maps(where: str, maps: npt.ArrayLike) -> npt.NDArray[Any]:
     if not np.isfinite(array).all():
         raise NeurosamError(where, "got NaN or infinite values; all must be finite")
     return array
-
-
-def _require_choice(where: str, how: str, allowed: tuple[str, ...]) -> None:
-    if how not in allowed:
-        raise NeurosamError(f"{where}: how", f"got {how!r}; allowed is {' or '.join(map(repr, allowed))}")
