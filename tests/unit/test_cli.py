@@ -25,7 +25,7 @@ from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training.model_file import Recipe, save_model
-from support.bars import ARCHITECTURE, write_bars
+from support.toy_dataset import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")
 

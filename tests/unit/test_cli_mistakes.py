@@ -24,7 +24,7 @@ from typer.testing import CliRunner, Result
 from neurosam.cli import app
 from neurosam.hdf5 import load_network, save_events
 from neurosam.signals.events import Events
-from support.bars import ARCHITECTURE, write_bars
+from support.toy_dataset import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "2", "--epochs", "2", "--batch", "16", "--shift", "0")
 
