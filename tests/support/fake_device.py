@@ -1,7 +1,7 @@
 """A second torch device without hardware: its tensors wrap CPU tensors, and operators refuse to mix the two devices.
 
 Code that leaves a tensor on the CPU by mistake fails here as it would on a GPU. Run as a program, since registering a
-device changes the whole process: ``python -m support.fake_device`` runs the reference back end and the dense baselines
+device changes the whole process: ``python -m support.fake_device`` runs the reference back end and the dense rivals
 on this device and on the CPU and compares the results. Speed, TF32 and the order of sums can only be tested on a GPU.
 """
 
