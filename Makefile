@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo test lint format lowest clean
+.PHONY: help env lava lava-if-possible demo test lint graph format lowest paired clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -72,6 +72,9 @@ lint: env ## ruff (rules and format), mypy --strict, import contracts
 	@$(VENV)/bin/mypy --strict
 	@$(VENV)/bin/lint-imports --no-logo
 
+graph: env ## the rooms and the imports between them, as text and as docs/assets/architecture.svg; fails at a circle
+	@$(VENV)/bin/python docs/architecture.py
+
 ifeq ($(LAVA),0)
 test: lint ## everything CI runs: lint, then pytest (LAVA=0: without Lava's tests)
 	@NEUROSAM_TEST_LAVA=0 $(VENV)/bin/pytest
@@ -86,6 +89,9 @@ format: env ## let ruff mend what it can, and format
 
 lowest: $(VENV_LOWEST)/.stamp ## pytest in .venv-lowest, which holds the lower bound of every dependency
 	@$(VENV_LOWEST)/bin/python -m pytest
+
+paired: env ## time the standard cases beside another commit, in turns: make paired BASE=main~1
+	@$(VENV)/bin/python benchmarks/paired.py --base $(or $(BASE),HEAD~1)
 
 clean: ## remove the environments, caches and built packages
 	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -11,18 +11,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from neurosam.backends.protocol import Backend, Options, Progress
 from neurosam.hdf5.files import load_recording, stream_recording
 from neurosam.hdf5.stream import Stream
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording, Target, extents
-
-if TYPE_CHECKING:
-    from neurosam.backends.protocol import Backend, Options, Progress
 
 __all__ = ["Streaming", "run_to_file"]
 
