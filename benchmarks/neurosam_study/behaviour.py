@@ -31,7 +31,9 @@ NO_PAIRS = "Left out: pairs of items at known positions can be made from mnist5k
 
 def accuracies(models: Models) -> Result:
     """Measure the held-out accuracy of every network in every form."""
-    figures = {"ANN": evaluate(models.ann, models.test, steps=1, coding="direct", seed=models.seed, device=models.device)}
+    figures = {
+        "ANN": evaluate(models.ann, models.test, steps=1, coding="direct", seed=models.seed, device=models.device)
+    }
     for name, net in nets(models).items():
         for form in FORMS:
             figures[f"{name} {form}"] = net.accuracy(form, models.test.images, models.test.labels, models.seed)

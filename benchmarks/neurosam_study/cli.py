@@ -38,7 +38,8 @@ def study(
     ] = None,
     size: Size = None,
     seeds: Annotated[
-        int | None, typer.Option(min=2, help="Number of training seeds. Default: 5, with --quick 3.", show_default=False)
+        int | None,
+        typer.Option(min=2, help="Number of seeds. Default: 5, with --quick 3.", show_default=False),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of every training. Default: as in the plan.", show_default=False)

@@ -42,7 +42,7 @@ def deployment(models: Models) -> Result:
         except DataError as error:
             notes.append(f"{data} is left out: {error}")
             continue
-        test = deployed.test
+        test, surrogate_steps = deployed.test, deployed.plan.steps
         of_data = {"accuracy/ANN": evaluate(deployed.ann, test, steps=1, coding="direct", seed=deployed.seed)}
         of_data["accuracy/most frequent class"] = most_frequent(deployed)
         for name, net in nets(deployed).items():
@@ -50,9 +50,9 @@ def deployment(models: Models) -> Result:
                 course = _course(deployed, net, form)
                 courses[f"{data}/{name} {form}"] = course
                 of_data[f"accuracy/{name} {form}"] = course[-1]
-                if net.steps > deployed.plan.steps:
-                    of_data[f"accuracy/{name} after {deployed.plan.steps} steps {form}"] = course[deployed.plan.steps - 1]
-            events = net.encode(test.images[: VERIFIED * deployed.plan.steps // net.steps], deployed.seed)
+                if net.steps > surrogate_steps:
+                    of_data[f"accuracy/{name} after {surrogate_steps} steps {form}"] = course[surrogate_steps - 1]
+            events = net.encode(test.images[: VERIFIED * surrogate_steps // net.steps], deployed.seed)
             total = verify(net.fixed, events)["event"].total
             of_data[f"compared/{name} {FORMS[1]}"] = total.compared
             of_data[f"differ/{name} {FORMS[1]}"] = total.mismatches

@@ -175,7 +175,9 @@ class Models:
         count = sum("C" in token for token in description.split("-"))
         convolutions = tuple(f"conv{number}" for number in range(1, count + 1))
         if unknown := [layer for layer in self.plan.explain if layer not in convolutions]:
-            raise DataError("plan: explain", f"got {unknown[0]!r}; {self.plan.architecture} has {', '.join(convolutions)}")
+            raise DataError(
+                "plan: explain", f"got {unknown[0]!r}; {self.plan.architecture} has {', '.join(convolutions)}"
+            )
         return self.plan.explain or convolutions[1:] or convolutions
 
     def check(self) -> None:
@@ -188,7 +190,8 @@ class Models:
         """
         if pooled := [token for token in self.architecture.split("-") if token.startswith("M")]:
             raise DataError(
-                f"plan: architecture: {pooled[0]!r}", "is max pooling, which cannot be converted; use average pooling (P)"
+                f"plan: architecture: {pooled[0]!r}",
+                "is max pooling and cannot be converted; use average pooling (P)",
             )
         items = self._items[0]
         shape = (items.shape[0], *self._clutter.size) if self.plan.canvases else items.shape

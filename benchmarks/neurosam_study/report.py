@@ -80,7 +80,9 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
         "| claim | float, torch: difference [interval] | | 8 bits, event back end | |",
         "|---|---|---|---|---|",
     ]
-    return lines + [f"| {floating.claim.text} | {_verdict(floating)} | {_verdict(fixed)} |" for floating, fixed in pairs]
+    return lines + [
+        f"| {floating.claim.text} | {_verdict(floating)} | {_verdict(fixed)} |" for floating, fixed in pairs
+    ]
 
 
 def _verdict(verdict: Verdict) -> str:

@@ -1,4 +1,4 @@
-"""Experiments not in the paper: do maps matter to the network, depend on its weights, agree across trainings; run time."""
+"""Experiments of our own: do maps matter to the network, depend on its weights, agree across trainings; run time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ PAIRED = "Figures of pairs of seeds: intervals are those of jackknife pseudo-val
 
 
 def perturbation(models: Models) -> Result:
-    """Areas under the deletion (lower is better) and insertion (higher is better) curves of the true class's probability.
+    """Areas under the deletion (lower is better) and insertion (higher is better) curves for the true class.
 
     Each form of the network is evaluated with the ranking of pixels by its own SAM.
     """

@@ -1,7 +1,7 @@
-"""PyTorch in the best arrangement known to us, in the interpreter of compare.py.
+"""PyTorch in the fastest arrangement that we know, in the interpreter of compare.py.
 
-Chains: the fastest arrangement of benchmarks/neurosam_bench/dense.py. The recurrent case: the rows of the neurons that
-fired, gathered from a dense matrix and added, which is much faster than the product with that matrix.
+For chains, this is the fastest arrangement of benchmarks/neurosam_bench/dense.py. For the recurrent case, the rows of
+the neurons that fired are gathered from a dense matrix and added, which is much faster than multiplying by the matrix.
 """
 
 from __future__ import annotations
