@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a name twice": (lambda: build([IN, lif("a"), lif("a")], [dense("in", "a")]), "population 'a': appears twice"),
     "no input": (lambda: build([lif("a")], []), "has 0 input populations"),
     "two inputs": (lambda: build([IN, replace(IN, name="in2"), lif("a")], [dense("in", "a")]), "has 2 input"),
-    "input alone": (lambda: build([IN], []), "no population beside the input"),
+    "input alone": (lambda: build([IN], []), "no population but the input"),
     "input as output": (lambda: build([IN, lif("a")], [dense("in", "a")], output="in"), "'in' is the input"),
     "unknown output": (
         lambda: build([IN, lif("a")], [dense("in", "a")], output="b"), "'b': is not in the network; it has in, a",
@@ -204,7 +204,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: build(
             [ns.Population("in", (3,), magnitude=2**23 - 1), lif("a")], [dense("in", "a", size=(1, 3), value=-128)],
         ),
-        r"projection in->a: can add up to 3221225088 a step; 32 bits hold 2147483647",
+        r"projection in->a: can add up to 3221225088 per step; 32 bits hold 2147483647",
     ),
     "empty name": (lambda: ns.Population("", (1,)), "got name ''"),
     "name with a slash": (lambda: ns.Population("a/b", (1,)), "got name 'a/b'"),
@@ -294,9 +294,9 @@ def test_windows_that_do_not_fit_are_refused() -> None:
         ns.Conv2d(np.ones((1, 1, 3, 3)), dilation=2).output_shape((1, 4, 9))
     with pytest.raises(NetworkError, match=r"has 1 x 1 group\(s\) input channels; the source has 2"):
         ns.Conv2d(np.ones((1, 1, 3, 3))).output_shape((2, 4, 9))
-    with pytest.raises(NetworkError, match="a convolution needs a picture"):
+    with pytest.raises(NetworkError, match=r"a convolution needs \(C, H, W\)"):
         ns.Conv2d(np.ones((1, 1, 3, 3))).output_shape((4,))
-    with pytest.raises(NetworkError, match="pooling needs a picture"):
+    with pytest.raises(NetworkError, match=r"pooling needs \(C, H, W\)"):
         ns.SumPool2d(2).output_shape((4,))
 
 

@@ -172,7 +172,7 @@ def test_shapes_of_networks_that_netx_cannot_read(tmp_path: Path) -> None:
         [ns.Population("in", (2,)), ns.Population("out", (1,), ns.Readout())],
         [ns.Projection("in", "out", ns.Dense(np.ones((1, 2))))],
     )
-    with pytest.raises(ExportError, match="is a float one"):
+    with pytest.raises(ExportError, match="is a float network"):
         save_netx(floats, tmp_path / "net.net")
 
 
