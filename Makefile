@@ -49,10 +49,10 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test lint graph format lowest paired clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest paired clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: $(VENV)/.stamp lava-if-possible ## build .venv with all that using, testing and linting needs, and .venv-lava (once)
 
@@ -88,6 +88,9 @@ else
 test: $(VENV_LAVA)/.stamp lint
 	@NEUROSAM_TEST_LAVA=1 $(VENV)/bin/pytest
 endif
+
+check-bounds: env ## the event back end's tests with its kernels compiled to check every memory access (debug build)
+	@NEUROSAM_CHECK_BOUNDS=1 $(VENV)/bin/pytest tests/unit/test_event_*.py tests/conformance
 
 format: env ## let ruff mend what it can, and format
 	@$(VENV)/bin/ruff check --fix
