@@ -49,10 +49,10 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo test lint format lowest clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test lint graph format lowest paired clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: $(VENV)/.stamp lava-if-possible ## build .venv with all that using, testing and linting needs, and .venv-lava (once)
 
@@ -66,14 +66,23 @@ endif
 demo: env ## run `neurosam demo`: train, export, run, explain and verify a small network
 	@$(VENV)/bin/neurosam demo
 
+docs: $(VENV)/.stamp ## build the documentation into site/, warnings as errors: open site/index.html
+	@$(VENV)/bin/python -m sphinx -W --keep-going -q -j auto -d build/doctrees docs site
+
+tutorials: $(VENV)/.stamp ## run the tutorials; renew the outputs and the pictures (docs/assets) that they show
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.walkthrough docs/tutorials docs/assets
+
 lint: env ## ruff (rules and format), mypy --strict, import contracts
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
 	@$(VENV)/bin/mypy --strict
 	@$(VENV)/bin/lint-imports --no-logo
 
+graph: env ## the rooms and the imports between them, as text and as docs/assets/architecture.svg; fails at a circle
+	@$(VENV)/bin/python docs/architecture.py
+
 ifeq ($(LAVA),0)
-test: lint ## everything CI runs: lint, then pytest (LAVA=0: without Lava's tests)
+test: lint ## lint, then pytest (LAVA=0: without Lava's tests); CI runs this and `make docs`
 	@NEUROSAM_TEST_LAVA=0 $(VENV)/bin/pytest
 else
 test: $(VENV_LAVA)/.stamp lint
@@ -87,8 +96,11 @@ format: env ## let ruff mend what it can, and format
 lowest: $(VENV_LOWEST)/.stamp ## pytest in .venv-lowest, which holds the lower bound of every dependency
 	@$(VENV_LOWEST)/bin/python -m pytest
 
+paired: env ## time the standard cases beside another commit, in turns: make paired BASE=main~1
+	@$(VENV)/bin/python benchmarks/paired.py --base $(or $(BASE),HEAD~1)
+
 clean: ## remove the environments, caches and built packages
-	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find neurosam hw tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A stamp is the last thing its recipe writes and the first it removes: a build or an update that was interrupted leaves
@@ -97,7 +109,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	@if [ ! -e $@ ]; then $(FIND_PYTHON); echo "building $(VENV) with $$python"; $$python -m venv --clear $(VENV); fi
 	@rm -f $@
 	@$(VENV)/bin/$(PIP_INSTALL) 'pip>=25.1'
-	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]' --group test --group lint
+	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]' --group test --group lint --group docs
 	@touch $@
 
 $(VENV_LOWEST)/.stamp: pyproject.toml constraints-lowest.txt

@@ -117,7 +117,8 @@ def load(path: str | Path, mapped: bool = False) -> Network | Recording | Events
 
     See Also
     --------
-    load_network, load_recording, load_events : the same for one kind, and an error for the others.
+    load_network, load_recording, load_events
+        The same for one kind, and an error for the others.
 
     Examples
     --------

@@ -35,7 +35,7 @@ class Population:
     onset : int, optional
         Global step at which it starts; the earliest at which input can arrive if None.
     magnitude : int
-        Input only: largest |value| of an event (1 for spikes, signed ones too); bounds the accumulators.
+        Input only: largest ``|value|`` of an event (1 for spikes, signed ones too); bounds the accumulators.
 
     Raises
     ------

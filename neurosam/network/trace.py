@@ -66,7 +66,7 @@ class SamTrace:
 
     @property
     def scale(self) -> float:
-        """What a map is divided by to be in the unit of a float trace: 1."""
+        """What a map is divided by to be in the unit of a float trace, which is 1."""
         return 1.0
 
     def quantise(self, channels: int, steps: int | None = None) -> FixedSamTrace:
@@ -152,7 +152,7 @@ class FixedSamTrace:
 
     @property
     def scale(self) -> float:
-        """What a map is divided by to be in the unit of a float trace: the impulse."""
+        """What a map is divided by to be in the unit of a float trace, which is the impulse."""
         return float(self.impulse)
 
     def largest(self, steps: int | None = None) -> int:

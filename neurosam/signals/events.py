@@ -168,7 +168,7 @@ class Events:
 
     @property
     def magnitude(self) -> float | int:
-        """Largest |value|; 1 for spikes, 0 without events."""
+        """Largest ``|value|``; 1 for spikes, 0 without events."""
         if self.value is None:
             return 1 if len(self) else 0
         largest = np.abs(self.value.astype(np.float64)).max(initial=0.0)
@@ -195,7 +195,7 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
         Length in steps, >= 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
         ``poisson``: a spike with probability x in every step. ``poisson_signed``: an event sign(x) with probability
-        min(1, |x| / 2) in every step (as the code of BNTT has it, for images of mean 0). ``latency``: one spike at step
+        ``min(1, |x| / 2)`` in every step (as the code of BNTT has it, for images of mean 0). ``latency``: one spike at step
         round((1 - x)(steps - 1)), none for x = 0. ``direct``: the value x itself in every step (a current; for float
         networks).
     seed : int

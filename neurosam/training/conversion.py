@@ -53,7 +53,7 @@ class Conversion:
     Parameters
     ----------
     module : SpikingSequential
-        In evaluation mode; each ReLU's name is now that of its neurons. :func:`neurosam.deploy.from_torch` takes it as
+        In evaluation mode; each ReLU's name is now that of its neurons. :func:`neurosam.export` takes it as
         it is.
     thresholds : dict of str to float
         By layer, the scaling included.

@@ -41,7 +41,7 @@ def describe(name: str, classes: int, width: float = 1.0) -> str:
     Parameters
     ----------
     name : str
-        Of :data:`NETWORKS`; any other text is taken for a description and returned as it is.
+        Of ``NETWORKS``; any other text is taken for a description and returned as it is.
     classes : int
         Outputs, at least 1.
     width : float
@@ -85,9 +85,9 @@ def vgg(
         Sides of at least 8 (vgg5, vgg9), 4 (vgg7) or 16 (vgg11).
     classes : int
     steps : int, optional
-        T of the batch norm; :data:`STEPS` if None.
+        T of the batch norm; ``STEPS`` if None.
     leak : float, optional
-        :data:`LEAKS` if None.
+        ``LEAKS`` if None.
     width : float
         See :func:`describe`.
     **options

@@ -37,12 +37,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.layout import Rule, State
+from neurosam.backends.event.kernels.layout import (
+    ANY_WAY,
+    GATHER,
+    GATHERED,
+    KERNEL_HEIGHT,
+    KERNEL_WIDTH,
+    LOOK_UP,
+    LOOKED_UP,
+    OUTPUTS,
+    PADDING_Y,
+    SCATTERED,
+    STRIDE_X,
+    STRIDE_Y,
+    Conv,
+    Rule,
+    State,
+    Workspace,
+)
 from neurosam.backends.event.kernels.scatter import scattered_strip
-from neurosam.backends.event.kernels.spike_lists import Conv, Room, active, decode, decode_short, windows
+from neurosam.backends.event.kernels.spike_lists import active, decode, decode_short, windows
 from neurosam.backends.event.kernels.spike_patterns import patterns
 from neurosam.backends.event.kernels.tile import tiled_strip
-from neurosam.backends.event.runtime.jit import pasted
+from neurosam.backends.event.runtime.jit import inlined_source
 from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
 
 __all__ = ["GATHER_ROWS", "layer"]
@@ -52,14 +69,12 @@ Int = npt.NDArray[np.int64]
 
 GATHER_ROWS = 0.5
 """Active sources an output pixel from which on the gather is faster than the scatter."""
-SCATTER, GATHER, LOOK_UP = 1, 2, 3
-"""Ways to the sums, as `force` names them."""
 
 
-@pasted
+@inlined_source
 def layer(
     planes: Array, at: int, conv: Conv, steps: int, first: int, base: int, top: int, bottom: int, force: int,
-    rule: Rule, state: State, room: Room, work: Int,
+    rule: Rule, state: State, workspace: Workspace, work: Int,
 ) -> int:  # fmt: skip
     """Run output rows ``top:bottom`` of a layer for `steps` steps, from own step `first` on.
 
@@ -73,11 +88,11 @@ def layer(
     base : int
         Own step of the state's first row.
     force : int
-        0: choose; 1: scatter; 2: gather; 3: look up, as far as the convolution can.
-    room : Room
+        A :class:`Way`: ANY_WAY to choose, or one of the others, as far as the convolution can.
+    workspace : Workspace
         Large enough for any one step whose sources all fire.
-    work : (3,) array
-        Blocks that were scattered, gathered and looked up; added to.
+    work : (4,) array
+        See :class:`Work`; the blocks are added to.
 
     Returns
     -------
@@ -86,45 +101,49 @@ def layer(
     """
     height, width, channels = conv.source[1], conv.source[2], conv.source[0]
     geometry, out_pixels = conv.geometry, (bottom - top) * conv.size[1]
-    y_first = max(0, top * geometry[2] - geometry[4])
-    y_end = max(y_first, min(height, (bottom - 1) * geometry[2] - geometry[4] + geometry[0]))
+    y_first = max(0, top * geometry[STRIDE_Y] - geometry[PADDING_Y])
+    y_end = max(y_first, min(height, (bottom - 1) * geometry[STRIDE_Y] - geometry[PADDING_Y] + geometry[KERNEL_HEIGHT]))
     begin, end = y_first * width, y_end * width
     pixels = end - begin
-    reach = (-(-geometry[0] // geometry[2])) * (-(-geometry[1] // geometry[3]))  # most pixels that hear a spike
+    reach = (-(-geometry[KERNEL_HEIGHT] // geometry[STRIDE_Y])) * (
+        -(-geometry[KERNEL_WIDTH] // geometry[STRIDE_X])
+    )  # most pixels that hear a spike
     spare = pixels * channels + TILE
-    look_up = conv.tables.size > 0 and (force == 0 or force == LOOK_UP)
+    look_up = conv.tables.size > 0 and force in (ANY_WAY, LOOK_UP)
     operations = done = 0
     while done < steps:
         if look_up:
-            listed = (bottom - top - 1) * geometry[2] + geometry[0]
-            length = min(steps - done, (room.rows.size - HALF_TILE) // max(1, listed * conv.size[1]))
-            rows = patterns(planes, at + done, conv, top, bottom, length, room)
-            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
-            operations += rows * geometry[9]
-            work[2] += 1
+            listed = (bottom - top - 1) * geometry[STRIDE_Y] + geometry[KERNEL_HEIGHT]
+            length = min(steps - done, (workspace.rows.size - HALF_TILE) // max(1, listed * conv.size[1]))
+            rows = patterns(planes, at + done, conv, top, bottom, length, workspace)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, workspace)
+            operations += rows * geometry[OUTPUTS]
+            work[LOOKED_UP] += 1
             done += length
             continue
-        most = min((room.start.size - 1) // max(1, pixels), (room.edges.size - 1) // out_pixels, steps - done)
+        most = min((workspace.start.size - 1) // max(1, pixels), (workspace.edges.size - 1) // out_pixels, steps - done)
         length = count = 0
         while (
             length < most
-            and count + spare <= room.spikes.size
-            and (count + spare) * reach + GROUP * (length + 1) * out_pixels <= room.rows.size
+            and count + spare <= workspace.spikes.size
+            and (count + spare) * reach + GROUP * (length + 1) * out_pixels <= workspace.rows.size
         ):
             count += active(planes, at + done + length, begin, end)
             length += 1
-        if conv.pairs.size and (force >= GATHER or (force == 0 and count * reach >= GATHER_ROWS * length * out_pixels)):
-            short = room.spikes.view(np.uint16)
-            decode_short(planes, at + done, length, begin, end, channels, room.start, short)
-            rows = windows(conv, begin, pixels, top, bottom, length, room)
-            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, room)
-            operations += rows * geometry[9]
-            work[1] += 1
+        if conv.pairs.size and (
+            force >= GATHER or (force == ANY_WAY and count * reach >= GATHER_ROWS * length * out_pixels)
+        ):
+            short = workspace.spikes.view(np.uint16)
+            decode_short(planes, at + done, length, begin, end, channels, workspace.start, short)
+            rows = windows(conv, begin, pixels, top, bottom, length, workspace)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, workspace)
+            operations += rows * geometry[OUTPUTS]
+            work[GATHERED] += 1
         else:
-            decode(planes, at + done, length, begin, end, channels, room.start, room.spikes)
+            decode(planes, at + done, length, begin, end, channels, workspace.start, workspace.spikes)
             operations += scattered_strip(
-                conv, begin, pixels, length, top, bottom, first + done, base, rule, state, room
+                conv, begin, pixels, length, top, bottom, first + done, base, rule, state, workspace
             )
-            work[0] += 1
+            work[SCATTERED] += 1
         done += length
     return operations

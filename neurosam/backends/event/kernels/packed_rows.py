@@ -21,19 +21,18 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event.runtime.jit import kernel
-from neurosam.backends.event.simd.atomics import prefetch, word
-from neurosam.backends.event.simd.bits import compresses, ones, trailing_zeros
+from neurosam.backends.event.simd.atomics import load_word, prefetch
+from neurosam.backends.event.simd.bits import has_compress, popcount, trailing_zeros
 from neurosam.backends.event.simd.int16 import (
     MOST_ROWS,
     TILE,
     add,
     high_weights,
-    load_pairs,
-    no_shorts_32,
-    separated,
     unpack,
+    unpair_sums,
+    zeros_i16x32,
 )
-from neurosam.backends.event.simd.load_store import load_as, store
+from neurosam.backends.event.simd.load_store import load_like, load_same_count, store
 from neurosam.backends.event.simd.vectors import CACHE_LINE
 
 __all__ = ["PANEL", "Packed", "gather_packed", "pack", "unpacks_fast"]
@@ -80,7 +79,7 @@ class Packed(NamedTuple):
 @cache
 def unpacks_fast() -> bool:
     """Whether this CPU spreads bytes by one instruction."""
-    return compresses()
+    return has_compress()
 
 
 def pack(row: Int, target: Array, weight: Array, targets: int) -> Packed:
@@ -148,8 +147,8 @@ def gather_packed(index: Array, count: int, packed: Packed, low: int, high: int,
     for batch in range(0, count, MOST_ROWS):
         last = min(count, batch + MOST_ROWS)
         for tile in range(end - begin):
-            store(no_shorts_32(), halves, tile * TILE)
-            store(no_shorts_32(), halves, tile * TILE + TILE // 2)
+            store(zeros_i16x32(), halves, tile * TILE)
+            store(zeros_i16x32(), halves, tile * TILE + TILE // 2)
         for first in range(batch, last, ROWS):
             length = min(ROWS, last - first)
             for e in range(length):
@@ -168,9 +167,12 @@ def gather_packed(index: Array, count: int, packed: Packed, low: int, high: int,
                 for e in range(length):
                     _add_1(words, weight, row[e], at[e], begin, end, halves)
         for tile in range(end - begin):
-            x, high_ = load_pairs(halves, tile * TILE), load_pairs(halves, tile * TILE + TILE // 2)
-            sums = separated(x, high_, last - batch)
-            store(load_as(sums, acc, tile * TILE) + sums, acc, tile * TILE)
+            x, high_ = (
+                load_like(zeros_i16x32(), halves, tile * TILE),
+                load_like(zeros_i16x32(), halves, tile * TILE + TILE // 2),
+            )
+            sums = unpair_sums(x, high_, last - batch)
+            store(load_same_count(sums, acc, tile * TILE) + sums, acc, tile * TILE)
     return added
 
 
@@ -179,12 +181,12 @@ def _add_1(words: Array, weight: Array, row: int, at: int, begin: int, end: int,
     """Add the tiles ``begin:end`` of the row that begins at ``words[row]`` and, this range, at ``weight[at]``."""
     for tile in range(begin, end):
         place = (tile - begin) * TILE
-        bits = word(words, row + tile)
+        bits = load_word(words, row + tile)
         x = unpack(weight, at, bits)
-        at += ones(bits)
-        store(add(load_pairs(halves, place), x), halves, place)
+        at += popcount(bits)
+        store(add(load_like(zeros_i16x32(), halves, place), x), halves, place)
         place += TILE // 2
-        store(add(load_pairs(halves, place), high_weights(x)), halves, place)
+        store(add(load_like(zeros_i16x32(), halves, place), high_weights(x)), halves, place)
 
 
 @kernel
@@ -194,22 +196,22 @@ def _add_4(words: Array, weight: Array, row: Array, at: Array, begin: int, end: 
     at_0, at_1, at_2, at_3 = at[0], at[1], at[2], at[3]
     for tile in range(begin, end):
         place = (tile - begin) * TILE
-        a, b = load_pairs(halves, place), load_pairs(halves, place + TILE // 2)
-        bits = word(words, row_0 + tile)
+        a, b = load_like(zeros_i16x32(), halves, place), load_like(zeros_i16x32(), halves, place + TILE // 2)
+        bits = load_word(words, row_0 + tile)
         x = unpack(weight, at_0, bits)
-        at_0 += ones(bits)
+        at_0 += popcount(bits)
         a, b = add(a, x), add(b, high_weights(x))
-        bits = word(words, row_1 + tile)
+        bits = load_word(words, row_1 + tile)
         x = unpack(weight, at_1, bits)
-        at_1 += ones(bits)
+        at_1 += popcount(bits)
         a, b = add(a, x), add(b, high_weights(x))
-        bits = word(words, row_2 + tile)
+        bits = load_word(words, row_2 + tile)
         x = unpack(weight, at_2, bits)
-        at_2 += ones(bits)
+        at_2 += popcount(bits)
         a, b = add(a, x), add(b, high_weights(x))
-        bits = word(words, row_3 + tile)
+        bits = load_word(words, row_3 + tile)
         x = unpack(weight, at_3, bits)
-        at_3 += ones(bits)
+        at_3 += popcount(bits)
         a, b = add(a, x), add(b, high_weights(x))
         store(a, halves, place)
         store(b, halves, place + TILE // 2)

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import overload
 
 from neurosam import arithmetic
-from neurosam.backends.event.kernels.layout import MODE, TOGETHER, Rule, State
-from neurosam.backends.event.kernels.sam_vector import LOOKS_UP, trace_together
+from neurosam.backends.event.kernels.layout import MODE, VECTORISED, Rule, State
+from neurosam.backends.event.kernels.sam_vector import LOOKS_UP, trace_vectorised
 from neurosam.backends.event.kernels.spike_lists import decode_step
-from neurosam.backends.event.runtime.jit import formulas, inlined, kernel
+from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
 from neurosam.backends.event.simd.bits import trailing_zeros
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.load_store import address, item, put
@@ -142,8 +141,8 @@ def _trace_compiled(
         _by_list(first, steps, begin, end, at, rule, state)
 
     def integers_together(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
-        if rule.flags[TOGETHER] != 0:
-            trace_together(first, steps, begin, end, at, rule, state)
+        if rule.flags[VECTORISED] != 0:
+            trace_vectorised(first, steps, begin, end, at, rule, state)
         else:
             _by_list(first, steps, begin, end, at, rule, state)
 

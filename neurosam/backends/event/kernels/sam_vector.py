@@ -27,17 +27,26 @@ from numba import types
 
 from neurosam.backends.event.kernels.layout import MODE, Rule, State
 from neurosam.backends.event.runtime.jit import inlined, kernel
-from neurosam.backends.event.simd.bits import compresses, fired_lanes, ones
-from neurosam.backends.event.simd.int16 import HALF_TILE, TILE, load_shorts, no_shorts_32, no_shorts_64, widened
-from neurosam.backends.event.simd.load_store import address, declared, item, load_as, pointer, put, store, store_some
-from neurosam.backends.event.simd.vectors import I16, I32, I64, LANES, Lanes, chosen, filled, instruction
+from neurosam.backends.event.simd.bits import has_compress, mask_from_bits, popcount
+from neurosam.backends.event.simd.int16 import HALF_TILE, TILE, to_int32, zeros_i16x32, zeros_i16x64
+from neurosam.backends.event.simd.load_store import (
+    address,
+    element_pointer,
+    item,
+    load_like,
+    load_same_count,
+    put,
+    store,
+    store_first,
+)
+from neurosam.backends.event.simd.vectors import I16, I32, I64, LANES, Lanes, instruction, llvm_function, select, splat
 from neurosam.network.trace import MODES, FixedSamTrace
 
-__all__ = ["is_together", "trace_together"]
+__all__ = ["is_vectorised", "trace_vectorised"]
 
 Array = npt.NDArray[Any]
 
-LOOKS_UP = compresses()
+LOOKS_UP = has_compress()
 """Whether kernels are compiled for a CPU with AVX-512, whose permutation of 16-bit lanes is the look-up."""
 AGES = 64
 """Ages that are told apart; the last means this or more."""
@@ -47,17 +56,17 @@ BORN = 2**16 - AGES
 WORD = 16
 BLOCK = 32
 """Steps that traces stay in registers at most: the sums of 16 pixels, a line each, then stay in the first cache."""
-LINE = 16
+GROUP_WORDS = 16
 """Words that are fetched for all steps of a block before they are used: two cache lines, and one of maps."""
-ROW = LINE * LANES
+ROW = GROUP_WORDS * LANES
 """Sums of a step, sixteen a pixel."""
 INCLUSIVE = MODES.index("inclusive")
 
 _ROW, _WORDS = ir.VectorType(I32, LANES), ir.VectorType(I16, 2 * LANES)
 
 
-def is_together(trace: FixedSamTrace) -> bool:
-    """Whether :func:`trace_together` takes a trace: its ages fit the look-up, K' fits 16 bits, no spikes are counted.
+def is_vectorised(trace: FixedSamTrace) -> bool:
+    """Whether :func:`trace_vectorised` takes a trace: its ages fit the look-up, K' fits 16 bits, no spikes are counted.
 
     That the largest trace has 24 bits is what :meth:`FixedSamTrace.check` makes sure of.
     """
@@ -94,10 +103,10 @@ def _looked_up(typing: Any, table: Any, ages: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = ir.FunctionType(_WORDS, [_WORDS, _WORDS, _WORDS])
-        permute = declared(builder, "llvm.x86.avx512.vpermi2var.hi.512", kind)
+        permute = llvm_function(builder, "llvm.x86.avx512.vpermi2var.hi.512", kind)
         low, high = _parts(builder, args[0], 2 * LANES)
-        found = [builder.call(permute, [low, part, high]) for part in _as_words(builder, args[1])]
-        return builder.bitcast(_joined(builder, found), sig.return_type.form)
+        factors = [builder.call(permute, [low, part, high]) for part in _as_words(builder, args[1])]
+        return builder.bitcast(_joined(builder, factors), sig.return_type.form)
 
     return ages(table, ages), build
 
@@ -108,7 +117,7 @@ def _older(typing: Any, ages: Any, steps: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         words = ir.VectorType(I16, 2 * ages.count)
-        add = declared(builder, f"llvm.uadd.sat.v{words.count}i16", ir.FunctionType(words, [words, words]))
+        add = llvm_function(builder, f"llvm.uadd.sat.v{words.count}i16", ir.FunctionType(words, [words, words]))
         both = [builder.bitcast(x, words) for x in args]
         return builder.bitcast(builder.call(add, both), sig.return_type.form)
 
@@ -120,7 +129,7 @@ def _high_product(typing: Any, x: Any, y: Any) -> Any:
     """``(x * y) >> 16`` of the unsigned low halves; `y` has no high half."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        multiply = declared(builder, "llvm.x86.avx512.pmulhu.w.512", ir.FunctionType(_WORDS, [_WORDS, _WORDS]))
+        multiply = llvm_function(builder, "llvm.x86.avx512.pmulhu.w.512", ir.FunctionType(_WORDS, [_WORDS, _WORDS]))
         pairs = zip(*(_as_words(builder, side) for side in args), strict=True)
         return builder.bitcast(_joined(builder, [builder.call(multiply, pair) for pair in pairs]), sig.return_type.form)
 
@@ -177,7 +186,7 @@ def _sums(typing: Any, array: Any, at: Any, pitch: Any) -> Any:
         rows = []
         for i in range(LANES):
             place = builder.add(args[1], builder.mul(args[2], ir.Constant(I64, i)))
-            rows.append(builder.load(pointer(context, builder, sig.args[0], args[0], place, _ROW)))
+            rows.append(builder.load(element_pointer(context, builder, sig.args[0], args[0], place, _ROW)))
             rows[-1].align = 4
         width = LANES
         while width > 1:
@@ -196,42 +205,42 @@ def _sums(typing: Any, array: Any, at: Any, pitch: Any) -> Any:
 
 @inlined
 def _lanes(
-    nothing: Any, both: bool, apart: bool, first: int, steps: int, table: Any, impulse: int, words: Any, pitch: int,
+    nothing: Any, both: bool, separate: bool, first: int, steps: int, table: Any, impulse: int, words: Any, pitch: int,
     totals: Any, begins: bool, state: Any, place: int,
 ) -> None:  # fmt: skip
     """The neurons of one word, or `both` of two, from `place` of the state on, over a block of steps.
 
     ``words[k * pitch]`` and the next are the spikes; ``totals[k * ROW :]`` get the sums of what decayed, sixteen: anew
-    if it `begins`. The neurons may be of two pixels, whose sums are then kept `apart`, sixteen and sixteen.
+    if it `begins`. The neurons may be of two pixels, whose sums are then kept `separate`, sixteen and sixteen.
     """
-    born, more = filled(nothing, BORN), filled(nothing, impulse)
+    born, more = splat(nothing, BORN), splat(nothing, impulse)
     if first == 0:
-        x, age = nothing, filled(nothing, 2**16 - 1)
+        x, age = nothing, splat(nothing, 2**16 - 1)
     else:
-        packed = load_as(nothing, state, place)
+        packed = load_same_count(nothing, state, place)
         x, age = packed >> AGE_BITS, (packed & (AGES - 1)) + BORN
     seen = -1
     for k in range(steps):
         low = np.uint64(item(words, k * pitch))
         high = np.uint64(item(words, k * pitch + 1)) if both else np.uint64(0)
         if low | high != np.uint64(0):
-            age = _older(age, filled(nothing, k - seen))
+            age = _older(age, splat(nothing, k - seen))
             seen = k
             factor = _looked_up(table, age)
             decayed = _high_product(x, factor) + (x >> WORD) * factor
-            fired = fired_lanes(low, high, nothing)
-            if apart:
+            fired = mask_from_bits(low, high, nothing)
+            if separate:
                 store(_halves_folded(fired * decayed), totals, ROW * k)
             else:
                 total = _folded(fired * decayed)
-                store(total if begins else total + load_as(total, totals, ROW * k), totals, ROW * k)
-            x = chosen(fired, decayed + more, x)
-            age = chosen(fired, born, age)
-        elif apart:
+                store(total if begins else total + load_same_count(total, totals, ROW * k), totals, ROW * k)
+            x = select(fired, decayed + more, x)
+            age = select(fired, born, age)
+        elif separate:
             store(_halves_folded(nothing), totals, ROW * k)
         elif begins:
             store(_folded(nothing), totals, ROW * k)
-    age = _older(age, filled(nothing, steps - 1 - seen)) - BORN
+    age = _older(age, splat(nothing, steps - 1 - seen)) - BORN
     store((x << AGE_BITS) + age, state, place)
 
 
@@ -240,12 +249,12 @@ def _pixels(
     first: int, steps: int, p: int, count: int, rule: Rule, state: State, table: Array, words: Array, totals: Array
 ) -> None:  # fmt: skip
     """Pixel `p` and the next, `count` in all, over at most BLOCK steps: what decayed, sixteen sums a step and pixel."""
-    tile, half = widened(no_shorts_64()), widened(no_shorts_32())
+    tile, half = to_int32(zeros_i16x64()), to_int32(zeros_i16x32())
     pair = _doubled(tile)
     impulse = rule.impulse
     width, row = state.planes.shape[2], state.trace.shape[1]
-    pitch = max(1, LINE // width) * width
-    factors = load_shorts(no_shorts_64(), address(table, 0), 0)
+    pitch = max(1, GROUP_WORDS // width) * width
+    factors = load_like(zeros_i16x64(), address(table, 0), 0)
     traces = address(state.trace, 0)
     q = 0
     while q < count:
@@ -281,7 +290,7 @@ def _pixels(
 
 
 @kernel
-def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
+def trace_vectorised(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
     """Update the traces of pixels ``begin:end`` by the spikes of steps from `first` on, and write their maps.
 
     Parameters
@@ -295,7 +304,7 @@ def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: 
         ``state.trace`` is (P, tiles of C) int32, and need not be cleared.
     """
     image, width = state.planes.shape[1], state.planes.shape[2]
-    group = max(1, LINE // width)
+    group = max(1, GROUP_WORDS // width)
     pitch = group * width
     table = np.zeros(AGES, np.uint16)
     for age in range(1, rule.table.size):  # entry 0, which no spike has, is what the high halves find
@@ -312,10 +321,10 @@ def trace_together(first: int, steps: int, begin: int, end: int, at: int, rule: 
                     put(np.uint64(item(planes, (k * image + p) * width + i)), words, k * pitch + i)
             _pixels(first + done, length, p, count, rule, state, table, words, totals)
             for k in range(length):
-                store_some(_sums(totals, k * ROW, LANES), maps, k * image + p, count)
+                store_first(_sums(totals, k * ROW, LANES), maps, k * image + p, count)
                 if more != 0:
                     for q in range(count):
                         fired = 0
                         for i in range((p + q) * width, (p + q + 1) * width):
-                            fired += ones(np.uint64(item(planes, k * image * width + i)))
+                            fired += popcount(np.uint64(item(planes, k * image * width + i)))
                         put(item(maps, k * image + p + q) + more * fired, maps, k * image + p + q)

@@ -9,67 +9,40 @@ Cost, on one core of an EPYC (Zen 5): 0.7 ns a pixel of 32 channels and 1.1 of 6
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.backends.event.kernels.layout import (
+    KERNEL_HEIGHT,
+    KERNEL_WIDTH,
+    PADDING_X,
+    PADDING_Y,
+    STRIDE_X,
+    STRIDE_Y,
+    Conv,
+    Workspace,
+)
 from neurosam.backends.event.runtime.jit import inlined, kernel
-from neurosam.backends.event.simd.bits import compressed, compresses, ones, places, sixteen_bytes, trailing_zeros
-from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE, add, load_shorts, moved, no_shorts_32, numbers_32
-from neurosam.backends.event.simd.load_store import address, item, put, store
+from neurosam.backends.event.simd.bits import (
+    bit_positions,
+    compress,
+    has_compress,
+    popcount,
+    sixteen_bytes,
+    trailing_zeros,
+)
+from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE, add, add_scalar, iota_i16x32, zeros_i16x32
+from neurosam.backends.event.simd.load_store import address, item, load_like, put, store
 from neurosam.backends.event.simd.vectors import LANES
 
-__all__ = ["Conv", "Room", "active", "decode", "decode_short", "decode_step", "windows"]
+__all__ = ["active", "decode", "decode_short", "decode_step", "windows"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
-COMPRESSES = compresses()
-
-
-class Conv(NamedTuple):
-    """A convolution as the fast path takes it.
-
-    Parameters
-    ----------
-    source : (C, H, W) of the source population
-    geometry : kernel, stride, padding (height and width each), dilation 1, 1, groups 1, and O
-    size : (H', W') of the target
-    weight : (kH, kW, C, O) int8, float32 or float64 array, flat, with 15 spare weights
-    pairs : array of its type
-        The same, ``(kH kW C, O)`` in tiles (int16.tiled), int8 as Pairs; empty if the gather cannot take it.
-    tables : array of int16, or of its type
-        By tile: (kH, 2^(kW C), width), the sums of every pattern of a kernel row; flat; empty if there is none.
-    exponent : int
-        Of the projection.
-    narrow : bool
-        Whether no input to a neuron can leave 24 bits, so that a current need not wrap.
-    """
-
-    source: Int
-    geometry: Int
-    size: Int
-    weight: Array
-    pairs: Array
-    tables: Array
-    exponent: int
-    narrow: bool
-
-
-class Room(NamedTuple):
-    """Memory of one thread, for any layer.
-
-    `start` and `spikes` list spikes, whole or modulo 2^16 (:func:`decode_short`). `rows` lists weight rows by output
-    pixel, pixel i's from ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of the scatter
-    (flat).
-    """
-
-    start: Array
-    spikes: Array
-    rows: Array
-    edges: Array
-    sums: Array
+COMPRESSES = has_compress()
 
 
 @kernel
@@ -102,7 +75,7 @@ def decode_step(
         for w in range(width):
             word = np.uint64(item(words, p * width + w))
             base = p * channels + 64 * w
-            after = count + ones(word)
+            after = count + popcount(word)
             if COMPRESSES:
                 _list_places(word, base, count, after, neurons)
             elif count < after:
@@ -119,14 +92,14 @@ def decode_step(
 @inlined
 def _list_places(word: int, base: int, first: int, end: int, neurons: Any) -> None:
     """Write the positions of the bits of a word, sixteen at a time."""
-    found = places(word)
-    store(sixteen_bytes(found, 0) + base, neurons, first)
+    positions = bit_positions(word)
+    store(sixteen_bytes(positions, 0) + base, neurons, first)
     if first + LANES < end:
-        store(sixteen_bytes(found, 1) + base, neurons, first + LANES)
+        store(sixteen_bytes(positions, 1) + base, neurons, first + LANES)
     if first + 2 * LANES < end:
-        store(sixteen_bytes(found, 2) + base, neurons, first + 2 * LANES)
+        store(sixteen_bytes(positions, 2) + base, neurons, first + 2 * LANES)
     if first + 3 * LANES < end:
-        store(sixteen_bytes(found, 3) + base, neurons, first + 3 * LANES)
+        store(sixteen_bytes(positions, 3) + base, neurons, first + 3 * LANES)
 
 
 @kernel
@@ -136,7 +109,7 @@ def active(planes: Array, k: int, begin: int, end: int) -> int:
     words = address(planes, k * pixels * width)
     count = 0
     for at in range(begin * width, end * width):
-        count += ones(item(words, at))
+        count += popcount(item(words, at))
     return count
 
 
@@ -150,15 +123,15 @@ def _decode_halves(
     count = slot = 0
     for k in range(at, at + steps):
         word = (k * pixels + begin) * width
-        own = moved(numbers_32(), begin * channels)
+        numbers = add_scalar(iota_i16x32(), begin * channels)
         for _ in range(begin, end):
             put(count, beginnings, slot)
             slot += 1
             for half in range(halves):
                 fired = item(words, word + half)
-                store(compressed(moved(own, half * HALF_TILE), fired), neurons, count)
-                count += ones(fired)
-            own = moved(own, channels)
+                store(compress(add_scalar(numbers, half * HALF_TILE), fired), neurons, count)
+                count += popcount(fired)
+            numbers = add_scalar(numbers, channels)
             word += width
     put(count, beginnings, slot)
     return count
@@ -188,19 +161,19 @@ def _copy_run(start: Any, at: int, end: int, index: Any, shift: Any, rows: Any, 
     """Copy the spikes of the pixels ``at:end``, `shift` added; returns their number. `twice`: the first 64 unasked."""
     first = item(start, at)
     length: int = item(start, end) - first
-    store(add(load_shorts(shift, index, first), shift), rows, to)
+    store(add(load_like(shift, index, first), shift), rows, to)
     copied = HALF_TILE
     if twice:
-        store(add(load_shorts(shift, index, first + HALF_TILE), shift), rows, to + HALF_TILE)
+        store(add(load_like(shift, index, first + HALF_TILE), shift), rows, to + HALF_TILE)
         copied = TILE
     while copied < length:
-        store(add(load_shorts(shift, index, first + copied), shift), rows, to + copied)
+        store(add(load_like(shift, index, first + copied), shift), rows, to + copied)
         copied += HALF_TILE
     return length
 
 
 @kernel
-def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: int, room: Room) -> int:
+def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: int, workspace: Workspace) -> int:
     """List the weight rows of each output pixel, from the spikes of pixels from `begin` on; returns their number.
 
     A pixel's list is filled up to a multiple of GROUP by a row behind the last, of zeros, so that its end is found in
@@ -211,12 +184,17 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
     """
     geometry, out_width = conv.geometry, conv.size[1]
     channels, height, width = conv.source[0], conv.source[1], conv.source[2]
-    kernel_height, kernel_width, stride, stride_x = geometry[0], geometry[1], geometry[2], geometry[3]
-    padding, padding_x = geometry[4], geometry[5]
-    start, index = address(room.start, 0), address(room.spikes.view(np.uint16), 0)
-    rows, edges = address(room.rows, 0), address(room.edges, 0)
-    nothing = moved(no_shorts_32(), kernel_height * kernel_width * channels)
-    next_line = moved(no_shorts_32(), (kernel_width - width) * channels)
+    kernel_height, kernel_width, stride, stride_x = (
+        geometry[KERNEL_HEIGHT],
+        geometry[KERNEL_WIDTH],
+        geometry[STRIDE_Y],
+        geometry[STRIDE_X],
+    )
+    padding, padding_x = geometry[PADDING_Y], geometry[PADDING_X]
+    start, index = address(workspace.start, 0), address(workspace.spikes.view(np.uint16), 0)
+    rows, edges = address(workspace.rows, 0), address(workspace.edges, 0)
+    nothing = add_scalar(zeros_i16x32(), kernel_height * kernel_width * channels)
+    next_line = add_scalar(zeros_i16x32(), (kernel_width - width) * channels)
     # Half a tile or a whole one is copied of every run without a question, by the runs' mean: most have no more, and a
     # question that no processor foresees costs more than a copy.
     twice = item(start, steps * pixels) * kernel_width > LANES * steps * pixels
@@ -232,7 +210,7 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
             row = ((y_first - y_0) * kernel_width - y_first * width + padding_x) * channels
             for xo in range(out_width):
                 at, end = line + item(left, xo), line + item(right, xo)
-                shift = moved(no_shorts_32(), row)
+                shift = add_scalar(zeros_i16x32(), row)
                 row -= stride_x * channels  # x_0 of the next window
                 put(count, edges, slot)
                 slot += 1

@@ -19,17 +19,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import overload
 
-from neurosam.backends.event.runtime.jit import kernel
+from neurosam.backends.event.kernels.layout import (
+    DILATION_X,
+    DILATION_Y,
+    GROUPS,
+    KERNEL_HEIGHT,
+    KERNEL_WIDTH,
+    OUTPUTS,
+    PADDING_X,
+    PADDING_Y,
+    STRIDE_X,
+    STRIDE_Y,
+)
+from neurosam.backends.event.runtime.jit import kernel, overload
 from neurosam.backends.event.simd.atomics import prefetch
-from neurosam.backends.event.simd.bits import ones, trailing_zeros
-from neurosam.backends.event.simd.load_store import load, load_some, load_weights, store, store_some
+from neurosam.backends.event.simd.bits import popcount, trailing_zeros
+from neurosam.backends.event.simd.load_store import load, load_first, load_weights, store, store_first
 from neurosam.backends.event.simd.vectors import LANES
 
-__all__ = [
-    "WHOLE", "by_source", "deliver_conv", "deliver_dense", "deliver_sparse", "pool_or", "tally",
-]  # fmt: skip
+__all__ = ["WHOLE", "by_source", "deliver_conv", "deliver_dense", "deliver_sparse", "pool_or", "tally"]
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
@@ -71,13 +80,13 @@ def pool_or(
             for xo in range(out_width):
                 for w in range(planes.shape[2]):
                     word = np.uint64(0)
-                    for y in range(yo * geometry[2], yo * geometry[2] + geometry[0]):
-                        for x in range(xo * geometry[3], xo * geometry[3] + geometry[1]):
+                    for y in range(yo * geometry[STRIDE_Y], yo * geometry[STRIDE_Y] + geometry[KERNEL_HEIGHT]):
+                        for x in range(xo * geometry[STRIDE_X], xo * geometry[STRIDE_X] + geometry[KERNEL_WIDTH]):
                             one = source[at + k, y * width + x, w]
                             word |= one
-                            operations += ones(one)
+                            operations += popcount(one)
                     planes[first - base + k, yo * out_width + xo, w] = word
-                    fired += ones(word)
+                    fired += popcount(word)
         counts[first + k - base] += fired
     return operations
 
@@ -106,8 +115,8 @@ def _add_row_compiled(target: Any, at: Any, weight: Any, row: Any, size: Any, am
         rest = size % LANES
         if rest:
             o = size - rest
-            total = load_some(target, at + o, rest) + load_weights(weight, row + o) * np.int64(amount)
-            store_some(total, target, at + o, rest)
+            total = load_first(target, at + o, rest) + load_weights(weight, row + o) * np.int64(amount)
+            store_first(total, target, at + o, rest)
 
     def reals(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
         sums = target.reshape(-1)
@@ -137,7 +146,7 @@ def deliver_conv(
     acc : (steps, rows, W', >= O) array
     """
     channels, width = source[0], source[2]
-    per_group, size = channels // geometry[8], geometry[9]
+    per_group, size = channels // geometry[GROUPS], geometry[OUTPUTS]
     rows, out_width, pitch = acc.shape[1], acc.shape[2], acc.shape[3]
     operations = 0
     for k in range(acc.shape[0]):
@@ -146,22 +155,22 @@ def deliver_conv(
             c = index[e] - pixel * channels
             y, x = pixel // width, pixel % width
             base = (c // per_group) * size
-            y_first, y_end = _windows(y, shape[1], pool[0], pool[2], pool[4])
-            x_first, x_end = _windows(x, shape[2], pool[1], pool[3], pool[5])
+            y_first, y_end = _windows(y, shape[1], pool[KERNEL_HEIGHT], pool[STRIDE_Y], pool[PADDING_Y])
+            x_first, x_end = _windows(x, shape[2], pool[KERNEL_WIDTH], pool[STRIDE_X], pool[PADDING_X])
             for yp in range(y_first, y_end):
-                for ky in range(geometry[0]):
-                    row = yp + geometry[4] - ky * geometry[6]
-                    yo = row // geometry[2] - top
-                    if row % geometry[2] or yo < 0 or yo >= rows:
+                for ky in range(geometry[KERNEL_HEIGHT]):
+                    row = yp + geometry[PADDING_Y] - ky * geometry[DILATION_Y]
+                    yo = row // geometry[STRIDE_Y] - top
+                    if row % geometry[STRIDE_Y] or yo < 0 or yo >= rows:
                         continue
                     for xp in range(x_first, x_end):
-                        for kx in range(geometry[1]):
-                            column = xp + geometry[5] - kx * geometry[7]
-                            xo = column // geometry[3]
-                            if column % geometry[3] or xo < 0 or xo >= out_width:
+                        for kx in range(geometry[KERNEL_WIDTH]):
+                            column = xp + geometry[PADDING_X] - kx * geometry[DILATION_X]
+                            xo = column // geometry[STRIDE_X]
+                            if column % geometry[STRIDE_X] or xo < 0 or xo >= out_width:
                                 continue
                             at = ((k * rows + yo) * out_width + xo) * pitch + base
-                            first = ((ky * geometry[1] + kx) * channels + c) * size
+                            first = ((ky * geometry[KERNEL_WIDTH] + kx) * channels + c) * size
                             _add_row(acc, at, weight, first, size, value[e] if graded else 1)
                             operations += size
     return operations
@@ -179,8 +188,8 @@ def deliver_dense(
         for e in range(start[k * pixels], start[(k + 1) * pixels]):
             pixel = index[e] // channels
             c = index[e] - pixel * channels
-            y_first, y_end = _windows(pixel // width, shape[1], pool[0], pool[2], pool[4])
-            x_first, x_end = _windows(pixel % width, shape[2], pool[1], pool[3], pool[5])
+            y_first, y_end = _windows(pixel // width, shape[1], pool[KERNEL_HEIGHT], pool[STRIDE_Y], pool[PADDING_Y])
+            x_first, x_end = _windows(pixel % width, shape[2], pool[KERNEL_WIDTH], pool[STRIDE_X], pool[PADDING_X])
             for yp in range(y_first, y_end):
                 for xp in range(x_first, x_end):
                     row = ((yp * shape[2] + xp) * channels + c) * size
@@ -251,7 +260,7 @@ def deliver_sparse(
     `acc` begins with target `low`, and targets outside of it are passed over; or `low` is WHOLE.
     """
     channels, width = source[0], source[2]
-    plain = pool[0] == 1 and pool[1] == 1 and pool[2] == 1 and pool[3] == 1
+    plain = pool[KERNEL_HEIGHT] == 1 and pool[KERNEL_WIDTH] == 1 and pool[STRIDE_Y] == 1 and pool[STRIDE_X] == 1
     operations = 0
     for k in range(acc.shape[0]):
         sums = acc[k]
@@ -263,8 +272,8 @@ def deliver_sparse(
             amount = value[e] if graded else 1
             pixel = index[e] // channels
             c = index[e] - pixel * channels
-            y_first, y_end = _windows(pixel // width, shape[1], pool[0], pool[2], pool[4])
-            x_first, x_end = _windows(pixel % width, shape[2], pool[1], pool[3], pool[5])
+            y_first, y_end = _windows(pixel // width, shape[1], pool[KERNEL_HEIGHT], pool[STRIDE_Y], pool[PADDING_Y])
+            x_first, x_end = _windows(pixel % width, shape[2], pool[KERNEL_WIDTH], pool[STRIDE_X], pool[PADDING_X])
             for yp in range(y_first, y_end):
                 for xp in range(x_first, x_end):
                     j = (yp * shape[2] + xp) * channels + c

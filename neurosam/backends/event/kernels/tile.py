@@ -16,14 +16,35 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from numba import types
-from numba.extending import overload
 
-from neurosam.backends.event.kernels.layout import CURRENT, CURRENTS, FIRES, MEMBRANE, SAM, TABLES, Rule, State
-from neurosam.backends.event.kernels.neurons import advance, arrived, cell, keep, normalised, scaled, without_current
+from neurosam.backends.event.kernels.layout import (
+    CURRENT,
+    CURRENTS,
+    FIRES,
+    KERNEL_HEIGHT,
+    KERNEL_WIDTH,
+    MEMBRANE,
+    OUTPUTS,
+    SAM,
+    STRIDE_Y,
+    TABLES,
+    Conv,
+    Rule,
+    State,
+    Workspace,
+)
+from neurosam.backends.event.kernels.neurons import (
+    neuron_view,
+    normalise_sums,
+    record_state,
+    scale_sums,
+    step_neurons,
+    to_membrane_units,
+    without_current,
+)
 from neurosam.backends.event.kernels.sam_by_spike import trace
-from neurosam.backends.event.kernels.spike_lists import Conv, Room
-from neurosam.backends.event.runtime.jit import inlined, kernel, pasted
-from neurosam.backends.event.simd.bits import ones
+from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel, overload
+from neurosam.backends.event.simd.bits import popcount
 from neurosam.backends.event.simd.int16 import (
     GROUP,
     HALF_TILE,
@@ -31,15 +52,14 @@ from neurosam.backends.event.simd.int16 import (
     TILE,
     add,
     high_weights,
-    load_shorts,
-    no_shorts_16,
-    no_shorts_32,
-    no_shorts_64,
-    separated,
-    widened,
+    to_int32,
+    unpair_sums,
+    zeros_i16x16,
+    zeros_i16x32,
+    zeros_i16x64,
 )
-from neurosam.backends.event.simd.load_store import address, item, load_as, put, store
-from neurosam.backends.event.simd.vectors import CACHE_LINE, Reals, no_reals
+from neurosam.backends.event.simd.load_store import address, item, load_like, load_same_count, put, store
+from neurosam.backends.event.simd.vectors import CACHE_LINE, Reals, float_zeros
 
 __all__ = ["added", "tiled_strip"]
 
@@ -62,22 +82,22 @@ def added(zero: Any, pairs: Any, rows: Any, first: int, end: int, width: int) ->
     a, b = zero, zero
     for e in range(first, end, GROUP):
         for g in range(GROUP):
-            x = load_shorts(zero, pairs, item(rows, e + g) << width)
+            x = load_like(zero, pairs, item(rows, e + g) << width)
             a, b = add(a, x), add(b, high_weights(x))
-    return separated(a, b, end - first)
+    return unpair_sums(a, b, end - first)
 
 
 @inlined
 def _looked_up(nothing: Any, sums: Any, rows: Any, at: int, pitch: int, height: int, sources: int, width: int) -> Any:
     """Sums of the patterns of a window's kernel rows, which lie `pitch` apart in a list."""
-    total = load_shorts(nothing, sums, item(rows, at) << width)
+    total = load_like(nothing, sums, item(rows, at) << width)
     if height > 1:
-        total = add(total, load_shorts(nothing, sums, ((1 << sources) + item(rows, at + pitch)) << width))
+        total = add(total, load_like(nothing, sums, ((1 << sources) + item(rows, at + pitch)) << width))
     if height > 2:  # a loop of three would cost more than its work
-        total = add(total, load_shorts(nothing, sums, ((2 << sources) + item(rows, at + 2 * pitch)) << width))
+        total = add(total, load_like(nothing, sums, ((2 << sources) + item(rows, at + 2 * pitch)) << width))
     for ky in range(3, height):
-        total = add(total, load_shorts(nothing, sums, ((ky << sources) + item(rows, at + ky * pitch)) << width))
-    return widened(total)
+        total = add(total, load_like(nothing, sums, ((ky << sources) + item(rows, at + ky * pitch)) << width))
+    return to_int32(total)
 
 
 def _gathered(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
@@ -85,7 +105,7 @@ def _gathered(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any
     raise NotImplementedError  # compiled only
 
 
-@overload(_gathered, jit_options={"forceinline": True})
+@overload(_gathered, forceinline=True)
 def _gathered_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Callable[..., Any]:
     def integers(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
         i = added(zero, pairs, rows, first, min(end, first + MOST_ROWS), width)
@@ -96,7 +116,7 @@ def _gathered_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, w
     def reals(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
         i = zero
         for e in range(first, end):
-            i = i + load_as(zero, pairs, item(rows, e) << width)
+            i = i + load_same_count(zero, pairs, item(rows, e) << width)
         return i
 
     return reals if isinstance(zero, Reals) else integers
@@ -107,13 +127,13 @@ def _zeros(conv: Any) -> Any:
     raise NotImplementedError  # compiled only
 
 
-@overload(_zeros, jit_options={"forceinline": True})
+@overload(_zeros, forceinline=True)
 def _zeros_compiled(conv: Any) -> Callable[..., Any]:
     def integers(conv: Any) -> Any:
-        return no_shorts_32(), no_shorts_64(), no_shorts_16(), no_shorts_32()
+        return zeros_i16x32(), zeros_i16x64(), zeros_i16x16(), zeros_i16x32()
 
     def reals(conv: Any) -> Any:
-        tile, half = no_reals(conv.pairs, TILE), no_reals(conv.pairs, HALF_TILE)
+        tile, half = float_zeros(conv.pairs, TILE), float_zeros(conv.pairs, HALF_TILE)
         return tile, tile, half, half
 
     return reals if isinstance(conv.types[3].dtype, types.Float) else integers
@@ -122,7 +142,7 @@ def _zeros_compiled(conv: Any) -> Callable[..., Any]:
 @kernel
 def _tile(
     zero: Any, nothing: Any, width: int, look_up: bool, plain: bool, column: int, conv: Conv, block: Block, rule: Rule,
-    state: State, room: Room,
+    state: State, workspace: Workspace,
 ) -> None:  # fmt: skip
     """Sums and neurons of the 2^width channels from `column` on, for all pixels and steps of a block.
 
@@ -132,23 +152,23 @@ def _tile(
     steps, top, bottom, first, base = block
     fires, tables = plain or rule.flags[FIRES] != 0, not plain and rule.flags[TABLES] != 0
     kept = rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
-    own, exponent = cell(rule, state, conv.narrow), conv.exponent
+    view, exponent = neuron_view(rule, state, conv.narrow), conv.exponent
     if plain:
-        own, exponent = without_current(own), 0
+        view, exponent = without_current(view), 0
     geometry, out_width = conv.geometry, conv.size[1]
-    kernel_height, stride = geometry[0], geometry[2]
-    sources = geometry[1] * conv.source[0]
+    kernel_height, stride = geometry[KERNEL_HEIGHT], geometry[STRIDE_Y]
+    sources = geometry[KERNEL_WIDTH] * conv.source[0]
     weights = kernel_height * sources + 1
     pairs = address(conv.pairs, weights * column)
     sums = address(conv.tables, (kernel_height << sources) * column)
-    rows, edges, planes = address(room.rows, 0), address(room.edges, 0), address(state.planes, 0)
+    rows, edges, planes = address(workspace.rows, 0), address(workspace.edges, 0), address(state.planes, 0)
     words, channels, image = state.planes.shape[2], state.v.shape[1], state.planes.shape[1]
     scratch = np.empty(TILE, state.v.dtype)
     if not look_up:  # once from end to end, which memory streams: rows come in no order that a processor foresees
         seen = zero
         for at in range(0, weights << width, CACHE_LINE // conv.pairs.itemsize):
-            seen = add(seen, load_shorts(zero, pairs, at))
-        store(widened(seen), scratch, 0)
+            seen = add(seen, load_like(zero, pairs, at))
+        store(to_int32(seen), scratch, 0)
     listed = (bottom - top - 1) * stride + kernel_height  # rows of patterns a step
     for yo in range(top, bottom):  # a row's membranes stay in the first cache for all steps
         for k in range(steps):
@@ -163,17 +183,17 @@ def _tile(
                     i = _looked_up(nothing, sums, rows, pattern + xo, out_width, kernel_height, sources, width)
                 else:
                     i = _gathered(zero, pairs, rows, item(edges, slot + xo), item(edges, slot + xo + 1), width)
-                i = scaled(i, exponent)
-                i = normalised(i, column, t, rule, scratch) if tables else arrived(i)
-                fired = advance(i, place, column, own)
+                i = scale_sums(i, exponent)
+                i = normalise_sums(i, column, t, rule, scratch) if tables else to_membrane_units(i)
+                fired = step_neurons(i, place, column, view)
                 if fires:
                     put(fired, planes, word)
-                    count += ones(fired)
+                    count += popcount(fired)
                 place += channels
                 word += words
             state.counts[t - base] += count
             if kept:
-                keep(t - base, yo * out_width, (yo + 1) * out_width, column, column + TILE, rule, state)
+                record_state(t - base, yo * out_width, (yo + 1) * out_width, column, column + TILE, rule, state)
 
 
 @kernel
@@ -183,31 +203,31 @@ def _plain(conv: Conv, rule: Rule) -> bool:
     return conv.exponent == 0 and flags[FIRES] != 0 and flags[CURRENT] == 0 and flags[TABLES] == 0
 
 
-@pasted
+@inlined_source
 def tiled_strip(
     look_up: bool, conv: Conv, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule, state: State,
-    room: Room,
+    workspace: Workspace,
 ) -> None:  # fmt: skip
     """All channels of a strip for a block of steps, and their traces."""
     zero, nothing, half_zero, half_nothing = _zeros(conv)
     block = Block(steps, top, bottom, first, base)
     plain = _plain(conv, rule)
-    for column in range(0, conv.geometry[9], TILE):
-        half = conv.geometry[9] - column <= HALF_TILE
+    for column in range(0, conv.geometry[OUTPUTS], TILE):
+        half = conv.geometry[OUTPUTS] - column <= HALF_TILE
         if plain and look_up:
             if half:
-                _tile(half_zero, half_nothing, 5, True, True, column, conv, block, rule, state, room)
+                _tile(half_zero, half_nothing, 5, True, True, column, conv, block, rule, state, workspace)
             else:
-                _tile(zero, nothing, 6, True, True, column, conv, block, rule, state, room)
+                _tile(zero, nothing, 6, True, True, column, conv, block, rule, state, workspace)
         elif plain:
             if half:
-                _tile(half_zero, half_nothing, 5, False, True, column, conv, block, rule, state, room)
+                _tile(half_zero, half_nothing, 5, False, True, column, conv, block, rule, state, workspace)
             else:
-                _tile(zero, nothing, 6, False, True, column, conv, block, rule, state, room)
+                _tile(zero, nothing, 6, False, True, column, conv, block, rule, state, workspace)
         elif half:
-            _tile(half_zero, half_nothing, 5, look_up, False, column, conv, block, rule, state, room)
+            _tile(half_zero, half_nothing, 5, look_up, False, column, conv, block, rule, state, workspace)
         else:
-            _tile(zero, nothing, 6, look_up, False, column, conv, block, rule, state, room)
+            _tile(zero, nothing, 6, look_up, False, column, conv, block, rule, state, workspace)
     if rule.flags[SAM] != 0:
         begin, end = top * conv.size[1], bottom * conv.size[1]
         trace(first, steps, begin, end, first - base, rule, state)

@@ -19,23 +19,21 @@ import numpy.typing as npt
 from numba.core.errors import TypingError
 
 from neurosam.backends.event.kernels.layer import layer
-from neurosam.backends.event.kernels.layout import Rule, State
-from neurosam.backends.event.kernels.recurrent import LINE
-from neurosam.backends.event.kernels.spike_lists import Conv, Room
+from neurosam.backends.event.kernels.layout import COUNTER_PITCH, OPERATIONS, Conv, Rule, State, Workspace
 from neurosam.backends.event.kernels.synapses import pool_or
-from neurosam.backends.event.runtime.jit import inlined, kernel, pasted
-from neurosam.backends.event.simd.atomics import claim, observe, recalled, size_of, stash
+from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel
+from neurosam.backends.event.simd.atomics import claim, observe, read_struct, struct_size, write_struct
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.errors import BackendError
 
-__all__ = ["Stage", "board", "share", "stored"]
+__all__ = ["Stage", "pack_stages", "run_stages", "stage_counters"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
-LOOKS = 2**20
+MAX_SPINS = 2**20
 """Looks at a stage until a thread gives up: some hundreds of microseconds, several times as long as waking up takes."""
-TAKEN, LEFT, SLOT = 0, LINE, 2 * LINE
+TAKEN, LEFT, SLOT = 0, COUNTER_PITCH, 2 * COUNTER_PITCH
 """Places of a stage's counters, and the distance of two stages."""
 
 
@@ -75,8 +73,8 @@ class Stage(NamedTuple):
     work: Int
 
 
-def stored(stages: Sequence[Stage]) -> Array:
-    """Stages as :func:`share` takes them, ``(n, bytes)``; it needs their arrays as well, alive and in their place."""
+def pack_stages(stages: Sequence[Stage]) -> Array:
+    """Stages in the form that :func:`run_stages` takes, ``(n, bytes)``; their arrays must stay alive and in place."""
     out = aligned((len(stages), _size(stages[0])), np.uint8)
     try:
         for k, stage in enumerate(stages):
@@ -88,15 +86,15 @@ def stored(stages: Sequence[Stage]) -> Array:
 
 @kernel
 def _size(stage: Stage) -> int:
-    return int(size_of(stage))
+    return int(struct_size(stage))
 
 
 @kernel
 def _stash(like: Stage, stage: Stage, stages: Array, k: int) -> None:
-    stash(like, stage, stages, k * stages.shape[1])
+    write_struct(like, stage, stages, k * stages.shape[1])
 
 
-def board(pieces: list[int]) -> Int:
+def stage_counters(pieces: list[int]) -> Int:
     """The counters of stages of so many pieces."""
     out = aligned((len(pieces) * SLOT,), np.int64)
     out[LEFT::SLOT] = [-n for n in pieces]
@@ -119,23 +117,35 @@ def _finish(counters: Int, slot: int) -> None:
         pass
 
 
-@pasted
-def _advance(stage: Stage, piece: int, first: int, steps: int, force: int, room: Room) -> None:
+@inlined_source
+def _run_piece(stage: Stage, piece: int, first: int, steps: int, force: int, workspace: Workspace) -> None:
     """Do a piece."""
     top, bottom, base = stage.pieces[piece, 0], stage.pieces[piece, 1], first - stage.tail
     counts, work, state = stage.counts[piece], stage.work[piece], stage.state
     if stage.pooling:
-        work[3] += pool_or(
+        work[OPERATIONS] += pool_or(
             stage.planes, stage.ahead, steps, stage.sides, stage.conv.geometry, first, base, top, bottom, counts,
             state.planes,
         )  # fmt: skip
         return
-    own = State(
+    piece_state = State(
         state.u, state.v, state.trace, state.last, state.spikes, state.planes, counts, state.sam, state.membranes,
         state.currents,
     )  # fmt: skip
-    work[3] += layer(
-        stage.planes, stage.ahead, stage.conv, steps, first, base, top, bottom, force, stage.rule, own, room, work
+    work[OPERATIONS] += layer(
+        stage.planes,
+        stage.ahead,
+        stage.conv,
+        steps,
+        first,
+        base,
+        top,
+        bottom,
+        force,
+        stage.rule,
+        piece_state,
+        workspace,
+        work,
     )
 
 
@@ -152,9 +162,9 @@ def _collect(stage: Stage, work: Int) -> None:
 
 
 @kernel
-def share(
+def run_stages(
     like: Stage, stages: Array, counters: Int, slot: int, end: int, first: int, steps: int, force: int, thread: int,
-    work: Int, room: Room,
+    work: Int, workspace: Workspace,
 ) -> int:  # fmt: skip
     """Do pieces of the stages ``slot:end``, one stage after the other.
 
@@ -163,9 +173,9 @@ def share(
     like : Stage
         Any one of them.
     stages : (n, bytes) uint8 array
-        All, :func:`stored`.
+        All, :func:`pack_stages`.
     counters : int64 array
-        A :func:`board`.
+        A :func:`stage_counters`.
     slot, end : int
     first, steps : int
         Own steps: a chunk, or the beginning of one.
@@ -175,7 +185,7 @@ def share(
         0 does all stages; others help where there is more than one piece.
     work : (n, 4) array
         Of thread 0: blocks scattered, gathered and looked up, and operations, by stage; added to.
-    room : Room
+    workspace : Workspace
         This thread's.
 
     Returns
@@ -184,18 +194,18 @@ def share(
         The stage that is not done yet though this thread has waited for long, or `end`.
     """
     while slot < end:
-        stage = recalled(like, stages, slot * stages.shape[1])
+        stage = read_struct(like, stages, slot * stages.shape[1])
         pieces = stage.pieces.shape[0]
         if thread == 0 or pieces > 1:
             piece = _take(counters, slot, pieces)
             while piece < pieces:
-                _advance(stage, piece, first, steps, force, room)
+                _run_piece(stage, piece, first, steps, force, workspace)
                 _finish(counters, slot)
                 piece = _take(counters, slot, pieces)
-        looks = 0
+        spins = 0
         while observe(counters, slot * SLOT + LEFT) != 0:
-            looks += 1
-            if looks == LOOKS:
+            spins += 1
+            if spins == MAX_SPINS:
                 return slot
         if thread == 0:
             _collect(stage, work[slot])

@@ -29,8 +29,9 @@ from typing import Any
 import numba
 
 from neurosam import arithmetic
+from neurosam.backends.event.simd.bounds import CHECKED
 
-__all__ = ["cache_folder", "formulas", "inlined", "kernel", "pasted"]
+__all__ = ["cache_folder", "formulas", "inlined", "inlined_source", "kernel", "overload"]
 
 KEPT_DAYS = 30
 FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
@@ -40,7 +41,7 @@ FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
 def cache_folder() -> Path:
     """The folder of this source's kernels, created if needed."""
     sources = Path(__file__).parents[1].rglob("*.py")
-    digest = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
+    digest = hashlib.sha256(f"{numba.__version__} {sys.version} {CHECKED}".encode())
     for source in sorted([*sources, Path(arithmetic.__file__)]):
         digest.update(source.read_bytes())
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurosam"
@@ -97,9 +98,15 @@ def inlined(function: Callable[..., Any]) -> Any:
     return _cached(function, forceinline=True)
 
 
-def pasted(function: Callable[..., Any]) -> Any:
+def inlined_source(function: Callable[..., Any]) -> Any:
     """A function that becomes part of its callers' source: compiled with them only, where that takes seconds."""
-    return numba.njit(nogil=True, inline="always")(function)
+    return numba.njit(nogil=True, inline="always", boundscheck=CHECKED)(function)
+
+
+def overload(stub: Callable[..., Any], **options: Any) -> Any:
+    """Numba's `overload`, with the bounds checks that kernels are compiled with."""
+    jit_options: Any = {"boundscheck": CHECKED, **options}
+    return numba.extending.overload(stub, jit_options=jit_options)
 
 
 def _cached(function: Callable[..., Any], **options: Any) -> Any:
@@ -107,7 +114,7 @@ def _cached(function: Callable[..., Any], **options: Any) -> Any:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(cache=True, nogil=True, **options)(function)
+        return numba.njit(cache=True, nogil=True, boundscheck=CHECKED, **options)(function)
     finally:
         config.CACHE_DIR = before
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
 
-__all__ = ["assisted"]
+__all__ = ["run_parallel"]
 
 _getcpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched_setaffinity") else None
 
@@ -44,10 +44,10 @@ class _Helper:
         A system that wakes a thread may let it wait for the processor of the one that woke it, though another is idle:
         for a millisecond, and again in the next run.
         """
-        own = _processor()
-        if own >= 0 and self.thread.native_id is not None:
+        caller = _processor()
+        if caller >= 0 and self.thread.native_id is not None:
             allowed = os.sched_getaffinity(0)
-            others = allowed - {own} or allowed
+            others = allowed - {caller} or allowed
             if others != self.allowed:
                 self.allowed = others
                 with suppress(OSError):
@@ -93,7 +93,7 @@ def _ask(task: Callable[[int], None], thread: int) -> _Job:
     return job
 
 
-def assisted(task: Callable[[int], None], threads: int) -> None:
+def run_parallel(task: Callable[[int], None], threads: int) -> None:
     """Run ``task(0)`` on this thread and ``task(1)`` ... on others, as far as they come before this one is done.
 
     Returns, or raises what any of them has raised, when nobody works on it any more. A task whose fellow fails has to

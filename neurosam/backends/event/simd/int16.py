@@ -20,7 +20,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import register_model
 
-from neurosam.backends.event.simd.load_store import declared, pointer
+from neurosam.backends.event.simd.load_store import element_pointer
 from neurosam.backends.event.simd.vectors import (
     I16,
     I32,
@@ -28,15 +28,16 @@ from neurosam.backends.event.simd.vectors import (
     Vector,
     VectorModel,
     aligned,
+    build_add,
+    build_splat,
     instruction,
-    splat,
-    total,
+    llvm_function,
 )
 
 __all__ = [
-    "GROUP", "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts", "moved",
-    "no_shorts_16", "no_shorts_32", "no_shorts_64", "numbers_32", "paired", "raised", "separated", "tiled", "tiles",
-    "unpack", "widened",
+    "GROUP", "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "add_scalar", "high_weights", "iota_i16x32", "paired",
+    "shift_left", "tiled", "tiles", "to_int32", "unpack", "unpair_sums", "zeros_i16x16", "zeros_i16x32",
+    "zeros_i16x64",
 ]  # fmt: skip
 
 TILE = 64
@@ -101,25 +102,25 @@ register_model(Shorts)(VectorModel)
 
 
 @instruction
-def no_shorts_16(typing: Any) -> Any:
+def zeros_i16x16(typing: Any) -> Any:
     """0 in sixteen lanes."""
     return _nothing(16)
 
 
 @instruction
-def no_shorts_32(typing: Any) -> Any:
+def zeros_i16x32(typing: Any) -> Any:
     """0 in 32 lanes."""
     return _nothing(32)
 
 
 @instruction
-def no_shorts_64(typing: Any) -> Any:
+def zeros_i16x64(typing: Any) -> Any:
     """0 in 64 lanes."""
     return _nothing(64)
 
 
 @instruction
-def numbers_32(typing: Any) -> Any:
+def iota_i16x32(typing: Any) -> Any:
     """The number of each of 32 lanes."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -136,39 +137,16 @@ def _nothing(count: int) -> Any:
 
 
 @instruction
-def load_shorts(typing: Any, other: Any, array: Any, at: Any) -> Any:
-    """A vector of another one's type from ``array[at]`` on."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = builder.load(pointer(context, builder, sig.args[1], args[1], args[2], other.form))
-        value.align = 1
-        return value
-
-    return other(other, array, types.intp), build
-
-
-@instruction
-def load_pairs(typing: Any, array: Any, at: Any) -> Any:
-    """64 weights from ``array[at]`` on (int8, as :func:`paired`), or 32 lanes of sums (int16)."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = builder.load(pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form))
-        value.align = 1
-        return value
-
-    return Shorts(TILE // 2)(array, types.intp), build
-
-
-@instruction
 def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
     """The weights from ``array[at]`` on (int8, biased as in Pairs), one for each set bit of `mask`, as 64 in pairs."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         bits = ir.VectorType(ir.IntType(1), TILE)
         vector = ir.VectorType(ir.IntType(8), TILE)
-        place = pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8))
+        size = builder.ctpop(args[2])
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8), size)
         kind = ir.FunctionType(vector, [place.type, bits, vector])
-        expand = declared(builder, f"llvm.masked.expandload.v{TILE}i8", kind)
+        expand = llvm_function(builder, f"llvm.masked.expandload.v{TILE}i8", kind)
         nothing = ir.Constant(vector, [-128, 0] * (TILE // 2))
         spread = builder.call(expand, [place, builder.bitcast(args[2], bits), nothing])
         return builder.bitcast(spread, sig.return_type.form)
@@ -181,27 +159,27 @@ def add(typing: Any, x: Any, y: Any) -> Any:
     """Sum; of integers, each lane modulo 2^16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return total(builder, *args)
+        return build_add(builder, *args)
 
     return x(x, y), build
 
 
 @instruction
-def moved(typing: Any, x: Any, distance: Any) -> Any:
+def add_scalar(typing: Any, x: Any, distance: Any) -> Any:
     """An integer added to every lane, modulo 2^16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.add(args[0], splat(builder, args[1], x.form))
+        return builder.add(args[0], build_splat(builder, args[1], x.form))
 
     return x(x, types.int64), build
 
 
 @instruction
-def raised(typing: Any, x: Any, bits: Any) -> Any:
+def shift_left(typing: Any, x: Any, bits: Any) -> Any:
     """Every lane shifted left by so many bits, fewer than 16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.shl(args[0], splat(builder, args[1], x.form))
+        return builder.shl(args[0], build_splat(builder, args[1], x.form))
 
     return x(x, types.int64), build
 
@@ -217,7 +195,7 @@ def high_weights(typing: Any, x: Any) -> Any:
 
 
 @instruction
-def widened(typing: Any, x: Any) -> Any:
+def to_int32(typing: Any, x: Any) -> Any:
     """Lanes of 32 bits; reals as they are."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -227,12 +205,12 @@ def widened(typing: Any, x: Any) -> Any:
 
 
 @instruction
-def separated(typing: Any, both: Any, high: Any, rows: Any) -> Any:
+def unpair_sums(typing: Any, both: Any, high: Any, rows: Any) -> Any:
     """Lanes with the sums of `rows` rows (at most 256), twice as many as there are pairs, in the order of targets."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         shifted = builder.shl(args[1], ir.Constant(both.form, [8] * both.count))
-        offset = splat(builder, builder.shl(args[2], ir.Constant(args[2].type, 7)), both.form)
+        offset = build_splat(builder, builder.shl(args[2], ir.Constant(args[2].type, 7)), both.form)
         low = builder.sub(builder.sub(args[0], shifted), offset)
         order = ir.Constant(ir.VectorType(I32, 2 * both.count), list(range(2 * both.count)))
         return builder.sext(builder.shuffle_vector(low, args[1], order), sig.return_type.form)

@@ -25,9 +25,9 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "across",
-    "aligned", "chosen", "cleared", "filled", "instruction", "lanes", "literal_instruction", "no_reals", "splat",
-    "total", "vector_of", "zeros_as",
+    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "aligned",
+    "build_add", "build_splat", "float_zeros", "instruction", "int32_zeros", "literal_instruction", "llvm_function",
+    "reduce_add", "select", "splat", "vector_of", "zero_where",
 ]  # fmt: skip
 
 LANES = 16
@@ -106,10 +106,16 @@ literal_instruction: Any = intrinsic(prefer_literal=True)
 """The same for a function that needs a literal argument."""
 
 
+def llvm_function(builder: Any, name: str, kind: ir.FunctionType) -> Any:
+    """LLVM's own function of this name."""
+    module = builder.module
+    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)
+
+
 # --- operators ---
 
 
-def splat(builder: Any, value: Any, form: ir.VectorType) -> Any:
+def build_splat(builder: Any, value: Any, form: ir.VectorType) -> Any:
     """An integer in every lane, modulo the lane's width."""
     if value.type != form.element:
         value = builder.trunc(value, form.element)
@@ -122,7 +128,7 @@ def _select(builder: Any, mask: Any, x: Any) -> Any:
     return builder.select(mask, x, ir.Constant(x.type, None))
 
 
-def total(builder: Any, x: Any, y: Any) -> Any:
+def build_add(builder: Any, x: Any, y: Any) -> Any:
     """The sum of two vectors of one type."""
     return builder.fadd(x, y) if _real(x) else builder.add(x, y)
 
@@ -158,7 +164,7 @@ def _operator(symbol: Any, build: Callable[..., Any], result: str, *sides: str) 
         def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             count = next(kind.count for kind in sig.args if isinstance(kind, Vector))
             operands = (
-                side if isinstance(kind, Vector) else splat(builder, side, ir.VectorType(I32, count))
+                side if isinstance(kind, Vector) else build_splat(builder, side, ir.VectorType(I32, count))
                 for kind, side in zip(sig.args, args, strict=True)
             )
             return build(builder, *operands)
@@ -174,8 +180,8 @@ def _above(builder: Any, x: Any, y: Any) -> Any:
     return builder.fcmp_ordered(">", x, y) if _real(x) else builder.icmp_signed(">", x, y)
 
 
-_operator(operator.add, total, "l", "ll", "li", "il")
-_operator(operator.add, total, "", "ff", "dd")
+_operator(operator.add, build_add, "l", "ll", "li", "il")
+_operator(operator.add, build_add, "", "ff", "dd")
 _operator(operator.sub, lambda b, x, y: b.sub(x, y), "l", "ll", "li", "il")
 _operator(operator.sub, lambda b, x, y: b.fsub(x, y), "", "ff", "dd")
 _operator(operator.and_, lambda b, x, y: b.and_(x, y), "l", "ll", "li", "il")
@@ -189,7 +195,7 @@ _operator(operator.mul, _product, "", "ff", "dd", "mf", "md")
 
 
 @instruction
-def cleared(typing: Any, x: Any, mask: Any) -> Any:
+def zero_where(typing: Any, x: Any, mask: Any) -> Any:
     """0 where the mask is true, `x` elsewhere."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -199,7 +205,7 @@ def cleared(typing: Any, x: Any, mask: Any) -> Any:
 
 
 @instruction
-def chosen(typing: Any, mask: Any, x: Any, y: Any) -> Any:
+def select(typing: Any, mask: Any, x: Any, y: Any) -> Any:
     """`x` where the mask is true, `y` elsewhere."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -209,7 +215,7 @@ def chosen(typing: Any, mask: Any, x: Any, y: Any) -> Any:
 
 
 @literal_instruction
-def no_reals(typing: Any, array: Any, count: Any) -> Any:
+def float_zeros(typing: Any, array: Any, count: Any) -> Any:
     """0 in so many lanes (a literal) of the array's type."""
     if not isinstance(count, types.IntegerLiteral):
         return None
@@ -221,27 +227,17 @@ def no_reals(typing: Any, array: Any, count: Any) -> Any:
 
 
 @instruction
-def lanes(typing: Any, value: Any) -> Any:
-    """`value` in sixteen lanes."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return splat(builder, args[0], sig.return_type.form)
-
-    return Lanes(LANES)(types.int64), build
-
-
-@instruction
-def filled(typing: Any, other: Any, value: Any) -> Any:
+def splat(typing: Any, other: Any, value: Any) -> Any:
     """`value` in as many lanes as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return splat(builder, args[1], sig.return_type.form)
+        return build_splat(builder, args[1], sig.return_type.form)
 
     return Lanes(other.count)(other, types.int64), build
 
 
 @instruction
-def zeros_as(typing: Any, other: Any) -> Any:
+def int32_zeros(typing: Any, other: Any) -> Any:
     """0 in as many lanes as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -251,16 +247,13 @@ def zeros_as(typing: Any, other: Any) -> Any:
 
 
 @instruction
-def across(typing: Any, x: Any) -> Any:
+def reduce_add(typing: Any, x: Any) -> Any:
     """Sum of all lanes of integers, modulo 2^32."""
     if not isinstance(x, Lanes):
         return None
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        name = f"llvm.vector.reduce.add.v{x.count}i32"
-        kind = ir.FunctionType(I32, [x.form])
-        known = builder.module.globals
-        function = known[name] if name in known else ir.Function(builder.module, kind, name)
+        function = llvm_function(builder, f"llvm.vector.reduce.add.v{x.count}i32", ir.FunctionType(I32, [x.form]))
         return builder.sext(builder.call(function, [args[0]]), I64)
 
     return types.int64(x), build
