@@ -195,9 +195,9 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
         Length in steps, >= 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
         ``poisson``: a spike with probability x in every step. ``poisson_signed``: an event sign(x) with probability
-        ``min(1, |x| / 2)`` in every step (as the code of BNTT has it, for images of mean 0). ``latency``: one spike at step
-        round((1 - x)(steps - 1)), none for x = 0. ``direct``: the value x itself in every step (a current; for float
-        networks).
+        ``min(1, |x| / 2)`` in every step (as the code of BNTT has it, for images of mean 0). ``latency``: one spike at
+        step round((1 - x)(steps - 1)), none for x = 0. ``direct``: the value x itself in every step (a current; for
+        float networks).
     seed : int
         Sample ``i`` draws from a generator of its own, seeded with ``(seed, first + i)``, so that a batch gives the
         same events as its samples one by one.
