@@ -1,4 +1,4 @@
-"""pyproject.toml and the two constraints files tell one story."""
+"""pyproject.toml and the two constraints files agree."""
 
 from __future__ import annotations
 
@@ -62,5 +62,5 @@ def test_every_requirement_is_name_and_lower_bound(project: dict[str, Any]) -> N
     assert len(lower_bounds(sorted(requirements))) == len(requirements)
 
 
-def test_version_is_told_once(project: dict[str, Any]) -> None:
+def test_every_version_is_the_same(project: dict[str, Any]) -> None:
     assert neurosam.__version__ == metadata.version("neurosam") == project["project"]["version"]
