@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Shape, SumPool2d, neurons
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events, encode
+from neurosam.training.sequential import flat_layers
 
 __all__ = ["export", "to_network"]
 
@@ -129,7 +130,7 @@ def to_network(
     """Convert a module to a float64 network; parameters as in :func:`export`."""
     if not isinstance(module, nn.Sequential):
         raise ExportError(type(module).__name__, "is not an nn.Sequential; wrap its layers in one (SpikingSequential)")
-    in_float64 = nn.Sequential(OrderedDict(_flat(copy.deepcopy(module).cpu().double().eval())))
+    in_float64 = nn.Sequential(OrderedDict(flat_layers(copy.deepcopy(module).cpu().double().eval())))
     layers = list(training.fold_batch_norm(in_float64).named_children())
     first = Population("input", tuple(input_shape), magnitude=magnitude)
     reader = _Reader(order=_common_order(layers), populations=[first], shape=first.shape, factor=input_unit)
@@ -138,15 +139,6 @@ def to_network(
     reader.finish()
     network = Network(tuple(reader.populations), tuple(reader.projections), metadata=metadata or {})
     return network.with_sam(sam)
-
-
-def _flat(module: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Layers in order; those of a nested Sequential are named ``outer_inner``."""
-    for name, layer in module.named_children():
-        if isinstance(layer, nn.Sequential):
-            yield from _flat(layer, f"{prefix}{name}_")
-        else:
-            yield f"{prefix}{name}", layer
 
 
 def _common_order(layers: list[tuple[str, nn.Module]]) -> str:

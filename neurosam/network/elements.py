@@ -59,7 +59,7 @@ class Population:
     magnitude: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.name) <= MAX_NAME or not _plain(self.name):
+        if not 0 < len(self.name) <= MAX_NAME or not _is_allowed(self.name):
             raise NetworkError(
                 "population", f"got name {self.name!r}; 1..{MAX_NAME} letters, digits, _ - . are allowed"
             )
@@ -213,5 +213,5 @@ def max_pool(
     return MaxPool(population, Projection(source.name, name, synapse, delay=delay))
 
 
-def _plain(name: str) -> bool:
+def _is_allowed(name: str) -> bool:
     return all(c.isascii() and (c.isalnum() or c in "_-.") for c in name) and name not in (".", "..")

@@ -55,7 +55,8 @@ def _weights(where: str, weight: Any, ndim: tuple[int, ...]) -> Weights:
     return reals(where, weight, ndim=ndim)
 
 
-def _window(where: str, size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+def _output_side(where: str, size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Number of windows along one axis of `size` pixels; at least one has to fit."""
     out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     if size + 2 * padding < dilation * (kernel - 1) + 1 or out < 1:
         raise NetworkError(
@@ -110,8 +111,8 @@ class SumPool2d:
         (kh, kw), (sh, sw), (ph, pw) = self.geometry
         return (
             shape[0],
-            _window("SumPool2d", shape[1], kh, sh, ph, 1),
-            _window("SumPool2d", shape[2], kw, sw, pw, 1),
+            _output_side("SumPool2d", shape[1], kh, sh, ph, 1),
+            _output_side("SumPool2d", shape[2], kw, sw, pw, 1),
         )
 
     @property
@@ -215,8 +216,8 @@ class Conv2d:
         (sh, sw), (ph, pw), (dh, dw) = self.geometry
         return (
             out,
-            _window("Conv2d", shape[1], kh, sh, ph, dh),
-            _window("Conv2d", shape[2], kw, sw, pw, dw),
+            _output_side("Conv2d", shape[1], kh, sh, ph, dh),
+            _output_side("Conv2d", shape[2], kw, sw, pw, dw),
         )
 
     def synapses(self, shape: Shape) -> int:
@@ -224,8 +225,8 @@ class Conv2d:
         (sh, sw), (ph, pw), (dh, dw) = self.geometry
         out, per_group, kh, kw = self.weight.shape
         _, oh, ow = as_chw(self.output_shape(shape))
-        rows = _inside(shape[1], oh, kh, sh, ph, dh)
-        columns = _inside(shape[2], ow, kw, sw, pw, dw)
+        rows = _taps_inside(shape[1], oh, kh, sh, ph, dh)
+        columns = _taps_inside(shape[2], ow, kw, sw, pw, dw)
         return int(out * per_group * rows * columns)
 
     def row_sums(self) -> tuple[Sums, Sums]:
@@ -331,7 +332,7 @@ class Sparse:
 Synapse: TypeAlias = Dense | Conv2d | Sparse
 
 
-def _inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+def _taps_inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """Number of (output, tap) pairs along one axis whose source pixel exists."""
     source = np.arange(out)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
     return int(np.count_nonzero((source >= 0) & (source < size)))

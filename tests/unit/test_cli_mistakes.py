@@ -166,7 +166,7 @@ def test_a_truncated_or_foreign_model(work: Path) -> None:
     for name, content in (("cut", (work / "m.safetensors").read_bytes()[:500]), ("foreign", b"hello")):
         path = work / f"{name}.safetensors"
         path.write_bytes(content)
-        assert f"{name}.safetensors: is no model that `neurosam train` wrote" in refused(work, "export", path.name)
+        assert f"{name}.safetensors: is not a model that `neurosam train` wrote" in refused(work, "export", path.name)
 
 
 def test_a_newer_and_a_foreign_file(work: Path) -> None:

@@ -20,10 +20,10 @@ WITHOUT_EXAMPLE = {name for name in ns.__all__ if name.endswith("Error") and nam
 """Error classes are caught, not called; their base class has the example."""
 
 TO_DO = {
-    "export", "quantise", "compare", "verify", "Divergence", "Equivalence", "SAM", "from_spikes", "aggregate",
-    "normalise", "overlay", "upsample",
+    "export", "quantise", "compare", "verify", "Divergence", "Equivalence", "from_spikes", "aggregate", "normalise",
+    "overlay", "upsample",
 }  # fmt: skip
-"""Names whose example is still to be written."""
+"""Names whose examples are still to be written."""
 
 
 def modules() -> list[str]:
@@ -54,4 +54,4 @@ def test_what_users_call_has_an_example() -> None:
         item = getattr(ns, name)
         if callable(item) and not examples(item, name, importlib.import_module(ns._MODULE_OF[name])):
             missing.add(name)
-    assert missing == WITHOUT_EXAMPLE | TO_DO
+    assert missing - TO_DO == WITHOUT_EXAMPLE

@@ -1,4 +1,4 @@
-"""Networks: what is refused and in which words, when populations start, and in which order they are evaluated."""
+"""Networks: what is refused and with which message, when populations start, and in which order they are evaluated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def graph(*edges: tuple[str, str, int], onset: dict[str, int] | None = None) -> 
         (graph(("in", "a", 1), ("a", "b", 1), ("b", "a", 1), ("b", "b", 2)), [0, 1, 2], [0, 0, 2, 2]),
         (graph(("in", "a", 1), ("a", "b", 1), onset={"a": 0, "b": 0}), [0, 0, 0], [1, 1]),
         (graph(("in", "a", 5), ("a", "b", 1), onset={"a": 2}), [0, 2, 3], [3, 0]),
-        # an onset of its own may lie before the step at which anything arrives, and others start from it
+        # an explicit onset may come before anything arrives, and populations behind it start from there
         (
             graph(("in", "x", 3), ("x", "a", 1), ("a", "r", 1), ("in", "r", 2), onset={"a": 0}),
             [0, 3, 0, 1],
@@ -87,7 +87,7 @@ def test_groups_are_cycles_in_topological_order() -> None:
 
 
 def test_members_of_a_group_are_ordered_along_lag_0() -> None:
-    """C hears b in the same step, b hears a in the same step; written in another order."""
+    """Within a step, c receives from b and b from a; they are declared in another order."""
     network = graph(("in", "c", 1), ("in", "b", 1), ("in", "a", 1), ("b", "c", 0), ("a", "b", 0), ("c", "a", 1))
     assert network.groups == (("in",), ("a", "b", "c"))
 
@@ -341,7 +341,7 @@ def test_equal_networks_are_equal_bit_for_bit(kind: str, fixed: bool) -> None:
     assert replace(first, projections=(changed, *first.projections[1:])) != first
 
 
-def test_a_network_of_fixed_neurons_is_lavas_unless_told_otherwise() -> None:
+def test_fixed_neurons_without_a_precision_get_lavas() -> None:
     assert graph(("in", "a", 1)).precision == ns.Precision.lava()
     assert graph(("in", "a", 1)).fixed
     assert not build(
