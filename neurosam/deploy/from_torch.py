@@ -81,7 +81,7 @@ def export(
     sam : SamTrace, optional
         Trace of every spiking population; ``SamTrace(gamma=0.5, mode="strict")`` if None.
     magnitude : int
-        Largest |value| of an input event.
+        Largest ``|value|`` of an input event.
     input_unit : float
         Input of the module that an event of value 1 stands for (1/255 for byte images given as graded events).
     metadata : mapping of str to str, optional

@@ -66,9 +66,10 @@ class PopulationReport:
     threshold : int
         Largest threshold mantissa; 0 for a readout.
     arrival_bound : int
-        Largest possible |input| per step, proven from the weights; below 2^17.
+        Largest possible ``|input|`` per step, proven from the weights; below 2^17.
     membrane_peak : int
-        Largest |membrane| on the calibration events, as an integer (it saturates at 2^23 - 1); 0 without calibration.
+        Largest ``|membrane|`` on the calibration events, as an integer (it saturates at 2^23 - 1); 0 without
+        calibration.
     """
 
     population: str

@@ -113,7 +113,7 @@ def pixel_variance(maps: npt.ArrayLike, how: str = "official") -> Array:
 
 
 def map_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
-    """Mean |difference| of two maps scaled to 0..1, the maximum over steps, ``[B]`` in 0..1 (the L1 of Fig. 9).
+    """Mean ``|difference|`` of two maps scaled to 0..1, the maximum over steps, ``[B]`` in 0..1 (the L1 of Fig. 9).
 
     Examples
     --------

@@ -108,7 +108,7 @@ def centre_prior(samples: int, size: tuple[int, int], width: float = 0.25) -> Ar
 
 
 def intensity(images: npt.ArrayLike) -> Array:
-    """The input image as a map: |value| averaged over channels, ``[B, C, H, W]`` to ``[B, H, W]``."""
+    """The input image as a map: ``|value|`` averaged over channels, ``[B, C, H, W]`` to ``[B, H, W]``."""
     array = np.asarray(images)
     if array.ndim != 4:
         raise NeurosamError("intensity", f"got images of shape {array.shape}; (B, C, H, W) is required")

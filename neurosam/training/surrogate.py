@@ -63,7 +63,7 @@ class PiecewiseLinear(Surrogate):
         _positive("PiecewiseLinear.beta", self.beta)
 
     def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
-        """Beta * max(0, 1 - |v - theta| / theta)."""
+        """``beta * max(0, 1 - |v - theta| / theta)``."""
         distance = membrane.sub(threshold).abs_()
         return distance.mul_(-self.beta / threshold).add_(self.beta).clamp_min_(0.0)
 
@@ -84,7 +84,7 @@ class FastSigmoid(Surrogate):
         _positive("FastSigmoid.slope", self.slope)
 
     def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
-        """1 / (1 + slope * |v - theta|)^2."""
+        """``1 / (1 + slope * |v - theta|)^2``."""
         distance = membrane.sub(threshold).abs_()
         return distance.mul_(self.slope).add_(1.0).square_().reciprocal_()
 

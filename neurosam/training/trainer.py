@@ -72,7 +72,7 @@ def train(
     steps : int
         T, at least 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
-        See :mod:`neurosam.training.input_coding`.
+        See ``neurosam.training.input_coding``.
     epochs, batch_size : int
         At least 1.
     lr : float

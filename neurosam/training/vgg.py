@@ -42,7 +42,7 @@ def describe(name: str, classes: int, width: float = 1.0) -> str:
     Parameters
     ----------
     name : str
-        A key of :data:`NETWORKS`; any other text is returned unchanged as a description.
+        A key of ``NETWORKS``; any other text is returned unchanged as a description.
     classes : int
         Number of outputs, at least 1.
     width : float
@@ -91,9 +91,9 @@ def vgg(
         Sides of at least 8 (vgg5, vgg9), 4 (vgg7) or 16 (vgg11).
     classes : int
     steps : int, optional
-        T of the batch norm; that of :data:`STEPS` if None.
+        T of the batch norm; that of ``STEPS`` if None.
     leak : float, optional
-        That of :data:`LEAKS` if None.
+        That of ``LEAKS`` if None.
     width : float
         See :func:`describe`.
     **options
