@@ -144,7 +144,7 @@ def quantise(
     (254, 191, 1.0)
     """
     if network.fixed:
-        raise ExportError("network", "is in fixed point already; quantise the float network it came from")
+        raise ExportError("network", "is in fixed point already; quantise the float network it was made from")
     if calibration is not None:
         if calibration.samples == 0:
             raise ExportError("calibration", "has no samples; give some typical input, or None")

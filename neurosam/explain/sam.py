@@ -95,7 +95,7 @@ class SAM:
         for name in self.layers:
             if not isinstance(network[name].neuron, (LIF, FixedLIF)):
                 raise NetworkError(
-                    f"SAM: layer {name!r}", "does not spike; a map needs a population of spiking neurons"
+                    f"SAM: layer {name!r}", "does not spike; a map requires a population of spiking neurons"
                 )
 
     def attribute(
