@@ -187,7 +187,7 @@ def test_accuracy_grows_with_the_steps_to_that_of_the_ann() -> None:
 @pytest.mark.parametrize(
     ("layers", "problem"),
     [
-        ([nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)], r"layer '1' \(MaxPool2d\): cannot be converted; known are"),
+        ([nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)], r"layer '1' \(MaxPool2d\): cannot be converted; supported are"),
         ([nn.Flatten(), nn.Linear(64, 2), nn.Linear(2, 2)], r"layer '2' \(Linear\): follows '1' without a ReLU"),
         ([nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)], r"layer '0' \(ReLU\): does not directly follow"),
         ([nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.ReLU()], r"is between '0' and its ReLU"),
