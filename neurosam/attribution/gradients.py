@@ -52,6 +52,9 @@ class Saliency(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import Saliency
     >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> _ = nn.init.constant_(module[1].weight, -0.5)
     >>> Saliency(module).attribute(torch.ones(1, 1, 2, 2), target=0).tolist()
@@ -67,6 +70,9 @@ class InputXGradient(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import InputXGradient
     >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> _ = nn.init.constant_(module[1].weight, -0.5)
     >>> InputXGradient(module).attribute(torch.eye(2)[None, None], target=0).tolist()
@@ -92,6 +98,9 @@ class GuidedBackprop(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import GuidedBackprop
     >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     >>> GuidedBackprop(module).attribute(torch.ones(5, 1, 2, 2)).shape
     (5, 2, 2)
@@ -137,6 +146,9 @@ class IntegratedGradients(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import IntegratedGradients
     >>> ann = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> method, x = IntegratedGradients(ann, points=4), torch.ones(1, 1, 2, 2)
     >>> method.attribute(x, target=1).shape, bool(abs(method.gap(x, target=1)[0]) < 1e-6)

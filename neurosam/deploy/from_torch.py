@@ -100,13 +100,12 @@ def export(
 
     Examples
     --------
-    >>> import neurosam as ns
     >>> from neurosam import training
     >>> module = training.build("4C3-P2-D10", (1, 8, 8)).eval()
-    >>> network = export(module, (1, 8, 8))
+    >>> network = ns.export(module, (1, 8, 8))
     >>> [(p.name, p.shape) for p in network.populations]
     [('input', (1, 8, 8)), ('conv1', (4, 8, 8)), ('out', (10,))]
-    >>> fixed = export(module, (1, 8, 8), ns.Precision.lava())
+    >>> fixed = ns.export(module, (1, 8, 8), ns.Precision.lava())
     >>> fixed.projections[0].synapse.weight.dtype
     dtype('int8')
     """

@@ -50,6 +50,7 @@ def mass_inside(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from neurosam.explain.localisation import mass_inside
     >>> mass_inside([[[1.0, 0.0], [3.0, 0.0]]], [[[0, 0], [1, 1]]])
     array([0.75])
     """
@@ -80,6 +81,7 @@ def pointing_game(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from neurosam.explain.localisation import pointing_game
     >>> pointing_game([[[1.0, 0.0], [3.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]], [[[0, 0], [1, 1]]] * 2)
     array([1. , 0.5])
     """

@@ -114,6 +114,7 @@ def convert(
 
     Examples
     --------
+    >>> from neurosam.training import convert
     >>> from neurosam import training
     >>> ann = training.build_ann("4C3-P2-8C3-D10", (1, 8, 8), seed=0)
     >>> images = np.random.default_rng(0).integers(0, 256, (8, 1, 8, 8), dtype=np.uint8)

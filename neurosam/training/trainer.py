@@ -110,7 +110,7 @@ def train(
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from neurosam.training import train
     >>> from neurosam import data, training
     >>> rng = np.random.default_rng(0)
     >>> images = rng.integers(0, 256, (8, 1, 8, 8), dtype=np.uint8)
