@@ -11,7 +11,7 @@ For an ANN these gradients are exact. For a spiking network, dy/dx is the surrog
 integrated gradients then do not add up to y(x) - y(b), and :meth:`IntegratedGradients.gap` returns the difference.
 
 Source: Simonyan, Vedaldi & Zisserman 2014 (arXiv 1312.6034); Springenberg et al. 2015 (arXiv 1412.6806); Sundararajan,
-Taly & Yan 2017 (arXiv 1703.01365); for spiking nets Bitar, Rosales & Paulitsch 2023 (Front. Neurosci. 17:1153999).
+Taly & Yan 2017 (arXiv 1703.01365); for spiking networks Bitar, Rosales & Paulitsch 2023 (Front. Neurosci. 17:1153999).
 """
 
 from __future__ import annotations

@@ -220,7 +220,7 @@ def test_cascading_randomisation_notices_gradients_and_sam_what_it_can_see() -> 
     np.testing.assert_allclose(sam["out_linear"], 1, rtol=1e-12)
     np.testing.assert_allclose(sam["conv2_conv"], 1, rtol=1e-12)
     assert (sam["conv1_conv"] < 0.99).all()
-    constant = weight_randomisation(net, lambda m: x.sum(axis=(0, 2)))  # the input explains nothing, and never changes
+    constant = weight_randomisation(net, lambda m: x.sum(axis=(0, 2)))  # the input does not depend on the weights
     np.testing.assert_allclose(np.stack(list(constant.values())), 1, rtol=1e-12)
 
 
