@@ -1,4 +1,4 @@
-"""Conversion: thresholds follow Algorithm 1, rates follow the activations of the ANN, every back end runs the result."""
+"""Conversion: thresholds follow Algorithm 1, rates follow the ANN's activations, every back end runs the result."""
 
 from __future__ import annotations
 
