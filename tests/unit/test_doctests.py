@@ -1,6 +1,7 @@
 """The examples in docstrings run and print what they say; what users call has one.
 
-Examples assume ``import numpy as np`` and ``import neurosam as ns``, as NumPy's do, and run in an empty folder.
+Examples of public names know ``np`` and ``ns`` alone, as a user's session does; other examples also know the names of
+their module. They run in an empty folder.
 """
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ def modules() -> list[str]:
 
 def examples(item: object, name: str, module: ModuleType) -> list[doctest.DocTest]:
     """Docstrings with examples, of an object and of what it contains."""
-    found = doctest.DocTestFinder(exclude_empty=True).find(item, name, module, globs={"np": np, "ns": ns})
-    return [test for test in found if test.examples]
+    session = {"np": np, "ns": ns}
+    tests = [test for test in doctest.DocTestFinder().find(item, name, module, globs=session) if test.examples]
+    for test in tests:
+        if test.name.removeprefix(f"{module.__name__}.").partition(".")[0] not in ns.__all__:
+            test.globs = vars(module) | session
+    return tests
 
 
 @pytest.mark.parametrize("name", modules())
