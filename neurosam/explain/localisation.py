@@ -46,7 +46,7 @@ def mass_inside(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     Returns
     -------
     (..., B) float64 array
-        0..1; NaN for a map without mass, which points nowhere. A uniform map scores the area of the mask.
+        0..1; NaN for a map without mass, which points nowhere. A uniform map scores :func:`area_share`.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def pointing_game(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     """Whether the maximum of a map lies inside the mask (Zhang et al., IJCV 2018, without their tolerance in pixels).
 
     If several pixels share the maximum, the score is the fraction of them inside, so that the order of pixels does not
-    matter and a uniform map scores the area of the mask.
+    matter and a uniform map scores :func:`area_share`.
 
     Parameters
     ----------
