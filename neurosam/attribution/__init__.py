@@ -20,6 +20,7 @@ Requires the extra ``neurosam[torch]``. To explain a network as it runs on a bac
 
 Examples
 --------
+>>> from neurosam.attribution import GradCAM, ModuleSAM, Occlusion, Saliency, SpikingGradCAM
 >>> import torch
 >>> from neurosam import training
 >>> module = training.build("4C3-P2-D10", (1, 8, 8), seed=0)

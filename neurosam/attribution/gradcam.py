@@ -45,6 +45,8 @@ class GradCAM(Method):
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.attribution import GradCAM
     >>> from neurosam import training
     >>> ann = training.build_ann("4C3-P2-D10", (1, 8, 8))
     >>> maps = GradCAM(ann, "conv1").attribute(torch.ones(3, 1, 8, 8), target=2)
@@ -99,6 +101,8 @@ class SpikingGradCAM(Method):
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.attribution import SpikingGradCAM
     >>> from neurosam import training
     >>> module = training.build("4C3-P2-D10", (1, 8, 8))
     >>> SpikingGradCAM(module, "conv1", alpha="per_step").attribute(torch.ones(5, 3, 1, 8, 8)).shape

@@ -11,7 +11,7 @@ For an ANN these gradients are exact. For a spiking network, dy/dx is the surrog
 integrated gradients then do not add up to y(x) - y(b), and :meth:`IntegratedGradients.gap` returns the difference.
 
 Source: Simonyan, Vedaldi & Zisserman 2014 (arXiv 1312.6034); Springenberg et al. 2015 (arXiv 1412.6806); Sundararajan,
-Taly & Yan 2017 (arXiv 1703.01365); for spiking nets Bitar, Rosales & Paulitsch 2023 (Front. Neurosci. 17:1153999).
+Taly & Yan 2017 (arXiv 1703.01365); for spiking networks Bitar, Rosales & Paulitsch 2023 (Front. Neurosci. 17:1153999).
 """
 
 from __future__ import annotations
@@ -52,6 +52,9 @@ class Saliency(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import Saliency
     >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> _ = nn.init.constant_(module[1].weight, -0.5)
     >>> Saliency(module).attribute(torch.ones(1, 1, 2, 2), target=0).tolist()
@@ -67,6 +70,9 @@ class InputXGradient(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import InputXGradient
     >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> _ = nn.init.constant_(module[1].weight, -0.5)
     >>> InputXGradient(module).attribute(torch.eye(2)[None, None], target=0).tolist()
@@ -92,6 +98,9 @@ class GuidedBackprop(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import GuidedBackprop
     >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
     >>> GuidedBackprop(module).attribute(torch.ones(5, 1, 2, 2)).shape
     (5, 2, 2)
@@ -137,6 +146,9 @@ class IntegratedGradients(InputMethod):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import IntegratedGradients
     >>> ann = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> method, x = IntegratedGradients(ann, points=4), torch.ones(1, 1, 2, 2)
     >>> method.attribute(x, target=1).shape, bool(abs(method.gap(x, target=1)[0]) < 1e-6)

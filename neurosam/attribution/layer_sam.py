@@ -31,6 +31,8 @@ class ModuleSAM(Method):
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.attribution import ModuleSAM
     >>> from neurosam import training
     >>> module = training.build("4C3-P2-D10", (1, 8, 8))
     >>> ModuleSAM(module, "conv1").attribute(torch.ones(5, 3, 1, 8, 8)).shape

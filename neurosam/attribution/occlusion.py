@@ -38,6 +38,9 @@ class Occlusion(Method):
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.attribution import Occlusion
     >>> module = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False))
     >>> _ = nn.init.constant_(module[1].weight, 0.25)
     >>> Occlusion(module, window=2).attribute(torch.ones(1, 1, 4, 4), target=0)[0, 0].tolist()

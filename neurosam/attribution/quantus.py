@@ -81,6 +81,7 @@ def explain_func(
 
     Examples
     --------
+    >>> from neurosam.attribution import explain_func
     >>> from neurosam import training
     >>> module = training.build("4C3-P2-D10", (1, 8, 8))
     >>> images = np.full((3, 1, 8, 8), 0.5)

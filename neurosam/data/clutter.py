@@ -69,6 +69,7 @@ class Clutter:
 
     Examples
     --------
+    >>> from neurosam.data import Clutter
     >>> Clutter(canvas=64).size
     (64, 64)
     >>> Clutter(canvas=(48, 96), distractors=8).size
@@ -130,6 +131,7 @@ def cluttered(
 
     Examples
     --------
+    >>> from neurosam.data import Clutter, ImageSet, cluttered
     >>> digits = np.zeros((4, 1, 16, 16), np.uint8)
     >>> digits[:, :, 2:14, 5:11] = 255
     >>> items = ImageSet(digits, np.array([0, 1, 0, 1]), None, ("zero", "one"), "bars")
@@ -174,6 +176,7 @@ def two_items(
 
     Examples
     --------
+    >>> from neurosam.data import ImageSet, two_items
     >>> digits = np.zeros((4, 1, 16, 16), np.uint8)
     >>> digits[:, :, 2:14, 5:11] = 255
     >>> pairs = two_items(ImageSet(digits, np.array([0, 1, 0, 1]), None, ("zero", "one"), "bars"), seed=2)

@@ -141,10 +141,10 @@ def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
         if name not in present:
             continue
         inner = folder / name / "images"
-        pictures = _pictures(root, inner if inner.is_dir() else folder / name)
-        if not pictures:
+        images = _image_files(root, inner if inner.is_dir() else folder / name)
+        if not images:
             raise DataError(str(folder / name), f"has no images ({' '.join(_SUFFIXES)}); add some or remove the folder")
-        files += [(path, label) for path in pictures]
+        files += [(path, label) for path in images]
     return classes, files
 
 
@@ -158,14 +158,14 @@ def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, in
         raise DataError(str(root), f"has {ANNOTATIONS} but no folder 'train', whose class folders number the classes")
     classes = _folders(root, root / "train")
     label = {name: number for number, name in enumerate(classes)}
-    picture = {path.name: path for path in _pictures(root, folder / "images")}
+    by_name = {path.name: path for path in _image_files(root, folder / "images")}
     files = []
     for number, line in enumerate(annotations.read_text("utf-8", errors="replace").splitlines(), start=1):
         name, _, rest = line.partition("\t")
         class_name = rest.partition("\t")[0]
-        if name not in picture or class_name not in label:
+        if name not in by_name or class_name not in label:
             raise DataError(f"{annotations}:{number}", f"image {name!r} or class {class_name!r} does not exist")
-        files.append((picture[name], label[class_name]))
+        files.append((by_name[name], label[class_name]))
     if not files:
         raise DataError(str(annotations), "names no images")
     return classes, sorted(files)
@@ -176,7 +176,7 @@ def _folders(root: Path, folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _pictures(root: Path, folder: Path) -> list[Path]:
+def _image_files(root: Path, folder: Path) -> list[Path]:
     _check_inside(root, folder)
     if not folder.is_dir():
         return []

@@ -63,6 +63,7 @@ class ImageSet(_Images):
 
     Examples
     --------
+    >>> from neurosam.data import ImageSet
     >>> images = np.zeros((6, 1, 8, 8), np.uint8)
     >>> items = ImageSet(images, np.array([0, 0, 0, 1, 1, 1]), None, ("cat", "dog"), "pets")
     >>> len(items), items.shape, items.float().dtype

@@ -77,6 +77,7 @@ def load(
 
     Examples
     --------
+    >>> from neurosam.data import load
     >>> digits = load("mnist5k")
     >>> digits.images.shape, digits.images.dtype, digits.classes
     ((5000, 1, 28, 28), dtype('uint8'), ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))

@@ -8,10 +8,11 @@ bits more, hence the factor ``2^6``:
     leak        4096 - round(4096 leak) - offset                            gain, offset  round(g 2^shift); as the bias
 
 ``q`` is rounded up, by at most one part in ``theta / q``, so that a threshold shared by all channels is represented
-exactly. Units are tried as fractions of ``max |w|``, at which the largest weights clip, and the one with the smallest
-expected error (error_model.py) is kept. A unit is allowed only if its head-room is proven from the weights: the largest
-possible input per step, and the current that it can build up, stay below 2^23, where u would wrap. Whatever does not
-fit is refused by name. Membranes saturate by rule; the unit leaves them twice the largest value seen in calibration.
+exactly. Candidate units represent fractions of ``max |w|`` by the largest mantissa, so that larger weights clip; the
+one with the smallest expected error (error_model.py) is kept. A unit is allowed only if its head-room is proven from
+the weights: the largest possible input per step, and the current that it can build up, stay below 2^23, where u would
+wrap. If no candidate is, coarser units are tried. Whatever does not fit is refused by name. Membranes saturate by rule;
+the unit leaves them twice the largest value seen in calibration.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ from neurosam.signals.events import Events
 __all__ = ["PopulationReport", "QuantisationReport", "quantise"]
 
 FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
-"""Units to choose from, in terms of the largest one, in which no weight clips."""
+"""Units to choose from, relative to the smallest one in which no weight clips."""
 COARSER = tuple(2.0 ** (k / 4) for k in range(1, 33))
-"""Units to fall back to, in ascending order, if none of the fractions fits."""
+"""Units to fall back to, in this order, if none of the fractions fits; relative to the same one."""
 ARRIVAL_LIMIT = 2**23 >> FRACTION_BITS
 MEMBRANE_ROOM = ARRIVAL_LIMIT // 2
 """Largest calibrated |membrane|, in units: half of the range."""
@@ -194,16 +195,16 @@ def _population(
 ) -> tuple[Population, list[Projection], PopulationReport]:
     """Quantise a population and its incoming projections in the unit that fits with the smallest loss."""
     where = f"population {population.name!r}"
-    exponents, largest = _exponents(incoming, precision)
-    fractions, coarser = _candidate_units(largest, population)
+    exponents, unclipped = _exponents(incoming, precision)
+    fractions, coarser = _candidate_units(unclipped, population)
 
     def attempt(unit: float) -> _Candidate | None:
         fixed = [_projection(p, unit, e, precision) for p, e in zip(incoming, exponents, strict=True)]
         bound = _fits(network, population, fixed, unit, observed)
         return None if bound is None else _Candidate(unit, fixed, bound, _loss(incoming, fixed, unit, observed))
 
-    best = attempt(largest)
-    if best is None or best.loss != 0.0:  # keep it only for weights that fine-tuning has already put on its grid
+    best = attempt(unclipped)
+    if best is None or best.loss != 0.0:  # keep it only if the weights are already on its grid (fine-tuning)
         best = min(filter(None, map(attempt, fractions)), key=lambda candidate: candidate.loss, default=None)
     if best is None:
         best = next(filter(None, map(attempt, coarser)), None)
@@ -218,8 +219,8 @@ def _population(
 def _exponents(incoming: list[Projection], precision: Precision) -> tuple[list[int], float]:
     """One exponent per projection, and the smallest unit in which, with these, no weight clips.
 
-    Projections share the unit of their target. The one with the smallest weights gets exponent 0, the others are
-    scaled down by powers of two, up to the largest exponent, 7.
+    Projections share the unit of their target. The one with the smallest weights gets exponent 0, those with larger
+    weights get larger exponents, up to 7.
     """
     peaks = [float(np.abs(p.synapse.weight).max(initial=0.0)) / precision.weight_high for p in incoming]
     smallest = min((peak for peak in peaks if peak > 0), default=1.0)
@@ -227,10 +228,10 @@ def _exponents(incoming: list[Projection], precision: Precision) -> tuple[list[i
     return exponents, max([smallest, *(peak / 2.0**e for peak, e in zip(peaks, exponents, strict=True))])
 
 
-def _candidate_units(largest: float, population: Population) -> tuple[list[float], list[float]]:
+def _candidate_units(unclipped: float, population: Population) -> tuple[list[float], list[float]]:
     """Units to choose from, and units to fall back to in this order, each adjusted to the threshold."""
     fractions, coarser = (
-        [_exact_threshold(largest * factor, population.neuron) for factor in factors]
+        [_exact_threshold(unclipped * factor, population.neuron) for factor in factors]
         for factors in (FRACTIONS, COARSER)
     )
     return fractions, coarser
@@ -255,7 +256,7 @@ def _loss(incoming: list[Projection], fixed: list[Projection], unit: float, obse
 
 
 def _exact_threshold(unit: float, neuron: Any) -> float:
-    """The smallest unit >= `unit` in which the smallest threshold is an integer."""
+    """The unit, rounded up so that the smallest threshold is an integer (or, if larger than that, the threshold)."""
     if not isinstance(neuron, LIF):
         return unit
     threshold = float(np.min(neuron.threshold))

@@ -47,8 +47,7 @@ def compare_networks(a: Network, b: Network, metadata: bool = True) -> Differenc
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import neurosam as ns
+    >>> from neurosam.equivalence import compare_networks
     >>> def network(weight):
     ...     return ns.Network(
     ...         [ns.Population("in", (2,)), ns.Population("out", (1,), ns.Readout())],

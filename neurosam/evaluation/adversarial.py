@@ -50,6 +50,8 @@ def fgsm(module: nn.Module, images: npt.NDArray[Any], labels: npt.ArrayLike, eps
 
     Examples
     --------
+    >>> from torch import nn
+    >>> from neurosam.evaluation import fgsm
     >>> ann = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     >>> images = np.full((2, 1, 2, 2), 0.5, np.float32)
     >>> attacked = fgsm(ann, images, labels=[0, 2], epsilon=4 / 255)
@@ -88,6 +90,7 @@ def spiking_fgsm(
 
     Examples
     --------
+    >>> from neurosam.evaluation import spiking_fgsm
     >>> from neurosam import training
     >>> module = training.build("4C3-P2-D10", (1, 8, 8))
     >>> spiking_fgsm(module, np.full((2, 1, 8, 8), 0.5), [0, 1], 4 / 255, steps=6).shape

@@ -66,6 +66,7 @@ def localisation_error(maps: npt.ArrayLike, reference: npt.ArrayLike, epsilon: f
 
     Examples
     --------
+    >>> from neurosam.evaluation import best_constant_error, localisation_error
     >>> reference = np.eye(4)[None]
     >>> localisation_error(reference, reference).round(3), best_constant_error(reference).round(3)
     (array([0.001]), array([0.562]))
@@ -104,6 +105,7 @@ def pixel_variance(maps: npt.ArrayLike, how: str = "official") -> Array:
 
     Examples
     --------
+    >>> from neurosam.evaluation import pixel_variance
     >>> pixel_variance(np.stack([np.ones((4, 4)), np.eye(4)]), "max")
     array([0.    , 0.1875])
     """
@@ -117,6 +119,7 @@ def map_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from neurosam.evaluation import map_distance
     >>> map_distance([[[0, 2], [4, 2]]], [[[0, 1], [1, 0]]])
     array([0.25])
     """
@@ -130,6 +133,7 @@ def pearson(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from neurosam.evaluation import pearson
     >>> pearson([[[0, 2], [4, 2]]], [[[0, 1], [2, 1]]]).round(6)
     array([1.])
     """
@@ -147,6 +151,7 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from neurosam.evaluation import spearman
     >>> spearman([[[0, 1], [2, 3]]], [[[0, 1], [4, 9]]]).round(6)
     array([1.])
     """
@@ -164,6 +169,7 @@ def agreement(maps: Sequence[npt.ArrayLike]) -> Array:
 
     Examples
     --------
+    >>> from neurosam.evaluation import agreement
     >>> rows, columns = np.mgrid[:4, :4]
     >>> agreement([rows[None], rows[None], columns[None]]).round(3)
     array([0.333])

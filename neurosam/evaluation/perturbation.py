@@ -101,6 +101,7 @@ def deletion(
 
     Examples
     --------
+    >>> from neurosam.evaluation import deletion, insertion
     >>> def predict(x):  # scores of two classes: the intensity of the left and of the right half
     ...     return np.stack([x[..., :2].sum(axis=(1, 2, 3)), x[..., 2:].sum(axis=(1, 2, 3))], axis=1)
     >>> x = np.zeros((1, 1, 2, 4))

@@ -29,6 +29,7 @@ def of_module(module: nn.Module) -> Predictor:
 
     Examples
     --------
+    >>> from neurosam.evaluation import of_module
     >>> from neurosam import training
     >>> of_module(training.build("4C3-P2-D10", (1, 8, 8)))(np.ones((5, 3, 1, 8, 8), np.float32)).shape
     (3, 10)
@@ -57,7 +58,7 @@ def of_network(network: Network, backend: str = "event", scale: float = 1.0, **o
 
     Examples
     --------
-    >>> import neurosam as ns
+    >>> from neurosam.evaluation import of_network
     >>> network = ns.Network(
     ...     [ns.Population("in", (1, 2, 2)), ns.Population("out", (2,), ns.Readout())],
     ...     [ns.Projection("in", "out", ns.Dense(np.array([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])), delay=0)],

@@ -43,6 +43,8 @@ def randomised(module: M, layers: Sequence[str], seed: int = 0) -> M:
 
     Examples
     --------
+    >>> from torch import nn
+    >>> from neurosam.evaluation import randomised
     >>> module = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2))
     >>> shuffled = randomised(module, ["2"])
     >>> bool((shuffled[2].weight == module[2].weight).all()), bool((shuffled[0].weight == module[0].weight).all())
@@ -89,6 +91,8 @@ def weight_randomisation(
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.evaluation import weight_randomisation
     >>> from neurosam import training
     >>> from neurosam.attribution import ModuleSAM
     >>> module, x = training.build("4C3-P2-D10", (1, 8, 8)), torch.ones(6, 3, 1, 8, 8)

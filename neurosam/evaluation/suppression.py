@@ -59,6 +59,7 @@ def suppression(
 
     Examples
     --------
+    >>> from neurosam.evaluation import suppression
     >>> maps = np.array([[[[1.0, 1.0]]], [[[3.0, 1.0]]]])  # 2 steps, 1 sample, 1 x 2 pixels
     >>> suppression(maps, labels=[[7, 4]], predictions=[7]).ravel().tolist()
     [0.5, 0.75]
@@ -103,6 +104,8 @@ def layer_activity(
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.evaluation import layer_activity
     >>> from neurosam import training
     >>> activity = layer_activity(training.build("4C3-P2-D8-D10", (1, 8, 8)), torch.ones(6, 3, 1, 8, 8))
     >>> {layer: spikes.shape for layer, spikes in activity.items()}

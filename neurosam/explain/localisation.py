@@ -46,10 +46,11 @@ def mass_inside(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     Returns
     -------
     (..., B) float64 array
-        0..1; NaN for a map without mass, which points nowhere. A uniform map scores the area of the mask.
+        0..1; NaN for a map without mass, which points nowhere. A uniform map scores :func:`area_share`.
 
     Examples
     --------
+    >>> from neurosam.explain.localisation import mass_inside
     >>> mass_inside([[[1.0, 0.0], [3.0, 0.0]]], [[[0, 0], [1, 1]]])
     array([0.75])
     """
@@ -65,7 +66,7 @@ def pointing_game(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     """Whether the maximum of a map lies inside the mask (Zhang et al., IJCV 2018, without their tolerance in pixels).
 
     If several pixels share the maximum, the score is the fraction of them inside, so that the order of pixels does not
-    matter and a uniform map scores the area of the mask.
+    matter and a uniform map scores :func:`area_share`.
 
     Parameters
     ----------
@@ -80,6 +81,7 @@ def pointing_game(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from neurosam.explain.localisation import pointing_game
     >>> pointing_game([[[1.0, 0.0], [3.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]], [[[0, 0], [1, 1]]] * 2)
     array([1. , 0.5])
     """

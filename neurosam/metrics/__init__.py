@@ -2,8 +2,7 @@
 
 Examples
 --------
->>> import numpy as np
->>> import neurosam as ns
+>>> from neurosam import metrics
 >>> network = ns.Network(
 ...     [
 ...         ns.Population("in", (2,)),
@@ -17,18 +16,18 @@ Examples
 ... )
 >>> events = ns.Events.from_dense(np.array([[1, 0], [1, 1], [0, 0]]).reshape(3, 1, 2))
 >>> recording = ns.run(network, events, "reference", ns.Record.everything(network))
->>> accuracy(recording, [0])
+>>> metrics.accuracy(recording, [0])
 1.0
->>> spikes_per_step(network, recording)["a"].tolist()
+>>> metrics.spikes_per_step(network, recording)["a"].tolist()
 [1.0, 2.0, 0.0]
->>> activation_sparsity(network, recording), connection_sparsity(network)
+>>> metrics.activation_sparsity(network, recording), metrics.connection_sparsity(network)
 (0.75, 0.5)
->>> operations = synaptic_operations(network, recording, events)
+>>> operations = metrics.synaptic_operations(network, recording, events)
 >>> operations["a->out"].delivered, operations["a->out"].effective_acs, operations["a->out"].dense
 (6, 3, 24)
->>> footprint_bytes(network), membrane_updates(network, recording)
+>>> metrics.footprint_bytes(network), metrics.membrane_updates(network, recording)
 (57, 10)
->>> neurobench(network, recording, events)["SynapticOperations"]
+>>> metrics.neurobench(network, recording, events)["SynapticOperations"]
 {'Effective_MACs': 0.0, 'Effective_ACs': 9.0, 'Dense': 48.0}
 """
 

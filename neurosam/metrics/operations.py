@@ -111,7 +111,8 @@ def fan_out(projection: Projection, source_shape: Shape, nonzero: bool = False) 
 
     Examples
     --------
-    >>> projection = Projection("in", "conv1", Conv2d(np.ones((2, 1, 3, 3))))
+    >>> from neurosam.metrics import fan_out
+    >>> projection = ns.Projection("in", "conv1", ns.Conv2d(np.ones((2, 1, 3, 3))))
     >>> fan_out(projection, (1, 4, 4))[0].tolist()
     [[2, 4, 4, 2], [4, 8, 8, 4], [4, 8, 8, 4], [2, 4, 4, 2]]
     """

@@ -94,6 +94,8 @@ def build(
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.training import build
     >>> module = build("4C3-P2-D10", (1, 8, 8), leak=0.95)
     >>> [name for name, _ in module.named_children()]
     ['conv1_conv', 'conv1_bn', 'conv1', 'pool1', 'flatten', 'out_linear', 'out']
@@ -136,6 +138,8 @@ def build_ann(
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.training import build_ann
     >>> build_ann("4C3-P2-D10", (1, 8, 8))(torch.ones(1, 3, 1, 8, 8)).shape
     torch.Size([3, 10])
     """

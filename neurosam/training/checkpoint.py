@@ -20,9 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurosam._util.atomic_write import replacing
 from neurosam.errors import DataError
 from neurosam.training.history import Epoch
+from neurosam.training.tensor_file import read_tensors, write_tensors
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -55,16 +55,13 @@ def save_checkpoint(
         If the file cannot be written.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import save
 
     tensors = {f"module/{name}": value for name, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{name}": value for name, value in state.items() if isinstance(value, Tensor)}
-    contiguous = {name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}
     about = {"format": _FORMAT, "settings": settings, "epochs": [asdict(epoch) for epoch in epochs]}
     try:
-        with replacing(path) as beside:
-            beside.write_bytes(save(contiguous, metadata={"neurosam": json.dumps(about)}))
+        write_tensors(path, tensors, {"neurosam": json.dumps(about)})
     except (OSError, SafetensorError) as error:
         raise DataError(str(path), f"cannot write the checkpoint: {error}") from error
 
@@ -93,15 +90,13 @@ def load_checkpoint(
     DataError
         If the file is damaged, is not a checkpoint, or belongs to another run; nothing is changed then.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     place = Path(path)
     if not place.exists():
         return []
     try:
-        with safe_open(place, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a method, not a mapping's
+        tensors, metadata = read_tensors(place)
     except (OSError, SafetensorError) as error:
         raise DataError(
             str(place), f"not a readable checkpoint ({error}); remove it, or restart (resume=False; --force)"

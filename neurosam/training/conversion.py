@@ -10,8 +10,8 @@ the residual membrane is kept (RMP). Its rate is the activation of the ANN divid
 this is below 1. The input spikes are redrawn for each layer. r is RMP-SNN's scaling of thresholds, 1 for none: below 1,
 more spikes are emitted in the same number of steps, and the largest activations saturate.
 
-A bias is added in every step. A spike stands for an activation of theta_1 ... theta_(l-1), so the bias is divided by
-that product to keep its proportion to the weighted input. ReLU layers become LIF layers, batch norm is folded first,
+A bias is added in every step. A spike stands for an activation of the product theta_1 ... theta_(l-1), so the bias is
+divided by it to keep its proportion to the weighted input. ReLU layers become LIF layers, batch norm is folded first,
 dropout is kept (it has no effect in evaluation mode), and pooling must be average pooling.
 
 The ANN must be trained on the mean of the code: intensities in [0, 1] (``steps=1, coding="direct"``) for "poisson", and
@@ -114,6 +114,7 @@ def convert(
 
     Examples
     --------
+    >>> from neurosam.training import convert
     >>> from neurosam import training
     >>> ann = training.build_ann("4C3-P2-8C3-D10", (1, 8, 8), seed=0)
     >>> images = np.random.default_rng(0).integers(0, 256, (8, 1, 8, 8), dtype=np.uint8)

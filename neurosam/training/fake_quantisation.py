@@ -55,6 +55,9 @@ def fake_quantise(module: M, bits: int = 8, scales: Mapping[str, float] | None =
 
     Examples
     --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from neurosam.training import fake_quantise
     >>> layer = nn.Linear(2, 1, bias=False)
     >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, 0.3]]))
     >>> with fake_quantise(layer, bits=3):  # multiples of 1/3

@@ -55,6 +55,7 @@ def fold_batch_norm(network: nn.Sequential) -> SpikingSequential:
 
     Examples
     --------
+    >>> from neurosam.training import fold_batch_norm
     >>> from neurosam import training
     >>> [name for name, _ in fold_batch_norm(training.build("4C3-P2-D10", (1, 8, 8))).named_children()]
     ['conv1_conv', 'conv1', 'pool1', 'flatten', 'out_linear', 'out']

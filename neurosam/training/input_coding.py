@@ -61,6 +61,7 @@ class Normalisation:
 
         Examples
         --------
+        >>> from neurosam.training import Normalisation
         >>> Normalisation.measure(np.array([[[[0, 255]]]], np.uint8))
         Normalisation(mean=(0.5,), std=(0.5,))
         """
@@ -103,6 +104,8 @@ def encode_batch(
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.training import encode_batch
     >>> image = torch.tensor([[[[0, 128, 255]]]], dtype=torch.uint8)
     >>> encode_batch(image, steps=3, coding="latency", generator=torch.Generator()).flatten(1).tolist()
     [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from neurosam._util.atomic_write import replacing
 from neurosam.errors import DataError, NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training.architectures import build, build_ann
 from neurosam.training.neurons import LIF
 from neurosam.training.sequential import SpikingSequential
+from neurosam.training.tensor_file import read_tensors, write_tensors
 
 __all__ = ["Recipe", "load_model", "save_model"]
 
@@ -113,13 +113,9 @@ def save_model(path: str | os.PathLike[str], module: SpikingSequential, recipe: 
     DataError
         If the file cannot be written.
     """
-    from safetensors.torch import save
-
-    tensors = {name: value.detach().to("cpu").contiguous().clone() for name, value in module.state_dict().items()}
     about = asdict(recipe) | {"stimulus": recipe.stimulus.to_metadata()}
     try:
-        with replacing(path) as beside:
-            beside.write_bytes(save(tensors, metadata={_KEY: json.dumps(about)}))
+        write_tensors(path, module.state_dict(), {_KEY: json.dumps(about)})
     except Exception as error:
         raise DataError(str(path), f"cannot write the model: {error}") from error
 
@@ -132,16 +128,14 @@ def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]
     DataError
         If the file is missing, damaged, or not a model of neurosam.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     place = Path(path)
     if not place.is_file():
         raise DataError(str(place), "does not exist; `neurosam train` writes one")
     try:
-        with safe_open(place, framework="pt") as file:
-            text = (file.metadata() or {})[_KEY]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a method, not a mapping's
-        fields = json.loads(text)
+        tensors, metadata = read_tensors(place)
+        fields = json.loads(metadata[_KEY])
         stimulus = Stimulus.from_metadata(fields["stimulus"])
         recipe = Recipe(**{**fields, "stimulus": stimulus, "input_shape": tuple(fields["input_shape"])})
         module = recipe.build()

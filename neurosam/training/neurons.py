@@ -78,6 +78,8 @@ class LIF(Temporal):
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.training import LIF
     >>> layer = LIF(leak=0.5, threshold=1.0)
     >>> layer(torch.full((4, 1, 1), 0.75)).flatten().tolist()  # membranes 0.75, 1.125, 0.8125, 1.15625
     [0.0, 1.0, 0.0, 1.0]
@@ -166,6 +168,8 @@ class Readout(Temporal):
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.training import Readout
     >>> Readout()(torch.tensor([[[1.0, 0.0]], [[3.0, 1.0]]])).tolist()
     [[2.0, 0.5]]
     """

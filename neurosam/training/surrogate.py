@@ -108,6 +108,8 @@ def fire(membrane: Tensor, threshold: float | Tensor, surrogate: Surrogate) -> T
 
     Examples
     --------
+    >>> import torch
+    >>> from neurosam.training import PiecewiseLinear, fire
     >>> membrane = torch.tensor([0.5, 1.0, 1.5], requires_grad=True)
     >>> spikes = fire(membrane, 1.0, PiecewiseLinear(beta=0.25))
     >>> spikes.sum().backward()

@@ -110,15 +110,15 @@ def train(
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from neurosam.training import train
     >>> from neurosam import data, training
     >>> rng = np.random.default_rng(0)
     >>> images = rng.integers(0, 256, (8, 1, 8, 8), dtype=np.uint8)
     >>> items = data.ImageSet(images, np.arange(8) % 2, None, ("even", "odd"), "noise")
     >>> module = training.build("4C3-P2-D2", (1, 8, 8))
-    >>> history = train(module, items, items, steps=4, epochs=2, batch_size=4)
-    >>> [epoch.number for epoch in history.epochs], 0 <= history.test_accuracy <= 1
-    ([1, 2], True)
+    >>> history = train(module, items, items, steps=4, epochs=1, batch_size=4)
+    >>> len(history.epochs), 0 <= history.test_accuracy <= 1
+    (1, True)
     """
     _check_sizes(epochs=epochs, batch_size=batch_size)
     check_images("train_set", train_set)

@@ -50,6 +50,7 @@ def describe(name: str, classes: int, width: float = 1.0) -> str:
 
     Examples
     --------
+    >>> from neurosam.training import describe
     >>> describe("vgg5", classes=10, width=0.25)
     '16C3-P2-32C3-P2-32C3-P2-D256-D10'
     """
@@ -111,6 +112,7 @@ def vgg(
 
     Examples
     --------
+    >>> from neurosam.training import vgg
     >>> import torch
     >>> module = vgg("vgg5", (1, 8, 8), classes=10, width=0.0625, steps=5)
     >>> module(torch.ones(5, 2, 1, 8, 8)).shape

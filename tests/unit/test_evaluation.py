@@ -220,7 +220,7 @@ def test_cascading_randomisation_notices_gradients_and_sam_what_it_can_see() -> 
     np.testing.assert_allclose(sam["out_linear"], 1, rtol=1e-12)
     np.testing.assert_allclose(sam["conv2_conv"], 1, rtol=1e-12)
     assert (sam["conv1_conv"] < 0.99).all()
-    constant = weight_randomisation(net, lambda m: x.sum(axis=(0, 2)))  # the input explains nothing, and never changes
+    constant = weight_randomisation(net, lambda m: x.sum(axis=(0, 2)))  # the input does not depend on the weights
     np.testing.assert_allclose(np.stack(list(constant.values())), 1, rtol=1e-12)
 
 
@@ -252,7 +252,7 @@ def test_spiking_fgsm_adds_up_the_gradients_of_all_steps(coding: str) -> None:
 def test_suppression_is_the_share_in_the_predicted_half() -> None:
     maps = np.zeros((2, 3, 2, 5))
     maps[0, :, 0, 0], maps[0, :, 1, 4] = 1, 3  # left 1, right 3
-    maps[1, :, 0, 1], maps[1, :, 0, 2] = 4, 4  # left 4, and 4 in the middle, which is nobody's
+    maps[1, :, 0, 1], maps[1, :, 0, 2] = 4, 4  # left 4, and 4 in the middle, which belongs to neither
     labels, said = np.array([[7, 2], [7, 2], [7, 2]]), np.array([7, 2, 5])
     np.testing.assert_array_equal(suppression(maps, labels, said), [[0.25, 0.75, np.nan], [0.5, 0.0, np.nan]])
     masks = np.zeros((3, 2, 2, 5), dtype=bool)

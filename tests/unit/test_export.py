@@ -1,4 +1,4 @@
-"""Export: the network computes, spike for spike, what the module computed; what cannot be expressed is refused."""
+"""Export: the network has the spikes of the module; what a network cannot represent is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHAPE = (2, 9, 8)
 
 
 def module(order: str = "integrate_first", reset: str = "subtract", **lif: Any) -> training.SpikingSequential:
-    """Every layer that export knows, with batch norm that has seen data, in float64."""
+    """Every layer that export supports, with trained batch norm statistics, in float64."""
     torch.manual_seed(0)
 
     def neurons() -> training.LIF:

@@ -1,4 +1,4 @@
-"""Fine-tuning puts weights on the grid that quantisation then keeps, and mends what few bits cost."""
+"""Fine-tuning puts weights on the grid that quantisation keeps, and recovers accuracy lost to few bits."""
 
 from __future__ import annotations
 
@@ -43,10 +43,12 @@ def test_two_bits_are_mended_and_kept() -> None:
         network = to_network(trained, (1, 8, 8))
         fixed, report = quantise(network, ns.Precision.lava(2), ns.encode(bars.images[:32], 4))
         if trained is tuned:
-            assert all(row.weight_snr_db > 60 for row in report.populations)  # the grid is kept: nothing more is lost
+            assert all(
+                row.weight_snr_db > 60 for row in report.populations
+            )  # the grid is kept, so exporting adds no error
         return float(np.mean(ns.run(fixed, ns.encode(held.images, 4)).predictions == held.labels))
 
     before, after = accuracy(module), accuracy(tuned)
     assert after >= before + 0.03
     assert abs(after - history.test_accuracy) < 0.08
-    assert any(isinstance(layer, nn.BatchNorm2d) for layer in module)  # the original stays as it was
+    assert any(isinstance(layer, nn.BatchNorm2d) for layer in module)  # the original is not changed

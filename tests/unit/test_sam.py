@@ -1,4 +1,4 @@
-"""Maps from spikes against the definition and plain integers; pictures from maps against torch and by hand."""
+"""Maps from spikes against the definition and plain integers; images from maps against torch and by hand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train(seed: int = 0, shape: tuple[int, ...] = (14, 2, 3, 4, 5), rate: float 
 
 
 def definition(spikes: Array, gamma: float, mode: str) -> Array:
-    """Eq. 12-14 and the released code's formula: at every spike, sums over all steps up to it; no trace."""
+    """Eq. 12-14 and the formula of the released code: a sum over all steps up to each spike, without a trace."""
     steps, samples, _, height, width = spikes.shape
     out = np.zeros((steps, samples, height, width))
     for t, b, c, y, x in np.argwhere(spikes):
@@ -184,7 +184,7 @@ def small(fixed: bool = True, sam: bool = True) -> ns.Network:
 
 @pytest.fixture(autouse=True)
 def oracle_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests' oracle as a back end of its own name, so that the front is tested apart from the real ones."""
+    """The tests' oracle as a back end, so that SAM is tested independently of the real back ends."""
 
     class Oracle:
         def run(self, network: ns.Network, events: ns.Events, record: Record, options: backends.Options) -> Recording:

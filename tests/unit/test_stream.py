@@ -1,4 +1,4 @@
-"""Recordings that go to a file while they are made: the same values, in bounded memory, whole or not at all."""
+"""Recordings streamed to a file: the same values, in bounded memory, a complete file or none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def stimulus(steps: int, samples: int, density: float = 0.2) -> ns.Events:
 
 
 def assert_streamed(network: ns.Network, events: ns.Events, path: Path, backend: str = "event", **options: Any) -> None:
-    """A streamed run, its file read, and its file mapped are all what a run in memory gives."""
+    """A streamed run, its file loaded, and its file mapped all equal a run in memory."""
     keep = Record.everything(network)
     expected = ns.run(network, events, backend, keep, threads=1, dtype=options.get("dtype", "float64"))
     found = ns.run(network, events, backend, keep, out=path, **options)
@@ -108,7 +108,7 @@ def test_any_group_of_samples(
 @settings(deadline=None)
 @given(st.data())
 def test_values_reach_their_places_in_any_order(data: st.DataObject) -> None:
-    """Blocks that cut an array in any way, put in any order, make up the array."""
+    """Blocks that divide an array in any way, written in any order, make up the array."""
     steps, samples, row = (data.draw(st.integers(1, most), label) for most, label in ((6, "T"), (7, "B"), (3, "row")))
     values = np.arange(steps * samples * row, dtype=np.int32).reshape(steps, samples, row)
     group, offset = data.draw(st.integers(1, 8), "group"), 24
@@ -163,7 +163,7 @@ def test_a_back_end_that_cannot_stream_runs_in_batches(
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """Most memory that NumPy and Python held at once, beyond what they held before."""
+    """Peak memory of NumPy and Python, beyond what they held before."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -178,7 +178,7 @@ def peak_bytes(work: Callable[[], object]) -> int:
 def test_memory_does_not_grow_with_what_is_recorded(
     longer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four times the steps or samples: in a file some counts more, in memory all values."""
+    """Four times the steps or samples: with a file the memory grows by a few counts, without by all values."""
     monkeypatch.setattr(compiled, "CHUNK_BYTES", 2**18)
     monkeypatch.setattr(place, "GROUP_BYTES", 2**18)
     net = network(64)
@@ -252,7 +252,7 @@ def test_a_mapped_file_is_examined_like_any_other(tmp_path: Path) -> None:
 
 
 def untouched(folder: Path, work: Callable[[Path], object], raises: type[BaseException], match: str) -> None:
-    """The work fails so, an older file stays, and nothing is left beside it."""
+    """The work fails with this error, an older file is kept, and no temporary file is left."""
     path = folder / "r.h5"
     path.write_bytes(b"older")
     with pytest.raises(raises, match=match):

@@ -25,7 +25,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def network(order: str = "integrate_first", bias: bool = False, **lif: Any) -> SpikingSequential:
-    """Convolutions and a dense layer under BNTT that has seen data, in float64."""
+    """Convolutions and a dense layer with trained BNTT statistics, in float64."""
     torch.manual_seed(3)
 
     def neurons() -> LIF:

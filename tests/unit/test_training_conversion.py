@@ -1,4 +1,4 @@
-"""Conversion: thresholds as Algorithm 1 says, rates as the ANN's activations, networks that every back end runs."""
+"""Conversion: thresholds follow Algorithm 1, rates follow the ANN's activations, every back end runs the result."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ IMAGES = bars(12, 0).images
 
 
 def algorithm_1(net: nn.Sequential, scaling: float, pick: Any) -> list[float]:
-    """Stated plainly: layer by layer, sample by sample, step by step; the balanced layers integrate and fire."""
+    """Algorithm 1 as plain loops over layers, samples and steps; the balanced layers integrate and fire."""
     thresholds: list[float] = []
     weights = [layer for layer in net if isinstance(layer, (nn.Conv2d, nn.Linear))]
     for level in range(len(weights) - 1):
@@ -99,7 +99,7 @@ def test_percentile_thresholds_are_the_nearest_rank(percentile: float) -> None:
         return float(np.percentile(values, percentile, method="inverted_cdf"))
 
     net = ann()
-    with torch.no_grad():  # mostly positive input, so that the median is, too
+    with torch.no_grad():  # mostly positive input, so that the median is positive
         for parameter in net.parameters():
             parameter.abs_()
     found = convert(net, IMAGES, steps=T, percentile=percentile, seed=7, batch_size=12)
@@ -187,7 +187,7 @@ def test_accuracy_grows_with_the_steps_to_that_of_the_ann() -> None:
 @pytest.mark.parametrize(
     ("layers", "problem"),
     [
-        ([nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)], r"layer '1' \(MaxPool2d\): cannot be converted; known are"),
+        ([nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)], r"layer '1' \(MaxPool2d\): cannot be converted; supported are"),
         ([nn.Flatten(), nn.Linear(64, 2), nn.Linear(2, 2)], r"layer '2' \(Linear\): follows '1' without a ReLU"),
         ([nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)], r"layer '0' \(ReLU\): does not directly follow"),
         ([nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.ReLU()], r"is between '0' and its ReLU"),

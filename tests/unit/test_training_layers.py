@@ -27,7 +27,7 @@ def spikes(*shape: int, seed: int = 0) -> Tensor:
 
 
 def settle(network: SpikingSequential) -> SpikingSequential:
-    """Give the batch norms statistics and parameters of their own, then freeze them."""
+    """Set statistics and parameters of the batch norms to random values, then freeze them."""
     generator = torch.Generator().manual_seed(7)
     for layer in network.modules():
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)) and layer.running_mean is not None:
@@ -206,7 +206,7 @@ def test_fake_quantised_weights_lie_on_the_grid(bits: int) -> None:
         torch.testing.assert_close(levels, levels.round(), rtol=1e-6, atol=1e-5)
         assert levels.abs().max() <= limit * (1 + 1e-6)
         assert (value - before[name]).abs().max() <= scale / 2 * (1 + 1e-5)
-    with fake_quantise(network, bits):  # quantising twice changes nothing more
+    with fake_quantise(network, bits):  # quantising again changes nothing
         torch.testing.assert_close(network(x), output)
 
 

@@ -81,7 +81,7 @@ def test_every_bit_is_that_of_the_simulation(
     np.testing.assert_array_equal(spikes.numpy(), wanted_spikes)
     np.testing.assert_array_equal(membrane.numpy(), wanted_membrane)
     assert shape[0] == 1 or 0 < spikes.mean() < 1
-    with_gradient = LIF(**constants, order=order, reset=reset)(x.requires_grad_())  # takes other buffers
+    with_gradient = LIF(**constants, order=order, reset=reset)(x.requires_grad_())  # allocates different buffers
     assert torch.equal(with_gradient, spikes)
 
 
@@ -141,7 +141,7 @@ def test_surrogates_are_their_formulas(threshold: float) -> None:
 
 
 def naive(x: Tensor, c: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """The same neuron as one autograd node an operation."""
+    """The same neuron with one autograd node per operation."""
     v = torch.zeros_like(x[0])
     u = torch.zeros_like(x[0])
     spikes, membrane = [], []

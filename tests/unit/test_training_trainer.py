@@ -1,4 +1,4 @@
-"""Training repeats itself bit for bit, goes on where it stopped, and refuses what does not fit."""
+"""Training is reproducible bit for bit, resumes where it stopped, and refuses invalid arguments."""
 
 from __future__ import annotations
 

@@ -59,7 +59,10 @@ def test_names_are_the_papers_layers() -> None:
 def test_eleven_layers_with_weights_and_a_norm_before_each_hidden_one() -> None:
     net = vgg("vgg11", (3, 16, 16), 5, steps=3, width=1 / 32)
     weights = [layer for layer in net if isinstance(layer, (nn.Conv2d, nn.Linear))]
-    assert (sum(isinstance(w, nn.Conv2d) for w in weights), len(weights)) == (8, 10)  # VGG11's third dense is a pooling
+    assert (sum(isinstance(w, nn.Conv2d) for w in weights), len(weights)) == (
+        8,
+        10,
+    )  # the third dense layer of VGG11 is a pooling layer
     assert all(w.bias is None for w in weights)
     norms = [layer for layer in net if isinstance(layer, BNTT)]
     assert (len(norms), {n.steps for n in norms}, {n.eps for n in norms}) == (9, {3}, {1e-4})
