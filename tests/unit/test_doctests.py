@@ -32,7 +32,8 @@ def examples(item: object, name: str, module: ModuleType) -> list[doctest.DocTes
     session = {"np": np, "ns": ns}
     tests = [test for test in doctest.DocTestFinder().find(item, name, module, globs=session) if test.examples]
     for test in tests:
-        if test.name.removeprefix(f"{module.__name__}.").partition(".")[0] not in ns.__all__:
+        owner = test.name.removeprefix(f"{module.__name__}.").partition(".")[0]
+        if ns._MODULE_OF.get(owner) != module.__name__:
             test.globs = vars(module) | session
     return tests
 
