@@ -49,10 +49,10 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo test lint graph format lowest paired clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest paired clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 env: $(VENV)/.stamp lava-if-possible ## build .venv with everything for using, testing and linting, and .venv-lava (once)
 
@@ -66,6 +66,12 @@ endif
 demo: env ## run `neurosam demo`: train, export, run, explain and verify a small network
 	@$(VENV)/bin/neurosam demo
 
+docs: $(VENV)/.stamp ## build the documentation into site/, warnings as errors: open site/index.html
+	@$(VENV)/bin/python -m sphinx -W --keep-going -q -j auto -d build/doctrees docs site
+
+tutorials: $(VENV)/.stamp ## run the tutorials; renew the outputs and the pictures (docs/assets) that they show
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.walkthrough docs/tutorials docs/assets
+
 lint: env ## ruff (rules and format), mypy --strict, import contracts
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
@@ -76,12 +82,15 @@ graph: env ## the rooms and the imports between them, as text and as docs/assets
 	@$(VENV)/bin/python docs/architecture.py
 
 ifeq ($(LAVA),0)
-test: lint ## everything that CI runs: lint, then pytest (LAVA=0: without Lava's tests)
+test: lint ## lint, then pytest (LAVA=0: without Lava's tests)
 	@NEUROSAM_TEST_LAVA=0 $(VENV)/bin/pytest
 else
 test: $(VENV_LAVA)/.stamp lint
 	@NEUROSAM_TEST_LAVA=1 $(VENV)/bin/pytest
 endif
+
+check-bounds: env ## the event back end's tests with its kernels compiled to check every memory access (debug build)
+	@NEUROSAM_CHECK_BOUNDS=1 $(VENV)/bin/pytest tests/unit/test_event_*.py tests/conformance
 
 format: env ## let ruff fix what it can, and format
 	@$(VENV)/bin/ruff check --fix
@@ -94,7 +103,7 @@ paired: env ## time the standard cases against another commit, interleaved: make
 	@$(VENV)/bin/python benchmarks/paired.py --base $(or $(BASE),HEAD~1)
 
 clean: ## remove the environments, caches and built packages
-	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find neurosam hw tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A recipe removes its stamp first and writes it last. So an interrupted build or update leaves no stamp, and the next
@@ -103,7 +112,7 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	@if [ ! -e $@ ]; then $(FIND_PYTHON); echo "building $(VENV) with $$python"; $$python -m venv --clear $(VENV); fi
 	@rm -f $@
 	@$(VENV)/bin/$(PIP_INSTALL) 'pip>=25.1'
-	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]' --group test --group lint
+	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo]' --group test --group lint --group docs
 	@touch $@
 
 $(VENV_LOWEST)/.stamp: pyproject.toml constraints-lowest.txt

@@ -78,14 +78,13 @@ def checkout(revision: str) -> Iterator[Path]:
 
 def write_case(name: str, folder: Path) -> Path:
     """The network and the input of a standard case, as files that both commits read."""
-    from neurosam.hdf5 import save_events
     from neurosam_bench.cases import CASES
 
     case = CASES[name]()
     folder = folder / name
     folder.mkdir()
     case.network.save(folder / "network.h5")
-    save_events(case.events, folder / "events.h5")
+    case.events.save(folder / "events.h5")
     return folder
 
 

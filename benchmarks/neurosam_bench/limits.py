@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import neurosam as ns
-from neurosam.backends.event.backend import EventBackend, LayerProfile
+from neurosam.backends.event import EventBackend, LayerProfile
 from neurosam_bench.cases import uniform
 
 __all__ = ["machine", "processor", "roofline", "startup"]

@@ -1,1 +1,1 @@
-"""What every room uses and no user imports: range checks of arguments, and files written whole or not at all."""
+"""Helpers for every other package, not for users: argument checks, atomic file writes, what is behind ``.save()``."""

@@ -1,7 +1,7 @@
-"""How a value saves itself: the one place where a lower room asks a higher one, by name.
+"""How a value saves itself: the one place where a lower layer calls a higher one, by name.
 
-``Network.save`` and ``Recording.save`` are conveniences for :mod:`neurosam.hdf5`, which imports the classes that it
-stores; an import the other way round would close a circle.
+``Network.save``, ``Recording.save`` and ``Events.save`` are conveniences for :mod:`neurosam.hdf5`, which imports the
+classes that it stores; an import in the other direction would close a circle.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How back ends are found, and :func:`run`, the one way to start one.
 
-A back end is a class named in the entry-point group ``neurosam.backends`` and imported only when asked for. It takes
-a request that :func:`run` has already checked, and returns a :class:`~neurosam.signals.recording.Recording` in each
+A back end is a class named in the entry-point group ``neurosam.backends``, imported when it is first used. It takes a
+request that :func:`run` has already checked, and returns a :class:`~neurosam.signals.recording.Recording` in each
 population's own time.
 """
 
@@ -17,29 +17,35 @@ from typing import Any
 import numpy as np
 
 from neurosam.backends.protocol import Backend, Options, Progress
-from neurosam.errors import BackendError, EventError, NetworkError, NeurosamError
+from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
 
-__all__ = ["GROUP", "REMEDY", "available", "check", "load_backend", "run", "unrolled"]
+__all__ = ["GROUP", "REMEDY", "available_backends", "check", "load_backend", "run", "unrolled"]
 
 GROUP = "neurosam.backends"
 REMEDY = {"reference": "pip install 'neurosam[torch]'"}
 
 
-def available() -> tuple[str, ...]:
-    """Names of the back ends whose packages are installed (not yet imported)."""
+def available_backends() -> tuple[str, ...]:
+    """Names of the installed back ends, in alphabetical order; none of them is imported.
+
+    Examples
+    --------
+    >>> {"event", "reference"} <= set(ns.available_backends())
+    True
+    """
     return tuple(sorted(_installed()))
 
 
 @cache
 def _installed() -> dict[str, EntryPoint]:
-    """Back ends by name; looked up once, as reading the metadata of all packages takes milliseconds."""
+    """Back ends by name; looked up once, because reading the metadata of all packages takes milliseconds."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
@@ -49,17 +55,17 @@ def load_backend(name: str) -> Backend:
     Raises
     ------
     BackendError
-        If the name is unknown (never replaced by another), or its package is missing: how to get it.
+        If the name is unknown (no other back end takes its place), or a package that it needs is not installed.
     """
-    found = _installed()
-    if name not in found:
+    installed = _installed()
+    if name not in installed:
         raise BackendError(
             f"back end {name!r}",
-            f"is unknown; installed are {', '.join(sorted(found)) or 'none'}. "
-            f"Another one comes with a package that names it in the entry-point group {GROUP!r}",
+            f"is unknown; installed are {', '.join(sorted(installed)) or 'none'}. "
+            f"Other packages can add back ends through the entry-point group {GROUP!r}",
         )
     try:
-        backend: Backend = found[name].load()()
+        backend: Backend = installed[name].load()()
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("neurosam"):
             raise
@@ -81,7 +87,7 @@ def run(
     threads: int | None = None,
     progress: Progress | None = None,
     time_limit_s: float | None = None,
-    to: str | Path | None = None,
+    out: str | Path | None = None,
 ) -> Recording:
     """Run a network on events.
 
@@ -91,15 +97,15 @@ def run(
     events : Events
         Input; its shape is the input population's.
     backend : str
-        "event", "reference", or another installed one (:func:`available`).
+        "event", "reference", or another installed one (:func:`available_backends`).
     record : Record, optional
-        What to keep beside the output and the spike counts; nothing more if None.
+        What to record in addition to the output and the spike counts; nothing if None.
     device, dtype, threads, progress, time_limit_s
         See :class:`Options`.
-    to : path, optional
-        A file to which the recording goes while it is made, for runs whose recording is larger than the memory: as
-        ``Recording.save`` would write it, and replaced or left as it was as a whole. The arrays of the Recording that
-        is returned then lie in this file (see :func:`neurosam.hdf5.load_recording`).
+    out : path, optional
+        A file that the recording is written to during the run, for recordings larger than the memory. Its content is
+        that of ``Recording.save``; an older file is replaced when the run succeeds and unchanged when it fails. The
+        arrays of the returned Recording then stay in the file (``load_recording(out, mapped=True)``).
 
     Returns
     -------
@@ -107,23 +113,39 @@ def run(
 
     Raises
     ------
-    EventError, NetworkError, BackendError
-        If the input, the request or the back end does not fit.
+    ArgumentError, EventError, NetworkError, BackendError
+        If an argument, the input, a trace or the back end does not fit.
     FormatError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> net = ns.Network(
+    ...     populations=[
+    ...         ns.Population("in", shape=(2,)),
+    ...         ns.Population("out", shape=(1,), neuron=ns.LIF(leak=0.5, threshold=1.0)),
+    ...     ],
+    ...     projections=[ns.Projection("in", "out", ns.Dense([[0.75, 0.25]]))],
+    ... )
+    >>> spikes = np.array([[[1, 0]], [[1, 1]], [[0, 0]], [[1, 0]]])  # [T, B, N]
+    >>> recording = ns.run(net, ns.Events.from_dense(spikes), record=ns.Record(spikes="out", membrane="out"))
+    >>> recording.spikes["out"].dense().ravel()
+    array([0, 1, 0, 0], dtype=uint8)
+    >>> recording.membrane["out"].ravel()  # 0.75, then 0.375 + 1 - 1 after the spike, ...
+    array([0.75   , 0.375  , 0.1875 , 0.84375])
     """
     record = Record() if record is None else record
     check(network, events, record)
     if dtype not in ("float64", "float32"):
-        raise BackendError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
+        raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
     if threads is not None and threads < 1:
-        raise BackendError("threads", f"got {threads}; at least 1 is required")
+        raise ArgumentError("threads", f"got {threads}; at least 1 is required")
     runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s)
-    if to is not None:
-        from neurosam.backends.streaming import run_to_file
+    if out is not None:
+        from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
 
-        return run_to_file(runner, unrolled(network, events.steps), events, record, options, to)
+        return run_to_file(runner, unrolled(network, events.steps), events, record, options, out)
     start = time.perf_counter()
     recording = runner.run(unrolled(network, events.steps), events, record, options)
     if recording.time_s == 0.0:
@@ -164,11 +186,11 @@ def check(network: Network, events: Events, record: Record) -> None:
     for name in record.sam:
         trace = network.sam[name]
         if isinstance(trace, FixedSamTrace):
-            trace.check(f"sam {name!r}", picture(network[name].shape)[0], events.steps)
+            trace.check(f"sam {name!r}", as_chw(network[name].shape)[0], events.steps)
 
 
 def unrolled(network: Network, steps: int) -> Network:
-    """The same network with gain and offset tables of one row repeated for every step, as back ends take them."""
+    """The same network with one-row gain and offset tables repeated for every step, as back ends expect them."""
 
     def every_step(population: Population) -> Population:
         neuron = population.neuron
@@ -180,28 +202,24 @@ def unrolled(network: Network, steps: int) -> Network:
         return replace(population, neuron=replace(neuron, **tables))
 
     populations = tuple(every_step(p) for p in network.populations)
-    same = all(new is old for new, old in zip(populations, network.populations, strict=True))
-    return network if same else replace(network, populations=populations)
+    unchanged = all(new is old for new, old in zip(populations, network.populations, strict=True))
+    return network if unchanged else replace(network, populations=populations)
 
 
 def _recordable(network: Network, name: str, variable: str) -> None:
     try:
         population = network[name]
     except NetworkError as error:
-        raise NeurosamError(f"record: {variable}: {error.where}", error.problem) from None
+        raise ArgumentError(f"record: {variable}: {error.where}", error.problem) from None
     where = f"record: {variable} of {name!r}"
     neuron = population.neuron
     if neuron is None:
-        raise NeurosamError(where, "is the input, which the caller has already")
+        raise ArgumentError(where, "is the input, which the caller already has")
     if variable == "spikes" and not population.fires:
-        raise NeurosamError(where, "is a readout, which never fires; record its membrane")
+        raise ArgumentError(where, "is a readout, which never fires; record its membrane")
     if variable == "sam" and name not in network.sam:
-        raise NeurosamError(
+        raise ArgumentError(
             where, f"has no trace; the network has {', '.join(network.sam) or 'none'}. Add one with Network.with_sam"
         )
-    if (
-        variable == "current"
-        and getattr(neuron, "current_leak", None) is None
-        and getattr(neuron, "current_decay", None) is None
-    ):
-        raise NeurosamError(where, "has neurons without a synaptic current")
+    if variable == "current" and not population.has_current:
+        raise ArgumentError(where, "has neurons without a synaptic current")

@@ -182,7 +182,7 @@ def run(
         labels = images.labels
     with progress(f"running on {backend}") as tick:
         recording = run_network(
-            net, stimulus, backend, request, device=device, dtype=dtype, threads=threads, progress=tick, to=out
+            net, stimulus, backend, request, device=device, dtype=dtype, threads=threads, progress=tick, out=out
         )
     _summary(net, recording)
     if labels is not None:

@@ -153,7 +153,7 @@ def split_seed(network: Network) -> int:
 
 
 def read_events(path: Path, network: Network) -> Events:
-    """Read events for a network from HDF5 (neurosam.hdf5.save_events) or a dense array in .npy.
+    """Read events for a network from HDF5 (neurosam.save) or a dense array in .npy.
 
     Raises
     ------
@@ -175,7 +175,7 @@ def _sparse(path: Path) -> Events:
 
     kind = file_kind(path)
     if kind != "events":
-        raise EventError(str(path), f"holds a {kind}; events are required (neurosam.hdf5.save_events), or a .npy")
+        raise EventError(str(path), f"holds a {kind}; events are required (neurosam.save), or a .npy")
     return load_events(path)
 
 

@@ -1,4 +1,4 @@
-"""Saving and loading networks, recordings and events: what a file says that it is, and its version."""
+"""Saving and loading networks, recordings and events, and the kind and version that a file states."""
 
 from __future__ import annotations
 
@@ -21,13 +21,11 @@ from neurosam.signals.recording import Record, Recording
 __all__ = [
     "VERSION",
     "file_kind",
+    "load",
     "load_events",
     "load_network",
     "load_recording",
     "save",
-    "save_events",
-    "save_network",
-    "save_recording",
     "stream_recording",
 ]
 
@@ -35,12 +33,13 @@ VERSION = 1
 """Version of the format that is written; files of versions 1 to this one are read."""
 
 KINDS: dict[str, type] = {"network": Network, "recording": Recording, "events": Events}
+PHRASES = {"network": "a network", "recording": "a recording", "events": "events"}
 PREFIX = "neurosam-"
 HEADER = frozenset({"format", "version", "producer"})
 
 
 def save(value: Network | Recording | Events, path: str | Path) -> None:
-    """Write a network, a recording or events, atomically: after a failure the file at `path` is what it was before.
+    """Write a network, a recording or events to a file, atomically: if it fails, an older file at `path` is unchanged.
 
     Parameters
     ----------
@@ -51,138 +50,158 @@ def save(value: Network | Recording | Events, path: str | Path) -> None:
     Raises
     ------
     FormatError
-        If it cannot be written (folder, permission, disk full), or holds what a file cannot (a NUL in a name).
+        If the file cannot be written (folder, permission, disk full), or `value` holds what the format cannot (a name
+        with a NUL).
+
+    Examples
+    --------
+    >>> ns.save(ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)), "events.h5")
+    >>> len(ns.load_events("events.h5"))
+    2
     """
-    kinds = {held: kind for kind, held in KINDS.items()}
-    if type(value) not in kinds:  # a subclass could hold more than the file does
-        allowed = ", ".join(held.__name__ for held in kinds)
+    kind = next((kind for kind, stored in KINDS.items() if type(value) is stored), None)
+    if kind is None:  # a subclass too: it could hold more than the file does
+        allowed = ", ".join(stored.__name__ for stored in KINDS.values())
         raise FormatError(str(path), f"got {type(value).__name__} to save; allowed are {allowed}")
-    _save(kinds[type(value)], value, path)
-
-
-def save_network(network: Network, path: str | Path) -> None:
-    """Write a network, atomically: after a failure the file at `path` is what it was before.
-
-    Parameters
-    ----------
-    network : Network
-    path : str or Path
-        Its folder must exist; an older file is replaced.
-
-    Raises
-    ------
-    FormatError
-        If it cannot be written (folder, permission, disk full), or holds what a file cannot (a NUL in a name).
-    """
-    _save("network", network, path)
-
-
-def save_recording(recording: Recording, path: str | Path) -> None:
-    """Write a recording, atomically; see :func:`save_network`."""
-    _save("recording", recording, path)
-
-
-def save_events(events: Events, path: str | Path) -> None:
-    """Write events, atomically; see :func:`save_network`."""
-    _save("events", events, path)
+    try:
+        if isinstance(value, Recording) and (problem := inconsistency(value)):
+            raise NotStorable(problem)
+        with created(path) as root:
+            _write_header(root, kind)
+            write_record(root, value)
+    except NotStorable as error:
+        raise FormatError(str(path), f"is not written: {error}") from None
 
 
 @contextmanager
 def stream_recording(path: str | Path, network: Network, record: Record, steps: int, samples: int) -> Iterator[Stream]:
-    """A recording file that is filled while the recording is made; :func:`load_recording` then reads it as any other.
+    """A recording file that is filled while the network runs; :func:`load_recording` then reads it like any other.
 
-    The space for all values is taken from the disk at once, where the file system can. The file appears under its name
-    when the block ends without an exception, and :meth:`Stream.finish` was called; else nothing is left of it.
+    Disk space for all values is reserved at once, where the file system supports it. The file appears under its name
+    when the block ends without an exception and :meth:`Stream.finish` has been called; otherwise nothing is left of it.
 
     Parameters
     ----------
     path : str or Path
-        As for :func:`save_network`.
+        As for :func:`save`.
     network, record, steps, samples
         What will be recorded.
 
     Raises
     ------
     FormatError
-        If the file cannot be written (folder, permission, disk full), or not all values came.
+        If the file cannot be written (folder, permission, disk full), or values are missing at the end.
     """
     try:
-        with streamed(path, network, record, steps, samples, _begin) as stream:
+        with streamed(path, network, record, steps, samples, _write_header) as stream:
             yield stream
     except NotStorable as error:
         raise FormatError(str(path), f"is not written: {error}") from None
 
 
-def load_network(path: str | Path) -> Network:
-    """Read a network.
+def load(path: str | Path, mapped: bool = False) -> Network | Recording | Events:
+    """Read whatever a file of neurosam holds: a network, a recording or events.
 
     Parameters
     ----------
     path : str or Path
-        A file that :func:`save_network` wrote. What is read takes no more memory than the file has bytes.
+        A file that :func:`save` wrote. Reading takes no more memory than the file has bytes.
+    mapped : bool
+        For a recording: leave its arrays in the file, see :func:`load_recording`.
 
     Raises
     ------
     FormatError
-        If the file is missing, unreadable, truncated, foreign, newer or hostile, or holds an impossible network.
+        If the file is missing, unreadable, truncated, not neurosam's, of a newer version or hostile, or describes
+        something invalid.
+
+    See Also
+    --------
+    load_network, load_recording, load_events
+        The same for one kind, and an error for the others.
+
+    Examples
+    --------
+    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save("events.h5")
+    >>> ns.load("events.h5").time
+    array([0, 2], dtype=int32)
+    """
+    value: Network | Recording | Events = _load(None, path, mapped)
+    return value
+
+
+def load_network(path: str | Path) -> Network:
+    """Read a network; see :func:`load`.
+
+    Examples
+    --------
+    >>> network = ns.Network(
+    ...     populations=[ns.Population("in", shape=(2,)), ns.Population("out", shape=(1,), neuron=ns.Readout())],
+    ...     projections=[ns.Projection("in", "out", ns.Dense([[0.5, -0.25]]))],
+    ... )
+    >>> network.save("network.h5")
+    >>> ns.load_network("network.h5") == network
+    True
     """
     network: Network = _load("network", path)
     return network
 
 
 def load_recording(path: str | Path, mapped: bool = False) -> Recording:
-    """Read a recording; see :func:`load_network`.
+    """Read a recording; see :func:`load`.
 
-    With `mapped`, its arrays stay in the file, which must not be changed in place meanwhile, and are read-only: values
-    are read when they are used, so that a recording larger than the memory can be looked at.
+    With `mapped`, its arrays stay in the file: they are read-only, and values are read when they are used, so that the
+    recording may be larger than the memory. The file must not be changed in place meanwhile (replacing it is safe).
+
+    Examples
+    --------
+    >>> output = np.array([[0.5, 1.0], [2.0, 0.0]])
+    >>> ns.Recording(backend="by hand", steps=1, samples=2, output=output).save("recording.h5")
+    >>> ns.load_recording("recording.h5", mapped=True).predictions
+    array([1, 0])
     """
     recording: Recording = _load("recording", path, mapped)
     return recording
 
 
 def load_events(path: str | Path) -> Events:
-    """Read events; see :func:`load_network`."""
+    """Read events; see :func:`load`.
+
+    Examples
+    --------
+    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save("events.h5")
+    >>> ns.load_events("events.h5").neuron
+    array([1, 3], dtype=int32)
+    """
     events: Events = _load("events", path)
     return events
 
 
 def file_kind(path: str | Path) -> str:
-    """What a file of neurosam holds, of whichever version: ``"network"``, ``"recording"`` or ``"events"``.
+    """What a file of neurosam holds, whatever its version: ``"network"``, ``"recording"`` or ``"events"``.
 
     Raises
     ------
     FormatError
-        If the file is missing, unreadable, truncated or foreign.
+        If the file is missing, unreadable, truncated or not neurosam's.
     """
     with opened(path) as root:
         return _kind(root)
 
 
-def _save(kind: str, value: Any, path: str | Path) -> None:
-    if type(value) is not KINDS[kind]:  # a subclass could hold more than the file does
-        raise FormatError(str(path), f"got {type(value).__name__} to save; a {KINDS[kind].__name__} is required")
-    try:
-        if isinstance(value, Recording) and (problem := inconsistency(value)):
-            raise NotStorable(problem)
-        with created(path) as root:
-            _begin(root, kind)
-            write_record(root, value)
-    except NotStorable as error:
-        raise FormatError(str(path), f"is not written: {error}") from None
-
-
-def _begin(root: Root, kind: str) -> None:
-    """Say what the file is."""
+def _write_header(root: Root, kind: str) -> None:
+    """Write the attributes that identify the file."""
     root.text("format", PREFIX + kind)
     root.numbers("version", VERSION, "<i8")
     root.text("producer", f"neurosam {__version__}")
 
 
-def _load(kind: str, path: str | Path, mapped: bool = False) -> Any:
+def _load(required: str | None, path: str | Path, mapped: bool = False) -> Any:
+    """What a file holds; a FormatError if that is not of the required kind."""
     with opened(path, mapped) as root:
-        found = _kind(root)
-        if found != kind:
-            raise root.error("", f"holds {_phrase(found)}, not {_phrase(kind)}; use neurosam.hdf5.load_{found}")
+        kind = _kind(root)
+        if required not in (None, kind):
+            raise root.error("", f"holds {PHRASES[kind]}, not {PHRASES[required]}; use neurosam.load_{kind}")
         version = int(root.numbers("version", "<i8", (0,)))
         if version > VERSION:
             raise root.error(
@@ -200,7 +219,7 @@ def _load(kind: str, path: str | Path, mapped: bool = False) -> Any:
 
 
 def _kind(root: Reader) -> str:
-    """The kind that the root's ``format`` names; a FormatError for a file of another make."""
+    """The kind that the root's ``format`` names; a FormatError for a file that is not neurosam's."""
     try:
         kind = root.text("format").removeprefix(PREFIX)
     except FormatError:
@@ -208,7 +227,3 @@ def _kind(root: Reader) -> str:
     if kind not in KINDS:
         raise root.error("", "is an HDF5 file, but not one of neurosam's (FORMAT.md)")
     return kind
-
-
-def _phrase(kind: str) -> str:
-    return {"network": "a network", "recording": "a recording", "events": "events"}[kind]

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from neurosam._util.arguments import integer
 from neurosam.arithmetic import DECAY_ONE
-from neurosam.errors import NetworkError
+from neurosam.errors import ArgumentError
 
 __all__ = ["Precision"]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """The integers a network is made of; ``None`` in its place means float64.
+    """The integers a network is made of. A float network has ``None`` in its place.
 
     Parameters
     ----------
@@ -28,6 +28,18 @@ class Precision:
         Bits of a signed weight mantissa, 2..8: mantissas lie in ``-2^(bits-1) .. 2^(bits-1) - 1``.
     current_decay_offset, membrane_decay_offset : int
         Added to every 12-bit decay by the hardware's rule, 0 or 1.
+
+    Raises
+    ------
+    ArgumentError
+        For a value outside its range.
+
+    Examples
+    --------
+    >>> ns.Precision.lava()
+    Precision(name='lava', weight_bits=8, current_decay_offset=1, membrane_decay_offset=0)
+    >>> ns.Precision.nxsdk(weight_bits=4).weight_low
+    -8
     """
 
     name: str = "lava"
@@ -37,9 +49,9 @@ class Precision:
 
     def __post_init__(self) -> None:
         for name, low, high in (("weight_bits", 2, 8), ("current_decay_offset", 0, 1), ("membrane_decay_offset", 0, 1)):
-            object.__setattr__(self, name, integer(f"precision: {name}", getattr(self, name), low, high))
+            object.__setattr__(self, name, integer(f"precision: {name}", getattr(self, name), low, high, ArgumentError))
         if not isinstance(self.name, str):
-            raise NetworkError("precision: name", f"got {self.name!r}; a string is required")
+            raise ArgumentError("precision: name", f"got {self.name!r}; a string is required")
 
     @classmethod
     def lava(cls, weight_bits: int = 8) -> Precision:
@@ -62,7 +74,7 @@ class Precision:
         return (1 << (self.weight_bits - 1)) - 1
 
     def current_decay_range(self) -> tuple[int, int]:
-        """Allowed ``current_decay``: from "keep everything" to "forget everything"."""
+        """Allowed ``current_decay``, from "keeps everything" to "forgets everything"."""
         return -self.current_decay_offset, DECAY_ONE - self.current_decay_offset
 
     def membrane_decay_range(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam.signals.recording import Spikes
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _matrix(spikes: Spikes | npt.ArrayLike, sample: int, channels: int | None) -
         if not 0 <= sample < samples:
             raise NeurosamError("raster: sample", f"got {sample}; allowed is 0..{samples - 1}")
         dense = Spikes(spikes.planes[:, sample : sample + 1], spikes.shape).dense()
-        count, height, width = picture(spikes.shape)
+        count, height, width = as_chw(spikes.shape)
         groups = count if height * width > 1 else 1
     else:
         dense = np.asarray(spikes)

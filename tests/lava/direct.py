@@ -23,7 +23,7 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.sparse.process import Sparse
 
 from neurosam.errors import NeurosamError
-from neurosam.hdf5 import load_events, load_network, save_recording
+from neurosam.hdf5 import load_events, load_network, save
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
@@ -166,7 +166,7 @@ def main(folder: Path) -> None:
         except NeurosamError as error:
             (case / "refused.json").write_text(json.dumps({"where": error.where, "problem": error.problem}))
         else:
-            save_recording(recording, case / "recording.h5")
+            save(recording, case / "recording.h5")
             (case / "processes.json").write_text(json.dumps(processes))
 
 

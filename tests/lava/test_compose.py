@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import neurosam as ns
-from neurosam.hdf5 import load_events, save_events
+from neurosam.hdf5 import load_events, save
 from neurosam_hw.lava.interpreter import command
 from support.networks import random_case
 
@@ -31,7 +31,7 @@ def composed(lava: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     network, events = random_case(np.random.default_rng(4), "chain", fixed=False)
     (folder / "float").mkdir()
     network.save(folder / "float" / "network.h5")
-    save_events(events, folder / "float" / "events.h5")
+    save(events, folder / "float" / "events.h5")
     code = "import runpy; runpy.run_path(sys.argv[3], run_name='__main__')"
     subprocess.run(command(lava, code, str(folder), str(PROGRAM)), check=True, timeout=120, cwd=folder)
     return folder
@@ -46,7 +46,7 @@ def from_lava(path: Path) -> npt.NDArray[Any]:
 @pytest.mark.parametrize("case", [*CASES, "float"])
 def test_ports_give_what_the_event_back_end_gives(composed: Path, case: str) -> None:
     folder = composed / case
-    network = ns.load(folder / "network.h5")
+    network = ns.load_network(folder / "network.h5")
     events = load_events(folder / "events.h5").select(0, 1)
     recording = ns.run(network, events, "event", ns.Record.everything(network))
     tolerance = 0.0 if network.fixed else 1e-9

@@ -21,7 +21,7 @@ TRACES = (Loihi1Trace(), Loihi1Trace(0.5, 40, seed=7), Loihi1Trace(0.2, 15, seed
 
 def from_event() -> npt.NDArray[np.uint8]:
     """Spikes of the first layer of a golden network, with its samples concatenated, ``(T, N)``."""
-    network = ns.load(GOLDEN / "lava-pooled" / "network.h5")
+    network = ns.load_network(GOLDEN / "lava-pooled" / "network.h5")
     name = network.populations[1].name
     events = load_events(GOLDEN / "lava-pooled" / "events.h5")
     spikes = ns.run(network, events, "event", ns.Record(spikes=(name,))).spikes[name].dense()

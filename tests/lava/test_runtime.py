@@ -147,4 +147,4 @@ def test_a_file_gives_the_same_as_the_network_in_memory(tmp_path: Path) -> None:
     network, events = random_case(np.random.default_rng(96), "dense")
     network = replace(network, metadata={"from": "memory"})
     network.save(tmp_path / "n.h5")
-    assert ns.run(ns.load(tmp_path / "n.h5"), events, "lava").same_as(ns.run(network, events, "event"))
+    assert ns.run(ns.load_network(tmp_path / "n.h5"), events, "lava").same_as(ns.run(network, events, "event"))

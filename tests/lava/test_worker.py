@@ -213,7 +213,7 @@ def test_the_worker_ends_with_its_parent(tmp_path: Path, number: signal.Signals)
         "supervise.CODE = 'import time; from neurosam_hw.lava.dynamics import Subtracting as S; ' \\\n"
         "    'S.reset_voltage = lambda self, spike_vector: time.sleep(1000); ' + supervise.CODE\n"
         "events = ns.Events.from_dense(np.ones((6, 3, 2), dtype=np.uint8))\n"
-        f"ns.run(ns.load({str(tmp_path / 'n.h5')!r}), events, 'lava')\n"
+        f"ns.run(ns.load_network({str(tmp_path / 'n.h5')!r}), events, 'lava')\n"
     )
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.hdf5 import load_network, load_recording, save_events
+from neurosam.hdf5 import load_network, load_recording, save
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.neuron import FixedLIF, FixedReadout
@@ -288,7 +288,7 @@ def test_explain_measures_localisation_on_canvases(place: Path, tmp_path: Path) 
 def test_events_from_numpy_and_from_hdf5_give_the_same_recording(place: Path, tmp_path: Path) -> None:
     dense = (np.random.default_rng(0).random((5, 2, 1, 12, 12)) < 0.3).astype(np.uint8)
     np.save(tmp_path / "in.npy", dense)
-    save_events(Events.from_dense(dense), tmp_path / "in.h5")
+    save(Events.from_dense(dense), tmp_path / "in.h5")
     assert "accuracy" not in done(
         "run", place / "digits.h5", "--events", tmp_path / "in.npy", "-o", tmp_path / "a.h5", "--record", "all"
     )

@@ -21,7 +21,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.hdf5 import load_network, save_events
+from neurosam.hdf5 import load_network, save
 from neurosam.signals.events import Events
 from support.toy_dataset import ARCHITECTURE, write_bars
 
@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         result = neurosam(*arguments)
         assert result.exit_code == 0, result.output
-    save_events(Events.from_dense(spikes()), folder / "in.h5")
+    save(Events.from_dense(spikes()), folder / "in.h5")
     return folder
 
 
@@ -159,7 +159,7 @@ def test_a_truncated_or_foreign_model(work: Path) -> None:
     for name, content in (("cut", (work / "m.safetensors").read_bytes()[:500]), ("foreign", b"hello")):
         path = work / f"{name}.safetensors"
         path.write_bytes(content)
-        assert f"{name}.safetensors: is no model that `neurosam train` wrote" in refused(work, "export", path.name)
+        assert f"{name}.safetensors: is not a model that `neurosam train` wrote" in refused(work, "export", path.name)
 
 
 def test_a_newer_and_a_foreign_file(work: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 import neurosam as ns
+from neurosam.backends import event
 from neurosam.backends.event.kernels import spike_lists
 from neurosam.backends.event.runtime.jit import KEPT_DAYS, cache_folder, formulas
 from neurosam.errors import BackendError
@@ -64,6 +67,34 @@ def test_the_cache_belongs_to_this_source(monkeypatch: pytest.MonkeyPatch, tmp_p
         assert cache_folder() != here
     finally:
         cache_folder.cache_clear()
+
+
+def test_every_file_of_the_back_end_counts_for_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A byte changed in any of them gives another folder: a kernel compiled from other sources is never loaded."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    copy = tmp_path / "event"
+    shutil.copytree(Path(event.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    spec = importlib.util.spec_from_file_location("copied_jit", copy / "runtime" / "jit.py")
+    assert spec is not None
+    assert spec.loader is not None
+    copied_jit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copied_jit)
+
+    def folder() -> str:
+        copied_jit.cache_folder.cache_clear()
+        return str(copied_jit.cache_folder().name)
+
+    before = folder()
+    files = sorted(path for path in copy.rglob("*") if path.is_file())
+    assert {"backend.py", "layer.py", "vectors.py", "jit.py", "compiled.py", "chain.py"} <= {p.name for p in files}
+    seen = {before}
+    for path in files:
+        source = path.read_bytes()
+        path.write_bytes(source[:-1] + bytes([source[-1] ^ 1]))
+        seen.add(folder())
+        path.write_bytes(source)
+    assert len(seen) == 1 + len(files)
+    assert folder() == before
 
 
 def test_kernels_unused_for_long_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -175,6 +206,24 @@ def test_another_device_is_refused() -> None:
     )
     with pytest.raises(BackendError, match="runs on the CPU"):
         ns.run(network, ns.Events.from_dense(np.ones((1, 1, 1))), device="cuda")
+
+
+def test_the_plan_is_the_only_reader_of_a_network() -> None:
+    """Two modules above it hand one on, and read nothing of it; no other mentions it."""
+    mentions: set[str] = set()
+    reads: set[str] = set()
+    root = Path(event.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case (
+                    ast.ImportFrom(module="neurosam.network.network") | ast.arg(arg="network") | ast.Name(id="Network")
+                ):
+                    mentions.add(path.relative_to(root).as_posix())
+                case ast.Attribute(value=ast.Name(id="network")):
+                    reads.add(path.relative_to(root).as_posix())
+    assert mentions == {"backend.py", "cache.py", "plan/compiled.py"}
+    assert reads == {"plan/compiled.py"}
 
 
 def test_decode_lists_every_bit() -> None:

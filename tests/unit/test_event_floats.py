@@ -20,7 +20,7 @@ from neurosam.backends import Options
 from neurosam.backends.event.backend import EventBackend
 from neurosam.backends.event.executors import chain
 from neurosam.backends.event.plan.compiled import PATHS
-from neurosam.backends.event.plan.populations import cells, is_or
+from neurosam.backends.event.plan.populations import compile_population, is_max_pool
 from neurosam.backends.registry import unrolled
 from neurosam.equivalence.comparison import report, verify
 from neurosam.equivalence.divergence import rounding_of
@@ -196,8 +196,8 @@ def test_or_is_recognised_exactly(weight: float, threshold: float, leak: float, 
     population = ns.Population("a", (3, 2, 2), ns.LIF(leak=leak, threshold=threshold, bias=bias))
     network = ns.Network((ns.Population("in", (3, 4, 4)), population), (ns.Projection("in", "a", synapse),))
     for dtype in DTYPES:
-        rule = cells(network, network["a"], ns.Record(), 1, dtype).rule
-        assert is_or(rule, network.projections[0]) is expected
+        compiled = compile_population(population, None, dtype)
+        assert is_max_pool(compiled, network.projections[0]) is expected
 
 
 def test_a_float32_membrane_that_overflows_is_reset_like_any_other() -> None:

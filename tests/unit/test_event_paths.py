@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.backends import Options
-from neurosam.backends.event import worker
 from neurosam.backends.event.backend import EventBackend
-from neurosam.backends.event.executors import chain, general
+from neurosam.backends.event.executors import chain
 from neurosam.backends.event.kernels.spike_lists import decode
-from neurosam.backends.event.plan import compiled
+from neurosam.backends.event.plan import blocks, compiled
 from neurosam.backends.event.plan.compiled import PATHS
-from neurosam.backends.event.plan.populations import cells, is_or
+from neurosam.backends.event.plan.populations import compile_population, is_max_pool
 from neurosam.backends.event.simd.int16 import paired
 from neurosam.backends.registry import unrolled
 from neurosam.errors import BackendError
@@ -128,7 +127,7 @@ def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pyte
     expected = execute(case, "general")
     monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
     monkeypatch.setattr(chain, "HELPER_S", 1e-12)
-    share, meeting = vars(chain)["share"], threading.Barrier(2)
+    share, meeting = vars(chain)["run_stages"], threading.Barrier(2)
 
     def fails(*arguments: Any) -> int:
         counters, thread = arguments[2], arguments[8]
@@ -138,13 +137,13 @@ def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pyte
             meeting.wait(timeout=60)
             raise MemoryError("on purpose")
         meeting.wait(timeout=60)
-        monkeypatch.setattr(chain, "share", share)
+        monkeypatch.setattr(chain, "run_stages", share)
         return int(share(*arguments))
 
-    monkeypatch.setattr(chain, "share", fails)
+    monkeypatch.setattr(chain, "run_stages", fails)
     with pytest.raises(MemoryError, match="on purpose"):
         execute(case, "auto", threads=2)
-    monkeypatch.setattr(chain, "share", share)
+    monkeypatch.setattr(chain, "run_stages", share)
     assert_identical(expected, execute(case, "auto", threads=2))
 
 
@@ -156,9 +155,8 @@ def test_blocks_strips_and_chunks_that_do_not_divide(
 ) -> None:
     case = layered(np.random.default_rng(1), (2, 7, 9), 70, steps=11)
     expected = execute(case, "general")
-    for module in (chain, general, worker):
-        monkeypatch.setattr(module, "BLOCK_BYTES", block)
-    monkeypatch.setattr(chain, "STRIP_BYTES", strip)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", block)
+    monkeypatch.setattr(blocks, "STRIP_BYTES", strip)
     monkeypatch.setattr(compiled, "CHUNK_STEPS", chunk)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=2), path)
@@ -233,7 +231,8 @@ def test_or_is_recognised_exactly(weight: int, threshold: int, decay: int, bias:
     network = ns.Network(
         (ns.Population("in", (3, 4, 4)), ns.Population("a", (3, 2, 2), neuron)), (ns.Projection("in", "a", synapse),)
     )
-    assert is_or(cells(network, network["a"], ns.Record(), 1).rule, network.projections[0]) is expected
+    population = compile_population(network["a"], network.precision, "float64")
+    assert is_max_pool(population, network.projections[0]) is expected
 
 
 def test_a_run_logs_its_paths(caplog: pytest.LogCaptureFixture) -> None:

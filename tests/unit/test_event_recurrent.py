@@ -20,10 +20,11 @@ from neurosam.backends.event.executors import recurrent
 from neurosam.backends.event.kernels.packed_rows import PANEL, gather_packed, pack
 from neurosam.backends.event.kernels.synapses import WHOLE, by_source, deliver_sparse, tally
 from neurosam.backends.event.plan import compiled, projections
-from neurosam.backends.event.plan.projections import link
+from neurosam.backends.event.plan.projections import compile_projection
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES
 from neurosam.backends.registry import unrolled
+from neurosam.network.synapse import as_chw
 from support.agreement import assert_identical
 from support.networks import random_case
 from support.oracle import simulate
@@ -96,7 +97,9 @@ def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def test_a_cycle_of_two_populations(layout: str, neurons: int, lag: int) -> None:
     case = cycle(np.random.default_rng([neurons, lag]), neurons, lag=lag)
     got = execute(case)
-    made = link(case[0], case[0].projections[3])
+    network, projection = case[0], case[0].projections[3]
+    shapes = [as_chw(network[name].shape) for name in (projection.source, projection.target)]
+    made = compile_projection(projection, *shapes, spikes=True, dtype="float64")
     assert (made.packed is not None, made.pairs.size > 0) == (layout == "packed", layout == "rows with zeros")
     assert neurons == 1 or min(got.spikes[name].count() for name in "ab") > 0
     assert_identical(simulate(*case), got, layout)
@@ -169,7 +172,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     Gives the numbers of threads that have run together.
     """
     seen: set[int] = set()
-    kernel, meetings = vars(recurrent)["advance"], dict[tuple[int, int], threading.Barrier]()
+    kernel, meetings = vars(recurrent)["run_group"], dict[tuple[int, int], threading.Barrier]()
 
     def advance(*arguments: Any) -> None:
         threads, claimed = arguments[4:6]
@@ -177,7 +180,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
         meetings.setdefault((id(claimed), threads), threading.Barrier(threads)).wait(timeout=60)
         kernel(*arguments)
 
-    monkeypatch.setattr(recurrent, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     monkeypatch.setattr(projections, "unpacks_fast", lambda: True)
     monkeypatch.setattr(projections, "CACHED_ROWS", 0)
     monkeypatch.setattr(recurrent, "LEAST_PANELS", 1)
@@ -247,7 +250,7 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
     """It has taken a part, and will never finish it."""
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = vars(recurrent)["advance"]
+    kernel = vars(recurrent)["run_group"]
 
     def advance(*arguments: Any) -> None:
         thread, threads, claimed = arguments[3:6]
@@ -259,23 +262,23 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
         kernel(arguments[0], 0, 0, *arguments[3:])  # meet the other, and do nothing
         raise RuntimeError("this thread")
 
-    monkeypatch.setattr(recurrent, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     with pytest.raises(RuntimeError, match="this thread"):
         execute(case, threads=2, record=ns.Record())
     assert 2 in cut
-    monkeypatch.setattr(recurrent, "advance", kernel)
+    monkeypatch.setattr(recurrent, "run_group", kernel)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
 
 
 def test_a_thread_alone_does_the_parts_of_one_that_never_comes(cut: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = vars(recurrent)["advance"]
+    kernel = vars(recurrent)["run_group"]
 
     def advance(*arguments: Any) -> None:
         kernel(arguments[0], 0, 0, *arguments[3:]) if arguments[3] else kernel(*arguments)
 
-    monkeypatch.setattr(recurrent, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
     assert 2 in cut
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from neurosam.backends import Options
 from neurosam.errors import BackendError
-from neurosam.hdf5 import load_recording, save_events, save_network
+from neurosam.hdf5 import load_recording, save
 from neurosam.metrics.operations import synaptic_operations
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
@@ -49,8 +49,8 @@ class LavaBackend:
         timing(network)  # refuses a network here rather than in the worker
         python = find()
         with private_folder() as folder:
-            save_network(network, folder / "network.h5")
-            save_events(events, folder / "events.h5")
+            save(network, folder / "network.h5")
+            save(events, folder / "events.h5")
             (folder / "request.json").write_text(json.dumps(asdict(record)))
             reported = 0
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.network.network import Network
-from neurosam.network.synapse import neurons, picture
+from neurosam.network.synapse import as_chw, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording, Spikes
 from neurosam_hw.lava.timing import Timing
@@ -78,12 +78,12 @@ def collect(
         output = states["membrane"][readout.name][-1]
     sam = {}
     for name in record.sam:
-        _, height, width = picture(network[name].shape)
+        _, height, width = as_chw(network[name].shape)
         sam[name] = in_own_time("sam", name).reshape(steps, samples, height, width).astype(number)
     return Recording(
         backend="lava", steps=steps, samples=samples, output=output.reshape(samples, neurons(readout.shape)),
         spikes={name: Spikes.from_dense(spikes) for name, spikes in dense.items()}, sam=sam,
-        sam_scale={name: float(getattr(network.sam[name], "impulse", 1)) for name in record.sam},
+        sam_scale={name: network.sam[name].scale for name in record.sam},
         membrane={name: states["membrane"][name] for name in record.membrane}, current=states["current"],
         counts={p.name: counts[p.name] for p in network.populations if p.fires}, time_s=time_s,
     )  # fmt: skip

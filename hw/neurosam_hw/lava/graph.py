@@ -265,7 +265,7 @@ class _Wiring:
 
     def trace(self, population: Population) -> Any:
         """Create a SpikeTrace and the Conv of ones that sums it over channels."""
-        name, shape = population.name, layout(syn.picture(population.shape))
+        name, shape = population.name, layout(syn.as_chw(population.shape))
         trace = self.keep(SpikeTrace(shape=layout(population.shape), trace=self.network.sam[name], **self.clock(name)))
         self.ports[name].connect(trace.s_in)
         ones = np.ones((1, 1, 1, shape[-1]), dtype=np.int32 if self.network.fixed else np.float64)

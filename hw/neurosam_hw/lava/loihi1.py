@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam.signals.recording import Spikes
 
 __all__ = ["Loihi1Trace", "post_trace"]
@@ -108,7 +108,7 @@ class Loihi1Trace:
         Every sample is a separate presentation, with the same random numbers.
         """
         dense = spikes.dense()
-        pixels = picture(spikes.shape)
+        pixels = as_chw(spikes.shape)
         out = np.zeros((*dense.shape[:2], *pixels[1:]), dtype=np.int64)
         for b in range(dense.shape[1]):
             fired = dense[:, b].reshape(-1, *pixels).astype(np.int64)

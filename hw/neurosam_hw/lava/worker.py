@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.hdf5 import load_events, load_network, save_recording
+from neurosam.hdf5 import load_events, load_network, save
 from neurosam.network.network import Network
 from neurosam.signals.recording import Record
 from neurosam_hw.lava.collect import collect, feed, lava_steps, recorded_populations
@@ -73,7 +73,7 @@ def _run(folder: Path, report: TextIO) -> None:
     session = _Session(network, feed(events, steps, network.fixed), events.steps, files, record.sam)
     elapsed = session.run(steps, events.steps, report) if events.samples else 0.0
     rows = {key: np.load(path, mmap_mode="r") for key, path in files.items()}
-    save_recording(collect(network, events, record, schedule, rows, elapsed), folder / "recording.h5")
+    save(collect(network, events, record, schedule, rows, elapsed), folder / "recording.h5")
 
 
 class _Session:

@@ -1,179 +1,99 @@
-"""The memory of one sample: its states, bit planes and records of a chunk of steps, and the kernels that work in it.
-
-It is used for one sample after another, and by the next run of the same kind (plan/compiled.py). What a sample reads
-before it has written it is cleared in the beginning: states, and the steps before the first.
-"""
+"""The order of the work on one sample: chunk by chunk, executor by executor, and what is recorded after each chunk."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.executors.chain import BLOCK_BYTES, Chain
-from neurosam.backends.event.executors.general import General
-from neurosam.backends.event.executors.recurrent import Loop
-from neurosam.backends.event.kernels.layout import Flag, State
-from neurosam.backends.event.kernels.sam_by_spike import OFFICIAL
+from neurosam.backends.event.context import RunContext
+from neurosam.backends.event.executors.base import Executor
+from neurosam.backends.event.executors.chain import ChainExecutor
+from neurosam.backends.event.executors.general import GeneralExecutor
+from neurosam.backends.event.executors.recurrent import RecurrentExecutor
 from neurosam.backends.event.kernels.synapses import tally
-from neurosam.backends.event.plan.compiled import Prepared
-from neurosam.backends.event.plan.populations import Cells
-from neurosam.backends.event.simd.int16 import tiles
-from neurosam.backends.event.simd.vectors import aligned
-from neurosam.signals.recording import Target, words
+from neurosam.backends.event.memory import SampleMemory
+from neurosam.backends.event.plan import blocks
+from neurosam.backends.event.plan.compiled import Plan
+from neurosam.signals.recording import Target
 
-if TYPE_CHECKING:
-    from neurosam.backends.event.backend import Run
-
-__all__ = ["Sample"]
+__all__ = ["Worker"]
 
 Array = npt.NDArray[Any]
+
+EXECUTORS: dict[str, type[Executor]] = {"chain": ChainExecutor, "loop": RecurrentExecutor, "general": GeneralExecutor}
 RECORDS = {"spikes": "planes", "sam": "sam", "membrane": "membranes", "current": "currents"}
-"""Where a state keeps what is recorded."""
+"""The field of a State that holds each recorded variable."""
 
 
-class Part(Protocol):
-    """Some populations' way through a chunk of steps."""
-
-    def advance(self, run: Run, sample: Sample, first: int, end: int) -> None:
-        """Run them over the own steps ``first:end``, all of one chunk or (General) some."""
-
-
-class Sample:
-    """Memory for one sample.
+class Worker:
+    """Runs one sample after another in a memory of its own.
 
     Attributes
     ----------
-    b : int
-        The sample.
-    base : int
-        First step of the chunk.
-    states : mapping of str to State
-    planes : mapping of str to (K, P, words) array
-        Bit planes by population, the input too.
-    work : (populations, 4) int64 array
-        Blocks scattered, gathered and looked up, and synaptic operations of chains, not yet handed over.
-    operations : (projections,) int64 array
-        Those of the others, likewise.
-    seconds : (populations,) float64 array
-        Time of each, likewise.
+    memory : SampleMemory
+        Its counters add up over samples.
+    executors : list of Executor
+        In order of evaluation.
     """
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.prepared = prepared
-        self.b = self.base = 0
-        self.states = {name: self._state(p) for name, p in prepared.cells.items()}
-        self.planes = {name: state.planes for name, state in self.states.items()}
-        channels, height, width = prepared.source_shape
-        rows = 0 if prepared.graded else prepared.tails[prepared.source] + prepared.chunk
-        self.planes[prepared.source] = np.empty((rows, height * width, words(channels)), np.uint64)
-        self.fired = np.zeros(prepared.counted, np.int64)
-        self.operations = np.zeros(len(prepared.labels), np.int64)
-        self.work = np.zeros((len(prepared.cells), 4), np.int64)
-        self.seconds = np.zeros(len(prepared.cells))
-        kinds: dict[str, Any] = {"chain": Chain, "loop": Loop, "general": General}
-        self.parts: list[Part] = [kinds[way](prepared, self, names) for way, names in prepared.course]
-        arrays = [x for state in self.states.values() for x in state]
-        self.nbytes = sum(x.nbytes for x in (*arrays, self.planes[prepared.source]))
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.memory = plan, SampleMemory(plan)
+        self.executors = [EXECUTORS[name](plan, self.memory, group) for name, group in plan.schedule]
 
-    def _state(self, p: Cells) -> State:
-        prepared, flags, size = self.prepared, p.rule.flags, (p.pixels, p.channels)
-        number, wide = prepared.number, np.int32 if prepared.fixed else np.float64
-        row, whole = size, (p.pixels, sum(width for _, width in tiles(p.channels)))
-        if prepared.paths[p.name] == "layer" and prepared.links[p.name][0].tiled:
-            row = whole
-        traced = size if flags[Flag.SAM] else (0, 0)
-        together = flags[Flag.TOGETHER] != 0
-        rows = prepared.tails[p.name] + prepared.chunk
-        return State(
-            aligned(row if flags[Flag.CURRENT] else (0, 0), number),
-            aligned(row, number),
-            np.zeros(whole if together else traced, wide),
-            np.zeros((0, 0) if together else traced, np.int32),
-            np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
-            np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
-            np.zeros(rows, np.int64),
-            np.empty((rows if flags[Flag.SAM] else 0, p.pixels), wide),
-            np.empty((rows if flags[Flag.MEMBRANE] else 0, *size), number),
-            np.empty((rows if flags[Flag.CURRENTS] else 0, *size), number),
-        )
+    def load_kernels(self, context: RunContext) -> None:
+        """Call every kernel that a sample needs, on no steps, so that it is loaded or compiled."""
+        self.memory.clear(0)
+        self.memory.begin(context.input, 0, 0)
+        for executor in self.executors:
+            executor.run(context, 0, 0)
+        tally(np.zeros((0, 1, 1), np.uint64), 0, 0, self.memory.output_counts)
 
-    def run(self, run: Run, b: int) -> None:
-        """A sample's populations, all steps; then hand over what is recorded."""
-        self.b = b
-        self.clear()
-        for first in range(0, run.steps, self.prepared.chunk):
-            end = min(first + self.prepared.chunk, run.steps)
-            self.begin(run, first, end)
-            for part in self.parts:
-                part.advance(run, self, first, end)
-                if run.stopped:
+    def run(self, context: RunContext, sample: int) -> None:
+        """Run a sample to its last step, or until the run is stopped."""
+        steps = context.input.steps
+        self.memory.clear(sample)
+        for first in range(0, steps, self.plan.chunk):
+            end = min(first + self.plan.chunk, steps)
+            self.memory.begin(context.input, first, end)
+            for executor in self.executors:
+                executor.run(context, first, end)
+                if context.stopped:
                     return
-            self._keep(run, first, end)
-        self._hand_over(run)
+            self._record(context, first, end)
+        self._finish(context)
 
-    def clear(self) -> None:
-        """The state before the first step."""
-        for name, state in self.states.items():
-            tail = self.prepared.tails[name]
-            trace = state.trace[: len(state.last)]  # that of kernels/sam_vector.py begins anew by itself
-            for values in (state.u, state.v, trace, state.last, state.spikes, state.counts[:tail]):
-                if values.size:
-                    values.fill(0)
-        for name, planes in self.planes.items():
-            planes[: self.prepared.tails[name]] = 0  # what arrives before the first step
-        self.fired.fill(0)
-
-    def begin(self, run: Run, first: int, end: int) -> None:
-        """Make room for a chunk of steps: keep the tail of the one before, and put the input in."""
-        tails, chunk = self.prepared.tails, self.prepared.chunk
-        self.base = first
-        if first:
-            for name, planes in self.planes.items():
-                if planes.size:
-                    planes[: tails[name]] = planes[chunk : chunk + tails[name]].copy()
-            for name, state in self.states.items():
-                state.counts[: tails[name]] = state.counts[chunk : chunk + tails[name]].copy()
-        for name, state in self.states.items():
-            state.counts[tails[name] :] = 0
-        if not self.prepared.graded:
-            source = self.prepared.source
-            run.input.fill(self.planes[source][tails[source] :], self.b, first, end)
-
-    def _keep(self, run: Run, first: int, end: int) -> None:
-        """Hand over what is recorded of a chunk of steps."""
-        tails, steps = self.prepared.tails, end - first
-        for name, counts in run.counts.items():
-            if name in self.states:
-                counts[first:end, self.b] = self.states[name].counts[tails[name] : tails[name] + steps]
-        for (variable, name), target in run.kept.items():
-            values = getattr(self.states[name], RECORDS[variable])[tails[name] : tails[name] + steps]
+    def _record(self, context: RunContext, first: int, end: int) -> None:
+        """Hand over what is recorded of a chunk."""
+        history, states, steps = self.plan.history, self.memory.states, end - first
+        for name, counts in context.counts.items():
+            if name in states:
+                counts[first:end, self.memory.sample] = states[name].counts[history[name] : history[name] + steps]
+        for (variable, name), target in context.targets.items():
+            values = getattr(states[name], RECORDS[variable])[history[name] : history[name] + steps]
             self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))
-        if self.fired.size:
-            output = self.prepared.output
-            tally(self.planes[output], tails[output], steps, self.fired)
+        if self.memory.output_counts.size:
+            output = self.plan.output
+            tally(self.memory.planes[output], history[output], steps, self.memory.output_counts)
 
     def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
-        """Hand the values of some steps over, as many at a time as stay in the cache when they are reordered."""
-        length = max(1, BLOCK_BYTES // max(values[:1].nbytes, 1)) if channels_first else max(1, len(values))
+        """Write the values of some steps to their target, as many at a time as L2 holds while they are reordered."""
+        length = max(1, blocks.BLOCK_BYTES // max(values[:1].nbytes, 1)) if channels_first else max(1, len(values))
+        b = self.memory.sample
         for start in range(0, len(values), length):
-            own = values[start : start + length]
-            laid = (_channels_first(own) if channels_first else own).reshape(len(own), 1, *target.shape[2:])
-            target[first + start : first + start + len(own), self.b : self.b + 1] = laid
+            part = values[start : start + length]
+            part = (_channels_first(part) if channels_first else part).reshape(len(part), 1, *target.shape[2:])
+            target[first + start : first + start + len(part), b : b + 1] = part
 
-    def _hand_over(self, run: Run) -> None:
-        output = self.prepared.output
-        if self.fired.size:
-            run.output[self.b] = self.fired
+    def _finish(self, context: RunContext) -> None:
+        """Hand over the output of a sample."""
+        memory, output = self.memory, self.plan.output
+        if memory.output_counts.size:
+            context.output[memory.sample] = memory.output_counts
         else:
-            run.output[self.b] = _channels_first(self.states[output].v[:, : self.prepared.cells[output].channels])
-        with run.lock:
-            run.operations += self.operations
-            run.work += self.work
-            run.seconds += self.seconds
-        for counted in (self.operations, self.work, self.seconds):
-            counted.fill(0)
+            v = memory.states[output].v[:, : self.plan.populations[output].channels]
+            context.output[memory.sample] = _channels_first(v)
 
 
 def _channels_first(x: Array) -> Array:

@@ -8,7 +8,7 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
 from neurosam.network.network import Network
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import as_chw
 from neurosam_hw.lava.timing import timing
 
 __all__ = ["SpikingNetwork"]
@@ -54,7 +54,7 @@ class SpikingNetwork(AbstractProcess):
                 shape = tuple(reversed(population.shape))
                 self._port(f"spikes_{port_name(population.name)}", shape, start[population.name])
         for layer in network.sam:
-            _, height, width = picture(network[layer].shape)
+            _, height, width = as_chw(network[layer].shape)
             self._port(f"sam_{port_name(layer)}", (width, height, 1), start[layer] + 1)
 
     def _port(self, name: str, shape: tuple[int, ...], latency: int) -> None:

@@ -1,7 +1,7 @@
-"""What the loop of a recurrent group is given (kernels/recurrent.py): its tables, its room, and its threads.
+"""Recurrent groups of integer neurons: the tables, workspaces and threads of their kernel (kernels/recurrent.py).
 
-A descriptor is an address, so a kernel cannot tell what lies there: here each array's type and layout are checked
-before its address is taken, and it is kept as long as the tables are.
+The kernel finds arrays by their addresses, and cannot tell what lies there. So each array's type and layout are checked
+here before its address is taken, and the executor keeps the array alive.
 """
 
 from __future__ import annotations
@@ -11,246 +11,258 @@ import os
 import time
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.layout import Flag, Rule, State
+from neurosam.backends.event.context import RunContext
+from neurosam.backends.event.executors.base import Executor
+from neurosam.backends.event.kernels.layout import COUNTER_PITCH, Flag, Rule, State
 from neurosam.backends.event.kernels.packed_rows import PANEL
-from neurosam.backends.event.kernels.recurrent import (
-    CELL_TYPES,
+from neurosam.backends.event.kernels.recurrent import run_group
+from neurosam.backends.event.kernels.recurrent_layout import (
     CONV,
     DENSE,
-    LINE,
     PACKED,
+    POPULATION_DTYPES,
+    PROJECTION_DTYPES,
     ROWS,
     SPARSE,
-    SYNAPSE_TYPES,
-    Part,
-    Room,
-    Synapse,
+    PartColumn,
+    ProjectionArray,
+    ProjectionColumn,
+    RecurrentWorkspace,
     Tables,
-    Wire,
-    advance,
 )
 from neurosam.backends.event.kernels.synapses import deliver_conv, deliver_dense, deliver_sparse
-from neurosam.backends.event.plan.compiled import Prepared
-from neurosam.backends.event.plan.populations import Cells
-from neurosam.backends.event.plan.projections import NO_POOL, Link
-from neurosam.backends.event.runtime.thread_pool import assisted
+from neurosam.backends.event.memory import SampleMemory
+from neurosam.backends.event.plan.compiled import Plan
+from neurosam.backends.event.plan.populations import CompiledPopulation
+from neurosam.backends.event.plan.projections import NO_POOL, CompiledProjection
+from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES, aligned
 from neurosam.errors import BackendError
 
-if TYPE_CHECKING:
-    from neurosam.backends.event.backend import Run
-    from neurosam.backends.event.worker import Sample
-
-__all__ = ["Loop"]
+__all__ = ["RecurrentExecutor"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
 LEAST_PANELS = 4
-"""Panels of targets a thread from which on threads share a population."""
+"""Panels of targets per thread from which on threads share a population."""
 LEAST_FAN_OUT = 32
-"""Synapses a source and thread from which on threads share a population."""
+"""Synapses per source and thread from which on threads share a population."""
 CALL = 2**26
-"""Neuron updates, and 64ths of synapses a step, in one call of the kernel: an interrupt waits for its end."""
-PLANES = CELL_TYPES.index(np.uint64)
-"""Place of the bit planes among a population's arrays."""
+"""Neuron updates and 64ths of synapses, times steps, of one call of the kernel: an interrupt waits for its end."""
+PLANES = POPULATION_DTYPES.index(np.uint64)
+"""Index of the bit planes among a population's arrays."""
 GONE = 2**62
-"""A step after which nobody has to wait any more."""
+"""A step that no run reaches: a thread that fails reports it as done, so that no other waits for it."""
 KINDS = {deliver_sparse: SPARSE, deliver_dense: DENSE, deliver_conv: CONV}
 
 
-class Loop:
-    """A recurrent group in one sample.
+class RecurrentExecutor(Executor):
+    """A recurrent group, in one kernel."""
 
-    Parameters
-    ----------
-    prepared : Prepared
-    sample : Sample
-        Its memory, in which the group will always work.
-    group : sequence of str
-        Populations in order of evaluation.
-    """
-
-    def __init__(self, prepared: Prepared, sample: Sample, group: Sequence[str]) -> None:
-        self.prepared = prepared
-        self.links = [link for name in group for link in prepared.links[name]]
+    def __init__(self, plan: Plan, memory: SampleMemory, names: Sequence[str]) -> None:
+        super().__init__(plan, memory, names)
         self.kept: list[Array] = []
         self.counts: list[tuple[str, Int]] = []
-        parts, cells, wire = [], [], 0
-        for name in group:
-            p, links = prepared.cells[name], prepared.links[name]
-            kinds = [self._kind(link) for link in links]
-            edges = _edges(p, links, kinds, prepared.threads)
+        self.tables = self._tables()
+        count, columns = len(self.tables.parts), self.tables.parts.T
+        self.threads = int(columns[PartColumn.PARTS].max())
+        row = int((columns[PartColumn.HEIGHT] * columns[PartColumn.WIDTH] * columns[PartColumn.PITCH]).max())
+        self.workspaces = [self._workspace(row) for _ in range(self.threads)]
+        size = sum(memory.states[name].v.size for name in names) + sum(p.synapses for p in self.projections) // 64
+        self.length = max(1, CALL // max(size, 1))
+        self.claimed, self.done = (aligned((count * COUNTER_PITCH,), np.int64) for _ in range(2))
+
+    def _tables(self) -> Tables:
+        """The group as the kernel takes it; notes the counts of each part, in `self.counts`."""
+        parts, part_arrays, first = [], [], 0
+        for name in self.names:
+            p, projections = self.plan.populations[name], self.plan.incoming[name]
+            end = first + len(projections)
+            kinds = [self._kind(projection) for projection in projections]
+            edges = _edges(p, projections, kinds, self.plan.threads)
             for low, high in itertools.pairwise(edges):
-                rule, state = _slice(p, sample.states[name], low, high)
-                whole = any(kind in (ROWS, PACKED) for kind in kinds)
+                rule, state = _slice(p, self.memory.states[name], low, high)
+                channels = high - low
+                pitch = -(-channels // TILE) * TILE if any(kind in (ROWS, PACKED) for kind in kinds) else channels
                 parts.append([
-                    len(edges) - 1, p.shape[1], p.shape[2], high - low,
-                    -(-(high - low) // TILE) * TILE if whole else high - low,
-                    low, 0, wire, wire + len(links), rule.shift, rule.trace_shift, rule.impulse,
+                    len(edges) - 1, p.shape[1], p.shape[2], channels, pitch, low, 0, first, end,
+                    rule.shift, rule.trace_shift, rule.impulse,
                 ])  # fmt: skip
                 arrays = [x for x in (*rule, *state) if isinstance(x, np.ndarray)]
-                cells.append([self._describe(x, kind) for x, kind in zip(arrays, CELL_TYPES, strict=True)])
-                cells[-1][PLANES][0] += low // 8  # a bit a channel
+                described = [self._describe(x, dtype) for x, dtype in zip(arrays, POPULATION_DTYPES, strict=True)]
+                described[PLANES][0] += low // 8  # a bit for each channel
+                part_arrays.append(described)
                 self.counts.append((name, state.counts))
-            wire += len(links)
-        self.threads = max(part[Part.PARTS] for part in parts)
-        self.tables = Tables(
-            np.array(parts, np.int64), np.array(cells, np.int64),
-            np.array([self._wire(link) for link in self.links], np.int64),
-            np.array([self._synapse(link, sample.planes[link.source]) for link in self.links], np.int64),
+            first = end
+        return Tables(
+            np.array(parts, np.int64), np.array(part_arrays, np.int64),
+            np.array([self._row(projection) for projection in self.projections], np.int64),
+            np.array([self._arrays(projection) for projection in self.projections], np.int64),
         )  # fmt: skip
-        self.rooms = [self._room(parts) for _ in range(self.threads)]
-        size = sum(sample.states[name].v.size for name in group) + sum(link.synapses for link in self.links) // 64
-        self.length = max(1, CALL // max(size, 1))
-        self.claimed, self.done = aligned((len(parts) * LINE,), np.int64), aligned((len(parts) * LINE,), np.int64)
 
-    def _room(self, parts: Sequence[Sequence[int]]) -> Room:
-        """Room for one thread; what no projection needs is empty."""
-        row = max(part[Part.HEIGHT] * part[Part.WIDTH] * part[Part.PITCH] for part in parts)
-        pixels = max(int(np.prod(link.source_shape[1:])) for link in self.links)
-        sources = max(int(np.prod(link.source_shape)) for link in self.links)
-        scaled = any(link.exponent for link in self.links)
-        packed = any(self._kind(link) == PACKED for link in self.links)
-        return Room(
+    def _workspace(self, row: int) -> RecurrentWorkspace:
+        """Memory for one thread, with `row` sums; what no projection needs is empty."""
+        pixels = max(int(np.prod(projection.source_shape[1:])) for projection in self.projections)
+        sources = max(int(np.prod(projection.source_shape)) for projection in self.projections)
+        scaled = any(projection.exponent for projection in self.projections)
+        packed = any(self._kind(projection) == PACKED for projection in self.projections)
+        return RecurrentWorkspace(
             aligned((row,), np.int32), aligned((row if scaled else 0,), np.int32),
             aligned((row if packed else 0,), np.int16), np.zeros(pixels + 1, np.int32),
             np.zeros(sources + LANES, np.int32), np.zeros(sources if scaled else 0, np.int32),
-            np.zeros(len(self.links), np.int64),
+            np.zeros(len(self.projections), np.int64),
         )  # fmt: skip
 
-    def advance(self, run: Run, sample: Sample, first: int, end: int) -> None:
-        """Run the own steps ``first:end``, within one chunk."""
+    def run(self, context: RunContext, first: int, end: int) -> None:
+        """Run the steps ``first:end``."""
         begin = time.perf_counter()
         for start in range(first, max(end, first + 1), self.length):
-            if run.stopped:
+            if context.stopped:
                 return
-            self._call(run, sample, start, min(start + self.length, end))
-        self._count(sample, time.perf_counter() - begin)
+            self._call(context, start, min(start + self.length, end))
+        self._count(time.perf_counter() - begin)
 
-    def _call(self, run: Run, sample: Sample, first: int, end: int) -> None:
-        """Run some steps in one call of the kernel, on all threads."""
-        lists = self._aim(run, sample, first, end)
+    def _call(self, context: RunContext, first: int, end: int) -> None:
+        """Run some steps in one call of the kernel on each thread."""
+        lists = self._point(context, first, end)
         self.claimed[:] = self.done[:] = first
         try:
-            assisted(lambda thread: self._advance(thread, first, end), self.threads)
+            run_parallel(lambda thread: self._work(thread, first, end), self.threads)
         finally:
             lists.clear()
 
-    def _advance(self, thread: int, first: int, end: int) -> None:
-        """Take a thread's share of the work; whatever happens, nobody waits for it in vain."""
+    def _work(self, thread: int, first: int, end: int) -> None:
+        """Do a thread's share of the work; a thread that fails releases the others, which would wait for its part."""
         try:
-            advance(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.rooms[thread])
+            run_group(self.tables, first, end, thread, self.threads, self.claimed, self.done, self.workspaces[thread])
         except BaseException:
             self.done[:] = GONE
             raise
 
-    def _aim(self, run: Run, sample: Sample, first: int, end: int) -> list[Array]:
-        """Point the tables at a chunk; returns lists of input that have to live as long as the kernel runs."""
-        tails, lists = self.prepared.tails, []
+    def _point(self, context: RunContext, first: int, end: int) -> list[Array]:
+        """Point the tables at the steps of a call; returns the lists of graded input, for its caller to keep alive."""
+        memory, history, lists = self.memory, self.plan.history, []
         for m, (name, _) in enumerate(self.counts):
-            self.tables.parts[m, Part.BASE] = sample.base - tails[name]
-        for w, link in enumerate(self.links):
-            if not self._graded(link):
-                self.tables.wires[w, Wire.AHEAD] = tails[link.source] - sample.base - link.lag
+            self.tables.parts[m, PartColumn.BASE] = memory.base - history[name]
+        for w, projection in enumerate(self.projections):
+            lag = projection.lag
+            if not self._is_graded(projection):
+                self.tables.projections[w, ProjectionColumn.OFFSET] = history[projection.source] - memory.base - lag
                 continue
-            start, _, index, value, _ = run.input.block(sample.b, first - link.lag, end - link.lag)
-            self.tables.wires[w, Wire.AHEAD] = -first
-            for place, array in ((Synapse.START, start), (Synapse.INDEX, index), (Synapse.VALUE, value)):
-                self.tables.synapses[w, place] = _descriptor(array, SYNAPSE_TYPES[place])
+            start, _, index, value, _ = context.input.block(memory.sample, first - lag, end - lag)
+            self.tables.projections[w, ProjectionColumn.OFFSET] = -first
+            listed = {ProjectionArray.START: start, ProjectionArray.INDEX: index, ProjectionArray.VALUE: value}
+            for column, array in listed.items():
+                self.tables.projection_arrays[w, column] = _descriptor(array, PROJECTION_DTYPES[column])
                 lists.append(array)
         return lists
 
-    def _count(self, sample: Sample, seconds: float) -> None:
-        """Add up what the threads have counted; populations share the time by what they did."""
-        work = {name: float(sample.states[name].v.size) for name, _ in self.counts}
+    def _count(self, seconds: float) -> None:
+        """Add up what the threads have counted; populations share the time in proportion to updates and operations."""
+        memory = self.memory
+        work = {name: float(memory.states[name].v.size) for name in self.names}
         for name, counts in self.counts:
-            own = sample.states[name].counts
-            if counts is not own:
-                own += counts
+            total = memory.states[name].counts
+            if counts is not total:
+                total += counts
                 counts[:] = 0
-        for room in self.rooms:
-            for link, operations in zip(self.links, room.operations.tolist(), strict=True):
-                sample.operations[self.prepared.labels[link.label]] += operations
-                work[link.target] += operations
-            room.operations[:] = 0
+        for workspace in self.workspaces:
+            for projection, operations in zip(self.projections, workspace.operations.tolist(), strict=True):
+                memory.operations[self.plan.labels[projection.label]] += operations
+                work[projection.target] += operations
+            workspace.operations[:] = 0
         for name, share in work.items():
-            sample.seconds[self.prepared.places[name]] += seconds * share / max(sum(work.values()), 1.0)
+            memory.seconds[self.plan.index_of[name]] += seconds * share / max(sum(work.values()), 1.0)
 
-    def _graded(self, link: Link) -> bool:
-        return link.source == self.prepared.source and self.prepared.graded
-
-    def _kind(self, link: Link) -> int:
+    def _kind(self, projection: CompiledProjection) -> int:
         """The fastest kernel that can deliver what the source sends."""
-        if self._graded(link):
-            return KINDS[link.kernel]
-        return PACKED if link.packed is not None else ROWS if link.pairs.size else KINDS[link.kernel]
+        if self._is_graded(projection):
+            return KINDS[projection.kernel]
+        if projection.packed is not None:
+            return PACKED
+        return ROWS if projection.pairs.size else KINDS[projection.kernel]
 
-    def _wire(self, link: Link) -> list[int]:
-        kind, size = self._kind(link), 0
+    def _row(self, projection: CompiledProjection) -> list[int]:
+        """Row of the table of projections."""
+        kind, size = self._kind(projection), 0
         if kind == DENSE:
-            size = int(link.arrays[1])
-        elif kind == PACKED and link.packed is not None:
-            size = link.packed.tiles
-        return [kind, link.exponent, self._graded(link), 0, size]
+            size = int(projection.arrays[1])
+        elif kind == PACKED and projection.packed is not None:
+            size = projection.packed.tiles
+        return [kind, projection.exponent, self._is_graded(projection), 0, size]
 
-    def _synapse(self, link: Link, planes: Array) -> list[list[int]]:
+    def _arrays(self, projection: CompiledProjection) -> list[list[int]]:
         """Descriptors of a projection's arrays; lists of graded events come with each call."""
-        kind = self._kind(link)
-        if kind == PACKED and link.packed is not None:
-            own = {Synapse.WORDS: link.packed.words, Synapse.ROW: link.packed.start, Synapse.WEIGHT: link.packed.weight}
+        kind, given = self._kind(projection), projection.arrays
+        arrays: dict[ProjectionArray, Array] = {
+            ProjectionArray.PLANES: self.memory.planes[projection.source],
+            ProjectionArray.SOURCE: projection.source_shape,
+            ProjectionArray.POOL: projection.pool,
+            ProjectionArray.POOLED: projection.pooled_shape,
+        }
+        if kind == PACKED and projection.packed is not None:
+            arrays[ProjectionArray.WORDS] = projection.packed.words
+            arrays[ProjectionArray.ROW] = projection.packed.start
+            arrays[ProjectionArray.WEIGHT] = projection.packed.weight
         elif kind == ROWS:
-            own = {Synapse.WEIGHT: link.pairs, Synapse.ROW: link.fan_out}
+            arrays[ProjectionArray.WEIGHT], arrays[ProjectionArray.ROW] = projection.pairs, projection.fan_out
         elif kind == CONV:
-            own = {Synapse.WEIGHT: link.arrays[0], Synapse.GEOMETRY: link.arrays[1]}
+            arrays[ProjectionArray.WEIGHT], arrays[ProjectionArray.GEOMETRY] = given[:2]
         elif kind == DENSE:
-            own = {Synapse.WEIGHT: link.arrays[0]}
+            arrays[ProjectionArray.WEIGHT] = given[0]
         else:
-            own = {Synapse.ROW: link.arrays[0], Synapse.TARGET: link.arrays[1], Synapse.WEIGHT: link.arrays[2]}
-        shapes = {Synapse.SOURCE: link.source_shape, Synapse.POOL: link.pool, Synapse.POOLED: link.pooled_shape}
-        arrays: dict[Synapse, Array] = {Synapse.PLANES: planes, **shapes, **own}
-        return [self._describe(arrays.get(p, np.zeros(0, SYNAPSE_TYPES[p])), SYNAPSE_TYPES[p]) for p in Synapse]
+            names = ProjectionArray.ROW, ProjectionArray.TARGET, ProjectionArray.WEIGHT
+            arrays.update(zip(names, given[:3], strict=True))
+        return [
+            self._describe(arrays.get(column, np.zeros(0, dtype)), dtype)
+            for column, dtype in zip(ProjectionArray, PROJECTION_DTYPES, strict=True)
+        ]
 
     def _describe(self, array: Array, dtype: type[np.generic]) -> list[int]:
-        """The descriptor of an array that is kept."""
+        """The descriptor of an array that is kept alive."""
         self.kept.append(array)
         return _descriptor(array, dtype)
 
 
 def _descriptor(array: Array, dtype: type[np.generic]) -> list[int]:
-    """Address and sides of a C-ordered array of a type."""
+    """Address and sides of a C-ordered array of this type."""
     if array.dtype != dtype or not array.flags.c_contiguous:
         raise BackendError("event back end: loop", f"got {array.dtype} for {np.dtype(dtype)}, or an array with gaps")
     return [array.ctypes.data, *array.shape, 0, 0][:4]
 
 
-def _edges(p: Cells, links: Sequence[Link], kinds: Sequence[int], threads: int) -> list[int]:
-    """Channels at which a population is cut for threads: whole panels.
+def _edges(
+    p: CompiledPopulation, projections: Sequence[CompiledProjection], kinds: Sequence[int], threads: int
+) -> list[int]:  # fmt: skip
+    """Channels at which a population is divided into parts for threads: whole panels.
 
-    Only where nothing but sums, membranes, currents and spikes is kept, and where rows are long: every thread looks
-    up every row.
+    Only where nothing but sums, membranes, currents and spikes is kept, and where rows are long, since every thread
+    looks up every row.
     """
     panels = -(-p.channels // (PANEL * TILE))
     parts = min(threads, _processors(), panels // LEAST_PANELS)
-    plain = not any(p.rule.flags[flag] for flag in (Flag.TABLES, Flag.SAM, Flag.MEMBRANE, Flag.CURRENTS))
-    cut = all(
-        kind == PACKED or (kind == SPARSE and link.pool is NO_POOL) for kind, link in zip(kinds, links, strict=True)
+    plain = not p.recorded and not p.rule.flags[Flag.TABLES]
+    divisible = all(
+        kind == PACKED or (kind == SPARSE and projection.pool is NO_POOL)
+        for kind, projection in zip(kinds, projections, strict=True)
     )
-    if parts < 2 or p.pixels != 1 or not plain or not cut:
+    if parts < 2 or p.pixels != 1 or not plain or not divisible:
         return [0, p.channels]
-    synapses, sources = sum(link.synapses for link in links), sum(int(np.prod(link.source_shape)) for link in links)
+    synapses = sum(projection.synapses for projection in projections)
+    sources = sum(int(np.prod(projection.source_shape)) for projection in projections)
     if synapses < LEAST_FAN_OUT * parts * sources:
         return [0, p.channels]
     return [*(panels * part // parts * PANEL * TILE for part in range(parts)), p.channels]
 
 
-def _slice(p: Cells, state: State, low: int, high: int) -> tuple[Rule, State]:
+def _slice(p: CompiledPopulation, state: State, low: int, high: int) -> tuple[Rule, State]:
     """Parameters and state of the channels ``low:high``; all of them share the planes."""
     if (low, high) == (0, p.channels):
         return p.rule, state
@@ -260,5 +272,5 @@ def _slice(p: Cells, state: State, low: int, high: int) -> tuple[Rule, State]:
 
 @cache
 def _processors() -> int:
-    """Threads that can run at once: more would wait for each other's time slices."""
+    """Threads that can run at the same time: more would wait for each other's time slices."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

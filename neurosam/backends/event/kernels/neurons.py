@@ -2,7 +2,7 @@
 
 Neurons run in vectors (simd/vectors.py): integer ones in lanes of int32, by the formulas of arithmetic.py compiled as
 they stand; float ones in lanes of float32 or float64, by neuron.py's rule (:func:`_real_step`). A membrane is read and
-written once a step, and a comparison is a spike's bit. State is O(neurons): membrane, current, and where there is a
+written once per step, and the spikes are the bits of a comparison. State is O(neurons): membrane, current, and with a
 trace (kernels/sam_by_spike.py) its value (float64 for all float neurons), the step of the last spike and (official
 mode) the number of spikes.
 
@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba.extending import overload
 
 from neurosam.backends.event.kernels.layout import (
     AMOUNT,
@@ -36,13 +35,16 @@ from neurosam.backends.event.kernels.layout import (
     State,
 )
 from neurosam.backends.event.kernels.sam_by_spike import trace
-from neurosam.backends.event.runtime.jit import formulas, inlined, kernel
-from neurosam.backends.event.simd.bits import bits, ones
+from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
+from neurosam.backends.event.simd.bits import mask_bits, popcount
 from neurosam.backends.event.simd.int16 import TILE
-from neurosam.backends.event.simd.load_store import address, load, load_as, load_some, store, store_some
-from neurosam.backends.event.simd.vectors import LANES, Reals, cleared, zeros_as
+from neurosam.backends.event.simd.load_store import address, load, load_first, load_same_count, store, store_first
+from neurosam.backends.event.simd.vectors import LANES, Reals, int32_zeros, zero_where
 
-__all__ = ["Cell", "advance", "arrived", "block", "cell", "keep", "normalised", "scaled", "without_current"]
+__all__ = [
+    "NeuronView", "block", "neuron_view", "normalise_sums", "record_state", "scale_sums", "step_neurons",
+    "to_membrane_units", "without_current",
+]  # fmt: skip
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -53,8 +55,8 @@ _fire, _to_zero, _by_subtraction = formulas.fire, formulas.reset_to_zero, formul
 
 
 @kernel
-def keep(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state: State) -> None:
-    """Record the states of pixels ``begin:end`` and channels ``first:last``, as far as there are, in row `at`."""
+def record_state(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state: State) -> None:
+    """Record the states of pixels ``begin:end`` and of the existing ones of channels ``first:last`` in row `at`."""
     for p in range(begin, end):
         if rule.flags[MEMBRANE]:
             for c in range(first, min(last, state.membranes.shape[2])):
@@ -64,8 +66,8 @@ def keep(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state
                 state.currents[at, p, c] = state.u[p, c]
 
 
-class Cell(NamedTuple):
-    """What the innermost loops touch of a rule and a state: addresses and switches, no arrays."""
+class NeuronView(NamedTuple):
+    """What the innermost loops need of a rule and a state: addresses and switches instead of arrays."""
 
     u: Any
     v: Any
@@ -76,41 +78,41 @@ class Cell(NamedTuple):
 
 
 @kernel
-def cell(rule: Rule, state: State, narrow: bool) -> Cell:
-    """Addresses of a rule and a state; `narrow` if no input leaves 24 bits, so that a current need not wrap."""
+def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
+    """The view of a rule and a state; `narrow` if no input exceeds 24 bits, so that a current need not wrap."""
     flags = rule.flags
-    return Cell(
+    return NeuronView(
         address(state.u, 0), address(state.v, 0), address(rule.parameters, 0), flags[CURRENT] != 0,
         narrow and flags[TABLES] == 0, flags[ZERO] != 0,
     )  # fmt: skip
 
 
 @inlined
-def without_current(cell: Cell) -> Cell:
-    """The same, known not to have a current of its own."""
-    return Cell(cell.u, cell.v, cell.parameters, False, cell.narrow, cell.zero)
+def without_current(view: NeuronView) -> NeuronView:
+    """The same, for neurons that are known to have no current."""
+    return NeuronView(view.u, view.v, view.parameters, False, view.narrow, view.zero)
 
 
 @inlined
-def _parameter(i: Any, which: int, c: int, cell: Cell) -> Any:
-    """One parameter (kernels/layout.py) of channels `c` and on, as many as `i` has lanes; all are of one tile."""
-    return load_as(i, cell.parameters, (c // TILE * PARAMETERS + which) * TILE + c % TILE)
+def _parameter(i: Any, which: int, c: int, view: NeuronView) -> Any:
+    """One parameter (kernels/layout.py) of as many channels from `c` on as `i` has lanes, all of one tile."""
+    return load_same_count(i, view.parameters, (c // TILE * PARAMETERS + which) * TILE + c % TILE)
 
 
 @kernel
 def _normalise_sums(sums: Array, first: int, t: int, rule: Rule) -> None:
-    """Turn the sums of channels `first` and on into normalised input, in 64 bits."""
+    """Normalise the sums of the channels from `first` on in place, in 64-bit arithmetic."""
     for c in range(min(sums.size, rule.gain.shape[1] - first)):
         i = _arrive(np.int64(sums[c]))
         sums[c] = _normalise(i, rule.gain[t, first + c], rule.shift, rule.offset[t, first + c])
 
 
-def scaled(i: Any, exponent: Any) -> Any:
-    """Sums that are worth ``2^exponent``, floored. Floats have no exponent."""
+def scale_sums(i: Any, exponent: Any) -> Any:
+    """Integer sums times ``2^exponent``, rounded down; float sums as they are."""
     raise NotImplementedError  # compiled only
 
 
-@overload(scaled, jit_options={"forceinline": True})
+@overload(scale_sums, forceinline=True)
 def _scaled(i: Any, exponent: Any) -> Callable[..., Any]:
     def integers(i: Any, exponent: Any) -> Any:
         if exponent > 0:
@@ -125,34 +127,34 @@ def _scaled(i: Any, exponent: Any) -> Callable[..., Any]:
     return reals if isinstance(i, Reals) else integers
 
 
-def normalised(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
-    """The sums of channels `c` and on by the tables of step `t`; `scratch` has room for them.
+def normalise_sums(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
+    """The sums of the channels from `c` on, normalised by the tables of step `t`; `scratch` holds one vector.
 
-    To be called where there are tables, and only there: a rule that is handed over has its references counted.
+    Called only where there are tables: passing a rule counts its arrays' references.
     """
     raise NotImplementedError  # compiled only
 
 
-@overload(normalised, jit_options={"forceinline": True})
+@overload(normalise_sums, forceinline=True)
 def _normalised(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Callable[..., Any]:
     def integers(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
         store(i, scratch, 0)
         _normalise_sums(scratch, c, t, rule)
-        return load_as(i, scratch, 0)
+        return load_same_count(i, scratch, 0)
 
     def reals(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
         at = t * rule.gain.shape[1] + c
-        return load_as(i, rule.gain, at) * i + load_as(i, rule.offset, at)
+        return load_same_count(i, rule.gain, at) * i + load_same_count(i, rule.offset, at)
 
     return reals if isinstance(i, Reals) else integers
 
 
-def arrived(i: Any) -> Any:
-    """Sums as neurons without tables take them."""
+def to_membrane_units(i: Any) -> Any:
+    """Sums in the units of the membrane, for neurons without tables."""
     raise NotImplementedError  # compiled only
 
 
-@overload(arrived, jit_options={"forceinline": True})
+@overload(to_membrane_units, forceinline=True)
 def _arrived(i: Any) -> Callable[..., Any]:
     def integers(i: Any) -> Any:
         return _arrive(i)
@@ -164,82 +166,82 @@ def _arrived(i: Any) -> Callable[..., Any]:
 
 
 @inlined
-def _integer_step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
-    """One step of the neurons of channels `c` and on: current, membrane, and who fired. `i` is in membrane units."""
-    if cell.current:
-        u = _current(u, i, _parameter(i, FACTOR_U, c, cell))
-    elif cell.narrow:
+def _integer_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, Any, Any]:
+    """One step of the neurons of channels from `c` on: current, membrane, spikes. `i` is in membrane units."""
+    if view.current:
+        u = _current(u, i, _parameter(i, FACTOR_U, c, view))
+    elif view.narrow:
         u = i
     else:
-        u = _current(zeros_as(i), i, 0)
-    v = _membrane(v, u, _parameter(i, FACTOR_V, c, cell), _parameter(i, BIAS, c, cell))
-    s = _fire(v, _parameter(i, THRESHOLD, c, cell))
-    v = _to_zero(v, s) if cell.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, cell))
+        u = _current(int32_zeros(i), i, 0)
+    v = _membrane(v, u, _parameter(i, FACTOR_V, c, view), _parameter(i, BIAS, c, view))
+    s = _fire(v, _parameter(i, THRESHOLD, c, view))
+    v = _to_zero(v, s) if view.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, view))
     return u, v, s
 
 
 @inlined
-def _real_step(i: Any, u: Any, v: Any, c: int, cell: Cell) -> tuple[Any, Any, Any]:
+def _real_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, Any, Any]:
     """The same for float neurons: neuron.py's rule, each operation rounded once, in the order written here."""
-    u = _parameter(i, FACTOR_U, c, cell) * u + i if cell.current else i
-    v = (_parameter(i, FACTOR_V, c, cell) * v + u) + _parameter(i, BIAS, c, cell)
-    s = v > _parameter(i, THRESHOLD, c, cell)
-    v = cleared(v, s) if cell.zero else v - s * _parameter(i, AMOUNT, c, cell)
+    u = _parameter(i, FACTOR_U, c, view) * u + i if view.current else i
+    v = (_parameter(i, FACTOR_V, c, view) * v + u) + _parameter(i, BIAS, c, view)
+    s = v > _parameter(i, THRESHOLD, c, view)
+    v = zero_where(v, s) if view.zero else v - s * _parameter(i, AMOUNT, c, view)
     return u, v, s
 
 
-def _step(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Any:
-    """One step of the neurons of channels `c` and on, by the rule of their numbers."""
+def _step(i: Any, u: Any, v: Any, c: Any, view: Any) -> Any:
+    """One step of the neurons of channels from `c` on, by the integer or the float rule."""
     raise NotImplementedError  # compiled only
 
 
-@overload(_step, jit_options={"forceinline": True})
-def _step_compiled(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Callable[..., Any]:
-    def integers(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Any:
-        return _integer_step(i, u, v, c, cell)
+@overload(_step, forceinline=True)
+def _step_compiled(i: Any, u: Any, v: Any, c: Any, view: Any) -> Callable[..., Any]:
+    def integers(i: Any, u: Any, v: Any, c: Any, view: Any) -> Any:
+        return _integer_step(i, u, v, c, view)
 
-    def reals(i: Any, u: Any, v: Any, c: Any, cell: Any) -> Any:
-        return _real_step(i, u, v, c, cell)
+    def reals(i: Any, u: Any, v: Any, c: Any, view: Any) -> Any:
+        return _real_step(i, u, v, c, view)
 
     return reals if isinstance(i, Reals) else integers
 
 
 @inlined
-def advance(i: Any, place: int, c: int, cell: Cell) -> Any:
-    """One step of the neurons from `place` of the state on, which are channels `c` and on; the spikes as a word."""
-    u = load_as(i, cell.u, place) if cell.current else i
-    u, v, s = _step(i, u, load_as(i, cell.v, place), c, cell)
-    if cell.current:
-        store(u, cell.u, place)
-    store(v, cell.v, place)
-    return bits(s)
+def step_neurons(i: Any, place: int, c: int, view: NeuronView) -> Any:
+    """One step of the neurons from index `place` of the state on, channels `c` and on; returns spikes as a word."""
+    u = load_same_count(i, view.u, place) if view.current else i
+    u, v, s = _step(i, u, load_same_count(i, view.v, place), c, view)
+    if view.current:
+        store(u, view.u, place)
+    store(v, view.v, place)
+    return mask_bits(s)
 
 
 @inlined
-def _advance_some(i: Any, place: int, c: int, left: int, cell: Cell) -> Any:
-    """As :func:`advance`, for the first `left` of sixteen neurons."""
-    u = load_some(cell.u, place, left) if cell.current else i
-    u, v, s = _step(i, u, load_some(cell.v, place, left), c, cell)
-    if cell.current:
-        store_some(u, cell.u, place, left)
-    store_some(v, cell.v, place, left)
-    return bits(s)
+def _step_first(i: Any, place: int, c: int, left: int, view: NeuronView) -> Any:
+    """As :func:`step_neurons`, for the first `left` of sixteen neurons."""
+    u = load_first(view.u, place, left) if view.current else i
+    u, v, s = _step(i, u, load_first(view.v, place, left), c, view)
+    if view.current:
+        store_first(u, view.u, place, left)
+    store_first(v, view.v, place, left)
+    return mask_bits(s)
 
 
 @kernel
 def block(
     sums: Array, exponent: int, steps: int, first: int, begin: int, base: int, rule: Rule, state: State
 ) -> None:  # fmt: skip
-    """Neurons over a block of steps.
+    """Run neurons over a block of steps.
 
     Parameters
     ----------
     sums : (K, pixels, pitch) array
-        Weighted sums of a range of pixels, of the state's type (int32, float32, float64); the first C of a pitch count.
+        Weighted sums of a range of pixels, of the state's type (int32, float32, float64), padded from C to the pitch.
     exponent : int
-        Integer sums are worth ``2^exponent``, floored.
+        Integer sums are multiplied by ``2^exponent``, and rounded down.
     steps, first : int
-        ``sums[:steps]`` are own steps `first` and on.
+        ``sums[:steps]`` are the own steps from `first` on.
     begin : int
         First pixel.
     base : int
@@ -250,9 +252,9 @@ def block(
     fires, tables = rule.flags[FIRES] != 0, rule.flags[TABLES] != 0
     traced, kept = rule.flags[SAM] != 0, rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
     planes, inputs = state.planes, address(sums, 0)
-    own = cell(rule, state, False)
+    view = neuron_view(rule, state, False)
     pixels, pitch, row = sums.shape[1], sums.shape[2], state.v.shape[1]
-    channels = min(rule.gain.shape[1], row)  # a part of a population has fewer, whole tiles more
+    channels = min(rule.gain.shape[1], row)  # fewer in a part of a population, more in whole tiles
     scratch = np.empty(LANES, np.int32)
     for k in range(steps):
         t = first + k
@@ -264,19 +266,19 @@ def block(
                 for c in range(64 * w, min(64 * w + 64, channels), LANES):
                     at, place, left = (k * pixels + q) * pitch + c, p * row + c, channels - c
                     if left >= LANES:
-                        i = scaled(load(inputs, at), exponent)
-                        i = normalised(i, c, t, rule, scratch) if tables else arrived(i)
-                        some = advance(i, place, c, own)
+                        i = scale_sums(load(inputs, at), exponent)
+                        i = normalise_sums(i, c, t, rule, scratch) if tables else to_membrane_units(i)
+                        bits = step_neurons(i, place, c, view)
                     else:
-                        i = scaled(load_some(inputs, at, left), exponent)
-                        i = normalised(i, c, t, rule, scratch) if tables else arrived(i)
-                        some = _advance_some(i, place, c, left, own)
-                    fired |= some << np.uint64(c - 64 * w)
+                        i = scale_sums(load_first(inputs, at, left), exponent)
+                        i = normalise_sums(i, c, t, rule, scratch) if tables else to_membrane_units(i)
+                        bits = _step_first(i, place, c, left, view)
+                    fired |= bits << np.uint64(c - 64 * w)
                 if fires:
                     planes[t - base, p, w] = fired
-                    count += ones(fired)
+                    count += popcount(fired)
         state.counts[t - base] += count
         if kept:
-            keep(t - base, begin, begin + pixels, 0, channels, rule, state)
+            record_state(t - base, begin, begin + pixels, 0, channels, rule, state)
     if traced:
         trace(first, steps, begin, begin + pixels, first - base, rule, state)

@@ -1,12 +1,12 @@
-"""A chain of layers and poolings in one call, whose pieces are shared by the threads that make the same call.
+"""A chain of layers and poolings in one call, whose pieces are shared by all threads that make the same call.
 
-A board has two counters a stage, a cache line each: the next piece to be taken, and minus the pieces that are not done
-yet. A piece belongs to the thread that claims it. Every thread goes on when all pieces of a stage are done; it waits
-for a while with open eyes, which costs less than to be woken, and then lets Python have a look. So a thread that comes
-late, or never, finds its pieces done.
+Two counters per stage, each in a cache line of its own, hold the next piece to be taken, and minus the number of pieces
+that are not done yet. A piece belongs to the thread that claims it. Every thread goes on when all pieces of a stage are
+done; it spins for a while, which costs less than being woken, and then returns to Python. So a thread that starts late,
+or never, finds its pieces done.
 
-A stage's arrays differ in number and size from those of the next, not in type. To pass them anew for each stage would
-cost five microseconds of Python, so all stages lie in memory as the kernel holds them.
+The arrays of two stages differ in size, not in type. Passing them from Python for each stage would take five
+microseconds, so all stages are stored in memory in the form that the kernel uses.
 """
 
 from __future__ import annotations
@@ -19,24 +19,23 @@ import numpy.typing as npt
 from numba.core.errors import TypingError
 
 from neurosam.backends.event.kernels.layer import layer
-from neurosam.backends.event.kernels.layout import Rule, State
-from neurosam.backends.event.kernels.recurrent import LINE
-from neurosam.backends.event.kernels.spike_lists import Conv, Room
+from neurosam.backends.event.kernels.layout import COUNTER_PITCH, OPERATIONS, Conv, Rule, State, Workspace
 from neurosam.backends.event.kernels.synapses import pool_or
-from neurosam.backends.event.runtime.jit import inlined, kernel, pasted
-from neurosam.backends.event.simd.atomics import claim, observe, recalled, size_of, stash
+from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel
+from neurosam.backends.event.simd.atomics import claim, observe, read_struct, struct_size, write_struct
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.errors import BackendError
 
-__all__ = ["Stage", "board", "share", "stored"]
+__all__ = ["Stage", "pack_stages", "run_stages", "stage_counters"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
-LOOKS = 2**20
-"""Looks at a stage until a thread gives up: some hundreds of microseconds, several times as long as waking up takes."""
-TAKEN, LEFT, SLOT = 0, LINE, 2 * LINE
-"""Places of a stage's counters, and the distance of two stages."""
+MAX_SPINS = 2**20
+"""How often a thread checks whether a stage is done before it gives up: for some hundreds of microseconds, several
+times as long as being woken takes."""
+TAKEN, LEFT, SLOT = 0, COUNTER_PITCH, 2 * COUNTER_PITCH
+"""Offsets of a stage's two counters, and the distance between two stages."""
 
 
 class Stage(NamedTuple):
@@ -48,7 +47,7 @@ class Stage(NamedTuple):
     ahead : int
         Plane of the source that arrives in the first step of a chunk.
     tail : int
-        Steps of the state before a chunk.
+        Steps of the state before the chunk.
     sides : (H, W, H', W')
     planes : (kept, H * W, words) array
         Of the source.
@@ -59,7 +58,7 @@ class Stage(NamedTuple):
     counts : (n, K) array
         Spikes by piece, as `state.counts`; 0 between two calls.
     work : (n, 4) array
-        Blocks scattered, gathered and looked up, and operations, by piece; 0 between two calls.
+        See :class:`Work`, by piece; 0 between two calls.
     """
 
     pooling: bool
@@ -75,8 +74,8 @@ class Stage(NamedTuple):
     work: Int
 
 
-def stored(stages: Sequence[Stage]) -> Array:
-    """Stages as :func:`share` takes them, ``(n, bytes)``; it needs their arrays as well, alive and in their place."""
+def pack_stages(stages: Sequence[Stage]) -> Array:
+    """Stages in the form that :func:`run_stages` takes, ``(n, bytes)``; their arrays must stay alive and in place."""
     out = aligned((len(stages), _size(stages[0])), np.uint8)
     try:
         for k, stage in enumerate(stages):
@@ -88,16 +87,16 @@ def stored(stages: Sequence[Stage]) -> Array:
 
 @kernel
 def _size(stage: Stage) -> int:
-    return int(size_of(stage))
+    return int(struct_size(stage))
 
 
 @kernel
 def _stash(like: Stage, stage: Stage, stages: Array, k: int) -> None:
-    stash(like, stage, stages, k * stages.shape[1])
+    write_struct(like, stage, stages, k * stages.shape[1])
 
 
-def board(pieces: list[int]) -> Int:
-    """The counters of stages of so many pieces."""
+def stage_counters(pieces: list[int]) -> Int:
+    """The counters of stages with these numbers of pieces."""
     out = aligned((len(pieces) * SLOT,), np.int64)
     out[LEFT::SLOT] = [-n for n in pieces]
     return out
@@ -105,7 +104,7 @@ def board(pieces: list[int]) -> Int:
 
 @inlined
 def _take(counters: Int, slot: int, pieces: int) -> int:
-    """The next piece that is nobody's, or `pieces` if there is none."""
+    """Claim the next free piece; `pieces` if there is none."""
     piece: int = observe(counters, slot * SLOT + TAKEN)
     while piece < pieces and not claim(counters, slot * SLOT + TAKEN, piece):
         piece = observe(counters, slot * SLOT + TAKEN)
@@ -119,29 +118,41 @@ def _finish(counters: Int, slot: int) -> None:
         pass
 
 
-@pasted
-def _advance(stage: Stage, piece: int, first: int, steps: int, force: int, room: Room) -> None:
-    """Do a piece."""
+@inlined_source
+def _run_piece(stage: Stage, piece: int, first: int, steps: int, force: int, workspace: Workspace) -> None:
+    """Run a piece."""
     top, bottom, base = stage.pieces[piece, 0], stage.pieces[piece, 1], first - stage.tail
     counts, work, state = stage.counts[piece], stage.work[piece], stage.state
     if stage.pooling:
-        work[3] += pool_or(
+        work[OPERATIONS] += pool_or(
             stage.planes, stage.ahead, steps, stage.sides, stage.conv.geometry, first, base, top, bottom, counts,
             state.planes,
         )  # fmt: skip
         return
-    own = State(
+    piece_state = State(
         state.u, state.v, state.trace, state.last, state.spikes, state.planes, counts, state.sam, state.membranes,
         state.currents,
     )  # fmt: skip
-    work[3] += layer(
-        stage.planes, stage.ahead, stage.conv, steps, first, base, top, bottom, force, stage.rule, own, room, work
+    work[OPERATIONS] += layer(
+        stage.planes,
+        stage.ahead,
+        stage.conv,
+        steps,
+        first,
+        base,
+        top,
+        bottom,
+        force,
+        stage.rule,
+        piece_state,
+        workspace,
+        work,
     )
 
 
 @kernel
 def _collect(stage: Stage, work: Int) -> None:
-    """Add up what the pieces have counted."""
+    """Add up the counts of a stage's pieces."""
     for piece in range(stage.pieces.shape[0]):
         for k in range(stage.counts.shape[1]):
             stage.state.counts[k] += stage.counts[piece, k]
@@ -152,50 +163,50 @@ def _collect(stage: Stage, work: Int) -> None:
 
 
 @kernel
-def share(
+def run_stages(
     like: Stage, stages: Array, counters: Int, slot: int, end: int, first: int, steps: int, force: int, thread: int,
-    work: Int, room: Room,
+    work: Int, workspace: Workspace,
 ) -> int:  # fmt: skip
-    """Do pieces of the stages ``slot:end``, one stage after the other.
+    """Run pieces of the stages ``slot:end``, one stage after the other.
 
     Parameters
     ----------
     like : Stage
         Any one of them.
     stages : (n, bytes) uint8 array
-        All, :func:`stored`.
+        All, :func:`pack_stages`.
     counters : int64 array
-        A :func:`board`.
+        A :func:`stage_counters`.
     slot, end : int
     first, steps : int
-        Own steps: a chunk, or the beginning of one.
+        Own steps: a chunk, or its first steps.
     force : int
         As :func:`~neurosam.backends.event.kernels.layer.layer` takes it.
     thread : int
-        0 does all stages; others help where there is more than one piece.
+        Thread 0 takes part in all stages, others only in those of several pieces.
     work : (n, 4) array
-        Of thread 0: blocks scattered, gathered and looked up, and operations, by stage; added to.
-    room : Room
+        For thread 0: see :class:`Work`, by stage; added to.
+    workspace : Workspace
         This thread's.
 
     Returns
     -------
     int
-        The stage that is not done yet though this thread has waited for long, or `end`.
+        `end`, or a stage that is still not done after MAX_SPINS checks.
     """
     while slot < end:
-        stage = recalled(like, stages, slot * stages.shape[1])
+        stage = read_struct(like, stages, slot * stages.shape[1])
         pieces = stage.pieces.shape[0]
         if thread == 0 or pieces > 1:
             piece = _take(counters, slot, pieces)
             while piece < pieces:
-                _advance(stage, piece, first, steps, force, room)
+                _run_piece(stage, piece, first, steps, force, workspace)
                 _finish(counters, slot)
                 piece = _take(counters, slot, pieces)
-        looks = 0
+        spins = 0
         while observe(counters, slot * SLOT + LEFT) != 0:
-            looks += 1
-            if looks == LOOKS:
+            spins += 1
+            if spins == MAX_SPINS:
                 return slot
         if thread == 0:
             _collect(stage, work[slot])

@@ -1,4 +1,4 @@
-"""A run's input: its events by sample and step, as bit planes for spikes, or listed where they are graded."""
+"""A run's input: its events by sample and step, as bit planes if they are spikes, or as lists if they are graded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from neurosam.backends.event.plan.projections import EventList
 from neurosam.backends.event.runtime.jit import kernel
-from neurosam.network.network import Network
-from neurosam.network.synapse import picture
+from neurosam.network.synapse import Shape
 from neurosam.signals.events import Events
 
 __all__ = ["Input"]
@@ -20,7 +19,15 @@ Int = npt.NDArray[np.int64]
 
 
 class Input:
-    """The input's events; neurons of graded ones in channel-last order.
+    """A run's events, in the order in which steps read them; the neurons of graded events are in channel-last order.
+
+    Parameters
+    ----------
+    events : Events
+    shape : (C, H, W)
+        Of the input population.
+    dtype : dtype
+        Of the values of graded events: int32, or float64 in a float network.
 
     Attributes
     ----------
@@ -29,50 +36,53 @@ class Input:
     graded : bool
         Whether events have values.
     value : (n,) array
-        Of graded events, int32 or float64; else empty.
+        Of graded events; empty for spikes.
     """
 
-    def __init__(self, network: Network, events: Events) -> None:
-        channels, height, width = picture(network.input.shape)
+    def __init__(self, events: Events, shape: Shape, dtype: type[np.generic]) -> None:
+        channels, height, width = shape
         self.pixels, self.steps, self.samples = height * width, events.steps, events.samples
         self.graded = events.value is not None
         self.counts = np.zeros((events.steps, events.samples), np.int64)
         _count(events.time, events.sample, self.counts)
-        self.value = np.zeros(0, np.int32 if network.fixed else np.float64)
+        self.value = np.zeros(0, dtype)
         if events.value is None:
             self.neuron = events.neuron
             self.start = np.zeros(self.counts.size + 1, np.int64)
             np.cumsum(self.counts, out=self.start[1:])
             return
         channel, pixel = np.divmod(events.neuron, np.int32(self.pixels))
-        place = (events.sample.astype(np.int64) * events.steps + events.time) * self.pixels + pixel
-        order = np.argsort(place, kind="stable")
-        self.place, self.value = place[order], events.value[order].astype(self.value.dtype)
+        slot = (events.sample.astype(np.int64) * events.steps + events.time) * self.pixels + pixel
+        order = np.argsort(slot, kind="stable")
+        self.slot, self.value = slot[order], events.value[order].astype(self.value.dtype)
         self.neuron = (pixel * np.int32(channels) + channel)[order]
 
     def fill(self, planes: Array, sample: int, first: int, end: int) -> None:
-        """Write the spikes of the steps ``first:end`` into planes whose step 0 is `first`."""
+        """Write the spikes of the steps ``first:end`` to ``planes[0]`` and on."""
         _fill(self.neuron, self.start, self.samples, sample, first, end, planes)
 
     def block(self, sample: int, first: int, end: int) -> EventList:
-        """Graded events of the steps ``first:end``; steps before 0 have none."""
+        """Graded events of the steps ``first:end``; there are none before step 0."""
         steps = np.clip(np.arange(first, end), -1, self.steps)[:, None] * self.pixels
         slots = (steps + np.arange(self.pixels)).reshape(-1)
         last = steps[-1] + self.pixels if end > first else np.zeros(1, np.int64)
         slots = np.maximum(np.append(slots, last), 0) + sample * self.steps * self.pixels
-        return np.searchsorted(self.place, slots).astype(np.int32), self.pixels, self.neuron, self.value, True
+        return np.searchsorted(self.slot, slots).astype(np.int32), self.pixels, self.neuron, self.value, True
 
 
 @kernel
 def _count(time: Array, sample: Array, counts: Int) -> None:
-    """Add up events by step and sample."""
+    """Count events by step and sample."""
     for e in range(time.size):
         counts[time[e], sample[e]] += 1
 
 
 @kernel
 def _fill(neuron: Array, start: Int, samples: int, sample: int, first: int, end: int, planes: Array) -> None:
-    """Write bit planes of a sample's steps; events in order of (step, sample, neuron), each pair's from `start` on."""
+    """Write the bit planes of a sample's steps.
+
+    Events are in order of (step, sample, neuron): those of step t and sample b begin at ``start[t * samples + b]``.
+    """
     pixels = planes.shape[1]
     for t in range(first, end):
         plane = planes[t - first]

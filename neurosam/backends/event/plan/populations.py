@@ -1,13 +1,9 @@
-"""Populations as the event back end's kernels take them: parameters a channel, and which ones are a pooling.
-
-What depends on a population alone is kept as long as it lives, so that a second run of a network starts at once.
-"""
+"""Populations as the event back end's kernels take them: parameters by channel, and which ones are a max pooling."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -15,28 +11,35 @@ import numpy.typing as npt
 from neurosam import arithmetic
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
 from neurosam.backends.event.kernels.layout import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, Rule
-from neurosam.backends.event.kernels.sam_vector import is_together
+from neurosam.backends.event.kernels.sam_vector import is_vectorised
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.network.elements import Population, Projection
-from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Shape, picture
-from neurosam.network.trace import MODES, FixedSamTrace
+from neurosam.network.synapse import Conv2d, Shape, as_chw
+from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
 from neurosam.signals.recording import Record, words
 
-__all__ = ["Cells", "cells", "is_or"]
+__all__ = ["CompiledPopulation", "compile_population", "is_max_pool"]
 
 Array = npt.NDArray[Any]
 
 NEVER = 2**31 - 1
-"""A threshold out of reach."""
+"""A threshold that no membrane exceeds."""
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
-    """A population with neurons."""
+class CompiledPopulation:
+    """A population with neurons, as kernels take it.
+
+    Parameters
+    ----------
+    name : str
+    shape : (C, H, W)
+    rule : Rule
+        Parameters of its neurons, and what is recorded of them.
+    """
 
     name: str
     shape: tuple[int, int, int]
@@ -57,37 +60,52 @@ class Cells:
         """64-bit words of a pixel's bit plane."""
         return words(self.shape[0])
 
+    @property
+    def recorded(self) -> bool:
+        """Whether membranes, currents or SAM are recorded; spikes always are, in bit planes."""
+        return any(self.rule.flags[flag] for flag in (Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
 
-_rules: WeakKeyDictionary[Population, dict[tuple[Precision | None, str], Rule]] = WeakKeyDictionary()
+    def recording(self, record: Record, trace: SamTrace | FixedSamTrace | None, steps: int) -> CompiledPopulation:
+        """The same population with what a run of `steps` records of it; `trace` is its own, if it has one."""
+        name, rule = self.name, self.rule
+        requested = {
+            Flag.MEMBRANE: name in record.membrane,
+            Flag.CURRENTS: name in record.current,
+            Flag.SAM: name in record.sam,
+        }
+        if not any(requested.values()):
+            return self
+        flags = rule.flags.copy()
+        for flag, wanted in requested.items():
+            flags[flag] = wanted
+        rule = rule._replace(flags=flags)
+        if requested[Flag.SAM] and trace is not None:
+            flags[Flag.MODE] = MODES.index(trace.mode)
+            if isinstance(trace, FixedSamTrace):
+                flags[Flag.VECTORISED] = is_vectorised(trace)
+                rule = rule._replace(table=trace.table.copy(), trace_shift=trace.shift, impulse=trace.impulse)
+            else:
+                rule = rule._replace(table=np.exp(-trace.gamma * np.arange(steps + 1)))
+        return replace(self, rule=rule)
 
 
-def cells(network: Network, population: Population, record: Record, steps: int, dtype: str = "float64") -> Cells:
-    """Prepare one population with neurons; `dtype` is that of a float network's states."""
-    name, shape = population.name, picture(population.shape)
-    known = _rules.setdefault(population, {})
-    if (network.precision, dtype) not in known:
-        known[network.precision, dtype] = _rule(population, shape, network.precision, dtype)
-    rule = known[network.precision, dtype]
-    recorded = {Flag.MEMBRANE: record.membrane, Flag.CURRENTS: record.current, Flag.SAM: record.sam}
-    if not any(name in names for names in recorded.values()):
-        return Cells(name, shape, rule)
-    flags = rule.flags.copy()
-    for flag, names in recorded.items():
-        flags[flag] = name in names
-    kernel, trace_shift, impulse = rule.table, rule.trace_shift, rule.impulse
-    if name in record.sam:
-        trace = network.sam[name]
-        flags[Flag.MODE] = MODES.index(trace.mode)
-        if isinstance(trace, FixedSamTrace):
-            kernel, trace_shift, impulse = trace.table.copy(), trace.shift, trace.impulse
-            flags[Flag.TOGETHER] = is_together(trace)
-        else:
-            kernel = np.exp(-trace.gamma * np.arange(steps + 1))
-    return Cells(name, shape, rule._replace(flags=flags, table=kernel, trace_shift=trace_shift, impulse=impulse))
+def compile_population(population: Population, precision: Precision | None, dtype: str) -> CompiledPopulation:
+    """A population of which nothing is recorded.
+
+    Parameters
+    ----------
+    population : Population
+        With neurons.
+    precision : Precision, optional
+        Of a fixed-point network; None for a float network.
+    dtype : str
+        Type of a float network's states.
+    """
+    shape = as_chw(population.shape)
+    return CompiledPopulation(population.name, shape, _rule(population, shape, precision, dtype))
 
 
 def _rule(population: Population, shape: Shape, precision: Precision | None, dtype: str) -> Rule:
-    """The parameters of a population of which nothing is recorded."""
     neuron = population.neuron
     whole = -(-shape[0] // TILE) * TILE
     wide: Any = np.float64 if precision is None else np.int64
@@ -103,9 +121,7 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
     flags = np.zeros(len(Flag), dtype=np.int64)
     flags[Flag.FIRES] = lif is not None
     flags[Flag.ZERO] = lif is not None and lif.reset == "zero"
-    flags[Flag.CURRENT] = (
-        getattr(lif, "current_leak", None) is not None or getattr(lif, "current_decay", None) is not None
-    )
+    flags[Flag.CURRENT] = population.has_current
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
     values = _float(neuron) if precision is None else _fixed(neuron, precision)
     rows = np.zeros((PARAMETERS, whole), dtype if precision is None else np.int32)
@@ -121,7 +137,7 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
 
 
 def _float(neuron: Any) -> tuple[Any, ...]:
-    """factor_u, factor_v, bias, threshold, amount of a float neuron; a readout keeps everything and never fires."""
+    """factor_u, factor_v, bias, threshold, amount of a float neuron; a readout forgets nothing and never fires."""
     if isinstance(neuron, Readout):
         return 0.0, 1.0, neuron.bias, np.inf, 0.0
     keep = 0.0 if neuron.current_leak is None else neuron.current_leak
@@ -140,29 +156,20 @@ def _fixed(neuron: Any, precision: Precision) -> tuple[Any, ...]:
     return keep, factor, bias, neuron.threshold << FRACTION_BITS, amount
 
 
-def is_or(rule: Rule, projection: Projection) -> bool:
+def is_max_pool(population: CompiledPopulation, projection: Projection) -> bool:
     """Whether neurons behind this projection do nothing but fire when any of their sources does.
 
-    Found by arithmetic, not by name: each channel has one weight, the membrane forgets everything, nothing else
-    arrives, and every possible number of spikes in a window leads above the threshold, none does not.
+    Decided by arithmetic, not by name: each channel has one weight, the membrane forgets everything, nothing else
+    arrives, and the threshold is exceeded by every possible number of spikes in a window, but not by none.
     """
-    flags = rule.flags
-    if not flags[Flag.FIRES] or any(
-        flags[f] for f in (Flag.CURRENT, Flag.TABLES, Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM)
-    ):
+    flags = population.rule.flags
+    if not flags[Flag.FIRES] or flags[Flag.CURRENT] or flags[Flag.TABLES] or population.recorded:
         return False
-    parameters, known = _ors.get(projection, (None, False))
-    if parameters is not rule.parameters:
-        known = _fires_with_any(rule, projection)
-        _ors[projection] = rule.parameters, known
-    return known
-
-
-_ors: WeakKeyDictionary[Projection, tuple[Array, bool]] = WeakKeyDictionary()  # by the last rule's own parameters
+    return _fires_with_any(population.rule, projection)
 
 
 def _fires_with_any(rule: Rule, projection: Projection) -> bool:
-    """Whether one spike of its window makes a neuron fire, and nothing else does or is remembered."""
+    """Whether a neuron fires in exactly those steps in which at least one source in its window does."""
     synapse = projection.synapse
     if not isinstance(synapse, Conv2d) or projection.pool is not None:
         return False

@@ -1,14 +1,12 @@
-"""Projections as the event back end's kernels take them: weights in the order that spikes read them.
+"""Projections as the event back end's kernels take them: weights in the order in which spikes read them.
 
-Everything here is read by all threads and written by none. What depends on a projection alone is kept as long as the
-projection lives (:func:`link`), so that a second run of a network starts at once.
+All threads read what is made here, and none writes to it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,47 +14,73 @@ import numpy.typing as npt
 from neurosam import arithmetic
 from neurosam.arithmetic import FRACTION_BITS, shift_by
 from neurosam.backends.event.kernels.dense_rows import gather_rows
+from neurosam.backends.event.kernels.layout import KERNEL_HEIGHT, Conv
 from neurosam.backends.event.kernels.packed_rows import Packed, gather_packed, pack, unpacks_fast
-from neurosam.backends.event.kernels.spike_lists import Conv
 from neurosam.backends.event.kernels.synapses import WHOLE, by_source, deliver_conv, deliver_dense, deliver_sparse
 from neurosam.backends.event.simd.int16 import MOST_ROWS, TILE, paired, tiled, tiles
 from neurosam.backends.event.simd.vectors import LANES, aligned
 from neurosam.network.elements import Projection
-from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, picture
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, as_chw
 
-__all__ = ["NO_POOL", "EventList", "Link", "link"]
+__all__ = ["NO_POOL", "CompiledProjection", "EventList", "compile_projection"]
 
 Array = npt.NDArray[Any]
 
 EventList = tuple[Array, int, Array, Array, bool]
-"""``start``, pixels, ``index``, ``value`` (kernels/synapses.py), and whether the values count (else each is worth
-1)."""
+"""``start``, pixels, ``index``, ``value`` (kernels/synapses.py), and whether events are weighted by their values (else
+by 1)."""
 
 LARGEST_UNPOOLED = 2**24
-"""Weights that a kernel may grow to when it takes its pooling in."""
+"""Most weights of a kernel that takes over its projection's pooling (:func:`unpooled`)."""
 NO_POOL = np.array([1, 1, 1, 1, 0, 0], dtype=np.int64)
 LEAST_TILED = 8
-"""Output channels from which on a layer is advanced in tiles, the last filled up to 32 or 64 channels."""
+"""Output channels from which on a layer is computed in tiles, the last filled up to 32 or 64 channels."""
 LEAST_GATHERED = 32
 """Targets from which on the rows of a matrix are gathered."""
 MOST_LISTED = 2**16 - 1
-"""Weight rows that a list of 16-bit numbers tells apart, beside the one of zeros."""
+"""Weight rows that a list of 16-bit numbers can tell apart, besides the row of zeros."""
 MOST_PATTERN_BITS = 9
-"""Sources of a kernel row whose patterns are worth a table."""
+"""Most sources of a kernel row whose spike patterns get a table."""
 TABLE_BYTES = 2**19
-"""Largest tables: a core's own cache holds them."""
+"""Largest tables: they stay in L2."""
 DENSE_SHARE = 0.04
-"""Share of all possible synapses from which on a sparse matrix of integers is read by whole rows."""
+"""Share of all possible synapses from which on a sparse integer matrix is read by whole rows."""
 PACKED_SHARE = 0.75
-"""Share from which on a row's zeros cost less than leaving them out."""
+"""Share from which on it costs less to keep a row's zeros than to leave them out."""
 CACHED_ROWS = 2**22
-"""Bytes of a matrix that caches hold: there too rows keep their zeros."""
+"""Largest matrix, in bytes, that stays in the caches: its rows keep their zeros at any share."""
 
 
 @dataclass(frozen=True, eq=False)
-class Link:
-    """A projection as kernels take it."""
+class CompiledProjection:
+    """A projection as kernels take it.
+
+    Parameters
+    ----------
+    label, source, target : str
+    lag : int
+        Steps between the source's own time and the target's.
+    exponent : int
+        The projection's sum is multiplied by ``2^exponent``.
+    synapses : int
+        Stored weights.
+    source_shape, pool, pooled_shape : int64 arrays
+        (C, H, W); window, stride and padding, or NO_POOL; the shape behind the pooling.
+    kernel : compiled function
+        Delivers any list of events (kernels/synapses.py).
+    arrays : tuple
+        The weights and what else `kernel` takes.
+    sums_shape : tuple of int
+        Shape of a step's sums as `kernel` takes them.
+    conv : Conv, optional
+        For the kernels of path `layer`, if they can take it.
+    pairs : int8 array
+        Rows of a matrix, for :func:`~neurosam.backends.event.kernels.dense_rows.gather_rows`; empty if it cannot.
+    packed : Packed, optional
+        Rows without their zeros, for :func:`~neurosam.backends.event.kernels.packed_rows.gather_packed`.
+    fan_out : (sources,) int64 array
+        Synapses by source, where rows are gathered.
+    """
 
     label: str
     source: str
@@ -64,12 +88,12 @@ class Link:
     lag: int
     exponent: int
     synapses: int
-    kernel: Any
     source_shape: Array
     pool: Array
     pooled_shape: Array
+    kernel: Any
     arrays: tuple[Any, ...]
-    sums: tuple[int, ...]
+    sums_shape: tuple[int, ...]
     conv: Conv | None
     pairs: Array
     packed: Packed | None
@@ -77,7 +101,7 @@ class Link:
 
     @property
     def tiled(self) -> bool:
-        """Whether the fast path advances the target in whole tiles of channels."""
+        """Whether path `layer` computes the target in whole tiles of channels."""
         return self.conv is not None and self.conv.pairs.size + self.conv.tables.size > 0
 
     @property
@@ -88,65 +112,83 @@ class Link:
     @property
     def pitch(self) -> int:
         """Length of a row of sums: the targets, in whole tiles where weight rows are gathered."""
-        targets = int(np.prod(self.sums))
+        targets = int(np.prod(self.sums_shape))
         return -(-targets // TILE) * TILE if self.gathers else targets
 
     def deliver(self, events: EventList, acc: Array) -> int:
         """Add a block's events to ``acc (steps, pitch)``; returns the synaptic operations."""
         if self.gathers and not events[4]:
             return self._gather(events, acc)
-        narrow = int(np.prod(self.sums))
-        if narrow < acc.shape[1]:
-            own = np.zeros((acc.shape[0], narrow), acc.dtype)
-            operations = self.deliver(events, own)
-            acc[:, :narrow] += own
+        targets = int(np.prod(self.sums_shape))
+        if targets < acc.shape[1]:
+            sums = np.zeros((acc.shape[0], targets), acc.dtype)
+            operations = self.deliver(events, sums)
+            acc[:, :targets] += sums
             return operations
-        target = acc.reshape(acc.shape[0], *self.sums)
+        total = acc.reshape(acc.shape[0], *self.sums_shape)
         if self.exponent == 0:
-            return int(self._add(events, target))
-        own = np.zeros_like(target)
-        operations = int(self._add(events, own))
-        target += shift_by(own, self.exponent)
+            return int(self._add(events, total))
+        sums = np.zeros_like(total)
+        operations = int(self._add(events, sums))
+        total += shift_by(sums, self.exponent)
         return operations
 
-    def _add(self, events: EventList, target: Array) -> Any:
-        return self.kernel(*events, self.source_shape, self.pool, self.pooled_shape, *self.arrays, target)
+    def _add(self, events: EventList, sums: Array) -> Any:
+        return self.kernel(*events, self.source_shape, self.pool, self.pooled_shape, *self.arrays, sums)
 
     def _gather(self, events: EventList, acc: Array) -> int:
         start, pixels, index, _, _ = events
-        own = acc if self.exponent == 0 else np.zeros_like(acc)
+        sums = acc if self.exponent == 0 else np.zeros_like(acc)
         if self.packed is None:
-            gather_rows(start, pixels, index, self.pairs, own)
+            gather_rows(start, pixels, index, self.pairs, sums)
         else:
             halves = aligned((acc.shape[1],), np.int16)
-            for k, sums in enumerate(own):
+            for k, row in enumerate(sums):
                 first, end = start[k * pixels], start[(k + 1) * pixels]
-                gather_packed(index[first:], end - first, self.packed, 0, self.packed.panels, halves, sums)
-        if own is not acc:
-            acc += shift_by(own, self.exponent)
+                gather_packed(index[first:], end - first, self.packed, 0, self.packed.panels, halves, row)
+        if sums is not acc:
+            acc += shift_by(sums, self.exponent)
         return int(self.fan_out[index[: start[-1]]].sum())
 
 
-_links: WeakKeyDictionary[Projection, dict[tuple[Shape, Shape, bool, str], Link]] = WeakKeyDictionary()
+def compile_projection(
+    projection: Projection, source: Shape, target: Shape, *, spikes: bool, dtype: str
+) -> CompiledProjection:
+    """A projection, its weights channel-last and the targets of one source side by side; with lag 0.
 
-
-def link(network: Network, projection: Projection, dtype: str = "float64") -> Link:
-    """Prepare one projection: its weights channel-last, as targets of one source side by side; real ones as `dtype`."""
-    source, target = picture(network[projection.source].shape), picture(network[projection.target].shape)
-    spikes = network[projection.source].neuron is not None
-    known = _links.setdefault(projection, {})
-    if (source, target, spikes, dtype) not in known:
-        own = unpooled(projection, source)
-        number = np.dtype(np.int8 if own.integral else dtype)
-        known[source, target, spikes, dtype] = _link(own, source, target, spikes, number)
-    return replace(known[source, target, spikes, dtype], lag=network.lag(projection))
+    Parameters
+    ----------
+    projection : Projection
+    source, target : (C, H, W)
+    spikes : bool
+        Whether the source emits nothing but spikes: then weights are kept in their fastest form alone.
+    dtype : str
+        Type of a float network's weights; integer weights are int8.
+    """
+    projection = unpooled(projection, source)
+    number = np.dtype(np.int8 if projection.integral else dtype)
+    pool, pooled, synapse = NO_POOL, source, projection.synapse
+    if projection.pool is not None:
+        pool = np.array([n for part in projection.pool.geometry for n in part], dtype=np.int64)
+        pooled = as_chw(projection.pool.output_shape(source))
+    if isinstance(synapse, Conv2d):
+        layout = _convolution(projection, synapse, source, target, number)
+    elif isinstance(synapse, Dense):
+        layout = _matrix(projection, synapse, source, pooled, target, number)
+    else:
+        layout = _sparse_matrix(projection, synapse, pooled, target, spikes, number)
+    return CompiledProjection(
+        projection.label, projection.source, projection.target, 0, projection.exponent, synapse.weight.size,
+        np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), *layout,
+    )  # fmt: skip
 
 
 def unpooled(projection: Projection, source: Shape) -> Projection:
     """The same projection without its pooling, where windows tile the picture: the kernel grows by their size instead.
 
-    A spike of pixel y meets tap ``y // k`` of what follows; a kernel whose every tap is repeated k times, moved by k
-    times the stride, has it at ``y``. Neither the sums nor the number of operations changes.
+    With windows of k pixels, a spike at pixel y reaches the kernel's weight ``y // k``. A kernel that repeats every
+    weight k times, with k times the stride, has that weight at ``y``. Neither the sums nor the number of operations
+    changes.
     """
     pool, synapse = projection.pool, projection.synapse
     if pool is None or isinstance(synapse, Sparse):
@@ -156,7 +198,7 @@ def unpooled(projection: Projection, source: Shape) -> Projection:
     if not tiled or synapse.weight.size * pool.area > LARGEST_UNPOOLED:
         return projection
     if isinstance(synapse, Dense):
-        _, rows, columns = picture(pool.output_shape(source))
+        _, rows, columns = as_chw(pool.output_shape(source))
         weight = synapse.weight.reshape(-1, source[0], rows, columns).repeat(height, 2).repeat(width, 3)
         return replace(projection, synapse=Dense(weight.reshape(len(weight), -1)), pool=None)
     (sy, sx), (py, px), dilation = synapse.geometry
@@ -167,75 +209,88 @@ def unpooled(projection: Projection, source: Shape) -> Projection:
     return replace(projection, synapse=grown, pool=None)
 
 
-def _link(projection: Projection, source: Shape, target: Shape, spikes: bool, number: np.dtype[Any]) -> Link:
-    """Prepare a projection with weights of type `number`, in their fastest form alone if all events are `spikes`."""
-    fixed = projection.integral
-    pool, pooled = NO_POOL, source
-    if projection.pool is not None:
-        pool = np.array([n for part in projection.pool.geometry for n in part], dtype=np.int64)
-        pooled = picture(projection.pool.output_shape(source))
-    synapse = projection.synapse
+class _Layout(NamedTuple):
+    """Weights in the order in which they are read: the fields of :class:`CompiledProjection` of the same names."""
+
+    kernel: Any
     arrays: tuple[Any, ...]
-    sums: tuple[int, ...] = (int(np.prod(target)),)
-    conv, fan_out, pairs, packed = None, np.zeros(0, np.int64), np.zeros(0, np.int8), None
-    if isinstance(synapse, Conv2d):
-        outputs, _, *sides = synapse.weight.shape
-        parts = [n for part in (sides, *synapse.geometry) for n in part]
-        geometry = np.array([*parts, synapse.groups, outputs // synapse.groups], dtype=np.int64)
-        rows = _conv(synapse).astype(number, copy=False)
-        kernel, arrays, sums = deliver_conv, (_spare(rows), geometry, 0), (target[1], target[2], target[0])
-        plain = synapse.groups == 1 and synapse.geometry[2] == (1, 1)
-        if projection.pool is None and plain:
-            conv = _fast(projection, source, (target[1], target[2]), geometry, arrays[0], rows)
-    elif isinstance(synapse, Dense):
-        weight = np.ascontiguousarray(synapse.weight[_order(target)][:, _order(pooled)].T, dtype=number)
-        kernel, arrays = deliver_dense, (_spare(weight), weight.shape[1])
-        if projection.pool is None and target[1:] == (1, 1):
-            geometry = np.array([*source[1:], 1, 1, 0, 0, 1, 1, 1, target[0]], dtype=np.int64)
-            conv = _fast(projection, source, (1, 1), geometry, arrays[0], weight)
-            if fixed and target[0] >= LEAST_GATHERED:
-                pairs, fan_out = paired(weight).reshape(-1), np.full(weight.shape[0], weight.shape[1])
+    sums_shape: tuple[int, ...]
+    conv: Conv | None = None
+    pairs: Array = np.zeros(0, np.int8)
+    packed: Packed | None = None
+    fan_out: Array = np.zeros(0, np.int64)
+
+
+def _convolution(
+    projection: Projection, synapse: Conv2d, source: Shape, target: Shape, dtype: np.dtype[Any]
+) -> _Layout:
+    outputs, _, *sides = synapse.weight.shape
+    parts = [n for part in (sides, *synapse.geometry) for n in part]
+    geometry = np.array([*parts, synapse.groups, outputs // synapse.groups], dtype=np.int64)
+    rows = _rows(synapse).astype(dtype, copy=False)
+    weight = _padded(rows)
+    conv = None
+    if projection.pool is None and synapse.groups == 1 and synapse.geometry[2] == (1, 1):
+        conv = _layer(projection, source, (target[1], target[2]), geometry, weight, rows)
+    return _Layout(deliver_conv, (weight, geometry, 0), (target[1], target[2], target[0]), conv)
+
+
+def _matrix(
+    projection: Projection, synapse: Dense, source: Shape, pooled: Shape, target: Shape, dtype: np.dtype[Any]
+) -> _Layout:
+    rows = np.ascontiguousarray(synapse.weight[_order(target)][:, _order(pooled)].T, dtype=dtype)
+    weight = _padded(rows)
+    layout = _Layout(deliver_dense, (weight, rows.shape[1]), (rows.shape[1],))
+    if projection.pool is not None or target[1:] != (1, 1):
+        return layout
+    geometry = np.array([*source[1:], 1, 1, 0, 0, 1, 1, 1, target[0]], dtype=np.int64)
+    layout = layout._replace(conv=_layer(projection, source, (1, 1), geometry, weight, rows))
+    if not projection.integral or target[0] < LEAST_GATHERED:
+        return layout
+    return layout._replace(pairs=paired(rows).reshape(-1), fan_out=np.full(rows.shape[0], rows.shape[1]))
+
+
+def _sparse_matrix(
+    projection: Projection, synapse: Sparse, pooled: Shape, target: Shape, spikes: bool, dtype: np.dtype[Any]
+) -> _Layout:
+    size = int(np.prod(target))
+    start, targets, weight = _by_source(synapse, pooled, target)
+    weight = weight.astype(dtype, copy=False)
+    layout = _Layout(deliver_sparse, (start, targets, weight, WHOLE), (size,))
+    share = weight.size / (synapse.sources * size)
+    gathered = projection.integral and projection.pool is None and target[1:] == (1, 1) and size >= LEAST_GATHERED
+    if not gathered or share < DENSE_SHARE:
+        return layout
+    layout = layout._replace(fan_out=np.diff(start))
+    if unpacks_fast() and share < PACKED_SHARE and synapse.sources * size > CACHED_ROWS:
+        layout = layout._replace(packed=pack(start, targets, weight, size))
     else:
-        start, targets, weights = _by_source(synapse, pooled, target)
-        weights = weights.astype(number, copy=False)
-        kernel, arrays = deliver_sparse, (start, targets, weights, WHOLE)
-        share = synapse.weight.size / (synapse.sources * sums[0])
-        wide = target[1:] == (1, 1) and sums[0] >= LEAST_GATHERED
-        if fixed and projection.pool is None and wide and share >= DENSE_SHARE:
-            fan_out = np.diff(start)
-            if unpacks_fast() and share < PACKED_SHARE and synapse.sources * sums[0] > CACHED_ROWS:
-                packed = pack(start, targets, weights, sums[0])
-            else:
-                pairs = paired(_filled(start, targets, weights, sums[0])).reshape(-1)
-            if spikes:
-                arrays = (start, targets[:0].copy(), weights[:0].copy(), WHOLE)
-    return Link(
-        projection.label, projection.source, projection.target, 0, projection.exponent, synapse.weight.size, kernel,
-        np.array(source, dtype=np.int64), pool, np.array(pooled, dtype=np.int64), arrays, sums, conv, pairs, packed,
-        fan_out,
-    )  # fmt: skip
+        layout = layout._replace(pairs=paired(synapse.to_dense().T[_order(pooled)]).reshape(-1))
+    if spikes:
+        layout = layout._replace(arrays=(start, targets[:0].copy(), weight[:0].copy(), WHOLE))
+    return layout
 
 
-def _fast(projection: Projection, source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array) -> Conv:
-    """A convolution for the fast path; its spikes can be gathered or looked up if there are enough targets."""
+def _layer(projection: Projection, source: Shape, size: Shape, geometry: Array, weight: Array, rows: Array) -> Conv:
+    """A convolution for path `layer`; its weights can be gathered or looked up if there are enough targets."""
     pairs, tables = rows[:0, 0].copy(), _tables(rows, 0)
     if rows.shape[1] >= LEAST_TILED:
-        tables = _tables(rows, int(geometry[0]))
+        tables = _tables(rows, int(geometry[KERNEL_HEIGHT]))
         if len(rows) <= MOST_LISTED:
             pairs = tiled(rows)
-    shapes = (np.array(part, dtype=np.int64) for part in (source, size))
     narrow = False
     if projection.integral:
         negative, positive = projection.synapse.row_sums()
         largest = int(max(-negative.min(initial=0), positive.max(initial=0))) << max(projection.exponent, 0)
         narrow = largest << FRACTION_BITS <= arithmetic.STATE_MAX
-    return Conv(next(shapes), geometry, next(shapes), weight, pairs, tables, projection.exponent, narrow)
+    sides = np.array(source, dtype=np.int64), geometry, np.array(size, dtype=np.int64)
+    return Conv(*sides, weight, pairs, tables, projection.exponent, narrow)
 
 
 def _tables(rows: Array, height: int) -> Array:
-    """Sums of the weights ``(kH kW C, O)`` for every pattern of spikes of a kernel row, by tile.
+    """Sums of the weights ``(kH kW C, O)`` for every spike pattern of a kernel row, by tile.
 
-    Empty if there are too many, or without `height`.
+    Empty if there are too many, or if `height` is 0.
     """
     number = np.dtype(np.int16) if rows.dtype == np.int8 else rows.dtype
     sources, outputs = len(rows) // max(height, 1), rows.shape[1]
@@ -257,16 +312,9 @@ def _tables(rows: Array, height: int) -> Array:
     return out
 
 
-def _spare(rows: Array) -> Array:
-    """Rows of weights, flat, and a vector's worth of zeros behind them, so that a kernel may read over the end."""
+def _padded(rows: Array) -> Array:
+    """Rows of weights, flat, followed by a vector of zeros, so that a kernel may read past the end."""
     return np.concatenate((rows.reshape(-1), np.zeros(LANES - 1, rows.dtype)))
-
-
-def _filled(start: Array, target: Array, weight: Array, targets: int) -> Array:
-    """A compressed matrix with its zeros, ``(sources, targets)``."""
-    out = np.zeros((start.size - 1, targets), weight.dtype)
-    out[np.repeat(np.arange(start.size - 1), np.diff(start)), target] = weight
-    return out
 
 
 def _order(shape: Shape) -> Array:
@@ -274,7 +322,7 @@ def _order(shape: Shape) -> Array:
     return np.arange(int(np.prod(shape))).reshape(shape).transpose(1, 2, 0).reshape(-1)
 
 
-def _conv(synapse: Conv2d) -> Array:
+def _rows(synapse: Conv2d) -> Array:
     """``(O, C / g, kH, kW)`` as ``(kH * kW * C, O / g)``."""
     out, per_group, height, width = synapse.weight.shape
     grouped = synapse.weight.reshape(synapse.groups, out // synapse.groups, per_group, height, width)
@@ -286,6 +334,6 @@ def _by_source(synapse: Sparse, source: Shape, target: Shape) -> tuple[Array, Ar
     """A matrix compressed by source, with sources and targets renumbered to channel-last order."""
     row = np.zeros(synapse.sources + 1, np.int64)
     targets, weight = np.empty(synapse.weight.size, np.uint32), np.empty_like(synapse.weight)
-    shapes = (np.array(shape, dtype=np.int64) for shape in (source, target))
-    by_source(synapse.indptr, synapse.indices, synapse.weight, next(shapes), next(shapes), row, targets, weight)
+    sides = [np.array(shape, dtype=np.int64) for shape in (source, target)]
+    by_source(synapse.indptr, synapse.indices, synapse.weight, *sides, row, targets, weight)
     return row, targets, weight

@@ -1,13 +1,13 @@
-"""Sums of int8 weights in vectors of 16-bit lanes: two weights a lane, or the sums of whole patterns of spikes.
+"""Sums of int8 weights in vectors of 16-bit lanes: two weights per lane, or the sums of whole patterns of spikes.
 
 **Pairs.** Lane j of n holds two of 2 n weights, ``256 * w[n + j] + (w[j] + 128)``, so that two 16-bit sums over
 r <= 256 rows
 
     all = sum of lanes  (mod 2^16)          high = sum of (lane >> 8) = sum of w[n + j]
 
-give both halves exactly: ``sum of w[j] = all - 256 high - 128 r``, within -32768..32512. One load, one shift and two
+give both sums exactly: ``sum of w[j] = all - 256 high - 128 r``, within -32768..32512. One load, one shift and two
 additions add 2 n weights; :func:`paired` brings weights into this order. n is 32 (a register of AVX-512), or 16 where
-a layer has no more than 32 channels left.
+at most 32 channels of a layer are left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.extending import register_model
 
-from neurosam.backends.event.simd.load_store import declared, pointer
+from neurosam.backends.event.simd.load_store import element_pointer
 from neurosam.backends.event.simd.vectors import (
     I16,
     I32,
@@ -28,36 +28,37 @@ from neurosam.backends.event.simd.vectors import (
     Vector,
     VectorModel,
     aligned,
+    build_add,
+    build_splat,
     instruction,
-    splat,
-    total,
+    llvm_function,
 )
 
 __all__ = [
-    "GROUP", "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "high_weights", "load_pairs", "load_shorts", "moved",
-    "no_shorts_16", "no_shorts_32", "no_shorts_64", "numbers_32", "paired", "raised", "separated", "tiled", "tiles",
-    "unpack", "widened",
+    "GROUP", "HALF_TILE", "MOST_ROWS", "TILE", "Shorts", "add", "add_scalar", "high_weights", "iota_i16x32", "paired",
+    "shift_left", "tiled", "tiles", "to_int32", "unpack", "unpair_sums", "zeros_i16x16", "zeros_i16x32",
+    "zeros_i16x64",
 ]  # fmt: skip
 
 TILE = 64
-"""Channels that a kernel advances at once."""
+"""Channels that a kernel processes at once."""
 
 HALF_TILE = 32
 
 MOST_ROWS = 256
-"""Rows that may be added before the 16-bit sums have to be emptied."""
+"""Rows that may be added before the 16-bit sums have to be moved to 32 bits."""
 
 GROUP = 8
 """Rows that a kernel adds at once."""
 
 
 def tiles(channels: int) -> list[tuple[int, int]]:
-    """First channel and width of each tile: 64 each, and 32 where no more are left."""
+    """First channel and width of each tile: 64, or 32 for the last one if at most 32 channels are left."""
     return [(c, TILE if channels - c > HALF_TILE else HALF_TILE) for c in range(0, channels, TILE)]
 
 
 def paired(weight: npt.NDArray[np.int8], tile: int = TILE) -> npt.NDArray[np.int8]:
-    """Rows of weights ``(rows, targets)`` in the order of Pairs, targets filled up with 0 to a multiple of `tile`."""
+    """Rows of weights ``(rows, targets)`` in the order of Pairs, targets padded with 0 to a multiple of `tile`."""
     rows, targets = weight.shape
     count = -(-targets // tile)
     full = np.zeros((rows, count * tile), np.int8)
@@ -70,9 +71,9 @@ def paired(weight: npt.NDArray[np.int8], tile: int = TILE) -> npt.NDArray[np.int
 
 
 def tiled(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """All rows of one tile after all rows of another, flat; int8 weights :func:`paired`, others filled up with 0.
+    """Weights tile by tile, flat: all rows of the first tile, then of the next; int8 weights are :func:`paired`.
 
-    Each tile has one row of zeros more than there are weights.
+    Each tile ends with a row of zeros, and is padded with zeros to its width.
     """
     rows = len(weight) + 1
     weight = np.pad(weight, ((0, 1), (0, 0)))
@@ -84,7 +85,7 @@ def tiled(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _whole(weight: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
-    """The weights of one tile."""
+    """The weights of one tile, padded to its width."""
     if weight.dtype == np.int8:
         return paired(weight, width)
     return np.pad(weight, ((0, 0), (0, width - weight.shape[1])))
@@ -101,26 +102,26 @@ register_model(Shorts)(VectorModel)
 
 
 @instruction
-def no_shorts_16(typing: Any) -> Any:
+def zeros_i16x16(typing: Any) -> Any:
     """0 in sixteen lanes."""
     return _nothing(16)
 
 
 @instruction
-def no_shorts_32(typing: Any) -> Any:
+def zeros_i16x32(typing: Any) -> Any:
     """0 in 32 lanes."""
     return _nothing(32)
 
 
 @instruction
-def no_shorts_64(typing: Any) -> Any:
+def zeros_i16x64(typing: Any) -> Any:
     """0 in 64 lanes."""
     return _nothing(64)
 
 
 @instruction
-def numbers_32(typing: Any) -> Any:
-    """The number of each of 32 lanes."""
+def iota_i16x32(typing: Any) -> Any:
+    """0, 1, 2 ... 31."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return ir.Constant(sig.return_type.form, list(range(32)))
@@ -136,39 +137,16 @@ def _nothing(count: int) -> Any:
 
 
 @instruction
-def load_shorts(typing: Any, other: Any, array: Any, at: Any) -> Any:
-    """A vector of another one's type from ``array[at]`` on."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = builder.load(pointer(context, builder, sig.args[1], args[1], args[2], other.form))
-        value.align = 1
-        return value
-
-    return other(other, array, types.intp), build
-
-
-@instruction
-def load_pairs(typing: Any, array: Any, at: Any) -> Any:
-    """64 weights from ``array[at]`` on (int8, as :func:`paired`), or 32 lanes of sums (int16)."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value = builder.load(pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form))
-        value.align = 1
-        return value
-
-    return Shorts(TILE // 2)(array, types.intp), build
-
-
-@instruction
 def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
-    """The weights from ``array[at]`` on (int8, biased as in Pairs), one for each set bit of `mask`, as 64 in pairs."""
+    """64 weights as Pairs: for each set bit of `mask` the next one from ``array[at]`` on (int8, biased), else 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         bits = ir.VectorType(ir.IntType(1), TILE)
         vector = ir.VectorType(ir.IntType(8), TILE)
-        place = pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8))
+        size = builder.ctpop(args[2])
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], ir.IntType(8), size)
         kind = ir.FunctionType(vector, [place.type, bits, vector])
-        expand = declared(builder, f"llvm.masked.expandload.v{TILE}i8", kind)
+        expand = llvm_function(builder, f"llvm.masked.expandload.v{TILE}i8", kind)
         nothing = ir.Constant(vector, [-128, 0] * (TILE // 2))
         spread = builder.call(expand, [place, builder.bitcast(args[2], bits), nothing])
         return builder.bitcast(spread, sig.return_type.form)
@@ -178,37 +156,37 @@ def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
 
 @instruction
 def add(typing: Any, x: Any, y: Any) -> Any:
-    """Sum; of integers, each lane modulo 2^16."""
+    """Sum, lane by lane; of integers modulo 2^16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return total(builder, *args)
+        return build_add(builder, *args)
 
     return x(x, y), build
 
 
 @instruction
-def moved(typing: Any, x: Any, distance: Any) -> Any:
-    """An integer added to every lane, modulo 2^16."""
+def add_scalar(typing: Any, x: Any, distance: Any) -> Any:
+    """Add an integer to every lane, modulo 2^16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.add(args[0], splat(builder, args[1], x.form))
+        return builder.add(args[0], build_splat(builder, args[1], x.form))
 
     return x(x, types.int64), build
 
 
 @instruction
-def raised(typing: Any, x: Any, bits: Any) -> Any:
-    """Every lane shifted left by so many bits, fewer than 16."""
+def shift_left(typing: Any, x: Any, bits: Any) -> Any:
+    """Shift every lane left by fewer than 16 bits."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.shl(args[0], splat(builder, args[1], x.form))
+        return builder.shl(args[0], build_splat(builder, args[1], x.form))
 
     return x(x, types.int64), build
 
 
 @instruction
 def high_weights(typing: Any, x: Any) -> Any:
-    """The upper weight of each lane, signed."""
+    """The upper weight of each lane of Pairs, signed."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.ashr(args[0], ir.Constant(x.form, [8] * x.count))
@@ -217,8 +195,8 @@ def high_weights(typing: Any, x: Any) -> Any:
 
 
 @instruction
-def widened(typing: Any, x: Any) -> Any:
-    """Lanes of 32 bits; reals as they are."""
+def to_int32(typing: Any, x: Any) -> Any:
+    """Sign-extend 16-bit lanes to int32; other vectors are returned as they are."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.sext(args[0], sig.return_type.form) if isinstance(x, Shorts) else args[0]
@@ -227,12 +205,12 @@ def widened(typing: Any, x: Any) -> Any:
 
 
 @instruction
-def separated(typing: Any, both: Any, high: Any, rows: Any) -> Any:
-    """Lanes with the sums of `rows` rows (at most 256), twice as many as there are pairs, in the order of targets."""
+def unpair_sums(typing: Any, both: Any, high: Any, rows: Any) -> Any:
+    """The int32 sums of twice as many targets, in order, from both 16-bit sums of `rows` (at most 256) of Pairs."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         shifted = builder.shl(args[1], ir.Constant(both.form, [8] * both.count))
-        offset = splat(builder, builder.shl(args[2], ir.Constant(args[2].type, 7)), both.form)
+        offset = build_splat(builder, builder.shl(args[2], ir.Constant(args[2].type, 7)), both.form)
         low = builder.sub(builder.sub(args[0], shifted), offset)
         order = ir.Constant(ir.VectorType(I32, 2 * both.count), list(range(2 * both.count)))
         return builder.sext(builder.shuffle_vector(low, args[1], order), sig.return_type.form)

@@ -1,9 +1,9 @@
-"""Vectors from memory and back.
+"""Loads and stores of vectors and numbers.
 
-Memory is an array, addressed flat in C order, or the :func:`address` of one: passing an array to another function
-counts its references, which costs more than sixteen neurons; an address is a plain number. Nothing is checked. An
-address does not keep its array: one that a kernel itself has made is freed after the last time it is named, so that
-such arrays are used by name (tests/unit/test_event_memory.py).
+Memory is an array, indexed flat in C order, or the :func:`address` of an element. Passing an array to another function
+counts its references, which costs more than sixteen neurons do; an address is a plain pointer. Only the debug build
+checks accesses (simd/bounds.py). An address does not keep its array alive: Numba frees an array that a kernel has made
+after the last use of its name, so such arrays are used by name (tests/unit/test_event_memory.py).
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from neurosam.backends.event.simd.vectors import I1, I32, I64, LANES, instruction, splat, vector_of
+from neurosam.backends.event.simd.bounds import address_type, array_address, require_inside, unchecked_pointer
+from neurosam.backends.event.simd.vectors import I1, I32, I64, LANES, build_splat, instruction, llvm_function, vector_of
 
 __all__ = [
-    "address", "declared", "item", "load", "load_as", "load_some", "load_weights", "pointer", "put", "store",
-    "store_some",
+    "address", "element_pointer", "item", "load", "load_first", "load_same_count", "load_weights", "put", "store",
+    "store_first",
 ]  # fmt: skip
 
 
-def pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any, form: Any) -> Any:
-    """Pointer to a `form` that begins at element `at` of an array or an address."""
-    data = array if isinstance(kind, types.CPointer) else context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [at]), form.as_pointer())
+def element_pointer(
+    context: Any, builder: Any, kind: Any, array: Any, at: Any, form: Any, size: Any = None
+) -> Any:  # fmt: skip
+    """Pointer to a `form` that begins at element `at` of an array or an address; `size` is its bytes, if not all."""
+    pointer = unchecked_pointer(context, builder, kind, array, at)
+    if size is None:
+        size = ir.Constant(I64, context.get_abi_sizeof(form))
+    require_inside(context, builder, kind, array, pointer, size)
+    return builder.bitcast(pointer, form.as_pointer())
 
 
 def _load(builder: Any, place: Any, align: int) -> Any:
@@ -34,29 +40,35 @@ def _load(builder: Any, place: Any, align: int) -> Any:
 
 
 def _some(builder: Any, count: Any, most: int) -> Any:
-    """Mask of the first `count` lanes."""
+    """A mask of the first `count` lanes."""
     form = ir.VectorType(I32, most)
-    return builder.icmp_signed("<", ir.Constant(form, list(range(most))), splat(builder, count, form))
+    return builder.icmp_signed("<", ir.Constant(form, list(range(most))), build_splat(builder, count, form))
+
+
+def _some_bytes(builder: Any, count: Any, most: int, dtype: Any) -> Any:
+    """Bytes of the first `count` of at most so many lanes, which are none if `count` is negative."""
+    lanes = builder.select(builder.icmp_signed("<", count, ir.Constant(I64, most)), count, ir.Constant(I64, most))
+    return builder.mul(lanes, ir.Constant(I64, dtype.bitwidth // 8))
 
 
 @instruction
 def address(typing: Any, array: Any, at: Any) -> Any:
-    """Where an array's element `at` lies; whoever takes it keeps the array alive."""
+    """Where an array's element `at` lies; the caller keeps the array alive."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+        return array_address(context, builder, sig.args[0], *args)
 
-    return types.CPointer(array.dtype)(array, types.intp), build  # type: ignore[no-untyped-call]
+    return address_type(array.dtype)(array, types.intp), build
 
 
 @instruction
 def item(typing: Any, array: Any, at: Any) -> Any:
-    """``array[at]``, an integer in 64 bits; Numba's own indexing first asks whether `at` is negative."""
+    """``array[at]``, an integer as int64, for `at` >= 0: Numba's own indexing tests for negative indices."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = sig.args[0].dtype
         form = context.get_value_type(kind)
-        value = builder.load(pointer(context, builder, sig.args[0], args[0], args[1], form))
+        value = builder.load(element_pointer(context, builder, sig.args[0], args[0], args[1], form))
         if form == context.get_value_type(sig.return_type):
             return value
         return builder.sext(value, I64) if kind.signed else builder.zext(value, I64)
@@ -66,13 +78,13 @@ def item(typing: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def put(typing: Any, value: Any, array: Any, at: Any) -> Any:
-    """``array[at] = value``, an integer modulo the array's width."""
+    """``array[at] = value``, an integer modulo the width of the array's type."""
     wide = value if value in (types.uint64, types.float64) else types.int64
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = context.get_value_type(sig.args[1].dtype)
         number = args[0] if form == args[0].type else builder.trunc(args[0], form)
-        builder.store(number, pointer(context, builder, sig.args[1], args[1], args[2], form))
+        builder.store(number, element_pointer(context, builder, sig.args[1], args[1], args[2], form))
         return context.get_dummy_value()
 
     return types.void(wide, array, types.intp), build
@@ -80,21 +92,31 @@ def put(typing: Any, value: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def load(typing: Any, array: Any, at: Any) -> Any:
-    """Lanes of ``array[at : at + 16]``, of the array's type."""
+    """``array[at : at + 16]``."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form)
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form)
         return _load(builder, place, array.dtype.bitwidth // 8)
 
     return vector_of(array.dtype, LANES)(array, types.intp), build
 
 
 @instruction
-def load_as(typing: Any, other: Any, array: Any, at: Any) -> Any:
-    """As many lanes of ``array[at :]``, of the array's type, as another vector has."""
+def load_like(typing: Any, other: Any, array: Any, at: Any) -> Any:
+    """The bytes from ``array[at]`` on, whatever the array's type, as a vector of the type of `other`."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = pointer(context, builder, sig.args[1], args[1], args[2], sig.return_type.form)
+        return _load(builder, element_pointer(context, builder, sig.args[1], args[1], args[2], other.form), 1)
+
+    return other(other, array, types.intp), build
+
+
+@instruction
+def load_same_count(typing: Any, other: Any, array: Any, at: Any) -> Any:
+    """As many numbers from ``array[at]`` on as another vector has lanes."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        place = element_pointer(context, builder, sig.args[1], args[1], args[2], sig.return_type.form)
         return _load(builder, place, array.dtype.bitwidth // 8)
 
     return vector_of(array.dtype, other.count)(other, array, types.intp), build
@@ -102,25 +124,26 @@ def load_as(typing: Any, other: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def load_weights(typing: Any, array: Any, at: Any) -> Any:
-    """Lanes of ``array[at : at + 16]`` (int8, or real)."""
+    """``array[at : at + 16]`` of weights: int8, which become int32 lanes, or floats."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = ir.VectorType(context.get_value_type(array.dtype), LANES)
-        value = _load(builder, pointer(context, builder, sig.args[0], args[0], args[1], form), 1)
+        value = _load(builder, element_pointer(context, builder, sig.args[0], args[0], args[1], form), 1)
         return value if form == sig.return_type.form else builder.sext(value, sig.return_type.form)
 
     return vector_of(array.dtype, LANES)(array, types.intp), build
 
 
 @instruction
-def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
-    """Lanes of ``array[at : at + count]``, at most 16; the rest 0."""
+def load_first(typing: Any, array: Any, at: Any, count: Any) -> Any:
+    """``array[at : at + count]``, at most 16 lanes; the others are 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = sig.return_type.form
-        place = pointer(context, builder, sig.args[0], args[0], args[1], form)
+        size = _some_bytes(builder, args[2], LANES, array.dtype)
+        place = element_pointer(context, builder, sig.args[0], args[0], args[1], form, size)
         kind = ir.FunctionType(form, [place.type, I32, ir.VectorType(I1, LANES), form])
-        function = declared(builder, f"llvm.masked.load.{_suffix(form)}.p0", kind)
+        function = llvm_function(builder, f"llvm.masked.load.{_suffix(form)}.p0", kind)
         align = ir.Constant(I32, array.dtype.bitwidth // 8)
         return builder.call(function, [place, align, _some(builder, args[2], LANES), ir.Constant(form, None)])
 
@@ -129,12 +152,12 @@ def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
 
 @instruction
 def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
-    """Write all lanes to ``array[at :]`` (of their type, or narrower integers and then modulo their width)."""
+    """Write all lanes to ``array[at :]``, of the same type or of narrower integers (then modulo their width)."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = ir.VectorType(context.get_value_type(array.dtype), value.count)
         lanes_ = args[0] if form == value.form else builder.trunc(args[0], form)
-        place = pointer(context, builder, sig.args[1], args[1], args[2], form)
+        place = element_pointer(context, builder, sig.args[1], args[1], args[2], form)
         builder.store(lanes_, place).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -142,13 +165,14 @@ def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
 
 
 @instruction
-def store_some(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any:
-    """Write the first lanes to ``array[at : at + count]``."""
+def store_first(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any:
+    """Write the first `count` lanes to ``array[at : at + count]``."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        place = pointer(context, builder, sig.args[1], args[1], args[2], value.form)
+        size = _some_bytes(builder, args[3], value.count, array.dtype)
+        place = element_pointer(context, builder, sig.args[1], args[1], args[2], value.form, size)
         kind = ir.FunctionType(ir.VoidType(), [value.form, place.type, I32, ir.VectorType(I1, value.count)])
-        function = declared(builder, f"llvm.masked.store.{_suffix(value.form)}.p0", kind)
+        function = llvm_function(builder, f"llvm.masked.store.{_suffix(value.form)}.p0", kind)
         align = ir.Constant(I32, array.dtype.bitwidth // 8)
         builder.call(function, [args[0], place, align, _some(builder, args[3], value.count)])
         return context.get_dummy_value()
@@ -157,11 +181,5 @@ def store_some(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any:
 
 
 def _suffix(form: ir.VectorType) -> str:
-    """A vector's type in the name of LLVM's function."""
+    """A vector's type as part of the name of an LLVM intrinsic."""
     return f"v{form.count}{form.element.intrinsic_name}"
-
-
-def declared(builder: Any, name: str, kind: ir.FunctionType) -> Any:
-    """LLVM's own function of this name."""
-    module = builder.module
-    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)

@@ -1,14 +1,15 @@
-"""Vectors for kernels: 16 to 128 lanes of int32, float32 or float64 that a neuron's formulas run on.
+"""Vectors for kernels: 16 to 128 lanes of int32, float32 or float64, on which a neuron's formulas run as they are.
 
-Numba compiles scalars and leaves vectors to LLVM's guesses; here the vectors are said outright, as LLVM's own portable
-vector types, which every CPU gets lowered to what it has (AVX-512, AVX2, NEON): 64 lanes are four registers of AVX-512
-and eight of AVX2. Three types, by value:
+Numba compiles scalar code and leaves vectorising it to LLVM's heuristics. Here vectors are explicit: LLVM's portable
+vector types, which it lowers to what the CPU has (AVX-512, AVX2, NEON); 64 lanes of int32 are four registers of AVX-512
+and eight of AVX2. Three types, passed by value:
 
     Lanes   n x int32, with ``+ - * & >> <<`` modulo 2^32 and ``< > <=`` between lanes, or lanes and an integer
     Reals   n x float32 or float64, with ``+ - *`` and ``>``, each rounded once: nothing is fused or reordered
-    Mask    n x bool, what a comparison gives; ``mask * x`` selects, as it does for integers
+    Mask    n x bool, the result of a comparison; ``mask * x`` is x where the mask is true and 0 elsewhere
 
-How they are read and written: simd/load_store.py, simd/bits.py.
+simd/load_store.py moves them from and to memory, simd/bits.py to words of bits. Functions named ``build_...`` emit LLVM
+instructions and are called while a kernel is compiled; all others are called by kernels.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "across",
-    "aligned", "chosen", "cleared", "filled", "instruction", "lanes", "literal_instruction", "no_reals", "splat",
-    "total", "vector_of", "zeros_as",
+    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "aligned",
+    "build_add", "build_splat", "float_zeros", "instruction", "int32_zeros", "literal_instruction", "llvm_function",
+    "reduce_add", "select", "splat", "vector_of", "zero_where",
 ]  # fmt: skip
 
 LANES = 16
@@ -36,24 +37,24 @@ LANES = 16
 COUNTS = (LANES, 2 * LANES, 4 * LANES, 8 * LANES)
 
 CACHE_LINE = 64
-"""Bytes."""
+"""Bytes of a cache line."""
 
 I1, I16, I32, I64 = ir.IntType(1), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 
 
 def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Zeros that begin at a cache line, so that no vector of a whole row lies across two."""
+    """Zeros that begin at a cache line, so that a vector of 64 bytes in an aligned row never crosses two lines."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.zeros(size + CACHE_LINE, np.uint8)
-    skip = -room.ctypes.data % CACHE_LINE
-    return room[skip : skip + size].view(dtype).reshape(shape)
+    memory = np.zeros(size + CACHE_LINE, np.uint8)
+    skip = -memory.ctypes.data % CACHE_LINE
+    return memory[skip : skip + size].view(dtype).reshape(shape)
 
 
 # --- types ---
 
 
 class Vector(types.Type):
-    """A vector by value."""
+    """A vector, passed by value."""
 
     def __init__(self, name: str, element: Any, count: int) -> None:
         self.count, self.form = count, ir.VectorType(element, count)
@@ -76,12 +77,12 @@ class Reals(Vector):
 
 
 def vector_of(number: Any, count: int) -> Vector:
-    """The vector that numbers of an array become."""
+    """The vector type for numbers loaded from an array of this type."""
     return Reals(number, count) if isinstance(number, types.Float) else Lanes(count)
 
 
 class Mask(Vector):
-    """Truth by lane."""
+    """A truth value per lane."""
 
     def __init__(self, count: int) -> None:
         super().__init__("Mask", I1, count)
@@ -91,26 +92,32 @@ class Mask(Vector):
 @register_model(Reals)
 @register_model(Mask)
 class VectorModel(models.PrimitiveModel):
-    """Numba keeps a vector in a register, as it does a number."""
+    """Numba treats a vector as one primitive value, as it does a number."""
 
     def __init__(self, manager: Any, kind: Vector) -> None:
         super().__init__(manager, kind, kind.form)  # type: ignore[no-untyped-call]
 
 
 def instruction(function: Callable[..., Any]) -> Any:
-    """Numba's `intrinsic`, whose annotations do not know that the first argument is not the caller's."""
+    """Numba's `intrinsic`; its own annotations miss that the first argument does not come from the caller."""
     return intrinsic(function)
 
 
 literal_instruction: Any = intrinsic(prefer_literal=True)
-"""The same for a function that needs a literal argument."""
+"""The same, for a function with a literal argument."""
+
+
+def llvm_function(builder: Any, name: str, kind: ir.FunctionType) -> Any:
+    """Declare an LLVM intrinsic function, or return its declaration."""
+    module = builder.module
+    return module.globals[name] if name in module.globals else ir.Function(module, kind, name)
 
 
 # --- operators ---
 
 
-def splat(builder: Any, value: Any, form: ir.VectorType) -> Any:
-    """An integer in every lane, modulo the lane's width."""
+def build_splat(builder: Any, value: Any, form: ir.VectorType) -> Any:
+    """Copy an integer to every lane, modulo the lane's width."""
     if value.type != form.element:
         value = builder.trunc(value, form.element)
     one = builder.insert_element(ir.Constant(form, ir.Undefined), value, ir.Constant(I32, 0))
@@ -122,8 +129,8 @@ def _select(builder: Any, mask: Any, x: Any) -> Any:
     return builder.select(mask, x, ir.Constant(x.type, None))
 
 
-def total(builder: Any, x: Any, y: Any) -> Any:
-    """The sum of two vectors of one type."""
+def build_add(builder: Any, x: Any, y: Any) -> Any:
+    """Add two vectors of one type."""
     return builder.fadd(x, y) if _real(x) else builder.add(x, y)
 
 
@@ -141,7 +148,10 @@ KINDS: dict[str, Callable[[int], Any]] = {
 
 
 def _operator(symbol: Any, build: Callable[..., Any], result: str, *sides: str) -> None:
-    """Teach Numba one operator for sides of these `KINDS` (an integer becomes lanes); `result` may be the last side."""
+    """Define an operator for operands of these KINDS (an integer is copied to all lanes).
+
+    `result` is one of KINDS; if empty, the result has the type of the second operand.
+    """
     signatures = [
         Signature(KINDS[result or side[1]](n), (KINDS[side[0]](n), KINDS[side[1]](n)), None)  # type: ignore[no-untyped-call]
         for n in COUNTS
@@ -158,7 +168,7 @@ def _operator(symbol: Any, build: Callable[..., Any], result: str, *sides: str) 
         def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             count = next(kind.count for kind in sig.args if isinstance(kind, Vector))
             operands = (
-                side if isinstance(kind, Vector) else splat(builder, side, ir.VectorType(I32, count))
+                side if isinstance(kind, Vector) else build_splat(builder, side, ir.VectorType(I32, count))
                 for kind, side in zip(sig.args, args, strict=True)
             )
             return build(builder, *operands)
@@ -174,8 +184,8 @@ def _above(builder: Any, x: Any, y: Any) -> Any:
     return builder.fcmp_ordered(">", x, y) if _real(x) else builder.icmp_signed(">", x, y)
 
 
-_operator(operator.add, total, "l", "ll", "li", "il")
-_operator(operator.add, total, "", "ff", "dd")
+_operator(operator.add, build_add, "l", "ll", "li", "il")
+_operator(operator.add, build_add, "", "ff", "dd")
 _operator(operator.sub, lambda b, x, y: b.sub(x, y), "l", "ll", "li", "il")
 _operator(operator.sub, lambda b, x, y: b.fsub(x, y), "", "ff", "dd")
 _operator(operator.and_, lambda b, x, y: b.and_(x, y), "l", "ll", "li", "il")
@@ -189,7 +199,7 @@ _operator(operator.mul, _product, "", "ff", "dd", "mf", "md")
 
 
 @instruction
-def cleared(typing: Any, x: Any, mask: Any) -> Any:
+def zero_where(typing: Any, x: Any, mask: Any) -> Any:
     """0 where the mask is true, `x` elsewhere."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -199,7 +209,7 @@ def cleared(typing: Any, x: Any, mask: Any) -> Any:
 
 
 @instruction
-def chosen(typing: Any, mask: Any, x: Any, y: Any) -> Any:
+def select(typing: Any, mask: Any, x: Any, y: Any) -> Any:
     """`x` where the mask is true, `y` elsewhere."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -209,8 +219,8 @@ def chosen(typing: Any, mask: Any, x: Any, y: Any) -> Any:
 
 
 @literal_instruction
-def no_reals(typing: Any, array: Any, count: Any) -> Any:
-    """0 in so many lanes (a literal) of the array's type."""
+def float_zeros(typing: Any, array: Any, count: Any) -> Any:
+    """0 in `count` lanes (a literal) of the array's float type."""
     if not isinstance(count, types.IntegerLiteral):
         return None
 
@@ -221,28 +231,18 @@ def no_reals(typing: Any, array: Any, count: Any) -> Any:
 
 
 @instruction
-def lanes(typing: Any, value: Any) -> Any:
-    """`value` in sixteen lanes."""
+def splat(typing: Any, other: Any, value: Any) -> Any:
+    """`value` in every lane, with as many int32 lanes as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return splat(builder, args[0], sig.return_type.form)
-
-    return Lanes(LANES)(types.int64), build
-
-
-@instruction
-def filled(typing: Any, other: Any, value: Any) -> Any:
-    """`value` in as many lanes as another vector has."""
-
-    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return splat(builder, args[1], sig.return_type.form)
+        return build_splat(builder, args[1], sig.return_type.form)
 
     return Lanes(other.count)(other, types.int64), build
 
 
 @instruction
-def zeros_as(typing: Any, other: Any) -> Any:
-    """0 in as many lanes as another vector has."""
+def int32_zeros(typing: Any, other: Any) -> Any:
+    """0 in every lane, with as many int32 lanes as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return ir.Constant(sig.return_type.form, None)
@@ -251,16 +251,13 @@ def zeros_as(typing: Any, other: Any) -> Any:
 
 
 @instruction
-def across(typing: Any, x: Any) -> Any:
-    """Sum of all lanes of integers, modulo 2^32."""
+def reduce_add(typing: Any, x: Any) -> Any:
+    """The sum of all lanes (int32), modulo 2^32."""
     if not isinstance(x, Lanes):
         return None
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        name = f"llvm.vector.reduce.add.v{x.count}i32"
-        kind = ir.FunctionType(I32, [x.form])
-        known = builder.module.globals
-        function = known[name] if name in known else ir.Function(builder.module, kind, name)
+        function = llvm_function(builder, f"llvm.vector.reduce.add.v{x.count}i32", ir.FunctionType(I32, [x.form]))
         return builder.sext(builder.call(function, [args[0]]), I64)
 
     return types.int64(x), build
