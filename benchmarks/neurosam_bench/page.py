@@ -97,8 +97,8 @@ THROUGHPUT: tuple[Column, ...] = (
 )  # fmt: skip
 
 
-def markdown(results: Mapping[str, Any], pictures: Sequence[str] = ()) -> str:
-    """Format the page: limits, cases, sweeps, fits, or the tables of a device; `pictures` go below their tables."""
+def markdown(results: Mapping[str, Any], plot_files: Sequence[str] = ()) -> str:
+    """Format the page: limits, cases, sweeps, fits, or the tables of a device; `plot_files` go below their tables."""
     machine = results["machine"]
     lines = [
         f"# neurosam {machine['neurosam']} on {machine['machine']}, {machine['cores']} cores, {machine['date']}",
@@ -120,17 +120,17 @@ def markdown(results: Mapping[str, Any], pictures: Sequence[str] = ()) -> str:
         lines += ["", f"## Sweep over {kind}", "", note, *table(columns, rows)]
         if kind == "activity":
             lines += _crossings(results.get("crossings", ()))
-        lines += _picture(pictures, kind)
+        lines += _plot(plot_files, kind)
     if results.get("linear"):
-        lines += _linear(results["linear"], pictures)
+        lines += _linear(results["linear"], plot_files)
     return "\n".join(lines) + "\n"
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[str]:
     """Write results.md and the plots that it shows; return the names of the files."""
-    pictures = plots(results, folder)
-    write_text(folder / "results.md", markdown(results, pictures))
-    return ["results.md", *pictures]
+    plot_files = plots(results, folder)
+    write_text(folder / "results.md", markdown(results, plot_files))
+    return ["results.md", *plot_files]
 
 
 def table(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
@@ -200,7 +200,7 @@ def _crossings(crossings: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _linear(fits: Sequence[Row], pictures: Sequence[str]) -> list[str]:
+def _linear(fits: Sequence[Row], plot_files: Sequence[str]) -> list[str]:
     columns: tuple[Column, ...] = (
         ("", "case", str), ("fixed, ms", "fixed_s", scaled(1e3, 3)),
         ("ns per operation", "operation_s", scaled(1e9, 4)), ("ns per neuron and step", "update_s", scaled(1e9, 3)),
@@ -213,7 +213,7 @@ def _linear(fits: Sequence[Row], pictures: Sequence[str]) -> list[str]:
         "`seconds = fixed + a operations + b updates`, fitted by least squares of the relative errors to the sweeps "
         "over activity and steps.",
         *table(columns, fits),
-        *_picture(pictures, "linear"),
+        *_plot(plot_files, "linear"),
     ]
 
 
@@ -232,5 +232,5 @@ def _device(device: Row) -> list[str]:
     ]
 
 
-def _picture(pictures: Sequence[str], kind: str) -> list[str]:
-    return [line for name in pictures if name == f"{kind}.png" for line in ("", f"![{kind}]({name})")]
+def _plot(plot_files: Sequence[str], kind: str) -> list[str]:
+    return [line for name in plot_files if name == f"{kind}.png" for line in ("", f"![{kind}]({name})")]

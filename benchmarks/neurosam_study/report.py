@@ -28,7 +28,7 @@ def markdown(
     seeds: Sequence[Mapping[str, Result]],
     verdicts: Mapping[str, Sequence[Verdict]],
     command: str,
-    pictures: Mapping[str, Sequence[str]],
+    figure_files: Mapping[str, Sequence[str]],
 ) -> str:
     """Format all tables.
 
@@ -40,7 +40,7 @@ def markdown(
     verdicts : mapping
         Verdicts by form of the network, in the same order.
     command : str
-    pictures : mapping
+    figure_files : mapping
         File names by experiment.
     """
     side = "" if plan.size is None else f" of {plan.size} pixels"
@@ -65,7 +65,7 @@ def markdown(
         lines.append(f"| {form} | {' | '.join(str(words.count(word)) for word in WORDS)} |")
     for experiment in seeds[0]:
         lines += ["", f"## {experiment}", "", EXPERIMENTS[experiment].about if experiment in EXPERIMENTS else "", ""]
-        lines += [f"![{experiment}]({name})" for name in pictures.get(experiment, ())]
+        lines += [f"![{experiment}]({name})" for name in figure_files.get(experiment, ())]
         lines += ["", *_claims(experiment, verdicts), "", *_figures(experiment, seeds)]
         lines += [f"\n{note}" for note in dict.fromkeys(n for seed in seeds for n in seed[experiment].notes)]
     return "\n".join(_single_blanks(lines)) + "\n"

@@ -37,7 +37,7 @@ class Result:
     figures : mapping of str to float
         By name; NaN if it could not be measured.
     courses : mapping of str to list of float
-        Figures over an axis such as time, by name; likewise.
+        Figures over an axis such as time, by name; NaN as above.
     arrays : mapping of str to array
         Example maps and images, for drawing.
     notes : tuple of str

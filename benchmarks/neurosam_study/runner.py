@@ -71,7 +71,7 @@ def study(
     figures = [{name: dict(result.figures) for name, result in seed.items()} for seed in of_seeds]
     layers = Models(plan, 0, cache, say, device).layers
     verdicts = {form: [judge(claim, figures) for claim in claims(plan, layers, form)] for form in FORMS}
-    pictures = draw(folder, plan, layers, of_seeds)
+    figure_files = draw(folder, plan, layers, of_seeds)
     results = {
         "command": command,
         "plan": asdict(plan),
@@ -82,7 +82,7 @@ def study(
         "verdicts": {form: [asdict(v) for v in judged] for form, judged in verdicts.items()},
     }
     write_text(folder / "results.json", json.dumps(without_nan(results), indent=1) + "\n")
-    write_text(folder / "results.md", markdown(plan, of_seeds, verdicts, command, pictures))
+    write_text(folder / "results.md", markdown(plan, of_seeds, verdicts, command, figure_files))
     return results
 
 

@@ -119,37 +119,37 @@ def variance(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
 def over_time(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
     """Fig. 5: SAM of both trainings over the steps, next to the Grad-CAM of the ANN."""
     maps, steps = result.arrays, _steps(plan.steps)
-    rows = [(picture, layer) for picture in range(min(2, len(maps["image"]))) for layer in layers]
-    first = [maps["image"][picture] if layer == layers[0] else None for picture, layer in rows]
+    rows = [(p, layer) for p in range(min(2, len(maps["image"]))) for layer in layers]
+    inputs = [maps["image"][p] if layer == layers[0] else None for p, layer in rows]
     blocks = [
-        Block("", ["input"], [[picture] for picture in first]),
+        Block("", ["input"], [[image] for image in inputs]),
         Block("ANN", ["Grad-CAM"], [[maps[f"{layer}/Grad-CAM of the ANN"][p]] for p, layer in rows]),
     ]
     for net in ("surrogate", "conversion"):
         shown = [[maps[f"{net}/{layer}/SAM {FORMS[1]}"][t, p] for t in steps] for p, layer in rows]
         blocks.append(Block(f"SAM, {net}", _headings(plan, net, steps), shown))
     title = f"Fig. 5: SAM over the steps ({ON_CHIP}), and the ANN's Grad-CAM for the true class"
-    return sheet(blocks, [layer for _, layer in rows], title, [_mask(result, picture) for picture, _ in rows])
+    return sheet(blocks, [layer for _, layer in rows], title, [_mask(result, p) for p, _ in rows])
 
 
 def attacked(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
     """Fig. 7: maps before and after the attack."""
     maps = result.arrays
-    pictures = range(len(maps["image"]))
+    images = range(len(maps["image"]))
     form = FORMS[1]
     blocks = [
         Block("input", ["clean", "for ANN", "for SNN"], [
-            [maps["image"][p], maps["attacked/ANN"][p], maps["attacked/surrogate"][p]] for p in pictures
+            [maps["image"][p], maps["attacked/ANN"][p], maps["attacked/surrogate"][p]] for p in images
         ]),
         Block("Grad-CAM of the ANN", ["clean", "attacked"], [
-            [maps["before/Grad-CAM of the ANN"][p], maps["after/Grad-CAM of the ANN"][p]] for p in pictures
+            [maps["before/Grad-CAM of the ANN"][p], maps["after/Grad-CAM of the ANN"][p]] for p in images
         ]),
         Block("SAM of the SNN", ["clean", "attacked"], [
-            [maps[f"before/SAM {form}"][p], maps[f"after/SAM {form}"][p]] for p in pictures
+            [maps[f"before/SAM {form}"][p], maps[f"after/SAM {form}"][p]] for p in images
         ]),
     ]  # fmt: skip
     title = f"Fig. 7: {layers[-1]} before and after FGSM at {ATTACK}/255\n(SAM: sum over the steps, {ON_CHIP})"
-    return sheet(blocks, [f"image {p}" for p in pictures], title, [_mask(result, p) for p in pictures])
+    return sheet(blocks, [f"image {p}" for p in images], title, [_mask(result, p) for p in images])
 
 
 def pairs(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
@@ -184,13 +184,13 @@ def _headings(plan: Plan, net: str, steps: Sequence[int]) -> list[str]:
     return [f"step {evaluated[t]}" for t in steps]
 
 
-def _once(picture: npt.NDArray[Any], rows: int) -> list[list[npt.NDArray[Any] | None]]:
-    return [[picture if row == 0 else None] for row in range(rows)]
+def _once(image: npt.NDArray[Any], rows: int) -> list[list[npt.NDArray[Any] | None]]:
+    return [[image if row == 0 else None] for row in range(rows)]
 
 
-def _mask(result: Result, picture: int) -> npt.NDArray[Any] | None:
+def _mask(result: Result, index: int) -> npt.NDArray[Any] | None:
     masks = result.arrays.get("mask")
-    return None if masks is None else masks[picture]
+    return None if masks is None else masks[index]
 
 
 def _cell(axes: Axes, cell: npt.NDArray[Any] | None, peak: float, mask: npt.NDArray[Any] | None) -> None:
@@ -203,8 +203,8 @@ def _cell(axes: Axes, cell: npt.NDArray[Any] | None, peak: float, mask: npt.NDAr
     elif cell.ndim == 2:
         axes.imshow(cell, cmap="inferno", vmin=0, vmax=peak, interpolation="nearest")
     else:
-        picture = cell if cell.dtype == np.uint8 else np.rint(np.clip(cell, 0, 1) * 255).astype(np.uint8)
-        shown = visible(picture)
+        image = cell if cell.dtype == np.uint8 else np.rint(np.clip(cell, 0, 1) * 255).astype(np.uint8)
+        shown = visible(image)
         axes.imshow(
             shown[0] if len(shown) == 1 else np.moveaxis(shown, 0, -1), cmap="gray", vmin=0, vmax=255,
             interpolation="nearest",

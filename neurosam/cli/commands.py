@@ -23,7 +23,7 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
   neurosam info digits.h5                shapes, parameters, ranges, bytes
   neurosam run digits.h5                 accuracy, spikes, operations, time
   neurosam verify digits.h5              two back ends: is every value equal?
-  neurosam explain digits.h5             what it looked at: a page, pictures
+  neurosam explain digits.h5             what it looked at: a page, images
 \b
 [bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
 

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from neurosam.cli.common import MODEL, new_file, require, say, show
-from neurosam.cli.inputs import held_out, training_set
+from neurosam.cli.inputs import Seed, held_out, training_set
 from neurosam.errors import NeurosamError
 
 __all__ = ["convert"]
@@ -31,7 +31,7 @@ def convert(
     ] = 1.0,
     calibrate: Annotated[int, typer.Option(min=1, help="Training samples used to balance the thresholds.")] = 100,
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples to measure accuracy on.")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the input spikes.")] = 0,
+    seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Convert an ANN to a spiking network by threshold balancing.

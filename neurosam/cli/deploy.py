@@ -9,7 +9,19 @@ import numpy as np
 import typer
 
 from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
-from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, held_out, presented, read_events, training_set
+from neurosam.cli.inputs import (
+    Coding,
+    Data,
+    Dtype,
+    EventsFile,
+    Seed,
+    Size,
+    Steps,
+    held_out,
+    presented,
+    read_events,
+    training_set,
+)
 from neurosam.deploy.quantise import QuantisationReport, quantise
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network.network import Network
@@ -126,20 +138,14 @@ def _quantisation(report: QuantisationReport) -> None:
 
 def run(
     network: Annotated[Path, typer.Argument(help="Network file.")],
-    data: Annotated[
-        str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
-    ] = None,
+    data: Data = None,
     size: Size = None,
-    events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
+    events: EventsFile = None,
     backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 100,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps per sample. Default: as trained.", show_default=False)
-    ] = None,
-    coding: Annotated[
-        str | None, typer.Option(help="poisson, latency or direct. Default: as trained.", show_default=False)
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the input spikes.")] = 0,
+    steps: Steps = None,
+    coding: Coding = None,
+    seed: Seed = 0,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to use. Default: chosen by the back end.", show_default=False)
     ] = None,

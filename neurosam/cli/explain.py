@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from neurosam.cli.common import network_in, new_folder, progress, require, say, show
-from neurosam.cli.inputs import DATA_HELP, Dtype, Size, presented, stimulus_of
+from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
 from neurosam.errors import NetworkError
 
 __all__ = ["demo", "explain"]
@@ -24,17 +24,11 @@ def explain(
             help="Layers, comma-separated. Default: all with a SAM trace and shape (C, H, W).", show_default=False
         ),
     ] = "",
-    data: Annotated[
-        str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
-    ] = None,
+    data: Data = None,
     size: Size = None,
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples to show.")] = 12,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps per sample. Default: as trained.", show_default=False)
-    ] = None,
-    coding: Annotated[
-        str | None, typer.Option(help="poisson, latency or direct. Default: as trained.", show_default=False)
-    ] = None,
+    steps: Steps = None,
+    coding: Coding = None,
     gamma: Annotated[
         float | None, typer.Option(help="Decay of the SAM traces per step. Default: as exported.", show_default=False)
     ] = None,
@@ -44,7 +38,7 @@ def explain(
     ] = None,
     backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
     dtype: Dtype = "float64",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the input spikes.")] = 0,
+    seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Show what a network looked at: spike activation maps of held-out images, as a web page and PNG files."""

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CLUTTERED",
     "DATA_HELP",
-    "EVENTS_HELP",
+    "Coding",
+    "Data",
     "Dtype",
+    "EventsFile",
+    "Seed",
     "Size",
+    "Steps",
     "held_out",
     "presented",
     "read_events",
@@ -37,6 +41,18 @@ DATA_HELP = (
     "Tiny-ImageNet); prefix it with cluttered- to place its images on cluttered canvases with exact masks."
 )
 EVENTS_HELP = "Events instead of images: .h5, or .npy with a dense array [time, sample, C, H, W]."
+Data = Annotated[
+    str | None, typer.Option("--data", help=DATA_HELP + " Default: what it was trained on.", show_default=False)
+]
+EventsFile = Annotated[Path | None, typer.Option("--events", help=EVENTS_HELP, show_default=False)]
+Steps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Steps per sample. Default: as trained.", show_default=False)
+]
+Coding = Annotated[
+    str | None,
+    typer.Option("--coding", help="poisson, latency or direct. Default: as trained.", show_default=False),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the input spikes.")]
 Size = Annotated[
     int | None,
     typer.Option(

@@ -10,7 +10,7 @@ import typer
 
 from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import console, network_in, new_file, progress, say
-from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, presented, read_events
+from neurosam.cli.inputs import Data, Dtype, EventsFile, Seed, Size, Steps, presented, read_events
 from neurosam.errors import FormatError, NeurosamError
 
 __all__ = ["verify"]
@@ -24,16 +24,12 @@ def verify(
     backends: Annotated[
         str, typer.Option(help="For one network: back ends to run; the others are compared with the first.")
     ] = "reference,event",
-    data: Annotated[
-        str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
-    ] = None,
+    data: Data = None,
     size: Size = None,
-    events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
+    events: EventsFile = None,
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps per sample. Default: as trained.", show_default=False)
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the input spikes.")] = 0,
+    steps: Steps = None,
+    seed: Seed = 0,
     dtype: Dtype = "float64",
     network: Annotated[
         Path | None,

@@ -82,7 +82,7 @@ def heat_sheet(
     grid = figure.add_gridspec(rows, columns + 2, width_ratios=[1.25, *[1.0] * columns, 1.1])
     if title:
         figure.suptitle(title, fontsize=SMALL + 2)
-    first = _picture(figure.add_subplot(grid[:, 0]), visible(sample.image), mask)
+    first = _draw_image(figure.add_subplot(grid[:, 0]), visible(sample.image), mask)
     first.set_title("input", fontsize=SMALL)
     for row, (name, x) in enumerate(sample.maps.items()):
         peak = float(x.max()) or 1.0
@@ -102,7 +102,7 @@ def heat_sheet(
             textwrap.fill(unit or "map", 16) if scale == "layer" else "share of peak", fontsize=TINY, labelpad=2
         )
         overview = figure.add_subplot(grid[row, columns + 1])
-        _picture(overview, blend(sample, name, colormap), mask)
+        _draw_image(overview, blend(sample, name, colormap), mask)
         if row == 0:
             overview.set_title("sum on input", fontsize=SMALL)
     return figure
@@ -153,17 +153,17 @@ def sample_sheet(
     if title:
         figure.suptitle(title, fontsize=SMALL + 2)
     for column, sample in enumerate(samples):
-        pictures = [visible(sample.image)]
+        images = [visible(sample.image)]
         if masked:
             blank = np.full(sample.image.shape[1:], 128, dtype=np.uint8)  # grey: the mask is unknown
-            pictures.append(blank if sample.mask is None else sample.mask.astype(np.uint8) * 255)
+            images.append(blank if sample.mask is None else sample.mask.astype(np.uint8) * 255)
         for name in shown:
             if name not in sample.maps:
                 raise NeurosamError(f"sample_sheet: sample {column}", f"has no map of {name!r}, only {[*sample.maps]}")
-            pictures.append(blend(sample, name, colormap, how))
-        for row, picture in enumerate(pictures):
-            axes = _picture(
-                figure.add_subplot(grid[row, column]), picture, sample.mask if names[row] in shown else None
+            images.append(blend(sample, name, colormap, how))
+        for row, image in enumerate(images):
+            axes = _draw_image(
+                figure.add_subplot(grid[row, column]), image, sample.mask if names[row] in shown else None
             )
             if column == 0:
                 axes.set_ylabel(names[row], fontsize=SMALL)
@@ -217,11 +217,11 @@ def _steps(total: int, steps: Sequence[int] | None) -> list[int]:
     return [int(step) for step in steps]
 
 
-def _picture(axes: Axes, picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None) -> Axes:
+def _draw_image(axes: Axes, image: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None) -> Axes:
     """Draw an image ([C, H, W] or [H, W, 3]) in grey or colour, with the outline of the mask."""
-    pixels: Any = picture
-    if picture.ndim == 3 and picture.shape[-1] != 3:
-        pixels = picture[0] if picture.shape[0] == 1 else np.moveaxis(picture, 0, -1)
+    pixels: Any = image
+    if image.ndim == 3 and image.shape[-1] != 3:
+        pixels = image[0] if image.shape[0] == 1 else np.moveaxis(image, 0, -1)
     _without_ticks(axes).imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     if mask is not None and mask.any() and not mask.all():
         axes.contour(mask.astype(float), levels=[0.5], colors=CONTOUR, linewidths=0.9)

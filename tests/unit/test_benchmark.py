@@ -431,12 +431,12 @@ def test_what_does_not_fit_on_a_device_is_reported(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_arrangement_that_does_not_fit_on_a_device_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def some(case: Case, threads: int, arrangement: str, where: str) -> Any:
+    def step_by_step_only(case: Case, threads: int, arrangement: str, where: str) -> Any:
         if not arrangement.startswith("step by step"):
             raise torch.OutOfMemoryError("full")
         return measure.dense(case, threads, arrangement, where)
 
-    monkeypatch.setattr(device, "dense", some)
+    monkeypatch.setattr(device, "dense", step_by_step_only)
     last = device.throughput(tiny(), "cpu", (1,), 1, 3)[-1]
     assert last["what"].startswith("PyTorch float32, cpu: step by step")
     assert last["median_s"] > 0

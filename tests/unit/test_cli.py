@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -27,15 +25,9 @@ from neurosam.signals.stimulus import Stimulus
 from neurosam.training.model_file import Recipe, save_model
 from support.toy_dataset import ARCHITECTURE, write_bars
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +83,7 @@ def test_export_chooses_precision_bits_and_trace(place: Path, tmp_path: Path) ->
          "--mode", "official", "--calibrate", 0)  # fmt: skip
     network = load_network(out)
     assert network.precision == Precision.nxsdk(4)
-    assert network.sam["conv1"].gamma == pytest.approx(0.3, abs=1e-4)  # of an integer table
+    assert network.sam["conv1"].gamma == pytest.approx(0.3, abs=1e-4)  # as far as an integer table can represent it
     assert network.sam["conv1"].mode == "official"
 
 
@@ -110,7 +102,7 @@ def test_export_fine_tunes_for_few_bits(place: Path, tmp_path: Path) -> None:
 def test_an_ann_is_trained_converted_exported_and_run(place: Path, tmp_path: Path) -> None:
     model = tmp_path / "ann.safetensors"
     data = ("--data", place / "bars")
-    said = done(
+    output = done(
         "train",
         *data,
         "-o",
@@ -127,37 +119,37 @@ def test_an_ann_is_trained_converted_exported_and_run(place: Path, tmp_path: Pat
         "0",
         "--ann",
     )
-    assert f"next: neurosam convert {model}" in said
-    whole = float(re.search(r"test accuracy ([0-9.]+)%", said)[1])  # type: ignore[index]
-    assert whole > 90
-    said = done("convert", model, "--steps", "40", "--calibrate", "20", "--samples", "24")
-    assert re.search(r"thresholds: conv1 [0-9.]+", said)
-    reached = {int(steps): float(share) for steps, share in re.findall(r"^ *(\d+) +([0-9.]+)%", said, re.MULTILINE)}
-    assert list(reached) == [1, 2, 5, 10, 20, 40]
-    assert re.search(rf"the ANN itself +{whole:.2f}%", said)
-    assert reached[40] == whole
+    assert f"next: neurosam convert {model}" in output
+    ann_accuracy = float(re.search(r"test accuracy ([0-9.]+)%", output)[1])  # type: ignore[index]
+    assert ann_accuracy > 90
+    output = done("convert", model, "--steps", "40", "--calibrate", "20", "--samples", "24")
+    assert re.search(r"thresholds: conv1 [0-9.]+", output)
+    by_step = {int(steps): float(share) for steps, share in re.findall(r"^ *(\d+) +([0-9.]+)%", output, re.MULTILINE)}
+    assert list(by_step) == [1, 2, 5, 10, 20, 40]
+    assert re.search(rf"the ANN itself +{ann_accuracy:.2f}%", output)
+    assert by_step[40] == ann_accuracy
     converted = tmp_path / "ann-converted.safetensors"
     done("export", converted)
     assert done("run", converted.with_suffix(".h5"), "--samples", "24").count("accuracy") == 1
     network = load_network(converted.with_suffix(".h5"))
     assert network.metadata["steps"] == "40"
     again = done("convert", model, "--steps", "40", "--calibrate", "20", "--samples", "24", "--force")
-    assert again == said
+    assert again == output
 
 
 @pytest.mark.parametrize("option", [("--steps", "4"), ("--bntt",), ("--leak", "0.9"), ("--coding", "poisson")])
-def test_an_ann_takes_no_option_of_spiking_networks(tmp_path: Path, option: tuple[str, ...]) -> None:
-    said = done("train", "--data", "mnist5k", "-o", tmp_path / "m.safetensors", "--ann", *option, status=2)
-    assert f"{option[0]}: belongs to spiking networks; leave it out with --ann" in said
+def test_training_an_ann_refuses_options_of_spiking_networks(tmp_path: Path, option: tuple[str, ...]) -> None:
+    output = done("train", "--data", "mnist5k", "-o", tmp_path / "m.safetensors", "--ann", *option, status=2)
+    assert f"{option[0]}: applies to spiking networks only; leave it out with --ann" in output
 
 
-def test_each_kind_of_model_goes_its_own_way(place: Path, tmp_path: Path) -> None:
+def test_anns_are_converted_and_spiking_models_exported(place: Path, tmp_path: Path) -> None:
     recipe = Recipe("3C3-D4", (1, 8, 8), Stimulus(1, "direct", data=str(place / "bars")), ann=True)
     ann = tmp_path / "ann.safetensors"
     save_model(ann, recipe.build(), recipe)
-    assert "is an ANN; make a spiking network of it first: neurosam convert" in done("export", ann, status=2)
-    said = done("convert", place / "digits.safetensors", "-o", tmp_path / "x.safetensors", status=2)
-    assert "is a spiking network already" in said
+    assert "is an ANN; convert it to a spiking network first: neurosam convert" in done("export", ann, status=2)
+    output = done("convert", place / "digits.safetensors", "-o", tmp_path / "x.safetensors", status=2)
+    assert "is already a spiking network" in output
     assert "already; give another name" in done("convert", ann, "-o", ann, status=2)
     assert "allowed is above 0, to 100" in done("convert", ann, "--percentile", "101", status=2)
     assert not (tmp_path / "ann-converted.safetensors").exists()
@@ -176,7 +168,7 @@ def test_run_reports_accuracy_and_records(place: Path, tmp_path: Path) -> None:
 
 
 def write_tiny_imagenet(folder: Path) -> Path:
-    """The layout of Tiny-ImageNet with 8 pictures of several sizes to learn from and 4 held out; without labels, 1."""
+    """Write 8 training and 4 held-out images of several sizes, and 1 unlabelled, in the layout of Tiny-ImageNet."""
     rng = np.random.default_rng(0)
     lines = []
     for i in range(13):
@@ -190,7 +182,7 @@ def write_tiny_imagenet(folder: Path) -> Path:
     return folder
 
 
-def test_pictures_of_many_sizes_are_trained_on_and_run_at_one(tmp_path: Path) -> None:
+def test_images_of_different_sizes_are_resized_to_one(tmp_path: Path) -> None:
     data, model = write_tiny_imagenet(tmp_path / "tiny"), tmp_path / "m.safetensors"
     train = ("train", "--data", data, "-o", model, "--arch", "2C3-D2", "--steps", 2, "--epochs", 1, "--batch", 8)
     assert "give the size to cut and resize all to (--size" in done(*train, status=2)
@@ -199,18 +191,18 @@ def test_pictures_of_many_sizes_are_trained_on_and_run_at_one(tmp_path: Path) ->
     network = tmp_path / "m.h5"
     assert load_network(network).input.shape == (3, 5, 5)
     assert "on 4 samples" in done("run", network)
-    assert "on 4 samples" in done("run", network, "--data", data, "--size", 5)  # given again: the same
+    assert "on 4 samples" in done("run", network, "--data", data, "--size", 5)  # same size, given explicitly
     assert "or the --size of the input" in " ".join(done("run", network, "--size", 6, status=2).split())
     assert "does not apply" in done("run", network, "--data", "mnist5k", "--size", 5, status=2)
     done("verify", network, "--samples", 2)
     done("explain", network, "-o", tmp_path / "maps", "--samples", 1)
 
 
-def test_run_shows_no_more_samples_than_there_are(place: Path) -> None:
+def test_run_uses_at_most_the_available_samples(place: Path) -> None:
     assert "on 24 samples" in done("run", place / "digits.h5", "--samples", 1000)
 
 
-def test_the_same_seed_gives_the_same_recording_another_one_does_not(place: Path, tmp_path: Path) -> None:
+def test_the_seed_determines_the_recording(place: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         done("run", place / "digits.h5", "-o", tmp_path / f"{name}.h5", "--record", "all", "--seed", seed)
     assert "equal" in done("verify", tmp_path / "a.h5", tmp_path / "b.h5")
@@ -221,12 +213,12 @@ def test_the_same_seed_gives_the_same_recording_another_one_does_not(place: Path
 
 @pytest.mark.parametrize("name", ["digits.h5", "float.h5"])
 def test_verify_compares_back_ends(place: Path, tmp_path: Path, name: str) -> None:
-    out = tmp_path / "found.json"
+    out = tmp_path / "result.json"
     assert "reference and event: equal" in done("verify", place / name, "--samples", 5, "--json", out)
-    found = json.loads(out.read_text())
-    assert found["equal"] is True
-    assert found["result"]["event"]["samples"] == 5
-    assert found["result"]["event"]["total"]["compared"] > 1000
+    result = json.loads(out.read_text())
+    assert result["equal"] is True
+    assert result["result"]["event"]["samples"] == 5
+    assert result["result"]["event"]["total"]["compared"] > 1000
 
 
 def test_a_float_network_runs_in_the_requested_precision(place: Path, tmp_path: Path) -> None:
@@ -266,7 +258,7 @@ def test_verify_locates_one_changed_weight(place: Path, tmp_path: Path) -> None:
     weight[1, 2] ^= 1
     other = replace(network, projections=(*network.projections[:-1], replace(last, synapse=Dense(weight))))
     other.save(tmp_path / "other.h5")
-    out = tmp_path / "found.json"
+    out = tmp_path / "result.json"
     text = done("verify", place / "digits.h5", tmp_path / "other.h5", "--json", out, status=1)
     assert "first difference" in text
     assert "[1, 2]" in text

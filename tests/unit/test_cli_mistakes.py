@@ -18,7 +18,6 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-import torch
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
@@ -26,15 +25,9 @@ from neurosam.hdf5 import load_network, save
 from neurosam.signals.events import Events
 from support.toy_dataset import ARCHITECTURE, write_bars
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "2", "--epochs", "2", "--batch", "16", "--shift", "0")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

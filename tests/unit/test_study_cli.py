@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -16,15 +14,9 @@ from neurosam.cli import app
 from neurosam.data import sources
 from neurosam_study import runner
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ARCHITECTURE = "4C3-P2-6C3-G-D3"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def write_pictures(folder: Path) -> Path:

@@ -81,7 +81,7 @@ def failure(folder: Path, status: int, worker: Worker) -> BackendError:
     except (OSError, ValueError):
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         return BackendError("back end 'lava'", f"the worker {how}. {worker.last_output()}")
-    if report["known"]:
+    if report["refused"]:
         return BackendError(report["where"], report["problem"])
     first, *rest = report["problem"].strip().splitlines() or ["no message"]
     summary = f"{first} | {rest[-1]}" if rest else first

@@ -149,13 +149,13 @@ class _Watch:
 def _fail(folder: Path, error: BaseException) -> None:
     """Write the error for the parent, and exit without Lava's shutdown, which may never finish."""
     kind = type(error).__name__
-    known = isinstance(error, NeurosamError)
+    refused = isinstance(error, NeurosamError)
     content = {
         "kind": kind,
         "where": getattr(error, "where", ""),
         "problem": error.problem if isinstance(error, NeurosamError) else f"{kind}: {error}",
-        "known": known,
-        "trace": "" if known else "".join(traceback.format_exception(type(error), error, error.__traceback__)),
+        "refused": refused,
+        "trace": "" if refused else "".join(traceback.format_exception(type(error), error, error.__traceback__)),
     }
     (folder / "error.json").write_text(json.dumps(content))
     os._exit(1)
