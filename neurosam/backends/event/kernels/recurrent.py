@@ -80,56 +80,26 @@ _shift_by = formulas.shift_by
 
 
 @kernel
-def _int8s(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1],), np.int8)
+def _vector(d: Int, dtype: Any) -> Array:
+    return carray(as_pointer(d[0]), (d[1],), dtype)
 
 
 @kernel
-def _int32s(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1],), np.int32)
+def _matrix(d: Int, dtype: Any) -> Array:
+    return carray(as_pointer(d[0]), (d[1], d[2]), dtype)
 
 
 @kernel
-def _int64s(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1],), np.int64)
-
-
-@kernel
-def _uint32s(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1],), np.uint32)
-
-
-@kernel
-def _uint64s(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1],), np.uint64)
-
-
-@kernel
-def _int32_matrix(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1], d[2]), np.int32)
-
-
-@kernel
-def _int64_matrix(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1], d[2]), np.int64)
-
-
-@kernel
-def _int32_cube(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1], d[2], d[3]), np.int32)
-
-
-@kernel
-def _uint64_cube(d: Int) -> Array:
-    return carray(as_pointer(d[0]), (d[1], d[2], d[3]), np.uint64)
+def _cube(d: Int, dtype: Any) -> Array:
+    return carray(as_pointer(d[0]), (d[1], d[2], d[3]), dtype)
 
 
 @kernel
 def _rule(part: Int, d: Int) -> Rule:
     """The parameters of a population: the first five descriptors of its row."""
     return Rule(
-        _int64s(d[0]), _int32_cube(d[1]), _int64_matrix(d[2]), part[GAIN_SHIFT], _int64_matrix(d[3]), _int64s(d[4]),
-        part[TRACE_SHIFT], part[IMPULSE],
+        _vector(d[0], np.int64), _cube(d[1], np.int32), _matrix(d[2], np.int64), part[GAIN_SHIFT],
+        _matrix(d[3], np.int64), _vector(d[4], np.int64), part[TRACE_SHIFT], part[IMPULSE],
     )  # fmt: skip
 
 
@@ -137,8 +107,9 @@ def _rule(part: Int, d: Int) -> Rule:
 def _state(d: Int) -> State:
     """The state of a population: the other ten descriptors of its row."""
     return State(
-        _int32_matrix(d[5]), _int32_matrix(d[6]), _int32_matrix(d[7]), _int32_matrix(d[8]), _int32_matrix(d[9]),
-        _uint64_cube(d[10]), _int64s(d[11]), _int32_matrix(d[12]), _int32_cube(d[13]), _int32_cube(d[14]),
+        _matrix(d[5], np.int32), _matrix(d[6], np.int32), _matrix(d[7], np.int32), _matrix(d[8], np.int32),
+        _matrix(d[9], np.int32), _cube(d[10], np.uint64), _vector(d[11], np.int64), _matrix(d[12], np.int32),
+        _cube(d[13], np.int32), _cube(d[14], np.int32),
     )  # fmt: skip
 
 
@@ -199,27 +170,29 @@ def _deliver(
     projection: Int, d: Int, part: Int, step: int, magnitude: int, workspace: RecurrentWorkspace, sums: Array
 ) -> int:
     """Add what a projection delivers in a step, spikes times `magnitude`, to the sums of its target."""
-    source, pool, pooled, kind = _int64s(d[SOURCE]), _int64s(d[POOL]), _int64s(d[POOLED]), projection[KIND]
+    source, pool, pooled = _vector(d[SOURCE], np.int64), _vector(d[POOL], np.int64), _vector(d[POOLED], np.int64)
+    kind = projection[KIND]
     pixels = source[1] * source[2]
     value, weighted = workspace.value, projection[GRADED] != 0
     if weighted:
         at = (step + projection[OFFSET]) * pixels
-        start, index, value = _int32s(d[START])[at : at + pixels + 1], _int32s(d[INDEX]), _int32s(d[VALUE])
+        start = _vector(d[START], np.int32)[at : at + pixels + 1]
+        index, value = _vector(d[INDEX], np.int32), _vector(d[VALUE], np.int32)
     else:
         start, index = workspace.start[: pixels + 1], workspace.listed
-        count = decode(_uint64_cube(d[PLANES]), step + projection[OFFSET], 1, 0, pixels, source[0], start, index)
+        count = decode(_cube(d[PLANES], np.uint64), step + projection[OFFSET], 1, 0, pixels, source[0], start, index)
         if magnitude != 1:
             weighted = True
             value[:count] = magnitude
-    weight = _int8s(d[WEIGHT])
+    weight = _vector(d[WEIGHT], np.int8)
     if kind == PACKED:
-        packed = Packed(_uint64s(d[WORDS]), _int64s(d[ROW]), weight, projection[SIZE])
+        packed = Packed(_vector(d[WORDS], np.uint64), _vector(d[ROW], np.int64), weight, projection[SIZE])
         low = part[FIRST_TARGET] // (PANEL * TILE)
         high = low + (part[PITCH] + PANEL * TILE - 1) // (PANEL * TILE)
         return int(gather_packed(index, start[pixels], packed, low, high, workspace.halves, sums))
     if kind == ROWS:
         gather_rows(start, pixels, index, weight, sums.reshape(1, sums.size))
-        fan_out = _int64s(d[ROW])
+        fan_out = _vector(d[ROW], np.int64)
         operations = 0
         for e in range(start[pixels]):
             operations += fan_out[index[e]]
@@ -227,8 +200,8 @@ def _deliver(
     if kind == SPARSE:
         return int(
             deliver_sparse(
-                start, pixels, index, value, weighted, source, pool, pooled, _int64s(d[ROW]), _uint32s(d[TARGET]),
-                weight, WHOLE if part[PARTS] == 1 else part[FIRST_TARGET],
+                start, pixels, index, value, weighted, source, pool, pooled, _vector(d[ROW], np.int64),
+                _vector(d[TARGET], np.uint32), weight, WHOLE if part[PARTS] == 1 else part[FIRST_TARGET],
                 sums.reshape(1, sums.size),
             )
         )  # fmt: skip
@@ -242,6 +215,6 @@ def _deliver(
     row = sums.reshape(1, part[HEIGHT], part[WIDTH], part[PITCH])
     return int(
         deliver_conv(
-            start, pixels, index, value, weighted, source, pool, pooled, weight, _int64s(d[GEOMETRY]), 0, row
+            start, pixels, index, value, weighted, source, pool, pooled, weight, _vector(d[GEOMETRY], np.int64), 0, row
         )
     )  # fmt: skip
