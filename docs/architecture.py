@@ -2,8 +2,8 @@
 
 ``make graph`` prints the floors from top to bottom, writes ``docs/assets/architecture.svg``, and fails if modules
 import each other in a circle. Imports are read from the source by grimp, those inside ``if TYPE_CHECKING`` included.
-Left out is the face of the whole library, ``neurosam/__init__.py``, which offers names of every room and which no room
-imports.
+Left out are the faces in UNDRAWN, above all that of the whole library, which offers names of every room and which no
+room imports.
 
 A floor is the length of the longest way down: a room imports only from floors below its own. The picture draws an
 arrow only where no longer way leads to the same room (the transitive reduction), so that it stays readable.
@@ -25,10 +25,16 @@ SPLIT = ("neurosam", "neurosam.backends", "neurosam.backends.event", "neurosam_h
 """Packages whose children are rooms of their own; files directly inside one form a room with its name."""
 FILES_ARE_ROOMS = ("neurosam", "neurosam.backends.event")
 """Packages whose files are rooms as well: they stand on different floors."""
+UNDRAWN = ("neurosam", "neurosam.__main__", "neurosam._version", "neurosam.backends.event", "neurosam_hw")
+"""Faces and single constants, which would only add lines to the picture."""
 PICTURE = Path(__file__).parent / "assets" / "architecture.svg"
 
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN, CHARACTER = 1180, 34, 22, 46, 24, 7.3
-COLOURS = {"neurosam": "#e8eefc", "neurosam_hw": "#e7f5ea", "neurosam_bench": "#fdf1e0", "neurosam_study": "#fdf1e0"}
+COLOURS = {
+    "neurosam.backends": "#efe8fb", "neurosam": "#e8eefc", "neurosam_hw": "#e7f5ea",
+    "neurosam_bench": "#fdf1e0", "neurosam_study": "#fdf1e0",
+}  # fmt: skip
+"""By the beginning of a room's name, the first that fits."""
 
 
 def imports() -> nx.DiGraph[str]:
@@ -37,7 +43,7 @@ def imports() -> nx.DiGraph[str]:
     drawn: nx.DiGraph[str] = nx.DiGraph()
     drawn.add_nodes_from(graph.modules)
     drawn.add_edges_from((m, target) for m in graph.modules for target in graph.find_modules_directly_imported_by(m))
-    drawn.remove_node("neurosam")
+    drawn.remove_nodes_from(UNDRAWN)
     return drawn
 
 
@@ -115,7 +121,7 @@ def svg(drawn: nx.DiGraph[str]) -> str:
         path = f"M{x:.0f} {y:.0f}C{x:.0f} {y + bend:.0f} {to_x:.0f} {to_y - bend:.0f} {to_x:.0f} {to_y - 2:.0f}"
         lines.append(f'<path d="{path}" fill="none" stroke="#5b6880" stroke-opacity=".55" marker-end="url(#tip)"/>')
     for room, (x, y, width) in sorted(boxes.items()):
-        colour = COLOURS[room.split(".")[0]]
+        colour = next(colour for start, colour in COLOURS.items() if f"{room}.".startswith(f"{start}."))
         lines += [
             f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{HEIGHT}" rx="6" fill="{colour}" '
             'stroke="#5b6880"/>',

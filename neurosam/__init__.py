@@ -1,6 +1,7 @@
 """neurosam: from a trained PyTorch spiking network to what it will do, bit for bit, on Loihi-style hardware - and why.
 
 ``import neurosam as ns`` loads NumPy only; torch, Numba and HDF5 are imported when something that needs them is used.
+Examples in docstrings assume ``import numpy as np`` and ``import neurosam as ns``.
 """
 
 from __future__ import annotations

@@ -30,7 +30,6 @@ class NeurosamError(Exception):
 
     Examples
     --------
-    >>> import neurosam as ns
     >>> try:
     ...     ns.Population("in", shape=(28, 28))
     ... except ns.NeurosamError as error:

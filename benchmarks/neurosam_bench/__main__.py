@@ -1,4 +1,4 @@
-"""Page and pictures anew from results.json, without measuring: ``python -m neurosam_bench FOLDER``."""
+"""Rewrite the page and plots from results.json, without measuring: ``python -m neurosam_bench FOLDER``."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""The cases that every back end and every peer runs: the same network, the same input, fixed by a seed.
+"""The cases that every back end and every peer runs: the same networks and input, fixed by a seed.
 
     conv32      input 2x32x32, 100 steps; conv 32, conv 64 stride 2, conv 64 stride 2, dense 128, dense 10
     vgg11-64    input 3x64x64, 30 steps; 64, M, 128, M, 256, 256, M, 512, 512, M, 512, 512, M, dense 10
     sparse10k   10,000 neurons, 1,000 random targets each, 200 steps, external spikes at 2 %
     demo        input 1x48x48, 12 steps; conv 16 5x5 stride 2, conv 32, A, conv 64, A, conv 64, A 6x6, readout 10:
-                the architecture of ``neurosam demo``, or the network that it has trained
+                the architecture of ``neurosam demo``, or the network that it trained
 
-LIF with ``v <- 0.9 v + i`` (3686 / 4096, in integers), a spike above the threshold, which it subtracts; 3x3
-convolutions with half padding unless said otherwise; M is 2x2 max pooling of spikes (an OR), A sums spikes over 2x2.
-Input is uniform random at the stated density. Weights are normal int8 mantissas; the threshold of every layer is found
-by bisection, so that it fires at the same density.
+Neurons are LIF with ``v <- 0.9 v + i`` (3686 / 4096, in integers); a spike above the threshold subtracts it.
+Convolutions are 3x3 with half padding unless stated otherwise; M is 2x2 max pooling of spikes (an OR), A sums spikes
+over 2x2. Input is uniformly random at the stated density. Weights are normally distributed int8 mantissas; the
+threshold of every layer is found by bisection, so that all layers fire at that density.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ LEAK = 1 - DECAY / 4096
 
 @dataclass(frozen=True)
 class Case:
-    """A network with its input.
+    """A network and its input.
 
     Parameters
     ----------
@@ -54,9 +54,9 @@ class Case:
     network : Network
     events : Events
     density : float
-        Share of the input that is active in a step.
+        Fraction of the input that is active per step.
     rivals : bool
-        Whether dense.py can run the same network: plain LIF, one projection a layer.
+        Whether dense.py can run the network, that is, plain LIF and one projection per layer.
     """
 
     name: str
@@ -75,12 +75,12 @@ class Layer:
     outputs : int
         Channels, or neurons of a dense layer.
     kernel : int
-        Side of the convolution's kernel; 0 for a dense layer.
+        Side of the convolution kernel; 0 for a dense layer.
     stride : int
     summed : int
-        Side of the windows over which its input is summed first.
+        Side of the sum-pooling windows in front of the layer; 1 for none.
     pooled : int
-        Side of the windows of max pooling behind it; 1 for none.
+        Side of the max-pooling windows behind the layer; 1 for none.
     fires : bool
         False for a readout.
     """
@@ -105,7 +105,7 @@ DEMO = (
 
 
 def conv32(density: float = 0.05, samples: int = 1, seed: int = 0, steps: int = 100) -> Case:
-    """Three convolutions and two matrices."""
+    """Three convolutions and two dense layers."""
     return chain("conv32", (2, 32, 32), CONV32, steps, density, samples, seed)
 
 
@@ -115,12 +115,12 @@ def vgg11_64(density: float = 0.05, samples: int = 1, seed: int = 0, steps: int 
 
 
 def demo(density: float = 0.05, samples: int = 1, seed: int = 0, steps: int = 12) -> Case:
-    """The demonstration's architecture, with random weights."""
+    """The architecture of ``neurosam demo``, with random weights."""
     return chain("demo", (1, 48, 48), DEMO, steps, density, samples, seed)
 
 
 def sparse10k(samples: int = 1, seed: int = 0, steps: int = 200, neurons: int = 10_000, targets: int = 1_000) -> Case:
-    """Random recurrence; one external spike a neuron at 2 %, worth 1.2 thresholds."""
+    """A random recurrent network; each neuron gets external spikes at 2 %, each worth 1.2 thresholds."""
     rng = np.random.default_rng(seed)
     source = np.repeat(np.arange(neurons), targets)
     target = np.concatenate([rng.choice(neurons, targets, replace=False) for _ in range(neurons)])
@@ -128,7 +128,7 @@ def sparse10k(samples: int = 1, seed: int = 0, steps: int = 200, neurons: int = 
     weight = np.clip(np.rint(rng.normal(0.0, 0.01, source.size) * 1000), -128, 127).astype(np.int8)
     indptr = np.concatenate(([0], np.cumsum(np.bincount(target, minlength=neurons))))
     recurrent = ns.Sparse(indptr, source[order], weight, neurons)
-    # One weight is worth 1.2 thresholds of 1000: 75 * 2^4.
+    # An external spike adds 75 * 2^4, which is 1.2 times the threshold of 1000.
     network = ns.Network(
         (ns.Population("in", (neurons,)), ns.Population("a", (neurons,), ns.FixedLIF(DECAY, 1000))),
         (
@@ -145,12 +145,12 @@ CASES: dict[str, Callable[..., Case]] = {
 
 
 def build(name: str, density: float) -> Case:
-    """A case by name; the activity of sparse10k is its own."""
+    """Build a case by name; sparse10k ignores the density."""
     return CASES[name]() if name == "sparse10k" else CASES[name](density)
 
 
 def drawn(case: Case, steps: int | None = None, samples: int | None = None, seed: int = 1) -> Case:
-    """The same network on new random input, of another length or batch."""
+    """Return the case with new random input, optionally of other length or batch size."""
     shape = case.network.input.shape
     events = uniform(
         shape, steps or case.events.steps, samples or case.events.samples, case.density, np.random.default_rng(seed)
@@ -159,12 +159,12 @@ def drawn(case: Case, steps: int | None = None, samples: int | None = None, seed
 
 
 def uniform(shape: Sequence[int], steps: int, samples: int, density: float, rng: np.random.Generator) -> ns.Events:
-    """Spikes that are independent of each other."""
+    """Draw independent spikes of the given density."""
     return ns.Events.from_dense((rng.random((steps, samples, *shape)) < density).astype(np.uint8))
 
 
 def floating(case: Case) -> Case:
-    """The case in float64: the same weights, thresholds and share kept, 3686 / 4096, with nothing cut to integers."""
+    """Return the case in float64: the same weights, thresholds and leak (3686 / 4096), without rounding to integers."""
     populations, projections = [], []
     for population in case.network.populations:
         neuron = population.neuron
@@ -184,7 +184,7 @@ def floating(case: Case) -> Case:
 
 
 def layer_names(network: ns.Network, convolutions: bool = False) -> tuple[str, ...]:
-    """Populations with neurons other than poolings; only convolutional ones that fire if asked."""
+    """Names of populations with neurons, without poolings; if `convolutions`, only convolutional ones that fire."""
     names = [p.name for p in network.populations if p.neuron is not None and p.name not in poolings(network)]
     if convolutions:
         names = [name for name in names if len(network[name].shape) == 3 and network[name].fires]
@@ -192,14 +192,14 @@ def layer_names(network: ns.Network, convolutions: bool = False) -> tuple[str, .
 
 
 def activity(network: ns.Network, recording: ns.Recording) -> float:
-    """Share of the neurons, poolings left out, that fire in a step."""
+    """Fraction of the neurons, without poolings, that fire per step."""
     fires = [name for name in layer_names(network) if network[name].fires]
     spikes = sum(int(recording.counts[name].sum()) for name in fires)
     return spikes / (recording.steps * recording.samples * sum(neurons(network[name].shape) for name in fires))
 
 
 def poolings(network: ns.Network) -> tuple[str, ...]:
-    """Populations that do nothing but max pooling."""
+    """Names of the max-pooling populations."""
     return tuple(p.name for p in network.populations if p.name.startswith("pool"))
 
 
@@ -212,24 +212,24 @@ def chain(
     samples: int = 1,
     seed: int = 0,
 ) -> Case:
-    """Build layer by layer; each threshold is bisected on the spikes that the layers before it send for one sample."""
+    """Build a network layer by layer; each threshold is bisected on the layer's input for the first sample."""
     rng = np.random.default_rng(seed)
     populations, projections = [ns.Population("in", shape)], []
     events = uniform(shape, steps, max(samples, 1), density, rng)
-    arriving = events.select(0, 1)
+    layer_input = events.select(0, 1)
     number = 0
-    for part in layers:
+    for layer in layers:
         source = populations[-1]
-        projection, size = _projection(part, source, f"layer{number}", rng)
-        target = ns.Population(f"layer{number}", size, ns.FixedLIF(DECAY, 1) if part.fires else ns.FixedReadout())
-        if part.fires:
-            target, arriving = _calibrated(source, target, projection, arriving, density)
+        projection, size = _projection(layer, source, f"layer{number}", rng)
+        target = ns.Population(f"layer{number}", size, ns.FixedLIF(DECAY, 1) if layer.fires else ns.FixedReadout())
+        if layer.fires:
+            target, layer_input = _calibrated(source, target, projection, layer_input, density)
         populations.append(target)
         projections.append(projection)
         number += 1
-        if part.pooled > 1:
-            pool, pooling = ns.max_pool(target, f"pool{number}", part.pooled, fixed=True, delay=0)
-            arriving = _spikes(ns.Network((ns.Population(target.name, size), pool), (pooling,)), arriving)
+        if layer.pooled > 1:
+            pool, pooling = ns.max_pool(target, f"pool{number}", layer.pooled, fixed=True, delay=0)
+            layer_input = _spikes(ns.Network((ns.Population(target.name, size), pool), (pooling,)), layer_input)
             populations.append(pool)
             projections.append(pooling)
             number += 1
@@ -237,23 +237,27 @@ def chain(
 
 
 def _projection(
-    part: Layer, source: ns.Population, name: str, rng: np.random.Generator
+    layer: Layer, source: ns.Population, name: str, rng: np.random.Generator
 ) -> tuple[ns.Projection, tuple[int, ...]]:
-    """Normal int8 mantissas, three standard deviations to the range; the projection and its target's shape."""
-    pool = ns.SumPool2d(part.summed) if part.summed > 1 else None
+    """Draw normally distributed int8 weights (127 at three sigma); return the projection and its target's shape."""
+    pool = ns.SumPool2d(layer.summed) if layer.summed > 1 else None
     shape = pool.output_shape(source.shape) if pool else source.shape
-    inputs = (shape[0], part.kernel, part.kernel) if part.kernel else (int(np.prod(shape)),)
-    weight = np.clip(np.rint(rng.normal(0.0, 127 / 3, (part.outputs, *inputs))), -127, 127).astype(np.int8)
-    synapse = ns.Conv2d(weight, stride=part.stride, padding=(part.kernel - 1) // 2) if part.kernel else ns.Dense(weight)
+    inputs = (shape[0], layer.kernel, layer.kernel) if layer.kernel else (int(np.prod(shape)),)
+    weight = np.clip(np.rint(rng.normal(0.0, 127 / 3, (layer.outputs, *inputs))), -127, 127).astype(np.int8)
+    synapse: ns.Conv2d | ns.Dense
+    if layer.kernel:
+        synapse = ns.Conv2d(weight, stride=layer.stride, padding=(layer.kernel - 1) // 2)
+    else:
+        synapse = ns.Dense(weight)
     return ns.Projection(source.name, name, synapse, pool=pool, delay=0), synapse.output_shape(shape)
 
 
 def _calibrated(
     source: ns.Population, target: ns.Population, projection: ns.Projection, events: ns.Events, density: float
 ) -> tuple[ns.Population, ns.Events]:
-    """The population with the threshold at which it fires at `density`, and what it then sends."""
+    """Set the threshold so that the population fires at `density`; return it and its output spikes."""
     entry = ns.Population(source.name, source.shape)
-    wanted = density * events.steps * int(np.prod(target.shape))
+    expected_spikes = density * events.steps * int(np.prod(target.shape))
 
     def network(threshold: int) -> ns.Network:
         return ns.Network((entry, replace(target, neuron=ns.FixedLIF(DECAY, threshold))), (projection,))
@@ -261,7 +265,7 @@ def _calibrated(
     low, high = 1, 2**17 - 1
     while low < high:
         middle = (low + high) // 2
-        if ns.run(network(middle), events).counts[target.name].sum() > wanted:
+        if ns.run(network(middle), events).counts[target.name].sum() > expected_spikes:
             low = middle + 1
         else:
             high = middle
@@ -269,6 +273,6 @@ def _calibrated(
 
 
 def _spikes(network: ns.Network, events: ns.Events) -> ns.Events:
-    """What the last population of a network sends."""
+    """Output spikes of a network's last population."""
     name = network.populations[-1].name
     return ns.run(network, events, record=ns.Record(spikes=(name,))).spikes[name].events()

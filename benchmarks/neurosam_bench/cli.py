@@ -1,4 +1,4 @@
-"""``neurosam bench``: how fast this machine runs the standard cases, against dense rivals and its own limits."""
+"""``neurosam bench``: time the standard cases on this machine, against dense rivals and the machine's limits."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ def bench(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for results.json, results.md and plots.")] = Path(
         "neurosam-bench"
     ),
-    quick: Annotated[bool, typer.Option("--quick", help="Two small cases, a few points a sweep: a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Two small cases, few points per sweep: a minute.")] = False,
     cases: Annotated[
         str | None,
-        typer.Option(help="Comma-separated: conv32, vgg11-64, sparse10k, demo, or none.", show_default="all"),
+        typer.Option(help="Cases, comma-separated: conv32, vgg11-64, sparse10k, demo, or none.", show_default="all"),
     ] = None,
     sweeps: Annotated[
         str | None,
-        typer.Option(help="Comma-separated: activity, batch, steps, neurons, sam, or none.", show_default="all"),
+        typer.Option(help="Sweeps, comma-separated: activity, batch, steps, neurons, sam or none.", show_default="all"),
     ] = None,
     network: Annotated[
-        list[Path] | None, typer.Option(help="A network file to measure as well, on random input; repeatable.")
+        list[Path] | None, typer.Option(help="Also measure this network file, on random input; repeatable.")
     ] = None,
-    density: Annotated[float, typer.Option(min=0.001, max=0.9, help="Share of neurons that fire in a step.")] = 0.05,
+    density: Annotated[float, typer.Option(min=0.001, max=0.9, help="Fraction of neurons that fire per step.")] = 0.05,
     repeats: Annotated[
-        int | None, typer.Option(min=5, help="Runs of each, in turns. Default: 7, quick 5.", show_default=False)
+        int | None, typer.Option(min=5, help="Runs of each variant. Default: 7, with --quick 5.", show_default=False)
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Default: 2, with --device all cores.", show_default=False)
+        int | None, typer.Option(min=1, help="Threads to use. Default: 2, with --device all cores.", show_default=False)
     ] = None,
-    dense: Annotated[bool, typer.Option(help="Run dense PyTorch and the reference back end as well.")] = True,
+    dense: Annotated[bool, typer.Option(help="Also run dense PyTorch and the reference back end.")] = True,
     device: Annotated[
         str | None,
-        typer.Option(help="Instead: the reference on this torch device, equivalence and throughput. E.g. cuda."),
+        typer.Option(help="Instead, check and time the reference back end on this torch device, such as cuda."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
-    """Measure the event back end: seconds, synaptic operations a second, memory, and the rooflines of the same minute.
+    """Measure the event back end: time, synaptic operations per second, memory, and this machine's roofline.
 
-    All of it takes some minutes. With --device cuda: is the reference on the GPU equal, value by value, and how fast.
+    Everything takes some minutes. With --device cuda, compare the reference on the GPU value by value, and time it.
     """
     if dense or device is not None:
         require("bench", "torch", "torch")
@@ -76,7 +76,7 @@ def bench(
 
 
 def _names(text: str) -> tuple[str, ...]:
-    """Comma-separated names; "none" is none."""
+    """Parse comma-separated names; "none" stands for no names."""
     return () if text.strip() == "none" else tuple(name.strip() for name in text.split(",") if name.strip())
 
 
@@ -89,7 +89,7 @@ def _show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write(out: Path, results: dict[str, Any]) -> None:
-    """Show a device's tables; write JSON, page and pictures."""
+    """Show a device's tables; write JSON, page and plots."""
     from neurosam_bench.page import draw
 
     if "device" in results:

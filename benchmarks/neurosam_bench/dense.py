@@ -1,8 +1,8 @@
-"""The dense rivals: the same network in PyTorch, in float32 and in several arrangements.
+"""The dense rivals: the same network in float32 PyTorch, in several arrangements.
 
-An arrangement says for how many steps the layers run before the next layer does, how many steps one convolution takes
-at once, and the order of memory. Neurons advance step by step, in place. Spikes differ from the integers' in a few
-places, as floats round otherwise than a decay that is cut toward zero; the work is the same.
+An arrangement sets how many steps a layer runs before the next layer, how many steps one convolution call covers, and
+the memory format. Neurons are updated step by step, in place. A few spikes differ from the integer network's, because
+floats round differently from a decay that is truncated toward zero; the amount of work is the same.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import neurosam as ns
 from neurosam.errors import BackendError
 from neurosam_bench.cases import LEAK, Case, poolings
 
-__all__ = ["ARRANGEMENTS", "FIRST", "Arrangement", "dense_runner"]
+__all__ = ["ARRANGEMENTS", "DEFAULT", "Arrangement", "dense_runner"]
 
 
 @dataclass(frozen=True)
 class Arrangement:
-    """How a dense run is ordered; 0 steps means all of them.
+    """Order of work of a dense run; 0 steps means all steps.
 
     Parameters
     ----------
     steps : int
-        Steps that a layer runs before the next layer does.
+        Steps that a layer runs before the next layer.
     together : int
-        Steps of one convolution, at most `steps`.
+        Steps per convolution call, at most `steps`.
     channels_last : bool
-        Order of memory of pictures.
+        Whether images are stored channels last.
     """
 
     steps: int
@@ -45,14 +45,14 @@ ARRANGEMENTS = {
     "step by step, channels last": Arrangement(1, 1, True),
     "layer by layer": Arrangement(0, 0, False),
     "layer by layer, channels last": Arrangement(0, 0, True),
-    "layer by layer, 10 steps a convolution, channels last": Arrangement(0, 10, True),
-    "10 steps a layer, channels last": Arrangement(10, 10, True),
+    "layer by layer, 10 steps per convolution, channels last": Arrangement(0, 10, True),
+    "10 steps per layer, channels last": Arrangement(10, 10, True),
 }
-FIRST = "layer by layer, channels last"
+DEFAULT = "layer by layer, channels last"
 
 
 class _Layer:
-    """One population with the projection in front of it."""
+    """One population and the projection into it."""
 
     def __init__(self, case: Case, projection: ns.Projection, device: str, last: bool) -> None:
         network, synapse, neuron = case.network, projection.synapse, case.network[projection.target].neuron
@@ -68,14 +68,14 @@ class _Layer:
         if isinstance(synapse, ns.Conv2d):
             self.stride, self.padding = synapse.geometry[:2]
             weight = weight.to(memory_format=torch.channels_last) if last else weight
-        elif last and len(shape) == 3:  # columns in the order of channels-last memory
+        elif last and len(shape) == 3:  # columns in channels-last order
             side = (shape[1] // self.summed, shape[2] // self.summed)
             weight = weight.reshape(-1, shape[0], *side).permute(0, 2, 3, 1).reshape(weight.shape[0], -1).contiguous()
         self.weight = weight
         self.v: Any = None
 
     def __call__(self, x: Any, together: int, samples: int) -> Any:
-        """Spikes ``[T * B, ...]`` of the steps in `x`."""
+        """Compute the spikes ``[T * B, ...]`` for the steps in `x`."""
         if self.pooling:
             return max_pool2d(x, 2)
         if self.summed > 1:
@@ -94,7 +94,7 @@ class _Layer:
         return y.permute(0, 3, 1, 2) if y.ndim == 4 and self.last else y
 
     def _neurons(self, current: Any) -> Any:
-        """LIF over all steps of ``[T, B, ...]``; overwrites the currents with spikes. A readout sends nothing."""
+        """Run LIF over all steps of ``[T, B, ...]``, overwriting currents with spikes; a readout's are zero."""
         if self.v is None:
             self.v = torch.zeros_like(current[0])
         if self.threshold is None:
@@ -107,20 +107,20 @@ class _Layer:
         return current
 
 
-def dense_runner(case: Case, device: str = "cpu", arrangement: str = FIRST) -> Callable[[], dict[str, int]]:
-    """A function that runs the case once in float32 and returns the spikes of every layer.
+def dense_runner(case: Case, device: str = "cpu", arrangement: str = DEFAULT) -> Callable[[], dict[str, int]]:
+    """Return a function that runs the case once in float32 and returns the spike count of every layer.
 
     Parameters
     ----------
     case : Case
     device : str
     arrangement : str
-        A name in ARRANGEMENTS.
+        A key of ARRANGEMENTS.
 
     Raises
     ------
     BackendError
-        If the case holds something else than convolutions, matrices, poolings and plain LIF.
+        If the case has anything but convolutions, dense layers, poolings and plain LIF.
     """
     order, steps, samples = ARRANGEMENTS[arrangement], case.events.steps, case.events.samples
     frames = torch.from_numpy(case.events.dense()).to(device, torch.float32)  # [T, B, C, H, W]
@@ -136,11 +136,11 @@ def dense_runner(case: Case, device: str = "cpu", arrangement: str = FIRST) -> C
             for first in range(0, steps, block):
                 x = frames[first : first + block].flatten(0, 1)
                 x = x.to(memory_format=torch.channels_last) if order.channels_last else x
-                sent = {}
+                spikes = {}
                 for layer in layers:
                     x = layer(x, together, samples)
-                    sent[layer.name] = x.count_nonzero()
-                for name, count in sent.items():
+                    spikes[layer.name] = x.count_nonzero()
+                for name, count in spikes.items():
                     counts[name] += int(count)
         return counts
 

@@ -1,8 +1,8 @@
-"""The int8 bound: the convolutions of a case alone, dense, by PyTorch's quantised operators in their best arrangement.
+"""The int8 bound: only the convolutions of a case, computed densely by PyTorch's quantised operators.
 
-No neurons, no matrices, no poolings: a bound that no whole dense run by these kernels can pass. Sums are rounded to 8
-bits, which is the form that these kernels are fastest in. The engine and, layer by layer, the steps of a call are those
-that were fastest in a short trial.
+Without neurons, dense layers and poolings, this is a bound that no complete dense run with these kernels can beat. Sums
+are rounded to 8 bits, the output format in which these kernels are fastest. The engine and, for each layer, the number
+of steps per call are the fastest in a short trial.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from neurosam_bench.cases import Case, poolings
 __all__ = ["Convolutions", "engines", "int8_runner"]
 
 TOGETHER = (1, 5, 10, 25, 50, 100)
-"""Steps of a call that are tried."""
+"""Steps per call that are tried."""
 SCALE, ZERO = 32.0, 128
-"""A sum y becomes round(y / SCALE) + ZERO, cut to 0..255."""
+"""A sum y becomes round(y / SCALE) + ZERO, clipped to 0..255."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Convolutions:
     Parameters
     ----------
     engine : str
-        Name of torch's kernels.
+        Name of torch's quantised engine.
     layers : tuple of callable
-        Each runs one layer over all steps and returns its blocks of output.
+        Each runs one layer over all steps and returns its output blocks.
     """
 
     engine: str
@@ -51,40 +51,40 @@ class Convolutions:
 
 
 def engines() -> tuple[str, ...]:
-    """Int8 kernels of this build of torch; those made for phones where there are no others."""
-    known = [name for name in torch.backends.quantized.supported_engines if name != "none"]
-    return tuple(name for name in known if name != "qnnpack") or tuple(known)
+    """Quantised engines of this build of torch; the one for phones (qnnpack) only if there is no other."""
+    supported = [name for name in torch.backends.quantized.supported_engines if name != "none"]
+    return tuple(name for name in supported if name != "qnnpack") or tuple(supported)
 
 
 def int8_runner(case: Case) -> Convolutions:
-    """The convolutions of a case, in the arrangement that is fastest on torch's present number of threads.
+    """Prepare the convolutions of a case in the arrangement that is fastest on torch's current number of threads.
 
-    Which values are 1 is nothing to a dense convolution: each layer gets random input at the case's density.
+    The time of a dense convolution does not depend on the values, so each layer gets random input.
 
     Raises
     ------
     BackendError
-        If the case has no convolution, or this build of torch no int8 kernels.
+        If the case has no convolution, or this build of torch has no int8 kernels.
     """
     inputs = list(_inputs(case))
     if not inputs:
         raise BackendError(f"int8 rival of {case.name!r}", "has no convolution to run")
     if not engines():
         raise BackendError("int8 convolutions", "this build of torch has no kernels for them")
-    tried = sorted({min(together, case.events.steps) for together in TOGETHER})
-    found = []
+    candidates = sorted({min(together, case.events.steps) for together in TOGETHER})
+    trials = []
     for engine in engines():
         fastest = [
-            min((_timed(_layer(*item, engine, together)) for together in tried), key=lambda timed: timed[0])
+            min((_timed(_layer(*item, engine, together)) for together in candidates), key=lambda timed: timed[0])
             for item in inputs
         ]
-        found.append((sum(seconds for seconds, _ in fastest), engine, tuple(layer for _, layer in fastest)))
-    _, engine, layers = min(found, key=lambda one: one[0])
+        trials.append((sum(seconds for seconds, _ in fastest), engine, tuple(layer for _, layer in fastest)))
+    _, engine, layers = min(trials, key=lambda trial: trial[0])
     return Convolutions(engine, layers)
 
 
 def _inputs(case: Case) -> Iterator[tuple[ns.Conv2d, Any]]:
-    """Each convolution with the spikes ``[T, B, C, H, W]`` that it gets."""
+    """Yield each convolution with random input spikes ``[T, B, C, H, W]``."""
     network, events = case.network, case.events
     generator = torch.Generator().manual_seed(0)
     for projection in network.projections:
@@ -98,7 +98,7 @@ def _inputs(case: Case) -> Iterator[tuple[ns.Conv2d, Any]]:
 
 
 def _layer(synapse: ns.Conv2d, spikes: Any, engine: str, together: int) -> Callable[[], list[Any]]:
-    """One layer over all steps, so many a call; its first block is held against the convolution in float.
+    """Prepare one layer over all steps, `together` per call; its first block is checked against a float convolution.
 
     Raises
     ------
@@ -108,7 +108,7 @@ def _layer(synapse: ns.Conv2d, spikes: Any, engine: str, together: int) -> Calla
     stride, padding, _ = synapse.geometry
     weight = torch.from_numpy(synapse.weight.astype("float32"))
     with _engine(engine), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch will drop these types one day; until then they are its int8
+        warnings.simplefilter("ignore")  # these types are deprecated, but there is no other int8 in torch yet
         packed = torch.ops.quantized.conv2d_prepack(
             torch.quantize_per_tensor(weight, 1.0, 0, torch.qint8), None, stride, padding, (1, 1), 1
         )
@@ -120,8 +120,8 @@ def _layer(synapse: ns.Conv2d, spikes: Any, engine: str, together: int) -> Calla
         ]
         (first,) = _run(blocks[:1], packed)
     sums = conv2d(spikes[:together].flatten(0, 1), weight, None, stride, padding)
-    wanted = (sums / SCALE).round().add(ZERO).clamp(0, 255)
-    if (first.int_repr().float() - wanted).abs().max() > 1:  # engines round halves differently
+    expected = (sums / SCALE).round().add(ZERO).clamp(0, 255)
+    if (first.int_repr().float() - expected).abs().max() > 1:  # engines round halves differently
         raise BackendError(f"int8 convolutions of engine {engine!r}", "are not the convolutions of the case")
     return lambda: _run(blocks, packed)
 
@@ -132,7 +132,7 @@ def _run(blocks: list[Any], packed: Any) -> list[Any]:
 
 @contextmanager
 def _engine(name: str) -> Iterator[None]:
-    """The engine that weights are packed for; packed ones remember theirs."""
+    """Select the engine that weights are packed for; packed weights remember theirs."""
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = name
     try:
@@ -142,7 +142,7 @@ def _engine(name: str) -> Iterator[None]:
 
 
 def _timed(layer: Callable[[], list[Any]]) -> tuple[float, Callable[[], list[Any]]]:
-    """The shortest of a few runs."""
+    """Time of the fastest of a few runs."""
     times = []
     for _ in range(4):
         start = time.perf_counter()

@@ -1,8 +1,8 @@
-"""The reference back end on a GPU: equal to the event back end on the CPU, value by value, and how fast.
+"""The reference back end on a GPU: compared value by value with the event back end on the CPU, and timed.
 
-Every value that both hold is compared: spikes, membranes, currents and spike activation maps of all populations, in
-integers, without tolerance. Throughput is that of whole runs: a run ends when its results are in the CPU's memory, so
-that nothing of it is still under way on the device.
+All spikes, membranes, currents and spike activation maps of all populations are compared as integers, without
+tolerance. Throughput is that of whole runs: a run ends when its results are in CPU memory, so no work is still pending
+on the device.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def check(device: str) -> None:
     Raises
     ------
     BackendError
-        If torch cannot use it: why.
+        If torch cannot use the device; the message says why.
     """
-    one = ns.Network(
+    network = ns.Network(
         (ns.Population("in", (1,)), ns.Population("out", (1,), ns.FixedReadout())),
         (ns.Projection("in", "out", ns.Dense(np.ones((1, 1), np.int8))),),
     )
-    run(one, ns.Events.from_dense(np.ones((1, 1, 1), np.uint8)), "reference", device=device)
+    run(network, ns.Events.from_dense(np.ones((1, 1, 1), np.uint8)), "reference", device=device)
 
 
 def describe(device: str) -> dict[str, Any]:
-    """The device's name, versions and date."""
+    """Name of the device, versions and date."""
     import torch
 
     kind = torch.device(device).type
@@ -57,7 +57,7 @@ def describe(device: str) -> dict[str, Any]:
 
 
 def equivalence(case: Case, device: str) -> dict[str, Any]:
-    """Compare everything that the reference computes on `device` with the event back end on the CPU, for two samples.
+    """Compare all values of the reference on `device` with the event back end on the CPU, for two samples.
 
     Returns
     -------
@@ -69,75 +69,75 @@ def equivalence(case: Case, device: str) -> dict[str, Any]:
     untraced = [name for name in convolutions if name not in case.network.sam]
     network = case.network.with_sam(populations=convolutions) if untraced else case.network
     record = Record.everything(network)
-    theirs = run(network, case.events, "reference", record, device=device)
-    found = report(theirs, run(network, case.events, "event", record), network)
+    on_device = run(network, case.events, "reference", record, device=device)
+    equal = report(on_device, run(network, case.events, "event", record), network)
     return {
         "case": case.name,
-        "samples": found.samples,
-        "steps": found.steps,
-        "compared": found.total.compared,
-        "differing": found.total.mismatches,
-        "first": str(found.divergence or ""),
+        "samples": equal.samples,
+        "steps": equal.steps,
+        "compared": equal.total.compared,
+        "differing": equal.total.mismatches,
+        "first": str(equal.divergence or ""),
     }
 
 
 def throughput(
     case: Case, device: str, batches: Sequence[int], threads: int, repeats: int, tick: Tick | None = None
 ) -> list[dict[str, Any]]:
-    """Runs of different batch on the device and on the CPU, in turns; dense PyTorch in its fastest arrangement.
+    """Time several batch sizes on the device and on the CPU, interleaved; dense PyTorch in its fastest arrangement.
 
     Returns
     -------
     list of dict
         ``case``, ``samples``, ``what``, ``runs``, ``median_s``, ``ratio`` (to the event back end), ``samples_per_s``,
-        ``operations_per_s``; ``what`` alone where the device's memory did not suffice.
+        ``operations_per_s``; no times if the device ran out of memory.
     """
-    found = []
+    table = []
     for i, samples in enumerate(batches):
         batch = drawn(case, samples=samples)
         operations = sum(run(batch.network, batch.events, threads=threads).operations.values())
         variants = _variants(batch, device, threads)
-        times = turns({label: known for label, known in variants.items() if known}, repeats, slow_s=SLOW_S)
+        times = turns({label: variant for label, variant in variants.items() if variant}, repeats, slow_s=SLOW_S)
         point = {"case": case.name, "samples": samples}
-        found += [{**point, **row, "samples_per_s": samples / row["median_s"]} for row in rows(times, operations)]
-        found += [{**point, "what": f"{label}: out of memory"} for label, known in variants.items() if known is None]
+        table += [{**point, **row, "samples_per_s": samples / row["median_s"]} for row in rows(times, operations)]
+        table += [{**point, "what": f"{label}: out of memory"} for label, variant in variants.items() if not variant]
         if tick is not None:
             tick(i + 1, len(batches))
-    return found
+    return table
 
 
 def _variants(case: Case, device: str, threads: int) -> dict[str, Variant | None]:
-    """What runs a batch, the event back end first; None for what finds too little memory."""
+    """Runners of a batch by label, the event back end first; None if the device runs out of memory."""
     network, events = case.network, case.events
     kind = "fixed point" if network.fixed else "float64"
     exact = runner(network, events, threads, None, "reference", device=device)
-    found: dict[str, Variant | None] = {
+    variants: dict[str, Variant | None] = {
         f"event, CPU, {on(threads)}": runner(network, events, threads),
         f"reference, {device}, {kind}": _fitting(lambda: exact),
     }
     if case.rivals:
         whole = runner(floating(case).network, events, threads, None, "reference", "float32", device)
-        found[f"reference, {device}, float32"] = _fitting(lambda: whole)
+        variants[f"reference, {device}, float32"] = _fitting(lambda: whole)
         name, rival = _fastest(case, device, threads)
-        found[f"PyTorch float32, {device}{name}"] = rival
-    return found
+        variants[f"PyTorch float32, {device}{name}"] = rival
+    return variants
 
 
 def _fastest(case: Case, device: str, threads: int) -> tuple[str, Variant | None]:
-    """Dense PyTorch in the arrangement that a few runs find fastest for this batch, of those that find memory."""
+    """Find the fastest arrangement of dense PyTorch for this batch, among those that fit into memory."""
     from neurosam_bench.dense import ARRANGEMENTS
 
-    tried = {name: _fitting(partial(dense, case, threads, name, device)) for name in ARRANGEMENTS}
-    known = {name: variant for name, variant in tried.items() if variant is not None}
-    if not known:
+    candidates = {name: _fitting(partial(dense, case, threads, name, device)) for name in ARRANGEMENTS}
+    fitting = {name: variant for name, variant in candidates.items() if variant is not None}
+    if not fitting:
         return "", None
-    times = turns(known, 3, slow_s=SLOW_S)
+    times = turns(fitting, 3, slow_s=SLOW_S)
     best = min(times, key=lambda name: times[name].median_s)
-    return f": {best}", known[best]
+    return f": {best}", fitting[best]
 
 
 def _fitting(build: Callable[[], Variant]) -> Variant | None:
-    """The variant after a first run, or None if its device has too little memory for it."""
+    """Build a variant and run it once; None if the device runs out of memory."""
     import torch
 
     try:
@@ -146,5 +146,5 @@ def _fitting(build: Callable[[], Variant]) -> Variant | None:
         return variant
     except torch.OutOfMemoryError:
         pass
-    torch.cuda.empty_cache()  # not in the handler, where the error still holds the run's tensors
+    torch.cuda.empty_cache()  # after the handler, in which the exception still references the run's tensors
     return None

@@ -1,4 +1,4 @@
-"""What this machine can do at most: the rooflines that the cases are held against, and what a new process pays."""
+"""Limits of this machine: the peak rates that the cases are compared with, and the start-up time of a new process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(json.dumps({"seconds": seconds, **count}))
 
 
 def machine() -> dict[str, Any]:
-    """What the figures belong to: processor, cores, versions, date."""
+    """Processor, cores, versions and date, for the record."""
     import numba
 
     return {
@@ -54,12 +54,12 @@ def machine() -> dict[str, Any]:
 
 
 def roofline(steps: int = 100, copied_bytes: int = 2**27) -> dict[str, float]:
-    """Rates of one thread, in 10^9 a second: weights gathered and scattered, neurons advanced, bytes copied.
+    """Measure peak rates of one thread in 10^9 per second: weights gathered or scattered, neurons, bytes copied.
 
-    A layer of 256 channels on 16 x 16 pixels runs with few and with many of its sources active. The operations added
-    over the time added is the rate of additions, whatever else a layer costs. With 16 source channels (36 KB of weights
-    in the first cache) it gives `gather` and `scatter`, with 512 (1.2 MB), of which 5 and 10 % are active,
-    `gather_far`. For `neurons`, each neuron has one source, 1 % of them active.
+    A layer of 256 channels on 16 x 16 pixels runs with few and with many of its sources active. The additional
+    operations divided by the additional time are the rate of additions, independent of a layer's other costs. With 16
+    source channels (36 KB of weights in the L1 cache) this gives `gather` and `scatter`; with 512 (1.2 MB), of which 5
+    and 10 % are active, `gather_far`. For `neurons`, each neuron has one source, and 1 % of the sources are active.
     """
     source = np.zeros(copied_bytes, np.uint8)
     target = np.empty_like(source)
@@ -75,7 +75,7 @@ def roofline(steps: int = 100, copied_bytes: int = 2**27) -> dict[str, float]:
 
 
 def startup() -> dict[str, dict[str, float]]:
-    """Seconds after the imports until a new process has its first result, kernels compiled, and from the cache.
+    """Measure the time from the end of the imports to the first result, with kernels compiled and with kernels cached.
 
     Returns
     -------
@@ -89,30 +89,30 @@ def startup() -> dict[str, dict[str, float]]:
             done = subprocess.run(
                 [sys.executable, "-c", STARTUP], env=environment, capture_output=True, text=True, check=True
             )
-            found: dict[str, float] = json.loads(done.stdout)
-            return found
+            result: dict[str, float] = json.loads(done.stdout)
+            return result
 
         return {"compiled": first_result(), "cached": first_result()}
 
 
 def _layer(inputs: int, kernel: int, active: tuple[float, ...], steps: int, path: str) -> list[LayerProfile]:
-    """Profiles of one layer at some activities, each of the fastest run: what the machine does when left alone."""
+    """Profile one layer at several activities, each in its fastest run, which other processes disturbed least."""
     rng = np.random.default_rng(0)
     weight = rng.integers(-127, 128, (256, inputs, kernel, kernel)).astype(np.int8)
     source, target = ns.Population("in", (inputs, 16, 16)), ns.Population("a", (256, 16, 16), ns.FixedLIF(410, 2**16))
     synapse = ns.Conv2d(weight, padding=kernel // 2)
     network = ns.Network((source, target), (ns.Projection("in", "a", synapse, delay=0),))
     backend = EventBackend(path)
-    found = []
+    profiles = []
     for share in active:
         events = uniform(source.shape, steps, 1, share, rng)
         runs = [backend.profile(network, events, threads=1)[0] for _ in range(15)]
-        found.append(min(runs, key=lambda run: run.time_s))
-    return found
+        profiles.append(min(runs, key=lambda run: run.time_s))
+    return profiles
 
 
 def _rate(few: LayerProfile, many: LayerProfile) -> float:
-    """Operations added over time added, in 10^9 a second."""
+    """Additional operations divided by additional time, in 10^9 per second."""
     return (many.operations - few.operations) / max(many.time_s - few.time_s, 1e-9) / 1e9
 
 
@@ -123,7 +123,7 @@ def _clocked(function: Callable[[], Any]) -> float:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells."""
+    """Name of the processor, if the system reports one."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
             names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

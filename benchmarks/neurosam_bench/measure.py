@@ -1,6 +1,6 @@
-"""One case: the event back end in its variants, beside dense PyTorch and the reference back end.
+"""Measurement of one case: variants of the event back end, dense PyTorch, and the reference back end.
 
-Everything in one table runs in turns. Ratios are to the first row, the event back end on all threads.
+All rows of a table are run interleaved. Ratios are to the first row, the event back end on all threads.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ __all__ = ["best_arrangement", "dense", "int8", "measure", "memory", "on", "refe
 Variant = Callable[[], Any]
 
 SLOW_S = 6.0
-"""Seconds after which a slow variant leaves the turns (timing.py)."""
+"""Seconds after which a slow variant is not repeated any more (timing.py)."""
 RECURRENT_STEPS = 10
-"""Steps of a recurrent network on the reference back end, which multiplies whole matrices a step."""
+"""Steps of a recurrent network on the reference back end, which multiplies whole matrices in every step."""
 
 
 def measure(
     case: Case, threads: int, repeats: int, arrangement: str | None, tick: Tick | None = None
 ) -> dict[str, Any]:
-    """The event back end's variants, and the fastest dense rivals where `arrangement` names one.
+    """Time variants of the event back end and, if `arrangement` is given, the dense rivals.
 
     Returns
     -------
     dict
-        ``case``, ``activity`` (of the neurons, poolings left out), ``spikes`` by population, ``synaptic_operations``,
+        ``case``, ``activity`` (of neurons, without poolings), ``spikes`` by population, ``synaptic_operations``,
         ``neuron_updates``, and ``rows`` of ``what``, ``runs``, ``median_s``, ``ratio``, ``operations_per_s``.
     """
     network, events = case.network, case.events
@@ -53,8 +53,8 @@ def measure(
         variants[f"event, {on(threads)}, SAM on all convolutions"] = runner(traced, events, threads, record)
     if case.rivals and network.fixed:
         for dtype in ("float32", "float64"):
-            real = runner(floating(case).network, events, threads, dtype=dtype)
-            variants[f"event, {on(threads)}, {dtype}"] = real
+            float_runner = runner(floating(case).network, events, threads, dtype=dtype)
+            variants[f"event, {on(threads)}, {dtype}"] = float_runner
     if arrangement is not None and case.rivals:
         variants[f"PyTorch float32, {on(threads)}: {arrangement}"] = dense(case, threads, arrangement)
         variants[f"PyTorch int8, {on(threads)}: convolutions alone, no neurons"] = int8(case, threads)
@@ -72,21 +72,21 @@ def measure(
 def references(
     case: Case, threads: int, repeats: int, tick: Tick | None = None
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Dense PyTorch in every arrangement, and the reference back end, on 1 thread and on all.
+    """Time dense PyTorch in every arrangement, and the reference back end, on one thread and on all.
 
     Returns
     -------
     rows : list of dict
-        As in :func:`measure`; each row also says its ``steps``, as a case without dense rivals is cut to 10 steps.
+        As in :func:`measure`, with ``steps`` in each row, as cases without dense rivals are cut to 10 steps.
     best : str or None
         The fastest arrangement on all threads.
     """
     case = case if case.rivals else drawn(case, steps=min(RECURRENT_STEPS, case.events.steps))
     variants: dict[str, Variant] = {f"event, {on(threads)}": runner(case.network, case.events, threads)}
     arrangements: dict[str, str] = {}
-    whole = floating(case) if case.rivals else None
+    float_case = floating(case) if case.rivals else None
     for count in dict.fromkeys((threads, 1)):
-        if whole is not None:
+        if float_case is not None:
             from neurosam_bench.dense import ARRANGEMENTS
 
             for name in ARRANGEMENTS:
@@ -95,7 +95,7 @@ def references(
                 if count == threads:
                     arrangements[label] = name
             variants[f"reference back end, {on(count)}, float32"] = runner(
-                whole.network, case.events, count, backend="reference", dtype="float32"
+                float_case.network, case.events, count, backend="reference", dtype="float32"
             )
         kind = "fixed point" if case.network.fixed else "float64"
         variants[f"reference back end, {on(count)}, {kind}"] = runner(
@@ -103,12 +103,12 @@ def references(
         )
     times = turns(variants, repeats, tick, SLOW_S)
     best = min(arrangements, key=lambda label: times[label].median_s, default=None)
-    found = [{**row, "steps": case.events.steps} for row in rows(times)]
-    return found, None if best is None else arrangements[best]
+    table = [{**row, "steps": case.events.steps} for row in rows(times)]
+    return table, None if best is None else arrangements[best]
 
 
 def best_arrangement(case: Case, threads: int) -> str | None:
-    """The fastest of a few runs of every arrangement; None where there is no dense rival."""
+    """Find the fastest arrangement in a few runs of each; None for a case without dense rivals."""
     if not case.rivals:
         return None
     from neurosam_bench.dense import ARRANGEMENTS
@@ -118,31 +118,31 @@ def best_arrangement(case: Case, threads: int) -> str | None:
 
 
 def memory(case: str, density: float, threads: int) -> dict[str, Any]:
-    """Resident bytes of a run in a new process, without and with all spikes recorded."""
+    """Measure resident memory of a run in a new process, without and with all spikes recorded."""
     arguments: dict[str, Any] = {} if case == "sparse10k" else {"density": density}
-    bare, kept = (fresh(case, threads, 1, recorded, **arguments) for recorded in (False, True))
+    bare, with_spikes = (fresh(case, threads, 1, recorded, **arguments) for recorded in (False, True))
     return {
         "before_bytes": bare["before_bytes"],
         "peak_bytes": bare["peak_bytes"],
-        "peak_recorded_bytes": kept["peak_bytes"],
+        "peak_recorded_bytes": with_spikes["peak_bytes"],
     }
 
 
 def rows(times: Mapping[str, Timing], operations: int | None = None) -> list[dict[str, Any]]:
-    """A table's rows; ratios to the first."""
+    """Make the rows of a table; ratios are to the first row."""
     first = next(iter(times.values()))
-    found: list[dict[str, Any]] = []
+    table: list[dict[str, Any]] = []
     for label, timing in times.items():
         row: dict[str, Any] = {"what": label, "runs": len(timing.seconds), "median_s": timing.median_s}
         row["ratio"] = timing.over(first)
         if operations is not None:
             row["operations_per_s"] = operations / timing.median_s
-        found.append(row)
-    return found
+        table.append(row)
+    return table
 
 
 def on(threads: int) -> str:
-    """Threads in words."""
+    """Format a number of threads."""
     return f"{threads} thread{'s' if threads > 1 else ''}"
 
 
@@ -150,29 +150,29 @@ def runner(
     network: Network, events: Events, threads: int, record: Record | None = None, backend: str = "event",
     dtype: str = "float64", device: str = "cpu",
 ) -> Variant:  # fmt: skip
-    """A run as a function without arguments."""
+    """Return a run as a function without arguments."""
     return lambda: run(network, events, backend, record, threads=threads, dtype=dtype, device=device)
 
 
 def dense(case: Case, threads: int, arrangement: str, device: str = "cpu") -> Variant:
-    """Dense float32 PyTorch on so many threads."""
+    """Return a dense float32 PyTorch run on that many threads."""
     from neurosam_bench.dense import dense_runner
 
     return _with_threads(dense_runner(case, device, arrangement), threads)
 
 
 def int8(case: Case, threads: int) -> Variant:
-    """Int8 convolutions alone, in the arrangement that is fastest on so many threads."""
+    """Return the int8 convolutions alone, in the arrangement that is fastest on that many threads."""
     from neurosam_bench.dense_int8 import int8_runner
 
-    chosen = _with_threads(lambda: int8_runner(case), threads)()
-    return _with_threads(chosen, threads)
+    convolutions = _with_threads(lambda: int8_runner(case), threads)()
+    return _with_threads(convolutions, threads)
 
 
 def _with_threads(variant: Variant, threads: int) -> Variant:
     import torch
 
-    def timed() -> Any:
+    def with_threads() -> Any:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
@@ -180,4 +180,4 @@ def _with_threads(variant: Variant, threads: int) -> Variant:
         finally:
             torch.set_num_threads(before)
 
-    return timed
+    return with_threads

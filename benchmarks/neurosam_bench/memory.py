@@ -1,8 +1,8 @@
 """Time and memory of a case in a process of its own: ``python -m neurosam_bench.memory '{"case": "conv32"}'``.
 
-A process's peak never falls, so every figure needs a fresh one. It builds the case, runs one step to load the kernels
-and bring the weights in order, and notes its resident memory as `before_bytes`; `peak_bytes` is the peak of the runs
-that follow. Linux can forget an earlier peak; elsewhere `peak_bytes` includes the building of the case.
+The peak of a process never falls, so every figure needs a new process. It builds the case, runs one step to load the
+kernels and reorder the weights, and takes its resident memory as `before_bytes`; `peak_bytes` is the peak of the
+following runs. Linux can reset the peak before these; elsewhere `peak_bytes` includes building the case.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ def fresh(case: str, threads: int, repeats: int, recorded: bool = False, **argum
     Parameters
     ----------
     case : str
-        Of CASES or SIZED.
+        A key of CASES or SIZED.
     threads, repeats : int
     recorded : bool
         Record all spikes.
     **arguments
-        `density`; `steps` and `samples` of new input for the same network (CASES); `neurons` and `steps` (SIZED).
+        For CASES `density`, and `steps` and `samples` of new input; for SIZED `neurons` and `steps`.
 
     Returns
     -------
     dict
-        ``neurons``, ``steps``, ``seconds`` (a list, one a repeat), ``operations``, ``updates``, ``before_bytes``,
+        ``neurons``, ``steps``, ``seconds`` (a list, one per repeat), ``operations``, ``updates``, ``before_bytes``,
         ``peak_bytes``.
 
     Raises
     ------
     BackendError
-        If the process fails: with its last line.
+        If the process fails; the message has its last line.
     """
     request = {"case": case, "threads": threads, "repeats": repeats, "recorded": recorded, **arguments}
     done = subprocess.run(
@@ -59,23 +59,23 @@ def fresh(case: str, threads: int, repeats: int, recorded: bool = False, **argum
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"])[-1]
         raise BackendError(f"benchmark of {case!r} in a new process", reason)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 def updates(network: Network, steps: int) -> int:
-    """Neurons times steps."""
+    """Number of neuron updates: neurons times steps."""
     return steps * sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
 
 
 def measured(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What :func:`fresh` returns, measured in this process."""
+    """Measure in this process what :func:`fresh` returns."""
     case = _case(request)
     network, events = case.network, case.events
     fires = tuple(p.name for p in network.populations if p.neuron is not None and p.fires)
     record = Record(spikes=fires) if request["recorded"] else Record()
-    one = drawn(case, steps=1, samples=1)
-    run(network, one.events, threads=request["threads"], record=record)
+    single_step = drawn(case, steps=1, samples=1)
+    run(network, single_step.events, threads=request["threads"], record=record)
     _forget_peak()
     before = _status("VmRSS") or _peak()
     seconds, operations = [], 0
@@ -105,7 +105,7 @@ def _case(request: Mapping[str, Any]) -> Case:
 
 
 def _forget_peak() -> None:
-    """Set the peak to what is resident now, where the system can."""
+    """Reset the peak to the current resident memory, if the system can."""
     try:
         with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
             file.write("5")
@@ -114,13 +114,13 @@ def _forget_peak() -> None:
 
 
 def _peak() -> int:
-    """Peak of resident memory in bytes."""
+    """Peak resident memory in bytes."""
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return _status("VmHWM") or largest * (1 if sys.platform == "darwin" else KIB)
 
 
 def _status(name: str) -> int:
-    """A size in ``/proc/self/status`` in bytes; 0 where there is none."""
+    """Read a size from ``/proc/self/status``, in bytes; 0 if it is missing."""
     try:
         with open("/proc/self/status", encoding="utf-8") as lines:
             return next((KIB * int(line.split()[1]) for line in lines if line.startswith(name + ":")), 0)

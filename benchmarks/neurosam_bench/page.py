@@ -1,4 +1,4 @@
-"""Results of ``neurosam bench`` as a page of tables in Markdown."""
+"""Results of ``neurosam bench`` as tables in Markdown."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["draw", "markdown"]
 
 Row = Mapping[str, Any]
 Column = tuple[str, str, Callable[[Any], str]]
-"""Heading, key, and how the value is shown."""
+"""Heading, key, and formatter of the value."""
 
 
 def scaled(factor: float, digits: int) -> Callable[[Any], str]:
-    """Show a number in another unit; nothing for None."""
+    """Return a formatter of numbers in another unit; None becomes ""."""
     return lambda value: "" if value is None else f"{factor * value:,.{digits}f}"
 
 
 def share(value: Any) -> str:
-    """Show a share in per cent."""
+    """Format a fraction in per cent."""
     return f"{100 * value:.3g} %"
 
 
@@ -46,8 +46,8 @@ LAYERS: tuple[Column, ...] = (
 )  # fmt: skip
 SWEEP: dict[str, tuple[str, tuple[Column, ...]]] = {
     "activity": (
-        "Ratios are of the dense rival's time to the event back end's, so above 1 the event back end wins. Int8 is the "
-        "convolutions alone, without neurons: no whole dense run by these kernels can be faster.",
+        "Ratios are the dense rival's time over the event back end's: above 1, the event back end wins. Int8 is the "
+        "convolutions alone, without neurons: no complete dense run with these kernels can be faster.",
         (
             ("", "case", str), ("activity", "activity", share), ("M operations", "operations", MILLIONS),
             ("event, ms", "event_s", MS), ("float32, ms", "float32_s", MS), ("ratio", "float32_ratio", RATIO),
@@ -55,9 +55,9 @@ SWEEP: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "batch": (
-        "Different samples at once.",
+        "Samples in one run; all are different.",
         (
-            ("", "case", str), ("samples", "samples", str), ("ms", "median_s", MS), ("ms a sample", "sample_s", MS),
+            ("", "case", str), ("samples", "samples", str), ("ms", "median_s", MS), ("ms per sample", "sample_s", MS),
             ("G operations/s", "operations_per_s", BILLIONS), ("1 thread over all", "one_thread", RATIO),
         ),
     ),
@@ -65,21 +65,21 @@ SWEEP: dict[str, tuple[str, tuple[Column, ...]]] = {
         "Nothing recorded; each in a new process. Resident memory before the runs (network, input, kernels), and peak.",
         (
             ("", "case", str), ("steps", "steps", str), ("ms", "median_s", MS),
-            ("ns a neuron and step", "update_s", scaled(1e9, 2)), ("before, MB", "before_bytes", MEGABYTES),
+            ("ns per neuron and step", "update_s", scaled(1e9, 2)), ("before, MB", "before_bytes", MEGABYTES),
             ("peak, MB", "peak_bytes", MEGABYTES),
         ),
     ),
     "neurons": (
         "10 steps, nothing recorded; each in a new process. `picture`: two convolutional layers; `recurrent`: 10 "
-        "synapses a neuron.",
+        "synapses per neuron.",
         (
             ("", "case", str), ("neurons", "neurons", scaled(1, 0)), ("ms", "median_s", MS),
-            ("ns a neuron and step", "update_s", scaled(1e9, 2)), ("M operations", "operations", MILLIONS),
+            ("ns per neuron and step", "update_s", scaled(1e9, 2)), ("M operations", "operations", MILLIONS),
             ("before, MB", "before_bytes", MEGABYTES), ("peak, MB", "peak_bytes", MEGABYTES),
         ),
     ),
     "sam": (
-        "Spike activation maps of the first layers; ratios to none.",
+        "Spike activation maps of the first layers; ratios are to a run without any.",
         (
             ("", "case", str), ("layers", "layers", str), ("last", "last", str), ("ms", "median_s", MS),
             ("ratio", "ratio", scaled(1, 3)),
@@ -98,13 +98,13 @@ THROUGHPUT: tuple[Column, ...] = (
 
 
 def markdown(results: Mapping[str, Any], pictures: Sequence[str] = ()) -> str:
-    """The page: limits, cases, sweeps, fits; or a device's tables. `pictures` are shown where their names fit."""
+    """Format the page: limits, cases, sweeps, fits, or the tables of a device; `pictures` go below their tables."""
     machine = results["machine"]
     lines = [
         f"# neurosam {machine['neurosam']} on {machine['machine']}, {machine['cores']} cores, {machine['date']}",
         "",
         f"Python {machine['python']}, numpy {machine['numpy']}, numba {machine['numba']}. Medians of "
-        f"{results['plan']['repeats']} runs after one to warm up, unless said otherwise; a ratio is the median of the "
+        f"{results['plan']['repeats']} runs after a warm-up run unless stated otherwise; a ratio is the median of the "
         "ratios to the first row within a repeat. Operations are synaptic operations: weights added.",
     ]
     if "gather_G_per_s" in machine:
@@ -127,38 +127,38 @@ def markdown(results: Mapping[str, Any], pictures: Sequence[str] = ()) -> str:
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[str]:
-    """Write results.md and the pictures that it shows; the names of the files."""
+    """Write results.md and the plots that it shows; return the names of the files."""
     pictures = plots(results, folder)
     write_text(folder / "results.md", markdown(results, pictures))
     return ["results.md", *pictures]
 
 
 def table(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
-    """A Markdown table, after an empty line; columns that no row has are left out, words stand left."""
-    kept = [column for column in columns if any(column[1] in row for row in rows)]
-    words = {key for _, key, show in kept if all(isinstance(row.get(key, ""), str) for row in rows)}
-    lines = ["", "| " + " | ".join(heading for heading, _, _ in kept) + " |"]
-    lines.append("|" + "|".join("---" if key in words else "---:" for _, key, _ in kept) + "|")
+    """Format a Markdown table after an empty line; columns that no row has are left out, text is left-aligned."""
+    present = [column for column in columns if any(column[1] in row for row in rows)]
+    text_keys = {key for _, key, show in present if all(isinstance(row.get(key, ""), str) for row in rows)}
+    lines = ["", "| " + " | ".join(heading for heading, _, _ in present) + " |"]
+    lines.append("|" + "|".join("---" if key in text_keys else "---:" for _, key, _ in present) + "|")
     for row in rows:
-        cells = (show(row[key]) if key in row else "" for _, key, show in kept)
+        cells = (show(row[key]) if key in row else "" for _, key, show in present)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines
 
 
 def _limits(machine: Row) -> str:
     return (
-        f"Limits of one thread, each from layers made for it: gather {machine['gather_G_per_s']:.0f} G operations/s "
-        f"with weights in the first cache, {machine['gather_far_G_per_s']:.0f} (far) with 1.2 MB of them, 5 % active; "
+        f"Limits of one thread, each on layers made for it: gather {machine['gather_G_per_s']:.0f} G operations/s "
+        f"with weights in the L1 cache, {machine['gather_far_G_per_s']:.0f} (far) with 1.2 MB of them, 5 % active; "
         f"scatter {machine['scatter_G_per_s']:.0f}; {machine['neurons_G_per_s']:.1f} G neuron updates/s; copy "
         f"{machine['copy_GB_per_s']:.0f} GB/s."
     )
 
 
-def _startup(found: Mapping[str, Row]) -> str:
-    compiled, cached = found["compiled"], found["cached"]
+def _startup(startup: Mapping[str, Row]) -> str:
+    compiled, cached = startup["compiled"], startup["cached"]
     return (
         f"A new process has its first result {cached['seconds']:.2f} s after the imports ({cached['hits']} kernels "
-        f"from the cache, {cached['misses']} compiled); {compiled['seconds']:.1f} s where it has to compile "
+        f"from the cache, {cached['misses']} compiled); {compiled['seconds']:.1f} s if it has to compile them "
         f"({compiled['misses']} kernels), once."
     )
 
@@ -191,9 +191,9 @@ def _case(case: Row) -> list[str]:
     return lines
 
 
-def _crossings(found: Sequence[Row]) -> list[str]:
-    lines = [""] if found else []
-    for row in found:
+def _crossings(crossings: Sequence[Row]) -> list[str]:
+    lines = [""] if crossings else []
+    for row in crossings:
         where = f" above {100 * row['activity']:.2g} % activity" if row["wins"] == "above" else ""
         word = {"never": "never wins", "always": "always wins", "above": "wins"}[row["wins"]]
         lines.append(f"- {row['case']}: dense {row['rival']} {word}{where}.")
@@ -202,33 +202,33 @@ def _crossings(found: Sequence[Row]) -> list[str]:
 
 def _linear(fits: Sequence[Row], pictures: Sequence[str]) -> list[str]:
     columns: tuple[Column, ...] = (
-        ("", "case", str), ("fixed, ms", "fixed_s", scaled(1e3, 3)), ("ns an operation", "operation_s", scaled(1e9, 4)),
-        ("ns a neuron and step", "update_s", scaled(1e9, 3)), ("R²", "r2", scaled(1, 4)),
-        ("median error", "error", share),
+        ("", "case", str), ("fixed, ms", "fixed_s", scaled(1e3, 3)),
+        ("ns per operation", "operation_s", scaled(1e9, 4)), ("ns per neuron and step", "update_s", scaled(1e9, 3)),
+        ("R²", "r2", scaled(1, 4)), ("median error", "error", share),
     )  # fmt: skip
     return [
         "",
         "## Cost against events",
         "",
-        "`seconds = fixed + a operations + b updates`, least squares of the relative errors over the sweeps of "
-        "activity and steps.",
+        "`seconds = fixed + a operations + b updates`, fitted by least squares of the relative errors to the sweeps "
+        "over activity and steps.",
         *table(columns, fits),
         *_picture(pictures, "linear"),
     ]
 
 
-def _device(found: Row) -> list[str]:
-    cuda = f", CUDA {found['cuda']}" if found["cuda"] else ""
+def _device(device: Row) -> list[str]:
+    cuda = f", CUDA {device['cuda']}" if device["cuda"] else ""
     return [
         "",
-        f"## {found['name']}, {found['date']}",
+        f"## {device['name']}, {device['date']}",
         "",
-        f"torch {found['torch']}{cuda}. Spikes, membranes and spike activation maps of all populations, the reference "
-        "back end there against the event back end on the CPU:",
-        *table(EQUAL, found["equivalence"]),
+        f"torch {device['torch']}{cuda}. Spikes, membranes and spike activation maps of all populations, the reference "
+        "back end on this device against the event back end on the CPU:",
+        *table(EQUAL, device["equivalence"]),
         "",
-        "Throughput of whole runs, results in the CPU's memory:",
-        *table(THROUGHPUT, found["throughput"]),
+        "Throughput of whole runs, up to the results in CPU memory:",
+        *table(THROUGHPUT, device["throughput"]),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Results of ``neurosam bench`` as pictures: cases.png, one a sweep, and linear.png."""
+"""Results of ``neurosam bench`` as plots: cases.png, one per sweep, and linear.png."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZE = (5.2, 3.4)
 
 
 def plots(results: Mapping[str, Any], folder: Path) -> list[str]:
-    """Draw what the results hold; the names of the files written, none without matplotlib."""
+    """Draw all plots of the results; return the names of the files written, none without matplotlib."""
     if find_spec("matplotlib") is None:
         return []
     drawn = {}
@@ -53,11 +53,11 @@ def _figure(width: int = 1, height: float = SIZE[1]) -> tuple[Figure, Sequence[A
 
 
 def _plain(ax: Axes, x: bool = True, y: bool = True) -> None:
-    """Logarithmic axes with numbers as they are written: each, or 1, 2 and 5, or powers of 10, as there is room."""
+    """Label logarithmic axes with plain numbers: all, or 1, 2 and 5, or powers of 10, depending on space."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    for axis, wanted, (low, high), decades in ((ax.xaxis, x, ax.get_xlim(), 2.5), (ax.yaxis, y, ax.get_ylim(), 4.0)):
-        if wanted:
+    for axis, selected, (low, high), decades in ((ax.xaxis, x, ax.get_xlim(), 2.5), (ax.yaxis, y, ax.get_ylim(), 4.0)):
+        if selected:
             subs = range(1, 10) if high < 5 * low else (1, 2, 5) if high < 10**decades * low else (1,)
             axis.set_major_locator(LogLocator(subs=subs))
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
@@ -65,7 +65,7 @@ def _plain(ax: Axes, x: bool = True, y: bool = True) -> None:
 
 
 def _cases(cases: Sequence[Row]) -> Figure:
-    """A line of dots a variant: on a logarithmic axis a bar's length says nothing."""
+    """Draw one dot per variant: on a logarithmic axis the length of a bar means nothing."""
     from matplotlib.figure import Figure
 
     ratios = [len(case["rows"]) + 1 for case in cases]
@@ -93,9 +93,9 @@ def _activity(rows: Sequence[Row]) -> Figure:
     figure, axes = _figure(len(names))
     series = (("event", "event"), ("float32", "dense float32"), ("int8", "dense int8, convolutions alone"))
     for ax, name in zip(axes, names, strict=True):
-        own = sorted((row for row in rows if row["case"] == name), key=lambda row: row["activity"])
+        case_rows = sorted((row for row in rows if row["case"] == name), key=lambda row: row["activity"])
         for colour, (key, label) in zip(COLOURS, series, strict=False):
-            points = [(100 * r["activity"], 1e3 * r[f"{key}_s"]) for r in own if f"{key}_s" in r]
+            points = [(100 * r["activity"], 1e3 * r[f"{key}_s"]) for r in case_rows if f"{key}_s" in r]
             if points:
                 ax.loglog(*zip(*points, strict=True), "o-", color=colour, label=label, markersize=4)
         ax.set(title=name, xlabel="activity, %", ylabel="ms", ylim=(None, 4 * ax.get_ylim()[1]))  # room for a legend
@@ -106,8 +106,8 @@ def _activity(rows: Sequence[Row]) -> Figure:
 
 def _batch(rows: Sequence[Row]) -> Figure:
     figure, (ax,) = _figure()
-    _line_a_case(ax, rows, "samples", "sample_s", 1e3)
-    ax.set(xlabel="samples at once", ylabel="ms a sample", xscale="log", ylim=(0, None))
+    _line_per_case(ax, rows, "samples", "sample_s", 1e3)
+    ax.set(xlabel="samples at once", ylabel="ms per sample", xscale="log", ylim=(0, None))
     _plain(ax, y=False)
     ax.set_xticks(sorted({row["samples"] for row in rows}), minor=False)
     ax.minorticks_off()
@@ -117,19 +117,19 @@ def _batch(rows: Sequence[Row]) -> Figure:
 
 def _sam(rows: Sequence[Row]) -> Figure:
     figure, (ax,) = _figure()
-    _line_a_case(ax, rows, "layers", "ratio", 1.0)
-    ax.set(xlabel="layers with spike activation maps", ylabel="time over none")
+    _line_per_case(ax, rows, "layers", "ratio", 1.0)
+    ax.set(xlabel="layers with spike activation maps", ylabel="time relative to none")
     ax.legend(fontsize=8, frameon=False)
     return figure
 
 
 def _time_and_memory(x: str, x_label: str) -> Callable[[Sequence[Row]], Figure]:
-    """Two panels over the same quantity, one line a case."""
+    """Return a function that draws two panels over the same quantity, one line per case."""
 
     def drawn(rows: Sequence[Row]) -> Figure:
         figure, (left, right) = _figure(2)
-        _line_a_case(left, rows, x, "median_s", 1e3)
-        _line_a_case(right, rows, x, "peak_bytes", 1e-6)
+        _line_per_case(left, rows, x, "median_s", 1e3)
+        _line_per_case(right, rows, x, "peak_bytes", 1e-6)
         for ax, label in ((left, "ms"), (right, "peak of resident memory, MB")):
             ax.set(xscale="log", yscale="log", xlabel=x_label, ylabel=label)
             if ax is right:
@@ -142,23 +142,25 @@ def _time_and_memory(x: str, x_label: str) -> Callable[[Sequence[Row]], Figure]:
     return drawn
 
 
-def _line_a_case(ax: Axes, rows: Sequence[Row], x: str, y: str, factor: float) -> None:
+def _line_per_case(ax: Axes, rows: Sequence[Row], x: str, y: str, factor: float) -> None:
     for colour, name in zip(COLOURS, dict.fromkeys(row["case"] for row in rows), strict=False):
-        own = [row for row in rows if row["case"] == name]
-        ax.plot([r[x] for r in own], [factor * r[y] for r in own], "o-", color=colour, label=name, markersize=4)
+        case_rows = [row for row in rows if row["case"] == name]
+        ax.plot(
+            [r[x] for r in case_rows], [factor * r[y] for r in case_rows], "o-", color=colour, label=name, markersize=4
+        )
 
 
 def _linear(fits: Sequence[Row]) -> Figure:
-    """Measured against fitted times; the diagonal is a perfect fit."""
+    """Plot measured against fitted times; the diagonal is a perfect fit."""
     figure, (ax,) = _figure()
-    every = []
-    for colour, found in zip(COLOURS, fits, strict=False):
-        points = [(1e3 * p["fitted_s"], 1e3 * p["median_s"]) for p in found["points"]]
-        every += [value for point in points for value in point if value > 0]
+    values = []
+    for colour, fit in zip(COLOURS, fits, strict=False):
+        points = [(1e3 * p["fitted_s"], 1e3 * p["median_s"]) for p in fit["points"]]
+        values += [value for point in points for value in point if value > 0]
         ax.loglog(
-            *zip(*points, strict=True), "o", color=colour, markersize=4, label=f"{found['case']}, R² {found['r2']:.3f}"
+            *zip(*points, strict=True), "o", color=colour, markersize=4, label=f"{fit['case']}, R² {fit['r2']:.3f}"
         )
-    ax.loglog([min(every), max(every)], [min(every), max(every)], "-", color="#999999", linewidth=0.8)
+    ax.loglog([min(values), max(values)], [min(values), max(values)], "-", color="#999999", linewidth=0.8)
     ax.set(xlabel="fixed + a operations + b updates, ms", ylabel="measured, ms")
     _plain(ax)
     ax.legend(fontsize=8, frameon=False)

@@ -1,4 +1,4 @@
-"""The whole benchmark: what a plan asks for, in order, as one JSON value."""
+"""The whole benchmark: runs the parts of a plan in order and returns one JSON value."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything.
+    """Extent of a benchmark.
 
     Parameters
     ----------
     cases, sweeps : tuple of str
-        Names in CASES and SWEEPS.
+        Keys of CASES, and names in SWEEPS.
     density : float
-        Share of neurons that fire in a step.
+        Fraction of neurons that fire per step.
     repeats, threads : int
     dense : bool
-        Run dense PyTorch and the reference back end as well (torch).
+        Also run dense PyTorch and the reference back end, which need torch.
     alone : bool
-        Also measure what needs new processes: memory and start-up.
+        Also measure memory and start-up, which need new processes.
     densities, batches, lengths, sizes : tuple
         Points of the sweeps.
     device_batches : tuple of int
-        Samples of a batch where a device is measured.
+        Batch sizes for the measurement of a device.
     """
 
     cases: tuple[str, ...] = tuple(CASES)
@@ -61,10 +61,10 @@ class Plan:
     device_batches: tuple[int, ...] = (1, 16, 128)
 
     def __post_init__(self) -> None:
-        for name, known in (("cases", tuple(CASES)), ("sweeps", SWEEPS)):
+        for name, allowed in (("cases", tuple(CASES)), ("sweeps", SWEEPS)):
             for value in getattr(self, name):
-                if value not in known:
-                    raise DataError(f"--{name}", f"got {value!r}; known are {', '.join(known)}")
+                if value not in allowed:
+                    raise DataError(f"--{name}", f"got {value!r}; allowed: {', '.join(allowed)}")
 
 
 FULL = Plan()
@@ -81,16 +81,16 @@ def bench(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None = None) -
     ----------
     plan : Plan
     bar : callable
-        Gives a context manager around a progress callback (done, total) for a title.
+        Called with a title; returns a context manager that yields a progress callback (done, total).
     networks : mapping of str to Network, optional
-        Others to measure as well, by name, on random input.
+        Further networks to measure, by name, on random input.
 
     Returns
     -------
     dict
-        As benchmarks/README.md describes it.
+        As described in benchmarks/README.md.
     """
-    with bar("the machine's own limits"):
+    with bar("limits of this machine"):
         results: dict[str, Any] = {"machine": {**machine(), **roofline()}, "plan": asdict(plan)}
     if plan.alone:
         with bar("start-up: compiling every kernel once"):
@@ -106,7 +106,7 @@ def bench(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None = None) -
 
 
 def bench_device(plan: Plan, name: str, bar: Bar, networks: Mapping[str, Network] | None = None) -> dict[str, Any]:
-    """The reference back end on a device: equivalence with the event back end, then throughput.
+    """Check the reference back end on a device against the event back end, then measure its throughput.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def bench_device(plan: Plan, name: str, bar: Bar, networks: Mapping[str, Network
 
 
 def _cases(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None) -> list[Case]:
-    """The plan's cases, and the user's."""
+    """Build the cases of the plan, and those of the user's networks."""
     cases = []
     for name in plan.cases:
         with bar(f"{name}: finding thresholds"):
@@ -142,30 +142,30 @@ def _cases(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None) -> list
 
 
 def _case(case: Case, plan: Plan, limits: dict[str, Any], best: dict[str, str | None], bar: Bar) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     if plan.dense:
         with bar(f"{case.name}: dense PyTorch and the reference back end") as tick:
-            found["references"], best[case.name] = references(case, plan.threads, plan.repeats, tick)
+            result["references"], best[case.name] = references(case, plan.threads, plan.repeats, tick)
     with bar(f"{case.name}: the event back end") as tick:
-        found = measure(case, plan.threads, plan.repeats, best.get(case.name), tick) | found
+        result = measure(case, plan.threads, plan.repeats, best.get(case.name), tick) | result
         if case.network.fixed:
-            found["layers"] = profile(case, plan.repeats, limits)
+            result["layers"] = profile(case, plan.repeats, limits)
     if plan.alone and case.name in CASES:
         with bar(f"{case.name}: memory, in new processes"):
-            found["memory"] = memory(case.name, plan.density, plan.threads)
-    return found
+            result["memory"] = memory(case.name, plan.density, plan.threads)
+    return result
 
 
 def _sweeps(cases: dict[str, Case], plan: Plan, best: dict[str, str | None], bar: Bar) -> dict[str, list[Any]]:
-    swept = [name for name in SWEPT if name in cases]
-    found: dict[str, list[Any]] = {}
+    case_names = [name for name in SWEPT if name in cases]
+    results: dict[str, list[Any]] = {}
     for kind in plan.sweeps:
         rows: list[Any] = []
         if kind == "neurons":
             with bar("sweep over neurons") as tick:
-                found[kind] = sweeps.size(plan.sizes, plan.threads, 3, tick)
+                results[kind] = sweeps.size(plan.sizes, plan.threads, 3, tick)
             continue
-        for name in swept:
+        for name in case_names:
             with bar(f"sweep over {kind}: {name}") as tick:
                 if kind == "activity":
                     if plan.dense and name not in best:
@@ -177,12 +177,12 @@ def _sweeps(cases: dict[str, Case], plan: Plan, best: dict[str, str | None], bar
                     rows += sweeps.steps(name, plan.density, plan.lengths, plan.threads, plan.repeats, tick)
                 else:
                     rows += sweeps.sam(cases[name], plan.threads, plan.repeats, tick)
-        found[kind] = rows
-    return found
+        results[kind] = rows
+    return results
 
 
 def _other(name: str, network: Network, density: float) -> Case:
-    """A network that was not made here, on random input, as many steps as it was trained for (or 12)."""
+    """Make a case of a user's network, on random input, with the steps of its training (or 12)."""
     steps = int(network.metadata.get("steps", 12))
     return Case(
         name, network, uniform(network.input.shape, steps, 1, density, np.random.default_rng(0)), density, False

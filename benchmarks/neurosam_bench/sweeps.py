@@ -1,4 +1,4 @@
-"""Cost against one quantity at a time: activity, batch, steps, neurons, layers explained by SAM. Rows, one a point."""
+"""Cost against one quantity at a time (activity, batch, steps, neurons, SAM layers), as one row per point."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 def activity(
     name: str, densities: Sequence[float], threads: int, repeats: int, arrangement: str | None, tick: Tick
 ) -> list[Row]:
-    """A case from nearly silent to very busy, beside the dense rivals where `arrangement` names one."""
+    """Time a case from nearly silent to very active and, if `arrangement` is given, its dense rivals."""
     rows = []
     for i, density in enumerate(densities):
         case = build(name, density)
@@ -53,14 +53,14 @@ def activity(
 
 
 def crossings(rows: Sequence[Row]) -> list[Row]:
-    """Who wins where, by case and rival.
+    """Find the activity above which each rival is faster, for each case.
 
     Returns
     -------
     list of dict
         ``case``, ``rival``, ``wins`` ("never", "always", "above"), and ``activity``, above which it wins (or None).
     """
-    found = []
+    results = []
     for name in dict.fromkeys(row["case"] for row in rows):
         for rival in ("float32", "int8"):
             points = [(r["activity"], r[f"{rival}_ratio"]) for r in rows if r["case"] == name and f"{rival}_ratio" in r]
@@ -68,26 +68,26 @@ def crossings(rows: Sequence[Row]) -> list[Row]:
                 shares, ratios = zip(*sorted(points), strict=True)
                 above = crossing(shares, ratios)
                 wins = "above" if above is not None else "never" if ratios[0] > 1 else "always"
-                found.append({"case": name, "rival": rival, "wins": wins, "activity": above})
-    return found
+                results.append({"case": name, "rival": rival, "wins": wins, "activity": above})
+    return results
 
 
 def batch(case: Case, batches: Sequence[int], threads: int, repeats: int, tick: Tick) -> list[Row]:
-    """Several samples at once, each its own, on one thread and on all."""
+    """Time runs of several different samples at once, on one thread and on all."""
     rows = []
     for i, samples in enumerate(batches):
         events = drawn(case, samples=samples).events
         operations = sum(run(case.network, events, threads=threads).operations.values())
         times = turns({on(n): runner(case.network, events, n) for n in dict.fromkeys((threads, 1))}, repeats)
-        whole, one = times[on(threads)], times[on(1)]
+        all_threads, one_thread = times[on(threads)], times[on(1)]
         rows.append(
             {
                 "case": case.name,
                 "samples": samples,
-                "median_s": whole.median_s,
-                "sample_s": whole.median_s / samples,
-                "one_thread": one.over(whole),
-                "operations_per_s": operations / whole.median_s,
+                "median_s": all_threads.median_s,
+                "sample_s": all_threads.median_s / samples,
+                "one_thread": one_thread.over(all_threads),
+                "operations_per_s": operations / all_threads.median_s,
             }
         )
         tick(i + 1, len(batches))
@@ -95,35 +95,35 @@ def batch(case: Case, batches: Sequence[int], threads: int, repeats: int, tick: 
 
 
 def steps(name: str, density: float, lengths: Sequence[int], threads: int, repeats: int, tick: Tick) -> list[Row]:
-    """Runs of different length, nothing recorded, each in a new process: time and memory."""
+    """Measure time and memory of runs of different length, each in a new process, with nothing recorded."""
     extra: dict[str, Any] = {} if name == "sparse10k" else {"density": density}
     rows = []
-    fresh(name, threads, 1, **extra)  # kernels into the cache: a process that compiles is larger
+    fresh(name, threads, 1, **extra)  # fills the kernel cache: a process that compiles uses more memory
     for i, length in enumerate(lengths):
-        rows.append({"case": name, **_alone(fresh(name, threads, repeats, steps=length, **extra))})
+        rows.append({"case": name, **_with_median(fresh(name, threads, repeats, steps=length, **extra))})
         tick(i + 1, len(lengths))
     return rows
 
 
 def size(sizes: Sequence[int], threads: int, repeats: int, tick: Tick) -> list[Row]:
-    """Networks of different size, each in a new process: time and memory."""
+    """Measure time and memory of networks of different size, each in a new process."""
     rows: list[Row] = []
     for name in SIZED:
         fresh(name, threads, 1, neurons=1000)
         for count in sizes:
-            rows.append({"case": name, **_alone(fresh(name, threads, repeats, neurons=count))})
+            rows.append({"case": name, **_with_median(fresh(name, threads, repeats, neurons=count))})
             tick(len(rows), len(sizes) * len(SIZED))
     return rows
 
 
-def _alone(found: Row) -> Row:
-    seconds = float(np.median(found["seconds"]))
-    kept = {key: value for key, value in found.items() if key != "seconds"}
-    return {**kept, "runs": len(found["seconds"]), "median_s": seconds, "update_s": seconds / found["updates"]}
+def _with_median(result: Row) -> Row:
+    seconds = float(np.median(result["seconds"]))
+    others = {key: value for key, value in result.items() if key != "seconds"}
+    return {**others, "runs": len(result["seconds"]), "median_s": seconds, "update_s": seconds / result["updates"]}
 
 
 def sam(case: Case, threads: int, repeats: int, tick: Tick) -> list[Row]:
-    """Spike activation maps of the first 0, 1, 2, ... convolutional layers; ratios to none."""
+    """Time spike activation maps of the first 0, 1, 2, ... convolutional layers; ratios are to 0 layers."""
     names = layer_names(case.network, convolutions=True)
     variants = {}
     for count in range(len(names) + 1):
@@ -143,17 +143,17 @@ def sam(case: Case, threads: int, repeats: int, tick: Tick) -> list[Row]:
 
 
 def linear(rows: Sequence[Row]) -> list[Row]:
-    """Fit ``seconds = a + b operations + c updates`` to each case's points of other sweeps; none where it cannot be.
+    """Fit ``seconds = a + b operations + c updates`` to the points of each case, if they determine the costs.
 
     Parameters
     ----------
     rows : sequence of dict
         With ``case``, ``operations``, ``updates``, and ``event_s`` or ``median_s``.
     """
-    found = []
+    fits = []
     for name in dict.fromkeys(row["case"] for row in rows):
-        own = [row for row in rows if row["case"] == name]
-        points = [(r["operations"], r["updates"], r.get("event_s", r.get("median_s"))) for r in own]
+        case_rows = [row for row in rows if row["case"] == name]
+        points = [(r["operations"], r["updates"], r.get("event_s", r.get("median_s"))) for r in case_rows]
         operations, neuron_updates, seconds = zip(*points, strict=True)
         try:
             model = fit(operations, neuron_updates, seconds)
@@ -161,6 +161,6 @@ def linear(rows: Sequence[Row]) -> list[Row]:
             continue
         fitted = model(operations, neuron_updates)
         keys = ("operations", "updates", "median_s", "fitted_s")
-        listed = [dict(zip(keys, (*p, float(f)), strict=True)) for p, f in zip(points, fitted, strict=True)]
-        found.append({"case": name, **asdict(model), "points": listed})
-    return found
+        points_with_fit = [dict(zip(keys, (*p, float(f)), strict=True)) for p, f in zip(points, fitted, strict=True)]
+        fits.append({"case": name, **asdict(model), "points": points_with_fit})
+    return fits

@@ -1,8 +1,8 @@
-"""Parts of the study's charts: means over seeds with their intervals, as dots or lines.
+"""Building blocks of the study's charts: means over seeds with their intervals, as dots or lines.
 
-One colour a training, the same in every figure, from a palette that colour-blind readers can tell apart (Okabe & Ito
-2008); baselines are grey. A filled mark is the network at 8 bits on the event back end, a hollow one in float, a
-diamond what no such network takes part in.
+Each kind of training has one colour in all figures, from a palette that colour-blind readers can distinguish (Okabe &
+Ito 2008); baselines are grey. A filled marker is the network at 8 bits on the event back end, a hollow one the float
+network, a diamond a figure that involves neither.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from neurosam_study.interval import Interval, over_seeds
 from neurosam_study.models import FORMS
-from neurosam_study.results import Found
+from neurosam_study.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +37,7 @@ __all__ = [
     "dots",
     "formless",
     "in_forms",
+    "label",
     "legend",
     "level",
     "line",
@@ -44,7 +45,7 @@ __all__ = [
     "style",
 ]
 
-Seeds: TypeAlias = Sequence[Mapping[str, Found]]
+Seeds: TypeAlias = Sequence[Mapping[str, Result]]
 
 SURROGATE, CONVERSION, ANN, GRADIENT, BASELINE = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#6E6E6E"
 SMALL, TINY = 8.0, 7.0
@@ -59,7 +60,7 @@ MARKS: dict[str, dict[str, Any]] = {
 
 
 def panels(rows: int, columns: int, title: str, *, width: float = 2.3, height: float = 1.9) -> tuple[Figure, Any]:
-    """A figure with a title and rows x columns axes, and these as an array."""
+    """Create a figure with a title and rows x columns axes; return it and the array of axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns + 1.2, height * rows + 0.7), layout="constrained")
@@ -73,7 +74,7 @@ def panels(rows: int, columns: int, title: str, *, width: float = 2.3, height: f
 
 
 def style(axes: Axes) -> None:
-    """Small print, a light grid, no frame."""
+    """Set small labels, a light grid and no frame."""
     axes.tick_params(labelsize=TINY, length=2, pad=2)
     axes.grid(color="0.92", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -82,7 +83,7 @@ def style(axes: Axes) -> None:
 
 
 def dots(axes: Axes, rows: Mapping[str, tuple[Mapping[str, Interval], str]], *, names: bool, log: bool = False) -> None:
-    """One row of dots with intervals for each name, from the top.
+    """Draw one row of dots with intervals for each name, from the top.
 
     Parameters
     ----------
@@ -90,17 +91,17 @@ def dots(axes: Axes, rows: Mapping[str, tuple[Mapping[str, Interval], str]], *, 
     rows : mapping
         Name to (interval by form, colour); forms as in `MARKS`.
     names : bool
-        Whether to write the names, or to leave that to the panel on the left.
+        Whether to write the names; otherwise the panel on the left has them.
     log : bool
-        A logarithmic axis.
+        Whether the x axis is logarithmic.
     """
-    for at, (forms, colour) in enumerate(rows.values()):
+    for row, (forms, colour) in enumerate(rows.values()):
         for form, value in forms.items():
             if math.isnan(value.mean):
                 continue
             shift = {FORMS[0]: 0.16, FORMS[1]: -0.16}.get(form, 0.0)
             reach = [[_finite(value.mean - value.low)], [_finite(value.high - value.mean)]]
-            axes.errorbar(value.mean, at - shift, xerr=reach, color=colour, linewidth=0, elinewidth=1.0, **MARKS[form])
+            axes.errorbar(value.mean, row - shift, xerr=reach, color=colour, linewidth=0, elinewidth=1.0, **MARKS[form])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(range(len(rows)), list(rows) if names else [""] * len(rows))
     if log:
@@ -119,22 +120,32 @@ def line(
     form: str = "",
     dash: str = "-",
 ) -> None:
-    """A line of means with the band of their intervals; marks where there are few points."""
-    places = np.asarray(x, dtype=float)
+    """Draw a line of means with a band of their intervals, with markers if there are few points."""
+    positions = np.asarray(x, dtype=float)
     mean, low, high = (np.array([getattr(v, part) for v in values], dtype=float) for part in Interval._fields)
-    mark = MARKS[form] if len(places) <= 12 else {}
-    axes.plot(places, mean, color=colour, linestyle=dash, linewidth=1.3, label=label, **mark)
-    axes.fill_between(places, low, high, where=np.isfinite(low) & np.isfinite(high), color=colour, alpha=0.15, lw=0)
+    mark = MARKS[form] if len(positions) <= 12 else {}
+    axes.plot(positions, mean, color=colour, linestyle=dash, linewidth=1.3, label=label, **mark)
+    axes.fill_between(positions, low, high, where=np.isfinite(low) & np.isfinite(high), color=colour, alpha=0.15, lw=0)
+
+
+def label(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
+    """Set the title and axis labels of a panel."""
+    if title:
+        axes.set_title(title, fontsize=TINY + 1)
+    if x:
+        axes.set_xlabel(x, fontsize=TINY)
+    if y:
+        axes.set_ylabel(y, fontsize=TINY)
 
 
 def level(axes: Axes, value: Interval, label: str) -> None:
-    """A baseline that does not depend on x."""
+    """Draw a baseline that does not depend on x."""
     if math.isfinite(value.mean):
         axes.axhline(value.mean, color=BASELINE, linestyle="--", linewidth=1.0, label=label)
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """One legend for all panels, below them, of what one of them shows."""
+    """Draw one legend below all panels, with the entries of one of them."""
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=TINY, frameon=False,
@@ -143,12 +154,12 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def in_forms(seeds: Seeds, experiment: str, name: str) -> dict[str, Interval]:
-    """A figure in both forms; ``{form}`` in the name says where the form goes."""
+    """Look up a figure in both forms; ``{form}`` in the name is replaced by the form."""
     return {form: over_seeds(seeds, experiment, name.format(form=form)) for form in FORMS}
 
 
 def formless(seeds: Seeds, experiment: str, name: str) -> dict[str, Interval]:
-    """A figure that no network on a back end takes part in."""
+    """Look up a figure that involves no network on a back end."""
     return {"": over_seeds(seeds, experiment, name)}
 
 

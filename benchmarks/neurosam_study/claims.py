@@ -1,8 +1,8 @@
-"""The paper's claims as differences of our figures, and what our seeds say about each.
+"""The paper's claims as differences of our figures, and the verdict of our seeds on each.
 
-A claim is ``sign * (a - b) + margin > 0`` with two named figures of an experiment. Over n seeds the differences have a
-mean and Student's 95 % interval. The claim *holds* if the interval lies above 0, *fails* if below, and is *open*
-otherwise.
+A claim is ``sign * (a - b) + margin > 0`` for two named figures of an experiment. Over n seeds, the differences have a
+mean and Student's 95 % interval. The claim *holds* if the interval lies above 0, *fails* if it lies below, and is
+*open* otherwise.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from neurosam_study.plan import DEPLOYED, Plan
 
 __all__ = ["Claim", "Verdict", "claims", "judge"]
 
-NEAR, CLOSE = 0.02, 0.01
-"""By how much a spiking net may be less accurate than the ANN, and 8 bits than float64."""
+ANN_MARGIN, FLOAT_MARGIN = 0.02, 0.01
+"""Allowed loss of accuracy of a spiking net relative to the ANN, and of 8 bits relative to float."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Claim:
     ----------
     experiment : str
     text : str
-        What the paper says, in our words; what we ask beside it is marked (ours).
+        The paper's claim in our words; claims that we added are marked (ours).
     a, b : str
         Names of figures.
     sign : {1, -1}
@@ -49,7 +49,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the seeds say about a claim: means of both figures, the signed difference, its interval, and the word."""
+    """The seeds' verdict on a claim: means of both figures, the signed difference, its interval, and the verdict."""
 
     claim: Claim
     a: float
@@ -61,9 +61,9 @@ class Verdict:
 
 
 def claims(plan: Plan, layers: Sequence[str], form: str) -> list[Claim]:
-    """All claims about SAM in one form of the network, "float" or "8 bits"."""
+    """List all claims for one form of the network, "float" or "8 bits"."""
     low, high = min(plan.leaks), max(plan.leaks)
-    found = [
+    listed = [
         Claim(
             "Table 1", "a high leak is more accurate", f"accuracy/leak {high:g} {form}", f"accuracy/leak {low:g} {form}"
         ),
@@ -76,41 +76,41 @@ def claims(plan: Plan, layers: Sequence[str], form: str) -> list[Claim]:
             "Fig. 9", f"SAM moves less than Grad-CAM at {ATTACK}/255", f"map/SAM {form}", "map/Grad-CAM of the ANN", -1
         ),
         Claim(
-            "Fig. 9", "(ours) the attack moves SAM more than spikes drawn anew do",
+            "Fig. 9", "(ours) the attack moves SAM more than redrawing the spikes does",
             f"map/SAM {form}", f"map/SAM, no attack, spikes drawn anew {form}",
         ),
     ]  # fmt: skip
-    near = f"at most {100 * NEAR:g} points below the ANN"
-    found.append(Claim("Accuracy", f"(ours) surrogate {near}", f"surrogate {form}", "ANN", margin=NEAR))
+    near_ann = f"at most {100 * ANN_MARGIN:g} points below the ANN"
+    listed.append(Claim("Accuracy", f"(ours) surrogate {near_ann}", f"surrogate {form}", "ANN", margin=ANN_MARGIN))
     for data in plan.deployed:
         surrogate = f"{data}/accuracy/surrogate"
-        found += [
+        listed += [
             Claim(
-                "Deployment", f"(ours) {data}: surrogate {near}", f"{surrogate} {form}", f"{data}/accuracy/ANN",
-                margin=NEAR,
+                "Deployment", f"(ours) {data}: surrogate {near_ann}", f"{surrogate} {form}", f"{data}/accuracy/ANN",
+                margin=ANN_MARGIN,
             ),
             Claim(
-                "Deployment", f"(ours) {data}: 8 bits cost the surrogate at most {100 * CLOSE:g} point",
-                f"{surrogate} {FORMS[1]}", f"{surrogate} {FORMS[0]}", margin=CLOSE,
+                "Deployment", f"(ours) {data}: 8 bits cost the surrogate at most {100 * FLOAT_MARGIN:g} point",
+                f"{surrogate} {FORMS[1]}", f"{surrogate} {FORMS[0]}", margin=FLOAT_MARGIN,
             ),
             Claim(
-                "Deployment", f"(ours) {data}: more accurate than the conversion in as many steps",
+                "Deployment", f"(ours) {data}: more accurate than the conversion in the same number of steps",
                 f"{surrogate} {form}", f"{data}/accuracy/conversion after {DEPLOYED[data].steps} steps {form}",
             ),
         ]  # fmt: skip
     for layer in layers:
-        found += _of_layer(layer, low, high, form)
+        listed += _of_layer(layer, low, high, form)
     for how, sign in (("deletion", -1), ("insertion", 1)):
         for other in ("random", "input", "spikes"):
             text = f"(ours) {how}: SAM ranks better than {_RANKINGS[other]}"
-            found.append(Claim("Deletion", text, f"{how}/SAM {form}", f"{how}/{other} {form}", sign))
-    found.append(
+            listed.append(Claim("Deletion", text, f"{how}/SAM {form}", f"{how}/{other} {form}", sign))
+    listed.append(
         Claim(
             "Run time", "(ours) SAM on the event back end takes less time than SNN-Grad-CAM in torch",
             f"event, SAM {form}", "SNN-Grad-CAM", -1,
         )
     )  # fmt: skip
-    return found
+    return listed
 
 
 _RANKINGS = {"random": "chance", "input": "the input's brightness", "spikes": "its layer's spike count"}
@@ -134,7 +134,7 @@ def _of_layer(layer: str, low: float, high: float, form: str) -> list[Claim]:
             f"{layer}/surrogate {form}", f"{layer}/best constant", -1,
         ),
         Claim(
-            "Fig. 6a", f"{layer}: (ours) SAM is closer than the spikes of a step",
+            "Fig. 6a", f"{layer}: (ours) SAM is closer than the spikes of single steps",
             f"{layer}/surrogate {form}", f"{layer}/spikes of a step, surrogate {form}", -1,
         ),
         Claim(
@@ -170,7 +170,7 @@ def _of_layer(layer: str, low: float, high: float, form: str) -> list[Claim]:
             f"{layer}/last {form}", f"input {form}",
         ),
         Claim(
-            "Agreement", f"{layer}: (ours) trainings agree on a picture more than across pictures",
+            "Agreement", f"{layer}: (ours) trainings agree on one image more than across images",
             f"{layer}/surrogate, SAM {form}", f"{layer}/surrogate, SAM {form}, other picture",
         ),
         Claim(
@@ -185,18 +185,18 @@ def _of_layer(layer: str, low: float, high: float, form: str) -> list[Claim]:
 
 
 def judge(claim: Claim, seeds: Sequence[Mapping[str, Mapping[str, float]]]) -> Verdict:
-    """What the figures of several seeds say; "open" if of one seed only, "not measured" if of none.
+    """Judge a claim by the figures of several seeds: "open" with one seed only, "not measured" without any.
 
     Parameters
     ----------
     claim : Claim
     seeds : sequence of mappings
-        For each seed: experiment, then name, to figure.
+        For each seed, figures by experiment and name.
     """
     figures = [seed.get(claim.experiment, {}) for seed in seeds]
     pairs = [(f.get(claim.a, math.nan), f.get(claim.b, math.nan)) for f in figures]
-    known = [(a, b) for a, b in pairs if not math.isnan(a - b)]
-    a, b = (interval(column).mean for column in ([a for a, _ in known], [b for _, b in known]))
-    mean, low, high = interval([claim.sign * (a - b) + claim.margin for a, b in known])
-    word = "not measured" if not known else "holds" if low > 0 else "fails" if high < 0 else "open"
+    measured = [(a, b) for a, b in pairs if not math.isnan(a - b)]
+    a, b = (interval(column).mean for column in ([a for a, _ in measured], [b for _, b in measured]))
+    mean, low, high = interval([claim.sign * (a - b) + claim.margin for a, b in measured])
+    word = "not measured" if not measured else "holds" if low > 0 else "fails" if high < 0 else "open"
     return Verdict(claim, a, b, mean, low, high, word)

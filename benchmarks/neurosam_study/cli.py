@@ -1,4 +1,4 @@
-"""``neurosam study``: the SAM paper's experiments on cluttered canvases, claim by claim."""
+"""``neurosam study``: run the SAM paper's experiments on cluttered canvases, claim by claim."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def study(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results and the cache.")] = Path(
         "neurosam-study"
     ),
-    quick: Annotated[bool, typer.Option("--quick", help="A small one: minutes, and weak evidence.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A small study: minutes, but weak evidence.")] = False,
     data: Annotated[
         str,
         typer.Option(
-            help="Items for cluttered canvases: mnist5k or fashion. Or a folder of pictures, such as Tiny-ImageNet's, "
-            "shown as they are: what needs exact masks or pairs is left out."
+            help="Images for cluttered canvases: mnist5k or fashion. Or a folder of images, such as Tiny-ImageNet, "
+            "used without canvases; experiments that need exact masks or pairs are left out."
         ),
     ] = "mnist5k",
     architecture: Annotated[
@@ -33,22 +33,23 @@ def study(
             "--architecture",
             "--arch",
             show_default=False,
-            help="vgg5, vgg7, vgg9, vgg11, or layers as in `neurosam train --help`. A folder of pictures needs one.",
+            help="vgg5, vgg7, vgg9, vgg11, or layers as in `neurosam train --help`. Needed for a folder of images.",
         ),
     ] = None,
     size: Size = None,
     seeds: Annotated[
-        int | None, typer.Option(min=2, help="Trainings of everything. Default: 5, quick 3.", show_default=False)
+        int | None,
+        typer.Option(min=2, help="Number of seeds. Default: 5, with --quick 3.", show_default=False),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of every training. Default: as planned.", show_default=False)
+        int | None, typer.Option(min=1, help="Epochs of every training. Default: as in the plan.", show_default=False)
     ] = None,
-    device: Annotated[str, typer.Option(help="Where torch computes: auto, cpu, cuda, ...")] = "auto",
+    device: Annotated[str, typer.Option(help="Device that torch computes on: auto, cpu, cuda, ...")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Run the SAM paper's experiments on cluttered canvases, with baselines, several seeds and intervals.
 
-    An interrupted study goes on where it stopped; more seeds add to those there are. On a machine with a GPU:
+    An interrupted study resumes where it stopped; more seeds are added to existing ones. On a machine with a GPU:
 
         neurosam study --data tiny-imagenet-200 --architecture vgg11 --epochs 90 --device cuda
     """  # fmt: skip
@@ -62,20 +63,20 @@ def study(
         if architecture is None and Path(data).is_dir():
             raise DataError(
                 "--architecture",
-                f"is needed for pictures of a folder ({data}): vgg11, or layers that end in D<classes>",
+                f"is required for a folder of images ({data}): give vgg11, or layers that end in D<classes>",
             )
         plan = replace(plan, train=None, deployed=())
     plan = plan if architecture is None else plan.of_network(architecture)
     plan = plan if seeds is None else replace(plan, seeds=seeds)
     plan = plan if epochs is None else replace(plan, epochs=epochs, ann_epochs=epochs)
-    given = {"architecture": architecture, "size": size, "epochs": epochs}
-    options = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
+    changed = {"architecture": architecture, "size": size, "epochs": epochs}
+    options = "".join(f" --{name} {value}" for name, value in changed.items() if value is not None)
     command = f"neurosam study{' --quick' if quick else ''} --data {data} --seeds {plan.seeds}{options}"
     try:
         results = run_study(out, plan, say=say, command=command, device=device)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"the same command goes on from {out / 'cache'}") from None
+        raise KeyboardInterrupt(f"the same command resumes from {out / 'cache'}") from None
     pairs = zip(*results["verdicts"].values(), strict=True)
     rows = [(w["claim"]["experiment"], w["claim"]["text"], w["word"], f["word"]) for w, f in pairs]
-    show("Claims, and what our seeds say", ("experiment", "claim", "float", "8 bits, event"), rows, left=2)
+    show("Claims and verdicts", ("experiment", "claim", "float", "8 bits, event"), rows, left=2)
     say(f"wrote {out / 'results.md'} and {out / 'results.json'}")

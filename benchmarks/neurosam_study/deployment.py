@@ -1,8 +1,8 @@
-"""Items as they are, without canvases: a VGG-style net as the paper trains it, its ANN and its conversion, deployed.
+"""Deployment on plain images without canvases: a VGG-style net trained as in the paper, its ANN and its conversion.
 
-For each data set: accuracy of the ANN; of the net trained with surrogate gradients and of the converted ANN after each
-step, in torch and at 8 bits on the event back end; and of how many values of a run at 8 bits the reference and the
-event back end were compared, and how many differ.
+For each data set: the accuracy of the ANN; the accuracy after each step of the net trained with surrogate gradients and
+of the converted ANN, in torch and at 8 bits on the event back end; and the number of values of an 8-bit run that were
+compared between the reference and the event back end, and how many differ.
 """
 
 from __future__ import annotations
@@ -22,42 +22,42 @@ from neurosam_study.localisation import most_frequent
 from neurosam_study.maps import AT_ONCE, nets
 from neurosam_study.models import FORMS, Models, Spiking
 from neurosam_study.plan import DEPLOYED
-from neurosam_study.results import Found
+from neurosam_study.results import Result
 
 __all__ = ["deployment"]
 
 VERIFIED = 200
-"""Held-out pictures on which back ends are compared; of a longer run as many as give as many steps."""
+"""Held-out images on which back ends are compared; fewer for longer runs, so that the total of steps is the same."""
 
 
-def deployment(models: Models) -> Found:
-    """All of the above, by data set; one that is not installed is left out with a note."""
+def deployment(models: Models) -> Result:
+    """Measure all of the above for each data set; a data set that is not installed is left out with a note."""
     figures: dict[str, float] = {}
     courses: dict[str, list[float]] = {}
     notes = []
     for data in models.plan.deployed:
-        shown = models.beside(DEPLOYED[data])
+        deployed = models.with_plan(DEPLOYED[data])
         try:
-            shown.check()
+            deployed.check()
         except DataError as error:
             notes.append(f"{data} is left out: {error}")
             continue
-        test = shown.test
-        found = {"accuracy/ANN": evaluate(shown.ann, test, steps=1, coding="direct", seed=shown.seed)}
-        found["accuracy/most frequent class"] = most_frequent(shown)
-        for name, net in nets(shown).items():
+        test, surrogate_steps = deployed.test, deployed.plan.steps
+        of_data = {"accuracy/ANN": evaluate(deployed.ann, test, steps=1, coding="direct", seed=deployed.seed)}
+        of_data["accuracy/most frequent class"] = most_frequent(deployed)
+        for name, net in nets(deployed).items():
             for form in FORMS:
-                course = _course(shown, net, form)
+                course = _course(deployed, net, form)
                 courses[f"{data}/{name} {form}"] = course
-                found[f"accuracy/{name} {form}"] = course[-1]
-                if net.steps > shown.plan.steps:
-                    found[f"accuracy/{name} after {shown.plan.steps} steps {form}"] = course[shown.plan.steps - 1]
-            events = net.encode(test.images[: VERIFIED * shown.plan.steps // net.steps], shown.seed)
+                of_data[f"accuracy/{name} {form}"] = course[-1]
+                if net.steps > surrogate_steps:
+                    of_data[f"accuracy/{name} after {surrogate_steps} steps {form}"] = course[surrogate_steps - 1]
+            events = net.encode(test.images[: VERIFIED * surrogate_steps // net.steps], deployed.seed)
             total = verify(net.fixed, events)["event"].total
-            found[f"compared/{name} {FORMS[1]}"] = total.compared
-            found[f"differ/{name} {FORMS[1]}"] = total.mismatches
-        figures |= {f"{data}/{name}": value for name, value in found.items()}
-    return Found(figures, courses, notes=tuple(notes))
+            of_data[f"compared/{name} {FORMS[1]}"] = total.compared
+            of_data[f"differ/{name} {FORMS[1]}"] = total.mismatches
+        figures |= {f"{data}/{name}": value for name, value in of_data.items()}
+    return Result(figures, courses, notes=tuple(notes))
 
 
 def _course(models: Models, net: Spiking, form: str) -> list[float]:
@@ -65,14 +65,14 @@ def _course(models: Models, net: Spiking, form: str) -> list[float]:
     images, labels = models.test.images, models.test.labels
     hits = np.zeros(net.steps, dtype=np.int64)
     for first in range(0, len(images), AT_ONCE):
-        chosen = slice(first, first + AT_ONCE)
-        events = encode(images[chosen], net.steps, "poisson", models.seed, first)
-        hits += (_said(net, form, events) == labels[chosen]).sum(axis=1)
+        batch = slice(first, first + AT_ONCE)
+        events = encode(images[batch], net.steps, "poisson", models.seed, first)
+        hits += (_predictions(net, form, events) == labels[batch]).sum(axis=1)
     return [float(count / len(images)) for count in hits]
 
 
-def _said(net: Spiking, form: str, events: Events) -> npt.NDArray[np.int64]:
-    """The class of the largest output so far, ``[T, B]``."""
+def _predictions(net: Spiking, form: str, events: Events) -> npt.NDArray[np.int64]:
+    """Predicted class after each step, ``[T, B]``."""
     if form == FORMS[1]:
         out = net.fixed.output or ""
         membrane = run(net.fixed, events, record=Record(membrane=(out,))).membrane[out]

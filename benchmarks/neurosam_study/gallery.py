@@ -1,9 +1,9 @@
-"""The paper's figures from what the seeds found: charts of all seeds, maps of the first seed's first pictures.
+"""The paper's figures from our results: charts of all seeds, maps of the first images of the first seed.
 
 | file | shows |
 |---|---|
 | fig-3.png, fig-3-maps.png | pixel variance; SAM and SNN-crafted Grad-CAM over layers and steps |
-| fig-5.png | SAM of both trainings over the steps, beside the ANN's Grad-CAM |
+| fig-5.png | SAM of both trainings over the steps, next to the ANN's Grad-CAM |
 | fig-6a.png, fig-6b.png | localisation error and mass in the mask; spikes of each step |
 | table-1.png, fig-8.png | error against leak, and against gamma |
 | fig-7.png, fig-9.png | maps before and after the attack; accuracy and movement of maps |
@@ -21,7 +21,7 @@ from neurosam.report import save
 from neurosam_study import paper_charts, sanity_charts
 from neurosam_study.charts import Seeds
 from neurosam_study.plan import Plan
-from neurosam_study.results import Found
+from neurosam_study.results import Result
 from neurosam_study.sheets import SHEETS
 
 if TYPE_CHECKING:
@@ -31,16 +31,16 @@ __all__ = ["CHARTS", "draw"]
 
 
 def draw(folder: Path, plan: Plan, layers: Sequence[str], seeds: Seeds) -> dict[str, list[str]]:
-    """Write every figure whose experiment found something; returns the files' names by experiment."""
+    """Write every figure whose experiment has results; return the file names by experiment."""
     drawn: dict[str, list[str]] = {}
     for name, (experiment, chart) in CHARTS.items():
-        if all(seed.get(experiment, Found()).figures for seed in seeds):
+        if all(seed.get(experiment, Result()).figures for seed in seeds):
             save(chart(plan, layers, seeds), folder / name)
             drawn.setdefault(experiment, []).append(name)
     for name, (experiment, sheet) in SHEETS.items():
-        found = seeds[0].get(experiment, Found())
-        if found.arrays:
-            save(sheet(plan, layers, found), folder / name)
+        result = seeds[0].get(experiment, Result())
+        if result.arrays:
+            save(sheet(plan, layers, result), folder / name)
             drawn.setdefault(experiment, []).append(name)
     return drawn
 

@@ -1,7 +1,7 @@
 """Student's 95 % interval of a mean over training seeds, d +- t s / sqrt(n).
 
-A figure of pairs of seeds, theta = mean of x_ij over i < j, has values that share seeds and are not independent. In
-their place stand n jackknife pseudo-values, whose mean is theta itself:
+A figure of pairs of seeds, theta = mean of x_ij over i < j, has values that share seeds and so are not independent.
+They are replaced by n jackknife pseudo-values, whose mean is theta itself:
 
     p_i = n theta - (n - 1) theta_i,   theta_i = the same without seed i;   n >= 3
 
@@ -15,16 +15,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from neurosam_study.results import Found
+from neurosam_study.results import Result
 
 __all__ = ["STUDENT", "Interval", "course_over_seeds", "interval", "over_seeds", "pseudo_values"]
 
-# Two-sided 95 % quantile of Student's t for 1 .. 9 degrees of freedom; the normal's would overstate a few seeds.
+# Two-sided 95 % quantile of Student's t for 1 .. 9 degrees of freedom; the normal's would be too small for few seeds.
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 class Interval(NamedTuple):
-    """A mean and its interval; bounds are infinite where there is one value only, all is NaN where there is none."""
+    """A mean and its interval; the bounds are infinite for a single value, and all are NaN without values."""
 
     mean: float
     low: float
@@ -32,44 +32,44 @@ class Interval(NamedTuple):
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Of values that are one a seed; NaN ones are left out."""
-    known = [value for value in values if not math.isnan(value)]
-    if not known:
+    """Compute the interval of one value per seed, ignoring NaN."""
+    present = [value for value in values if not math.isnan(value)]
+    if not present:
         return Interval(math.nan, math.nan, math.nan)
-    mean, count = statistics.fmean(known), len(known)
+    mean, count = statistics.fmean(present), len(present)
     if count < 2:
         return Interval(mean, -math.inf, math.inf)
-    reach = STUDENT[min(count - 1, len(STUDENT)) - 1] * statistics.stdev(known) / math.sqrt(count)
+    reach = STUDENT[min(count - 1, len(STUDENT)) - 1] * statistics.stdev(present) / math.sqrt(count)
     return Interval(mean, mean - reach, mean + reach)
 
 
 def pseudo_values(pairs: Mapping[tuple[int, int], float], seeds: int) -> list[float]:
-    """One value a seed for a figure of pairs of seeds; of two seeds, which are one pair, the second one's is NaN.
+    """Compute one value per seed for a figure of pairs of seeds; with two seeds, which are one pair, the second is NaN.
 
     Parameters
     ----------
     pairs : mapping of (i, j), i < j, to float
-        NaN where a pair has none.
+        NaN for a pair without a value.
     seeds : int
     """
 
     def mean(values: list[float]) -> float:
-        known = [value for value in values if not math.isnan(value)]
-        return statistics.fmean(known) if known else math.nan
+        present = [value for value in values if not math.isnan(value)]
+        return statistics.fmean(present) if present else math.nan
 
-    whole = mean([*pairs.values()])
+    theta = mean([*pairs.values()])
     if seeds < 3:
-        return [whole] + [math.nan] * (seeds - 1)
+        return [theta] + [math.nan] * (seeds - 1)
     without = [mean([value for pair, value in pairs.items() if seed not in pair]) for seed in range(seeds)]
-    return [seeds * whole - (seeds - 1) * rest for rest in without]
+    return [seeds * theta - (seeds - 1) * theta_without for theta_without in without]
 
 
-def over_seeds(seeds: Sequence[Mapping[str, Found]], experiment: str, name: str) -> Interval:
-    """Of one figure of an experiment."""
+def over_seeds(seeds: Sequence[Mapping[str, Result]], experiment: str, name: str) -> Interval:
+    """Compute the interval of one figure of an experiment."""
     return interval([seed[experiment].figures.get(name, math.nan) for seed in seeds])
 
 
-def course_over_seeds(seeds: Sequence[Mapping[str, Found]], experiment: str, name: str) -> list[Interval]:
-    """Of every point of a course; empty where no seed has it."""
-    known = [seed[experiment].courses[name] for seed in seeds if name in seed[experiment].courses]
-    return [interval(values) for values in zip(*known, strict=True)]
+def course_over_seeds(seeds: Sequence[Mapping[str, Result]], experiment: str, name: str) -> list[Interval]:
+    """Compute the interval at every point of a course; empty if no seed has it."""
+    courses = [seed[experiment].courses[name] for seed in seeds if name in seed[experiment].courses]
+    return [interval(values) for values in zip(*courses, strict=True)]

@@ -1,4 +1,4 @@
-"""How much of everything a study does."""
+"""Sizes of a study."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neurosam.training.vgg import LEAKS, NETWORKS, STEPS
 __all__ = ["DEPLOYED", "FULL", "ITEMS", "QUICK", "Plan"]
 
 ITEMS = ("mnist5k", "fashion")
-"""Data sets whose items lie on canvases."""
+"""Data sets whose images can be placed on canvases, as "items"."""
 EXPLAINED = {"vgg11": ("conv4", "conv6", "conv8")}
 """Layers that the paper explains."""
 
@@ -25,43 +25,43 @@ class Plan:
     Parameters
     ----------
     data : str
-        Items for the canvases: "mnist5k", or "fashion" where its package is present; or a folder of pictures (see
-        :func:`neurosam.data.load_image_folder`), which are shown as they are: without masks, and without pairs.
+        Items for the canvases: "mnist5k", or "fashion" if its package is installed; or a folder of images (see
+        :func:`neurosam.data.load_image_folder`), used without canvases and so without masks and pairs.
     canvas : int
         Side in pixels.
     size : int, optional
-        Side to which pictures of a folder are cut and resized; as they are, if None.
+        Side to which images of a folder are cropped and resized; None leaves them as they are.
     train : int or None
-        Pictures to train on; as many as there are items, if None. Canvases are drawn anew, as many as it takes.
+        Number of training images; None for one per item. Items are placed again on as many canvases as needed.
     test : int
-        Held-out pictures for accuracy, and as many pairs for suppression.
+        Number of held-out images for accuracy, and of pairs for suppression.
     explained : int
-        Held-out pictures whose maps are judged.
+        Number of held-out images whose maps are evaluated.
     architecture : str
         As in :func:`neurosam.training.build`, or a name as in :mod:`neurosam.training.vgg`.
     explain : tuple of str
-        Layers that are explained; every convolution but the first, if empty.
+        Layers to explain; empty for every convolution but the first.
     epochs, ann_epochs, batch : int
         Of the spiking nets and of the ANN.
     lr : float
     steps : int
-        T of the net trained with surrogate gradients.
+        Steps per sample of the net trained with surrogate gradients.
     leak : float
         Its leak; one of `leaks`.
     leaks : tuple of float
         Of Table 1.
     conversion_steps : int
-        T of the converted net.
+        Steps per sample of the converted net.
     gammas : tuple of float
-        Of Fig. 8, 0, 0.5 and 1 among them; 0.5 elsewhere.
+        For Fig. 8, including 0, 0.5 and 1; elsewhere gamma is 0.5.
     epsilons : tuple of int
-        FGSM's, in 255ths, 0 and 4 among them.
+        Sizes of the FGSM attack in 255ths, including 0 and 4.
     clutter : bool
-        Whether items lie on canvases; without, they are shown as they are.
+        Whether items are placed on canvases; otherwise their images are used directly.
     deployed : tuple of str
-        Data sets whose items are learned as they are, too; of :data:`DEPLOYED`.
+        Data sets for the deployment experiment, which uses no canvases; keys of :data:`DEPLOYED`.
     seeds : int
-        Trainings of everything, at least 2.
+        Number of training seeds, at least 2.
     """
 
     data: str = "mnist5k"
@@ -87,35 +87,35 @@ class Plan:
     seeds: int = 5
 
     def __post_init__(self) -> None:
-        needed: dict[str, set[float]] = {"gammas": {0.0, 0.5, 1.0}, "epsilons": {0, 4}, "leaks": {self.leak}}
-        for name, values in needed.items():
+        required: dict[str, set[float]] = {"gammas": {0.0, 0.5, 1.0}, "epsilons": {0, 4}, "leaks": {self.leak}}
+        for name, values in required.items():
             if missing := sorted(values - set(getattr(self, name))):
-                raise DataError(f"plan: {name}", f"lack {missing}, which claims are about")
+                raise DataError(f"plan: {name}", f"lack {missing}, which the claims need")
         allowed = {"gammas": math.inf, "epsilons": 255.0, "leaks": 1.0}
-        for name, most in allowed.items():
+        for name, maximum in allowed.items():
             for value in getattr(self, name):
-                if not (0 <= value <= most and math.isfinite(value)):
-                    limit = f"0 .. {most:g}" if math.isfinite(most) else "a finite number of at least 0"
+                if not (0 <= value <= maximum and math.isfinite(value)):
+                    limit = f"0 .. {maximum:g}" if math.isfinite(maximum) else "a finite number >= 0"
                     raise DataError(f"plan: {name}", f"got {value!r}; allowed is {limit}")
         for name in ("test", "explained", "steps", "conversion_steps", "epochs", "ann_epochs", "batch"):
             if getattr(self, name) < 1:
                 raise DataError(f"plan: {name}", f"got {getattr(self, name)}; at least 1 is required")
         if unknown := [name for name in self.deployed if name not in ITEMS]:
-            raise DataError("plan: deployed", f"got {unknown[0]!r}; known are {', '.join(ITEMS)}")
+            raise DataError("plan: deployed", f"got {unknown[0]!r}; allowed: {', '.join(ITEMS)}")
 
     @property
     def canvases(self) -> bool:
-        """Whether items lie on canvases, with exact masks."""
+        """Whether images are canvases, with exact masks."""
         return self.clutter and self.data in ITEMS
 
     @property
     def key(self) -> str:
-        """Names the cache of what was found: everything but the number of seeds."""
+        """Key of the cached results: depends on everything but the number of seeds."""
         return self._key({"seeds"})
 
     @property
     def training_key(self) -> str:
-        """Names the checkpoints: what no training depends on does not count, nor the leak, which is in their names."""
+        """Key of the checkpoints: depends on all settings of training but the leak, which is in their file names."""
         return self._key(
             {"seeds", "explained", "explain", "leak", "leaks", "conversion_steps", "gammas", "epsilons", "deployed"}
         )
@@ -125,7 +125,7 @@ class Plan:
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
     def of_network(self, name: str) -> Plan:
-        """The same with another architecture; one of the paper's by name brings its steps, its leak and its layers."""
+        """Return the plan with another architecture; a name of the paper's also sets its steps, leak and layers."""
         if name not in NETWORKS:
             return replace(self, architecture=name, explain=())
         leaks = tuple(sorted({*self.leaks, LEAKS[name]}))
@@ -144,4 +144,4 @@ DEPLOYED = {
     "mnist5k": replace(_VGG5, data="mnist5k", train=4000, test=1000),
     "fashion": replace(_VGG5, data="fashion", train=12000, test=2000, steps=12),
 }
-"""How items are learned as they are, by data set: vgg5 at a quarter of its width."""
+"""Plans of the deployment experiment by data set: vgg5 at a quarter of its width."""

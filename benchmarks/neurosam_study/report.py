@@ -1,4 +1,4 @@
-"""The results as tables: the claims at a glance, then for each experiment its claims, its figures and its baselines."""
+"""The results as tables: an overview of the claims, then the claims, figures and baselines of each experiment."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from neurosam_study.experiments import EXPERIMENTS
 from neurosam_study.interval import Interval, over_seeds
 from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
-from neurosam_study.results import Found
+from neurosam_study.results import Result
 
 __all__ = ["markdown"]
 
 NEITHER = ""
-"""The form of a figure that no network on a back end takes part in."""
+"""The form of a figure that involves no network on a back end."""
 COUNT = 1000
-"""A figure from here on is a count, shown whole."""
+"""Figures of at least this value are counts, shown as integers."""
 WORDS = ("holds", "open", "fails", "not measured")
 SLOW = {"Run time"}
 """Experiments whose figures are seconds, shown with more digits."""
@@ -25,34 +25,34 @@ SLOW = {"Run time"}
 
 def markdown(
     plan: Plan,
-    seeds: Sequence[Mapping[str, Found]],
+    seeds: Sequence[Mapping[str, Result]],
     verdicts: Mapping[str, Sequence[Verdict]],
     command: str,
     pictures: Mapping[str, Sequence[str]],
 ) -> str:
-    """All tables.
+    """Format all tables.
 
     Parameters
     ----------
     plan : Plan
     seeds : sequence of mappings
-        What each experiment found, one mapping a seed.
+        Results by experiment, one mapping per seed.
     verdicts : mapping
-        By form of the network, in the same order.
+        Verdicts by form of the network, in the same order.
     command : str
     pictures : mapping
         File names by experiment.
     """
     side = "" if plan.size is None else f" of {plan.size} pixels"
-    kind = f"canvases of {plan.canvas} pixels" if plan.canvases else f"pictures{side}"
+    kind = f"canvases of {plan.canvas} pixels" if plan.canvases else f"images{side}"
     lines = [
-        f"# The SAM paper's claims on {'cluttered canvases' if plan.canvases else 'pictures'}",
+        f"# The SAM paper's claims on {'cluttered canvases' if plan.canvases else 'images'}",
         "",
         f"{len(seeds)} seeds, {plan.data}, {plan.train or 'all'} training {kind}, {plan.explained} explained; "
         f"`{plan.architecture}`, {plan.steps} steps. Made by `{command}`.",
         "",
-        "Every figure is a mean over seeds with Student's 95 % interval. A difference is signed so that above 0 "
-        "supports the claim. *holds*: the interval lies above 0; *fails*: below; *open*: neither. Of many claims at "
+        "Every figure is a mean over seeds with Student's 95 % interval. Differences are signed so that positive ones "
+        "support the claim. *holds*: the interval lies above 0; *fails*: below 0; *open*: neither. Of many claims at "
         '95 %, one in twenty is decided by chance. Claims marked (ours) are not the paper\'s. "float" is the trained '
         'module in torch, "8 bits" the network exported from it in Loihi\'s fixed point on the event back end; '
         "gradients exist in torch only.",
@@ -80,7 +80,9 @@ def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[
         "| claim | float, torch: difference [interval] | | 8 bits, event back end | |",
         "|---|---|---|---|---|",
     ]
-    return lines + [f"| {whole.claim.text} | {_verdict(whole)} | {_verdict(fixed)} |" for whole, fixed in pairs]
+    return lines + [
+        f"| {floating.claim.text} | {_verdict(floating)} | {_verdict(fixed)} |" for floating, fixed in pairs
+    ]
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -92,8 +94,8 @@ def _verdict(verdict: Verdict) -> str:
     return f"{_round(verdict.difference):+.3f} {bounds} | **{verdict.word}**"
 
 
-def _figures(experiment: str, seeds: Sequence[Mapping[str, Found]]) -> list[str]:
-    """One row for a figure in all its forms."""
+def _figures(experiment: str, seeds: Sequence[Mapping[str, Result]]) -> list[str]:
+    """Format one row per figure, with all its forms."""
     rows: dict[str, dict[str, Interval]] = {}
     for name in dict.fromkeys(name for seed in seeds for name in seed[experiment].figures):
         form = next((form for form in FORMS if f" {form}" in name), NEITHER)
@@ -120,9 +122,9 @@ def _cell(value: Interval | None, digits: int) -> str:
 
 
 def _round(value: float, digits: int = 3) -> float:
-    """Rounded, and never -0."""
+    """Round, without -0."""
     return round(value, digits) + 0.0
 
 
 def _single_blanks(lines: Sequence[str]) -> list[str]:
-    return [line for at, line in enumerate(lines) if line or at == 0 or lines[at - 1]]
+    return [line for i, line in enumerate(lines) if line or i == 0 or lines[i - 1]]

@@ -1,10 +1,10 @@
-"""What an experiment found for one seed, and a cache that keeps it: one experiment can be run again without the others.
+"""Result of an experiment for one seed, and its cache, so that one experiment can be run again without the others.
 
     <cache>/<plan>-<seed>/<experiment>.json    version, figures, courses, notes
-    <cache>/<plan>-<seed>/<experiment>.npz     example maps, as plain arrays: reading them runs no code
+    <cache>/<plan>-<seed>/<experiment>.npz     example maps, as plain arrays: loading them runs no code
 
-An experiment counts as done if its file has the experiment's present version. The arrays are written before the JSON
-that lists them, each atomically, so that an interruption leaves a whole experiment or none.
+An experiment is done if its file has the experiment's current version. The arrays are written before the JSON file that
+lists them, each atomically, so that an interruption leaves a complete result or none.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ import numpy.typing as npt
 from neurosam._util.atomic_write import write_bytes, write_text
 from neurosam.errors import DataError
 
-__all__ = ["Found", "keep", "kept", "without_nan"]
+__all__ = ["Result", "load_result", "save_result", "without_nan"]
 
 
 @dataclass(frozen=True)
-class Found:
-    """Results of an experiment.
+class Result:
+    """Result of an experiment for one seed.
 
     Attributes
     ----------
     figures : mapping of str to float
-        By name; NaN where nothing could be measured.
+        By name; NaN if it could not be measured.
     courses : mapping of str to list of float
-        Figures over an axis such as time, likewise.
+        Figures over an axis such as time, by name; likewise.
     arrays : mapping of str to array
-        Example maps and pictures, for drawing.
+        Example maps and images, for drawing.
     notes : tuple of str
         What was left out, and why.
     """
@@ -50,34 +50,34 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
-def keep(folder: Path, name: str, version: int, found: Found) -> None:
-    """Write what an experiment found."""
-    place = _place(folder, name)
-    if found.arrays:
+def save_result(folder: Path, name: str, version: int, result: Result) -> None:
+    """Write the result of an experiment to the cache."""
+    path = _path(folder, name)
+    if result.arrays:
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = dict(found.arrays)
+        arrays: dict[str, Any] = dict(result.arrays)
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
-        write_bytes(place.with_suffix(".npz"), buffer.getvalue())
+        write_bytes(path.with_suffix(".npz"), buffer.getvalue())
     content = {
-        "version": version, "figures": found.figures, "courses": found.courses, "notes": found.notes,
-        "arrays": sorted(found.arrays),
+        "version": version, "figures": result.figures, "courses": result.courses, "notes": result.notes,
+        "arrays": sorted(result.arrays),
     }  # fmt: skip
-    write_text(place, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
 
 
-def kept(folder: Path, name: str, version: int) -> Found | None:
-    """What an earlier run found; None if there is nothing, or something of another version.
+def load_result(folder: Path, name: str, version: int) -> Result | None:
+    """Load the result of an earlier run from the cache; None if there is none of this version.
 
     Raises
     ------
     DataError
         If a file is damaged.
     """
-    place = _place(folder, name)
-    if not place.exists():
+    path = _path(folder, name)
+    if not path.exists():
         return None
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != version:
             return None
         courses = {
@@ -85,25 +85,25 @@ def kept(folder: Path, name: str, version: int) -> Found | None:
             for course, values in content["courses"].items()
         }
         figures = {figure: math.nan if value is None else float(value) for figure, value in content["figures"].items()}
-        arrays = _arrays(place.with_suffix(".npz"), content["arrays"])
-        return Found(figures, courses, arrays, tuple(str(note) for note in content["notes"]))
+        arrays = _arrays(path.with_suffix(".npz"), content["arrays"])
+        return Result(figures, courses, arrays, tuple(str(note) for note in content["notes"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(str(place), f"cannot be read ({error}); remove it to run that experiment again") from error
+        raise DataError(str(path), f"cannot be read ({error}); remove it to run that experiment again") from error
 
 
-def _arrays(place: Path, names: list[str]) -> dict[str, npt.NDArray[Any]]:
+def _arrays(path: Path, names: list[str]) -> dict[str, npt.NDArray[Any]]:
     if not names:
         return {}
-    with np.load(place, allow_pickle=False) as file:
+    with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in names}
 
 
-def _place(folder: Path, name: str) -> Path:
+def _path(folder: Path, name: str) -> Path:
     return folder / (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ".json")
 
 
 def without_nan(value: Any) -> Any:
-    """Lists and mappings with None for NaN and infinities, which JSON has not."""
+    """Replace NaN and infinities, which JSON does not have, by None in lists and mappings."""
     if isinstance(value, Mapping):
         return {k: without_nan(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

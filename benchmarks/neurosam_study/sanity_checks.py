@@ -1,4 +1,4 @@
-"""Not in the paper: whether maps matter to the network, know its weights, agree between trainings; their cost."""
+"""Experiments of our own: do maps matter to the network, depend on its weights, agree across trainings; run time."""
 
 from __future__ import annotations
 
@@ -32,49 +32,49 @@ from neurosam.training import SpikingSequential
 from neurosam_study.interval import pseudo_values
 from neurosam_study.maps import GAMMA, Array, activity_of, explained_by, nets, sam_of, stored
 from neurosam_study.models import COMMON, FORMS, Models
-from neurosam_study.results import Found
+from neurosam_study.results import Result
 
 __all__ = ["agreements", "common_maps", "perturbation", "run_times", "sanity"]
 
 SANITY = 32
-"""Samples of the randomisation check."""
+"""Samples of the weight randomisation."""
 PERTURBED = 50
 """Samples of the deletion and insertion curves."""
 TIMED, ROUNDS = 16, 3
 """Samples and repetitions of the run times."""
 POINTS = 10
-"""Of a deletion or insertion curve, beside its start."""
-PAIRED = "Figures of pairs of seeds: intervals are those of jackknife pseudo-values; of two seeds there are none."
+"""Points of a deletion or insertion curve, without its start."""
+PAIRED = "Figures of pairs of seeds: intervals are those of jackknife pseudo-values; with two seeds there are none."
 
 
-def perturbation(models: Models) -> Found:
-    """Areas under deletion (lower is better) and insertion (higher is better) curves of the true class's probability.
+def perturbation(models: Models) -> Result:
+    """Areas under the deletion (lower is better) and insertion (higher is better) curves for the true class.
 
-    Each form of the network is asked about pixels as its own SAM ranks them.
+    Each form of the network is evaluated with the ranking of pixels by its own SAM.
     """
     net, layer = models.surrogate(), models.layers[0]
     shown = models.explained.subset(np.arange(min(PERTURBED, len(models.explained))))
     events = net.encode(shown.images, models.seed)
     x = events.dense()
     cam = aggregate(explained_by(SpikingGradCAM(net.module, layer), x, shown.labels))
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for form in FORMS:
         spikes = activity_of(net, form, events, (layer,)).spikes[layer]
         rankings = {"SAM": aggregate(sam_of(net, form, events, (layer,))[layer]), "Grad-CAM": cam}
         rankings |= baselines(shown.images, spikes)
-        rankings["random"] = rankings.pop("uniform")  # equal ranks are broken at random
+        rankings["random"] = rankings.pop("uniform")  # ties are broken at random
         for name, maps in rankings.items():
             for how, curve in (("deletion", deletion), ("insertion", insertion)):
-                found[f"{how}/{name} {form}"] = float(
+                figures[f"{how}/{name} {form}"] = float(
                     curve(net.predictor(form), x, maps, shown.labels, points=POINTS).area.mean()
                 )
-    return Found(found)
+    return Result(figures)
 
 
-def sanity(models: Models) -> Found:
+def sanity(models: Models) -> Result:
     """Rank correlation with the original map after weights are shuffled, layer by layer from the top.
 
-    1 means that a map does not notice; SAM cannot, above its own layer. The bare input never does.
+    1 means that the map does not depend on these weights, as for SAM above its own layer, and always for the input.
     """
     net, layer = models.surrogate(), models.layers[0]
     shown = models.explained.subset(np.arange(min(SANITY, len(models.explained))))
@@ -93,27 +93,27 @@ def sanity(models: Models) -> Found:
         "input image": lambda m: intensity(shown.images),
         "random map": _random_maps(models.seed, len(shown)),
     }
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name, explain in methods.items():
         for randomised, similarity in weight_randomisation(net.module, explain, seed=models.seed).items():
-            found[f"down to {randomised}/{name}"] = _mean([similarity])
-    return Found(found)
+            figures[f"down to {randomised}/{name}"] = _mean([similarity])
+    return Result(figures)
 
 
 def _random_maps(seed: int, samples: int) -> Callable[[SpikingSequential], Array]:
-    """A method that answers with other noise each time."""
+    """Return a method that returns different noise each time."""
     rng = np.random.default_rng(seed)
     return lambda _: rng.random((samples, 16, 16))
 
 
-def common_maps(models: Models) -> Found:
-    """Maps of the pictures that all seeds share, as the same spikes, in sum over the steps; for :func:`agreements`.
+def common_maps(models: Models) -> Result:
+    """Maps of the images and input spikes that all seeds share, summed over the steps; for :func:`agreements`.
 
-    Its figures say how far the surrogate net agrees with itself when the spikes are drawn anew: no two nets can be
-    asked for more.
+    The figures say how well the surrogate net agrees with itself on new spikes of the same images, an upper bound for
+    the agreement of two nets.
     """
     shown = models.common
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, net in nets(models).items():
         events = net.encode(shown.images, COMMON)
@@ -123,34 +123,34 @@ def common_maps(models: Models) -> Found:
                 arrays[f"{layer}/{name}, SAM {form}"] = stored(aggregate(maps))
                 arrays[f"{layer}/{name}, spike count {form}"] = stored(spike_count(seen.spikes[layer]))
     net = models.surrogate()
-    anew, x = net.encode(shown.images, COMMON + 1), net.encode(shown.images, COMMON).dense()
+    redrawn, x = net.encode(shown.images, COMMON + 1), net.encode(shown.images, COMMON).dense()
     for form in FORMS:
-        for layer, maps in sam_of(net, form, anew, models.layers).items():
+        for layer, maps in sam_of(net, form, redrawn, models.layers).items():
             name = f"{layer}/surrogate, SAM {form}"
-            found[f"{name}, same net, spikes drawn anew"] = _mean([agreement([arrays[name], aggregate(maps)])])
+            figures[f"{name}, same net, spikes drawn anew"] = _mean([agreement([arrays[name], aggregate(maps)])])
     for layer in models.layers:
         cam = explained_by(SpikingGradCAM(net.module, layer), x, shown.labels)
         arrays[f"{layer}/surrogate, Grad-CAM"] = stored(aggregate(cam))
         of_ann = explained_by(GradCAM(models.ann, layer), shown.float(), shown.labels)
         arrays[f"{layer}/ANN, Grad-CAM"] = stored(of_ann)
-    return Found(found, arrays=arrays)
+    return Result(figures, arrays=arrays)
 
 
-def agreements(seeds: Sequence[Found]) -> list[Found]:
-    """Mean Pearson correlation of the maps of two seeds for the same picture, over all pairs of seeds.
+def agreements(seeds: Sequence[Result]) -> list[Result]:
+    """Mean Pearson correlation of the maps of two seeds for the same image, over all pairs of seeds.
 
-    Beside it, for each kind of map: "other picture", the same between maps of different pictures, which is how far maps
-    agree without looking; and two maps of noise.
+    Baselines for each kind of map are "other picture", the same between maps of different images, which is how well
+    maps agree regardless of the image, and two maps of noise.
 
     Parameters
     ----------
-    seeds : sequence of Found
-        What :func:`common_maps` found, one a seed.
+    seeds : sequence of Result
+        Results of :func:`common_maps`, one per seed.
 
     Returns
     -------
-    list of Found
-        One a seed, with pseudo-values (see interval.py) of what concerns pairs.
+    list of Result
+        One per seed, with pseudo-values (see interval.py) for figures of pairs.
     """
     figures = [dict(seed.figures) for seed in seeds]
     for name, first in seeds[0].arrays.items():
@@ -161,24 +161,24 @@ def agreements(seeds: Sequence[Found]) -> list[Found]:
             same[i, j] = _mean([agreement([a, b])])
             other[i, j] = _mean([agreement([a, np.roll(b, k, axis=0)]) for k in (-1, 1)])
         for suffix, pairs in (("", same), (", other picture", other)):
-            for own, value in zip(figures, pseudo_values(pairs, len(seeds)), strict=True):
-                own[f"{name}{suffix}"] = value
-        for at, own in enumerate(figures):
-            rng = np.random.default_rng(at)
-            own[f"{name.split('/')[0]}/noise"] = _mean([agreement([rng.random(first.shape) for _ in range(2)])])
-    return [Found(own, notes=(PAIRED,)) for own in figures]
+            for of_seed, value in zip(figures, pseudo_values(pairs, len(seeds)), strict=True):
+                of_seed[f"{name}{suffix}"] = value
+        for seed, of_seed in enumerate(figures):
+            rng = np.random.default_rng(seed)
+            of_seed[f"{name.split('/')[0]}/noise"] = _mean([agreement([rng.random(first.shape) for _ in range(2)])])
+    return [Result(of_seed, notes=(PAIRED,)) for of_seed in figures]
 
 
 def _mean(correlations: Sequence[Array]) -> float:
     values = np.concatenate(correlations)
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if present.size else float("nan")
 
 
-def run_times(models: Models) -> Found:
-    """Seconds for each picture of every method on this machine, as it is now: in turns, on the same pictures.
+def run_times(models: Models) -> Result:
+    """Measure seconds per image of every method on this machine, interleaved on the same images.
 
-    The baseline is the run that explains nothing: of the module in torch, and of the network on the event back end.
+    The baselines are runs without an explanation, of the module in torch and of the network on the event back end.
     """
     net, layer = models.surrogate(), models.layers[0]
     shown = models.explained.subset(np.arange(min(TIMED, len(models.explained))))
@@ -201,16 +201,16 @@ def run_times(models: Models) -> Found:
         traced = network.with_sam(SamTrace(GAMMA, "strict"), (layer,), net.steps)
         jobs[f"event, no explanation {form}"] = partial(run, network, events)
         jobs[f"event, SAM {form}"] = partial(run, traced, events, record=Record(sam=(layer,)))
-    return Found({name: seconds / len(shown) for name, seconds in _timed(jobs).items()})
+    return Result({name: seconds / len(shown) for name, seconds in _timed(jobs).items()})
 
 
 def _timed(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median seconds of each job, after a first round that does not count (compiling, caches)."""
-    taken: dict[str, list[float]] = {name: [] for name in jobs}
+    """Median time of each job, after a warm-up round (compilation, caches)."""
+    times: dict[str, list[float]] = {name: [] for name in jobs}
     for number in range(ROUNDS + 1):
         for name, job in jobs.items():
-            started = time.perf_counter()
+            start = time.perf_counter()
             job()
             if number:
-                taken[name].append(time.perf_counter() - started)
-    return {name: statistics.median(seconds) for name, seconds in taken.items()}
+                times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(seconds) for name, seconds in times.items()}

@@ -1,4 +1,4 @@
-"""The paper's figures that show maps: of the first seed, and of the first held-out pictures, not the best ones."""
+"""The paper's figures that show maps, for the first seed and the first held-out images, without selection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neurosam_study.behaviour import ATTACK
 from neurosam_study.charts import SMALL, TINY
 from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
-from neurosam_study.results import Found
+from neurosam_study.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["SHEETS", "Block", "sheet"]
 
 CELL, GAP = 0.72, 0.16
-"""Side of a place, and the space between blocks, in inches."""
+"""Side of a cell, and space between blocks, in inches."""
 OUTLINE = "#00e5ff"
-"""Not a colour of inferno, nor of a grey picture."""
+"""Occurs neither in inferno nor in a grey image."""
 
 SHOWN = 5
-"""Steps."""
+"""Number of steps shown."""
 ON_CHIP = "8 bits, event back end"
 
 
 @dataclass(frozen=True)
 class Block:
-    """Columns of a sheet that stand together.
+    """A group of adjacent columns of a sheet.
 
     Attributes
     ----------
     title : str
     headings : sequence of str
-        One a column.
+        One per column.
     rows : sequence of sequences of arrays, or None
-        Pictures, uint8 [C, H, W] or float in [0, 1], or maps [h, w]; None leaves a place empty.
+        Images, uint8 [C, H, W] or float in [0, 1], or maps [h, w]; None leaves a cell empty.
     """
 
     title: str
@@ -53,17 +53,17 @@ class Block:
 def sheet(
     blocks: Sequence[Block], labels: Sequence[str], title: str, masks: Sequence[npt.NDArray[Any] | None] = ()
 ) -> Figure:
-    """Pictures and maps in rows; the maps of a row in one block share a colour scale.
+    """Draw images and maps in rows; the maps of a row in one block share a colour scale.
 
     Parameters
     ----------
     blocks : sequence of Block
-        From left to right, with as many rows each.
+        From left to right, all with the same number of rows.
     labels : sequence of str
         Of the rows.
     title : str
     masks : sequence of (H, W) bool arrays or None
-        Outlined on the row's pictures; none if empty.
+        Outlined on the images of the row; none if empty.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
@@ -81,13 +81,13 @@ def sheet(
             y = high - top - (row + 1) * CELL
             peak = max((float(cell.max()) for cell in cells if cell is not None and cell.ndim == 2), default=0.0) or 1.0
             for column, cell in enumerate(cells):
-                place = (
+                bounds = (
                     (x + column * CELL + 0.02) / wide,
                     (y + 0.02) / high,
                     (CELL - 0.04) / wide,
                     (CELL - 0.04) / high,
                 )
-                axes = figure.add_axes(place)
+                axes = figure.add_axes(bounds)
                 _cell(axes, cell, peak, masks[row] if row < len(masks) else None)
                 if row == 0:
                     axes.set_title(block.headings[column], fontsize=TINY, pad=2)
@@ -103,9 +103,9 @@ def sheet(
     return figure
 
 
-def variance(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
-    """Fig. 3 as maps (the paper's Fig. 2): SAM and SNN-crafted Grad-CAM of one picture, over layers and steps."""
-    maps, steps = found.arrays, _steps(plan.steps)
+def variance(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
+    """Fig. 3 as maps (the paper's Fig. 2): SAM and SNN-crafted Grad-CAM of one image, over layers and steps."""
+    maps, steps = result.arrays, _steps(plan.steps)
     kinds = {"SAM": f"SAM {FORMS[1]}", "Grad-CAM": "Grad-CAM"}
     rows = [(layer, kind) for layer in layers for kind in kinds]
     blocks = [Block("", ["input"], _once(maps["image"][0], len(rows)))]
@@ -113,12 +113,12 @@ def variance(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
         shown = [[maps[f"{net}/{layer}/{kinds[kind]}"][t, 0] for t in steps] for layer, kind in rows]
         blocks.append(Block(net, _headings(plan, net, steps), shown))
     title = f"Fig. 3: SAM ({ON_CHIP}) and SNN-crafted Grad-CAM over layers and steps"
-    return sheet(blocks, [f"{layer}\n{kind}" for layer, kind in rows], title, [_mask(found, 0)] * len(rows))
+    return sheet(blocks, [f"{layer}\n{kind}" for layer, kind in rows], title, [_mask(result, 0)] * len(rows))
 
 
-def over_time(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
-    """Fig. 5: SAM of both trainings over the steps, beside the Grad-CAM of the ANN."""
-    maps, steps = found.arrays, _steps(plan.steps)
+def over_time(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
+    """Fig. 5: SAM of both trainings over the steps, next to the Grad-CAM of the ANN."""
+    maps, steps = result.arrays, _steps(plan.steps)
     rows = [(picture, layer) for picture in range(min(2, len(maps["image"]))) for layer in layers]
     first = [maps["image"][picture] if layer == layers[0] else None for picture, layer in rows]
     blocks = [
@@ -129,12 +129,12 @@ def over_time(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
         shown = [[maps[f"{net}/{layer}/SAM {FORMS[1]}"][t, p] for t in steps] for p, layer in rows]
         blocks.append(Block(f"SAM, {net}", _headings(plan, net, steps), shown))
     title = f"Fig. 5: SAM over the steps ({ON_CHIP}), and the ANN's Grad-CAM for the true class"
-    return sheet(blocks, [layer for _, layer in rows], title, [_mask(found, picture) for picture, _ in rows])
+    return sheet(blocks, [layer for _, layer in rows], title, [_mask(result, picture) for picture, _ in rows])
 
 
-def attacked(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
+def attacked(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
     """Fig. 7: maps before and after the attack."""
-    maps = found.arrays
+    maps = result.arrays
     pictures = range(len(maps["image"]))
     form = FORMS[1]
     blocks = [
@@ -149,17 +149,17 @@ def attacked(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
         ]),
     ]  # fmt: skip
     title = f"Fig. 7: {layers[-1]} before and after FGSM at {ATTACK}/255\n(SAM: sum over the steps, {ON_CHIP})"
-    return sheet(blocks, [f"picture {p}" for p in pictures], title, [_mask(found, p) for p in pictures])
+    return sheet(blocks, [f"image {p}" for p in pictures], title, [_mask(result, p) for p in pictures])
 
 
-def pairs(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
+def pairs(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
     """Fig. 10: maps of two items side by side."""
-    maps, steps, form, layer = found.arrays, _steps(plan.steps), FORMS[1], layers[-1]
+    maps, steps, form, layer = result.arrays, _steps(plan.steps), FORMS[1], layers[-1]
     count = len(maps[f"image {form}"])
     labels = []
     for p in range(count):
         left, right = maps[f"label {form}"][p]
-        labels.append(f"{left} | {right}\nsays {maps[f'predicted {form}'][p]}")
+        labels.append(f"{left} | {right}\npredicted {maps[f'predicted {form}'][p]}")
     blocks = [
         Block("", ["input"], [[maps[f"image {form}"][p]] for p in range(count)]),
         *(
@@ -169,27 +169,27 @@ def pairs(plan: Plan, layers: Sequence[str], found: Found) -> Figure:
         ),
     ]  # fmt: skip
     return sheet(
-        blocks, labels, f"Fig. 10: SAM of two items at once ({ON_CHIP})\nthe first pairs of which one is predicted"
+        blocks, labels, f"Fig. 10: SAM of two items at once ({ON_CHIP})\nthe first pairs of which one item is predicted"
     )
 
 
 def _steps(steps: int) -> list[int]:
-    """The first of a strict trace is empty, so the steps that are shown end at the last."""
+    """Select the steps to show; the first step of a strict trace is empty, so they are counted from the last."""
     return sorted({int(t) for t in np.linspace(steps - 1, min(1, steps - 1), SHOWN).round()})
 
 
 def _headings(plan: Plan, net: str, steps: Sequence[int]) -> list[str]:
     total = plan.steps if net == "surrogate" else plan.conversion_steps
-    own = np.linspace(0, total - 1, plan.steps).round().astype(int)
-    return [f"step {own[t]}" for t in steps]
+    evaluated = np.linspace(0, total - 1, plan.steps).round().astype(int)
+    return [f"step {evaluated[t]}" for t in steps]
 
 
 def _once(picture: npt.NDArray[Any], rows: int) -> list[list[npt.NDArray[Any] | None]]:
     return [[picture if row == 0 else None] for row in range(rows)]
 
 
-def _mask(found: Found, picture: int) -> npt.NDArray[Any] | None:
-    masks = found.arrays.get("mask")
+def _mask(result: Result, picture: int) -> npt.NDArray[Any] | None:
+    masks = result.arrays.get("mask")
     return None if masks is None else masks[picture]
 
 
@@ -213,7 +213,7 @@ def _cell(axes: Axes, cell: npt.NDArray[Any] | None, peak: float, mask: npt.NDAr
             axes.contour(mask.astype(float), levels=[0.5], colors=OUTLINE, linewidths=0.7)
 
 
-SHEETS: dict[str, tuple[str, Callable[[Plan, Sequence[str], Found], Figure]]] = {
+SHEETS: dict[str, tuple[str, Callable[[Plan, Sequence[str], Result], Figure]]] = {
     "fig-3-maps.png": ("Fig. 3", variance),
     "fig-5.png": ("Fig. 6a", over_time),
     "fig-7.png": ("Fig. 9", attacked),

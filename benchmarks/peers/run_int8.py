@@ -1,6 +1,6 @@
-"""The int8 convolutions of a case alone, dense, by PyTorch's quantised operators (neurosam_bench/dense_int8.py).
+"""Only the convolutions of a case, dense in int8, by PyTorch's quantised operators (neurosam_bench/dense_int8.py).
 
-A bound for any rival that computes densely in int8. It has no neurons, so it reports no spikes. It runs in the
+A bound for any simulator that computes densely in int8. Without neurons, it reports no spikes. It runs in the
 interpreter of compare.py.
 """
 
@@ -13,7 +13,7 @@ from convert import events_of, network_of
 from harness import CannotExpress, main, named
 
 DENSITY = 0.05
-"""Of the random input; which pixels are 1 is nothing to dense arithmetic."""
+"""Density of the random input, which does not affect the time of dense arithmetic."""
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all: under a temporary name in its own folder first, then renamed onto its place."""
+"""Writing a file whole or not at all: under a temporary name in the same folder first, then renamed."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["replacing", "write_bytes", "write_text"]
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A temporary path to write to; it takes the place of `path` when the block ends, and is removed if that fails.
+    """A temporary path to write to; the file is renamed to `path` when the block ends, and removed if that fails.
 
-    The content is on the disk before it takes its place, an older file's permissions stay, and a link keeps pointing
-    where it does.
+    The content is synced to disk before the renaming. An older file's permissions are kept. If `path` is a link, the
+    file that it points to is replaced.
 
     Raises
     ------
@@ -25,14 +25,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the disk is full or the folder cannot be written; with the name of `path`, not of the temporary file.
     """
     target = Path(os.path.realpath(path))
-    beside = target.parent / f".neurosam-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f".neurosam-{secrets.token_hex(8)}.tmp"
     try:
-        yield beside
-        with beside.open("rb+") as file:
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         if target.exists():
-            shutil.copymode(target, beside)
-        beside.replace(target)
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
         _sync(target.parent)
     except OSError as error:
         if error.errno is None:
@@ -40,16 +40,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
     finally:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
-    """Write bytes atomically and return the path; the folder is made where it is missing."""
-    place = Path(path)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(place) as beside:
-        beside.write_bytes(content)
-    return place
+    """Write bytes atomically and return the path; a missing folder is created."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary:
+        temporary.write_bytes(content)
+    return target
 
 
 def write_text(path: str | os.PathLike[str], content: str) -> Path:

@@ -1,4 +1,4 @@
-"""SAM of a torch module's layer, without export: the same maps as :class:`neurosam.SAM` gives in float.
+"""SAM of a layer of a torch module, without export; the maps equal those of :class:`neurosam.SAM` in float.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 12-14; see :mod:`neurosam.network.trace` for the modes.
 """
@@ -18,7 +18,7 @@ __all__ = ["ModuleSAM"]
 
 
 class ModuleSAM(Method):
-    """Spike Activation Maps of a LIF layer, ``[T, B, h, w]``. The target does not matter; it is checked all the same.
+    """Spike Activation Maps of a LIF layer, ``[T, B, h, w]``. The target is checked but has no influence.
 
     Parameters
     ----------
@@ -26,8 +26,15 @@ class ModuleSAM(Method):
     layer : str
         A LIF layer.
     gamma : float
-        Decay of the trace a step, at least 0.
+        Decay of the trace per step, at least 0.
     mode : {"strict", "inclusive", "official"}
+
+    Examples
+    --------
+    >>> from neurosam import training
+    >>> module = training.build("4C3-P2-D10", (1, 8, 8))
+    >>> ModuleSAM(module, "conv1").attribute(torch.ones(5, 3, 1, 8, 8)).shape
+    (5, 3, 8, 8)
     """
 
     def __init__(self, module: SpikingSequential, layer: str, gamma: float = 0.5, mode: str = "strict") -> None:

@@ -1,7 +1,7 @@
 """How back ends are found, and :func:`run`, the one way to start one.
 
-A back end is a class named in the entry-point group ``neurosam.backends`` and imported only when asked for. It takes
-a request that :func:`run` has already checked, and returns a :class:`~neurosam.signals.recording.Recording` in each
+A back end is a class named in the entry-point group ``neurosam.backends``, imported when it is first used. It takes a
+request that :func:`run` has already checked, and returns a :class:`~neurosam.signals.recording.Recording` in each
 population's own time.
 """
 
@@ -33,13 +33,19 @@ REMEDY = {"reference": "pip install 'neurosam[torch]'"}
 
 
 def available_backends() -> tuple[str, ...]:
-    """Names of the back ends whose packages are installed (not yet imported)."""
+    """Names of the installed back ends, in alphabetical order; none of them is imported.
+
+    Examples
+    --------
+    >>> {"event", "reference"} <= set(ns.available_backends())
+    True
+    """
     return tuple(sorted(_installed()))
 
 
 @cache
 def _installed() -> dict[str, EntryPoint]:
-    """Back ends by name; looked up once, as reading the metadata of all packages takes milliseconds."""
+    """Back ends by name; looked up once, because reading the metadata of all packages takes milliseconds."""
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
@@ -49,17 +55,17 @@ def load_backend(name: str) -> Backend:
     Raises
     ------
     BackendError
-        If the name is unknown (never replaced by another), or its package is missing: how to get it.
+        If the name is unknown (no other back end takes its place), or a package that it needs is not installed.
     """
-    found = _installed()
-    if name not in found:
+    installed = _installed()
+    if name not in installed:
         raise BackendError(
             f"back end {name!r}",
-            f"is unknown; installed are {', '.join(sorted(found)) or 'none'}. "
-            f"Another one comes with a package that names it in the entry-point group {GROUP!r}",
+            f"is unknown; installed are {', '.join(sorted(installed)) or 'none'}. "
+            f"Other packages can add back ends through the entry-point group {GROUP!r}",
         )
     try:
-        backend: Backend = found[name].load()()
+        backend: Backend = installed[name].load()()
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("neurosam"):
             raise
@@ -93,13 +99,13 @@ def run(
     backend : str
         "event", "reference", or another installed one (:func:`available_backends`).
     record : Record, optional
-        What to keep beside the output and the spike counts; nothing more if None.
+        What to record in addition to the output and the spike counts; nothing if None.
     device, dtype, threads, progress, time_limit_s
         See :class:`Options`.
     out : path, optional
-        A file to which the recording goes while it is made, for runs whose recording is larger than the memory: as
-        ``Recording.save`` would write it, and replaced or left as it was as a whole. The arrays of the Recording that
-        is returned then lie in this file (see :func:`neurosam.hdf5.load_recording`).
+        A file that the recording is written to during the run, for recordings larger than the memory. Its content is
+        that of ``Recording.save``; an older file is replaced when the run succeeds and unchanged when it fails. The
+        arrays of the returned Recording then stay in the file (``load_recording(out, mapped=True)``).
 
     Returns
     -------
@@ -111,6 +117,22 @@ def run(
         If an argument, the input, a trace or the back end does not fit.
     FormatError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> net = ns.Network(
+    ...     populations=[
+    ...         ns.Population("in", shape=(2,)),
+    ...         ns.Population("out", shape=(1,), neuron=ns.LIF(leak=0.5, threshold=1.0)),
+    ...     ],
+    ...     projections=[ns.Projection("in", "out", ns.Dense([[0.75, 0.25]]))],
+    ... )
+    >>> spikes = np.array([[[1, 0]], [[1, 1]], [[0, 0]], [[1, 0]]])  # [T, B, N]
+    >>> recording = ns.run(net, ns.Events.from_dense(spikes), record=ns.Record(spikes="out", membrane="out"))
+    >>> recording.spikes["out"].dense().ravel()
+    array([0, 1, 0, 0], dtype=uint8)
+    >>> recording.membrane["out"].ravel()  # 0.75, then 0.375 + 1 - 1 after the spike, ...
+    array([0.75   , 0.375  , 0.1875 , 0.84375])
     """
     record = Record() if record is None else record
     check(network, events, record)
@@ -121,7 +143,7 @@ def run(
     runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s)
     if out is not None:
-        from neurosam.backends.streaming import run_to_file
+        from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
 
         return run_to_file(runner, unrolled(network, events.steps), events, record, options, out)
     start = time.perf_counter()
@@ -168,7 +190,7 @@ def check(network: Network, events: Events, record: Record) -> None:
 
 
 def unrolled(network: Network, steps: int) -> Network:
-    """The same network with gain and offset tables of one row repeated for every step, as back ends take them."""
+    """The same network with one-row gain and offset tables repeated for every step, as back ends expect them."""
 
     def every_step(population: Population) -> Population:
         neuron = population.neuron
@@ -180,8 +202,8 @@ def unrolled(network: Network, steps: int) -> Network:
         return replace(population, neuron=replace(neuron, **tables))
 
     populations = tuple(every_step(p) for p in network.populations)
-    same = all(new is old for new, old in zip(populations, network.populations, strict=True))
-    return network if same else replace(network, populations=populations)
+    unchanged = all(new is old for new, old in zip(populations, network.populations, strict=True))
+    return network if unchanged else replace(network, populations=populations)
 
 
 def _recordable(network: Network, name: str, variable: str) -> None:
@@ -192,7 +214,7 @@ def _recordable(network: Network, name: str, variable: str) -> None:
     where = f"record: {variable} of {name!r}"
     neuron = population.neuron
     if neuron is None:
-        raise ArgumentError(where, "is the input, which the caller has already")
+        raise ArgumentError(where, "is the input, which the caller already has")
     if variable == "spikes" and not population.fires:
         raise ArgumentError(where, "is a readout, which never fires; record its membrane")
     if variable == "sam" and name not in network.sam:

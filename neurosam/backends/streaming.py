@@ -1,56 +1,29 @@
-"""A run whose recording goes to a file as it is made, so that memory grows neither with steps nor with samples.
+"""A run whose recording is written to a file as it is made, so that memory grows neither with steps nor with samples.
 
-A back end that streams hands its values over piece by piece. For one that cannot, samples run in batches, and each
-batch is written when it is done; there a single sample has to fit into memory.
+A back end that streams delivers its values piece by piece. For one that cannot, samples run in batches, and each batch
+is written when it is done; the recording of a single sample has to fit into memory.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from neurosam.backends.protocol import Backend, Options, Progress
+from neurosam.backends.protocol import Backend, Options, Progress, Streaming
 from neurosam.hdf5.files import load_recording, stream_recording
 from neurosam.hdf5.stream import Stream
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
-from neurosam.signals.recording import Record, Recording, Target, extents
+from neurosam.signals.recording import Record, Recording, extents
 
-__all__ = ["Streaming", "run_to_file"]
+__all__ = ["run_to_file"]
 
 BATCH_BYTES = 2**28
-"""Recorded values of a batch of samples, for a back end that cannot stream; a single sample is never cut."""
-
-
-@runtime_checkable
-class Streaming(Protocol):
-    """A back end that can hand over what it records while it runs."""
-
-    def stream(
-        self, network: Network, events: Events, record: Record, options: Options, kept: Mapping[tuple[str, str], Target]
-    ) -> Recording:
-        """Run every sample as :meth:`Backend.run` does, and put what `record` names into `kept`.
-
-        Parameters
-        ----------
-        network, events, record, options
-            As for :meth:`Backend.run`.
-        kept : mapping of (variable, population) to Target
-            Of the shapes and types that :func:`neurosam.signals.recording.extents` tells; a value is put once, by any
-            thread.
-
-        Returns
-        -------
-        Recording
-            The rest: without spikes, maps, membranes and currents.
-        """
-        ...
+"""Most bytes recorded per batch of samples, for a back end that cannot stream; a batch has at least one sample."""
 
 
 def run_to_file(
@@ -74,20 +47,20 @@ def run_to_file(
 def _in_batches(
     runner: Backend, network: Network, events: Events, record: Record, options: Options, stream: Stream
 ) -> Recording:
-    """Run batch after batch, write their values, and return the rest of the recording of all."""
-    sample = sum(
+    """Run batch after batch, write their values, and return all else of the whole recording."""
+    sample_bytes = sum(
         math.prod(shape) * dtype.itemsize for shape, dtype in extents(network, record, events.steps, 1).values()
     )
-    size = max(1, BATCH_BYTES // max(sample, 1))
+    size = max(1, BATCH_BYTES // max(sample_bytes, 1))
     rests: list[Recording] = []
     for start in range(0, max(events.samples, 1), size):
         batch = events.select(start, start + size)
         progress = _after(options.progress, start, events.samples)
-        begun = time.perf_counter()
-        found = runner.run(network, batch, record, replace(options, progress=progress))
-        time_s = found.time_s or time.perf_counter() - begun
-        stream.put(found, start)
-        rests.append(replace(found, spikes={}, sam={}, membrane={}, current={}, time_s=time_s))
+        began_s = time.perf_counter()
+        recording = runner.run(network, batch, record, replace(options, progress=progress))
+        time_s = recording.time_s or time.perf_counter() - began_s
+        stream.put(recording, start)
+        rests.append(replace(recording, spikes={}, sam={}, membrane={}, current={}, time_s=time_s))
     first = rests[0]
     return replace(
         first,
@@ -100,5 +73,5 @@ def _in_batches(
 
 
 def _after(progress: Progress | None, start: int, samples: int) -> Progress | None:
-    """Progress of a batch that begins at sample `start`, told of all."""
+    """Progress of a batch that starts at sample `start`, reported as that of the whole run."""
     return None if progress is None else lambda done, _: progress(start + done, samples)

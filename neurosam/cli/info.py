@@ -1,4 +1,4 @@
-"""``neurosam info``: what is in a file, as a table."""
+"""``neurosam info``: print the contents of a file as tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def info(file: Annotated[Path, typer.Argument(help="A network, recording or even
     from neurosam.hdf5.files import file_kind, load_events, load_network, load_recording
 
     if file.suffix in MODEL and file.is_file():
-        raise FormatError(str(file), f"is a trained model; make a network of it first: neurosam export {file}")
+        raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
     kind = file_kind(file)
     if kind == "network":
         _network(load_network(file))
@@ -53,20 +53,21 @@ def _network(network: Network) -> None:
 
     projections = []
     synapses = size = 0
-    for q in network.projections:
-        shape = network[q.source].shape
-        count = q.synapse.synapses(q.pool.output_shape(shape) if q.pool else shape)
-        weight = q.synapse.weight
+    for projection in network.projections:
+        shape = network[projection.source].shape
+        count = projection.synapse.synapses(projection.pool.output_shape(shape) if projection.pool else shape)
+        weight = projection.synapse.weight
         synapses, size = synapses + count, size + weight.nbytes
-        scale = f" x 2^{q.exponent}" if q.exponent else ""
+        scale = f" x 2^{projection.exponent}" if projection.exponent else ""
         span = _span(weight) + scale
-        edge = f"{q.source} -> {q.target}"
-        projections.append((edge, _synapse(q), _shape(weight.shape), span, f"{count:,}", f"{weight.nbytes:,}", q.delay))
+        edge = f"{projection.source} -> {projection.target}"
+        row = (edge, _synapse(projection), _shape(weight.shape), span, f"{count:,}", f"{weight.nbytes:,}")
+        projections.append((*row, projection.delay))
     titles = ("projection", "synapse", "weights", "range", "synapses", "bytes", "delay")
     show("projections", titles, projections, left=4)
 
-    cells = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
-    say(f"{cells:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
+    neuron_count = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
+    say(f"{neuron_count:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
     for key, value in network.metadata.items():
         say(f"{key}: {value if len(value) <= 100 else value[:97] + '...'}")
 
@@ -76,7 +77,7 @@ def _shape(sides: tuple[int, ...]) -> str:
 
 
 def _parameters(population: Population) -> str:
-    """Parameters that are set and act, arrays as ranges."""
+    """Format the parameters that are set and have an effect, arrays as ranges."""
     neuron: Any = population.neuron
     if neuron is None:
         return f"|value| <= {population.magnitude}"
@@ -98,13 +99,13 @@ def _span(value: Any) -> str:
 
 
 def _synapse(projection: Projection) -> str:
-    """The kind of a synapse with the settings that differ from the usual ones."""
+    """Format the kind of a synapse with the settings that are not the defaults."""
     synapse = projection.synapse
     words = [type(synapse).__name__]
     if isinstance(synapse, Conv2d):
-        for name, usual in (("stride", (1, 1)), ("padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1)):
+        for name, default in (("stride", (1, 1)), ("padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1)):
             value = getattr(synapse, name)
-            if value != usual:
+            if value != default:
                 words.append(f"{name} {value}" if name == "groups" else f"{name} {_both(value)}")
     text = " ".join(words)
     if projection.pool is None:
@@ -123,11 +124,11 @@ def _both(sides: tuple[int, int]) -> str:
 def _recording(recording: Recording) -> None:
     rows = []
     for name, counts in recording.counts.items():
-        kept = [v for v in ("spikes", "sam", "membrane", "current") if name in getattr(recording, v)]
+        recorded = [v for v in ("spikes", "sam", "membrane", "current") if name in getattr(recording, v)]
         mean = counts.mean() if counts.size else 0.0
-        rows.append((name, ", ".join(kept) or "-", f"{int(counts.sum()):,}", f"{mean:,.1f}"))
-    for variable in ("sam", "membrane", "current"):  # a readout never fires, and so has no counts
+        rows.append((name, ", ".join(recorded) or "-", f"{int(counts.sum()):,}", f"{mean:,.1f}"))
+    for variable in ("sam", "membrane", "current"):  # a readout never fires, so it has no counts
         rows += [(name, variable, "-", "-") for name in getattr(recording, variable) if name not in recording.counts]
     title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
-    show(title, ("population", "recorded", "spikes", "a sample and step"), rows, left=2)
+    show(title, ("population", "recorded", "spikes", "per sample and step"), rows, left=2)
     say(f"output {_shape(recording.output.shape)} {recording.output.dtype}; {recording.time_s:.3f} s")

@@ -1,4 +1,4 @@
-"""``neurosam train``: from images to a trained module in a file."""
+"""``neurosam train``: train a model on images and save it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["train"]
 
 @dataclass(frozen=True)
 class _Setting:
-    """What is known to work for a kind of data; the last layer gets as many neurons as there are classes."""
+    """Defaults that work for a kind of data; a readout with one neuron per class is appended to `layers`."""
 
     layers: str
     epochs: int
@@ -31,11 +31,11 @@ class _Setting:
 
 
 ITEMS = _Setting("16C5S2-32C3-P2-32C3", epochs=8, shift=2)
-CANVASES = _Setting("16C5S2-32C3-P2-64C3-P2-64C3-P6", epochs=5, shift=0)  # an item lies anywhere already
+CANVASES = _Setting("16C5S2-32C3-P2-64C3-P2-64C3-P6", epochs=5, shift=0)  # images are already placed at random
 
 
 SPIKING = ("steps", "coding", "leak", "threshold", "reset", "order", "bntt")
-"""Options that an ANN has no use for."""
+"""Options that do not apply to an ANN."""
 
 
 def train(
@@ -49,48 +49,51 @@ def train(
             "--arch",
             help="vgg5, vgg7, vgg9 or vgg11; or layers: nCk convolution (nCkSs with stride s), Pk average pool, Mk max "
             "pool, G global average pool, Dn dense; the last D is the readout. "
-            f"Default: {ITEMS.layers}-D<classes>; a deeper one on canvases.",
+            f"Default: {ITEMS.layers}-D<classes>; a deeper one for cluttered data.",
             show_default=False,
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of a presentation.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Steps per sample.")] = 8,
     coding: Annotated[str, typer.Option(help="poisson, poisson_signed, latency or direct.")] = "poisson",
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=1, help=f"Default: {ITEMS.epochs}; on canvases {CANVASES.epochs}, of two each item.", show_default=False
+            min=1,
+            help=f"Default: {ITEMS.epochs}; for cluttered data {CANVASES.epochs}, with two canvases per image.",
+            show_default=False,
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Samples of a batch.")] = 32,
-    lr: Annotated[float, typer.Option(help="Learning rate at the start; see --schedule.")] = 4e-3,
+    batch: Annotated[int, typer.Option(min=1, help="Samples per batch.")] = 32,
+    lr: Annotated[float, typer.Option(help="Initial learning rate; see --schedule.")] = 4e-3,
     optimizer: Annotated[str, typer.Option(help="adam, or sgd with momentum 0.9.")] = "adam",
-    schedule: Annotated[str, typer.Option(help="cosine, or step: a tenth at 50, 70 and 90 %.")] = "cosine",
-    weight_decay: Annotated[float, typer.Option(min=0.0, help="Of the optimiser.")] = 0.0,
+    schedule: Annotated[str, typer.Option(help="cosine, or step: divided by 10 at 50, 70 and 90 %.")] = "cosine",
+    weight_decay: Annotated[float, typer.Option(min=0.0, help="Weight decay of the optimiser.")] = 0.0,
     shift: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help=f"Move training images by up to so many pixels. Default: {ITEMS.shift}; on canvases {CANVASES.shift}.",
+            help="Shift training images at random by up to this many pixels. "
+            f"Default: {ITEMS.shift}; for cluttered data {CANVASES.shift}.",
             show_default=False,
         ),
     ] = None,
     leak: Annotated[float, typer.Option(help="Fraction of the membrane kept from step to step, 0..1.")] = 0.9,
-    threshold: Annotated[float, typer.Option(help="Of the membrane, above 0.")] = 1.0,
+    threshold: Annotated[float, typer.Option(help="Membrane threshold, above 0.")] = 1.0,
     reset: Annotated[str, typer.Option(help="subtract or zero.")] = "subtract",
     order: Annotated[
         str, typer.Option(help="integrate_first, or fire_first (Eq. 2 of the SAM paper).")
     ] = "integrate_first",
     bntt: Annotated[bool, typer.Option("--bntt", help="Batch norm through time, as in the SAM paper.")] = False,
-    ann: Annotated[bool, typer.Option("--ann", help="An ordinary network with ReLU, for `neurosam convert`.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, the weights and all that is random.")] = 0,
+    ann: Annotated[bool, typer.Option("--ann", help="Train an ANN with ReLU, for `neurosam convert`.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split, the weights and all other randomness.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Start anew, and replace the model file.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start over, and replace the model file.")] = False,
 ) -> None:
     """Train a spiking network with surrogate gradients, or an ANN to convert.
 
     The defaults reach 98 % on mnist5k in about a minute. A checkpoint is written
-    beside the model file after each epoch; after Ctrl-C the same command goes on
-    from it.
+    next to the model file after each epoch; after Ctrl-C, the same command
+    resumes from it.
 
     The SAM paper's recipe: --arch vgg9 --bntt --steps 25 --leak 0.95
     --coding poisson_signed --optimizer sgd --schedule step --lr 0.1
@@ -100,17 +103,17 @@ def train(
     new_file(out, force, MODEL)
     if ann:
         sources = {name: context.get_parameter_source(name) for name in SPIKING}
-        given = [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
-        if given:
-            raise NeurosamError(f"--{given[0]}", "belongs to spiking networks; leave it out with --ann")
+        inapplicable = [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
+        if inapplicable:
+            raise NeurosamError(f"--{inapplicable[0]}", "applies to spiking networks only; leave it out with --ann")
         steps, coding = 1, "direct"
     from neurosam import training
     from neurosam.training.model_file import Recipe, save_model
 
     train_set, test_set = training_set(data, seed, size), held_out(data, seed, size)
-    known = CANVASES if data.startswith(CLUTTERED) else ITEMS
+    setting = CANVASES if data.startswith(CLUTTERED) else ITEMS
     classes = len(train_set.classes)
-    architecture = architecture or f"{known.layers}-D{classes}"
+    architecture = architecture or f"{setting.layers}-D{classes}"
     norm = training.Normalisation.measure(train_set.images) if coding == "poisson_signed" else None
     stimulus = Stimulus(
         steps, coding, norm.mean if norm else (), norm.std if norm else (), train_set.classes, data, size
@@ -119,22 +122,22 @@ def train(
     recipe = Recipe(architecture, train_set.shape, stimulus, leak, threshold, reset, order, seed, bntt, ann)
     module = recipe.build()
     if not architecture.endswith(f"D{classes}"):
-        raise NetworkError("--arch", f"got {architecture}; the last layer must be D{classes}, one neuron a class")
-    epochs = known.epochs if epochs is None else epochs
+        raise NetworkError("--arch", f"got {architecture}; the last layer must be D{classes}, one neuron per class")
+    epochs = setting.epochs if epochs is None else epochs
     say(f"{architecture} on {data}: {len(train_set):,} samples to train, {len(test_set):,} held out")
     checkpoint = out.with_suffix(".checkpoint")
     if checkpoint.exists() and not force:
-        say(f"going on from {checkpoint}")
+        say(f"resuming from {checkpoint}")
     try:
         history = training.train(
             module, train_set, test_set, steps=steps, coding=coding, epochs=epochs, batch_size=batch, lr=lr,
             optimizer=optimizer, schedule=schedule, weight_decay=weight_decay,
-            shift=known.shift if shift is None else shift, seed=seed, device=device, normalisation=norm,
+            shift=setting.shift if shift is None else shift, seed=seed, device=device, normalisation=norm,
             checkpoint=checkpoint, resume=not force, progress=True if console.is_terminal else _line(epochs),
         )  # fmt: skip
     except KeyboardInterrupt:
-        kept = f"the same command goes on from {checkpoint}" if checkpoint.exists() else "before the first epoch ended"
-        raise KeyboardInterrupt(kept) from None
+        state = f"the same command resumes from {checkpoint}" if checkpoint.exists() else "before the first epoch ended"
+        raise KeyboardInterrupt(state) from None
     save_model(out, module, recipe)
     checkpoint.unlink(missing_ok=True)
     say(f"test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")
@@ -142,7 +145,7 @@ def train(
 
 
 def _line(epochs: int) -> Callable[[Epoch], None]:
-    """One line an epoch, for output that is no terminal."""
+    """Print one line per epoch, for output that does not go to a terminal."""
     return lambda e: say(
         f"epoch {e.number}/{epochs}: loss {e.loss:.3f}, train {e.train_accuracy:.1%}, test {e.test_accuracy:.1%}, "
         f"{e.seconds:.1f} s"

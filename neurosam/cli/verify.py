@@ -1,4 +1,4 @@
-"""``neurosam verify``: are two files, or two back ends, equal? Exit status 1 where they are not."""
+"""``neurosam verify``: compare two files, or the back ends on one network; exit status 1 if anything differs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ JSON = (".json",)
 
 
 def verify(
-    a: Annotated[Path, typer.Argument(help="A network file; or the first of two networks or recordings.")],
-    b: Annotated[Path | None, typer.Argument(help="The second, to compare two files.", show_default=False)] = None,
+    a: Annotated[Path, typer.Argument(help="A network file, or the first of two networks or recordings.")],
+    b: Annotated[Path | None, typer.Argument(help="The second file, to compare two.", show_default=False)] = None,
     backends: Annotated[
-        str, typer.Option(help="For one network: back ends to run; the others are held against the first.")
+        str, typer.Option(help="For one network: back ends to run; the others are compared with the first.")
     ] = "reference,event",
     data: Annotated[
         str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
@@ -31,24 +31,24 @@ def verify(
     events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of a presentation. Default: as trained.", show_default=False)
+        int | None, typer.Option(min=1, help="Steps per sample. Default: as trained.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the input spikes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the input spikes.")] = 0,
     dtype: Dtype = "float64",
     network: Annotated[
         Path | None,
         typer.Option(
-            help="For two recordings: their network, which tells the order of layers and distances to threshold.",
+            help="For two recordings: their network, which gives the order of layers and the distances to threshold.",
             show_default=False,
         ),
     ] = None,
     report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
 ) -> None:
-    """Compare every spike, membrane and SAM value: of one network on several back ends, or of two files.
+    """Compare every spike, membrane and SAM value of one network on several back ends, or of two files.
 
-    Exit status 0 if all are equal, 1 if anything differs: the first difference is located. Floats are compared to the
-    rounding of --dtype; for two recordings made in float32, give their --network as well.
+    Exit status 0 if all are equal, 1 if anything differs; the first difference is located. Floats are compared up to
+    the rounding of --dtype; for two recordings made in float32, give their --network as well.
     """  # fmt: skip
     if report is not None:
         new_file(report, force, JSON)
@@ -80,8 +80,8 @@ def _backends(
 
     if events is not None and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
-    chosen = tuple(name.strip() for name in names.split(",") if name.strip())
-    for name in chosen:  # a missing one is told before the others have worked
+    requested = tuple(name.strip() for name in names.split(",") if name.strip())
+    for name in requested:  # a missing back end is reported before the others run
         load_backend(name)
     net = network_in(path)
     if events is not None:
@@ -89,10 +89,10 @@ def _backends(
     else:
         stimulus, _ = presented(net, data, samples, seed, steps, size=size)
     with progress("verifying") as tick:
-        found = verify_network(net, stimulus, chosen, progress=tick, dtype=dtype)
-    for equivalence in found.values():
+        results = verify_network(net, stimulus, requested, progress=tick, dtype=dtype)
+    for equivalence in results.values():
         console.print(equivalence.table())
-    return all(e.equal for e in found.values()), {name: e.to_dict() for name, e in found.items()}
+    return all(e.equal for e in results.values()), {name: e.to_dict() for name, e in results.items()}
 
 
 def _files(a: Path, b: Path, network: Path | None, dtype: str) -> tuple[bool, dict[str, Any]]:
@@ -108,13 +108,13 @@ def _files(a: Path, b: Path, network: Path | None, dtype: str) -> tuple[bool, di
         return difference is None, {"difference": None if difference is None else str(difference)}
     if kinds == ("recording", "recording"):
         if network is None and dtype != "float64":
-            raise NeurosamError(f"--dtype {dtype}", "has a rounding that depends on the network; give its --network")
+            raise NeurosamError(f"--dtype {dtype}", "needs the --network of the recordings: its rounding depends on it")
         net = None if network is None else network_in(network)
         first, second = (load_recording(path, mapped=True) for path in (a, b))
         tolerance = None
         if net is not None and not net.fixed and dtype != "float64":
             tolerance = rounding_of(net, first.steps, dtype)
-        found = compare_recordings(first, second, net, tolerance)
-        console.print(found.table())
-        return found.equal, found.to_dict()
-    raise FormatError(f"{a} and {b}", f"hold {kinds[0]} and {kinds[1]}; give two networks or two recordings")
+        equivalence = compare_recordings(first, second, net, tolerance)
+        console.print(equivalence.table())
+        return equivalence.equal, equivalence.to_dict()
+    raise FormatError(f"{a} and {b}", f"hold a {kinds[0]} and a {kinds[1]}; give two networks or two recordings")

@@ -1,4 +1,4 @@
-"""From a trained module to a network: export from torch, quantisation, and the error that quantised weights cause.
+"""From a trained module to a network: export from torch, quantisation, and the expected error of quantised weights.
 
-Nothing is imported here: ``from_torch`` needs torch, ``quantise`` does not.
+This package imports nothing, because ``from_torch`` needs torch and ``quantise`` does not.
 """

@@ -1,11 +1,11 @@
-"""What a quantised weight costs, judged by how often its source really spikes.
+"""Expected quantisation error of a neuron's input, from the firing rates of its sources.
 
 For sources j that spike independently at rate r_j, the expected squared error of a neuron's input is
 
     sum_j dw_j^2 r_j  +  (sum_j dw_j r_j)^2          (variance, up to r^2, and squared mean)
 
-with dw the difference of a weight and its quantised form. Rates, and the membranes' peaks that decide about
-head-room, are observed on typical input (:func:`observe`).
+where dw is the difference between a weight and its quantised value. Rates are measured on typical input
+(:func:`observe`), as are the largest membranes, which decide how much head-room is needed.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from neurosam.network.synapse import Conv2d, Dense, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record
 
-__all__ = ["Observation", "expected_loss", "observe", "unknown"]
+__all__ = ["Observation", "expected_loss", "observe", "uninformed"]
 
-UNKNOWN_RATE = 0.1
+UNINFORMED_RATE = 0.1
 MEMORY_BYTES = 2**28
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What a network does on typical input.
+    """Activity of a network on typical input.
 
     Attributes
     ----------
     rates : dict of str to array of the population's shape
-        Mean |value| that each source neuron sends a step.
+        Mean |value| that each source neuron sends per step.
     membrane_peaks : dict of str to float
         Largest |membrane| of each population.
     predictions : (B,) int64 array
@@ -46,17 +46,17 @@ class Observation:
     predictions: npt.NDArray[np.int64]
 
 
-def unknown(network: Network) -> Observation:
-    """Without typical input: every source equally busy, nothing known of membranes."""
-    rates = {p.name: np.full(p.shape, UNKNOWN_RATE) for p in network.populations if p.fires}
+def uninformed(network: Network) -> Observation:
+    """What is assumed without typical input: every source is equally active, and membranes are not known."""
+    rates = {p.name: np.full(p.shape, UNINFORMED_RATE) for p in network.populations if p.fires}
     return Observation(rates, {}, np.zeros(0, dtype=np.int64))
 
 
 def observe(network: Network, events: Events) -> Observation:
-    """Run a network, a few samples at a time so that memory stays bounded, and keep the statistics."""
-    acting = [p for p in network.populations if p.neuron is not None]
-    record = Record(spikes=tuple(p.name for p in acting if p.fires), membrane=tuple(p.name for p in acting))
-    chunk = max(1, MEMORY_BYTES // (8 * events.steps * sum(neurons(p.shape) for p in acting)))
+    """Run a network on `events` and collect the statistics, a few samples at a time to bound the memory."""
+    simulated = [p for p in network.populations if p.neuron is not None]
+    record = Record(spikes=tuple(p.name for p in simulated if p.fires), membrane=tuple(p.name for p in simulated))
+    chunk = max(1, MEMORY_BYTES // (8 * events.steps * sum(neurons(p.shape) for p in simulated)))
     rates = {p.name: np.zeros(p.shape) for p in network.populations if p.fires}
     peaks = dict.fromkeys(record.membrane, 0.0)
     predictions = []
@@ -79,15 +79,15 @@ def expected_loss(projection: Projection, fixed: Projection, unit: float, rate: 
     Parameters
     ----------
     projection, fixed : Projection
-        In float, and its quantised form.
+        The float projection and the quantised one.
     unit : float
-        Worth of mantissa 1 at exponent 0.
+        Float value of mantissa 1 at exponent 0.
     rate : array of the source's shape
-        Mean |value| a step.
+        Mean |value| per step.
     """
     synapse = projection.synapse
     error = synapse.weight - fixed.synapse.weight * (unit * 2.0**fixed.exponent)
-    if projection.pool is not None:  # an address stands for its window: the channel's mean rate, times the window
+    if projection.pool is not None:  # a pooled address sends the sum of its window: mean rate of the channel * area
         mean = rate.reshape(rate.shape[0], -1).mean(axis=1) * projection.pool.area
         rate = np.broadcast_to(mean[:, None, None], projection.pool.output_shape(rate.shape))
     if isinstance(synapse, Conv2d):

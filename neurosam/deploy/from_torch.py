@@ -1,25 +1,27 @@
-"""A trained torch module becomes a network: layers are read in order, and unknown ones refused by name.
+"""Convert a trained torch module to a network. Layers are read in order, and an unsupported one is refused by name.
 
-    Conv2d | Linear  (BatchNorm)  LIF            a population with synapses; batch norm folded exactly (in float64)
-    Conv2d | Linear  BNTT | GainOffset  LIF      the same with a gain and an offset table, a row a step
+    Conv2d | Linear  (BatchNorm)  LIF            a population and its synapses; batch norm is folded in float64
+    Conv2d | Linear  BNTT | GainOffset  LIF      the same, with tables of gains and offsets, one row per step
+    AvgPool2d, AdaptiveAvgPool2d                 sum pooling in the next projection, 1 / area in its weights
     MaxPool2d                                    a population of OR neurons
     Flatten, Dropout, Identity                   nothing
     last Conv2d | Linear  (Readout)              a readout population
 
-A convolution's bias becomes the neurons' bias. Both update orders of the training layers are exact:
+The bias of a convolution becomes the bias of its neurons. Both update orders of the training layers are reproduced
+exactly:
 
-- ``integrate_first`` (integrate, fire, reset): delays of one step as on the chip; populations start when input can
-  reach them, so that every layer sees what it saw in training.
-- ``fire_first`` (Eq. 2-3 of Kim & Panda 2021: fire from the previous membrane): the spike of step t is our spike of
-  step t - 1, so the delay of one step *is* the torch module's, populations all start at step 0, and what is
-  subtracted after the leak there is ``reset_amount / leak`` here.
+- ``integrate_first`` (integrate, fire, reset): every projection has a delay of one step, as on the chip. A population
+  starts when input can first reach it, so that every layer sees what it saw in training.
+- ``fire_first`` (Eq. 2-3 of Kim & Panda 2021, which fire from the previous membrane): their spike of step t is ours of
+  step t - 1, so the delay of one step is part of the torch module. All populations start at step 0. What they subtract
+  after the leak is ``reset_amount / leak`` here.
 """
 
 from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +40,7 @@ from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Shape, SumPool2d, neurons
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events, encode
+from neurosam.training.sequential import flat_layers
 
 __all__ = ["export", "to_network"]
 
@@ -60,27 +63,29 @@ def export(
     input_unit: float = 1.0,
     metadata: Mapping[str, str] | None = None,
 ) -> Network:
-    """Turn a trained module into a network, quantised if `precision` is given.
+    """Convert a trained module to a network, quantised if `precision` is given.
 
     Parameters
     ----------
     module : nn.Sequential
-        :class:`~neurosam.training.SpikingSequential`, or a plain Sequential of the layers above. It stays as it was.
+        A :class:`~neurosam.training.SpikingSequential`, or a plain Sequential of the layers above. It is not changed.
     input_shape : tuple of int
         ``(C, H, W)`` or ``(N,)``, without batch and time.
     precision : Precision, optional
         Fixed-point format; None keeps float64.
     calibration : Events or (B, C, H, W) images, optional
-        Typical input (64 samples will do) by which the weights' scales are chosen; without it every input counts alike.
+        Typical input (64 samples are enough) from which the scales of the weights are chosen; without it, all sources
+        count as equally active.
     steps, coding
         How calibration images are encoded (:func:`neurosam.signals.events.encode`).
     sam : SamTrace, optional
         Trace of every spiking population; ``SamTrace(gamma=0.5, mode="strict")`` if None.
-    magnitude, input_unit
-        Largest |value| of an input event, and what an event of value 1 is worth to the module (1/255 for byte images
-        given as graded events).
+    magnitude : int
+        Largest ``|value|`` of an input event.
+    input_unit : float
+        Input of the module that an event of value 1 stands for (1/255 for byte images given as graded events).
     metadata : mapping of str to str, optional
-        Travels with the file: class names, coding, provenance.
+        Stored in the file: class names, coding, provenance.
 
     Returns
     -------
@@ -89,9 +94,21 @@ def export(
     Raises
     ------
     ExportError
-        For a layer that cannot be expressed; the message names it.
+        For a layer that has no equivalent in a network; the message names it.
     NetworkError
         For parameters outside their range.
+
+    Examples
+    --------
+    >>> import neurosam as ns
+    >>> from neurosam import training
+    >>> module = training.build("4C3-P2-D10", (1, 8, 8)).eval()
+    >>> network = export(module, (1, 8, 8))
+    >>> [(p.name, p.shape) for p in network.populations]
+    [('input', (1, 8, 8)), ('conv1', (4, 8, 8)), ('out', (10,))]
+    >>> fixed = export(module, (1, 8, 8), ns.Precision.lava())
+    >>> fixed.projections[0].synapse.weight.dtype
+    dtype('int8')
     """
     network = to_network(module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata)
     if precision is None:
@@ -110,11 +127,11 @@ def to_network(
     input_unit: float = 1.0,
     metadata: Mapping[str, str] | None = None,
 ) -> Network:
-    """The float64 network of a module (parameters as in :func:`export`)."""
+    """Convert a module to a float64 network; parameters as in :func:`export`."""
     if not isinstance(module, nn.Sequential):
         raise ExportError(type(module).__name__, "is not an nn.Sequential; wrap its layers in one (SpikingSequential)")
-    twin = nn.Sequential(OrderedDict(_flat(copy.deepcopy(module).cpu().double().eval())))
-    layers = list(training.fold_batch_norm(twin).named_children())
+    in_float64 = nn.Sequential(OrderedDict(flat_layers(copy.deepcopy(module).cpu().double().eval())))
+    layers = list(training.fold_batch_norm(in_float64).named_children())
     first = Population("input", tuple(input_shape), magnitude=magnitude)
     reader = _Reader(order=_common_order(layers), populations=[first], shape=first.shape, factor=input_unit)
     for name, layer in layers:
@@ -122,15 +139,6 @@ def to_network(
     reader.finish()
     network = Network(tuple(reader.populations), tuple(reader.projections), metadata=metadata or {})
     return network.with_sam(sam)
-
-
-def _flat(module: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Layers in order; a Sequential inside a Sequential gives its layers the name ``outer_inner``."""
-    for name, layer in module.named_children():
-        if isinstance(layer, nn.Sequential):
-            yield from _flat(layer, f"{prefix}{name}_")
-        else:
-            yield f"{prefix}{name}", layer
 
 
 def _common_order(layers: list[tuple[str, nn.Module]]) -> str:
@@ -145,7 +153,7 @@ def _common_order(layers: list[tuple[str, nn.Module]]) -> str:
 
 @dataclass
 class _Reader:
-    """Reads layers one by one; `pending` is a weight layer (and `tables` its BNTT) that waits for its neurons."""
+    """Reads layers one by one; `pending` is a weight layer, and `tables` its BNTT, whose neurons are still to come."""
 
     order: str
     populations: list[Population]
@@ -157,7 +165,7 @@ class _Reader:
     tables: training.GainOffset | None = None
 
     def read(self, name: str, layer: nn.Module) -> None:
-        """Take in one layer."""
+        """Add one layer."""
         where = f"layer {name!r} ({type(layer).__name__})"
         if isinstance(layer, IGNORED):
             return
@@ -192,7 +200,7 @@ class _Reader:
             raise ExportError(where, f"cannot be expressed as spiking populations; known are {KNOWN}")
 
     def finish(self) -> None:
-        """A last weight layer without neurons of its own is the readout."""
+        """End the network; a last weight layer without neurons is the readout."""
         if self.pending is not None:
             self._neurons("", "out", training.Readout())
         if len(self.populations) < 2:
@@ -214,7 +222,8 @@ class _Reader:
         source = self.populations[-1]
         shape = synapse.output_shape(self.shape)
         neuron = Readout(bias=bias) if isinstance(layer, training.Readout) else self._lif(where, layer, bias)
-        population = Population(self._name(name, neuron, weights), shape, neuron, onset=self._onset())
+        kind = "out" if isinstance(neuron, Readout) else "conv" if isinstance(weights, nn.Conv2d) else "dense"
+        population = Population(self._name(name, kind), shape, neuron, onset=self._onset())
         self.projections.append(Projection(source.name, population.name, synapse, self._delay(source), self.pool))
         self.populations.append(population)
         self.shape, self.pool, self.pending, self.tables, self.factor = shape, None, None, None, 1.0
@@ -235,7 +244,7 @@ class _Reader:
             return LIF(leak, threshold, layer.reset, amount, 0.0, current, gain, gain * bias + offset)
         if current is None or not np.any(bias):
             return LIF(leak, threshold, layer.reset, amount, bias, current)
-        # the module's bias passes through the current: an offset of the input, not a bias of the membrane
+        # the module adds its bias to the current, so it is an offset of the input here and not a bias of the membrane
         offset = np.asarray(bias)[None]
         return LIF(leak, threshold, layer.reset, amount, 0.0, current, np.ones((1, 1)), offset)
 
@@ -286,11 +295,7 @@ class _Reader:
             raise ExportError(where, f"gets shape {self.shape}; pooling needs a picture (C, H, W)")
         if layer.ceil_mode or _both(layer.padding) != (0, 0) or _both(layer.dilation) != (1, 1):
             raise ExportError(where, "uses ceil_mode, padding or dilation; only kernel and stride are allowed")
-        label = (
-            name
-            if not name.replace("_", "").isdigit()
-            else f"pool{sum(p.name.startswith('pool') for p in self.populations) + 1}"
-        )
+        label = self._name(name, "pool")
         delay = 0 if self.order == "fire_first" else 1
         population, projection = max_pool(
             self.populations[-1], label, _both(layer.kernel_size), _both(layer.stride), fixed=False, delay=delay
@@ -305,14 +310,11 @@ class _Reader:
     def _delay(self, source: Population) -> int:
         return 0 if self.order == "fire_first" and source.neuron is None else 1
 
-    def _name(self, name: str, neuron: LIF | Readout, weights: nn.Module) -> str:
-        """The layer's own name; for the numbers of a plain Sequential, conv1, conv2, ..., dense1, ..., out."""
+    def _name(self, name: str, kind: str) -> str:
+        """The name of the layer; where a plain Sequential has a number: conv1, conv2, ..., dense1, ..., out."""
         if not name.replace("_", "").isdigit():
             return name
-        if isinstance(neuron, Readout):
-            return "out"
-        kind = "conv" if isinstance(weights, nn.Conv2d) else "dense"
-        return f"{kind}{sum(p.name.startswith(kind) for p in self.populations) + 1}"
+        return "out" if kind == "out" else f"{kind}{sum(p.name.startswith(kind) for p in self.populations) + 1}"
 
 
 def _array(value: Any) -> npt.NDArray[np.float64]:

@@ -1,16 +1,17 @@
-"""Float network to fixed-point network: one unit a population, integers for everything measured in it.
+"""Quantise a float network: each population gets one unit, and every quantity measured in that unit becomes an integer.
 
-A population's unit ``q`` is what an arriving integer 1 is worth. With it (``2^6`` is the fixed point's head start)
+The unit ``q`` of a population is the float value of an input of integer 1. Membranes and currents have 6 fractional
+bits more, hence the factor ``2^6``:
 
-    weight      m = round(w / (q 2^e)), one exponent e a projection         threshold     round(theta / q)
+    weight      m = round(w / (q 2^e)), one exponent e per projection       threshold     round(theta / q)
     bias        round(b 2^6 / q) = mantissa 2^exponent                      reset amount  round(r 2^6 / q)
     leak        4096 - round(4096 leak) - offset                            gain, offset  round(g 2^shift); as the bias
 
-and ``q`` is moved up by at most one part in ``theta / q`` so that a common threshold is met exactly. The unit is
-chosen among fractions of ``max |w|`` (the largest weights clip where that pays) as the one that loses least
-(error_model.py). A unit is allowed only if the head-room is proven from the weights: the largest possible input of a
-step, and the current it can build up, stay below 2^23, where u would wrap. What does not fit is refused by name.
-Membranes saturate by rule: the unit leaves them twice the largest calibrated value.
+``q`` is rounded up, by at most one part in ``theta / q``, so that a threshold shared by all channels is represented
+exactly. Units are tried as fractions of ``max |w|``, at which the largest weights clip, and the one with the smallest
+expected error (error_model.py) is kept. A unit is allowed only if its head-room is proven from the weights: the largest
+possible input per step, and the current that it can build up, stay below 2^23, where u would wrap. Whatever does not
+fit is refused by name. Membranes saturate by rule; the unit leaves them twice the largest value seen in calibration.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
-from neurosam.deploy.error_model import Observation, expected_loss, observe, unknown
+from neurosam.deploy.error_model import Observation, expected_loss, observe, uninformed
 from neurosam.errors import ExportError
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
@@ -34,11 +35,17 @@ from neurosam.signals.events import Events
 __all__ = ["PopulationReport", "QuantisationReport", "quantise"]
 
 FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
+"""Units to choose from, in terms of the largest one, in which no weight clips."""
 COARSER = tuple(2.0 ** (k / 4) for k in range(1, 33))
+"""Units to fall back to, in ascending order, if none of the fractions fits."""
 ARRIVAL_LIMIT = 2**23 >> FRACTION_BITS
 MEMBRANE_ROOM = ARRIVAL_LIMIT // 2
+"""Largest calibrated |membrane|, in units: half of the range."""
 CALIBRATION_SAMPLES = 64
 ON_GRID = 1e-6
+"""Expected squared errors below this share of the unit's square are rounding errors of float64."""
+BIAS_UNITS = BIAS_HIGH << (7 - FRACTION_BITS)
+"""Largest |bias| in units: a full mantissa at the largest exponent, 7, less the fractional bits."""
 
 
 @dataclass(frozen=True)
@@ -49,19 +56,20 @@ class PopulationReport:
     ----------
     population : str
     unit : float
-        What an arriving integer 1 is worth.
+        Float value of an input of integer 1.
     weight_low, weight_high : int
-        Range of its mantissas.
+        Range of the weight mantissas.
     clipped : float
-        Share of weights that clip.
+        Fraction of weights that clip.
     weight_snr_db : float
-        10 log10 of the weights' power over the power of their error.
+        10 log10 of the power of the weights over the power of their error.
     threshold : int
         Largest threshold mantissa; 0 for a readout.
     arrival_bound : int
-        Largest possible |input| of a step, proven; below 2^17.
+        Largest possible ``|input|`` per step, proven from the weights; below 2^17.
     membrane_peak : int
-        Largest |membrane| seen on the calibration events, in membrane units (saturates at 2^23 - 1); 0 without them.
+        Largest ``|membrane|`` on the calibration events, as an integer (it saturates at 2^23 - 1); 0 without
+        calibration.
     """
 
     population: str
@@ -84,7 +92,8 @@ class QuantisationReport:
     precision : str
     populations : tuple of PopulationReport
     agreement : float
-        Share of calibration samples on which float and fixed network predict the same class; NaN without them.
+        Fraction of calibration samples for which the float and the fixed-point network predict the same class; NaN
+        without calibration.
     """
 
     precision: str
@@ -92,14 +101,14 @@ class QuantisationReport:
     agreement: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and strings, for JSON."""
+        """The report as plain numbers and strings, for JSON."""
         return asdict(self)
 
 
 def quantise(
     network: Network, precision: Precision, calibration: Events | None = None
 ) -> tuple[Network, QuantisationReport]:
-    """The fixed-point network of a float one, and what was lost.
+    """Quantise a float network, and report what was lost.
 
     Parameters
     ----------
@@ -107,17 +116,34 @@ def quantise(
         In float64.
     precision : Precision
     calibration : Events, optional
-        Typical input; of more than 64 samples the first 64 count.
+        Typical input; the first 64 samples are used. Without it, all sources count as equally active, and membranes
+        may saturate.
 
     Returns
     -------
     network : Network
+        A new network in fixed point.
     report : QuantisationReport
 
     Raises
     ------
     ExportError
-        If a value does not fit its integer, or no unit gives proven head-room; names the population.
+        If a value does not fit its integer, or no unit has proven head-room; the message names the population.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurosam as ns
+    >>> network = ns.Network(
+    ...     [ns.Population("in", (2,)), ns.Population("out", (1,), ns.LIF(leak=0.5, threshold=1.0))],
+    ...     [ns.Projection("in", "out", ns.Dense(np.array([[0.5, -0.25]])))],
+    ... )
+    >>> fixed, report = quantise(network, ns.Precision.lava())
+    >>> fixed.projections[0].synapse.weight.tolist()
+    [[127, -64]]
+    >>> row = report.populations[0]
+    >>> row.threshold, row.arrival_bound, round(row.threshold * row.unit, 12)
+    (254, 191, 1.0)
     """
     if network.fixed:
         raise ExportError("network", "is in fixed point already; quantise the float network it came from")
@@ -125,20 +151,20 @@ def quantise(
         if calibration.samples == 0:
             raise ExportError("calibration", "has no samples; give some typical input, or None")
         calibration = calibration.select(0, CALIBRATION_SAMPLES)
-    seen = unknown(network) if calibration is None else observe(network, calibration)
-    neurons: dict[str, Population] = {network.input.name: network.input}
+    observed = uninformed(network) if calibration is None else observe(network, calibration)
+    populations: dict[str, Population] = {network.input.name: network.input}
     projections: dict[int, Projection] = {}
     rows = []
     for population in network.populations:
         if population.neuron is None:
             continue
         incoming = [(i, p) for i, p in enumerate(network.projections) if p.target == population.name]
-        fixed, quantised, row = _population(network, population, [p for _, p in incoming], precision, seen)
-        neurons[population.name] = fixed
+        fixed, quantised, row = _population(network, population, [p for _, p in incoming], precision, observed)
+        populations[population.name] = fixed
         projections.update(zip((i for i, _ in incoming), quantised, strict=True))
         rows.append(row)
     result = Network(
-        populations=tuple(neurons[p.name] for p in network.populations),
+        populations=tuple(populations[p.name] for p in network.populations),
         projections=tuple(projections[i] for i in range(len(network.projections))),
         precision=precision,
         output=network.output,
@@ -149,51 +175,89 @@ def quantise(
             result = result.with_sam(trace, (name,))
     if calibration is None:
         return result, QuantisationReport(precision.name, tuple(rows), float("nan"))
-    after = observe(result, calibration)
-    agreement = float(np.mean(after.predictions == seen.predictions))
-    rows = [replace(row, membrane_peak=int(after.membrane_peaks[row.population])) for row in rows]
+    fixed_observed = observe(result, calibration)
+    agreement = float(np.mean(fixed_observed.predictions == observed.predictions))
+    rows = [replace(row, membrane_peak=int(fixed_observed.membrane_peaks[row.population])) for row in rows]
     return result, QuantisationReport(precision.name, tuple(rows), agreement)
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """The projections of a population, quantised in one unit."""
+
+    unit: float
+    projections: list[Projection]
+    arrival_bound: int
+    loss: float
+
+
 def _population(
-    network: Network, population: Population, incoming: list[Projection], precision: Precision, seen: Observation
+    network: Network, population: Population, incoming: list[Projection], precision: Precision, observed: Observation
 ) -> tuple[Population, list[Projection], PopulationReport]:
-    """Quantise one population with its projections at the unit that loses least and fits."""
+    """Quantise a population and its incoming projections in the unit that fits with the smallest loss."""
     where = f"population {population.name!r}"
-    peaks = [float(np.abs(p.synapse.weight).max(initial=0.0)) / precision.weight_high for p in incoming]
-    full = min((peak for peak in peaks if peak > 0), default=1.0)
-    exponents = [min(7, int(np.ceil(np.log2(peak / full)))) if peak > full else 0 for peak in peaks]
-    full = max([full, *(peak / 2.0**e for peak, e in zip(peaks, exponents, strict=True))])
-    neuron = population.neuron
-    bias_peak = float(np.abs(neuron.bias).max(initial=0.0)) if isinstance(neuron, (LIF, Readout)) else 0.0
-    best: tuple[float, float, list[Projection], int] | None = None
-    units = [full, *(_exact_threshold(full * factor, population.neuron) for factor in (*FRACTIONS, *COARSER))]
-    for place, unit in enumerate(units):
-        if best is not None and (place > len(FRACTIONS) or best[0] == 0.0):
-            break
+    exponents, largest = _exponents(incoming, precision)
+    fractions, coarser = _candidate_units(largest, population)
+
+    def attempt(unit: float) -> _Candidate | None:
         fixed = [_projection(p, unit, e, precision) for p, e in zip(incoming, exponents, strict=True)]
-        bound = _headroom(network, population, fixed, unit)
-        if bias_peak / unit > BIAS_HIGH << 1:  # the largest exponent, 7, less the six fractional bits
-            continue
-        if bound is None or seen.membrane_peaks.get(population.name, 0.0) / unit > MEMBRANE_ROOM:
-            continue
-        loss = sum(expected_loss(p, q, unit, seen.rates[p.source]) for p, q in zip(incoming, fixed, strict=True))
-        loss = 0.0 if loss < ON_GRID * unit**2 else loss
-        if place == 0 and loss:
-            continue  # only weights that lie on its grid already (fine-tuning puts them there) keep the largest unit
-        if best is None or loss < best[0]:
-            best = (loss, unit, fixed, bound)
+        bound = _fits(network, population, fixed, unit, observed)
+        return None if bound is None else _Candidate(unit, fixed, bound, _loss(incoming, fixed, unit, observed))
+
+    best = attempt(largest)
+    if best is None or best.loss != 0.0:  # keep it only for weights that fine-tuning has already put on its grid
+        best = min(filter(None, map(attempt, fractions)), key=lambda candidate: candidate.loss, default=None)
+    if best is None:
+        best = next(filter(None, map(attempt, coarser)), None)
     if best is None:
         raise ExportError(
             where, "no unit gives proven head-room below 2^23: too many or too uneven inputs; split the layer"
         )
-    _, unit, fixed, bound = best
-    quantised = replace(population, neuron=_neuron(where, population.neuron, unit, precision))
-    return quantised, fixed, _row(population.name, unit, incoming, fixed, quantised, bound, precision)
+    quantised = replace(population, neuron=_neuron(where, population.neuron, best.unit, precision))
+    return quantised, best.projections, _row(quantised, incoming, best, precision)
+
+
+def _exponents(incoming: list[Projection], precision: Precision) -> tuple[list[int], float]:
+    """One exponent per projection, and the smallest unit in which, with these, no weight clips.
+
+    Projections share the unit of their target. The one with the smallest weights gets exponent 0, the others are
+    scaled down by powers of two, up to the largest exponent, 7.
+    """
+    peaks = [float(np.abs(p.synapse.weight).max(initial=0.0)) / precision.weight_high for p in incoming]
+    smallest = min((peak for peak in peaks if peak > 0), default=1.0)
+    exponents = [min(7, int(np.ceil(np.log2(peak / smallest)))) if peak > smallest else 0 for peak in peaks]
+    return exponents, max([smallest, *(peak / 2.0**e for peak, e in zip(peaks, exponents, strict=True))])
+
+
+def _candidate_units(largest: float, population: Population) -> tuple[list[float], list[float]]:
+    """Units to choose from, and units to fall back to in this order, each adjusted to the threshold."""
+    fractions, coarser = (
+        [_exact_threshold(largest * factor, population.neuron) for factor in factors]
+        for factors in (FRACTIONS, COARSER)
+    )
+    return fractions, coarser
+
+
+def _fits(
+    network: Network, population: Population, fixed: list[Projection], unit: float, observed: Observation
+) -> int | None:
+    """Largest |input| per step if head-room is proven, and biases and calibrated membranes are in range; else None."""
+    bound = _headroom(network, population, fixed, unit)
+    neuron = population.neuron
+    bias_peak = float(np.abs(neuron.bias).max(initial=0.0)) if isinstance(neuron, (LIF, Readout)) else 0.0
+    if bias_peak / unit > BIAS_UNITS or observed.membrane_peaks.get(population.name, 0.0) / unit > MEMBRANE_ROOM:
+        return None
+    return bound
+
+
+def _loss(incoming: list[Projection], fixed: list[Projection], unit: float, observed: Observation) -> float:
+    """Expected squared error of the population's input; 0 if the weights lie on the unit's grid."""
+    loss = sum(expected_loss(p, q, unit, observed.rates[p.source]) for p, q in zip(incoming, fixed, strict=True))
+    return 0.0 if loss < ON_GRID * unit**2 else loss
 
 
 def _exact_threshold(unit: float, neuron: Any) -> float:
-    """The next larger unit in which a common threshold is a whole number."""
+    """The smallest unit >= `unit` in which the smallest threshold is an integer."""
     if not isinstance(neuron, LIF):
         return unit
     threshold = float(np.min(neuron.threshold))
@@ -207,7 +271,7 @@ def _projection(projection: Projection, unit: float, exponent: int, precision: P
 
 
 def _headroom(network: Network, population: Population, fixed: list[Projection], unit: float) -> int | None:
-    """Largest |input| of a step if it, and the current it can build up, provably stay below the wrap; else None."""
+    """Largest |input| per step, if it and the current that it can build up provably do not wrap; else None."""
     bound = network.accumulator_bound(population.name, fixed)
     reach = float(bound)
     neuron = population.neuron
@@ -249,20 +313,20 @@ def _decay(leak: Any, offset: int) -> npt.NDArray[np.int64]:
 
 
 def _bias(where: str, bias: Any, unit: float) -> tuple[npt.NDArray[np.int64], int]:
-    """The smallest exponent (finest step) whose mantissas fit 13 bits."""
+    """Mantissas, and the smallest exponent (the finest resolution) at which they fit 13 bits."""
     fine = np.asarray(bias) * (1 << FRACTION_BITS) / unit
     for exponent in range(8):
         mantissa = np.rint(fine / (1 << exponent))
         if np.abs(mantissa).max(initial=0) <= BIAS_HIGH:
             return mantissa.astype(np.int64), exponent
-    top = float(np.abs(np.asarray(bias)).max())
+    largest = float(np.abs(np.asarray(bias)).max())
     raise ExportError(
-        f"{where}: bias", f"{top:g} is more than {BIAS_HIGH << 7} units of {unit / 64:g}; rescale the layer"
+        f"{where}: bias", f"{largest:g} is more than {BIAS_HIGH << 7} units of {unit / 64:g}; rescale the layer"
     )
 
 
 def _tables(where: str, neuron: LIF, fine: float) -> tuple[Any, int, Any]:
-    """Gain as 16-bit multipliers with the largest shift that fits, offset in membrane units."""
+    """Gains as 16-bit integers with the largest shift that fits, that shift, and offsets in membrane units."""
     if neuron.gain is None or neuron.offset is None:
         return None, 0, None
     shift = 30
@@ -283,24 +347,24 @@ def _whole(where: str, value: Any, low: int, high: int) -> npt.NDArray[np.int64]
 
 
 def _row(
-    name: str, unit: float, incoming: list[Projection], fixed: list[Projection], population: Population, bound: int,
-    precision: Precision,
-) -> PopulationReport:  # fmt: skip
+    population: Population, incoming: list[Projection], chosen: _Candidate, precision: Precision
+) -> PopulationReport:
+    fixed = chosen.projections
     power = error = clipped = size = 0.0
     for p, q in zip(incoming, fixed, strict=True):
-        scale = unit * 2.0**q.exponent
+        scale = chosen.unit * 2.0**q.exponent
         power += float((p.synapse.weight**2).sum())
         error += float(((p.synapse.weight - q.synapse.weight * scale) ** 2).sum())
         clipped += np.count_nonzero(np.abs(np.rint(p.synapse.weight / scale)) > precision.weight_high)
         size += p.synapse.weight.size
     threshold = population.neuron.threshold if isinstance(population.neuron, FixedLIF) else 0
     return PopulationReport(
-        population=name,
-        unit=unit,
+        population=population.name,
+        unit=chosen.unit,
         weight_low=min((int(q.synapse.weight.min(initial=0)) for q in fixed), default=0),
         weight_high=max((int(q.synapse.weight.max(initial=0)) for q in fixed), default=0),
         clipped=float(clipped / max(size, 1)),
         weight_snr_db=float(10 * np.log10(power / error)) if error > 0 and power > 0 else float("inf"),
         threshold=int(np.max(threshold)),
-        arrival_bound=bound,
+        arrival_bound=chosen.arrival_bound,
     )

@@ -1,4 +1,4 @@
-"""Whether two runs, recordings or networks are equal, where they first differ, and what rounding explains."""
+"""Compare runs, recordings or networks: whether they are equal, where they first differ, and what rounding explains."""
 
 from neurosam.equivalence.comparison import compare, report, verify
 from neurosam.equivalence.divergence import Divergence

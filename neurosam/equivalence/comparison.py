@@ -1,8 +1,9 @@
-"""The proof that two back ends agree: every recorded value compared, every difference counted, the first one located.
+"""Verify that back ends agree: compare every recorded value, count every difference, and locate the first.
 
-:func:`compare` gives the first divergence of two recordings, :func:`report` all counts, :func:`verify` runs the back
-ends as well. Fixed point is equal bit for bit or it is not; for float64, what rounding can explain (divergence.py,
-rounding.py) is told from what it cannot. A comparison of nothing is an error, never an agreement.
+:func:`compare` returns the first divergence of two recordings, :func:`report` all counts, and :func:`verify` runs the
+back ends as well. In fixed point, two recordings are equal bit for bit or they are not. In float64, differences that
+rounding can explain (divergence.py, rounding.py) are separated from those that it cannot. Comparing nothing is an
+error, never an agreement.
 """
 
 from __future__ import annotations
@@ -37,13 +38,29 @@ def compare(a: Recording, b: Recording, network: Network | None = None) -> Diver
     a, b : Recording
         Of the same input.
     network : Network, optional
-        Gives the order of evaluation, and the thresholds: without it populations come in the order of the recordings,
-        no distance is told, and every float spike that differs is a divergence.
+        Supplies the order of evaluation and the thresholds. Without it, populations are taken in the order of the
+        recordings, distances to threshold are not reported, and every float spike that differs is a divergence.
 
     Raises
     ------
     NeurosamError
-        If the recordings do not have the same form, or nothing in common.
+        If the recordings differ in shape or number type, or have nothing in common.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurosam as ns
+    >>> def network(weight):
+    ...     return ns.Network(
+    ...         [ns.Population("in", (1,)), ns.Population("out", (1,), ns.FixedReadout())],
+    ...         [ns.Projection("in", "out", ns.Dense(np.array([[weight]], np.int8)), delay=1)],
+    ...     )
+    >>> events = ns.Events.from_dense(np.ones((3, 1, 1), np.uint8))
+    >>> a, b = (ns.run(network(weight), events, backend="reference") for weight in (5, 6))
+    >>> compare(a, a) is None
+    True
+    >>> print(compare(a, b, network(5)))
+    out: output at step 2, sample 0, neuron (0,): 960 != 1152
     """
     return report(a, b, network).divergence
 
@@ -54,21 +71,22 @@ def report(a: Recording, b: Recording, network: Network | None = None, tolerance
     Parameters
     ----------
     a, b, network
-        See :func:`compare`. For a float network, record spikes and membranes of every population (Record.everything),
-        or a spike that rounding decided cannot be told from a wrong one.
+        See :func:`compare`. For a float network, record spikes and membranes of every population
+        (``Record.everything``); otherwise a spike decided by rounding cannot be distinguished from a wrong one.
     tolerance : float, optional
-        Relative rounding of floats (divergence.py); 1e-9 if None, which is float64's. Integers have none.
+        Relative tolerance for floats (divergence.py); 1e-9 if None, which suits float64. Integers have none.
 
     Raises
     ------
     NeurosamError
-        If the recordings do not have the same form, or nothing in common; if a tolerance is given for integers.
+        If the recordings differ in shape or number type, or have nothing in common; if a tolerance is given for
+        integers.
 
     Notes
     -----
-    Samples are compared in chunks, so that recordings in files (``load_recording(..., mapped=True)``) may be larger
-    than the memory; a single sample is never cut. Without a network, float samples are compared all at once, since the
-    largest value of all then tells what counts as rounding.
+    Samples are compared in chunks, so recordings in files (``load_recording(..., mapped=True)``) may be larger than
+    the memory; a single sample is never split. Without a network, float samples are compared all at once, because the
+    tolerance then depends on the largest value of all samples.
     """
     size = _samples_at_once(a, b)
     if a.samples <= size or a.samples != b.samples or (network is None and _has_floats(a, b)):
@@ -82,7 +100,7 @@ def report(a: Recording, b: Recording, network: Network | None = None, tolerance
 
 
 def _samples_at_once(a: Recording, b: Recording) -> int:
-    """Samples whose comparison fits CHUNK_BYTES: a byte a spike of both, and the differences of one variable."""
+    """Samples whose comparison fits CHUNK_BYTES: one byte per spike of both, and the differences of one variable."""
     spikes = [r.steps * neurons(x.shape) for r in (a, b) for x in r.spikes.values()]
     others = [x[:, :1].size for r in (a, b) for x in _arrays(r)]
     return max(1, CHUNK_BYTES // max(1, sum(spikes) + 64 * max([*spikes, *others], default=0)))
@@ -93,53 +111,55 @@ def _has_floats(*recordings: Recording) -> bool:
 
 
 def _arrays(recording: Recording) -> list[npt.NDArray[Any]]:
-    """All that is not spikes, ``[T, B, ...]``."""
+    """Everything except spikes, ``[T, B, ...]``."""
     states = (recording.sam, recording.membrane, recording.current, recording.counts)
     return [recording.output[None], *(x for arrays in states for x in arrays.values())]
 
 
 def _report(a: Recording, b: Recording, network: Network | None, tolerance: float | None) -> Equivalence:
-    """The comparison of all values at once."""
-    variables, alone = shared(a, b, network)
+    """Compare all samples at once."""
+    variables, not_compared = shared(a, b, network)
     if tolerance is not None and (not 0 <= tolerance < 1 or all(v.exact for v in variables)):
         raise NeurosamError("tolerance", f"got {tolerance}; it is in [0, 1) for floats, and integers have none")
     tolerance = ROUNDING if tolerance is None else tolerance
-    near: list[Divergence] = []
-    effects: Consequences | None = None
+    rounded_spikes: list[Divergence] = []
+    consequences: Consequences | None = None
     if network is not None and not network.fixed:
-        near, effects = rounded(variables, network, a.samples, tolerance)
+        rounded_spikes, consequences = rounded(variables, network, a.samples, tolerance)
     tallies: dict[tuple[str, str], Tally] = {}
     earliest: list[Divergence] = []
     by_name = {(v.population, v.name): v for v in variables}
     for variable in variables:
-        found = mismatches(variable, tolerance)
-        judged = found if effects is None else found.where(~effects.cover(found))
-        here = sum(d.population == variable.population for d in near) if variable.name == "spikes" else 0
-        tallies[variable.population, variable.name] = Tally(
-            variable.a.size, len(judged), here, len(found) - len(judged) - here
-        )
-        first = judged.each_sample()
+        differing = mismatches(variable, tolerance)
+        wrong = differing if consequences is None else differing.where(~consequences.cover(differing))
+        is_spikes = variable.name == "spikes"
+        excused = sum(d.population == variable.population for d in rounded_spikes) if is_spikes else 0
+        caused = len(differing) - len(wrong) - excused
+        tallies[variable.population, variable.name] = Tally(variable.a.size, len(wrong), excused, caused)
+        first = wrong.each_sample()
         earliest.extend(first.divergences(_distance(first, by_name, network)))
-    return Equivalence((a.backend, b.backend), a.steps, a.samples, tallies, _first(earliest), tuple(near), alone)
+    return Equivalence(
+        (a.backend, b.backend), a.steps, a.samples, tallies, _first(earliest), tuple(rounded_spikes), not_compared
+    )
 
 
 def _distance(
-    found: Mismatches, by_name: Mapping[tuple[str, str], Variable], network: Network | None
+    at: Mismatches, by_name: Mapping[tuple[str, str], Variable], network: Network | None
 ) -> npt.NDArray[np.float64] | None:
-    """Distance to threshold at each mismatch, where spikes and membranes tell it."""
-    v = found.variable
+    """Distance to threshold at each mismatch, if spikes and membranes were recorded."""
+    v = at.variable
     spikes, membrane = by_name.get((v.population, "spikes")), by_name.get((v.population, "membrane"))
     if network is None or spikes is None or membrane is None or v.name not in ("membrane", "spikes"):
         return None
-    return silent_distance(found, spikes, membrane, network)[0]
+    return silent_distance(at, spikes, membrane, network)[0]
 
 
 def _first(divergences: Sequence[Divergence]) -> tuple[Divergence, ...]:
-    """The first in causal order of each sample."""
-    found: dict[int, Divergence] = {}
+    """The first divergence, in causal order, of each sample."""
+    by_sample: dict[int, Divergence] = {}
     for divergence in sorted(divergences, key=lambda d: d.place):
-        found.setdefault(divergence.sample, divergence)
-    return tuple(found[sample] for sample in sorted(found))
+        by_sample.setdefault(divergence.sample, divergence)
+    return tuple(by_sample[sample] for sample in sorted(by_sample))
 
 
 def verify(
@@ -150,7 +170,7 @@ def verify(
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> dict[str, Equivalence]:
-    """Run back ends on the same input and compare each with the first.
+    """Run several back ends on the same input and compare each with the first.
 
     Parameters
     ----------
@@ -158,24 +178,38 @@ def verify(
     events : Events
         At least one sample.
     backends : sequence of str
-        Two or more names; the first is the one that the others are held against.
+        Two or more names; the others are compared with the first.
     record : Record, optional
-        What to compare beside outputs and spike counts; everything if None.
+        What to compare besides outputs and spike counts; everything if None.
     progress : callable, optional
-        Called with (samples done, samples in all).
+        Called with (samples done, total samples).
     **options
-        More arguments of :func:`neurosam.backends.run`, the same for every back end. With ``dtype="float32"`` a float
-        network is judged by float32's rounding (divergence.rounding_of), which proves less than float64's.
+        Further arguments of :func:`neurosam.run`, the same for every back end. With ``dtype="float32"``, a float
+        network is compared with the tolerance of float32 (``divergence.rounding_of``), which proves less than that of
+        float64.
 
     Returns
     -------
     dict of str to Equivalence
-        By the other back end's name. Samples run in chunks, so that memory stays bounded however many there are.
+        By the name of the other back end. Samples run in chunks, so memory is bounded for any number of them.
 
     Raises
     ------
     NeurosamError
         If there are fewer than two back ends, or no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurosam as ns
+    >>> network = ns.Network(
+    ...     [ns.Population("in", (2,)), ns.Population("out", (1,), ns.FixedLIF(membrane_decay=410, threshold=5))],
+    ...     [ns.Projection("in", "out", ns.Dense(np.array([[3, 2]], np.int8)), delay=1)],
+    ... )
+    >>> events = ns.Events.from_dense(np.ones((8, 1, 2), np.uint8))
+    >>> result = verify(network, events)["event"]
+    >>> result.equal, result.total.mismatches
+    (True, 0)
     """
     if len(set(backends)) < 2 or len(set(backends)) != len(backends):
         raise NeurosamError(
@@ -191,14 +225,14 @@ def verify(
         chunk = events.select(start, start + size)
         first = run(network, chunk, backends[0], record, **options)
         for name in backends[1:]:
-            found = report(first, run(network, chunk, name, record, **options), network, tolerance)
-            parts[name].append(shifted(found, start))
+            result = report(first, run(network, chunk, name, record, **options), network, tolerance)
+            parts[name].append(shifted(result, start))
         if progress is not None:
             progress(min(start + size, events.samples), events.samples)
-    return {name: merged(found) for name, found in parts.items()}
+    return {name: merged(results) for name, results in parts.items()}
 
 
 def _chunk(network: Network, steps: int) -> int:
     """Samples whose recordings fit CHUNK_BYTES: a membrane, a current, dense spikes and a map of two back ends."""
-    cells = sum(neurons(p.shape) for p in network.populations)
-    return max(1, CHUNK_BYTES // (64 * cells * steps))
+    total = sum(neurons(p.shape) for p in network.populations)
+    return max(1, CHUNK_BYTES // (64 * total * steps))

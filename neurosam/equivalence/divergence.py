@@ -1,26 +1,27 @@
-"""Where two recordings of one run part: their values side by side, and every mismatch in causal order.
+"""Where two recordings of one run diverge: their values side by side, and every mismatch in causal order.
 
-A mismatch at own step t of population p can only have causes at earlier own steps, or at step t in a population
-evaluated before p: a projection's lag is never negative, and lag-0 projections are acyclic (network.py). So
+A mismatch in step t of population p, counted in the population's own time, can only be caused by earlier steps, or by
+step t of a population evaluated before p: a projection's lag is never negative, and projections of lag 0 are acyclic
+(network/schedule.py). Therefore no mismatch precedes its cause in the order
 
-    (step, population in order of evaluation, variable, sample, neuron)
+    (step, population in order of evaluation, variable, sample, neuron).
 
-is an order in which no mismatch comes before what caused it. Variables follow each other as current, membrane, spikes,
-counts, sam, output.
+The variables are ordered as current, membrane, spikes, counts, sam, output.
 
 Integers are equal or they are not. Two float64 values agree if
 
     |a - b| <= tolerance * (scale + max(|a|, |b|)),        tolerance = 1e-9 = 9e6 * 2^-53,
 
-where `scale` is the magnitude of what was added up: threshold, reset, bias and the largest sum of |weights| of one
-step, or 1 (one spike) for a map. Adding n numbers of total magnitude S in any order errs by at most n * S * 2^-53, so
-the bound holds for every membrane that is the sum of fewer than nine million products, and is far below what a wrong
-weight or decay does.
+where `scale` is the magnitude of the numbers that were added: threshold, reset, bias and the largest sum of |weights|
+in one step, or 1 (one spike) for a map. Adding n numbers of total magnitude S in any order has an error of at most
+n * S * 2^-53. The bound therefore holds for every membrane that is the sum of fewer than nine million products, and it
+is far below the effect of a wrong weight or decay.
 
-In float32 the same bound, n * S * 2^-24, would excuse anything. Roundings that are independent and of mean 0 err by
-less than ``L sqrt(n) S 2^-24`` but with probability ``2 exp(-L^2 / 2)`` (Higham and Mary, SIAM J. Sci. Comput. 41(5),
-2019); L = 8 makes that 3e-14, and :func:`rounding_of` takes n from the network and the run. So float32 says less: it is
-likely rather than certain that a right value passes, and a wrong weight has to matter more to be seen.
+In float32 the same bound, n * S * 2^-24, would excuse anything. Independent rounding errors of mean 0 exceed
+``L sqrt(n) S 2^-24`` with probability ``2 exp(-L^2 / 2)`` at most (Higham and Mary, SIAM J. Sci. Comput. 41(5), 2019);
+L = 8 makes that 3e-14, and :func:`rounding_of` takes n from the network and the run. So a float32 comparison proves
+less: a correct value passes very likely rather than certainly, and a wrong weight has to have a larger effect to be
+noticed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ VARIABLES = ("current", "membrane", "spikes", "counts", "sam", "output")
 ROUNDING = 1e-9
 DEVIATIONS, UNIT_32 = 8, 2.0**-24
 NEURON_ROUNDINGS = 8
-"""Operations of a neuron's step beside the sum (neuron.py)."""
+"""Roundings in one step of a neuron, besides those of the sum (network/neuron.py)."""
 
 Index = npt.NDArray[np.int64]
 Values = npt.NDArray[np.generic]
@@ -53,24 +54,29 @@ Values = npt.NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Divergence:
-    """One value that two recordings do not share.
+    """One value that differs between two recordings.
 
     Parameters
     ----------
     population, variable : str
         ``variable`` is one of current, membrane, spikes, counts, sam, output.
     step, sample : int
-        The population's own step; the last one for the output.
+        The step in the population's own time; the last one for the output.
     neuron : int or None
-        Flat index in C order over the variable's shape; a pixel of the map for "sam"; None for "counts".
+        Flat index in C order over the shape of the variable; a pixel of the map for "sam"; None for "counts".
     coordinates : tuple of int
         The same as (channel, y, x), (neuron,), or (y, x) for "sam".
     value_a, value_b : int or float
     distance : float, optional
-        Where the two disagree on a spike: threshold minus membrane of the side that did not fire, in the membrane's
-        unit.
+        If only one of the two fired: threshold minus membrane of the one that did not, in the unit of the membrane.
     place : tuple of int
-        Sorts divergences in causal order.
+        Sort key for causal order.
+
+    Examples
+    --------
+    >>> divergence = Divergence("conv1", "spikes", 4, 0, 7, (1, 0, 3), 1, 0, distance=2.0)
+    >>> print(divergence)
+    conv1: spikes at step 4, sample 0, neuron (1, 0, 3): 1 != 0 (the side that stayed silent is 2 below its threshold)
     """
 
     population: str
@@ -115,7 +121,7 @@ class Variable:
 
 @dataclass(frozen=True, eq=False)
 class Mismatches:
-    """Where a variable differs, in order of (step, sample, neuron)."""
+    """Indices at which a variable differs, in order of (step, sample, neuron)."""
 
     variable: Variable
     step: Index
@@ -126,16 +132,16 @@ class Mismatches:
         return int(self.step.size)
 
     def where(self, keep: npt.NDArray[np.bool_]) -> Mismatches:
-        """Those of them that `keep` marks."""
+        """Those for which `keep` is True."""
         return Mismatches(self.variable, self.step[keep], self.sample[keep], self.neuron[keep])
 
     def each_sample(self) -> Mismatches:
-        """The earliest one of each sample."""
+        """The earliest mismatch of each sample."""
         _, index = np.unique(self.sample, return_index=True)
         return Mismatches(self.variable, self.step[index], self.sample[index], self.neuron[index])
 
     def divergences(self, distance: npt.NDArray[np.float64] | None = None) -> Iterator[Divergence]:
-        """Each as a Divergence; `distance` has NaN where it cannot be told."""
+        """Each as a Divergence; `distance` is NaN where it is not known."""
         v = self.variable
         rank = VARIABLES.index(v.name)
         for i in range(len(self)):
@@ -152,12 +158,12 @@ class Mismatches:
 
 
 def shared(a: Recording, b: Recording, network: Network | None) -> tuple[list[Variable], tuple[str, ...]]:
-    """The variables that both recordings hold, in causal order, and the names of what only one of them holds.
+    """The variables that both recordings hold, in causal order, and descriptions of those that only one of them holds.
 
     Raises
     ------
     NeurosamError
-        If the recordings have different steps, samples, shapes, kinds of numbers or units, or hold nothing in common.
+        If the recordings differ in steps, samples, shapes, number types or units, or have nothing in common.
     """
     for name in ("steps", "samples"):
         if getattr(a, name) != getattr(b, name):
@@ -166,32 +172,32 @@ def shared(a: Recording, b: Recording, network: Network | None) -> tuple[list[Va
                 f"have {getattr(a, name)} and {getattr(b, name)} {name}",
             )
     order = _order(a, b, network)
-    found: list[Variable] = []
-    alone: list[str] = []
+    variables: list[Variable] = []
+    in_one_only: list[str] = []
     for name in order:
         for kind in VARIABLES[:-1]:
-            mine, theirs = getattr(a, kind), getattr(b, kind)
-            if (name in mine) != (name in theirs):
-                alone.append(f"{name}: {kind} (only in {a.backend if name in mine else b.backend})")
-            elif name in mine:
-                found.append(_variable(a, b, network, name, kind, order[name]))
+            arrays_a, arrays_b = getattr(a, kind), getattr(b, kind)
+            if (name in arrays_a) != (name in arrays_b):
+                in_one_only.append(f"{name}: {kind} (only in {a.backend if name in arrays_a else b.backend})")
+            elif name in arrays_a:
+                variables.append(_variable(a, b, network, name, kind, order[name]))
     output = network.output or "" if network else "output"
-    found.append(_variable(a, b, network, output, "output", order.get(output, len(order))))
-    if not sum(v.a.size for v in found):
+    variables.append(_variable(a, b, network, output, "output", order.get(output, len(order))))
+    if not sum(v.a.size for v in variables):
         raise NeurosamError(
             f"recordings of {a.backend!r} and {b.backend!r}", "hold no value in common; nothing can be compared"
         )
-    return found, tuple(alone)
+    return variables, tuple(in_one_only)
 
 
 def _order(a: Recording, b: Recording, network: Network | None) -> dict[str, int]:
-    """Rank of each population: order of evaluation, or else order in the recordings."""
+    """Rank of each population: its place in the order of evaluation, or without a network in the recordings."""
     kinds = ("counts", "membrane", "spikes", "current", "sam")
     names = list(dict.fromkeys(chain.from_iterable(getattr(r, kind) for r in (a, b) for kind in kinds)))
     if network is not None:
         evaluated = list(chain.from_iterable(network.groups))
         for name in names:
-            _ = network[name]
+            _ = network[name]  # refuses a population that the network does not have
         names = evaluated
     return {name: i for i, name in enumerate(names)}
 
@@ -227,7 +233,7 @@ def _variable(a: Recording, b: Recording, network: Network | None, name: str, ki
 
 
 def _scale(network: Network | None, name: str, kind: str, x: Values, y: Values) -> float:
-    """Magnitude of what a float variable adds up."""
+    """Magnitude of the numbers that a float variable adds up."""
     if x.dtype.kind != "f" or kind == "sam":
         return 1.0
     if network is None:
@@ -236,7 +242,7 @@ def _scale(network: Network | None, name: str, kind: str, x: Values, y: Values) 
 
 
 def magnitude(network: Network, name: str) -> float:
-    """Threshold, reset and bias of a float population, plus the largest sum that one step can bring it."""
+    """Threshold, reset and bias of a float population, plus the largest input that it can receive in one step."""
     neuron = network[name].neuron
     arrival = 0.0
     for projection in network.incoming(name):
@@ -244,38 +250,38 @@ def magnitude(network: Network, name: str) -> float:
         negative, positive = projection.synapse.row_sums()
         arrival += float((positive - negative).max(initial=0.0)) * source
     if isinstance(neuron, Readout):
-        return arrival + _top(neuron.bias)
+        return arrival + _max_abs(neuron.bias)
     if not isinstance(neuron, LIF):
         return arrival
     if neuron.gain is not None:
-        arrival = arrival * max(1.0, _top(neuron.gain)) + _top(neuron.offset)
-    return arrival + _top(neuron.bias) + _top(neuron.threshold) + _top(neuron.reset_amount)
+        arrival = arrival * max(1.0, _max_abs(neuron.gain)) + _max_abs(neuron.offset)
+    return arrival + _max_abs(neuron.bias) + _max_abs(neuron.threshold) + _max_abs(neuron.reset_amount)
 
 
 def rounding_of(network: Network, steps: int, dtype: str = "float64") -> float:
-    """Relative rounding of a float network's values in a run of `steps`, in "float64" or "float32"."""
+    """Relative tolerance for the values of a float network in a run of `steps`, in "float64" or "float32"."""
     if dtype != "float32":
         return ROUNDING
-    each = [
+    terms = [
         sum(_fan_in(p.synapse) * (p.pool.area if p.pool else 1) for p in network.incoming(population.name))
         for population in network.populations
     ]
-    return DEVIATIONS * math.sqrt(steps * (max(each) + NEURON_ROUNDINGS)) * UNIT_32
+    return DEVIATIONS * math.sqrt(steps * (max(terms) + NEURON_ROUNDINGS)) * UNIT_32
 
 
 def _fan_in(synapse: Synapse) -> int:
-    """Most synapses of a target."""
+    """Largest number of synapses of a target."""
     if isinstance(synapse, Sparse):
         return int(np.diff(synapse.indptr).max(initial=0))
     return int(synapse.weight[0].size)
 
 
-def _top(value: npt.ArrayLike | None) -> float:
+def _max_abs(value: npt.ArrayLike | None) -> float:
     return 0.0 if value is None else float(np.abs(np.asarray(value)).max(initial=0.0))
 
 
 def mismatches(variable: Variable, tolerance: float) -> Mismatches:
-    """Where the two sides differ; by more than rounding if they are floats. NaN differs from everything."""
+    """Where the two sides differ, for floats by more than the tolerance. NaN differs from everything."""
     a, b = variable.a, variable.b
     if variable.exact:
         step, sample, neuron = np.nonzero(a != b)

@@ -1,7 +1,7 @@
-"""Where two network descriptions differ: the path of the first field, and both values.
+"""The first field in which two network descriptions differ: its path, and both values.
 
-The order is that of the description: populations, projections, traces, precision, output, metadata. Numbers are equal
-if all their bits are.
+Fields are compared in the order of the description: populations, projections, traces, precision, output, metadata.
+Numbers are compared bit for bit.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["Difference", "compare_networks"]
 
 @dataclass(frozen=True)
 class Difference:
-    """A field that two networks do not share.
+    """A field that differs between two networks.
 
     Parameters
     ----------
     path : str
-        Such as ``projection in->conv1: weight[3, 0, 1, 2]``.
+        For example ``projection in->conv1: weight[3, 0, 1, 2]``.
     value_a, value_b : object
     """
 
@@ -43,7 +43,21 @@ def compare_networks(a: Network, b: Network, metadata: bool = True) -> Differenc
     ----------
     a, b : Network
     metadata : bool
-        Whether free text counts as well; it is looked at last, since no back end gives it a meaning.
+        Whether to compare the metadata too; it is compared last, as no back end uses it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import neurosam as ns
+    >>> def network(weight):
+    ...     return ns.Network(
+    ...         [ns.Population("in", (2,)), ns.Population("out", (1,), ns.Readout())],
+    ...         [ns.Projection("in", "out", ns.Dense(np.array([weight])))],
+    ...     )
+    >>> compare_networks(network([0.5, 1.0]), network([0.5, 1.0])) is None
+    True
+    >>> print(compare_networks(network([0.5, 1.0]), network([0.5, 2.0])))
+    projection in->out: weight[0, 1]: 1.0 != 2.0
     """
     parts: list[tuple[str, Any, Any]] = [
         ("populations", tuple(p.name for p in a.populations), tuple(p.name for p in b.populations)),
@@ -59,9 +73,9 @@ def compare_networks(a: Network, b: Network, metadata: bool = True) -> Differenc
         keys = sorted({*a.metadata, *b.metadata})
         parts += [(f"metadata {key!r}", a.metadata.get(key), b.metadata.get(key)) for key in keys]
     for path, x, y in parts:
-        found = _difference(path, x, y)
-        if found is not None:
-            return found
+        difference = _difference(path, x, y)
+        if difference is not None:
+            return difference
     return None
 
 
@@ -74,9 +88,9 @@ def _difference(path: str, a: Any, b: Any) -> Difference | None:
         for item in fields(a):
             name = item.name if item.name != "synapse" else ""
             below = f"{path}{'.' if ': ' in path else ': '}{name}" if name else path
-            found = _difference(below, getattr(a, item.name), getattr(b, item.name))
-            if found is not None:
-                return found
+            difference = _difference(below, getattr(a, item.name), getattr(b, item.name))
+            if difference is not None:
+                return difference
         return None
     return None if a == b else Difference(path, a, b)
 
@@ -94,7 +108,7 @@ def _array_difference(path: str, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Di
 
 
 def _text(value: Any) -> str:
-    """A value in a line: numbers and names in full, a whole part by its type."""
+    """A value on one line: numbers and names in full, anything else by its type."""
     if value is None or isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, tuple):

@@ -1,6 +1,6 @@
-"""What a comparison of two recordings found: counts by variable, and where they part.
+"""The result of comparing two recordings: counts per variable, and where they first diverge.
 
-Comparisons of chunks of samples add up to the comparison of all.
+Results for chunks of samples add up to the result for all samples.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ __all__ = ["Equivalence", "Tally", "merged", "shifted"]
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of one variable of one population.
+    """Counts for one variable of one population.
 
     Parameters
     ----------
     compared : int
         Values compared.
     mismatches : int
-        Values that differ, beyond rounding for floats, and not as a consequence of a rounded spike.
+        Values that differ, for floats by more than rounding, and not as a consequence of a rounded spike.
     rounded : int
-        Spikes of one side only that rounding decided.
+        Spikes of one side only that are attributable to rounding.
     caused : int
-        Values that differ as a consequence of those.
+        Values that differ as a consequence of rounded spikes.
     """
 
     compared: int = 0
@@ -53,7 +53,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Equivalence:
-    """What a comparison of two recordings found.
+    """The result of comparing two recordings.
 
     Parameters
     ----------
@@ -64,9 +64,17 @@ class Equivalence:
     first : tuple of Divergence
         The first divergence of each sample that has one, in order of samples.
     rounded : tuple of Divergence
-        Spikes that rounding decided, each with its distance.
+        Spikes of one side only that are attributable to rounding, each with its distance to the threshold.
     not_compared : tuple of str
         What only one of the recordings holds.
+
+    Examples
+    --------
+    >>> result = Equivalence(
+    ...     ("reference", "event"), 8, 1, {("out", "membrane"): Tally(80, 0), ("out", "output"): Tally(10)}
+    ... )
+    >>> result.equal, result.divergence, result.total.compared
+    (True, None, 90)
     """
 
     backends: tuple[str, str]
@@ -79,21 +87,21 @@ class Equivalence:
 
     @property
     def total(self) -> Tally:
-        """All counts together."""
+        """Sum of all tallies."""
         return reduce(Tally.__add__, self.tallies.values(), Tally())
 
     @property
     def equal(self) -> bool:
-        """Whether nothing differs beyond what rounding explains; for integers, whether nothing differs."""
+        """Whether nothing differs; for floats, whether nothing differs beyond what rounding explains."""
         return self.total.mismatches == 0
 
     @property
     def divergence(self) -> Divergence | None:
-        """The first divergence in causal order, of all samples."""
+        """The first divergence in causal order over all samples."""
         return min(self.first, key=lambda d: d.place, default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything in lists, dicts, numbers and strings, as JSON holds them."""
+        """The result as lists, dicts, numbers and strings, for JSON."""
         return {
             "backends": list(self.backends),
             "equal": self.equal,
@@ -114,7 +122,7 @@ class Equivalence:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     def table(self) -> Table:
-        """A table for the terminal, one line a variable."""
+        """A table for the terminal, one row per variable."""
         from rich.table import Table
 
         verdict = "equal" if self.equal else "NOT equal"
@@ -143,18 +151,18 @@ def _plain(divergence: Divergence) -> dict[str, Any]:
     return {name: str(v) if isinstance(v, float) and not np.isfinite(v) else v for name, v in values.items()}
 
 
-def shifted(found: Equivalence, start: int) -> Equivalence:
-    """The same, with samples counted from `start` on."""
+def shifted(result: Equivalence, start: int) -> Equivalence:
+    """The same result with `start` added to its sample numbers."""
 
     def moved(d: Divergence) -> Divergence:
         step, order, rank, sample, neuron = d.place
         return replace(d, sample=d.sample + start, place=(step, order, rank, sample + start, neuron))
 
-    return replace(found, first=tuple(map(moved, found.first)), rounded=tuple(map(moved, found.rounded)))
+    return replace(result, first=tuple(map(moved, result.first)), rounded=tuple(map(moved, result.rounded)))
 
 
 def merged(parts: Sequence[Equivalence]) -> Equivalence:
-    """The comparison of all samples, from those of one chunk after the other."""
+    """The result for all samples, from the results for consecutive chunks."""
     tallies: dict[tuple[str, str], Tally] = {}
     for part in parts:
         for key, tally in part.tallies.items():

@@ -1,10 +1,11 @@
-"""Which differences of a float run rounding explains: spikes decided by the last bits, and what they changed.
+"""Spike differences attributable to rounding: spikes decided by the last bits of a membrane, and their consequences.
 
-A membrane that differs by rounding (divergence.py) can still decide a spike, if it lies that close to its threshold. A
-spike of one side only is *rounded* if the silent side's membrane (not reset, so still that of the decision) is within
-the bound of the threshold, and so is that of the fired side where a subtraction can be undone. What it can have changed
-is *caused*, and is not judged: its own neuron from that step on (its pixel of the map, its population's count), and
-every population that it reaches, from the step at which it can first arrive there.
+A membrane that differs by rounding only (divergence.py) can still decide a spike if it is that close to the threshold.
+A spike that only one side has is *rounded* if the membrane of the silent side (which was not reset, so it is still the
+one compared with the threshold) is within the tolerance of the threshold, and so is the membrane of the side that
+fired, if its reset can be undone. Whatever the spike can have changed is *caused* by it and not counted as a mismatch:
+its own neuron from that step on (and the neuron's pixel of the map, and its population's count), and every population
+that it reaches, from the step at which it can first arrive there.
 """
 
 from __future__ import annotations
@@ -27,25 +28,31 @@ NEVER = np.iinfo(np.int64).max
 
 
 def silent_distance(
-    found: Mismatches, spikes: Variable, membrane: Variable, network: Network
+    where: Mismatches, spikes: Variable, membrane: Variable, network: Network
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """At mismatches of one population: threshold minus the silent side's membrane, and the fired side's excess over it.
+    """Distances to the threshold at mismatches of one population.
 
-    NaN where the spikes agree, or where the fired side's reset cannot be undone.
+    Returns
+    -------
+    silent : array
+        Threshold minus the membrane of the side that did not fire; NaN where the spikes agree.
+    fired : array
+        Membrane before the reset, of the side that fired, minus threshold; NaN where the spikes agree or the reset
+        cannot be undone.
     """
     threshold, amount = _levels(network, spikes.population)
-    at = (found.step, found.sample, found.neuron)
-    first = spikes.a[at].astype(bool)
-    differ = first != spikes.b[at].astype(bool)
+    at = (where.step, where.sample, where.neuron)
+    a_fired = spikes.a[at].astype(bool)
+    differ = a_fired != spikes.b[at].astype(bool)
     a, b = membrane.a[at].astype(np.float64), membrane.b[at].astype(np.float64)
-    level = threshold[found.neuron]
-    silent = np.where(differ, level - np.where(first, b, a), np.nan)
-    fired = np.where(differ, np.where(first, a, b) + amount[found.neuron] - level, np.nan)
+    level = threshold[where.neuron]
+    silent = np.where(differ, level - np.where(a_fired, b, a), np.nan)
+    fired = np.where(differ, np.where(a_fired, a, b) + amount[where.neuron] - level, np.nan)
     return silent, fired
 
 
 def _levels(network: Network, name: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Threshold and reset amount (NaN for a reset to zero) of every neuron, in the unit of its membrane."""
+    """Threshold and reset amount (NaN for a reset to zero) of every neuron, in units of its membrane."""
     population = network[name]
     neuron = population.neuron
     if not isinstance(neuron, (LIF, FixedLIF)):
@@ -60,7 +67,7 @@ def _levels(network: Network, name: str) -> tuple[npt.NDArray[np.float64], npt.N
 
 
 class Consequences:
-    """What the spikes that rounding decided can have changed, sample by sample.
+    """The values that rounded spikes can have changed, per sample.
 
     Parameters
     ----------
@@ -72,39 +79,40 @@ class Consequences:
         self._network = network
         self._samples = samples
         self._reach: dict[str, dict[str, int]] = {}
-        self._everywhere = {p.name: np.full(samples, NEVER) for p in network.populations}
-        self._own: dict[str, Index] = {}
+        # first step that can be affected: of whole populations [B], and of the neurons that had rounded spikes [B, N]
+        self._population_from = {p.name: np.full(samples, NEVER) for p in network.populations}
+        self._neuron_from: dict[str, Index] = {}
 
     def add(self, spikes: Mismatches) -> None:
-        """Count what follows from spikes of one population."""
+        """Add the consequences of rounded spikes of one population."""
         name = spikes.variable.population
-        own = self._own.setdefault(name, np.full((self._samples, neurons(spikes.variable.shape)), NEVER))
-        np.minimum.at(own, (spikes.sample, spikes.neuron), spikes.step)
+        start = self._neuron_from.setdefault(name, np.full((self._samples, neurons(spikes.variable.shape)), NEVER))
+        np.minimum.at(start, (spikes.sample, spikes.neuron), spikes.step)
         if name not in self._reach:
             self._reach[name] = reach(self._network, name)
         for target, steps in self._reach[name].items():
-            np.minimum.at(self._everywhere[target], spikes.sample, spikes.step + steps)
+            np.minimum.at(self._population_from[target], spikes.sample, spikes.step + steps)
 
-    def cover(self, found: Mismatches) -> npt.NDArray[np.bool_]:
-        """Which mismatches follow from the spikes added so far."""
-        v = found.variable
-        covered: npt.NDArray[np.bool_] = found.step >= self._everywhere[v.population][found.sample]
-        if v.population not in self._own or v.name == "current":
+    def cover(self, differing: Mismatches) -> npt.NDArray[np.bool_]:
+        """Which mismatches can be consequences of the spikes added so far."""
+        v = differing.variable
+        covered: npt.NDArray[np.bool_] = differing.step >= self._population_from[v.population][differing.sample]
+        if v.population not in self._neuron_from or v.name == "current":
             return covered
-        own = self._own[v.population]
+        by_neuron = self._neuron_from[v.population]
         if v.name == "counts":
-            start = own.min(axis=1)[found.sample]
+            start = by_neuron.min(axis=1)[differing.sample]
         elif v.name == "sam":
             channels, height, width = as_chw(self._network[v.population].shape)
-            start = own.reshape(-1, channels, height * width).min(axis=1)[found.sample, found.neuron]
+            start = by_neuron.reshape(-1, channels, height * width).min(axis=1)[differing.sample, differing.neuron]
         else:
-            start = own[found.sample, found.neuron]
-        covered = covered | (found.step >= start)
+            start = by_neuron[differing.sample, differing.neuron]
+        covered = covered | (differing.step >= start)
         return covered
 
 
 def reach(network: Network, name: str) -> dict[str, int]:
-    """Least own steps until a spike of `name` can act, for each population that it reaches (itself by a loop)."""
+    """Steps until a spike of `name` can first have an effect, by population that it reaches (itself through a loop)."""
     edges = [(p.source, p.target, network.lag(p)) for p in network.projections]
     return earliest([(target, lag) for source, target, lag in edges if source == name], edges)
 
@@ -112,27 +120,26 @@ def reach(network: Network, name: str) -> dict[str, int]:
 def rounded(
     variables: Iterable[Variable], network: Network, samples: int, tolerance: float
 ) -> tuple[list[Divergence], Consequences]:
-    """The spikes that rounding decided, in causal order, and their consequences."""
+    """The spikes that rounding decided, in causal order, and their consequences; `variables` are in causal order."""
     by_name = {(v.population, v.name): v for v in variables}
     pairs = [
         (spikes, by_name[population, "membrane"])
         for (population, name), spikes in by_name.items()
         if name == "spikes" and (population, "membrane") in by_name
     ]
-    pairs.sort(key=lambda pair: pair[0].order)
-    found = [mismatches(spikes, 0.0) for spikes, _ in pairs]
-    near: list[Divergence] = []
-    effects = Consequences(network, samples)
-    for step in np.unique(np.concatenate([m.step for m in found])) if found else ():
-        for (spikes, membrane), all_steps in zip(pairs, found, strict=True):
+    differing = [mismatches(spikes, 0.0) for spikes, _ in pairs]
+    rounded_spikes: list[Divergence] = []
+    consequences = Consequences(network, samples)
+    for step in np.unique(np.concatenate([m.step for m in differing])) if differing else ():
+        for (spikes, membrane), all_steps in zip(pairs, differing, strict=True):
             start, stop = np.searchsorted(all_steps.step, [step, step + 1])
             now = Mismatches(spikes, *(x[start:stop] for x in (all_steps.step, all_steps.sample, all_steps.neuron)))
-            now = now.where(~effects.cover(now))
+            now = now.where(~consequences.cover(now))
             if not len(now):
                 continue
             silent, fired = silent_distance(now, spikes, membrane, network)
             bound = tolerance * (membrane.scale + np.abs(silent))
             close = (np.abs(silent) <= bound) & (np.isnan(fired) | (np.abs(fired) <= bound))
-            near.extend(now.where(close).divergences(silent[close]))
-            effects.add(now.where(close))
-    return near, effects
+            rounded_spikes.extend(now.where(close).divergences(silent[close]))
+            consequences.add(now.where(close))
+    return rounded_spikes, consequences

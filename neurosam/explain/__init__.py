@@ -1,4 +1,4 @@
-"""Spike activation maps: how they are computed, combined, drawn over a picture, and held against an object's mask."""
+"""Spike activation maps: computing them, aggregating them, drawing them over an image, and scoring them on masks."""
 
 from neurosam.explain.maps import aggregate, normalise, overlay, upsample
 from neurosam.explain.sam import SAM, from_spikes

@@ -1,8 +1,8 @@
 """Whether a map points at the object: mass inside an exact mask, the pointing game, and baselines for both.
 
-Every measure takes maps ``[..., B, H, W]`` and masks ``[B, H', W']`` and brings the maps to the masks' size
-(maps.upsample), so that a map of a deep layer and a trivial baseline go through the same call. Kim & Panda's
-localisation error can rank a constant map above every explanation; a table without baselines therefore shows nothing.
+Every measure takes maps ``[..., B, H, W]`` and masks ``[B, H', W']`` and resizes the maps to the masks
+(``maps.upsample``), so that the map of a deep layer and a trivial baseline are scored by the same call. Kim & Panda's
+localisation error can rank a constant map above every explanation, so report the baselines next to every score.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TIE = 1e-12
 
 
 def mass_inside(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
-    """Share of a map's mass inside the mask (the energy-based pointing game of Wang et al., Score-CAM, CVPRW 2020).
+    """Fraction of a map's mass inside the mask (the energy-based pointing game of Wang et al., Score-CAM, CVPRW 2020).
 
     Parameters
     ----------
@@ -46,7 +46,12 @@ def mass_inside(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     Returns
     -------
     (..., B) float64 array
-        0..1; NaN for a map without mass, which points nowhere. A uniform map scores the mask's share of the area.
+        0..1; NaN for a map without mass, which points nowhere. A uniform map scores the area of the mask.
+
+    Examples
+    --------
+    >>> mass_inside([[[1.0, 0.0], [3.0, 0.0]]], [[[0, 0], [1, 1]]])
+    array([0.75])
     """
     x, inside = _fit(maps, masks)
     x = np.maximum(x, 0.0)
@@ -57,10 +62,10 @@ def mass_inside(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
 
 
 def pointing_game(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
-    """Whether the map's maximum lies inside the mask (Zhang et al., IJCV 2018, without their tolerance in pixels).
+    """Whether the maximum of a map lies inside the mask (Zhang et al., IJCV 2018, without their tolerance in pixels).
 
-    Where several pixels share the maximum, the share of them that is inside, so that no order of pixels decides and a
-    uniform map scores the mask's share of the area.
+    If several pixels share the maximum, the score is the fraction of them inside, so that the order of pixels does not
+    matter and a uniform map scores the area of the mask.
 
     Parameters
     ----------
@@ -72,42 +77,47 @@ def pointing_game(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     -------
     (..., B) float64 array
         0..1; 1 or 0 where the maximum is unique. NaN for a map without positive values.
+
+    Examples
+    --------
+    >>> pointing_game([[[1.0, 0.0], [3.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]], [[[0, 0], [1, 1]]] * 2)
+    array([1. , 0.5])
     """
     x, inside = _fit(maps, masks)
-    top = x.max(axis=(-2, -1), keepdims=True)
-    tied = x >= top * (1 - TIE)  # equal up to the rounding of the interpolation
+    peak = x.max(axis=(-2, -1), keepdims=True)
+    tied = x >= peak * (1 - TIE)  # equal up to rounding in the interpolation
     hits = (tied & inside).sum(axis=(-2, -1)) / tied.sum(axis=(-2, -1))
-    return np.where(top[..., 0, 0] > 0, hits, np.nan)
+    return np.where(peak[..., 0, 0] > 0, hits, np.nan)
 
 
 def area_share(masks: npt.ArrayLike) -> Array:
-    """Share of the picture that each mask covers, ``[B]``: what a uniform map scores in both measures."""
+    """Fraction of the image that each mask covers, ``[B]``: the score of a uniform map in both measures."""
     share: Array = _masks(masks).mean(axis=(-2, -1), dtype=np.float64)
     return share
 
 
 def uniform(samples: int, size: tuple[int, int]) -> Array:
-    """The map that says nothing: 1 everywhere, ``[B, H, W]``."""
+    """A map without information: 1 everywhere, ``[B, H, W]``."""
     return np.ones((samples, *size))
 
 
 def centre_prior(samples: int, size: tuple[int, int], width: float = 0.25) -> Array:
-    """The map that says "in the middle": a Gaussian of standard deviation `width` times each side, ``[B, H, W]``."""
+    """A map that points at the centre: a Gaussian of standard deviation `width` times each side, ``[B, H, W]``."""
     rows, columns = (np.exp(-0.5 * ((2 * np.arange(n) + 1 - n) / (2 * n * width)) ** 2) for n in size)
     return np.tile(rows[:, None] * columns[None, :], (samples, 1, 1))
 
 
 def intensity(images: npt.ArrayLike) -> Array:
-    """The input image as a map: |value| averaged over channels, ``[B, C, H, W]`` to ``[B, H, W]``."""
+    """The input image as a map: ``|value|`` averaged over channels, ``[B, C, H, W]`` to ``[B, H, W]``."""
     array = np.asarray(images)
     if array.ndim != 4:
         raise NeurosamError("intensity", f"got images of shape {array.shape}; (B, C, H, W) is required")
-    shown: Array = np.abs(array.astype(np.float64)).mean(axis=1)
-    return shown
+    mean: Array = np.abs(array.astype(np.float64)).mean(axis=1)
+    return mean
 
 
 def spike_count(spikes: Spikes) -> Array:
-    """Raw spikes as a map: their number over time and channels at each place, ``[B, H, W]``."""
+    """Spike counts as a map: the sum over time and channels at each pixel, ``[B, H, W]``."""
     steps, samples = spikes.planes.shape[:2]
     _, height, width = as_chw(spikes.shape)
     total = np.zeros((samples, height, width))
@@ -117,45 +127,45 @@ def spike_count(spikes: Spikes) -> Array:
 
 
 def baselines(images: npt.ArrayLike, spikes: Spikes | None = None) -> dict[str, Array]:
-    """The trivial maps of a set of images: "uniform", "centre", "input" and, where spikes are given, "spikes".
+    """Trivial maps of a set of images: "uniform", "centre", "input" and, if spikes are given, "spikes".
 
     Parameters
     ----------
     images : (B, C, H, W) array
-        What the network saw.
+        The images shown to the network.
     spikes : Spikes, optional
-        Of the layer whose maps are judged.
+        Of the layer whose maps are scored.
     """
-    shown = intensity(images)
-    samples, height, width = shown.shape
+    input_map = intensity(images)
+    samples, height, width = input_map.shape
     size = (height, width)
-    found = {"uniform": uniform(samples, size), "centre": centre_prior(samples, size), "input": shown}
-    return found if spikes is None else {**found, "spikes": spike_count(spikes)}
+    trivial = {"uniform": uniform(samples, size), "centre": centre_prior(samples, size), "input": input_map}
+    return trivial if spikes is None else {**trivial, "spikes": spike_count(spikes)}
 
 
 def localisation(maps: Mapping[str, npt.ArrayLike], masks: npt.ArrayLike) -> dict[str, dict[str, float]]:
-    """Both measures of several maps ``[B, H, W]``, averaged over the samples whose map says anything.
+    """Both measures of several maps ``[B, H, W]``, averaged over the samples whose map is not empty.
 
     Returns
     -------
     dict of dict
-        By name: "mass_inside", "pointing_game", and "silent", the share of samples whose map is empty (left out of the
-        other two, which are NaN if there is no other).
+        By name: "mass_inside", "pointing_game", and "silent", the fraction of samples whose map is empty. These do not
+        count in the other two, which are NaN if all maps are empty.
     """
-    found: dict[str, dict[str, float]] = {}
+    scores: dict[str, dict[str, float]] = {}
     for name, array in maps.items():
         mass, hits = mass_inside(array, masks), pointing_game(array, masks)
-        said = ~np.isnan(mass)
-        found[name] = {
-            "mass_inside": float(mass[said].mean()) if said.any() else float("nan"),
-            "pointing_game": float(hits[said].mean()) if said.any() else float("nan"),
-            "silent": 1.0 - float(said.mean()),
+        active = ~np.isnan(mass)
+        scores[name] = {
+            "mass_inside": float(mass[active].mean()) if active.any() else float("nan"),
+            "pointing_game": float(hits[active].mean()) if active.any() else float("nan"),
+            "silent": 1.0 - float(active.mean()),
         }
-    return found
+    return scores
 
 
 def _fit(maps: npt.ArrayLike, masks: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Maps at the size of the masks, and the masks."""
+    """Maps resized to the masks, and the masks as booleans."""
     inside = _masks(masks)
     array = np.asarray(maps)
     if array.ndim < 3 or array.shape[-3] != inside.shape[0]:

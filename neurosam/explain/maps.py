@@ -1,6 +1,6 @@
-"""Explanation maps as pictures: over time, to one scale, to one size, over an image.
+"""Explanation maps as images: aggregate over time, normalise, resize, and draw over the input.
 
-Maps are arrays ``[T, B, H, W]`` or ``[..., H, W]``, whichever method made them; every function returns a new array.
+Maps are arrays ``[T, B, H, W]`` or ``[..., H, W]`` from any method. Every function returns a new array.
 """
 
 from __future__ import annotations
@@ -10,20 +10,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.errors import NeurosamError
+from neurosam._util.arguments import choice
+from neurosam.errors import ArgumentError, NeurosamError
 
 __all__ = ["aggregate", "normalise", "overlay", "upsample"]
 
 OFFICIAL_EPSILON = 1e-3
-"""What the SAM authors' released code adds to the maximum before it divides."""
+"""Added to the maximum before the division, as in the released code of SAM's authors."""
 
 
 def aggregate(maps: npt.ArrayLike, how: str = "sum") -> npt.NDArray[Any]:
-    """One map a sample, ``[T, B, H, W]`` to ``[B, H, W]``: the "sum", "mean" or "max" over time, or the "last" step."""
+    """One map per sample: the "sum", "mean" or "max" over time, or the "last" step; ``[T, B, H, W]`` to ``[B, H, W]``.
+
+    Examples
+    --------
+    >>> maps = np.arange(12).reshape(3, 1, 2, 2)
+    >>> aggregate(maps).tolist(), aggregate(maps, "last").tolist()
+    ([[[12, 15], [18, 21]]], [[[8, 9], [10, 11]]])
+    """
     array = np.asarray(maps)
     if array.ndim != 4 or not array.shape[0]:
         raise NeurosamError("aggregate", f"got maps of shape {array.shape}; [T, B, H, W] with T >= 1 is required")
-    _known("aggregate", how, ("sum", "mean", "max", "last"))
+    choice("aggregate: how", how, ("sum", "mean", "max", "last"), ArgumentError)
     if how == "last":
         return np.array(array[-1])
     if how == "max":
@@ -32,22 +40,27 @@ def aggregate(maps: npt.ArrayLike, how: str = "sum") -> npt.NDArray[Any]:
 
 
 def normalise(maps: npt.ArrayLike, how: str = "official") -> npt.NDArray[np.float64]:
-    """Each map (last two axes) by itself, so that pictures can be compared.
+    """Scale each map (the last two axes) by itself.
 
     Parameters
     ----------
     maps : (..., H, W) array
-        Finite; a map without any activity stays 0.
+        Finite; a map of zeros stays 0.
     how : {"official", "max", "sum"}
-        ``official``: subtract the minimum, then divide by (maximum + 1e-3), as SAM's released code does for each step;
-        the 1e-3 is in the float trace's unit, so divide integer maps by their scale first. ``max``: divide by the
-        maximum. ``sum``: divide by the sum, which makes a map without negative values a distribution.
+        ``official``: subtract the minimum, then divide by (maximum + 1e-3), as SAM's released code does in each step;
+        the 1e-3 is in the unit of the float trace, so divide integer maps by their scale first. ``max``: divide by the
+        maximum. ``sum``: divide by the sum, which makes a non-negative map a distribution.
 
     Returns
     -------
     (..., H, W) float64 array
+
+    Examples
+    --------
+    >>> normalise([[0, 1], [2, 4]], "max").tolist()
+    [[0.0, 0.25], [0.5, 1.0]]
     """
-    _known("normalise", how, ("official", "max", "sum"))
+    choice("normalise: how", how, ("official", "max", "sum"), ArgumentError)
     x = _maps("normalise", maps).astype(np.float64)
     if how == "official":
         x -= x.min(axis=(-2, -1), keepdims=True)
@@ -60,10 +73,17 @@ def normalise(maps: npt.ArrayLike, how: str = "official") -> npt.NDArray[np.floa
 def upsample(maps: npt.ArrayLike, size: tuple[int, int], how: str = "bilinear") -> npt.NDArray[np.float64]:
     """Maps ``(..., H, W)`` resized to ``(..., *size)``, float64.
 
-    ``bilinear`` places pixel centres at half integers and repeats the border, ``nearest`` takes source pixel
-    ``floor(i * H / H')``: torch's interpolate with ``align_corners=False``, and its "nearest".
+    ``bilinear`` places pixel centres at half integers and repeats the border; ``nearest`` takes source pixel
+    ``floor(i * H / H')``. They equal torch's "bilinear" with ``align_corners=False`` and its "nearest".
+
+    Examples
+    --------
+    >>> upsample([[0.0, 1.0]], (1, 4)).tolist()
+    [[0.0, 0.25, 0.75, 1.0]]
+    >>> upsample([[0.0, 1.0]], (1, 4), "nearest").tolist()
+    [[0.0, 0.0, 1.0, 1.0]]
     """
-    _known("upsample", how, ("bilinear", "nearest"))
+    choice("upsample: how", how, ("bilinear", "nearest"), ArgumentError)
     x = _maps("upsample", maps).astype(np.float64)
     height, width = size
     if height < 1 or width < 1:
@@ -79,7 +99,7 @@ def upsample(maps: npt.ArrayLike, size: tuple[int, int], how: str = "bilinear") 
 
 
 def _neighbours(size: int, target: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """For each target pixel of one axis, the two source pixels around its centre and the share of the second."""
+    """For each target pixel of one axis, the two source pixels around its centre and the weight of the second."""
     centre = np.maximum((np.arange(target) + 0.5) * (size / target) - 0.5, 0.0)
     low = np.minimum(centre.astype(np.int64), size - 1)
     return low, np.minimum(low + 1, size - 1), centre - low
@@ -88,26 +108,31 @@ def _neighbours(size: int, target: int) -> tuple[npt.NDArray[np.int64], npt.NDAr
 def overlay(
     image: npt.ArrayLike, heat: npt.ArrayLike, colormap: str = "jet", alpha: float = 0.5
 ) -> npt.NDArray[np.uint8]:
-    """An image under a map.
+    """Draw a map over an image.
 
     Parameters
     ----------
     image : (H, W), (1, H, W) or (3, H, W) array
         uint8, or floats in [0, 1].
     heat : (h, w) array
-        A map in [0, 1] (:func:`normalise`); resized to the image where it differs.
+        A map in [0, 1] (:func:`normalise`), of any size.
     colormap : str
         Name of a matplotlib colour map.
     alpha : float
-        Share of the map, 0..1.
+        Opacity of the map, 0..1.
 
     Returns
     -------
     (H, W, 3) uint8 array
+
+    Examples
+    --------
+    >>> overlay(np.zeros((28, 28)), np.eye(7)).shape
+    (28, 28, 3)
     """
     from matplotlib import colormaps
 
-    base = _rgb(image)
+    background = _rgb(image)
     values = _maps("overlay: heat", heat).astype(np.float64)
     if values.ndim != 2 or values.min() < 0 or values.max() > 1:
         raise NeurosamError(
@@ -120,8 +145,8 @@ def overlay(
         )
     if not 0 <= alpha <= 1:
         raise NeurosamError("overlay: alpha", f"got {alpha}; allowed is 0..1")
-    colours = np.asarray(colormaps[colormap](upsample(values, (base.shape[0], base.shape[1]))))[..., :3]
-    mixed = (1 - alpha) * base + alpha * colours
+    colours = np.asarray(colormaps[colormap](upsample(values, (background.shape[0], background.shape[1]))))[..., :3]
+    mixed = (1 - alpha) * background + alpha * colours
     return np.rint(np.clip(mixed, 0, 1) * 255).astype(np.uint8)
 
 
@@ -145,8 +170,3 @@ def _maps(where: str, maps: npt.ArrayLike) -> npt.NDArray[Any]:
     if not np.isfinite(array).all():
         raise NeurosamError(where, "got NaN or infinite values; all must be finite")
     return array
-
-
-def _known(where: str, how: str, allowed: tuple[str, ...]) -> None:
-    if how not in allowed:
-        raise NeurosamError(f"{where}: how", f"got {how!r}; allowed is {' or '.join(map(repr, allowed))}")

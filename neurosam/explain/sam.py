@@ -1,13 +1,13 @@
 """Spike Activation Maps: what a layer looked at, step by step.
 
-A map sums the scores that a layer's spikes emit (trace.py) over channels,
+A map is the sum over channels of the scores that a layer's spikes emit (network/trace.py),
 
     M[t, b, y, x] = sum over c of score[t, b, c, y, x].
 
 :class:`SAM` runs a network and returns raw maps ``[T, B, H, W]``; :func:`from_spikes` computes the same maps from any
 spike train, without a back end. :func:`aggregate`, :func:`normalise`, :func:`upsample` and :func:`overlay` (maps.py)
-turn them into pictures. Raw maps of a fixed-point network are integers; :meth:`SAM.scales` says what the unit is worth
-in them.
+turn them into images. Raw maps of a fixed-point network are integers; divide them by :meth:`SAM.scales` to compare them
+with float maps.
 
 Source: Y. Kim and P. Panda, "Visual Explanations from Spiking Neural Networks using Interspike Intervals", Sci Rep 11,
 19037 (2021), Eq. 12-14.
@@ -43,25 +43,37 @@ class SAM:
     ----------
     network : Network
     layers : str or sequence of str
-        Populations that spike.
+        Spiking populations.
     gamma : float, optional
-        Replaces the decay of the layers' traces; as stored in the network if None (0.5 where it has no trace).
+        Decay of the traces per step; if None, that of the network's traces (0.5 for a layer without one).
     mode : {"strict", "inclusive", "official"}, optional
-        Replaces the mode of the traces; as stored in the network if None ("strict" where it has no trace).
+        Mode of the traces; if None, that of the network's traces ("strict" for a layer without one).
     backend : str
         Back end to run on.
     **options
-        More arguments of :func:`neurosam.backends.run`: device, dtype, threads, progress, time_limit_s.
+        Further arguments of :func:`neurosam.run`: device, dtype, threads, progress, time_limit_s.
 
     Raises
     ------
     NetworkError
-        If a layer does not exist or does not spike, or a trace is out of range.
+        If a layer does not exist or does not spike, or a trace parameter is out of range.
 
     Examples
     --------
-    >>> maps = SAM(network, "conv2").attribute(images, steps=32)  # doctest: +SKIP
-    >>> picture = overlay(images[0], upsample(normalise(aggregate(maps)), (28, 28))[0])  # doctest: +SKIP
+    >>> import neurosam as ns
+    >>> network = ns.Network(
+    ...     [
+    ...         ns.Population("in", (1, 8, 8)),
+    ...         ns.Population("conv1", (2, 6, 6), ns.FixedLIF(membrane_decay=410, threshold=20)),
+    ...     ],
+    ...     [ns.Projection("in", "conv1", ns.Conv2d(np.full((2, 1, 3, 3), 7, np.int8)), delay=1)],
+    ... )
+    >>> images = np.full((3, 1, 8, 8), 0.5)
+    >>> maps = SAM(network, "conv1", backend="reference").attribute(images, steps=10)
+    >>> maps.shape, maps.dtype
+    ((10, 3, 6, 6), dtype('int32'))
+    >>> overlay(images[0], normalise(aggregate(maps))[0]).shape
+    (8, 8, 3)
     """
 
     def __init__(
@@ -80,7 +92,7 @@ class SAM:
             raise NeurosamError("SAM: layers", "got none; name at least one population that spikes")
         self.gamma, self.mode, self.backend, self.options = gamma, mode, backend, options
         self._single = isinstance(layers, str)
-        SamTrace(0.5 if gamma is None else gamma, "strict" if mode is None else mode)  # refuses what cannot be
+        SamTrace(0.5 if gamma is None else gamma, "strict" if mode is None else mode)  # refuses invalid values
         for name in self.layers:
             if not isinstance(network[name].neuron, (LIF, FixedLIF)):
                 raise NetworkError(
@@ -97,14 +109,14 @@ class SAM:
         inputs : (B, C, H, W) or (B, N) array, or Events
             Images are encoded with `steps`, `coding` and `seed` (:func:`neurosam.signals.events.encode`).
         steps : int, optional
-            Required for images; Events bring their own.
+            Required for images; Events have their own.
         coding : {"poisson", "poisson_signed", "latency", "direct"}
         seed : int
 
         Returns
         -------
         (T, B, H, W) array, or dict of them
-            float64, or int32 for a fixed-point network; a dict by layer if the layers were given as a sequence.
+            float64, or int32 for a fixed-point network; a dict by layer if `layers` is a sequence.
         """
         events = self._events(inputs, steps, coding, seed)
         network = self.traced(events.steps)
@@ -112,9 +124,9 @@ class SAM:
         return recording.sam[self.layers[0]] if self._single else {name: recording.sam[name] for name in self.layers}
 
     def scales(self, steps: int | None = None) -> dict[str, float]:
-        """What a raw map of each layer is divided by to be in the float trace's unit; 1 for a float network.
+        """Divisor, by layer, that brings raw maps to the unit of the float trace; 1 for a float network.
 
-        `steps` is needed only where gamma is so small that the integer trace has to be made for the length of the run.
+        `steps` is needed only if gamma is so small that the integer trace depends on the length of the run.
         """
         network = self.traced(steps)
         return {name: network.sam[name].scale for name in self.layers}
@@ -131,22 +143,22 @@ class SAM:
         return encode(inputs, steps, coding, seed)
 
     def traced(self, steps: int | None) -> Network:
-        """The network with the traces asked for; `steps` None before the length of the run is known."""
+        """The network with the requested traces; `steps` is None if the length of the run is not known yet."""
         network = self.network
         for name in self.layers:
             network = self._with_trace(network, name, steps)
         return network
 
     def _with_trace(self, network: Network, name: str, steps: int | None) -> Network:
-        old = network.sam.get(name)
-        if old is not None and self.gamma is None and self.mode in (None, old.mode):
+        stored = network.sam.get(name)
+        if stored is not None and self.gamma is None and self.mode in (None, stored.mode):
             return network
-        mode = self.mode or (old.mode if old is not None else "strict")
-        if self.gamma is None and isinstance(old, FixedSamTrace):  # another mode of the very same table
-            return replace(network, sam={**network.sam, name: replace(old, mode=mode)})
-        gamma = self.gamma if self.gamma is not None else (old.gamma if old is not None else 0.5)
+        mode = self.mode or (stored.mode if stored is not None else "strict")
+        if self.gamma is None and isinstance(stored, FixedSamTrace):  # keep the table, change the mode only
+            return replace(network, sam={**network.sam, name: replace(stored, mode=mode)})
+        gamma = self.gamma if self.gamma is not None else (stored.gamma if stored is not None else 0.5)
         trace = SamTrace(gamma, mode)
-        try:  # a trace for runs of any length, so that the unit of the maps does not depend on the length
+        try:  # a trace for runs of any length, so that the scale of the maps does not depend on the length
             return network.with_sam(trace, [name])
         except NetworkError:
             if steps is None:
@@ -155,10 +167,10 @@ class SAM:
 
 
 def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace) -> npt.NDArray[Any]:
-    """The maps of any spike train, from the definition of the trace alone.
+    """The maps of any spike train, computed from the definition of the trace.
 
-    State is O(neurons): per neuron its trace, the step of its last spike, and its number of spikes. Only neurons that
-    spike are touched.
+    The state is O(neurons): for each neuron its trace, the step of its last spike and its number of spikes, updated
+    only when it spikes.
 
     Parameters
     ----------
@@ -168,29 +180,35 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
     Returns
     -------
     (T, B, H, W) array
-        float64, or int32 for a fixed-point trace; H = W = 1 for a population without a picture.
+        float64, or int32 for a fixed-point trace; H = W = 1 for a population of shape (N,).
 
     Raises
     ------
     NeurosamError
-        If the array is not a spike train, or an integer trace could leave 24 bits in T steps.
+        If the array is not a spike train, or the integer maps could exceed 24 bits in T steps.
+
+    Examples
+    --------
+    >>> spikes = np.array([1, 1, 0, 1]).reshape(4, 1, 1)  # one neuron, with intervals of 1 and 2 steps
+    >>> from_spikes(spikes, SamTrace(gamma=0.5)).ravel().round(3).tolist()
+    [0.0, 0.607, 0.0, 0.591]
     """
     steps, samples, shape, planes = _train(spikes)
     channels, height, width = as_chw(shape)
     if isinstance(trace, FixedSamTrace):
         trace.check("from_spikes", channels, steps)
-    kind = np.int64 if isinstance(trace, FixedSamTrace) else np.float64
+    dtype = np.int64 if isinstance(trace, FixedSamTrace) else np.float64
     size = samples * channels * height * width
-    state = np.zeros(size, dtype=kind)
+    state = np.zeros(size, dtype=dtype)
     last = np.zeros(size, dtype=np.int64)
     count = np.zeros(size, dtype=np.int64)
-    maps = np.zeros((steps, samples, height, width), dtype=np.int32 if kind is np.int64 else np.float64)
+    maps = np.zeros((steps, samples, height, width), dtype=np.int32 if dtype is np.int64 else np.float64)
     for t, plane in enumerate(planes):
         fired = np.flatnonzero(plane)
         count[fired] += 1
         score, state[fired] = _spike(trace, state[fired], t - last[fired], t, t + 1 - count[fired])
         last[fired] = t
-        scores = np.zeros(size, dtype=kind)
+        scores = np.zeros(size, dtype=dtype)
         scores[fired] = score
         maps[t] = scores.reshape(samples, channels, height, width).sum(axis=1)
     return maps
@@ -203,7 +221,10 @@ def _spike(
     t: int,
     silent: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Score and new trace of neurons that spike at step t, `interval` after their last spike, silent `silent` times."""
+    """Score and new trace of neurons that spike at step t, `interval` steps after their last spike.
+
+    `silent` is the number of steps so far in which they did not spike.
+    """
     if isinstance(trace, FixedSamTrace):
         end = trace.table.size - 1
         decayed = contribution(state, trace.table[np.minimum(interval, end)], trace.shift)
@@ -220,7 +241,7 @@ def _spike(
 
 
 def _train(spikes: npt.ArrayLike | Spikes) -> tuple[int, int, Shape, Iterator[npt.NDArray[Any]]]:
-    """Steps, samples, shape and, one step at a time, the flat spikes ``[B * N]``."""
+    """Steps, samples, shape, and an iterator over the flat spikes ``[B * N]`` of each step."""
     if isinstance(spikes, Spikes):
         steps, samples = spikes.planes.shape[:2]
         planes = spikes.planes

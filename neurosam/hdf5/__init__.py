@@ -4,10 +4,10 @@ The format, field by field, is in FORMAT.md beside this package. Its parts here:
 
     schema.py    the one table of what each type consists of
     fields.py    how each kind of field is written and read
-    writer.py    creation of a file: beside the old one, synced to disk, then put in its place
+    writer.py    a new file: written beside the old one, synced to disk, then renamed onto it
     stream.py    a recording that is written while it is made; place.py: the bytes of one of its arrays
-    files.py     what a file says that it is: kind, version, producer
-    reader.py    the examined file: no object is opened or allocated before its kind, type and size have been checked
+    files.py     save and load; the attributes that identify a file: kind, version, producer
+    reader.py    a file that is read: no object is opened or allocated before its kind, type and size have been checked
 
 What is loaded equals what was saved bit for bit, and the same network always gives the same bytes. This package is the
 only user of h5py and needs nothing else but NumPy, so that a worker in another Python can read the same files.

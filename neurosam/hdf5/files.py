@@ -55,11 +55,8 @@ def save(value: Network | Recording | Events, path: str | Path) -> None:
 
     Examples
     --------
-    >>> import os, tempfile
-    >>> import neurosam as ns
-    >>> path = os.path.join(tempfile.mkdtemp(), "events.h5")
-    >>> ns.save(ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)), path)
-    >>> len(ns.load_events(path))
+    >>> ns.save(ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)), "events.h5")
+    >>> len(ns.load_events("events.h5"))
     2
     """
     kind = next((kind for kind, stored in KINDS.items() if type(value) is stored), None)
@@ -120,15 +117,13 @@ def load(path: str | Path, mapped: bool = False) -> Network | Recording | Events
 
     See Also
     --------
-    load_network, load_recording, load_events : the same for one kind, and an error for the others.
+    load_network, load_recording, load_events
+        The same for one kind, and an error for the others.
 
     Examples
     --------
-    >>> import os, tempfile
-    >>> import neurosam as ns
-    >>> path = os.path.join(tempfile.mkdtemp(), "events.h5")
-    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save(path)
-    >>> ns.load(path).time
+    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save("events.h5")
+    >>> ns.load("events.h5").time
     array([0, 2], dtype=int32)
     """
     value: Network | Recording | Events = _load(None, path, mapped)
@@ -140,15 +135,12 @@ def load_network(path: str | Path) -> Network:
 
     Examples
     --------
-    >>> import os, tempfile
-    >>> import neurosam as ns
-    >>> path = os.path.join(tempfile.mkdtemp(), "network.h5")
     >>> network = ns.Network(
     ...     populations=[ns.Population("in", shape=(2,)), ns.Population("out", shape=(1,), neuron=ns.Readout())],
     ...     projections=[ns.Projection("in", "out", ns.Dense([[0.5, -0.25]]))],
     ... )
-    >>> network.save(path)
-    >>> ns.load_network(path) == network
+    >>> network.save("network.h5")
+    >>> ns.load_network("network.h5") == network
     True
     """
     network: Network = _load("network", path)
@@ -163,11 +155,9 @@ def load_recording(path: str | Path, mapped: bool = False) -> Recording:
 
     Examples
     --------
-    >>> import os, tempfile
-    >>> import neurosam as ns
-    >>> path = os.path.join(tempfile.mkdtemp(), "recording.h5")
-    >>> ns.Recording(backend="by hand", steps=1, samples=2, output=np.array([[0.5, 1.0], [2.0, 0.0]])).save(path)
-    >>> ns.load_recording(path, mapped=True).predictions
+    >>> output = np.array([[0.5, 1.0], [2.0, 0.0]])
+    >>> ns.Recording(backend="by hand", steps=1, samples=2, output=output).save("recording.h5")
+    >>> ns.load_recording("recording.h5", mapped=True).predictions
     array([1, 0])
     """
     recording: Recording = _load("recording", path, mapped)
@@ -179,11 +169,8 @@ def load_events(path: str | Path) -> Events:
 
     Examples
     --------
-    >>> import os, tempfile
-    >>> import neurosam as ns
-    >>> path = os.path.join(tempfile.mkdtemp(), "events.h5")
-    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save(path)
-    >>> ns.load_events(path).neuron
+    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save("events.h5")
+    >>> ns.load_events("events.h5").neuron
     array([1, 3], dtype=int32)
     """
     events: Events = _load("events", path)

@@ -1,9 +1,10 @@
-"""What a run amounts to: accuracy, sparsity, memory and operations, under NeuroBench's names where it defines them.
+"""Metrics of a run: accuracy, sparsity, memory and operations, under NeuroBench's names where it defines them.
 
-Pure functions of a network, a recording and the events that went in; every count is exact. Definitions follow
+All are pure functions of a network, a recording and the input events, and every count is exact. Definitions follow
 NeuroBench (Yik et al., "The neurobench framework for benchmarking neuromorphic computing algorithms and systems", Nat.
 Commun. 16, 1545, 2025, and its harness: Footprint, ConnectionSparsity, ActivationSparsity, SynapticOperations,
-MembraneUpdates); where an event-driven machine forces a choice that NeuroBench leaves open, the docstring says which.
+MembraneUpdates). Where NeuroBench leaves open a choice that matters for an event-driven machine, the docstring states
+the choice made here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.metrics.operations import Operations, fan_out, synaptic_operations
+from neurosam.metrics.operations import Operations, synaptic_operations
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, FixedLIF
 from neurosam.network.synapse import Sparse, neurons
@@ -23,31 +24,30 @@ from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
 
 __all__ = [
-    "Operations",
     "accuracy",
     "activation_sparsity",
     "connection_sparsity",
-    "fan_out",
     "footprint_bytes",
     "membrane_updates",
     "neurobench",
     "spikes_per_step",
-    "synaptic_operations",
 ]
 
-# Whole bytes that hold a fixed-point parameter's range (neuron.py, trace.py); every float takes 8.
+# Whole bytes that hold the range of each fixed-point parameter (network/neuron.py, trace.py); every float takes 8.
 FIXED_BYTES = {
     "membrane_decay": 2, "current_decay": 2, "threshold": 4, "reset_amount": 4, "bias_mantissa": 2, "bias_exponent": 1,
     "gain": 2, "gain_shift": 1, "offset": 4, "table": 4, "shift": 1, "impulse": 4,
 }  # fmt: skip
 FLOAT_BYTES = 8
-STATE_BYTES = 4  # a fixed-point current, membrane or trace, and the step of a last spike
+STATE_BYTES = 4  # for a fixed-point current, membrane or trace, and for the step of the last spike
 
 Counts = npt.NDArray[np.int64]
 
 
 def accuracy(recording: Recording, labels: npt.ArrayLike) -> float:
-    """Share of samples whose largest output (the first of equals) is their label (NeuroBench: ClassificationAccuracy).
+    """Fraction of samples whose largest output (the first of equals) is at the label's index.
+
+    NeuroBench: ClassificationAccuracy.
 
     Parameters
     ----------
@@ -63,27 +63,26 @@ def accuracy(recording: Recording, labels: npt.ArrayLike) -> float:
 
 
 def spikes_per_step(network: Network, recording: Recording) -> dict[str, npt.NDArray[np.float64]]:
-    """Mean spikes of a sample in each step, ``[T]``, of every population of neurons that fires, in own time."""
+    """Spikes in each step, averaged over samples, ``[T]``, by spiking population and in its own time."""
     return {name: _counts(recording, name).mean(axis=1) for name in _firing(network)}
 
 
 def activation_sparsity(network: Network, recording: Recording) -> float:
-    """Share of silent (neuron, step, sample) triples of all spiking populations (NeuroBench: ActivationSparsity).
+    """Fraction of (neuron, step, sample) triples without a spike (NeuroBench: ActivationSparsity).
 
-    0: every neuron fires in every step; 1: none ever does. The input and readouts are not activations.
+    0 if every neuron fires in every step, 1 if none ever fires. The input and readouts are not counted.
     """
     names = _firing(network)
-    places = sum(neurons(network[name].shape) for name in names) * recording.steps * recording.samples
-    if not places:
+    triples = sum(neurons(network[name].shape) for name in names) * recording.steps * recording.samples
+    if not triples:
         raise NeurosamError("activation_sparsity", "there is no spiking population, or no sample, to take it over")
-    return 1.0 - sum(int(_counts(recording, name).sum()) for name in names) / places
+    return 1.0 - sum(int(_counts(recording, name).sum()) for name in names) / triples
 
 
 def connection_sparsity(network: Network) -> float:
-    """Share of zero weights (NeuroBench: ConnectionSparsity), unrounded.
+    """Fraction of zero weights (NeuroBench: ConnectionSparsity), not rounded.
 
-    A Sparse matrix counts as the full matrix of its shape, so that the number does not depend on how a matrix is
-    stored.
+    A Sparse matrix counts as the full matrix of its shape, so the result does not depend on how a matrix is stored.
     """
     zeros = total = 0
     for projection in network.projections:
@@ -95,12 +94,12 @@ def connection_sparsity(network: Network) -> float:
 
 
 def footprint_bytes(network: Network) -> int:
-    """Bytes of parameters and of the state of one sample (NeuroBench: Footprint, parameters plus buffers).
+    """Bytes of the parameters and of the state of one sample (NeuroBench: Footprint, parameters plus buffers).
 
-    Weights take 1 byte in fixed point and 8 in float64, indices of a Sparse matrix 4; other fixed-point parameters the
-    whole bytes that hold their range, each as often as it is stored (scalars once). State is a membrane, a current
-    where there is one, and for a SAM trace the trace and the step of the last spike, per neuron. What a chip's memory
-    holds is another question, and the chip's.
+    A weight takes 1 byte in fixed point and 8 in float64, an index of a Sparse matrix 4, any other fixed-point
+    parameter as many whole bytes as hold its range; a scalar parameter is counted once. The state of a neuron is its
+    membrane, its current if it has one, and with a SAM trace the trace and the step of the last spike. The memory that
+    a chip needs differs from this and depends on the chip.
     """
     width = STATE_BYTES if network.fixed else FLOAT_BYTES
     total = 0
@@ -119,15 +118,15 @@ def footprint_bytes(network: Network) -> int:
 
 
 def membrane_updates(network: Network, recording: Recording) -> int:
-    """Changes of membranes from step to step, over all neurons and samples (NeuroBench: MembraneUpdates, as a total).
+    """Membranes that change from one step to the next, over all neurons and samples (NeuroBench: MembraneUpdates).
 
-    As there, step 0 counts every neuron. A machine that updates every neuron in every step does neurons * T * B of
-    them.
+    This is the total, where NeuroBench averages over samples. As there, every neuron counts in step 0. A machine that
+    updates every neuron in every step makes neurons * T * B updates.
 
     Raises
     ------
     NeurosamError
-        If a membrane is missing.
+        If a membrane was not recorded.
     """
     total = 0
     for population in network.populations:
@@ -143,13 +142,13 @@ def membrane_updates(network: Network, recording: Recording) -> int:
 
 
 def neurobench(network: Network, recording: Recording, events: Events) -> dict[str, Any]:
-    """The metrics above under NeuroBench's names and in its unit, the average of a sample.
+    """The metrics above under NeuroBench's names, and as in NeuroBench averaged over samples.
 
-    MembraneUpdates is left out where membranes were not recorded.
+    MembraneUpdates is omitted if membranes were not recorded.
     """
     samples = max(recording.samples, 1)
     operations = sum(synaptic_operations(network, recording, events).values(), Operations())
-    found: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "Footprint": footprint_bytes(network),
         "ConnectionSparsity": connection_sparsity(network),
         "ActivationSparsity": activation_sparsity(network, recording),
@@ -160,8 +159,8 @@ def neurobench(network: Network, recording: Recording, events: Events) -> dict[s
         },
     }
     if all(p.name in recording.membrane for p in network.populations if p.neuron is not None):
-        found["MembraneUpdates"] = membrane_updates(network, recording) / samples
-    return found
+        metrics["MembraneUpdates"] = membrane_updates(network, recording) / samples
+    return metrics
 
 
 def _firing(network: Network) -> list[str]:
@@ -179,7 +178,7 @@ def _counts(recording: Recording, name: str) -> Counts:
 
 
 def _parameters(part: Any, fixed: bool) -> int:
-    """Bytes of the numbers of a neuron or trace; modes and absent parameters take none."""
+    """Bytes of the parameters of a neuron or trace; modes and absent parameters take none."""
     total = 0
     for name in part.__dataclass_fields__:
         value = getattr(part, name)

@@ -1,8 +1,8 @@
-"""Synaptic operations of a run, exact from its spikes: who reaches whom, how often, and what NeuroBench calls it.
+"""Synaptic operations of a run, computed exactly from its spikes and the fan-out of their neurons.
 
-One spike of source neuron n costs ``fan_out[n]`` deliveries; a projection costs the sum over its source's spikes.
-NeuroBench (Yik et al., Nat. Commun. 16, 1545, 2025) splits what is not multiplied by zero into Effective_ACs and
-Effective_MACs, and calls what a machine without any skipping does Dense.
+A spike of source neuron n causes ``fan_out[n]`` deliveries; those of a projection are the sum over the spikes of its
+source. NeuroBench (Yik et al., Nat. Commun. 16, 1545, 2025) divides the operations with a non-zero weight into
+Effective_ACs and Effective_MACs, and calls the operations of a machine that skips nothing Dense.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Operations:
     Parameters
     ----------
     delivered : int
-        Weights added, zeros among them: what an event-driven machine does. Every source spike (event) is one delivery
-        to each target inside the picture; one that could arrive only after the last step is none.
+        Weights added, zeros included, by an event-driven machine: one for each source spike (or event) and each of its
+        targets within the image. A spike that would arrive after the last step is not counted.
     effective_acs, effective_macs : int
-        Deliveries whose weight is not zero: accumulates where the projection's events are all -1 or 1,
-        multiply-accumulates where there is any other value among them.
+        Deliveries with a non-zero weight: accumulates if all events of the projection are -1 or 1, otherwise
+        multiply-accumulates.
     dense : int
-        Operations of a machine that skips nothing: every connection inside the picture, in every step.
+        Operations of a machine that skips nothing: every connection within the image, in every step.
     """
 
     delivered: int = 0
@@ -57,22 +57,22 @@ class Operations:
 def synaptic_operations(network: Network, recording: Recording, events: Events) -> dict[str, Operations]:
     """Exact synaptic operations by projection label (NeuroBench: SynapticOperations, as totals).
 
-    NeuroBench calls a layer's operations accumulates if its input tensor holds -1, 0 and 1 alone, batch by batch; here
-    the whole run decides, so that the size of a batch does not. Spikes through a SumPool2d are delivered one by one,
-    hence accumulates.
+    NeuroBench counts the operations of a layer as accumulates if its input in a batch holds -1, 0 and 1 only. Here this
+    is decided for the whole run, so the result does not depend on a batch size. Spikes through a SumPool2d are
+    delivered one at a time, hence as accumulates.
 
     Parameters
     ----------
     network : Network
     recording : Recording
-        With the spikes of every population that projects.
+        With the spikes of every population that has outgoing projections.
     events : Events
-        What the run was given.
+        The input of the run.
 
     Raises
     ------
     NeurosamError
-        If spikes are missing, or the events are not those of the run.
+        If spikes are missing, or the events do not match the recording.
     """
     if (events.steps, events.samples) != (recording.steps, recording.samples):
         raise NeurosamError(
@@ -80,16 +80,16 @@ def synaptic_operations(network: Network, recording: Recording, events: Events) 
             f"have {events.steps} steps and {events.samples} samples; "
             f"the recording has {recording.steps} and {recording.samples}",
         )
-    found: dict[str, Operations] = {}
+    by_label: dict[str, Operations] = {}
     for projection in network.projections:
         source = network[projection.source]
         last = recording.steps - network.lag(projection)
         if source.neuron is None:
-            keep = events.time < last
-            fired = np.bincount(events.neuron[keep], minlength=neurons(source.shape)).astype(np.int64)
-            plain = events.value is None or bool(np.isin(events.value, (-1, 0, 1)).all())
+            in_time = events.time < last
+            fired = np.bincount(events.neuron[in_time], minlength=neurons(source.shape)).astype(np.int64)
+            unit_values = events.value is None or bool(np.isin(events.value, (-1, 0, 1)).all())
         elif source.name in recording.spikes:
-            fired, plain = _fired(recording.spikes[source.name], last), True
+            fired, unit_values = _fired(recording.spikes[source.name], last), True
         else:
             raise NeurosamError(
                 "synaptic_operations", f"needs the spikes of {source.name!r}; record them with Record(spikes=...)"
@@ -98,16 +98,22 @@ def synaptic_operations(network: Network, recording: Recording, events: Events) 
         effective = int(fired @ fan_out(projection, source.shape, nonzero=True).ravel())
         shape = projection.pool.output_shape(source.shape) if projection.pool else source.shape
         dense = connections(projection.synapse, shape) * recording.steps * recording.samples
-        operations = Operations(delivered, effective if plain else 0, 0 if plain else effective, dense)
-        found[projection.label] = found.get(projection.label, Operations()) + operations
-    return found
+        operations = Operations(delivered, effective if unit_values else 0, 0 if unit_values else effective, dense)
+        by_label[projection.label] = by_label.get(projection.label, Operations()) + operations
+    return by_label
 
 
 def fan_out(projection: Projection, source_shape: Shape, nonzero: bool = False) -> Counts:
-    """Deliveries that one spike of each source neuron causes, as an int64 array of `source_shape`.
+    """Deliveries caused by one spike of each source neuron, as an int64 array of `source_shape`.
 
-    Only targets inside the picture count; a pool gives the spike the address of each window that holds it, none for a
-    pixel that no window covers. With `nonzero`, only those through a weight other than 0.
+    Only targets within the image count. With a pool, a spike is delivered once for each window that contains it, and
+    not at all if there is none. With `nonzero`, only deliveries through a non-zero weight count.
+
+    Examples
+    --------
+    >>> projection = Projection("in", "conv1", Conv2d(np.ones((2, 1, 3, 3))))
+    >>> fan_out(projection, (1, 4, 4))[0].tolist()
+    [[2, 4, 4, 2], [4, 8, 8, 4], [4, 8, 8, 4], [2, 4, 4, 2]]
     """
     pooled = projection.pool.output_shape(source_shape) if projection.pool else source_shape
     fan = _synapse_fan(projection.synapse, pooled, nonzero)
@@ -121,7 +127,7 @@ def fan_out(projection: Projection, source_shape: Shape, nonzero: bool = False) 
 
 
 def connections(synapse: Synapse, shape: Shape) -> int:
-    """Connections inside the picture of a source of `shape`; a Sparse matrix counts in full."""
+    """Connections within the image of a source of `shape`; a Sparse matrix counts as a full one."""
     return (
         neurons(synapse.output_shape(shape)) * synapse.sources
         if isinstance(synapse, Sparse)
@@ -130,7 +136,7 @@ def connections(synapse: Synapse, shape: Shape) -> int:
 
 
 def _synapse_fan(synapse: Synapse, shape: Shape, nonzero: bool) -> Counts:
-    """Targets of each source of `shape`; for a convolution ``[C, H, W]``, else flat."""
+    """Number of targets of each source: ``[C, H, W]`` for a convolution, else flat."""
     present = synapse.weight != 0 if nonzero else np.ones(synapse.weight.shape, dtype=bool)
     if isinstance(synapse, Dense):
         fan: Counts = present.sum(axis=0, dtype=np.int64)
@@ -153,7 +159,7 @@ def _convolution_fan(synapse: Conv2d, shape: Shape, present: npt.NDArray[np.bool
 
 
 def _taps(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Counts:
-    """``[size, out, kernel]``: 1 where tap k of target o reads pixel y, ``o * stride + k * dilation - padding = y``."""
+    """``taps[y, o, k]`` is 1 where tap k of target o reads pixel y: ``o * stride + k * dilation - padding == y``."""
     reads = np.arange(out)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
     taps: Counts = (reads[None] == np.arange(size)[:, None, None]).astype(np.int64)
     return taps

@@ -1,4 +1,4 @@
-"""Populations and projections: the parts of a network, each checked by itself when it is made."""
+"""Populations and projections: the parts of a network, each checked by itself at construction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,21 @@ class Population:
     onset : int, optional
         Global step at which it starts; the earliest at which input can arrive if None.
     magnitude : int
-        Input only: largest |value| of an event (1 for spikes, also signed ones); bounds the accumulators.
+        Input only: largest ``|value|`` of an event (1 for spikes, signed ones too); bounds the accumulators.
+
+    Raises
+    ------
+    NetworkError
+        For a name, shape, onset or magnitude outside its range, or parameters that do not fit the channels.
+
+    Examples
+    --------
+    >>> ns.Population("in", shape=(1, 28, 28)).fires
+    True
+    >>> ns.Population("conv1", shape=(8, 24, 24), neuron=ns.LIF(leak=0.9, threshold=1.0)).has_current
+    False
+    >>> ns.Population("out", shape=(10,), neuron=ns.Readout()).fires
+    False
     """
 
     name: str
@@ -45,7 +59,7 @@ class Population:
     magnitude: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.name) <= MAX_NAME or not _plain(self.name):
+        if not 0 < len(self.name) <= MAX_NAME or not _is_allowed(self.name):
             raise NetworkError(
                 "population", f"got name {self.name!r}; 1..{MAX_NAME} letters, digits, _ - . are allowed"
             )
@@ -74,19 +88,19 @@ class Population:
 
     @property
     def fires(self) -> bool:
-        """Whether it emits spikes or events (inputs do; readouts do not)."""
+        """Whether it emits spikes or events: an input does, a readout does not."""
         return not isinstance(self.neuron, (Readout, FixedReadout))
 
     @property
     def has_current(self) -> bool:
-        """Whether its neurons have a synaptic current beside the membrane."""
+        """Whether its neurons have a synaptic current in addition to the membrane."""
         if isinstance(self.neuron, LIF):
             return self.neuron.current_leak is not None
         return isinstance(self.neuron, FixedLIF) and self.neuron.current_decay is not None
 
 
 class PopulationsByName(dict[str, Population]):
-    """Populations by name; asking for one that is not there is a :class:`NetworkError`."""
+    """Populations by name; a missing name raises :class:`NetworkError`."""
 
     def __init__(self, populations: Iterable[Population]) -> None:
         super().__init__((population.name, population) for population in populations)
@@ -107,9 +121,16 @@ class Projection:
     delay : int
         Steps of global time, >= 0 (Loihi and Lava: 1); 0 only along acyclic paths.
     pool : SumPool2d, optional
-        Gives each spike its window's address first.
+        Pooling in front of the synapses: each spike gets the address of its window.
     exponent : int
         Fixed point: the projection's sum is multiplied by ``2^exponent`` (floored), -8..7.
+
+    Examples
+    --------
+    >>> ns.Projection("in", "out", ns.Dense([[0.5, -0.25]])).label
+    'in->out'
+    >>> ns.Projection("in", "out", ns.Dense([[64, -32]]), exponent=1).integral
+    True
     """
 
     source: str
@@ -152,20 +173,32 @@ def max_pool(
     fixed: bool,
     delay: int = 1,
 ) -> MaxPool:
-    """Max pooling of spikes as a chip needs it: one OR neuron a window, which fires if any spike arrives.
+    """Max pooling of spikes as a chip does it: one OR neuron per window, which fires if any spike arrives.
 
     Parameters
     ----------
     source : Population
-        A picture ``(C, H, W)``.
+        Of shape ``(C, H, W)``.
     name : str
         Name of the new population.
     kernel, stride : int or (int, int)
         Window; `stride` is the kernel if None.
     fixed : bool
-        Integer neurons for a fixed-point network (with the `lava` or `nxsdk` membrane offset 0).
+        Integer neurons, for a fixed-point network whose membrane offset is 0 (`lava` and `nxsdk`).
     delay : int
-        Steps of the projection.
+        Of the projection, in steps.
+
+    Returns
+    -------
+    MaxPool
+        The new population and the projection that leads to it.
+
+    Examples
+    --------
+    >>> conv = ns.Population("conv", (8, 24, 24), ns.LIF(leak=0.9, threshold=1.0))
+    >>> pool = ns.max_pool(conv, "pool", 2, fixed=False)
+    >>> pool.population.shape, pool.projection.label
+    ((8, 12, 12), 'conv->pool')
     """
     pool = SumPool2d(kernel, stride)
     channels = source.shape[0]
@@ -180,5 +213,5 @@ def max_pool(
     return MaxPool(population, Projection(source.name, name, synapse, delay=delay))
 
 
-def _plain(name: str) -> bool:
+def _is_allowed(name: str) -> bool:
     return all(c.isascii() and (c.isalnum() or c in "_-.") for c in name) and name not in (".", "..")

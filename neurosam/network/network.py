@@ -9,12 +9,13 @@ One step ``t`` of population q, in its own time (step 0 is the first at which it
 
 **Time.** A projection's delay is given in steps of global time. `onset` is the global step at which a population
 starts: by default the earliest at which input can reach it, so that layer L of a chain with delay 1 starts at step L
-and is still until then. Every population then runs for exactly as many steps as there is input, and a recording is in
-the population's own time. What remains of a delay is the lag,
+and does nothing until then. Every population runs for as many steps as the input has, and is recorded in its own time.
+What remains of a delay is the lag,
 
     lag(p->q) = onset(p) + delay - onset(q)  >= 0,
 
-0 along a chain, more on a path that waits for a longer one. With ``onset=0`` everywhere, own time is global time.
+which is 0 along a chain, and more on a path that waits for a longer one. With ``onset=0`` everywhere, own time is
+global time.
 """
 
 from __future__ import annotations
@@ -44,21 +45,43 @@ class Network:
     Parameters
     ----------
     populations : sequence of Population
-        One input; names are unique.
+        Exactly one input; names are unique.
     projections : sequence of Projection
     sam : mapping of str to SamTrace or FixedSamTrace
         Traces by population.
     precision : Precision, optional
-        Fixed point; None for float64. A network of fixed neurons without one gets ``Precision.lava()``.
+        Of a fixed-point network; None for a float one. Fixed neurons without a precision get ``Precision.lava()``.
     output : str, optional
-        Population whose membrane (readout) or spike counts are the answer; the last one if None.
+        Population whose membrane (of a readout) or spike counts are the result; the last one if None.
     metadata : mapping of str to str
-        Free text that travels with the file (class names, provenance); no meaning to a back end.
+        Free text that is stored with the network (class names, provenance); ignored by back ends.
 
     Raises
     ------
     NetworkError
-        For anything that no back end could run: names, shapes, cycles without delay, mixed precision, accumulators.
+        For anything that no back end could run: names, shapes, cycles without delay, mixed precision, accumulators
+        that could overflow.
+
+    Examples
+    --------
+    >>> net = ns.Network(
+    ...     populations=[
+    ...         ns.Population("in", shape=(4,)),
+    ...         ns.Population("hidden", shape=(3,), neuron=ns.LIF(leak=0.5, threshold=1.0)),
+    ...         ns.Population("out", shape=(2,), neuron=ns.Readout()),
+    ...     ],
+    ...     projections=[
+    ...         ns.Projection("in", "hidden", ns.Dense(np.full((3, 4), 0.75))),
+    ...         ns.Projection("hidden", "out", ns.Dense([[1.0, 0.0, -1.0], [0.0, 1.0, 1.0]])),
+    ...     ],
+    ... )
+    >>> net.fixed, net.output, net.onsets
+    (False, 'out', {'in': 0, 'hidden': 1, 'out': 2})
+    >>> spikes = ns.Events.from_dense(np.ones((5, 1, 4)))  # all four inputs spike in each of five steps
+    >>> ns.run(net, spikes, backend="reference").output
+    array([[ 0., 10.]])
+    >>> net.with_sam().sam
+    {'hidden': SamTrace(gamma=0.5, mode='strict')}
     """
 
     populations: Sequence[Population]
@@ -105,16 +128,16 @@ class Network:
 
     @property
     def readout(self) -> Population:
-        """The population that `output` names."""
+        """The population that `output` names, whose membrane or spike counts are the result."""
         return self[self.output or ""]
 
     @property
     def fixed(self) -> bool:
-        """Whether it computes in integers."""
+        """Whether it is a fixed-point network, computed in integers."""
         return self.precision is not None
 
     def incoming(self, name: str) -> tuple[Projection, ...]:
-        """Projections into a population, in their order."""
+        """Projections into a population, in the order of `projections`."""
         return tuple(p for p in self.projections if p.target == name)
 
     @cached_property
@@ -124,7 +147,7 @@ class Network:
 
     @cached_property
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Populations in order of evaluation; members of one group depend on each other and advance step by step."""
+        """Populations in order of evaluation; those of one group depend on each other and advance step by step."""
         return schedule.groups(self.populations, self.projections, self.onsets)
 
     def lag(self, projection: Projection) -> int:
@@ -138,12 +161,12 @@ class Network:
         ----------
         name : str
         projections : iterable of Projection, optional
-            Stand in for the population's own where they are being replaced.
+            Used instead of the population's own, for projections that have yet to replace them.
 
         Raises
         ------
         NetworkError
-            If the sum of one step could leave 32 bits, in which Lava and the back ends add.
+            If the sum of one step could exceed the 32 bits in which Lava and the back ends add.
         """
         return accumulator_bound(self._by_name, self.incoming(name) if projections is None else projections)
 
@@ -158,7 +181,7 @@ class Network:
             ``SamTrace(gamma=0.5, mode="strict")`` if None.
         populations : iterable of str, optional
         steps : int, optional
-            Longest run, for a gamma that hardly fades (see :meth:`SamTrace.quantise`).
+            Length of the longest run; required where gamma is very small (see :meth:`SamTrace.quantise`).
         """
         trace = SamTrace() if trace is None else trace
         names = [p.name for p in self.populations if isinstance(p.neuron, (LIF, FixedLIF))]

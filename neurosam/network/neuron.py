@@ -45,7 +45,7 @@ def _set(instance: Any, **values: Any) -> None:
 
 
 def _tables(gain: Any, offset: Any) -> None:
-    """Gain and offset come together, one row a step, alike in length and broadcastable in channels."""
+    """Refuse one table without the other, or two of different length."""
     if (gain is None) != (offset is None):
         raise NetworkError("neuron", "gain and offset come together; give both tables or neither")
     if gain is None:
@@ -58,7 +58,7 @@ def _tables(gain: Any, offset: Any) -> None:
 
 @dataclass(frozen=True, eq=False)
 class LIF:
-    """Leaky integrate-and-fire neuron in float64.
+    """Leaky integrate-and-fire neuron of a float network.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class LIF:
         Above 0; the neuron fires strictly above it.
     reset : {"zero", "subtract"}
     reset_amount : float or (C,) array, optional
-        Subtracted at a spike (above 0); `threshold` if None. Only with ``reset="subtract"``.
+        Subtracted at a spike, above 0; `threshold` if None. Only with ``reset="subtract"``.
     bias : float or (C,) array
         Added to the membrane in every step.
     current_leak : float or (C,) array, optional
@@ -80,6 +80,15 @@ class LIF:
     ------
     NetworkError
         For a value outside its range, NaN or infinity.
+
+    Examples
+    --------
+    A membrane that keeps 90 % per step and is reset by subtraction, and one with a threshold per channel:
+
+    >>> ns.LIF(leak=0.9, threshold=1.0).reset_amount
+    array(1.)
+    >>> ns.LIF(leak=0.9, threshold=[1.0, 2.0], reset="zero").threshold
+    array([1., 2.])
     """
 
     leak: Real
@@ -96,8 +105,8 @@ class LIF:
         threshold = reals("LIF: threshold", self.threshold, above=0.0, ndim=(0, 1))
         amount = None
         if self.reset == "subtract":
-            given = threshold if self.reset_amount is None else self.reset_amount
-            amount = reals("LIF: reset_amount", given, above=0.0, ndim=(0, 1))
+            requested = threshold if self.reset_amount is None else self.reset_amount
+            amount = reals("LIF: reset_amount", requested, above=0.0, ndim=(0, 1))
         elif self.reset_amount is not None:
             raise NetworkError("LIF: reset_amount", 'given with reset="zero"; it belongs to reset="subtract"')
         _set(
@@ -120,7 +129,12 @@ class Readout:
     Parameters
     ----------
     bias : float or (C,) array
-        Added in every step.
+        Added to the membrane in every step.
+
+    Examples
+    --------
+    >>> ns.Readout(bias=[0.25, -0.25]).bias
+    array([ 0.25, -0.25])
     """
 
     bias: Real = 0.0
@@ -136,7 +150,7 @@ class FixedLIF:
     Parameters
     ----------
     membrane_decay : int or (C,) int array
-        12-bit decay, ``4096 * (1 - leak)``; 0 keeps everything, 4096 forgets everything (range shifted by the
+        12-bit decay, ``4096 * (1 - leak)``; 0 keeps everything, 4096 forgets everything (both shifted by the
         precision's offset).
     threshold : int or (C,) int array
         Mantissa in 1..131071; compared as ``threshold * 2^6``.
@@ -159,7 +173,17 @@ class FixedLIF:
     Raises
     ------
     NetworkError
-        For a value outside its range, or not an integer.
+        For a value that is outside its range or not an integer.
+
+    Examples
+    --------
+    The float neuron ``LIF(leak=0.9, threshold=1.0, reset="zero")`` where a weight of 1.0 has the mantissa 64:
+
+    >>> neuron = ns.FixedLIF(membrane_decay=410, threshold=64, reset="zero")
+    >>> f"{1 - neuron.membrane_decay / 4096:.4f}"
+    '0.8999'
+    >>> ns.FixedLIF(membrane_decay=410, threshold=64).reset_amount
+    array(4096)
     """
 
     membrane_decay: Integer
@@ -178,8 +202,8 @@ class FixedLIF:
         threshold = integers("FixedLIF: threshold", self.threshold, low=1, high=THRESHOLD_MAX, ndim=(0, 1))
         amount = None
         if self.reset == "subtract":
-            given = threshold << FRACTION_BITS if self.reset_amount is None else self.reset_amount
-            amount = integers("FixedLIF: reset_amount", given, low=1, high=STATE_MAX, ndim=(0, 1))
+            requested = threshold << FRACTION_BITS if self.reset_amount is None else self.reset_amount
+            amount = integers("FixedLIF: reset_amount", requested, low=1, high=STATE_MAX, ndim=(0, 1))
         elif self.reset_amount is not None:
             raise NetworkError("FixedLIF: reset_amount", 'given with reset="zero"; it belongs to reset="subtract"')
         decay: dict[str, Any] = {"low": DECAY_LOW, "high": DECAY_HIGH}
@@ -207,7 +231,12 @@ class FixedReadout:
     bias_mantissa : int or (C,) int array
         13-bit signed, -4096..4095.
     bias_exponent : int
-        0..7.
+        0..7; the bias is ``mantissa * 2^exponent`` in membrane units.
+
+    Examples
+    --------
+    >>> ns.FixedReadout(bias_mantissa=[3, -3]).bias_mantissa
+    array([ 3, -3])
     """
 
     bias_mantissa: Integer = 0

@@ -36,7 +36,6 @@ class Precision:
 
     Examples
     --------
-    >>> import neurosam as ns
     >>> ns.Precision.lava()
     Precision(name='lava', weight_bits=8, current_decay_offset=1, membrane_decay_offset=0)
     >>> ns.Precision.nxsdk(weight_bits=4).weight_low

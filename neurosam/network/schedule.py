@@ -1,8 +1,8 @@
-"""When each population starts, and in which order populations are evaluated: two graph questions about a network.
+"""When each population starts, and in which order populations are evaluated.
 
-Onsets are shortest paths over delays (Dijkstra) from the input and from every population with an onset of its own.
-Groups are the strongly connected components of the graph of projections (Tarjan), in topological order; inside a
-group, members are ordered along their lag-0 projections.
+Onsets are shortest paths over delays (Dijkstra) from the input and from every population with an explicit onset.
+Groups are the strongly connected components of the graph of projections (Tarjan) in topological order; inside a
+group, populations are ordered along their lag-0 projections.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ __all__ = ["earliest", "groups", "lag", "onsets"]
 
 
 def onsets(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, int]:
-    """Global step at which each population starts: as given, else the earliest arrival of input.
+    """Global step at which each population starts: its explicit onset, else the earliest arrival of input.
 
     Raises
     ------
     NetworkError
-        If input could arrive before a given onset, or a population cannot be reached from the input.
+        If input could arrive before an explicit onset, or a population cannot be reached from the input.
     """
     by_name = PopulationsByName(populations)
     source = next(p for p in populations if p.neuron is None)
     reached = {source.name}
-    while more := {p.target for p in projections if p.source in reached} - reached:
-        reached |= more
+    while new := {p.target for p in projections if p.source in reached} - reached:
+        reached |= new
     for population in populations:
         if population.name not in reached:
             raise NetworkError(
@@ -39,11 +39,11 @@ def onsets(populations: Sequence[Population], projections: Sequence[Projection])
     delays = [(p.source, p.target, p.delay) for p in projections if by_name[p.target].onset is None]
     arrival = earliest([*starts, (source.name, source.onset or 0)], delays)
     for projection in projections:
-        reach = arrival[projection.source] + projection.delay
-        if reach < arrival[projection.target]:
+        first = arrival[projection.source] + projection.delay
+        if first < arrival[projection.target]:
             raise NetworkError(
                 f"population {projection.target!r}",
-                f"starts at step {arrival[projection.target]}, but {projection.label} can deliver at step {reach}; "
+                f"starts at step {arrival[projection.target]}, but {projection.label} can deliver at step {first}; "
                 "lower the onset or leave it out",
             )
     return arrival
@@ -82,7 +82,7 @@ def earliest(starts: Iterable[tuple[str, int]], edges: Iterable[tuple[str, str, 
 def groups(
     populations: Sequence[Population], projections: Sequence[Projection], onsets: Mapping[str, int]
 ) -> tuple[tuple[str, ...], ...]:
-    """Strongly connected components in topological order, members ordered along lag-0 projections.
+    """Strongly connected components in topological order; each is ordered along its lag-0 projections.
 
     Raises
     ------
@@ -105,13 +105,13 @@ def groups(
 
 
 def _components(populations: Sequence[Population], projections: Sequence[Projection]) -> list[list[str]]:
-    """Tarjan's algorithm without recursion; sources come before what they feed."""
+    """Tarjan's algorithm without recursion; a component comes after those that it receives from."""
     inputs = {p.name: [q.source for q in projections if q.target == p.name] for p in populations}
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
     on_stack: set[str] = set()
-    found: list[list[str]] = []
+    components: list[list[str]] = []
     for root in inputs:
         if root in index:
             continue
@@ -131,7 +131,7 @@ def _components(populations: Sequence[Population], projections: Sequence[Project
                     while not component or component[-1] != name:
                         component.append(stack.pop())
                         on_stack.discard(component[-1])
-                    found.append(component)
+                    components.append(component)
             elif step not in index:
                 index[step] = low[step] = len(index)
                 stack.append(step)
@@ -139,4 +139,4 @@ def _components(populations: Sequence[Population], projections: Sequence[Project
                 work.append((step, iter(inputs[step])))
             elif step in on_stack:
                 low[name] = min(low[name], index[step])
-    return found
+    return components

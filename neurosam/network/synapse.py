@@ -1,12 +1,12 @@
 """Synapses: which target a spike reaches, and with what weight.
 
-Shapes are ``(C, H, W)``, or ``(N,)`` for a population without a picture; weights keep torch's layout. A spike of
-source neuron ``(c, y, x)`` reaches
+Shapes are ``(C, H, W)``, or ``(N,)`` for a population without rows and columns; weights keep torch's layout. A spike
+of source neuron ``(c, y, x)`` reaches
 
     Dense    every target o with weight[o, flat(c, y, x)], flat in C order (torch's Flatten)
     Conv2d   target (o, yo, xo) with weight[o, c', ky, kx] where yo * stride + ky * dilation - padding = y (so for x),
              o and c in the same group: torch's cross-correlation
-    Sparse   the targets of its column in a compressed matrix (rows are targets)
+    Sparse   the targets of its column in a compressed matrix (CSR; rows are targets)
 
 :class:`SumPool2d` in front of a synapse gives a spike another address, ``(c, y // k, x // k)`` for window and stride
 k, and costs no synaptic operation. Average pooling is the same with the weights divided by the window's size. Max
@@ -34,7 +34,7 @@ MAX_SIDE = 2**16
 
 
 def neurons(shape: Shape) -> int:
-    """Number of neurons in a shape, as an exact Python int."""
+    """Number of neurons in a shape, as a Python int, which does not overflow."""
     count = 1
     for side in shape:
         count *= side
@@ -55,7 +55,8 @@ def _weights(where: str, weight: Any, ndim: tuple[int, ...]) -> Weights:
     return reals(where, weight, ndim=ndim)
 
 
-def _window(where: str, size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+def _output_side(where: str, size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Number of windows along one axis of `size` pixels; at least one has to fit."""
     out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
     if size + 2 * padding < dilation * (kernel - 1) + 1 or out < 1:
         raise NetworkError(
@@ -76,7 +77,12 @@ class SumPool2d:
     stride : int or (int, int), optional
         `kernel` if None.
     padding : int or (int, int)
-        Zero border; smaller than the kernel.
+        Zero border, smaller than the kernel.
+
+    Examples
+    --------
+    >>> ns.SumPool2d(2).output_shape((8, 24, 25))
+    (8, 12, 12)
     """
 
     kernel: int | tuple[int, int]
@@ -99,19 +105,19 @@ class SumPool2d:
         return self.kernel, self.stride, self.padding  # type: ignore[return-value]  # canonical after __post_init__
 
     def output_shape(self, shape: Shape) -> Shape:
-        """Shape of the pooled picture."""
+        """Shape ``(C, H', W')`` of the pooled source."""
         if len(shape) != 3:
-            raise NetworkError("SumPool2d", f"got source shape {shape}; pooling needs a picture (C, H, W)")
+            raise NetworkError("SumPool2d", f"got source shape {shape}; pooling needs (C, H, W)")
         (kh, kw), (sh, sw), (ph, pw) = self.geometry
         return (
             shape[0],
-            _window("SumPool2d", shape[1], kh, sh, ph, 1),
-            _window("SumPool2d", shape[2], kw, sw, pw, 1),
+            _output_side("SumPool2d", shape[1], kh, sh, ph, 1),
+            _output_side("SumPool2d", shape[2], kw, sw, pw, 1),
         )
 
     @property
     def area(self) -> int:
-        """Largest number of source neurons that share one address."""
+        """Largest number of source neurons that share an address."""
         (kh, kw), _, _ = self.geometry
         return kh * kw
 
@@ -124,6 +130,13 @@ class Dense:
     ----------
     weight : (O, I) array
         Float, or integers in -128..127 for a fixed-point network.
+
+    Examples
+    --------
+    >>> ns.Dense([[0.5, -0.25, 1.0]]).output_shape((3,))
+    (1,)
+    >>> ns.Dense([[64, -32, 127]]).weight.dtype
+    dtype('int8')
     """
 
     weight: Weights
@@ -160,6 +173,11 @@ class Conv2d:
         (height, width).
     groups : int
         Divides C and O.
+
+    Examples
+    --------
+    >>> ns.Conv2d(np.ones((8, 1, 5, 5)), padding=2, stride=2).output_shape((1, 28, 28))
+    (8, 14, 14)
     """
 
     weight: Weights
@@ -188,7 +206,7 @@ class Conv2d:
     def output_shape(self, shape: Shape) -> Shape:
         """``(O, H', W')`` as torch computes it."""
         if len(shape) != 3:
-            raise NetworkError("Conv2d", f"got source shape {shape}; a convolution needs a picture (C, H, W)")
+            raise NetworkError("Conv2d", f"got source shape {shape}; a convolution needs (C, H, W)")
         out, per_group, kh, kw = self.weight.shape
         if shape[0] != per_group * self.groups:
             raise NetworkError(
@@ -198,17 +216,17 @@ class Conv2d:
         (sh, sw), (ph, pw), (dh, dw) = self.geometry
         return (
             out,
-            _window("Conv2d", shape[1], kh, sh, ph, dh),
-            _window("Conv2d", shape[2], kw, sw, pw, dw),
+            _output_side("Conv2d", shape[1], kh, sh, ph, dh),
+            _output_side("Conv2d", shape[2], kw, sw, pw, dw),
         )
 
     def synapses(self, shape: Shape) -> int:
-        """Number of (source, target) connections inside the picture, without those that fall into the padding."""
+        """Number of (source, target) connections, without those that fall into the padding."""
         (sh, sw), (ph, pw), (dh, dw) = self.geometry
         out, per_group, kh, kw = self.weight.shape
         _, oh, ow = as_chw(self.output_shape(shape))
-        rows = _inside(shape[1], oh, kh, sh, ph, dh)
-        columns = _inside(shape[2], ow, kw, sw, pw, dw)
+        rows = _taps_inside(shape[1], oh, kh, sh, ph, dh)
+        columns = _taps_inside(shape[2], ow, kw, sw, pw, dw)
         return int(out * per_group * rows * columns)
 
     def row_sums(self) -> tuple[Sums, Sums]:
@@ -218,20 +236,29 @@ class Conv2d:
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
-    """A compressed matrix (CSR, rows are targets), for random and one-to-one connections.
+    """A compressed matrix (CSR; rows are targets), for random and one-to-one connections.
 
     Parameters
     ----------
     indptr : (O + 1,) int array
-        Row ``o`` owns entries ``indptr[o] : indptr[o + 1]``; starts at 0, never falls.
+        Row ``o`` has the entries ``indptr[o] : indptr[o + 1]``; starts at 0, never falls.
     indices : (n,) int array
-        Flat source neuron of each entry, rising within a row (no entry twice).
+        Flat source neuron of each entry, rising within a row (without repeats).
     weight : (n,) array
         Float, or integers in -128..127 for a fixed-point network.
     sources : int
         Number of source neurons.
     shape : tuple of int, optional
         Shape of the target; ``(O,)`` if None.
+
+    Examples
+    --------
+    Two targets; the first receives from sources 0 and 2, the second from source 1:
+
+    >>> synapse = ns.Sparse(indptr=np.array([0, 2, 3]), indices=np.array([0, 2, 1]), weight=[0.5, -1.0, 2.0], sources=3)
+    >>> synapse.to_dense()
+    array([[ 0.5,  0. , -1. ],
+           [ 0. ,  2. ,  0. ]])
     """
 
     indptr: npt.NDArray[np.int64]
@@ -246,7 +273,7 @@ class Sparse:
         indptr = integers("Sparse: indptr", self.indptr, low=0, high=indices.size, ndim=(1,))
         weight = _weights("Sparse: weight", self.weight, (1,))
         if indptr.size < 2 or indptr[0] != 0 or indptr[-1] != indices.size or (np.diff(indptr) < 0).any():
-            raise NetworkError("Sparse: indptr", f"must rise from 0 to the {indices.size} entries, one row a target")
+            raise NetworkError("Sparse: indptr", f"must rise from 0 to the {indices.size} entries, one row per target")
         if weight.size != indices.size:
             raise NetworkError("Sparse: weight", f"got {weight.size} weights for {indices.size} indices")
         first = np.zeros(indices.size + 1, dtype=bool)
@@ -262,21 +289,21 @@ class Sparse:
 
     @classmethod
     def from_dense(cls, weight: npt.ArrayLike, shape: Shape | None = None) -> Sparse:
-        """Keep the nonzero entries of an ``(O, I)`` matrix."""
+        """The nonzero entries of an ``(O, I)`` matrix."""
         matrix: npt.NDArray[Any] = np.asarray(weight)
         rows, columns = np.nonzero(matrix)
         indptr = np.searchsorted(rows, np.arange(matrix.shape[0] + 1))
         return cls(indptr.astype(np.int64), columns.astype(np.int64), matrix[rows, columns], matrix.shape[1], shape)
 
     def to_dense(self) -> Weights:
-        """The ``(O, I)`` matrix, with its zeros."""
+        """As an ``(O, I)`` matrix; the inverse of :meth:`from_dense`."""
         matrix: Weights = np.zeros((self.indptr.size - 1, self.sources), dtype=self.weight.dtype)
         matrix[np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr)), self.indices] = self.weight
         return matrix
 
     @classmethod
     def one_to_one(cls, shape: Shape, weight: float | int) -> Sparse:
-        """Each source reaches the target of the same address (an identity shortcut)."""
+        """Each source reaches the target with the same address (an identity shortcut)."""
         count = neurons(shape)
         dtype = np.int8 if isinstance(weight, int) else np.float64
         return cls(np.arange(count + 1), np.arange(count), np.full(count, weight, dtype=dtype), count, shape)
@@ -293,10 +320,10 @@ class Sparse:
 
     def row_sums(self) -> tuple[Sums, Sums]:
         """Sum of the negative and of the positive weights of each target, ``(O,)`` each."""
-        weight = np.append(self.weight, self.weight.dtype.type(0))  # where an empty last row would begin
-        begin, empty = self.indptr[:-1], np.diff(self.indptr) == 0
+        weight = np.append(self.weight, self.weight.dtype.type(0))  # where an empty last row would start
+        starts, empty = self.indptr[:-1], np.diff(self.indptr) == 0
         negative, positive = (
-            np.where(empty, 0.0, np.add.reduceat(part(weight, 0), begin, dtype=np.float64))
+            np.where(empty, 0.0, np.add.reduceat(part(weight, 0), starts, dtype=np.float64))
             for part in (np.minimum, np.maximum)
         )
         return negative, positive
@@ -305,8 +332,8 @@ class Sparse:
 Synapse: TypeAlias = Dense | Conv2d | Sparse
 
 
-def _inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Number of (output, tap) pairs of one axis whose source pixel exists."""
+def _taps_inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
+    """Number of (output, tap) pairs along one axis whose source pixel exists."""
     source = np.arange(out)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
     return int(np.count_nonzero((source >= 0) & (source < size)))
 

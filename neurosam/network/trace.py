@@ -10,13 +10,12 @@ own step (from 0) and ``X`` its trace, a spike emits a neuronal contribution sco
 
 ``strict`` is Eq. 12-13 of Kim & Panda 2021 (previous spikes only); ``inclusive`` counts the present spike too;
 ``official`` is the formula of their released code, in which every silent step adds exp(-gamma t). In fixed point,
-``K[n] = round(2^f exp(-gamma n))`` is a stored table that ends in 0, one spike is worth ``impulse`` (``2^f`` by
-default), and ``decayed = (X * K[dt]) >> f`` with K continued by its last entry; the official mode's silent part is
-``((t + 1 - n) * impulse * K[t]) >> f``.
+``K[n] = round(2^f exp(-gamma n))`` is a stored table that ends in 0, a spike adds ``impulse`` (``2^f`` by default)
+in place of 1, and ``decayed = (X * K[dt]) >> f``, where K continues with its last entry; the silent steps of the
+official mode add ``((t + 1 - n) * impulse * K[t]) >> f``.
 
-SAM is the sum of the scores over channels. On the chip it travels in 24 bits, so ``channels * largest score`` must
-stay below 2^23; :meth:`SamTrace.quantise` chooses f by that bound and :meth:`FixedSamTrace.check` refuses what breaks
-it.
+SAM is the sum of the scores over channels. A chip holds it in 24 bits, so ``channels * largest score`` must stay
+below 2^23; :meth:`SamTrace.quantise` chooses f by that bound and :meth:`FixedSamTrace.check` refuses what exceeds it.
 """
 
 from __future__ import annotations
@@ -47,8 +46,15 @@ class SamTrace:
     Parameters
     ----------
     gamma : float
-        Steepness of the decay a step, >= 0; 0.5 in the released code.
+        Decay rate per step, >= 0; 0.5 in the released code.
     mode : {"strict", "inclusive", "official"}
+        Which spikes count, see the module.
+
+    Examples
+    --------
+    >>> fixed = ns.SamTrace(gamma=0.5).quantise(channels=32)
+    >>> fixed.shift, fixed.impulse, fixed.table[:4]
+    (16, 65536, array([65536, 39750, 24109, 14623]))
     """
 
     gamma: float = 0.5
@@ -60,23 +66,24 @@ class SamTrace:
 
     @property
     def scale(self) -> float:
-        """What a map is divided by to be in the unit of a float trace: 1."""
+        """What a map is divided by to be in the unit of a float trace, which is 1."""
         return 1.0
 
     def quantise(self, channels: int, steps: int | None = None) -> FixedSamTrace:
-        """The integer trace with the finest unit whose channel sum fits 24 bits.
+        """The integer trace of the finest resolution whose sum over channels fits into 24 bits.
 
         Parameters
         ----------
         channels : int
             Channels that are summed.
         steps : int, optional
-            Longest run; needed where old spikes fade so slowly that the table does not reach 0 in 4096 steps.
+            Length of the longest run; required where spikes fade so slowly that the table does not reach 0 in 4096
+            steps.
 
         Raises
         ------
         NetworkError
-            If no table ends in 0, or no unit fits.
+            If the table does not reach 0, or no resolution fits.
         """
         for shift in range(MAX_SHIFT, 0, -1):
             fixed = FixedSamTrace(self.table(shift, steps), shift, 1 << shift, self.mode)
@@ -100,8 +107,7 @@ class SamTrace:
                 f"got {self.gamma:g}; the table does not fade to 0 within {MAX_TABLE} steps. "
                 f"Give the longest run as steps (below {MAX_TABLE}) or use a larger gamma",
             )
-        table = np.append(table, 0)
-        return table
+        return np.append(table, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +121,18 @@ class FixedSamTrace:
     shift : int
         f, 1..16.
     impulse : int
-        What one spike is worth, 1..2^16; also the scale of the map (``map / impulse`` is in the float trace's unit).
+        What a spike adds, 1..2^16; also the scale of the map (``map / impulse`` is in the unit of a float trace).
     mode : {"strict", "inclusive", "official"}
+        Which spikes count, see the module.
+
+    Examples
+    --------
+    A trace that halves in every step and is 0 after three, and its largest score, when the neuron spikes in each of
+    ten steps (4 + 2 + 1: the spikes of one, two and three steps ago count):
+
+    >>> trace = ns.FixedSamTrace(table=[8, 4, 2, 1, 0], shift=3, impulse=8)
+    >>> trace.largest(steps=10), trace.scale
+    (7, 8.0)
     """
 
     table: npt.NDArray[np.int64]
@@ -136,14 +152,14 @@ class FixedSamTrace:
 
     @property
     def scale(self) -> float:
-        """What a map is divided by to be in the unit of a float trace: the impulse."""
+        """What a map is divided by to be in the unit of a float trace, which is the impulse."""
         return float(self.impulse)
 
     def largest(self, steps: int | None = None) -> int:
-        """Largest score in a run of `steps` (any length if None): a neuron that spikes in every step.
+        """Largest score in a run of `steps` (of any length if None).
 
-        Spikes in every step are the worst case because the table never rises. A trace that never fades counts as
-        infinite (``2^62``) when no number of steps is given.
+        The worst case is a neuron that spikes in every step, because the table never rises. Without a number of steps,
+        a trace that never fades has the bound ``2^62``.
         """
         first = int(self.table[1])
         if steps is None and first == 1 << self.shift:
@@ -152,12 +168,12 @@ class FixedSamTrace:
         return peak + (self._silent_peak(steps) if self.mode == "official" else 0)
 
     def _silent_peak(self, steps: int | None) -> int:
-        """Bound of the official mode's silent part over all t: ``t * impulse * K[t] >> f``."""
+        """Bound of what silent steps add in the official mode, over all t: ``t * impulse * K[t] >> f``."""
         t = np.arange(self.table.size if steps is None else min(steps, self.table.size))
         return int(((t * self.impulse * self.table[: t.size]) >> self.shift).max(initial=0))
 
     def check(self, where: str, channels: int, steps: int) -> None:
-        """Refuse a run whose channel sum could leave 24 bits."""
+        """Refuse a run whose sum over channels could exceed 24 bits."""
         bound = self.largest(steps) * channels
         if bound >= SUM_LIMIT:
             raise NetworkError(
@@ -168,13 +184,13 @@ class FixedSamTrace:
 
     @property
     def gamma(self) -> float:
-        """The decay that the table stands for, read off its first entries (for display only)."""
+        """The decay rate that the table's first entries imply, for display only."""
         return -math.log(max(int(self.table[1]), 1) / (1 << self.shift)) if self.table[1] else math.inf
 
 
 @lru_cache(maxsize=256)
 def _peak(factor: int, shift: int, impulse: int, strict: bool, steps: int) -> int:
-    """Largest score of a neuron that spikes in each of so many steps; `factor` is K[1]."""
+    """Largest score of a neuron that spikes in each of `steps` steps; `factor` is K[1]."""
     trace = peak = 0
     for _ in range(steps):
         score = contribution(trace, factor, shift)

@@ -1,4 +1,4 @@
-"""What makes a whole network impossible, found at construction: the rules that need more than one part to judge."""
+"""Rules about a network as a whole, checked at construction: those that involve more than one of its parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def validate(
     precision: Precision | None,
     output: str | None,
 ) -> None:
-    """Refuse what no back end could run; schedule.py judges times, :func:`accumulator_bound` the sums."""
+    """Refuse what no back end could run. Times are checked in schedule.py, sums by :func:`accumulator_bound`."""
     by_name = PopulationsByName(populations)
     _names(populations, output)
     for projection in projections:
@@ -46,7 +46,7 @@ def _names(populations: Sequence[Population], output: str | None) -> None:
             "network", f"has {len(inputs)} input populations {inputs}; exactly one (neuron=None) is required"
         )
     if len(names) < 2:
-        raise NetworkError("network", "has no population beside the input; add at least one with a neuron")
+        raise NetworkError("network", "has no population but the input; add at least one with a neuron")
     if PopulationsByName(populations)[output or ""].neuron is None:
         raise NetworkError("network: output", f"{output!r} is the input; name a population with a neuron")
 
@@ -67,7 +67,7 @@ def _projection(by_name: PopulationsByName, projection: Projection) -> None:
 
 
 def target_shape(projection: Projection, shape: Shape) -> Shape:
-    """Shape a projection delivers from a source of `shape`."""
+    """Shape that a projection delivers from a source of `shape`."""
     pooled = projection.pool.output_shape(shape) if projection.pool else shape
     return projection.synapse.output_shape(pooled)
 
@@ -84,7 +84,7 @@ def _precision(
         if is_fixed != fixed:
             raise NetworkError(
                 f"population {population.name!r}",
-                f"has a {type(population.neuron).__name__} in a {kind} network; do not mix",
+                f"has a {type(population.neuron).__name__} in a {kind} network; do not mix the two",
             )
     for projection in projections:
         if projection.integral != fixed:
@@ -128,12 +128,13 @@ def _traces(by_name: PopulationsByName, sam: Mapping[str, SamTrace | FixedSamTra
 def accumulator_bound(by_name: PopulationsByName, incoming: Iterable[Projection]) -> int:
     """Largest |a| that any neuron can receive through these projections in one step, proven from the weights.
 
-    At worst spikes add only what is positive, or only what is negative; input events may carry either sign.
+    In the worst case only the sources of positive weights spike, or only those of negative ones; input events may have
+    either sign.
 
     Raises
     ------
     NetworkError
-        If the sum of one step could leave 32 bits, in which Lava and the back ends add.
+        If the sum of one step could exceed the 32 bits in which Lava and the back ends add.
     """
     low = high = 0
     for projection in incoming:
@@ -148,7 +149,7 @@ def accumulator_bound(by_name: PopulationsByName, incoming: Iterable[Projection]
         if max(-low, high) > ACCUMULATOR_MAX:
             raise NetworkError(
                 f"projection {projection.label}",
-                f"can add up to {max(-low, high)} a step; 32 bits hold {ACCUMULATOR_MAX}. "
+                f"can add up to {max(-low, high)} per step; 32 bits hold {ACCUMULATOR_MAX}. "
                 "Lower weights, exponent or magnitude",
             )
     return max(-low, high)

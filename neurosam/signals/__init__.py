@@ -1,4 +1,4 @@
-"""What goes into a network and what comes out: events, recordings, and pictures encoded on the way in."""
+"""What goes into a network and what comes out: events, images encoded as events, and recordings."""
 
 from neurosam.signals.events import CODINGS, Events, encode
 from neurosam.signals.recording import Record, Recording, Spikes

@@ -1,6 +1,6 @@
-"""Events: what enters a network, sorted (step, sample, neuron[, value]) records, and codings that make them of images.
+"""Events, the input of a network: sorted records (step, sample, neuron[, value]), and codings of images as events.
 
-A neuron index is flat in C order over ``(C, H, W)``. An event without a value is a spike worth 1; values are integers
+A neuron index is flat in C order over ``(C, H, W)``. An event without a value is a spike, worth 1; values are integers
 (signed or graded spikes) or floats (currents, for float networks only).
 """
 
@@ -25,14 +25,14 @@ INDEX_MAX = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class Events:
-    """Input of a run, sparse.
+    """Input of a run, as a list of events.
 
     Parameters
     ----------
     time, sample, neuron : (n,) int array
-        Step, sample and flat neuron of each event; in strictly rising order of (time, sample, neuron).
+        Step, sample and flat neuron of each event, in strictly rising order of (time, sample, neuron).
     steps, samples : int
-        Extent in time and samples, >= 1 and >= 0.
+        Length in steps, >= 1, and number of samples, >= 0.
     shape : tuple of int
         Shape of the input population.
     value : (n,) int or float array, optional
@@ -41,7 +41,18 @@ class Events:
     Raises
     ------
     EventError
-        For events out of range, at negative time, unsorted or repeated. :meth:`from_unsorted` sorts and adds repeats.
+        For events out of range, at negative time, unsorted or repeated. :meth:`from_unsorted` sorts them and adds
+        repeats up.
+
+    Examples
+    --------
+    Two spikes of a population of four neurons, in steps 0 and 2 of the one sample:
+
+    >>> events = ns.Events(np.array([0, 2]), np.array([0, 0]), np.array([1, 3]), steps=3, samples=1, shape=(4,))
+    >>> events.dense()[:, 0]
+    array([[0, 1, 0, 0],
+           [0, 0, 0, 0],
+           [0, 0, 0, 1]], dtype=uint8)
     """
 
     time: npt.NDArray[Any]
@@ -65,14 +76,14 @@ class Events:
         if len(set(sizes.values())) != 1:
             raise EventError("events", f"got columns of different length: {sizes}")
         key = _key(columns["time"], columns["sample"], columns["neuron"], self.samples, limits["neuron"])
-        step = np.diff(key)
-        if (step < 0).any():
-            at = int(np.argmax(step < 0)) + 1
+        rise = np.diff(key)
+        if (rise < 0).any():
+            at = int(np.argmax(rise < 0)) + 1
             raise EventError(
                 "events", f"unsorted: event {at} comes before event {at - 1}; sort them, or use Events.from_unsorted"
             )
-        if (step == 0).any():
-            at = int(np.argmax(step == 0)) + 1
+        if (rise == 0).any():
+            at = int(np.argmax(rise == 0)) + 1
             raise EventError(
                 "events", f"event {at} repeats event {at - 1}; Events.from_unsorted adds repeated events up"
             )
@@ -96,12 +107,16 @@ class Events:
         shape: Shape,
         value: npt.ArrayLike | None = None,
     ) -> Events:
-        """Events in any order; events at the same step, sample and neuron add up to one graded event."""
+        """Events in any order; those at the same step, sample and neuron add up to one graded event.
+
+        Examples
+        --------
+        >>> events = ns.Events.from_unsorted([2, 0, 2], [0, 0, 0], [3, 1, 3], steps=3, samples=1, shape=(4,))
+        >>> events.time, events.value
+        (array([0, 2], dtype=int32), array([1, 2], dtype=int32))
+        """
         limit = neurons(shape)
-        columns = [
-            _column(name, column, top)
-            for name, column, top in (("time", time, steps), ("sample", sample, samples), ("neuron", neuron, limit))
-        ]
+        columns = [_column("time", time, steps), _column("sample", sample, samples), _column("neuron", neuron, limit)]
         amount = np.ones(columns[0].size, dtype=np.int64) if value is None else _values(value, columns[0].size)
         key = _key(columns[0], columns[1], columns[2], samples, limit)
         unique, place = np.unique(key, return_inverse=True)
@@ -114,7 +129,14 @@ class Events:
 
     @classmethod
     def from_dense(cls, x: npt.ArrayLike) -> Events:
-        """The nonzero entries of ``[T, B, C, H, W]`` (or ``[T, B, N]``): spikes where all are 1, else graded events."""
+        """The nonzero entries of ``[T, B, C, H, W]`` or ``[T, B, N]``: spikes if all of them are 1, else graded events.
+
+        Examples
+        --------
+        >>> events = ns.Events.from_dense(np.array([[[0, 1, 0]], [[1, 0, 1]]]))  # two steps, one sample, three neurons
+        >>> len(events), events.shape, events.value
+        (3, (3,), None)
+        """
         array = np.asarray(x)
         if array.ndim not in (3, 5) or array.dtype.kind not in "biuf":
             raise EventError(
@@ -134,7 +156,7 @@ class Events:
         return out.reshape(self.steps, self.samples, *self.shape)
 
     def select(self, start: int, stop: int) -> Events:
-        """The samples ``start:stop`` as events of their own."""
+        """The samples ``start:stop``, numbered from 0."""
         stop = min(stop, self.samples)
         if not 0 <= start <= stop:
             raise EventError("events", f"got samples {start}:{stop}; a range within 0:{self.samples} is required")
@@ -146,11 +168,11 @@ class Events:
 
     @property
     def magnitude(self) -> float | int:
-        """Largest |value|; 1 for spikes, 0 without events."""
+        """Largest ``|value|``; 1 for spikes, 0 without events."""
         if self.value is None:
             return 1 if len(self) else 0
-        top = np.abs(self.value.astype(np.float64)).max(initial=0.0)
-        return float(top) if self.value.dtype.kind == "f" else int(top)
+        largest = np.abs(self.value.astype(np.float64)).max(initial=0.0)
+        return float(largest) if self.value.dtype.kind == "f" else int(largest)
 
     def save(self, path: str | Path) -> None:
         """Write the events to an HDF5 file, atomically (format: FORMAT.md)."""
@@ -168,22 +190,39 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
     Parameters
     ----------
     images : (B, C, H, W) or (B, N) array
-        uint8 in 0..255, or floats; floats are in [0, 1] except for "poisson_signed" (standardised) and "direct" (any).
+        uint8 in 0..255, or floats: in [0, 1], but standardised for "poisson_signed", and of any range for "direct".
     steps : int
         Length in steps, >= 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
         ``poisson``: a spike with probability x in every step. ``poisson_signed``: an event sign(x) with probability
-        min(1, |x| / 2) (BNTT's code; on mean-0 images). ``latency``: one spike at step round((1 - x)(steps - 1)), none
-        for x = 0. ``direct``: the value x itself in every step (a current; for float networks).
+        ``min(1, |x| / 2)`` in every step (as the code of BNTT has it, for images of mean 0). ``latency``: one spike at
+        step round((1 - x)(steps - 1)), none for x = 0. ``direct``: the value x itself in every step (a current; for
+        float networks).
     seed : int
-        Sample ``i`` draws from a generator of ``(seed, first + i)``, so that a batch equals its samples one by one.
+        Sample ``i`` draws from a generator of its own, seeded with ``(seed, first + i)``, so that a batch gives the
+        same events as its samples one by one.
     first : int
         Index of the first image in its data set.
 
     Returns
     -------
     Events
-        ``steps`` x B samples.
+        B samples of `steps` steps.
+
+    Raises
+    ------
+    EventError
+        For images, a coding or a number of steps that do not fit.
+
+    Examples
+    --------
+    >>> images = np.array([[0, 128, 255]], dtype=np.uint8)  # one image of three pixels
+    >>> ns.encode(images, steps=5, coding="latency").dense()[:, 0]
+    array([[0, 0, 1],
+           [0, 0, 0],
+           [0, 1, 0],
+           [0, 0, 0],
+           [0, 0, 0]], dtype=uint8)
     """
     array = np.asarray(images)
     if (
@@ -211,7 +250,7 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
     neuron = np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64)
     value = np.concatenate([p[2] for p in parts]) if parts else np.zeros(0)
     sample = np.repeat(np.arange(len(parts)), sizes)
-    order = np.argsort(time, kind="stable")  # parts are in sample order, each already in order of its neurons
+    order = np.argsort(time, kind="stable")  # within a step, samples and their neurons keep their order
     plain = coding in ("poisson", "latency")
     graded = value[order].astype(np.int32 if coding == "poisson_signed" else np.float64)
     return Events(
@@ -238,7 +277,7 @@ def _sample(
 
 
 def _key(time: Any, sample: Any, neuron: Any, samples: int, limit: int) -> npt.NDArray[np.int64]:
-    """One rising integer for (time, sample, neuron)."""
+    """One integer that orders events by (time, sample, neuron)."""
     if int(time.max(initial=0) + 1) * max(samples, 1) * limit > 2**62:
         raise EventError("events", "steps x samples x neurons exceeds 2^62; split the samples")
     key: npt.NDArray[np.int64] = (time.astype(np.int64) * max(samples, 1) + sample) * limit + neuron
@@ -252,8 +291,8 @@ def _column(name: str, column: npt.ArrayLike, limit: int) -> npt.NDArray[np.int6
             f"events: {name}", f"got {array.dtype} of shape {array.shape}; a column of integers is required"
         )
     if array.size and (int(array.min()) < 0 or int(array.max()) >= limit):
-        bad = int(array.min()) if int(array.min()) < 0 else int(array.max())
-        raise EventError(f"events: {name}", f"got {bad}; allowed is 0..{limit - 1}")
+        value = int(array.min()) if int(array.min()) < 0 else int(array.max())
+        raise EventError(f"events: {name}", f"got {value}; allowed is 0..{limit - 1}")
     return array.astype(np.int64)
 
 
@@ -261,7 +300,8 @@ def _values(value: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
     array = np.asarray(value)
     if array.shape != (size,) or array.dtype.kind not in "biuf":
         raise EventError(
-            "events: value", f"got {array.dtype} of shape {array.shape}; one number for each of {size} events"
+            "events: value",
+            f"got {array.dtype} of shape {array.shape}; one number for each of {size} events is required",
         )
     if not np.isfinite(array).all():
         raise EventError("events: value", "got NaN or infinite values; all must be finite")

@@ -1,8 +1,7 @@
-"""What to keep of a run (:class:`Record`), and what came back (:class:`Recording`).
+"""What to record of a run (:class:`Record`), and its result (:class:`Recording`).
 
-The request is a value and the answer is a value. Everything is in a population's own time (network.py): T steps each,
-step 0 the first at which it acts. Spikes are kept as bit planes ``[T, B, H, W, words]``: channel c is bit ``c % 64``
-of word ``c // 64``.
+Everything is in a population's own time (network.py): T steps, of which step 0 is the first at which it acts. Spikes
+are kept as bit planes ``[T, B, H, W, words]``: channel c is bit ``c % 64`` of word ``c // 64``.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from neurosam.signals.events import Events
 __all__ = ["Extents", "Record", "Recording", "Spikes", "Target", "arranged", "extents", "words"]
 
 Extents = Mapping[tuple[str, str], tuple[Shape, np.dtype[Any]]]
-"""Shape and type of recorded arrays, by variable and population."""
+"""Shape and dtype of recorded arrays, by variable and population."""
 
 
 def words(channels: int) -> int:
-    """64-bit words that hold one bit a channel."""
+    """64-bit words that hold one bit per channel."""
     return (channels + 63) // 64
 
 
@@ -39,13 +38,18 @@ class Record:
     Parameters
     ----------
     spikes : tuple of str
-        Spikes (bit planes).
+        Spikes.
     sam : tuple of str
-        Spike activation maps; the population needs a trace (Network.sam).
+        Spike activation maps; the population needs a trace (:meth:`Network.with_sam`).
     membrane : tuple of str
-        Membrane after the reset of each step.
+        Membrane of each step, after the reset.
     current : tuple of str
-        Synaptic current after each step; for neurons that have one.
+        Synaptic current of each step, for neurons that have one.
+
+    Examples
+    --------
+    >>> ns.Record(spikes=("conv1", "conv2"), membrane="out")
+    Record(spikes=('conv1', 'conv2'), sam=(), membrane=('out',), current=())
     """
 
     spikes: tuple[str, ...] = ()
@@ -60,7 +64,7 @@ class Record:
 
     @classmethod
     def everything(cls, network: Network) -> Record:
-        """All spikes, traces, membranes and currents that the network has."""
+        """All spikes, maps, membranes and currents that the network has."""
         populations = [p for p in network.populations if p.neuron is not None]
         return cls(
             spikes=tuple(p.name for p in populations if p.fires),
@@ -80,6 +84,14 @@ class Spikes:
         Bit planes, channels last.
     shape : tuple of int
         Shape of the population.
+
+    Examples
+    --------
+    >>> spikes = ns.Spikes.from_dense(np.array([[[0, 1, 1]], [[1, 0, 0]]]))  # two steps, one sample, three neurons
+    >>> spikes.planes.ravel(), spikes.count()
+    (array([6, 1], dtype=uint64), 3)
+    >>> spikes.dense()[1, 0]
+    array([1, 0, 0], dtype=uint8)
     """
 
     planes: npt.NDArray[np.uint64]
@@ -87,7 +99,7 @@ class Spikes:
 
     @classmethod
     def from_dense(cls, x: npt.ArrayLike) -> Spikes:
-        """From 0/1 values ``[T, B, C, H, W]`` or ``[T, B, N]``."""
+        """From values 0 and 1, ``[T, B, C, H, W]`` or ``[T, B, N]``."""
         array = np.asarray(x)
         shape = tuple(int(side) for side in array.shape[2:])
         channels, height, width = as_chw(shape)
@@ -121,7 +133,7 @@ class Recording:
     Attributes
     ----------
     backend : str
-        Name of the back end that made it.
+        Name of the back end that ran the network.
     steps, samples : int
         T and B.
     output : (B, classes) array
@@ -129,17 +141,31 @@ class Recording:
         output population that fires.
     spikes : mapping of str to Spikes
     sam : mapping of str to (T, B, H, W) array
-        float64, or int32 for a fixed-point network.
+        Spike activation maps: float64, or int32 for a fixed-point network.
     sam_scale : mapping of str to float
-        Divide a map by it to have it in the float trace's unit (1 for a float network).
+        What a map is divided by to be in the unit of a float trace (1 for a float network).
     membrane, current : mapping of str to (T, B, *shape) array
         float64, or int32 in membrane units.
     counts : mapping of str to (T, B) int64 array
-        Spikes of every firing population (and events of the input) in each step.
+        Number of spikes in each step, of every population that fires; for the input, number of events.
     operations : mapping of str to int
         Synaptic operations (weights added) by projection label, where the back end counts them.
     time_s : float
-        Wall-clock seconds of the run, without compilation where the back end can tell.
+        Wall-clock time of the run, without compilation where the back end can separate it.
+
+    Examples
+    --------
+    >>> net = ns.Network(
+    ...     populations=[ns.Population("in", shape=(2,)), ns.Population("out", shape=(3,), neuron=ns.Readout())],
+    ...     projections=[ns.Projection("in", "out", ns.Dense([[0.5, 0.0], [0.0, 2.0], [0.25, 0.25]]))],
+    ... )
+    >>> recording = ns.run(net, ns.Events.from_dense(np.ones((4, 1, 2))), record=ns.Record(membrane="out"))
+    >>> recording.output, recording.predictions
+    (array([[2., 8., 2.]]), array([1]))
+    >>> recording.membrane["out"][:, 0, 1]
+    array([2., 4., 6., 8.])
+    >>> recording.counts["in"].ravel(), recording.operations
+    (array([2, 2, 2, 2]), {'in->out': 24})
     """
 
     backend: str
@@ -157,12 +183,12 @@ class Recording:
 
     @property
     def predictions(self) -> npt.NDArray[np.int64]:
-        """Index of the largest output of each sample (the first of equals), ``[B]``."""
+        """Index of the largest output of each sample (the first among equals), ``[B]``."""
         flat = self.output.reshape(self.samples, -1)
         return np.asarray(np.argmax(flat, axis=1), dtype=np.int64)
 
     def select(self, start: int, stop: int) -> Recording:
-        """The samples ``start:stop``, without a copy; operations and time, which belong to the whole, are left out."""
+        """The samples ``start:stop`` as views; operations and time, which belong to the whole, are left out."""
         where = slice(start, stop)
 
         def cut(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
@@ -186,7 +212,7 @@ class Recording:
         save(self, path)
 
     def same_as(self, other: Recording) -> bool:
-        """Whether everything but the back end's name, its times and its counters is equal bit for bit."""
+        """Whether all but the back end's name, time and operations is equal bit for bit."""
         ignored = {"backend", "time_s", "operations"}
         return all(
             identical(getattr(self, name), getattr(other, name))
@@ -204,27 +230,27 @@ class Target(Protocol):
         ...
 
     def __setitem__(self, where: tuple[slice, slice], values: npt.NDArray[Any]) -> None:
-        """Put the values of some steps and samples in their place."""
+        """Store the values of some steps and samples."""
         ...
 
 
 def extents(network: Network, record: Record, steps: int, samples: int) -> Extents:
-    """What a request asks for: shape ``(T, B, ...)`` and type of each array, as :class:`Recording` has them."""
+    """Shape ``(T, B, ...)`` and dtype of each requested array, as :class:`Recording` has them."""
     number = np.dtype(np.int32 if network.fixed else np.float64)
-    found: dict[tuple[str, str], tuple[Shape, np.dtype[Any]]] = {}
+    arrays: dict[tuple[str, str], tuple[Shape, np.dtype[Any]]] = {}
     for name in record.spikes:
         channels, height, width = as_chw(network[name].shape)
-        found["spikes", name] = (steps, samples, height, width, words(channels)), np.dtype(np.uint64)
+        arrays["spikes", name] = (steps, samples, height, width, words(channels)), np.dtype(np.uint64)
     for name in record.sam:
-        found["sam", name] = (steps, samples, *as_chw(network[name].shape)[1:]), number
+        arrays["sam", name] = (steps, samples, *as_chw(network[name].shape)[1:]), number
     for variable in ("membrane", "current"):
         for name in getattr(record, variable):
-            found[variable, name] = (steps, samples, *network[name].shape), number
-    return found
+            arrays[variable, name] = (steps, samples, *network[name].shape), number
+    return arrays
 
 
 def arranged(network: Network, arrays: Mapping[tuple[str, str], npt.NDArray[Any]]) -> dict[str, Any]:
-    """The fields of a :class:`Recording` that hold these arrays, of which :func:`extents` tells the form."""
+    """The fields of a :class:`Recording` that hold these arrays, of the shapes that :func:`extents` gives."""
     fields: dict[str, Any] = {variable: {} for variable in Record.__dataclass_fields__}
     for (variable, name), array in arrays.items():
         fields[variable][name] = Spikes(array, network[name].shape) if variable == "spikes" else array

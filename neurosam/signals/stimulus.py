@@ -1,7 +1,7 @@
-"""How still images are shown to a network: steps, coding and normalisation, kept with the network.
+"""How still images are presented to a network: steps, coding and normalisation, stored with the network.
 
-The settings travel in ``Network.metadata`` as text: ``steps``, ``coding``, ``mean`` and ``std`` (a value a channel),
-``classes`` (JSON list of names), ``data`` (the data set's name) and ``size`` (of its pictures, if they were resized).
+The settings are text in ``Network.metadata``: ``steps``, ``coding``, ``mean`` and ``std`` (one value per channel),
+``classes`` (JSON list of names), ``data`` (the data set's name) and ``size`` (of its images, if they were resized).
 """
 
 from __future__ import annotations
@@ -36,7 +36,17 @@ class Stimulus:
     data : str
         Name of the data set; empty if unknown.
     size : int, optional
-        Side of the square that pictures of an image folder were cut and resized to; None if they were not.
+        Side in pixels of the square to which the images of a folder were cropped and resized; None if they were not.
+
+    Examples
+    --------
+    >>> from neurosam.signals import Stimulus
+    >>> stimulus = Stimulus(steps=8, coding="latency")
+    >>> stimulus.to_metadata()
+    {'steps': '8', 'coding': 'latency'}
+    >>> stimulus.encode(np.full((1, 1, 2, 2), 255, dtype=np.uint8)).counts()[:2]
+    array([[4],
+           [0]])
     """
 
     steps: int = 16
@@ -54,7 +64,7 @@ class Stimulus:
             raise EventError("steps", f"got {self.steps}; at least 1 is required")
         if len(self.mean) != len(self.std) or (self.coding == "poisson_signed") != bool(self.mean):
             raise EventError(
-                "stimulus", "mean and std, one of each a channel, belong to 'poisson_signed' and only to it"
+                "stimulus", "mean and std, one of each per channel, belong to 'poisson_signed' and only to it"
             )
 
     def encode(self, images: npt.NDArray[np.uint8], seed: int = 0, first: int = 0) -> Events:

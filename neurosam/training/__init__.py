@@ -1,6 +1,6 @@
-"""Spiking networks in torch: layers, surrogate gradients, training, fake quantisation.
+"""Spiking networks in torch: layers, surrogate gradients, training, conversion of ANNs, and fake quantisation.
 
-Everything here needs the extra ``neurosam[torch]``. What is trained here goes on to ``neurosam.deploy.from_torch``.
+Requires the extra ``neurosam[torch]``. Trained modules are exported by :func:`neurosam.export`.
 """
 
 from neurosam.training.architectures import build, build_ann

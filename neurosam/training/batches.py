@@ -1,7 +1,7 @@
-"""Batches of encoded images, from random streams that each belong to one purpose and one epoch.
+"""Batches of encoded images, with a separate random stream for every purpose and epoch.
 
 The stream of (seed, purpose, epoch) is ``numpy.random.SeedSequence([seed, purpose, epoch])``, 63 bits of which seed a
-torch generator. No stream goes on from where another stopped, so an epoch can be repeated without those before it.
+torch generator. No stream continues another one, so an epoch can be repeated without those before it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from torch import Tensor
 from neurosam.errors import DataError
 from neurosam.training.input_coding import Normalisation, check_coding, encode_batch
 
-__all__ = ["Feed", "LabelledImages", "check_images", "fingerprint"]
+__all__ = ["Feed", "LabelledImages", "check_images", "fingerprint", "stream_seed"]
 
 
 class LabelledImages(Protocol):
-    """What training needs of a data set; :class:`neurosam.data.ImageSet` is one."""
+    """The interface of a data set for training; :class:`neurosam.data.ImageSet` has it."""
 
     @property
     def images(self) -> npt.NDArray[np.uint8]:
@@ -37,7 +37,7 @@ class LabelledImages(Protocol):
 
 
 class _Purpose(IntEnum):
-    """What a stream is for. The numbers are part of a seed's meaning."""
+    """The purpose of a stream. Never renumber these: results for a seed depend on the numbers."""
 
     SHUFFLE = 0
     ENCODE = 1
@@ -48,7 +48,7 @@ class _Purpose(IntEnum):
 
 @dataclass(frozen=True)
 class Feed:
-    """How images become input.
+    """Makes batches of encoded input from images.
 
     Parameters
     ----------
@@ -87,13 +87,13 @@ class Feed:
         Parameters
         ----------
         data : LabelledImages
-            A checked set.
+            A set that passed :func:`check_images`.
         batch_size, epoch : int
             The last batch may be smaller; the first epoch is 0.
         device : torch.device
-            Where the batches are made.
+            The device on which batches are made.
         shift : int
-            Largest random displacement in pixels; black comes in from the border.
+            Largest random displacement in pixels; the uncovered border is black.
         """
         shuffle = torch.Generator().manual_seed(self._stream(_Purpose.SHUFFLE, epoch))
         order = torch.randperm(len(data.images), generator=shuffle).numpy()
@@ -103,20 +103,20 @@ class Feed:
     def evaluation(
         self, data: LabelledImages, batch_size: int, device: torch.device
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches in the order of the set, the same at every call."""
+        """Batches in the order of the set; every call yields the same ones."""
         order = np.arange(len(data.images))
-        still = np.zeros((len(order), 2), dtype=np.int64)
-        return self._batches(data, order, still, batch_size, self._stream(_Purpose.EVALUATE, 0), device)
+        no_moves = np.zeros((len(order), 2), dtype=np.int64)
+        return self._batches(data, order, no_moves, batch_size, self._stream(_Purpose.EVALUATE, 0), device)
 
     @contextmanager
     def torch_random(self, epoch: int, device: torch.device) -> Iterator[None]:
-        """Seed torch's own generators, which dropout uses, for an epoch; afterwards they are as they were."""
+        """Seed the global generators of torch, which dropout uses, for an epoch; restore their state afterwards."""
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self._stream(_Purpose.DROPOUT, epoch))
             yield
 
     def _stream(self, purpose: _Purpose, epoch: int) -> int:
-        return int(np.random.SeedSequence([self.seed, purpose, epoch]).generate_state(1, np.uint64)[0]) >> 1
+        return stream_seed(self.seed, purpose, epoch)
 
     def _batches(
         self,
@@ -135,8 +135,13 @@ class Feed:
             yield x, torch.from_numpy(data.labels[chosen]).to(device)
 
 
+def stream_seed(*key: int) -> int:
+    """A 63-bit seed of the random stream that belongs to `key`."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]) >> 1
+
+
 def _moved(images: npt.NDArray[np.uint8], moves: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    """Images ``[B, C, H, W]``, each displaced by its (down, right) pixels, black where nothing came from."""
+    """Images ``[B, C, H, W]``, each displaced by its (down, right) pixels, with a black border."""
     reach = int(np.abs(moves).max())
     if not reach:
         return images
@@ -148,22 +153,18 @@ def _moved(images: npt.NDArray[np.uint8], moves: npt.NDArray[np.int64]) -> npt.N
 
 
 def check_images(name: str, data: LabelledImages) -> None:
-    """Refuse a set of another type or shape than :class:`LabelledImages` says.
-
-    Raises
-    ------
-    DataError
-        With `name` as the place.
-    """
+    """Raise a DataError, which starts with `name`, unless types and shapes are those of :class:`LabelledImages`."""
     images, labels = data.images, data.labels
     if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
-        raise DataError(name, f"images are {images.dtype} {images.shape}; needed is uint8 (N, C, H, W), no side empty")
+        raise DataError(name, f"images are {images.dtype} {images.shape}; non-empty uint8 (N, C, H, W) is required")
     if labels.dtype != np.int64 or labels.shape != images.shape[:1] or labels.min() < 0:
-        raise DataError(name, f"labels are {labels.dtype} {labels.shape}; needed is int64 ({len(images)},), all >= 0")
+        raise DataError(
+            name, f"labels are {labels.dtype} {labels.shape}; int64 ({len(images)},), all >= 0, is required"
+        )
 
 
 def fingerprint(data: LabelledImages) -> dict[str, object]:
-    """Shape and checksum, to tell whether a checkpoint saw the same data."""
+    """Shape and checksum of a data set, to check that a checkpoint belongs to it."""
     checksum = 0
     for array in (data.images, data.labels):
         checksum = zlib.crc32(np.ascontiguousarray(array).data, checksum)

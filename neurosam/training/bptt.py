@@ -1,7 +1,7 @@
-"""All steps of a layer of LIF neurons as one differentiable operation, forward in time and back.
+"""All steps of a layer of LIF neurons as one differentiable operation (backpropagation through time).
 
-Per neuron: input x_t, current u_t, drive i_t, membrane v_t at the end of step t, spike s_t; retained fractions lambda
-(of the membrane) and mu (of the current), threshold theta, reset amount R. The state before the first step is 0.
+For each neuron: input x_t, current u_t, drive i_t, membrane v_t at the end of step t, spike s_t; retained fractions
+lambda (of the membrane) and mu (of the current), threshold theta, reset amount R. The state before the first step is 0.
 
     drive             i_t = x_t            or, with a current,  u_t = mu u_(t-1) + x_t,  i_t = u_t
 
@@ -14,11 +14,11 @@ Per neuron: input x_t, current u_t, drive i_t, membrane v_t at the end of step t
                       v_t = lambda v_(t-1) + i_t - R s_t          (reset "subtract")
                       v_t = lambda v_(t-1) (1 - s_t) + i_t        (reset "zero")
 
-Every product and every sum is rounded on its own, from left to right as written: no fused multiply-add, no reordering,
-so that any other program which does the same obtains the same float64 bits.
+Every product and every sum is rounded separately, from left to right as written, without fused multiply-add and without
+reordering. Any other program that does the same obtains the same float64 bits.
 
-The backward pass is the chain rule through these lines, with ds/dp from the surrogate. It stores spikes and membranes
-once, where one autograd node an operation would store much more.
+The backward pass is the chain rule through these equations, with ds/dp from the surrogate. It stores spikes and
+membranes once; one autograd node per operation would store much more.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 2-3 (`fire_first`) and Eq. 5-8 (backpropagation through time).
 """
@@ -44,7 +44,7 @@ class Dynamics:
     current_leak: float | Tensor | None
     threshold: float | Tensor
     reset_amount: float | Tensor | None
-    """None resets to zero."""
+    """None for a reset to zero."""
     fire_first: bool
     detach_reset: bool
     surrogate: Surrogate
@@ -58,7 +58,7 @@ def run_chain(x: Tensor, dynamics: Dynamics) -> Tensor:
     x : Tensor
         Weighted input, ``[T, B, C, ...]``, floating point.
     dynamics : Dynamics
-        The layer's constants; they receive no gradient.
+        Constants of the layer; they receive no gradient.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def run_chain(x: Tensor, dynamics: Dynamics) -> Tensor:
 
 
 def run_chain_with_membrane(x: Tensor, dynamics: Dynamics) -> tuple[Tensor, Tensor]:
-    """Spikes as from :func:`run_chain`, and v_t at the end of each step (after the reset), of the same shape."""
+    """Spikes as from :func:`run_chain`, and v_t at the end of each step (after the reset), both in the shape of `x`."""
     spikes, membrane = _Chain.apply(x, dynamics, True)  # type: ignore[no-untyped-call]
     return spikes, membrane
 
@@ -79,7 +79,7 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, d: Dynamics, membrane: bool) -> tuple[Tensor, Tensor | None]:
         spikes = torch.empty_like(x)
-        compared = torch.empty_like(x) if ctx.needs_input_grad[0] else None  # what each spike was decided on
+        compared = torch.empty_like(x) if ctx.needs_input_grad[0] else None  # membranes compared with the threshold
         states = torch.empty_like(x) if membrane else None
         state = torch.zeros_like(x[0])
         current = torch.zeros_like(x[0]) if d.current_leak is not None else None
@@ -135,25 +135,25 @@ class _Chain(torch.autograd.Function):
 
 
 def _into_spike(grad_state: Tensor, compared: Tensor, grad_spike: Tensor | None, d: Dynamics) -> Tensor | None:
-    """dL/ds_t: what the layers above say and, unless detached, what the reset does. None stands for zero."""
+    """dL/ds_t: from the layers above and, unless detached, through the reset. None stands for zero."""
     if d.detach_reset:
         return grad_spike
     if d.reset_amount is not None:
-        lost = d.reset_amount
+        subtracted = d.reset_amount
     else:
-        lost = compared * d.leak if d.fire_first else compared
-    effect = -grad_state * lost
-    return effect if grad_spike is None else effect + grad_spike
+        subtracted = compared * d.leak if d.fire_first else compared
+    through_reset = -grad_state * subtracted
+    return through_reset if grad_spike is None else through_reset + grad_spike
 
 
 def _past_reset(grad_state: Tensor, spike: Tensor, d: Dynamics) -> None:
-    """Carry dL/dv back past the reset, in place: a reset to zero forgets what came before it."""
+    """Carry dL/dv back through the reset, in place; no gradient passes a reset to zero."""
     if d.reset_amount is None:
         grad_state.sub_(grad_state * spike)
 
 
 def _into_input(grad_drive: Tensor, grad_x: Tensor, grad_current: Tensor | None, d: Dynamics) -> None:
-    """Write dL/dx_t, and with a current carry dL/du_t back to the step before."""
+    """Write dL/dx_t and, for neurons with a current, carry dL/du_t back to the previous step."""
     if grad_current is None or d.current_leak is None:
         grad_x.copy_(grad_drive)
     else:

@@ -1,12 +1,12 @@
-"""Fine-tuning against the rounding of the weights: forward with quantised weights, backward as if they were not.
+"""Fake quantisation: quantised weights in the forward pass, and gradients as if they were not quantised.
 
-    scale = max |w| / (2^(bits-1) - 1)  a layer,   q = clamp(round(w / scale), -(2^(bits-1) - 1), 2^(bits-1) - 1)
-    forward: scale * q        backward: d(scale * q)/dw = 1   (straight through)
+    scale = max |w| / (2^(bits-1) - 1)  per layer,   q = clamp(round(w / scale), -(2^(bits-1) - 1), 2^(bits-1) - 1)
+    forward: scale * q        backward: d(scale * q)/dw = 1   (straight-through estimator)
 
-`round` is to the nearest, ties to even. The range is symmetric, so -2^(bits-1) stays unused.
+`round` is to the nearest, ties to even. The range is symmetric, so -2^(bits-1) is not used.
 
-Fold batch norm into the weights first (:func:`~neurosam.training.folding.fold_batch_norm`): hardware holds the folded
-weights, and a scale common to a layer means something else before folding than after.
+Fold batch norm into the weights first (:func:`~neurosam.training.folding.fold_batch_norm`): hardware stores the folded
+weights, whose scale differs from that of the weights before folding.
 
 Source: Bengio, Leonard & Courville 2013 (arXiv 1308.3432); Jacob et al. 2018 (arXiv 1712.05877).
 """
@@ -31,27 +31,38 @@ M = TypeVar("M", bound=nn.Module)
 
 @contextmanager
 def fake_quantise(module: M, bits: int = 8, scales: Mapping[str, float] | None = None) -> Iterator[M]:
-    """Let all convolutions and dense layers compute with quantised weights inside a ``with`` block.
+    """Make all convolutions and dense layers use quantised weights inside a ``with`` block.
 
     Parameters
     ----------
     module : nn.Module
-        Changed in place; train it inside the block (an optimiser made outside it does not see the parameters).
+        Changed in place. Create the optimiser inside the block, because the parameters are different ones there.
     bits : int
-        Of a weight, sign included, 2 .. 16.
+        Bits per weight, including the sign, 2 .. 16.
     scales : mapping of str to float, optional
-        Fixed scales (above 0) by layer name; the others follow their weights.
+        Fixed scales (above 0) by layer name; those of the other layers are computed from their weights.
 
     Yields
     ------
     nn.Module
-        The same module. After the block its weights are plain parameters again and hold the quantised values, so that
-        it computes what it computed inside. Biases stay as they are.
+        The same module. After the block its weights are plain parameters again and hold the quantised values, so its
+        outputs are the same as inside the block. Biases are not quantised.
 
     Raises
     ------
     NetworkError
-        If a scale is given for no such layer or is not above 0, or `bits` is out of range.
+        If a scale is given for an unknown layer or is not above 0, or `bits` is out of range.
+
+    Examples
+    --------
+    >>> layer = nn.Linear(2, 1, bias=False)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[1.0, 0.3]]))
+    >>> with fake_quantise(layer, bits=3):  # multiples of 1/3
+    ...     y = layer(torch.eye(2))
+    >>> y.detach().flatten().tolist() == layer.weight.flatten().tolist()
+    True
+    >>> (3 * layer.weight).round().flatten().tolist()
+    [3.0, 1.0]
     """
     limit = 2 ** (integer("bits", bits, 2, 16) - 1) - 1
     layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, (nn.Conv2d, nn.Linear))}
@@ -89,7 +100,7 @@ class _StraightThrough(nn.Module):
 
 
 class _PassGradient(torch.autograd.Function):
-    """The second tensor's values with the first one's gradient; ``w + (q - w)`` would round."""
+    """The values of the second tensor with the gradient of the first; ``w + (q - w)`` would round."""
 
     @staticmethod
     def forward(ctx: object, weight: Tensor, quantised: Tensor) -> Tensor:

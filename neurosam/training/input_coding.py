@@ -1,15 +1,15 @@
-"""Images into input of a spiking network, batch by batch, in torch.
+"""Encode batches of images as the input of a spiking network, in torch.
 
-With a byte b of the image, x = b / 255, and U uniform in [0, 1), drawn anew for each step, sample and pixel:
+With b a byte of the image, x = b / 255, and U uniform in [0, 1), redrawn for each step, sample and pixel:
 
     poisson          s = 1 where U < x, else 0
-    poisson_signed   z = (x - mean_c) / std_c a channel;   s = sign(z) where U < min(1, |z| / 2), else 0
-    latency          s = 1 at the one step round((1 - x) (T - 1)), ties to even; never where x = 0
-    direct           x itself at every step
+    poisson_signed   z = (x - mean_c) / std_c in channel c;   s = sign(z) where U < min(1, |z| / 2), else 0
+    latency          s = 1 in the single step round((1 - x) (T - 1)), ties to even; no spike where x = 0
+    direct           s = x in every step
 
-The codes are those of :func:`neurosam.encode`, which makes the events of a run. Without draws the two are equal. Draws
-come from a generator that the caller seeds; they differ from those of a run, and between CPU and GPU, as training needs
-the same distribution and not the same spikes.
+The codes are those of :func:`neurosam.encode`, which encodes the events of a run. Codes without random numbers give
+equal results. Random numbers come from a generator that the caller seeds. They differ from those of a run, and between
+CPU and GPU, since training requires the same distribution but not the same spikes.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), released code (`poisson_signed`).
 """
@@ -31,12 +31,12 @@ __all__ = ["Normalisation", "check_coding", "encode_batch"]
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of the intensities (0 .. 1) a channel, for the signed code.
+    """Mean and standard deviation of the intensities (0 .. 1) in each channel, for the signed code.
 
     Parameters
     ----------
-    mean, std : tuple of float, one a channel
-        ``std`` above 0.
+    mean, std : tuple of float
+        One per channel; ``std`` above 0.
     """
 
     mean: tuple[float, ...]
@@ -45,19 +45,24 @@ class Normalisation:
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or not self.mean:
             raise DataError(
-                "normalisation", f"got {len(self.mean)} mean(s), {len(self.std)} std; one of each a channel"
+                "normalisation", f"got {len(self.mean)} mean(s), {len(self.std)} std; one of each per channel"
             )
         if not (np.isfinite(self.mean).all() and np.isfinite(self.std).all() and min(self.std) > 0):
             raise DataError("normalisation", f"got mean {self.mean}, std {self.std}; std must be above 0, all finite")
 
     @classmethod
     def measure(cls, images: npt.NDArray[np.uint8]) -> Normalisation:
-        """Measure over all pixels of uint8 ``[N, C, H, W]`` images.
+        """Mean and standard deviation over all pixels of uint8 ``[N, C, H, W]`` images.
 
         Raises
         ------
         DataError
             If a channel is constant.
+
+        Examples
+        --------
+        >>> Normalisation.measure(np.array([[[[0, 255]]]], np.uint8))
+        Normalisation(mean=(0.5,), std=(0.5,))
         """
         means, deviations = [], []
         for channel in range(images.shape[1]):
@@ -72,7 +77,7 @@ class Normalisation:
 def encode_batch(
     images: Tensor, steps: int, coding: str, generator: torch.Generator, normalisation: Normalisation | None = None
 ) -> Tensor:
-    """Input of a network for one batch.
+    """Encode one batch of images.
 
     Parameters
     ----------
@@ -82,19 +87,25 @@ def encode_batch(
         T, at least 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
     generator : torch.Generator
-        Source of the draws, if any.
+        Source of random numbers, if the code uses any.
     normalisation : Normalisation, optional
-        Needed by "poisson_signed".
+        Required for "poisson_signed".
 
     Returns
     -------
     Tensor
-        float32 ``[T, B, C, H, W]``; each step's images have the memory layout of `images`.
+        float32 ``[T, B, C, H, W]``; the images of each step have the memory layout of `images`.
 
     Raises
     ------
     DataError
-        For an unknown code, or a normalisation that is missing or has another number of channels.
+        For an unknown code, or if the normalisation is missing or has another number of channels.
+
+    Examples
+    --------
+    >>> image = torch.tensor([[[[0, 128, 255]]]], dtype=torch.uint8)
+    >>> encode_batch(image, steps=3, coding="latency", generator=torch.Generator()).flatten(1).tolist()
+    [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     check_coding(coding)
     intensity = images.to(torch.float32) / 255
@@ -107,7 +118,7 @@ def encode_batch(
     if coding == "poisson":
         return _draws(intensity, steps, generator).lt_(_over_steps(intensity, steps))
     if normalisation is None:
-        raise DataError("coding", "'poisson_signed' needs a normalisation: History.normalisation of the training")
+        raise DataError("coding", "'poisson_signed' requires a normalisation: History.normalisation of the training")
     if len(normalisation.mean) != images.shape[1]:
         raise DataError("normalisation", f"has {len(normalisation.mean)} channels; the images have {images.shape[1]}")
     mean, std = (
@@ -119,13 +130,7 @@ def encode_batch(
 
 
 def check_coding(coding: str) -> None:
-    """Refuse an unknown code.
-
-    Raises
-    ------
-    DataError
-        If `coding` is not in :data:`neurosam.signals.events.CODINGS`.
-    """
+    """Raise a DataError unless `coding` is in :data:`neurosam.signals.events.CODINGS`."""
     if coding not in CODINGS:
         raise DataError("coding", f"got {coding!r}; allowed is {', '.join(CODINGS)}")
 

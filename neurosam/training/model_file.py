@@ -1,7 +1,7 @@
-"""A trained network in a file: the weights, and the recipe that builds the module they belong to.
+"""Files of trained networks: the weights, and the recipe from which to build their module.
 
-One safetensors file: the state dict, and in its metadata under "neurosam-model" the recipe as JSON. Numbers and text
-only, so that loading a stranger's file can run no code.
+A model is one safetensors file: the state dict, with the recipe as JSON in its metadata under "neurosam-model". It
+holds only numbers and text, so loading an untrusted file cannot run code.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ _KEY = "neurosam-model"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What :func:`~neurosam.training.architectures.build` needs, and what the network was trained on.
+    """The parameters from which to build a module, and the stimulus with which it was trained.
 
     Parameters
     ----------
     architecture : str
-        As in ``"16C3-P2-32C3-P2-D10"``; :func:`~neurosam.training.vgg.describe` has those of the paper.
+        Such as ``"16C3-P2-32C3-P2-D10"``; :func:`~neurosam.training.vgg.describe` returns those of the paper.
     input_shape : (C, H, W)
     stimulus : Stimulus
-        How images were shown.
+        How images were encoded.
     leak, threshold : float
     reset, order : str
         See :class:`~neurosam.training.LIF`.
     seed : int
-        Of the initial weights and the training.
+        Seed of the initial weights and of the training.
     bntt : bool
-        Batch norm through time, over the stimulus's steps, in place of batch norm.
+        Whether batch norm through time, over the steps of the stimulus, replaces batch norm.
     ann : bool
-        ReLU units in place of neurons, with batch norm: what conversion starts from.
+        Whether the module is an ANN, with ReLU units in place of neurons and with batch norm, for conversion.
     thresholds : dict of str to float
-        Of a converted network, by layer of neurons, in place of `threshold`; it has biases and no batch norm.
+        Thresholds of a converted network by neuron layer, which replace `threshold`; such a network has biases and no
+        batch norm.
     """
 
     architecture: str
@@ -61,12 +62,12 @@ class Recipe:
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def build(self) -> SpikingSequential:
-        """The module with fresh weights.
+        """Build the module with initial weights.
 
         Raises
         ------
         NetworkError
-            If a part does not fit another.
+            If the parameters do not match each other.
         """
         if self.ann:
             return build_ann(self.architecture, self.input_shape, batch_norm=True, seed=self.seed)
@@ -85,27 +86,27 @@ class Recipe:
             names = {name for name, layer in module.named_children() if isinstance(layer, LIF)}
             if names != self.thresholds.keys():
                 raise NetworkError(
-                    "thresholds", f"are of {sorted(self.thresholds)}; {self.architecture} needs {sorted(names)}"
+                    "thresholds", f"are of {sorted(self.thresholds)}; {self.architecture} requires {sorted(names)}"
                 )
             for name, threshold in self.thresholds.items():
                 setattr(module, name, LIF(self.leak, threshold, reset=self.reset, order=self.order))
         return module
 
     def converted(self, thresholds: Mapping[str, float], stimulus: Stimulus) -> Recipe:
-        """The recipe of what :func:`~neurosam.training.conversion.convert` made of this ANN.
+        """The recipe of the spiking network to which :func:`~neurosam.training.conversion.convert` converted this ANN.
 
         Parameters
         ----------
         thresholds : mapping of str to float
-            Of the :class:`~neurosam.training.conversion.Conversion`.
+            Those of the :class:`~neurosam.training.conversion.Conversion`.
         stimulus : Stimulus
-            How images are shown from now on.
+            How images are encoded for the spiking network.
         """
         return replace(self, ann=False, leak=1.0, stimulus=stimulus, thresholds=dict(thresholds))
 
 
 def save_model(path: str | os.PathLike[str], module: SpikingSequential, recipe: Recipe) -> None:
-    """Write weights and recipe, atomically.
+    """Write weights and recipe to a file, atomically.
 
     Raises
     ------
@@ -124,12 +125,12 @@ def save_model(path: str | os.PathLike[str], module: SpikingSequential, recipe: 
 
 
 def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]:
-    """Read a trained network, in evaluation mode.
+    """Read a trained network from a file; the module is in evaluation mode.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged, or no model of neurosam.
+        If the file is missing, damaged, or not a model of neurosam.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -149,5 +150,5 @@ def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]
         OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, NeurosamError,
     ) as error:  # fmt: skip
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DataError(str(place), f"is no model that `neurosam train` wrote ({reason})") from error
+        raise DataError(str(place), f"is not a model that `neurosam train` wrote ({reason})") from error
     return module.eval(), recipe

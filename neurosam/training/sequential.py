@@ -1,35 +1,35 @@
-"""A sequence of torch layers that runs over time: stateless layers a step at a time, neurons over all steps.
+"""A sequence of torch layers that runs over time: stateless layers step by step, neurons over all steps at once.
 
-A stateless layer f (convolution, pooling, batch norm, ...) knows nothing of time: ``y[t] = f(x[t])``. All steps of all
+A stateless layer f (convolution, pooling, batch norm, ...) has no notion of time: ``y[t] = f(x[t])``. All steps of all
 samples therefore pass through it as one large batch ``[T * B, ...]``. A layer derived from
 :class:`~neurosam.training.neurons.Temporal` receives ``[T, B, ...]``.
 
-Batch norm in training mode takes its mean and variance over steps and samples together; its running statistics then
-serve all steps alike. Max pooling of spikes is their OR.
+Batch norm in training mode takes mean and variance over steps and samples together, so its running statistics are the
+same for all steps. Max pooling of spikes is their OR.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from torch import Tensor, nn
 
 from neurosam.errors import NetworkError
 from neurosam.training.neurons import Temporal
 
-__all__ = ["SpikingSequential"]
+__all__ = ["SpikingSequential", "flat_layers"]
 
 
 class SpikingSequential(nn.Sequential):
     """``nn.Sequential`` over ``[T, B, C, H, W]``.
 
-    Takes what ``nn.Sequential`` takes: modules, or one ``OrderedDict`` of named modules. Names are kept; those of the
-    neuron layers become the names of populations on export.
+    Takes the arguments of ``nn.Sequential``: modules, or one ``OrderedDict`` of named modules. On export, the names of
+    the neuron layers become those of the populations.
 
     Raises
     ------
     NetworkError
-        From ``forward``, if a layer cannot take what the one before it gives. The message names the layer.
+        In ``forward``, if a layer cannot process the output of the previous one. The message names the layer.
     """
 
     @classmethod
@@ -56,26 +56,26 @@ class SpikingSequential(nn.Sequential):
         return self.activations(input, ())[0]
 
     def activations(self, x: Tensor, names: Collection[str]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The output, and on the way the outputs of some layers.
+        """The output of the network, and the outputs of selected layers.
 
         Parameters
         ----------
         x : Tensor
             ``[T, B, ...]``, floating point.
         names : collection of str
-            Layers to keep.
+            Layers whose outputs to return.
 
         Returns
         -------
         output : Tensor
             As from ``forward``.
         kept : dict of str to Tensor
-            ``[T, B, ...]`` for each name, part of the autograd graph (``retain_grad`` works on them).
+            ``[T, B, ...]`` for each name; these are part of the autograd graph, so ``retain_grad`` works on them.
 
         Raises
         ------
         NetworkError
-            For a name that is no layer's.
+            If there is no layer of a given name.
         """
         layers = dict(self.named_children())
         if unknown := [name for name in names if name not in layers]:
@@ -91,6 +91,15 @@ class SpikingSequential(nn.Sequential):
             if name in names:
                 kept[name] = x
         return x, kept
+
+
+def flat_layers(module: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """Named layers in order, without nesting; layers of a nested Sequential are named ``outer_inner``."""
+    for name, layer in module.named_children():
+        if isinstance(layer, nn.Sequential):
+            yield from flat_layers(layer, f"{prefix}{name}_")
+        else:
+            yield f"{prefix}{name}", layer
 
 
 def _each_step(layer: nn.Module, x: Tensor) -> Tensor:

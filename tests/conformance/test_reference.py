@@ -111,7 +111,10 @@ def test_nothing_of_a_run_stays_on_the_cpu() -> None:
     """On a device made of Python, which refuses tensors of the CPU; in a process of its own, as torch then knows it."""
     path = os.pathsep.join(filter(None, (os.fspath(TESTS), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        [sys.executable, "-m", "support.beads"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        [sys.executable, "-m", "support.fake_device"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 

@@ -1,4 +1,4 @@
-"""Where Lava is: its tests skip without it, but fail where NEUROSAM_TEST_LAVA, set by `make test`, says that it is."""
+"""Finds Lava: without it, its tests are skipped, but fail if NEUROSAM_TEST_LAVA=1, as set by `make test`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from neurosam_hw.lava.interpreter import examine, find
 
 @pytest.fixture(scope="session")
 def lava() -> Path:
-    """Lava's Python."""
-    asked = os.environ.get("NEUROSAM_TEST_LAVA", "")
-    if asked == "0":
-        pytest.skip("Lava's tests are left out (LAVA=0)")
+    """The Python that runs Lava."""
+    setting = os.environ.get("NEUROSAM_TEST_LAVA", "")
+    if setting == "0":
+        pytest.skip("Lava's tests are disabled (LAVA=0)")
     try:
         python = find()
     except BackendError as error:
-        if asked == "1":
+        if setting == "1":
             raise
         pytest.skip(str(error))
     assert not examine(python).problems

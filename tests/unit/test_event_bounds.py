@@ -76,10 +76,10 @@ PROGRAM = """
             assert message.startswith(f"__main__.{function.__name__}: "), (function, at, message)
 
     planes = np.full((2, 5, 2), -1, np.int64).view(np.uint64)
-    start, index = np.zeros(6, np.int32), np.zeros(5 * 128 + 15, np.int32)
+    start, index = np.zeros(6, np.int32), np.zeros(5 * 128 + 16, np.int32)
     assert active(planes, 1, 0, 5) == decode(planes, 1, 1, 0, 5, 128, start, index) == 5 * 128
     print(attempt(active, planes, 2, 0, 5))
-    print(attempt(decode, planes, 1, 1, 0, 5, 128, start, index[:-16].copy()))
+    print(attempt(decode, planes, 1, 1, 0, 5, 128, start, index[:-17].copy()))
     print(attempt(decode, planes, 1, 1, 0, 5, 128, start[:5].copy(), index))
 """
 

@@ -19,6 +19,7 @@ from neurosam.backends.event.kernels.layout import Conv, Workspace
 from neurosam.backends.event.kernels.spike_lists import COMPRESSES, active, decode, decode_short, windows
 from neurosam.backends.event.kernels.spike_patterns import patterns
 from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
+from neurosam.backends.event.simd.vectors import LANES
 
 Array = npt.NDArray[Any]
 
@@ -87,7 +88,7 @@ def test_spikes_in_16_bits_and_in_32(channels: int, density: float) -> None:
         _, pixel, channel = np.nonzero(dense.reshape(STEPS, 15, channels)[1:, begin:end])
         expected = (begin + pixel) * channels + channel
         np.testing.assert_array_equal(workspace.spikes.view(np.uint16)[:count], expected)
-        start, index = np.zeros_like(workspace.start), np.zeros(count + 15, np.int32)
+        start, index = np.zeros_like(workspace.start), np.zeros(count + LANES, np.int32)
         assert decode(planes, 1, 2, begin, end, channels, start, index) == count
         np.testing.assert_array_equal(index[:count], expected)
         np.testing.assert_array_equal(start, workspace.start)

@@ -1,4 +1,4 @@
-"""Events: what is refused, what is added up, what goes there and back, and encodings made by their seed alone."""
+"""Events: what is refused, what is added up, dense round trips, and encodings that depend on their seed alone."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_from_unsorted_adds_values_in_their_own_kind() -> None:
     | hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.integers(0, 1))
     | hnp.arrays(np.float64, hnp.array_shapes(min_dims=3, max_dims=3, max_side=4), elements=st.floats(-2, 2, width=16))
 )
-def test_dense_there_and_back(x: np.ndarray[Any, Any]) -> None:
+def test_dense_round_trip(x: np.ndarray[Any, Any]) -> None:
     events = ns.Events.from_dense(x)
     np.testing.assert_array_equal(events.dense(), x)
     np.testing.assert_array_equal(events.counts(), np.count_nonzero(x.reshape(*x.shape[:2], -1), axis=2))

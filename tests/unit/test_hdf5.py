@@ -1,4 +1,4 @@
-"""Files of networks, recordings and events: what is saved comes back, and what is not right is refused."""
+"""Files of networks, recordings and events: what is saved comes back, and invalid files are refused."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A good file, to be spoiled."""
+    """A valid file, to be damaged."""
     path = tmp_path / "network.h5"
     save(small(), path)
     return path
@@ -186,7 +186,7 @@ def test_integers_are_stored_as_integers(file: Path) -> None:
         assert root.attrs["producer"].decode() == f"neurosam {__version__}"
 
 
-def test_kind_is_told(file: Path, tmp_path: Path) -> None:
+def test_kind_is_reported(file: Path, tmp_path: Path) -> None:
     save(recording(), tmp_path / "r.h5")
     save(Events.from_dense(np.eye(3)[None]), tmp_path / "e.h5")
     assert [file_kind(path) for path in (file, tmp_path / "r.h5", tmp_path / "e.h5")] == [
@@ -198,7 +198,7 @@ def test_kind_is_told(file: Path, tmp_path: Path) -> None:
     refused(tmp_path / "r.h5", "holds a recording, not a network; use .*load_recording")
 
 
-# --- files that are not right ---
+# --- invalid files ---
 
 
 def refused(path: Path, match: str, load: Callable[[Path], Any] = load_network) -> None:
@@ -211,7 +211,7 @@ def refused(path: Path, match: str, load: Callable[[Path], Any] = load_network) 
 
 @contextmanager
 def unprivileged() -> Any:
-    """Run without root's right to read everything."""
+    """Run without the permissions of root."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -258,9 +258,9 @@ def test_newer_version(file: Path) -> None:
 
 
 def put(path: str, value: Any, **options: Any) -> Callable[[Any], None]:
-    """A spoiler that replaces a member."""
+    """Damage to a file: another value of a member."""
 
-    def spoil(root: Any) -> None:
+    def damage(root: Any) -> None:
         if path in root:
             del root[path]
         if isinstance(value, (h5py.SoftLink, h5py.ExternalLink)):
@@ -270,11 +270,11 @@ def put(path: str, value: Any, **options: Any) -> Callable[[Any], None]:
         else:
             root.create_dataset(path, data=value, **options)
 
-    return spoil
+    return damage
 
 
 def mark(path: str, name: str, value: Any, dtype: Any = None) -> Callable[[Any], None]:
-    """A spoiler that replaces an attribute."""
+    """Damage to a file: another value of an attribute."""
     return lambda root: root[path].attrs.create(name, value, dtype=dtype)
 
 
@@ -320,7 +320,7 @@ def unallocated(shape: tuple[int, ...], **options: Any) -> Callable[[Any, str], 
 
 
 def sparse_huge(root: Any, path: str) -> None:
-    """10^12 bytes that the file really has, as a hole."""
+    """10^12 bytes that the file really has, as a hole in it."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
@@ -438,9 +438,9 @@ def test_impossible_events(name: str, value: int, tmp_path: Path) -> None:
     refused(tmp_path / "e.h5", "is not a valid Events", load_events)
 
 
-# --- memory and crashes: in a process of its own, with a limit ---
+# --- memory and crashes: in a separate process with a memory limit ---
 
-SPOILED = """
+DAMAGED = """
 import resource, sys
 import numpy as np
 from neurosam.errors import FormatError
@@ -473,7 +473,7 @@ print(refused)
 
 def run_limited(*arguments: Any) -> int:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SPOILED, *map(str, arguments)],
+        [sys.executable, "-W", "error", "-c", DAMAGED, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -490,7 +490,7 @@ def test_huge_shapes_take_no_memory(make: Callable[[Any, str], None], file: Path
 
 
 @pytest.mark.parametrize("layout", ["as written", "of old HDF5, without checksums"])
-def test_spoiled_bytes_are_refused_or_harmless(layout: str, file: Path) -> None:
+def test_damaged_bytes_are_refused_or_harmless(layout: str, file: Path) -> None:
     if layout != "as written":
         old = file.with_name("old.h5")
         with h5py.File(file) as source, h5py.File(old, "w", libver="earliest") as copy:
@@ -507,7 +507,7 @@ def test_spoiled_bytes_are_refused_or_harmless(layout: str, file: Path) -> None:
 
 
 def unchanged(file: Path, before: bytes) -> None:
-    """The old file is as it was, and alone in its folder."""
+    """The old file is unchanged, and nothing else is in its folder."""
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
 

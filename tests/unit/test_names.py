@@ -122,6 +122,7 @@ def test_files_load_as_what_they_hold(tmp_path: Path) -> None:
         loaded = ns.load(tmp_path / f"{kind}.h5")
         assert type(loaded) is type(value)
         assert identical(loaded, value)
+        assert identical(ns.load(tmp_path / f"{kind}.h5", mapped=True), value)
         assert identical(loaders[kind](tmp_path / f"{kind}.h5"), value)
         for other in values.keys() - {kind}:
             with pytest.raises(

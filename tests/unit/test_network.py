@@ -1,4 +1,4 @@
-"""Networks: what is refused and in which words, when populations start, and in which order they are evaluated."""
+"""Networks: what is refused and with which message, when populations start, and in which order they are evaluated."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def graph(*edges: tuple[str, str, int], onset: dict[str, int] | None = None) -> 
         (graph(("in", "a", 1), ("a", "b", 1), ("b", "a", 1), ("b", "b", 2)), [0, 1, 2], [0, 0, 2, 2]),
         (graph(("in", "a", 1), ("a", "b", 1), onset={"a": 0, "b": 0}), [0, 0, 0], [1, 1]),
         (graph(("in", "a", 5), ("a", "b", 1), onset={"a": 2}), [0, 2, 3], [3, 0]),
-        # an onset of its own may lie before the step at which anything arrives, and others start from it
+        # an explicit onset may come before anything arrives, and populations behind it start from there
         (
             graph(("in", "x", 3), ("x", "a", 1), ("a", "r", 1), ("in", "r", 2), onset={"a": 0}),
             [0, 3, 0, 1],
@@ -87,7 +87,7 @@ def test_groups_are_cycles_in_topological_order() -> None:
 
 
 def test_members_of_a_group_are_ordered_along_lag_0() -> None:
-    """C hears b in the same step, b hears a in the same step; written in another order."""
+    """Within a step, c receives from b and b from a; they are declared in another order."""
     network = graph(("in", "c", 1), ("in", "b", 1), ("in", "a", 1), ("b", "c", 0), ("a", "b", 0), ("c", "a", 1))
     assert network.groups == (("in",), ("a", "b", "c"))
 
@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a name twice": (lambda: build([IN, lif("a"), lif("a")], [dense("in", "a")]), "population 'a': appears twice"),
     "no input": (lambda: build([lif("a")], []), "has 0 input populations"),
     "two inputs": (lambda: build([IN, replace(IN, name="in2"), lif("a")], [dense("in", "a")]), "has 2 input"),
-    "input alone": (lambda: build([IN], []), "no population beside the input"),
+    "input alone": (lambda: build([IN], []), "no population but the input"),
     "input as output": (lambda: build([IN, lif("a")], [dense("in", "a")], output="in"), "'in' is the input"),
     "unknown output": (
         lambda: build([IN, lif("a")], [dense("in", "a")], output="b"), "'b': is not in the network; it has in, a",
@@ -204,7 +204,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: build(
             [ns.Population("in", (3,), magnitude=2**23 - 1), lif("a")], [dense("in", "a", size=(1, 3), value=-128)],
         ),
-        r"projection in->a: can add up to 3221225088 a step; 32 bits hold 2147483647",
+        r"projection in->a: can add up to 3221225088 per step; 32 bits hold 2147483647",
     ),
     "empty name": (lambda: ns.Population("", (1,)), "got name ''"),
     "name with a slash": (lambda: ns.Population("a/b", (1,)), "got name 'a/b'"),
@@ -294,9 +294,9 @@ def test_windows_that_do_not_fit_are_refused() -> None:
         ns.Conv2d(np.ones((1, 1, 3, 3)), dilation=2).output_shape((1, 4, 9))
     with pytest.raises(NetworkError, match=r"has 1 x 1 group\(s\) input channels; the source has 2"):
         ns.Conv2d(np.ones((1, 1, 3, 3))).output_shape((2, 4, 9))
-    with pytest.raises(NetworkError, match="a convolution needs a picture"):
+    with pytest.raises(NetworkError, match=r"a convolution needs \(C, H, W\)"):
         ns.Conv2d(np.ones((1, 1, 3, 3))).output_shape((4,))
-    with pytest.raises(NetworkError, match="pooling needs a picture"):
+    with pytest.raises(NetworkError, match=r"pooling needs \(C, H, W\)"):
         ns.SumPool2d(2).output_shape((4,))
 
 
@@ -341,7 +341,7 @@ def test_equal_networks_are_equal_bit_for_bit(kind: str, fixed: bool) -> None:
     assert replace(first, projections=(changed, *first.projections[1:])) != first
 
 
-def test_a_network_of_fixed_neurons_is_lavas_unless_told_otherwise() -> None:
+def test_fixed_neurons_without_a_precision_get_lavas() -> None:
     assert graph(("in", "a", 1)).precision == ns.Precision.lava()
     assert graph(("in", "a", 1)).fixed
     assert not build(

@@ -1,4 +1,4 @@
-"""How images are shown: the settings, their way through a network's metadata, and the events that they give."""
+"""How images are presented: the settings, their round trip through metadata, and the events that they give."""
 
 from __future__ import annotations
 

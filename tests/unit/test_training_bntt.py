@@ -222,7 +222,7 @@ def test_what_cannot_be_is_refused() -> None:
         BNTT(3, T)(torch.zeros(T + 1, 2, 3))
     with pytest.raises(NetworkError, match=r"\[T, B, 3, ...\]"):
         BNTT(3, T)(torch.zeros(T, 2, 4))
-    with pytest.raises(NetworkError, match="more than one value a channel"):
+    with pytest.raises(NetworkError, match="more than one value per channel"):
         BNTT(3, T)(torch.zeros(T, 1, 3))
     with pytest.raises(NetworkError, match="BNTT: steps"):
         BNTT(3, 0)

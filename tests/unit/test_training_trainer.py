@@ -188,7 +188,7 @@ def test_checkpoint_of_another_architecture_or_data_is_refused(tmp_path: Path) -
 def test_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
     place = tmp_path / "run.safetensors"
     place.write_bytes(content)
-    with pytest.raises(DataError, match="no readable checkpoint"):
+    with pytest.raises(DataError, match="not a readable checkpoint"):
         train(network(), TRAIN, TEST, **ARGUMENTS, checkpoint=place)
     assert place.read_bytes() == content
 

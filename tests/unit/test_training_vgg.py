@@ -147,7 +147,7 @@ def test_what_cannot_be_is_refused() -> None:
         vgg("resnet", (1, 8, 8), 2)
     with pytest.raises(NetworkError, match="width"):
         describe("vgg5", 10, width=0)
-    with pytest.raises(NetworkError, match="larger than the side"):
+    with pytest.raises(NetworkError, match="larger than the remaining side"):
         vgg("vgg11", (1, 8, 8), 2)
     with pytest.raises(NetworkError, match="it is a batch norm"):
         build("4C3-D2", (1, 8, 8), bntt=3, batch_norm=False)

@@ -87,7 +87,12 @@ class EventBackend:
         return replace(recording, **arranged(network, arrays))
 
     def stream(
-        self, network: Network, events: Events, record: Record, options: Options, kept: Mapping[tuple[str, str], Target]
+        self,
+        network: Network,
+        events: Events,
+        record: Record,
+        options: Options,
+        targets: Mapping[tuple[str, str], Target],
     ) -> Recording:
         """Run every sample; see :class:`neurosam.backends.streaming.Streaming`.
 
@@ -96,7 +101,7 @@ class EventBackend:
         BackendError
             As :meth:`run` does.
         """
-        run, seconds = self._run(network, events, record, options, kept)
+        run, seconds = self._run(network, events, record, options, targets)
         run.report()
         return run.recording(seconds)
 

@@ -1,13 +1,13 @@
 """The reference back end: a network in torch, on a CPU or a GPU, written for clarity first and exact in integers.
 
-Populations are evaluated group by group (:attr:`Network.groups`). A group without a cycle receives a window of many
-steps at once, so that its synapses are a few large matrix products, and then steps its neurons; a recurrent group
-does the same with windows of one step. Samples are worked on in chunks, and windows are cut, so that memory stays
-bounded whatever the request; only what is recorded grows with it.
+Populations are evaluated group by group (:attr:`Network.groups`). A group without a cycle takes a window of many steps
+at once, so that its synapses are a few large matrix products, and then advances its neurons step by step; a recurrent
+group does the same with windows of one step. Samples are run in chunks, and windows are limited, so that memory stays
+bounded; only what is recorded grows with the run.
 
-A fixed-point network gives the same bits on every device. A float network runs in float64 (or float32, as asked); its
-sums may differ in the last bit from another back end's or chunk's, because a matrix product adds in an order of its
-own.
+A fixed-point network gives the same bits on every device. A float network runs in float64 (or in float32, if
+requested); its sums may differ in the last bit from those of another back end or another chunk, because a matrix
+product adds in an unspecified order.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from neurosam.signals.recording import Record, Recording, Spikes, words
 __all__ = ["ReferenceBackend"]
 
 CHUNK = 2**27
-"""Spikes (a byte each) of all populations that one chunk of samples may hold; a single sample is never cut."""
+"""Most bytes of spikes (one byte each, all populations) per chunk of samples; a chunk has at least one sample."""
 
 WINDOW = 2**23
-"""Numbers (8 bytes each) that the synapses of one window of steps may hold; a single step is never cut."""
+"""Most numbers (8 bytes each) that the synapses of a window of steps may hold; a window has at least one step."""
 
 
 class ReferenceBackend:
@@ -64,7 +64,7 @@ class ReferenceBackend:
 
 
 class _Run:
-    """What stays the same from chunk to chunk: the weights, and the arrays that are being filled."""
+    """What stays the same from chunk to chunk: the weights, and the arrays that are filled."""
 
     def __init__(
         self, network: Network, events: Events, record: Record, device: torch.device, dtype: torch.dtype
@@ -103,7 +103,7 @@ class _Run:
         emitted = {self.network.input.name: _dense(self.events.select(start, stop), self.device)}
         for group in self.network.groups:
             members = [_Layer(self, self.network[name], where, emitted) for name in group if name not in emitted]
-            window = 1 if self._recurrent(group) else self.window
+            window = 1 if self._is_recurrent(group) else self.window
             for first in range(0, self.events.steps, window):
                 last = min(first + window, self.events.steps)
                 for layer in members:
@@ -111,7 +111,7 @@ class _Run:
             for layer in members:
                 layer.finish()
 
-    def _recurrent(self, group: tuple[str, ...]) -> bool:
+    def _is_recurrent(self, group: tuple[str, ...]) -> bool:
         return len(group) > 1 or any(delivery.source == group[0] for delivery in self.deliveries[group[0]])
 
     def recording(self) -> Recording:
@@ -132,7 +132,7 @@ class _Run:
 
 
 class _Layer:
-    """One population during one chunk of samples: its state, and where its variables go."""
+    """One population during one chunk of samples: its state, and where its variables are recorded."""
 
     def __init__(self, run: _Run, population: Population, where: slice, emitted: dict[str, torch.Tensor]) -> None:
         channels, height, width = as_chw(population.shape)
@@ -156,7 +156,7 @@ class _Layer:
             emitted[self.name] = torch.zeros(extent, dtype=torch.bool, device=run.device)
 
     def advance(self, first: int, last: int) -> None:
-        """Own steps ``first:last``: synapses for all of them, then the neurons one by one."""
+        """Run own steps ``first:last``: the synapses of all steps at once, then the neurons step by step."""
         arriving = self._receive(first, last)
         spikes, maps, membrane, current = [], [], [], []
         for t in range(first, last):
@@ -169,30 +169,31 @@ class _Layer:
             if self.name in self.run.current:
                 current.append(self.neurons.u)
         if self.fires:
-            self._fired(torch.stack(spikes), first, last)
-        for kept, values, shape in (
+            self._emit(torch.stack(spikes), first, last)
+        for recorded, values, shape in (
             (self.run.sam, maps, self.pixels),
             (self.run.membrane, membrane, self.shape),
             (self.run.current, current, self.shape),
         ):
             if values:
                 block = torch.stack(values).reshape(last - first, self.size[0], *shape)
-                kept[self.name][first:last, self.where] = block.cpu().numpy()
+                recorded[self.name][first:last, self.where] = block.cpu().numpy()
 
     def _receive(self, first: int, last: int) -> torch.Tensor:
         """Sums over projections for own steps ``first:last``, ``[steps, samples, channels, pixels]``."""
         arriving = torch.zeros((last - first, *self.size), dtype=self.number, device=self.run.device)
         for delivery in self.run.deliveries[self.name]:
-            begin, end = max(first - delivery.lag, 0), last - delivery.lag  # in the source's own steps
-            if begin < end:
-                x = self.emitted[delivery.source][begin:end].flatten(0, 1)
+            start, stop = max(first - delivery.lag, 0), last - delivery.lag  # in the source's own steps
+            if start < stop:
+                x = self.emitted[delivery.source][start:stop].flatten(0, 1)
                 sums = delivery(x)
                 events = torch.count_nonzero(x, dim=0)
                 self.run.operations[delivery.label] += int((events * delivery.fan_out).sum())
-                arriving[begin + delivery.lag - first :] += sums.reshape(end - begin, *self.size)
+                arriving[start + delivery.lag - first :] += sums.reshape(stop - start, *self.size)
         return arriving
 
-    def _fired(self, spikes: torch.Tensor, first: int, last: int) -> None:
+    def _emit(self, spikes: torch.Tensor, first: int, last: int) -> None:
+        """Store and record the spikes of own steps ``first:last``."""
         flat = spikes.flatten(2)
         self.emitted[self.name][first:last] = flat
         self.run.counts[self.name][first:last, self.where] = flat.sum(dim=2).cpu().numpy()
@@ -201,10 +202,10 @@ class _Layer:
             self.run.spikes[self.name][first:last, self.where] = Spikes.from_dense(dense).planes
 
     def finish(self) -> None:
-        """After the last step: the answer, if this is the population that gives it."""
+        """After the last step: store the output, if this is the population that gives it."""
         if self.name == self.run.network.output:
-            answer = self.emitted[self.name].sum(dim=0) if self.fires else self.neurons.v.flatten(1)
-            self.run.output[self.where] = answer.cpu().numpy()
+            output = self.emitted[self.name].sum(dim=0) if self.fires else self.neurons.v.flatten(1)
+            self.run.output[self.where] = output.cpu().numpy()
 
 
 def _neurons(run: _Run, neuron: Neuron | None, size: tuple[int, int, int]) -> FixedNeurons | FloatNeurons:
@@ -218,7 +219,7 @@ def _neurons(run: _Run, neuron: Neuron | None, size: tuple[int, int, int]) -> Fi
 
 
 def _dense(events: Events, device: torch.device) -> torch.Tensor:
-    """Values ``[T, B, neurons]``: bool for spikes, else float64 (integers below 2^53 are exact in it)."""
+    """Values ``[T, B, neurons]``: bool for spikes, else float64, in which integers below 2^53 are exact."""
     size = (events.steps, events.samples, neurons(events.shape))
     dense = torch.zeros(size, dtype=torch.bool if events.value is None else torch.float64, device=device)
     value: Any = True if events.value is None else _tensor(events.value, device).to(torch.float64)
@@ -228,12 +229,12 @@ def _dense(events: Events, device: torch.device) -> torch.Tensor:
 
 
 def _tensor(array: npt.NDArray[Any], device: torch.device) -> torch.Tensor:
-    """A copy on the device (events are read-only, which torch cannot share)."""
+    """A copy on the device; events are read-only arrays, whose memory torch cannot share."""
     return torch.tensor(array, device=device)
 
 
 def _device(name: str) -> torch.device:
-    """The torch device called `name`, proven to compute in float64."""
+    """The torch device called `name`, tested to compute in float64."""
     try:
         device = torch.device(name)
         torch.ones(1, dtype=torch.float64, device=device).item()
@@ -247,7 +248,7 @@ def _device(name: str) -> torch.device:
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` threads meanwhile."""
+    """Let torch use `count` threads inside the block."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)

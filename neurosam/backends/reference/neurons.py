@@ -1,9 +1,9 @@
 """Neurons and SAM traces of one population as torch tensors: state in, one step, spikes out.
 
 States are ``[samples, channels, pixels]``; parameters broadcast as ``[channels, 1]``. The integer rule is
-arithmetic.py itself, on int64 tensors; the float rule is neuron.py's, in the order written there. A readout is a
-neuron that keeps everything and has no threshold. A trace is trace.py's: it holds the decayed impulses, the step of
-the last spike and the number of spikes, and changes at spikes only.
+arithmetic.py itself, on int64 tensors; the float rule is that of neuron.py, in the order written there. A readout is a
+neuron that keeps everything and has no threshold. A trace (trace.py) holds the decayed impulses, the step of the last
+spike and the number of spikes, and changes only at spikes.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class FixedNeurons:
             self._shift = neuron.gain_shift
 
     def step(self, a: torch.Tensor, t: int) -> torch.Tensor:
-        """Advance to own step `t` with the sums `a` (int64); the spikes (bool)."""
+        """Advance to own step `t` with the sums `a` (int64); returns the spikes (bool)."""
         i = arithmetic.arrive(a)
         if self._tables is not None:
             gain, offset = self._tables
@@ -87,7 +87,7 @@ class FixedNeurons:
 
 
 class FloatNeurons:
-    """Float neurons; parameters and attributes as in :class:`FixedNeurons`, with `dtype` for the states."""
+    """Float neurons: parameters and attributes of :class:`FixedNeurons`, with states of `dtype`."""
 
     def __init__(
         self, neuron: LIF | Readout, size: tuple[int, int, int], device: torch.device, dtype: torch.dtype
@@ -112,7 +112,7 @@ class FloatNeurons:
             self._tables = _rows(neuron.gain, device, dtype), _rows(neuron.offset, device, dtype)
 
     def step(self, i: torch.Tensor, t: int) -> torch.Tensor:
-        """Advance to own step `t` with the sums `i`; the spikes (bool)."""
+        """Advance to own step `t` with the sums `i`; returns the spikes (bool)."""
         if self._tables is not None:
             gain, offset = self._tables
             i = gain[t] * i + offset[t]
@@ -153,10 +153,10 @@ class Traces:
         self._kernel = torch.tensor(kernel, device=device)
         self._trace = torch.zeros(size, dtype=self._kernel.dtype, device=device)
         self._last = torch.zeros(size, dtype=torch.int64, device=device)
-        self._count = torch.zeros_like(self._trace)  # of its dtype: torch would multiply an integer by 1.0 in float32
+        self._count = torch.zeros_like(self._trace)  # of the same dtype: torch multiplies int64 by 1.0 in float32
 
     def step(self, s: torch.Tensor, t: int) -> torch.Tensor:
-        """The map of own step `t`, ``[samples, pixels]``: scores of the spikes `s`, summed over channels."""
+        """The map of own step `t`, ``[samples, pixels]``: the scores of the spikes `s`, summed over channels."""
         decayed = self._decay(self._trace, self._kernel[t - self._last])
         self._trace = torch.where(s, decayed + self._impulse, self._trace)
         self._last = torch.where(s, t, self._last)

@@ -1,10 +1,10 @@
 """Sums of weighted spikes in torch, exact for integers: what a projection delivers, for many steps and samples at once.
 
-Every synapse is a matrix product; a convolution multiplies its windows, laid out as columns (im2col). A matrix
-product only multiplies and adds (a Winograd or FFT convolution does more), so in whatever order it adds, integers
-stay exact while the sum of magnitudes stays below 2^24 in float32 or 2^53 in float64. A network's accumulators are
-proven to stay below 2^31 (:func:`neurosam.network.validation.accumulator_bound`): float64 always serves, and float32
-where the weights' own bound allows.
+Every synapse is a matrix product; a convolution multiplies its windows, laid out as columns (im2col). A matrix product
+only multiplies and adds (a Winograd or FFT convolution does more). So integers are exact in whatever order it adds, as
+long as the sum of magnitudes stays below 2^24 in float32 or 2^53 in float64. A network's accumulators are proven to
+stay below 2^31 (:func:`neurosam.network.validation.accumulator_bound`): float64 is always exact, and float32 where the
+bound of the weights allows it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Delivery:
     Attributes
     ----------
     fan_out : int64 tensor (sources,)
-        Synapses that one event of each source meets (more than once where it lies in several pooling windows).
+        Synapses that an event of each source reaches, counted once per pooling window that the source lies in.
     width : int
-        Numbers held for one step of one sample while it works, for the caller's choice of how many to give at once.
+        Numbers held in memory per step and sample, from which the caller chooses how many steps to deliver at once.
     """
 
     def __init__(self, network: Network, projection: Projection, device: torch.device, real: torch.dtype) -> None:
@@ -57,10 +57,10 @@ class Delivery:
         self._dtype = real
         pooled = projection.pool.output_shape(shape) if projection.pool else shape
         self._product = _product(projection, pooled, device, real)
-        reached = self._product.fan_out()
+        fan_out = self._product.fan_out()
         if projection.pool is not None:
-            reached = _pooled_fan_out(reached.reshape(pooled), shape, projection.pool)
-        self.fan_out = reached.reshape(-1)
+            fan_out = _pooled_fan_out(fan_out.reshape(pooled), shape, projection.pool)
+        self.fan_out = fan_out.reshape(-1)
         self.width = max(neurons(shape), self._product.width)
 
     def __call__(self, emitted: torch.Tensor) -> torch.Tensor:
@@ -91,7 +91,7 @@ class _SparseProduct:
         entries = torch.tensor(np.stack([rows, synapse.indices]), device=device)
         weight = torch.tensor(synapse.weight, dtype=dtype, device=device)
         size = (synapse.indptr.size - 1, synapse.sources)
-        # rows and indices rise, so the entries are in order and unique already; check_invariants verifies both
+        # rows and indices rise, so the entries are sorted and unique, which check_invariants verifies
         self._weight = torch.sparse_coo_tensor(entries, weight, size, is_coalesced=True, check_invariants=True)
         self.width = size[0]
 
@@ -116,8 +116,8 @@ class _Convolution:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         stride, padding, dilation = self._geometry
-        picture = x.reshape(-1, *self._shape)
-        columns = F.unfold(picture, self._kernel, dilation=dilation, padding=padding, stride=stride)
+        images = x.reshape(-1, *self._shape)
+        columns = F.unfold(images, self._kernel, dilation=dilation, padding=padding, stride=stride)
         groups, _, taps = self._weight.shape
         by_group = columns.reshape(columns.shape[0], groups, taps, columns.shape[-1])
         return torch.matmul(self._weight, by_group).flatten(1)
@@ -143,23 +143,23 @@ def _product(
 
 
 def pool_sums(x: torch.Tensor, pool: SumPool2d) -> torch.Tensor:
-    """Sum of each window of ``[n, C, H, W]``; the border counts as 0."""
+    """Sum of each window of ``[n, C, H, W]``; the padding counts as 0."""
     (kernel, stride, (top, left)) = pool.geometry
-    bordered = F.pad(x, (left, left, top, top))  # avg_pool2d itself takes no border beyond half a kernel
-    return F.avg_pool2d(bordered, kernel, stride, divisor_override=1)
+    padded = F.pad(x, (left, left, top, top))  # avg_pool2d itself pads by half a kernel at most
+    return F.avg_pool2d(padded, kernel, stride, divisor_override=1)
 
 
-def _pooled_fan_out(reached: torch.Tensor, shape: Shape, pool: SumPool2d) -> torch.Tensor:
-    """Fan-out of the sources in front of a pool: the sum over the windows ``[C, H', W']`` that each lies in."""
+def _pooled_fan_out(fan_out: torch.Tensor, shape: Shape, pool: SumPool2d) -> torch.Tensor:
+    """Fan-out of the sources in front of a pool: summed over the windows ``[C, H', W']`` that each lies in."""
     kernel, stride, (top, left) = pool.geometry
     channels, height, width = shape
-    by_tap = reached.to(torch.float64).reshape(channels, 1, -1).repeat(1, kernel[0] * kernel[1], 1)
-    bordered = F.fold(by_tap.flatten(0, 1).unsqueeze(0), (height + 2 * top, width + 2 * left), kernel, stride=stride)
-    return bordered[0, :, top : top + height, left : left + width].to(torch.int64)
+    by_tap = fan_out.to(torch.float64).reshape(channels, 1, -1).repeat(1, kernel[0] * kernel[1], 1)
+    padded = F.fold(by_tap.flatten(0, 1).unsqueeze(0), (height + 2 * top, width + 2 * left), kernel, stride=stride)
+    return padded[0, :, top : top + height, left : left + width].to(torch.int64)
 
 
 def _fits_float32(network: Network, projection: Projection, device: torch.device) -> bool:
-    """Whether every partial sum is an integer below 2^24, and products really run in float32 (no TF32, no bfloat16)."""
+    """Whether every partial sum is an integer below 2^24, and float32 products are exact (no TF32, no bfloat16)."""
     library: Any = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
     negative, positive = projection.synapse.row_sums()
     largest = network[projection.source].magnitude * (projection.pool.area if projection.pool else 1)

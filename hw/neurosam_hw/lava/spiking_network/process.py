@@ -15,12 +15,12 @@ __all__ = ["SpikingNetwork"]
 
 
 class SpikingNetwork(AbstractProcess):
-    """A network to be connected with other Processes.
+    """A network that can be connected with other Processes.
 
     Ports, each in Lava's layout ``(W, H, C)`` or ``(N,)``:
 
     ``input``
-        Spikes (or signed and graded ones); step 1 of Lava is own step 0.
+        Spikes (or signed and graded events); step 1 of Lava is own step 0.
     ``output``
         Spikes of the output population, or its membrane if it is a readout.
     ``spikes_<population>``
@@ -28,19 +28,19 @@ class SpikingNetwork(AbstractProcess):
     ``sam_<population>``
         Spike activation map ``(W, H, 1)`` of every population with a trace.
 
-    Letters that Python does not allow in a name (``-`` and ``.``) become ``_`` in a port's name.
+    Characters that Python does not allow in a name (``-`` and ``.``) become ``_`` in a port's name.
 
     Parameters
     ----------
     network : Network
     interval : int, optional
-        Steps of one presentation; a single one without end if None.
+        Steps per presentation; None for a single endless one.
     name : str, optional
 
     Attributes
     ----------
     latency : dict of str to int
-        Lava steps by which a port's own step 0 lies behind the input's, by port name.
+        Lava steps from own step 0 of the input to own step 0 of each port, by port name.
     """
 
     def __init__(self, *, network: Network, interval: int | None = None, name: str | None = None) -> None:
@@ -63,5 +63,5 @@ class SpikingNetwork(AbstractProcess):
 
 
 def port_name(population: str) -> str:
-    """A population's name as part of a port's."""
+    """Convert a population's name to a part of a port's name."""
     return "".join(c if c.isalnum() else "_" for c in population)

@@ -1,4 +1,4 @@
-"""Rows of large matrices, gathered: the synapses of a population that hears itself, or many others."""
+"""Rows of large matrices, gathered: for a population that receives from itself or from many others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["gather_rows"]
 Array = npt.NDArray[Any]
 
 STREAMS = 16
-"""Rows that are read side by side."""
+"""Rows that are read at the same time."""
 
 
 @kernel
@@ -56,7 +56,7 @@ def _add_rows_4(pairs: Array, rows: Array, count: int, acc: Array, at: int) -> N
 def gather_rows(start: Array, pixels: int, index: Array, pairs: Array, acc: Array) -> None:
     """All to all: add the weight rows of a list of spikes to ``acc (steps, targets in whole tiles)``.
 
-    For matrices that no cache holds: a few rows at a time are read from end to end, so that memory streams them.
+    For matrices larger than any cache: a few rows at a time are read from end to end, so that memory streams them.
     """
     pitch = acc.shape[1]
     rows = np.empty(STREAMS, np.int64)

@@ -2,7 +2,7 @@
 
 Neurons run in vectors (simd/vectors.py): integer ones in lanes of int32, by the formulas of arithmetic.py compiled as
 they stand; float ones in lanes of float32 or float64, by neuron.py's rule (:func:`_real_step`). A membrane is read and
-written once a step, and a comparison is a spike's bit. State is O(neurons): membrane, current, and where there is a
+written once per step, and the spikes are the bits of a comparison. State is O(neurons): membrane, current, and with a
 trace (kernels/sam_by_spike.py) its value (float64 for all float neurons), the step of the last spike and (official
 mode) the number of spikes.
 
@@ -56,7 +56,7 @@ _fire, _to_zero, _by_subtraction = formulas.fire, formulas.reset_to_zero, formul
 
 @kernel
 def record_state(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state: State) -> None:
-    """Record the states of pixels ``begin:end`` and channels ``first:last``, as far as there are, in row `at`."""
+    """Record the states of pixels ``begin:end`` and of the existing ones of channels ``first:last`` in row `at`."""
     for p in range(begin, end):
         if rule.flags[MEMBRANE]:
             for c in range(first, min(last, state.membranes.shape[2])):
@@ -67,7 +67,7 @@ def record_state(at: int, begin: int, end: int, first: int, last: int, rule: Rul
 
 
 class NeuronView(NamedTuple):
-    """What the innermost loops touch of a rule and a state: addresses and switches, no arrays."""
+    """What the innermost loops need of a rule and a state: addresses and switches instead of arrays."""
 
     u: Any
     v: Any
@@ -79,7 +79,7 @@ class NeuronView(NamedTuple):
 
 @kernel
 def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
-    """Addresses of a rule and a state; `narrow` if no input leaves 24 bits, so that a current need not wrap."""
+    """The view of a rule and a state; `narrow` if no input exceeds 24 bits, so that a current need not wrap."""
     flags = rule.flags
     return NeuronView(
         address(state.u, 0), address(state.v, 0), address(rule.parameters, 0), flags[CURRENT] != 0,
@@ -89,26 +89,26 @@ def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
 
 @inlined
 def without_current(view: NeuronView) -> NeuronView:
-    """The same, known not to have a current of its own."""
+    """The same, for neurons that are known to have no current."""
     return NeuronView(view.u, view.v, view.parameters, False, view.narrow, view.zero)
 
 
 @inlined
 def _parameter(i: Any, which: int, c: int, view: NeuronView) -> Any:
-    """One parameter (kernels/layout.py) of channels `c` and on, as many as `i` has lanes; all are of one tile."""
+    """One parameter (kernels/layout.py) of as many channels from `c` on as `i` has lanes, all of one tile."""
     return load_same_count(i, view.parameters, (c // TILE * PARAMETERS + which) * TILE + c % TILE)
 
 
 @kernel
 def _normalise_sums(sums: Array, first: int, t: int, rule: Rule) -> None:
-    """Turn the sums of channels `first` and on into normalised input, in 64 bits."""
+    """Normalise the sums of the channels from `first` on in place, in 64-bit arithmetic."""
     for c in range(min(sums.size, rule.gain.shape[1] - first)):
         i = _arrive(np.int64(sums[c]))
         sums[c] = _normalise(i, rule.gain[t, first + c], rule.shift, rule.offset[t, first + c])
 
 
 def scale_sums(i: Any, exponent: Any) -> Any:
-    """Sums that are worth ``2^exponent``, floored. Floats have no exponent."""
+    """Integer sums times ``2^exponent``, rounded down; float sums as they are."""
     raise NotImplementedError  # compiled only
 
 
@@ -128,9 +128,9 @@ def _scaled(i: Any, exponent: Any) -> Callable[..., Any]:
 
 
 def normalise_sums(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
-    """The sums of channels `c` and on by the tables of step `t`; `scratch` has room for them.
+    """The sums of the channels from `c` on, normalised by the tables of step `t`; `scratch` holds one vector.
 
-    To be called where there are tables, and only there: a rule that is handed over has its references counted.
+    Called only where there are tables: passing a rule counts its arrays' references.
     """
     raise NotImplementedError  # compiled only
 
@@ -150,7 +150,7 @@ def _normalised(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Callable[...
 
 
 def to_membrane_units(i: Any) -> Any:
-    """Sums as neurons without tables take them."""
+    """Sums in the units of the membrane, for neurons without tables."""
     raise NotImplementedError  # compiled only
 
 
@@ -167,7 +167,7 @@ def _arrived(i: Any) -> Callable[..., Any]:
 
 @inlined
 def _integer_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, Any, Any]:
-    """One step of the neurons of channels `c` and on: current, membrane, and who fired. `i` is in membrane units."""
+    """One step of the neurons of channels from `c` on: current, membrane, spikes. `i` is in membrane units."""
     if view.current:
         u = _current(u, i, _parameter(i, FACTOR_U, c, view))
     elif view.narrow:
@@ -191,7 +191,7 @@ def _real_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, A
 
 
 def _step(i: Any, u: Any, v: Any, c: Any, view: Any) -> Any:
-    """One step of the neurons of channels `c` and on, by the rule of their numbers."""
+    """One step of the neurons of channels from `c` on, by the integer or the float rule."""
     raise NotImplementedError  # compiled only
 
 
@@ -208,7 +208,7 @@ def _step_compiled(i: Any, u: Any, v: Any, c: Any, view: Any) -> Callable[..., A
 
 @inlined
 def step_neurons(i: Any, place: int, c: int, view: NeuronView) -> Any:
-    """One step of the neurons from `place` of the state on, which are channels `c` and on; the spikes as a word."""
+    """One step of the neurons from index `place` of the state on, channels `c` and on; returns spikes as a word."""
     u = load_same_count(i, view.u, place) if view.current else i
     u, v, s = _step(i, u, load_same_count(i, view.v, place), c, view)
     if view.current:
@@ -232,16 +232,16 @@ def _step_first(i: Any, place: int, c: int, left: int, view: NeuronView) -> Any:
 def block(
     sums: Array, exponent: int, steps: int, first: int, begin: int, base: int, rule: Rule, state: State
 ) -> None:  # fmt: skip
-    """Neurons over a block of steps.
+    """Run neurons over a block of steps.
 
     Parameters
     ----------
     sums : (K, pixels, pitch) array
-        Weighted sums of a range of pixels, of the state's type (int32, float32, float64); the first C of a pitch count.
+        Weighted sums of a range of pixels, of the state's type (int32, float32, float64), padded from C to the pitch.
     exponent : int
-        Integer sums are worth ``2^exponent``, floored.
+        Integer sums are multiplied by ``2^exponent``, and rounded down.
     steps, first : int
-        ``sums[:steps]`` are own steps `first` and on.
+        ``sums[:steps]`` are the own steps from `first` on.
     begin : int
         First pixel.
     base : int
@@ -254,7 +254,7 @@ def block(
     planes, inputs = state.planes, address(sums, 0)
     view = neuron_view(rule, state, False)
     pixels, pitch, row = sums.shape[1], sums.shape[2], state.v.shape[1]
-    channels = min(rule.gain.shape[1], row)  # a part of a population has fewer, whole tiles more
+    channels = min(rule.gain.shape[1], row)  # fewer in a part of a population, more in whole tiles
     scratch = np.empty(LANES, np.int32)
     for k in range(steps):
         t = first + k

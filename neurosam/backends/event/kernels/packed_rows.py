@@ -1,15 +1,15 @@
-"""Sparse rows of int8 weights without their zeros, added up in registers: for random matrices that no cache holds.
+"""Sparse rows of int8 weights without their zeros, added up in registers: for random matrices larger than any cache.
 
 A row is cut into tiles of 64 targets. A tile is a word with a bit for each target that has a synapse, and the weights
-of these targets, one byte each, tile behind tile. In a matrix that is a tenth full a tile takes 8 + 6.4 bytes instead
-of 64, and a row is read from end to end, so that memory streams it. One instruction of the CPU spreads the bytes over
-the lanes of their targets (int16.unpack; AVX-512 VBMI2), and the sums go on as Pairs: bit ``2 j`` of a word is
-target j of its tile, bit ``2 j + 1`` target ``32 + j``, and the weights of the former are stored plus 128.
+of these targets, one byte each, tile after tile. In a matrix of density 0.1 a tile takes 8 + 6.4 bytes instead of 64,
+and a row is read from end to end, so that memory streams it. One CPU instruction spreads the bytes over the lanes of
+their targets (int16.unpack; AVX-512 VBMI2), which are then added as Pairs: bit ``2 j`` of a word is target j of its
+tile, bit ``2 j + 1`` target ``32 + j``, and the weights of the former are stored plus 128.
 
-Four rows are added at once, while later ones are being fetched. A CPU without that instruction does the same
-much more slowly: there the rows keep their zeros (dense_rows.gather_rows).
+Four rows are added at once, while later ones are being prefetched. On a CPU without that instruction this is much
+slower, and rows keep their zeros (dense_rows.gather_rows).
 
-What limits it: about 1 ns a row and tile from any cache, most of it the spreading; from memory, its bandwidth.
+What limits it: about 1 ns per row and tile from any cache, most of it the spreading; from memory, its bandwidth.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.runtime.jit import kernel
+from neurosam.backends.event.runtime.jit import inlined, kernel
 from neurosam.backends.event.simd.atomics import load_word, prefetch
 from neurosam.backends.event.simd.bits import has_compress, popcount, trailing_zeros
 from neurosam.backends.event.simd.int16 import (
@@ -32,7 +32,7 @@ from neurosam.backends.event.simd.int16 import (
     unpair_sums,
     zeros_i16x32,
 )
-from neurosam.backends.event.simd.load_store import load_like, load_same_count, store
+from neurosam.backends.event.simd.load_store import address, load_like, load_same_count, store
 from neurosam.backends.event.simd.vectors import CACHE_LINE
 
 __all__ = ["PANEL", "Packed", "gather_packed", "pack", "unpacks_fast"]
@@ -42,10 +42,10 @@ Int = npt.NDArray[np.int64]
 
 ROWS = 4
 """Rows that are added at once."""
-AHEAD = 2
-"""Rows, in so many turns of `ROWS`, that are fetched in advance."""
+PREFETCHED = 2
+"""How many times ROWS ahead rows are prefetched."""
 PANEL = 16
-"""Tiles between two places where a row can be entered."""
+"""Tiles of a panel: reading a row can start at any panel."""
 
 
 class Packed(NamedTuple):
@@ -55,7 +55,7 @@ class Packed(NamedTuple):
     ----------
     words : (sources, tiles) uint64 array, flat
     start : (sources * panels + 1,) int64 array
-        Where the weights of each row and panel begin.
+        Index of the first weight of each row and panel.
     weight : (n + 64,) int8 array
     tiles : int
         Words of a row.
@@ -78,12 +78,12 @@ class Packed(NamedTuple):
 
 @cache
 def unpacks_fast() -> bool:
-    """Whether this CPU spreads bytes by one instruction."""
+    """Whether this CPU spreads bytes with one instruction."""
     return has_compress()
 
 
 def pack(row: Int, target: Array, weight: Array, targets: int) -> Packed:
-    """Pack a matrix compressed by source, whose targets rise within a row; ``weight`` is int8."""
+    """Pack a matrix compressed by source, whose targets ascend within a row; `weight` is int8."""
     tiles = -(-targets // TILE)
     sources = row.size - 1
     words = np.zeros(sources * tiles, np.uint64)
@@ -103,18 +103,18 @@ def _pack(row: Int, target: Array, weight: Array, tiles: int, words: Array, star
         for tile in range(tiles):
             if tile % PANEL == 0:
                 start[j * panels + tile // PANEL] = count
-            filled = np.uint64(0)
+            occupied = np.uint64(0)
             while s < row[j + 1] and target[s] < TILE * (tile + 1):
                 lane = np.int64(target[s]) - TILE * tile
                 low = lane < TILE // 2
                 bit = 2 * lane if low else 2 * lane - TILE + 1
                 tile_weights[bit] = weight[s] ^ (-128 if low else 0)
-                filled |= np.uint64(1) << np.uint64(bit)
+                occupied |= np.uint64(1) << np.uint64(bit)
                 s += 1
-            words[j * tiles + tile] = filled
-            while filled != np.uint64(0):
-                packed[count] = tile_weights[trailing_zeros(filled)]
-                filled &= filled - np.uint64(1)
+            words[j * tiles + tile] = occupied
+            while occupied != np.uint64(0):
+                packed[count] = tile_weights[trailing_zeros(occupied)]
+                occupied &= occupied - np.uint64(1)
                 count += 1
     start[start.size - 1] = count
 
@@ -129,10 +129,11 @@ def gather_packed(index: Array, count: int, packed: Packed, low: int, high: int,
         Sources.
     packed : Packed
     low, high : int
+        Range of panels.
     halves : (>= 64 tiles,) int16 array
-        Room for the sums of up to 256 rows, as Pairs.
+        Scratch memory for the sums of up to 256 rows, as Pairs.
     acc : (>= 64 tiles,) int32 array
-        Begins with the first target of the first panel.
+        Begins with the first target of panel `low`.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def gather_packed(index: Array, count: int, packed: Packed, low: int, high: int,
                 j = np.int64(index[first + e])
                 row[e], at[e] = j * tiles, start[j * panels + low]
                 added += start[j * panels + high] - at[e]
-            for e in range(first + ROWS * AHEAD, min(first + ROWS * (AHEAD + 1), count)):
+            for e in range(first + ROWS * PREFETCHED, min(first + ROWS * (PREFETCHED + 1), count)):
                 j = np.int64(index[e])
                 for tile in range(begin, end, CACHE_LINE // 8):
                     prefetch(words, j * tiles + tile)
@@ -176,42 +177,38 @@ def gather_packed(index: Array, count: int, packed: Packed, low: int, high: int,
     return added
 
 
+@inlined
+def _add_tile(words: Any, weight: Any, row: int, at: int, a: Any, b: Any) -> Any:
+    """Add the tile ``words[row]``, whose weights begin at ``weight[at]``, to both 16-bit sums; also where they end."""
+    bits = load_word(words, row)
+    x = unpack(weight, at, bits)
+    return add(a, x), add(b, high_weights(x)), at + popcount(bits)
+
+
 @kernel
 def _add_1(words: Array, weight: Array, row: int, at: int, begin: int, end: int, halves: Array) -> None:
-    """Add the tiles ``begin:end`` of the row that begins at ``words[row]`` and, this range, at ``weight[at]``."""
+    """Add the tiles ``begin:end`` of the row at ``words[row]``; their weights begin at ``weight[at]``."""
+    tile_words, weights = address(words, row), address(weight, 0)
     for tile in range(begin, end):
         place = (tile - begin) * TILE
-        bits = load_word(words, row + tile)
-        x = unpack(weight, at, bits)
-        at += popcount(bits)
-        store(add(load_like(zeros_i16x32(), halves, place), x), halves, place)
-        place += TILE // 2
-        store(add(load_like(zeros_i16x32(), halves, place), high_weights(x)), halves, place)
+        a, b = load_like(zeros_i16x32(), halves, place), load_like(zeros_i16x32(), halves, place + TILE // 2)
+        a, b, at = _add_tile(tile_words, weights, tile, at, a, b)
+        store(a, halves, place)
+        store(b, halves, place + TILE // 2)
 
 
 @kernel
 def _add_4(words: Array, weight: Array, row: Array, at: Array, begin: int, end: int, halves: Array) -> None:
-    """The same for four rows; their places have names of their own, so that they stay in registers."""
+    """The same for four rows; their indices are separate variables, so that they stay in registers."""
+    tile_words, weights = address(words, 0), address(weight, 0)
     row_0, row_1, row_2, row_3 = row[0], row[1], row[2], row[3]
     at_0, at_1, at_2, at_3 = at[0], at[1], at[2], at[3]
     for tile in range(begin, end):
         place = (tile - begin) * TILE
         a, b = load_like(zeros_i16x32(), halves, place), load_like(zeros_i16x32(), halves, place + TILE // 2)
-        bits = load_word(words, row_0 + tile)
-        x = unpack(weight, at_0, bits)
-        at_0 += popcount(bits)
-        a, b = add(a, x), add(b, high_weights(x))
-        bits = load_word(words, row_1 + tile)
-        x = unpack(weight, at_1, bits)
-        at_1 += popcount(bits)
-        a, b = add(a, x), add(b, high_weights(x))
-        bits = load_word(words, row_2 + tile)
-        x = unpack(weight, at_2, bits)
-        at_2 += popcount(bits)
-        a, b = add(a, x), add(b, high_weights(x))
-        bits = load_word(words, row_3 + tile)
-        x = unpack(weight, at_3, bits)
-        at_3 += popcount(bits)
-        a, b = add(a, x), add(b, high_weights(x))
+        a, b, at_0 = _add_tile(tile_words, weights, row_0 + tile, at_0, a, b)
+        a, b, at_1 = _add_tile(tile_words, weights, row_1 + tile, at_1, a, b)
+        a, b, at_2 = _add_tile(tile_words, weights, row_2 + tile, at_2, a, b)
+        a, b, at_3 = _add_tile(tile_words, weights, row_3 + tile, at_3, a, b)
         store(a, halves, place)
         store(b, halves, place + TILE // 2)

@@ -1,8 +1,8 @@
-"""SAM in kernels: the traces of the neurons that fired in a block of steps, and the maps of the steps (trace.py).
+"""SAM in kernels: the traces of the neurons that fired in a block of steps, and the maps of these steps (trace.py).
 
-There are two ways, with the same bits. Short integer traces go 128 neurons at a time where a CPU can
-(kernels/sam_vector.py). All others go from spike to spike: only neurons that fired touch their trace, so the cost is
-that of the spikes, each to be listed, and each with two places of memory, its trace and the step of its last spike.
+There are two ways, with identical results. Short integer traces are updated 128 neurons at a time, on CPUs that can
+(kernels/sam_vector.py). All others are updated spike by spike: only neurons that fired touch their trace, so the cost
+is that of the spikes, each of which is listed and accesses two numbers in memory, its neuron's trace and last spike.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Array = npt.NDArray[Any]
 
 STRICT, OFFICIAL = MODES.index("strict"), MODES.index("official")
 LISTED = 2**13
-"""Neurons whose spikes are listed at once, so that their traces and lists stay in the second cache."""
+"""Neurons whose spikes are listed at once, so that their traces and lists stay in L2."""
 STATE_TRACE = State._fields.index("trace")
 _contribution = formulas.contribution
 
 
 def _faded(trace: Any, table: Any, shift: Any) -> Any:
-    """A trace after some steps: the integer rule for an integer trace, a product for a float one."""
+    """A decayed trace, by the integer rule for an integer trace; `table` is the factor."""
     return arithmetic.contribution(trace, table, shift) if isinstance(trace, (int, np.integer)) else trace * table
 
 
@@ -55,7 +55,7 @@ def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
 def _score(
     t: int, j: int, traces: Any, lasts: Any, spikes: Any, table: Any, fade_out: int, shift: int, impulse: Any, mode: int
 ) -> Any:  # fmt: skip
-    """Neuron `j` fired in step `t`: update its trace; what it adds to the map."""
+    """Update the trace of neuron `j`, which fired in step `t`; returns what it adds to the map."""
     decayed = _faded(item(traces, j), item(table, min(t - item(lasts, j), fade_out)), shift)
     put(decayed + impulse, traces, j)
     put(t, lasts, j)
@@ -69,7 +69,7 @@ def _score(
 
 @kernel
 def _by_spike(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
-    """The traces and maps of some pixels and steps, in the order of the bit planes."""
+    """Update the traces and maps of pixels ``begin:end``, in the order of the bit planes."""
     impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
     image, width, channels = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
     planes, maps = address(state.planes, at * image * width), address(state.sam, at * image)
@@ -89,9 +89,9 @@ def _by_spike(first: int, steps: int, begin: int, end: int, at: int, rule: Rule,
 
 @kernel
 def _by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
-    """The same for integers, some pixels after the other, whose spikes are listed: a map is a difference of sums.
+    """The same for integers, with the spikes of many pixels listed: a pixel's map is a difference of running sums.
 
-    So nothing depends on how many spikes a pixel has, which no processor foresees. Sums and differences are exact
+    So no branch depends on a pixel's number of spikes, which a CPU cannot predict. Sums and differences are exact
     modulo 2^32.
     """
     impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
@@ -123,10 +123,10 @@ def trace(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, stat
     Parameters
     ----------
     first, steps : int
-        Own steps ``first : first + steps``, whose spikes are known. No step is left out from 0 on.
+        Own steps ``first : first + steps``, whose spikes are in the planes. Calls cover all steps from 0 on, in order.
     begin, end : int
     at : int
-        The first step's row in planes and maps.
+        Row of the first step in planes and maps.
     rule, state
         See :class:`Rule` and :class:`State`; the state is updated in place.
     """

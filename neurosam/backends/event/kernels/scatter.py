@@ -1,6 +1,6 @@
-"""A layer's sums by its sources: each spike adds its weight row to every pixel it reaches, in memory.
+"""A layer's sums, source by source: each spike adds its weight row to every pixel it reaches, in memory.
 
-Cost: load and store of the sums, one vector of targets a weight row.
+Cost: load and store of the sums, for each vector of a weight row.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ Int = npt.NDArray[np.int64]
 
 @kernel
 def scatter(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, acc: Array) -> int:
-    """Add a list of spikes of pixels from `begin` on to ``acc (steps, rows, W', >= O)``, by sources.
+    """Add a list of spikes, of pixels from `begin` on, to ``acc (steps, rows, W', >= O)``.
 
-    A spike at y reaches the rows ``yo`` with ``0 <= y + padding - yo * stride < kernel``, by kernel row of that value.
-    Returns the synaptic operations.
+    A spike at y reaches the output rows ``yo`` with ``0 <= y + padding - yo * stride < kernel``; this value is the
+    kernel row of its weights. Returns the synaptic operations.
     """
     geometry, weight = conv.geometry, conv.weight
     channels, width, size = conv.source[0], conv.source[2], geometry[OUTPUTS]
@@ -87,7 +87,7 @@ def scattered_strip(
     conv: Conv, begin: int, pixels: int, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule,
     state: State, workspace: Workspace,
 ) -> int:  # fmt: skip
-    """Sums by scattering, and neurons, of a strip for a block of steps; returns the synaptic operations."""
+    """Scatter the spikes of a strip and update its neurons, for a block of steps; returns the synaptic operations."""
     out_width, pitch = conv.size[1], state.v.shape[1]
     row = (bottom - top) * out_width * pitch
     most = workspace.sums.size // row

@@ -1,10 +1,10 @@
-"""Lists of spikes, made from bit planes, and of the weight rows that each output pixel hears.
+"""Lists of spikes, made from bit planes, and of the weight rows that each output pixel receives.
 
 A list of spikes covers a block of steps and a range of n pixels: those of step k and the range's pixel p are
-``index[start[k * n + p] : start[k * n + p + 1]]``, channel-last neurons in rising order.
+``index[start[k * n + p] : start[k * n + p + 1]]``, channel-last neurons in ascending order.
 
-Cost, on one core of an EPYC (Zen 5): 0.7 ns a pixel of 32 channels and 1.1 of 64, whatever fires, to list spikes; 4 to
-6 ns an output pixel of a 3 x 3 convolution, for its weight rows up to about 90.
+Cost, on one core of an EPYC (Zen 5): to list spikes, 0.7 ns per pixel of 32 channels and 1.1 ns of 64, whatever the
+activity; to list the weight rows of a 3 x 3 convolution, 4 to 6 ns per output pixel, up to about 90 rows.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def decode(
 ) -> int:  # fmt: skip
     """List the spikes of pixels ``begin:end`` in ``planes[at : at + steps]``.
 
-    `start` has room for ``steps * (end - begin) + 1``, `index` for all spikes and 15 more. Returns their number.
+    `start` has ``steps * (end - begin) + 1`` entries, `index` one for each spike and 16 spare ones, since whole vectors
+    are written. Returns the number of spikes.
     """
     count = 0
     for k in range(steps):
@@ -64,9 +65,9 @@ def decode(
 def decode_step(
     planes: Array, k: int, begin: int, end: int, channels: int, count: int, slot: int, start: Array, index: Array
 ) -> int:  # fmt: skip
-    """List the spikes of ``planes[k]`` behind `count` others, their beginnings from ``start[slot]`` on.
+    """Append the spikes of ``planes[k]`` to `count` others, and each pixel's first entry to ``start[slot:]``.
 
-    Returns the number of all.
+    Returns the number of all spikes.
     """
     pixels, width = planes.shape[1], planes.shape[2]
     words, beginnings, neurons = address(planes, k * pixels * width), address(start, 0), address(index, 0)
@@ -77,7 +78,7 @@ def decode_step(
             base = p * channels + 64 * w
             after = count + popcount(word)
             if COMPRESSES:
-                _list_places(word, base, count, after, neurons)
+                _list_positions(word, base, count, after, neurons)
             elif count < after:
                 for e in range(count, count + 4):  # most words hold no more; a fixed number is never mispredicted
                     put(base + trailing_zeros(word), neurons, e)
@@ -90,8 +91,8 @@ def decode_step(
 
 
 @inlined
-def _list_places(word: int, base: int, first: int, end: int, neurons: Any) -> None:
-    """Write the positions of the bits of a word, sixteen at a time."""
+def _list_positions(word: int, base: int, first: int, end: int, neurons: Any) -> None:
+    """Write the positions of a word's set bits, plus `base`, to ``neurons[first:end]``, sixteen at a time."""
     positions = bit_positions(word)
     store(sixteen_bytes(positions, 0) + base, neurons, first)
     if first + LANES < end:
@@ -117,7 +118,7 @@ def active(planes: Array, k: int, begin: int, end: int) -> int:
 def _decode_halves(
     planes: Array, at: int, steps: int, begin: int, end: int, channels: int, halves: int, start: Array, index: Array
 ) -> int:  # fmt: skip
-    """List spikes by half words, so many a pixel: the numbers of 32 neurons, compressed to those that fired."""
+    """List spikes by half words, `halves` per pixel: the numbers of 32 neurons, compressed to those that fired."""
     pixels, width = planes.shape[1], 2 * planes.shape[2]
     words, beginnings, neurons = address(planes.view(np.uint32), 0), address(start, 0), address(index, 0)
     count = slot = 0
@@ -141,7 +142,7 @@ def _decode_halves(
 def decode_short(
     planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
 ) -> int:  # fmt: skip
-    """As :func:`decode`, neurons modulo 2^16: `index` is of uint16, and has room for 31 more than all spikes."""
+    """As :func:`decode`, with neurons modulo 2^16: `index` is uint16, and has 32 spare entries."""
     halves = (channels + HALF_TILE - 1) // HALF_TILE
     count: int
     if COMPRESSES:
@@ -158,7 +159,10 @@ def decode_short(
 
 @inlined
 def _copy_run(start: Any, at: int, end: int, index: Any, shift: Any, rows: Any, to: int, twice: bool) -> int:
-    """Copy the spikes of the pixels ``at:end``, `shift` added; returns their number. `twice`: the first 64 unasked."""
+    """Copy the spikes of the pixels ``at:end``, plus `shift`; returns their number.
+
+    32 of them are copied unconditionally, or 64 if `twice`.
+    """
     first = item(start, at)
     length: int = item(start, end) - first
     store(add(load_like(shift, index, first), shift), rows, to)
@@ -176,8 +180,8 @@ def _copy_run(start: Any, at: int, end: int, index: Any, shift: Any, rows: Any, 
 def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: int, workspace: Workspace) -> int:
     """List the weight rows of each output pixel, from the spikes of pixels from `begin` on; returns their number.
 
-    A pixel's list is filled up to a multiple of GROUP by a row behind the last, of zeros, so that its end is found in
-    few steps: what a processor foresees badly is the length of a list.
+    A pixel's list is padded to a multiple of GROUP with the row behind the last, which is zeros: a CPU predicts the end
+    of a loop over few groups better than the length of a list.
 
     The sources of one kernel row lie side by side in the list of spikes, because it is in the order of ``(y, x, c)``
     and so are the weights ``[ky, kx, c]``: source j has row ``j + (ky kW - y W - x_0) C``.
@@ -193,12 +197,12 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
     padding, padding_x = geometry[PADDING_Y], geometry[PADDING_X]
     start, index = address(workspace.start, 0), address(workspace.spikes.view(np.uint16), 0)
     rows, edges = address(workspace.rows, 0), address(workspace.edges, 0)
-    nothing = add_scalar(zeros_i16x32(), kernel_height * kernel_width * channels)
+    zero_row = add_scalar(zeros_i16x32(), kernel_height * kernel_width * channels)
     next_line = add_scalar(zeros_i16x32(), (kernel_width - width) * channels)
-    # Half a tile or a whole one is copied of every run without a question, by the runs' mean: most have no more, and a
-    # question that no processor foresees costs more than a copy.
+    # 32 or 64 spikes of every run are copied unconditionally, depending on the mean length of runs: most runs have no
+    # more, and a mispredicted branch costs more than a copy.
     twice = item(start, steps * pixels) * kernel_width > LANES * steps * pixels
-    # Source columns left:right are heard by each output column.
+    # Each output column receives from source columns left:right.
     left = np.array([max(0, min(width, xo * stride_x - padding_x)) for xo in range(out_width)])
     right = np.array([max(0, min(width, xo * stride_x - padding_x + kernel_width)) for xo in range(out_width)])
     count = slot = listed = 0
@@ -228,7 +232,7 @@ def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: i
                         end += width
                         shift = add(shift, next_line)
                 listed += count
-                store(nothing, rows, count)
+                store(zero_row, rows, count)
                 count = (count + GROUP - 1) // GROUP * GROUP
     put(count, edges, slot)
     return listed

@@ -1,6 +1,8 @@
-"""Patterns of spikes, made from bit planes: what a look-up layer's windows hear of each kernel row, as one number.
+"""Patterns of spikes, made from bit planes: the spikes that a window has in each kernel row, as one number.
 
-Cost, on one core of an EPYC (Zen 5): 0.25 ns a pattern of three columns, whatever fires.
+They are the indices of the tables of kernels/layer.py's look-up.
+
+Cost, on one core of an EPYC (Zen 5): 0.25 ns per pattern of three columns, whatever the activity.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ def patterns(
 
     Bit ``kx C + c`` of 16 is channel c of the window's column kx. Returns the number of weight rows they stand for.
 
-    The words of a step are copied first, in 16 bits and between their padding, so that no window needs a question, and
-    every stride_x-th column beside the others: column ``xo stride_x + kx`` of all windows is a run of one such phase.
+    A step's words are first copied as 16 bits, with padding, so that no window needs a bounds test. The columns are
+    sorted by ``x mod stride_x``: column ``xo stride_x + kx`` of all windows is then a run of consecutive words.
     """
     geometry, out_width = conv.geometry, conv.size[1]
     channels, width, pixels = conv.source[0], conv.source[2], planes.shape[1]
@@ -56,7 +58,7 @@ def patterns(
     copied = np.zeros(height * stride_x * pitch, np.uint16)  # its padding stays 0
     words, rows = address(planes, at * pixels), address(workspace.rows, 0)
     taps = np.array([kx % stride_x * pitch + kx // stride_x for kx in range(kernel_width)])
-    heard = np.array([_hearing(r, kernel_height, stride, bottom - top) for r in range(height)])
+    receivers = np.array([_receiving_rows(r, kernel_height, stride, bottom - top) for r in range(height)])
     in_order = to_int32(iota_i16x32())
     total = slot = 0
     for k in range(steps):
@@ -75,13 +77,13 @@ def patterns(
                     x = load_like(pattern, copied, r * stride_x * pitch + xo + taps[kx])
                     pattern = add(pattern, shift_left(x, kx * channels))
                 store(pattern, rows, slot + xo)
-                spikes = spikes + (in_order < out_width - xo) * (to_int32(lane_popcounts(pattern)) * heard[r])
+                spikes = spikes + (in_order < out_width - xo) * (to_int32(lane_popcounts(pattern)) * receivers[r])
             slot += out_width
         total += reduce_add(spikes)
     return total
 
 
 @kernel
-def _hearing(row: int, kernel_height: int, stride: int, rows: int) -> int:
-    """Number of output rows of so many that hear a source row, counted from the first one's first."""
+def _receiving_rows(row: int, kernel_height: int, stride: int, rows: int) -> int:
+    """How many of `rows` output rows receive from source row `row`, counted from the first source row of the first."""
     return min(row // stride, rows - 1) - max(0, -((kernel_height - 1 - row) // stride)) + 1

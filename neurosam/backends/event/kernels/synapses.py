@@ -1,15 +1,15 @@
 """Kernels that deliver events: each active source adds a row of weights to its targets' sums; nothing else is touched.
 
 Inside this back end a population's neurons are in channel-last order, ``(y * W + x) * C + c``, so that the weights
-one spike adds lie side by side in memory. Events come as lists (kernels/spike_lists.py), with ``value`` where they are
+that one spike adds are adjacent in memory. Events come as lists (kernels/spike_lists.py), with ``value`` if they are
 graded. Sums are ``acc[step, y, x, c]``, int32 (proven wide enough by validation.accumulator_bound) or float64. Every
-kernel returns its synaptic operations: weights added.
+kernel returns its synaptic operations: the number of weights added.
 
-Pooling gives an event new addresses and costs none: a source pixel y belongs to the windows ``yo`` with
+Pooling changes an event's addresses and adds no operations: a source pixel y belongs to the windows ``yo`` with
 ``yo * stride - padding <= y < yo * stride - padding + kernel``.
 
-What limits them: load and store of the sums, one vector of targets a weight row. Where many sources are active a
-pixel, kernels/layer.py's gather is faster.
+What limits them: load and store of the sums, for each vector of a weight row. Where many sources are active per pixel,
+kernels/layer.py's gather is faster.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ __all__ = ["WHOLE", "by_source", "deliver_conv", "deliver_dense", "deliver_spars
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
 
-FETCHED = 6
-"""Rows of a sparse matrix that are fetched in advance."""
+PREFETCHED = 6
+"""How many rows of a sparse matrix ahead are prefetched."""
 WHOLE = -1
-"""In place of a first target: sums of all targets."""
+"""Instead of a first target: the sums are those of all targets."""
 
 
 @kernel
@@ -69,8 +69,8 @@ def pool_or(
 ) -> int:  # fmt: skip
     """Max pooling of spikes, word by word: rows ``top:bottom`` of ``planes[first - base : ... + steps]``.
 
-    `shape` is (H, W, H', W'), `geometry` kernel and stride (height and width each). Returns the synaptic operations,
-    one a spike and window.
+    `shape` is (H, W, H', W'), `geometry` kernel and stride (layout.Geometry). Returns the synaptic operations: one per
+    spike and window.
     """
     width, out_width = shape[1], shape[3]
     operations = 0
@@ -93,7 +93,7 @@ def pool_or(
 
 @kernel
 def _windows(at: int, size: int, kernel: int, stride: int, padding: int) -> tuple[int, int]:
-    """First and one past the last window that a source pixel belongs to, along one axis."""
+    """The first window that a source pixel belongs to, and one past the last, along one axis."""
     low = at + padding - kernel + 1
     first = (low + stride - 1) // stride if low > 0 else 0
     return first, min(size, (at + padding) // stride + 1)
@@ -102,7 +102,7 @@ def _windows(at: int, size: int, kernel: int, stride: int, padding: int) -> tupl
 def _add_row(target: Any, at: Any, weight: Any, row: Any, size: Any, amount: Any) -> Any:
     """Add ``weight[row : row + size] * amount`` to ``target[at : at + size]``, both flat.
 
-    15 more weights are read, and not used.
+    Whole vectors are read: up to 15 weights behind the row, which are not used.
     """
     target.reshape(-1)[at : at + size] += weight[row : row + size].astype(target.dtype) * amount
 
@@ -131,18 +131,18 @@ def deliver_conv(
     start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int,
     weight: Array, geometry: Int, top: int, acc: Array,
 ) -> int:  # fmt: skip
-    """Convolution, behind a pooling.
+    """Convolution, after a pooling.
 
     Parameters
     ----------
     start, pixels, index, value, graded
         The list of events.
     source : (C, H, W) of the source population
-    pool : kernel, stride, padding (height and width each), 1, 1, 1, 1, 0, 0 for none
+    pool : kernel, stride, padding (layout.Geometry); 1, 1, 1, 1, 0, 0 for none
     shape : (C, H, W) after pooling
     weight : (kH, kW, C, O / groups) array, flat
-    geometry : kernel, stride, padding, dilation (height and width each), groups, O / groups
-    top : first row of targets
+    geometry : see layout.Geometry
+    top : the row of targets that is row 0 of `acc`
     acc : (steps, rows, W', >= O) array
     """
     channels, width = source[0], source[2]
@@ -181,7 +181,7 @@ def deliver_dense(
     start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int,
     weight: Array, size: int, acc: Array,
 ) -> int:  # fmt: skip
-    """All to all, behind a pooling; `weight` is ``(sources, size)``, channel-last, flat, `acc` ``(steps, size)``."""
+    """All to all, after a pooling; `weight` is ``(sources, size)``, channel-last, flat, `acc` ``(steps, size)``."""
     channels, width = source[0], source[2]
     operations = 0
     for k in range(acc.shape[0]):
@@ -200,7 +200,7 @@ def deliver_dense(
 
 @kernel
 def by_source(
-    indptr: Int, indices: Int, weight: Array, source: Int, shape: Int, row: Int, target: Array, moved: Array
+    indptr: Int, indices: Int, weight: Array, source: Int, shape: Int, row: Int, target: Array, sorted_weight: Array
 ) -> None:  # fmt: skip
     """Turn a matrix compressed by target, in C order, into one compressed by source, channel-last.
 
@@ -210,9 +210,9 @@ def by_source(
         The matrix (synapse.Sparse).
     source, shape : (C, H, W) of source and target
     row : (sources + 1,) array of zeros
-        Filled with the place of each source's first entry.
-    target, moved : as long as `weight`
-        Filled; targets rise within a source.
+        Filled with the index of each source's first entry.
+    target, sorted_weight : as long as `weight`
+        Filled; targets ascend within a source.
     """
     channels, pixels = source[0], source[1] * source[2]
     for s in range(indices.size):
@@ -225,7 +225,7 @@ def by_source(
         for s in range(indptr[given], indptr[given + 1]):
             j = _moved(indices[s], channels, pixels)
             target[row[j]] = o
-            moved[row[j]] = weight[s]
+            sorted_weight[row[j]] = weight[s]
             row[j] += 1
     for j in range(row.size - 1, 0, -1):  # each row's end is where the next one begins
         row[j] = row[j - 1]
@@ -240,7 +240,7 @@ def _moved(neuron: int, channels: int, pixels: int) -> int:
 
 @kernel
 def _bound(target: Array, first: int, end: int, limit: int) -> int:
-    """First entry of ``first:end`` whose target is not below `limit`."""
+    """The first entry of ``first:end`` whose target is at least `limit`."""
     while first < end:
         middle = (first + end) // 2
         if target[middle] < limit:
@@ -255,9 +255,9 @@ def deliver_sparse(
     start: Array, pixels: int, index: Array, value: Array, graded: bool, source: Int, pool: Int, shape: Int, row: Int,
     target: Array, weight: Array, low: int, acc: Array,
 ) -> int:  # fmt: skip
-    """Compressed by source, behind a pooling: source j reaches ``target[row[j] : row[j + 1]]``; all channel-last.
+    """Compressed by source, after a pooling: source j reaches ``target[row[j] : row[j + 1]]``; all channel-last.
 
-    `acc` begins with target `low`, and targets outside of it are passed over; or `low` is WHOLE.
+    `acc` begins with target `low`, and targets outside of it are skipped; or `low` is WHOLE.
     """
     channels, width = source[0], source[2]
     plain = pool[KERNEL_HEIGHT] == 1 and pool[KERNEL_WIDTH] == 1 and pool[STRIDE_Y] == 1 and pool[STRIDE_X] == 1
@@ -285,14 +285,14 @@ def deliver_sparse(
 def _deliver_rows(
     first: int, end: int, index: Array, value: Array, graded: bool, row: Int, target: Array, weight: Array, sums: Array
 ) -> int:  # fmt: skip
-    """The events ``first:end`` where there is no pooling and `sums` has all targets: most of a large network's time."""
+    """Deliver the events ``first:end`` without pooling to the sums of all targets: most of a large network's time."""
     operations = 0
     for e in range(first, end):
-        if e + FETCHED < end:
-            ahead = row[np.uint64(index[e + FETCHED])]
-            prefetch(target, ahead)
-            prefetch(weight, ahead)
-        j = np.uint64(index[e])  # unsigned places need no check for negative ones
+        if e + PREFETCHED < end:
+            next_row = row[np.uint64(index[e + PREFETCHED])]
+            prefetch(target, next_row)
+            prefetch(weight, next_row)
+        j = np.uint64(index[e])  # Numba tests signed indices for negative ones
         begin, last = row[j], row[j + np.uint64(1)]
         if graded:
             for s in range(np.uint64(begin), np.uint64(last)):
@@ -306,7 +306,7 @@ def _deliver_rows(
 
 @kernel
 def _add_targets(j: int, row: Int, target: Array, weight: Array, amount: Any, low: int, sums: Array) -> int:
-    """Add the weights of source j to `sums`, as far as they have its targets; returns their number."""
+    """Add the weights of source j to those of its targets that `sums` has; returns their number."""
     first, end = row[j], row[j + 1]
     if low != WHOLE:
         first = _bound(target, first, end, low)

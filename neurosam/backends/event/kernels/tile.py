@@ -1,11 +1,11 @@
-"""Tiles of a layer: the sums of up to 64 output channels, added up in registers, and their neurons.
+"""Tiles of a layer: the sums of up to 64 output channels, add_rows up in registers, and their neurons.
 
 Weights of one tile stay in the cache for all steps and pixels of a strip, and a row's membranes for all steps. Sums
-never reach memory; a membrane is read and written once a step.
+never reach memory; a membrane is read and written once per step.
 
-What limits it: a row costs one load, one shift and two additions, 0.29 ns on one core of an EPYC (Zen 5) with weights
-in the first cache; a list that ends where no processor foresees it, 2 to 5 ns, which whole groups of rows keep rare;
-16 neurons 1.2 ns, mostly the two products of the exact decay.
+What limits it, on one core of an EPYC (Zen 5): a row costs one load, one shift and two additions, 0.29 ns with weights
+in L1; a mispredicted end of a list 2 to 5 ns, made rare by whole groups of rows; 16 neurons 1.2 ns, mostly the two
+products of the exact decay.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ from neurosam.backends.event.simd.int16 import (
 from neurosam.backends.event.simd.load_store import address, item, load_like, load_same_count, put, store
 from neurosam.backends.event.simd.vectors import CACHE_LINE, Reals, float_zeros
 
-__all__ = ["added", "tiled_strip"]
+__all__ = ["add_rows", "tiled_strip"]
 
 Array = npt.NDArray[Any]
 
 
 class Block(NamedTuple):
-    """Output rows ``top:bottom`` in `steps` own steps from `first` on; `base` is the own step of the state's row 0."""
+    """Output rows ``top:bottom`` for `steps` own steps from `first` on; the state's row 0 is own step `base`."""
 
     steps: int
     top: int
@@ -77,8 +77,8 @@ class Block(NamedTuple):
 
 
 @inlined
-def added(zero: Any, pairs: Any, rows: Any, first: int, end: int, width: int) -> Any:
-    """Sums of the weights at ``rows[first:end]``, whole groups and at most 256, of a tile with rows of 2^width."""
+def add_rows(zero: Any, pairs: Any, rows: Any, first: int, end: int, width: int) -> Any:
+    """Sums of the weight rows ``rows[first:end]`` of a tile of 2^width channels: whole groups, at most 256 rows."""
     a, b = zero, zero
     for e in range(first, end, GROUP):
         for g in range(GROUP):
@@ -88,29 +88,31 @@ def added(zero: Any, pairs: Any, rows: Any, first: int, end: int, width: int) ->
 
 
 @inlined
-def _looked_up(nothing: Any, sums: Any, rows: Any, at: int, pitch: int, height: int, sources: int, width: int) -> Any:
-    """Sums of the patterns of a window's kernel rows, which lie `pitch` apart in a list."""
-    total = load_like(nothing, sums, item(rows, at) << width)
+def _look_up_sums(
+    zero_entry: Any, sums: Any, rows: Any, at: int, pitch: int, height: int, sources: int, width: int
+) -> Any:
+    """Sums of the patterns of a window's kernel rows, which are `pitch` apart in the list."""
+    total = load_like(zero_entry, sums, item(rows, at) << width)
     if height > 1:
-        total = add(total, load_like(nothing, sums, ((1 << sources) + item(rows, at + pitch)) << width))
+        total = add(total, load_like(zero_entry, sums, ((1 << sources) + item(rows, at + pitch)) << width))
     if height > 2:  # a loop of three would cost more than its work
-        total = add(total, load_like(nothing, sums, ((2 << sources) + item(rows, at + 2 * pitch)) << width))
+        total = add(total, load_like(zero_entry, sums, ((2 << sources) + item(rows, at + 2 * pitch)) << width))
     for ky in range(3, height):
-        total = add(total, load_like(nothing, sums, ((ky << sources) + item(rows, at + ky * pitch)) << width))
+        total = add(total, load_like(zero_entry, sums, ((ky << sources) + item(rows, at + ky * pitch)) << width))
     return to_int32(total)
 
 
-def _gathered(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
-    """Sums of any number of rows of a tile."""
+def _gather_sums(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
+    """Sums of the weight rows ``rows[first:end]`` of a tile, any number of them."""
     raise NotImplementedError  # compiled only
 
 
-@overload(_gathered, forceinline=True)
-def _gathered_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Callable[..., Any]:
+@overload(_gather_sums, forceinline=True)
+def _gather_sums_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Callable[..., Any]:
     def integers(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
-        i = added(zero, pairs, rows, first, min(end, first + MOST_ROWS), width)
+        i = add_rows(zero, pairs, rows, first, min(end, first + MOST_ROWS), width)
         for e in range(first + MOST_ROWS, end, MOST_ROWS):
-            i = i + added(zero, pairs, rows, e, min(end, e + MOST_ROWS), width)
+            i = i + add_rows(zero, pairs, rows, e, min(end, e + MOST_ROWS), width)
         return i
 
     def reals(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, width: Any) -> Any:
@@ -123,7 +125,7 @@ def _gathered_compiled(zero: Any, pairs: Any, rows: Any, first: Any, end: Any, w
 
 
 def _zeros(conv: Any) -> Any:
-    """0 as a weight row and as a table's entry, for whole tiles, and the same for half tiles."""
+    """0 as a weight row and as a table's entry, first for whole tiles, then for half tiles."""
     raise NotImplementedError  # compiled only
 
 
@@ -141,13 +143,13 @@ def _zeros_compiled(conv: Any) -> Callable[..., Any]:
 
 @kernel
 def _tile(
-    zero: Any, nothing: Any, width: int, look_up: bool, plain: bool, column: int, conv: Conv, block: Block, rule: Rule,
-    state: State, workspace: Workspace,
+    zero: Any, zero_entry: Any, width: int, look_up: bool, plain: bool, column: int, conv: Conv, block: Block,
+    rule: Rule, state: State, workspace: Workspace,
 ) -> None:  # fmt: skip
     """Sums and neurons of the 2^width channels from `column` on, for all pixels and steps of a block.
 
-    `zero` and `nothing` are 0, as many lanes as a weight row and a table's entry have. `look_up` and `plain`
-    (:func:`_plain`) are literals, and nothing is asked then; only what is not plain takes a variable `look_up`.
+    `zero` and `zero_entry` are 0 with the lanes of a weight row and of a table's entry. `plain` (:func:`_plain`) is a
+    literal, and so is `look_up` if it is true, so that the inner loop has no branches on them.
     """
     steps, top, bottom, first, base = block
     fires, tables = plain or rule.flags[FIRES] != 0, not plain and rule.flags[TABLES] != 0
@@ -164,13 +166,13 @@ def _tile(
     rows, edges, planes = address(workspace.rows, 0), address(workspace.edges, 0), address(state.planes, 0)
     words, channels, image = state.planes.shape[2], state.v.shape[1], state.planes.shape[1]
     scratch = np.empty(TILE, state.v.dtype)
-    if not look_up:  # once from end to end, which memory streams: rows come in no order that a processor foresees
-        seen = zero
-        for at in range(0, weights << width, CACHE_LINE // conv.pairs.itemsize):
-            seen = add(seen, load_like(zero, pairs, at))
-        store(to_int32(seen), scratch, 0)
-    listed = (bottom - top - 1) * stride + kernel_height  # rows of patterns a step
-    for yo in range(top, bottom):  # a row's membranes stay in the first cache for all steps
+    if not look_up:  # read once in order, which memory streams: later accesses have no order that a CPU predicts
+        touched = zero
+        for at in range(0, weights << width, max(1 << width, CACHE_LINE // conv.pairs.itemsize)):
+            touched = add(touched, load_like(zero, pairs, at))
+        store(to_int32(touched), scratch, 0)
+    listed = (bottom - top - 1) * stride + kernel_height  # rows of patterns per step
+    for yo in range(top, bottom):  # a row's membranes stay in L1 for all steps
         for k in range(steps):
             t = first + k
             count = 0
@@ -180,9 +182,9 @@ def _tile(
             slot = (k * (bottom - top) + yo - top) * out_width
             for xo in range(out_width):
                 if look_up:
-                    i = _looked_up(nothing, sums, rows, pattern + xo, out_width, kernel_height, sources, width)
+                    i = _look_up_sums(zero_entry, sums, rows, pattern + xo, out_width, kernel_height, sources, width)
                 else:
-                    i = _gathered(zero, pairs, rows, item(edges, slot + xo), item(edges, slot + xo + 1), width)
+                    i = _gather_sums(zero, pairs, rows, item(edges, slot + xo), item(edges, slot + xo + 1), width)
                 i = scale_sums(i, exponent)
                 i = normalise_sums(i, column, t, rule, scratch) if tables else to_membrane_units(i)
                 fired = step_neurons(i, place, column, view)
@@ -198,7 +200,7 @@ def _tile(
 
 @kernel
 def _plain(conv: Conv, rule: Rule) -> bool:
-    """Whether neurons fire, have no current of their own and no tables, and sums need no shift: nearly all layers."""
+    """Whether neurons fire, have neither a current nor tables, and sums need no shift: true of nearly all layers."""
     flags = rule.flags
     return conv.exponent == 0 and flags[FIRES] != 0 and flags[CURRENT] == 0 and flags[TABLES] == 0
 
@@ -208,26 +210,26 @@ def tiled_strip(
     look_up: bool, conv: Conv, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule, state: State,
     workspace: Workspace,
 ) -> None:  # fmt: skip
-    """All channels of a strip for a block of steps, and their traces."""
-    zero, nothing, half_zero, half_nothing = _zeros(conv)
+    """Run all channels of a strip for a block of steps, and their traces."""
+    zero, zero_entry, half_zero, half_zero_entry = _zeros(conv)
     block = Block(steps, top, bottom, first, base)
     plain = _plain(conv, rule)
     for column in range(0, conv.geometry[OUTPUTS], TILE):
         half = conv.geometry[OUTPUTS] - column <= HALF_TILE
         if plain and look_up:
             if half:
-                _tile(half_zero, half_nothing, 5, True, True, column, conv, block, rule, state, workspace)
+                _tile(half_zero, half_zero_entry, 5, True, True, column, conv, block, rule, state, workspace)
             else:
-                _tile(zero, nothing, 6, True, True, column, conv, block, rule, state, workspace)
+                _tile(zero, zero_entry, 6, True, True, column, conv, block, rule, state, workspace)
         elif plain:
             if half:
-                _tile(half_zero, half_nothing, 5, False, True, column, conv, block, rule, state, workspace)
+                _tile(half_zero, half_zero_entry, 5, False, True, column, conv, block, rule, state, workspace)
             else:
-                _tile(zero, nothing, 6, False, True, column, conv, block, rule, state, workspace)
+                _tile(zero, zero_entry, 6, False, True, column, conv, block, rule, state, workspace)
         elif half:
-            _tile(half_zero, half_nothing, 5, look_up, False, column, conv, block, rule, state, workspace)
+            _tile(half_zero, half_zero_entry, 5, look_up, False, column, conv, block, rule, state, workspace)
         else:
-            _tile(zero, nothing, 6, look_up, False, column, conv, block, rule, state, workspace)
+            _tile(zero, zero_entry, 6, look_up, False, column, conv, block, rule, state, workspace)
     if rule.flags[SAM] != 0:
         begin, end = top * conv.size[1], bottom * conv.size[1]
         trace(first, steps, begin, end, first - base, rule, state)

@@ -1,12 +1,12 @@
-"""A chain of layers and poolings in one call, whose pieces are shared by the threads that make the same call.
+"""A chain of layers and poolings in one call, whose pieces are shared by all threads that make the same call.
 
-A board has two counters a stage, a cache line each: the next piece to be taken, and minus the pieces that are not done
-yet. A piece belongs to the thread that claims it. Every thread goes on when all pieces of a stage are done; it waits
-for a while with open eyes, which costs less than to be woken, and then lets Python have a look. So a thread that comes
-late, or never, finds its pieces done.
+Two counters per stage, each in a cache line of its own, hold the next piece to be taken, and minus the number of pieces
+that are not done yet. A piece belongs to the thread that claims it. Every thread goes on when all pieces of a stage are
+done; it spins for a while, which costs less than being woken, and then returns to Python. So a thread that starts late,
+or never, finds its pieces done.
 
-A stage's arrays differ in number and size from those of the next, not in type. To pass them anew for each stage would
-cost five microseconds of Python, so all stages lie in memory as the kernel holds them.
+The arrays of two stages differ in size, not in type. Passing them from Python for each stage would take five
+microseconds, so all stages are stored in memory in the form that the kernel uses.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
 MAX_SPINS = 2**20
-"""Looks at a stage until a thread gives up: some hundreds of microseconds, several times as long as waking up takes."""
+"""How often a thread checks whether a stage is done before it gives up: for some hundreds of microseconds, several
+times as long as being woken takes."""
 TAKEN, LEFT, SLOT = 0, COUNTER_PITCH, 2 * COUNTER_PITCH
-"""Places of a stage's counters, and the distance of two stages."""
+"""Offsets of a stage's two counters, and the distance between two stages."""
 
 
 class Stage(NamedTuple):
@@ -46,7 +47,7 @@ class Stage(NamedTuple):
     ahead : int
         Plane of the source that arrives in the first step of a chunk.
     tail : int
-        Steps of the state before a chunk.
+        Steps of the state before the chunk.
     sides : (H, W, H', W')
     planes : (kept, H * W, words) array
         Of the source.
@@ -57,7 +58,7 @@ class Stage(NamedTuple):
     counts : (n, K) array
         Spikes by piece, as `state.counts`; 0 between two calls.
     work : (n, 4) array
-        Blocks scattered, gathered and looked up, and operations, by piece; 0 between two calls.
+        See :class:`Work`, by piece; 0 between two calls.
     """
 
     pooling: bool
@@ -95,7 +96,7 @@ def _stash(like: Stage, stage: Stage, stages: Array, k: int) -> None:
 
 
 def stage_counters(pieces: list[int]) -> Int:
-    """The counters of stages of so many pieces."""
+    """The counters of stages with these numbers of pieces."""
     out = aligned((len(pieces) * SLOT,), np.int64)
     out[LEFT::SLOT] = [-n for n in pieces]
     return out
@@ -103,7 +104,7 @@ def stage_counters(pieces: list[int]) -> Int:
 
 @inlined
 def _take(counters: Int, slot: int, pieces: int) -> int:
-    """The next piece that is nobody's, or `pieces` if there is none."""
+    """Claim the next free piece; `pieces` if there is none."""
     piece: int = observe(counters, slot * SLOT + TAKEN)
     while piece < pieces and not claim(counters, slot * SLOT + TAKEN, piece):
         piece = observe(counters, slot * SLOT + TAKEN)
@@ -119,7 +120,7 @@ def _finish(counters: Int, slot: int) -> None:
 
 @inlined_source
 def _run_piece(stage: Stage, piece: int, first: int, steps: int, force: int, workspace: Workspace) -> None:
-    """Do a piece."""
+    """Run a piece."""
     top, bottom, base = stage.pieces[piece, 0], stage.pieces[piece, 1], first - stage.tail
     counts, work, state = stage.counts[piece], stage.work[piece], stage.state
     if stage.pooling:
@@ -151,7 +152,7 @@ def _run_piece(stage: Stage, piece: int, first: int, steps: int, force: int, wor
 
 @kernel
 def _collect(stage: Stage, work: Int) -> None:
-    """Add up what the pieces have counted."""
+    """Add up the counts of a stage's pieces."""
     for piece in range(stage.pieces.shape[0]):
         for k in range(stage.counts.shape[1]):
             stage.state.counts[k] += stage.counts[piece, k]
@@ -166,7 +167,7 @@ def run_stages(
     like: Stage, stages: Array, counters: Int, slot: int, end: int, first: int, steps: int, force: int, thread: int,
     work: Int, workspace: Workspace,
 ) -> int:  # fmt: skip
-    """Do pieces of the stages ``slot:end``, one stage after the other.
+    """Run pieces of the stages ``slot:end``, one stage after the other.
 
     Parameters
     ----------
@@ -178,20 +179,20 @@ def run_stages(
         A :func:`stage_counters`.
     slot, end : int
     first, steps : int
-        Own steps: a chunk, or the beginning of one.
+        Own steps: a chunk, or its first steps.
     force : int
         As :func:`~neurosam.backends.event.kernels.layer.layer` takes it.
     thread : int
-        0 does all stages; others help where there is more than one piece.
+        Thread 0 takes part in all stages, others only in those of several pieces.
     work : (n, 4) array
-        Of thread 0: blocks scattered, gathered and looked up, and operations, by stage; added to.
+        For thread 0: see :class:`Work`, by stage; added to.
     workspace : Workspace
         This thread's.
 
     Returns
     -------
     int
-        The stage that is not done yet though this thread has waited for long, or `end`.
+        `end`, or a stage that is still not done after MAX_SPINS checks.
     """
     while slot < end:
         stage = read_struct(like, stages, slot * stages.shape[1])

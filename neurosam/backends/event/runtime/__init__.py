@@ -1,1 +1,1 @@
-"""Compilation into a cache, and the threads that help a run."""
+"""Compilation into a cache, and the thread pool."""

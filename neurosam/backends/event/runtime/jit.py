@@ -1,10 +1,10 @@
-"""How kernels are compiled: once, into a cache that belongs to exactly this source; their functions stay plain Python.
+"""How kernels are compiled: once, into a cache that belongs to exactly this source code.
 
-Numba keys a cached kernel by the file it is written in, but a kernel also contains what it calls. Ours call
-arithmetic.py, so the cache lies in a folder named by a digest of all kernel sources: a changed formula can never meet
-a kernel compiled from the old one. The folder is below ``NUMBA_CACHE_DIR``, or the user's cache folder, or (where
-neither can be written) temporary. Its date is that of its last use; one that no process has used for KEPT_DAYS is of a
-version that is gone, and is removed.
+Numba keys a cached kernel by the file that defines it, but a kernel also contains the functions that it calls, such as
+those of arithmetic.py. So the cache folder is named by a digest of all kernel sources: a kernel compiled from an old
+formula is never used with a changed one. The folder is below ``NUMBA_CACHE_DIR``, or in the user's cache folder, or
+(if neither can be written) in a temporary folder. Its modification time is that of its last use; a folder that no
+process has used for KEPT_DAYS belongs to a version no longer in use, and is removed.
 
 :data:`formulas` is arithmetic.py compiled as it stands: the same functions that Python integers and torch tensors use.
 """
@@ -64,10 +64,10 @@ def cache_folder() -> Path:
 
 
 def _remove_others(folder: Path) -> None:
-    """Mark a folder as used now, and remove its neighbours that have not been used for long; never mind failures.
+    """Mark a folder as used now, and remove neighbouring ones unused for KEPT_DAYS; failures are ignored.
 
-    Only folders of our naming, of our user, and no links: others' files are left alone. A process keeps what it has
-    loaded in memory, and compiles again what it finds missing, so that even one that has run for so long goes on.
+    Only folders with our naming that belong to our user are removed, and links are not followed. A process that has run
+    for longer than KEPT_DAYS is not harmed: it keeps loaded kernels in memory, and compiles missing ones again.
     """
     with suppress(OSError):
         os.utime(folder)
@@ -81,7 +81,7 @@ def _remove_others(folder: Path) -> None:
 
 
 def _private(folder: Path) -> bool:
-    """Whether nobody else can write a folder whose name anybody can guess: a cached kernel is code that will run."""
+    """Whether only our user can write to this guessable path: a cached kernel is code that will be run."""
     if not hasattr(os, "getuid"):
         return True
     status = folder.lstat()
@@ -94,12 +94,12 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """A :func:`kernel` that becomes part of its callers: for what runs once a vector, and takes vectors by value."""
+    """A :func:`kernel` that LLVM inlines: for functions that run once per vector and take vectors by value."""
     return _cached(function, forceinline=True)
 
 
 def inlined_source(function: Callable[..., Any]) -> Any:
-    """A function that becomes part of its callers' source: compiled with them only, where that takes seconds."""
+    """A function inlined in its callers' source, for large ones: compiling them apart as well would take seconds."""
     return numba.njit(nogil=True, inline="always", boundscheck=CHECKED)(function)
 
 
@@ -120,7 +120,7 @@ def _cached(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def _compiled(module: Any) -> SimpleNamespace:
-    """Kernels of all functions of a module, calling each other instead of the originals."""
+    """All functions of a module as kernels, which call each other instead of the originals."""
     namespace = dict(vars(module))
     kernels = {}
     for name in module.__all__:

@@ -1,7 +1,7 @@
-"""Threads that help a run and outlive it: to wake one costs a fraction of what it costs to start one and to end it.
+"""A pool of threads that outlive a run: waking a thread costs a fraction of starting and ending one.
 
-Whoever asks for help does the work as well, and does not wait for a helper that has not begun: so a busy machine, a run
-inside a run, or many runs at once, can be slow but never stand still.
+The calling thread does its share of the work, and does not wait for a pool thread that has not started: so a busy
+machine, a run inside a run, or many runs at once may be slow but cannot deadlock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _getcpu = getattr(ctypes.CDLL(None), "sched_getcpu", None) if hasattr(os, "sched
 
 
 class _Job:
-    """A task for one helper. Who locks `begun` first decides: the helper does it, or the caller has taken it back."""
+    """A task for one pool thread, which runs it, or whose caller withdraws it: whichever locks `begun` first."""
 
     def __init__(self, task: Callable[[int], None], thread: int) -> None:
         self.task, self.thread = task, thread
@@ -29,20 +29,20 @@ class _Job:
         self.error: BaseException | None = None
 
 
-class _Helper:
-    """A thread that waits for jobs, on any processor but that of who asked it last."""
+class _Worker:
+    """A thread that waits for jobs, on any processor but that of its last caller."""
 
     def __init__(self) -> None:
         self.jobs: SimpleQueue[_Job] = SimpleQueue()
         self.allowed: set[int] = set()
-        self.thread = Thread(target=_help, args=(self,), name="neurosam", daemon=True)
+        self.thread = Thread(target=_run_jobs, args=(self,), name="neurosam", daemon=True)
         self.thread.start()
 
-    def ask(self, job: _Job) -> None:
+    def submit(self, job: _Job) -> None:
         """Hand over a job.
 
-        A system that wakes a thread may let it wait for the processor of the one that woke it, though another is idle:
-        for a millisecond, and again in the next run.
+        The scheduler may queue a woken thread on the processor of the thread that woke it, though another processor is
+        idle: for a millisecond, and again in the next run. So that processor is excluded.
         """
         caller = _processor()
         if caller >= 0 and self.thread.native_id is not None:
@@ -55,56 +55,56 @@ class _Helper:
         self.jobs.put(job)
 
 
-_idle: deque[_Helper] = deque()
-"""Helpers that have nothing to do."""
+_idle: deque[_Worker] = deque()
+"""Threads without a job."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)  # threads do not live on in a forked process
+    os.register_at_fork(after_in_child=_idle.clear)  # a forked process has no copies of the threads
 
 
 def _processor() -> int:
-    """The processor that this thread runs on, or -1 where a system does not say or takes no wishes."""
+    """The processor that this thread runs on, or -1 where it is unknown or the system does not support affinity."""
     return -1 if _getcpu is None else int(_getcpu())
 
 
-def _help(helper: _Helper) -> None:
-    """Do job after job, as long as the process lives."""
+def _run_jobs(worker: _Worker) -> None:
+    """Run one job after another, as long as the process lives."""
     while True:
-        job = helper.jobs.get()
+        job = worker.jobs.get()
         if job.begun.acquire(blocking=False):
             try:
                 job.task(job.thread)
             except BaseException as error:
                 job.error = error
-            _idle.append(helper)
+            _idle.append(worker)
             job.done.release()
         else:
-            _idle.append(helper)
-        del job  # what its task holds is not kept
+            _idle.append(worker)
+        del job  # release what its task refers to
 
 
-def _ask(task: Callable[[int], None], thread: int) -> _Job:
-    """Hand a task to a helper."""
+def _submit(task: Callable[[int], None], thread: int) -> _Job:
+    """Hand a task to a pool thread."""
     try:
-        helper = _idle.pop()
+        worker = _idle.pop()
     except IndexError:
-        helper = _Helper()
+        worker = _Worker()
     job = _Job(task, thread)
-    helper.ask(job)
+    worker.submit(job)
     return job
 
 
 def run_parallel(task: Callable[[int], None], threads: int) -> None:
-    """Run ``task(0)`` on this thread and ``task(1)`` ... on others, as far as they come before this one is done.
+    """Run ``task(0)`` on this thread and ``task(1)`` ... on others, unless they start only after this one is done.
 
-    Returns, or raises what any of them has raised, when nobody works on it any more. A task whose fellow fails has to
-    end soon by itself.
+    Returns when all that have started are done, and raises what any of them raised. If one fails, the others have to
+    notice by themselves and end.
     """
-    asked: list[_Job] = []
+    submitted: list[_Job] = []
     try:
-        asked.extend(_ask(task, thread) for thread in range(1, threads))
+        submitted.extend(_submit(task, thread) for thread in range(1, threads))
         task(0)
     finally:
-        begun = [job for job in asked if not job.begun.acquire(blocking=False)]
+        begun = [job for job in submitted if not job.begun.acquire(blocking=False)]
         for job in begun:
             job.done.acquire()
     for job in begun:

@@ -1,1 +1,1 @@
-"""The vector instructions and memory accesses that Numba lacks, as functions that a kernel can call."""
+"""Vector instructions, memory accesses and atomics that Numba lacks, as functions that a kernel can call."""

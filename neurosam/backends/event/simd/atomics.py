@@ -1,4 +1,4 @@
-"""What Numba has no word for: arrays by address, tuples of them in memory, and what threads tell each other."""
+"""Atomic operations between threads, prefetching, arrays made from addresses, and tuples of arrays stored in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 @instruction
 def as_pointer(typing: Any, address: Any) -> Any:
-    """An address as a pointer, for :func:`numba.carray`."""
+    """An integer address as a pointer, for :func:`numba.carray`."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(types.voidptr))
@@ -28,7 +28,7 @@ def as_pointer(typing: Any, address: Any) -> Any:
 
 @instruction
 def load_word(typing: Any, array: Any, at: Any) -> Any:
-    """``array[at]`` (uint64), without the question whether `at` is negative."""
+    """``array[at]`` (uint64), for `at` >= 0: Numba's own indexing tests for negative indices."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.load(element_pointer(context, builder, sig.args[0], args[0], args[1], I64))
@@ -38,7 +38,7 @@ def load_word(typing: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def prefetch(typing: Any, array: Any, at: Any) -> Any:
-    """Ask for the cache line of ``array[at]``; a place behind the end does no harm."""
+    """Prefetch the cache line of ``array[at]``; an index beyond the end does no harm."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         line = unchecked_pointer(context, builder, sig.args[0], args[0], args[1])
@@ -46,8 +46,8 @@ def prefetch(typing: Any, array: Any, at: Any) -> Any:
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [line.type, number, number, number])
         function = llvm_function(builder, "llvm.prefetch.p0", kind)
-        read, first_cache, data = (ir.Constant(number, n) for n in (0, 3, 1))
-        builder.call(function, [line, read, first_cache, data])
+        read, nearest_cache, data = (ir.Constant(number, n) for n in (0, 3, 1))
+        builder.call(function, [line, read, nearest_cache, data])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), build
@@ -55,7 +55,7 @@ def prefetch(typing: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
-    """``array[at] = value`` (int64); who observes it sees all that this thread has written before."""
+    """``array[at] = value`` (int64), released: a thread that observes it sees all that this one wrote before."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         place = element_pointer(context, builder, sig.args[0], args[0], args[1], I64)
@@ -67,7 +67,7 @@ def publish(typing: Any, array: Any, at: Any, value: Any) -> Any:
 
 @instruction
 def claim(typing: Any, array: Any, at: Any, value: Any) -> Any:
-    """Whether ``array[at]`` (int64) was still `value`; then it is one more now, and only one thread hears so."""
+    """Whether ``array[at]`` (int64) was `value` and has been incremented: true for one thread only."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         place = element_pointer(context, builder, sig.args[0], args[0], args[1], I64)
@@ -79,7 +79,7 @@ def claim(typing: Any, array: Any, at: Any, value: Any) -> Any:
 
 @instruction
 def observe(typing: Any, array: Any, at: Any) -> Any:
-    """``array[at]`` (int64), as another thread has published it."""
+    """``array[at]`` (int64), acquired: with all that the thread that published it wrote before."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         place = element_pointer(context, builder, sig.args[0], args[0], args[1], I64)
@@ -89,7 +89,7 @@ def observe(typing: Any, array: Any, at: Any) -> Any:
 
 
 def _unowned(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """A tuple of arrays, of tuples and of numbers, without a word of who owns the arrays: nobody counts references."""
+    """A tuple of arrays, tuples and numbers without the owners of its arrays: no references are counted."""
     if isinstance(kind, types.BaseTuple):
         for k, part in enumerate(kind.types):  # type: ignore[attr-defined]
             inner = _unowned(context, builder, part, builder.extract_value(value, k))
@@ -114,9 +114,9 @@ def struct_size(typing: Any, value: Any) -> Any:
 
 @instruction
 def write_struct(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> Any:
-    """Write a tuple of arrays and numbers to ``memory[at :]`` (aligned bytes); whoever reads it keeps the arrays.
+    """Write a tuple of arrays and numbers to ``memory[at :]`` (aligned bytes); the caller keeps the arrays alive.
 
-    It must have the type of `like`, or nothing is compiled.
+    Compilation fails unless it has the type of `like`.
     """
     if value != like:
         return None
@@ -131,7 +131,7 @@ def write_struct(typing: Any, like: Any, value: Any, memory: Any, at: Any) -> An
 
 @instruction
 def read_struct(typing: Any, like: Any, memory: Any, at: Any) -> Any:
-    """What was stashed at ``memory[at]``, of the type of `like`."""
+    """The tuple, of the type of `like`, that :func:`write_struct` wrote to ``memory[at :]``."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.load(element_pointer(context, builder, sig.args[1], args[1], args[2], args[0].type))

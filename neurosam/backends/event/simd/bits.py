@@ -39,7 +39,7 @@ __all__ = [
 
 @instruction
 def mask_bits(typing: Any, mask: Any) -> Any:
-    """A mask as the low bits of a word, lane 0 the lowest."""
+    """A mask as the low bits of a word; lane 0 is the lowest bit."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         word = builder.bitcast(args[0], ir.IntType(mask.count))
@@ -50,7 +50,7 @@ def mask_bits(typing: Any, mask: Any) -> Any:
 
 @instruction
 def mask_from_bits(typing: Any, low: Any, high: Any, other: Any) -> Any:
-    """The bits of one word, and of a second one where they are not enough, as a mask of another vector's lanes."""
+    """The bits of a word, followed by those of a second one if 64 are too few, as a mask for `other`'s lanes."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = ir.IntType(other.count)
@@ -85,14 +85,14 @@ register_model(Bytes)(VectorModel)
 
 
 def has_compress() -> bool:
-    """Whether kernels are compiled for a CPU that has :func:`bit_positions` as one instruction (AVX-512 VBMI2)."""
+    """Whether kernels are compiled for a CPU with AVX-512 VBMI2, where :func:`bit_positions` is one instruction."""
     if numba.config.CPU_NAME not in (None, "host"):  # type: ignore[attr-defined]
         return False
     return bool(llvmlite.binding.get_host_cpu_features().get("avx512vbmi2", False))
 
 
 def _compress(builder: Any, x: Any, word: Any) -> Any:
-    """The lanes of a vector whose bits are set, in order; behind them anything, which here is the vector's own."""
+    """The lanes whose bits are set, in order; the lanes behind them are arbitrary, and here the vector's own."""
     form, mask = x.type, ir.VectorType(I1, x.type.count)
     name = f"llvm.experimental.vector.compress.v{form.count}{form.element.intrinsic_name}"
     function = llvm_function(builder, name, ir.FunctionType(form, [form, mask, form]))
@@ -103,7 +103,7 @@ def _compress(builder: Any, x: Any, word: Any) -> Any:
 
 @instruction
 def bit_positions(typing: Any, word: Any) -> Any:
-    """Positions of the set bits of a word, in order; behind them anything."""
+    """Positions of the set bits of a word, in order; the lanes behind them are arbitrary."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _compress(builder, ir.Constant(sig.return_type.form, list(range(I64.width))), args[0])
@@ -113,7 +113,7 @@ def bit_positions(typing: Any, word: Any) -> Any:
 
 @instruction
 def compress(typing: Any, x: Any, word: Any) -> Any:
-    """The lanes whose bits are set in a word, the lowest bit lane 0's, in order; behind them anything."""
+    """The lanes whose bits are set in a word (lane 0 is the lowest bit), in order; those behind are arbitrary."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _compress(builder, args[0], args[1])
@@ -123,15 +123,15 @@ def compress(typing: Any, x: Any, word: Any) -> Any:
 
 @literal_instruction
 def sixteen_bytes(typing: Any, x: Any, quarter: Any) -> Any:
-    """One of the four quarters of the bytes, as lanes; which is said by a literal."""
+    """One quarter (a literal, 0 to 3) of the bytes, as int32 lanes."""
     if not isinstance(quarter, types.IntegerLiteral):
         return None
     first = LANES * quarter.literal_value
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        chosen = ir.Constant(ir.VectorType(I32, LANES), list(range(first, first + LANES)))
+        order = ir.Constant(ir.VectorType(I32, LANES), list(range(first, first + LANES)))
         nothing = ir.Constant(args[0].type, ir.Undefined)
-        return builder.zext(builder.shuffle_vector(args[0], nothing, chosen), sig.return_type.form)
+        return builder.zext(builder.shuffle_vector(args[0], nothing, order), sig.return_type.form)
 
     return Lanes(LANES)(x, quarter), build
 

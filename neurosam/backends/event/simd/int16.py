@@ -1,13 +1,13 @@
-"""Sums of int8 weights in vectors of 16-bit lanes: two weights a lane, or the sums of whole patterns of spikes.
+"""Sums of int8 weights in vectors of 16-bit lanes: two weights per lane, or the sums of whole patterns of spikes.
 
 **Pairs.** Lane j of n holds two of 2 n weights, ``256 * w[n + j] + (w[j] + 128)``, so that two 16-bit sums over
 r <= 256 rows
 
     all = sum of lanes  (mod 2^16)          high = sum of (lane >> 8) = sum of w[n + j]
 
-give both halves exactly: ``sum of w[j] = all - 256 high - 128 r``, within -32768..32512. One load, one shift and two
+give both sums exactly: ``sum of w[j] = all - 256 high - 128 r``, within -32768..32512. One load, one shift and two
 additions add 2 n weights; :func:`paired` brings weights into this order. n is 32 (a register of AVX-512), or 16 where
-a layer has no more than 32 channels left.
+at most 32 channels of a layer are left.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ __all__ = [
 ]  # fmt: skip
 
 TILE = 64
-"""Channels that a kernel advances at once."""
+"""Channels that a kernel processes at once."""
 
 HALF_TILE = 32
 
 MOST_ROWS = 256
-"""Rows that may be added before the 16-bit sums have to be emptied."""
+"""Rows that may be added before the 16-bit sums have to be moved to 32 bits."""
 
 GROUP = 8
 """Rows that a kernel adds at once."""
 
 
 def tiles(channels: int) -> list[tuple[int, int]]:
-    """First channel and width of each tile: 64 each, and 32 where no more are left."""
+    """First channel and width of each tile: 64, or 32 for the last one if at most 32 channels are left."""
     return [(c, TILE if channels - c > HALF_TILE else HALF_TILE) for c in range(0, channels, TILE)]
 
 
 def paired(weight: npt.NDArray[np.int8], tile: int = TILE) -> npt.NDArray[np.int8]:
-    """Rows of weights ``(rows, targets)`` in the order of Pairs, targets filled up with 0 to a multiple of `tile`."""
+    """Rows of weights ``(rows, targets)`` in the order of Pairs, targets padded with 0 to a multiple of `tile`."""
     rows, targets = weight.shape
     count = -(-targets // tile)
     full = np.zeros((rows, count * tile), np.int8)
@@ -71,9 +71,9 @@ def paired(weight: npt.NDArray[np.int8], tile: int = TILE) -> npt.NDArray[np.int
 
 
 def tiled(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """All rows of one tile after all rows of another, flat; int8 weights :func:`paired`, others filled up with 0.
+    """Weights tile by tile, flat: all rows of the first tile, then of the next; int8 weights are :func:`paired`.
 
-    Each tile has one row of zeros more than there are weights.
+    Each tile ends with a row of zeros, and is padded with zeros to its width.
     """
     rows = len(weight) + 1
     weight = np.pad(weight, ((0, 1), (0, 0)))
@@ -85,7 +85,7 @@ def tiled(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _whole(weight: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
-    """The weights of one tile."""
+    """The weights of one tile, padded to its width."""
     if weight.dtype == np.int8:
         return paired(weight, width)
     return np.pad(weight, ((0, 0), (0, width - weight.shape[1])))
@@ -121,7 +121,7 @@ def zeros_i16x64(typing: Any) -> Any:
 
 @instruction
 def iota_i16x32(typing: Any) -> Any:
-    """The number of each of 32 lanes."""
+    """0, 1, 2 ... 31."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return ir.Constant(sig.return_type.form, list(range(32)))
@@ -138,7 +138,7 @@ def _nothing(count: int) -> Any:
 
 @instruction
 def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
-    """The weights from ``array[at]`` on (int8, biased as in Pairs), one for each set bit of `mask`, as 64 in pairs."""
+    """64 weights as Pairs: for each set bit of `mask` the next one from ``array[at]`` on (int8, biased), else 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         bits = ir.VectorType(ir.IntType(1), TILE)
@@ -156,7 +156,7 @@ def unpack(typing: Any, array: Any, at: Any, mask: Any) -> Any:
 
 @instruction
 def add(typing: Any, x: Any, y: Any) -> Any:
-    """Sum; of integers, each lane modulo 2^16."""
+    """Sum, lane by lane; of integers modulo 2^16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return build_add(builder, *args)
@@ -166,7 +166,7 @@ def add(typing: Any, x: Any, y: Any) -> Any:
 
 @instruction
 def add_scalar(typing: Any, x: Any, distance: Any) -> Any:
-    """An integer added to every lane, modulo 2^16."""
+    """Add an integer to every lane, modulo 2^16."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.add(args[0], build_splat(builder, args[1], x.form))
@@ -176,7 +176,7 @@ def add_scalar(typing: Any, x: Any, distance: Any) -> Any:
 
 @instruction
 def shift_left(typing: Any, x: Any, bits: Any) -> Any:
-    """Every lane shifted left by so many bits, fewer than 16."""
+    """Shift every lane left by fewer than 16 bits."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.shl(args[0], build_splat(builder, args[1], x.form))
@@ -186,7 +186,7 @@ def shift_left(typing: Any, x: Any, bits: Any) -> Any:
 
 @instruction
 def high_weights(typing: Any, x: Any) -> Any:
-    """The upper weight of each lane, signed."""
+    """The upper weight of each lane of Pairs, signed."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.ashr(args[0], ir.Constant(x.form, [8] * x.count))
@@ -196,7 +196,7 @@ def high_weights(typing: Any, x: Any) -> Any:
 
 @instruction
 def to_int32(typing: Any, x: Any) -> Any:
-    """Lanes of 32 bits; reals as they are."""
+    """Sign-extend 16-bit lanes to int32; other vectors are returned as they are."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.sext(args[0], sig.return_type.form) if isinstance(x, Shorts) else args[0]
@@ -206,7 +206,7 @@ def to_int32(typing: Any, x: Any) -> Any:
 
 @instruction
 def unpair_sums(typing: Any, both: Any, high: Any, rows: Any) -> Any:
-    """Lanes with the sums of `rows` rows (at most 256), twice as many as there are pairs, in the order of targets."""
+    """The int32 sums of twice as many targets, in order, from both 16-bit sums of `rows` (at most 256) of Pairs."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         shifted = builder.shl(args[1], ir.Constant(both.form, [8] * both.count))

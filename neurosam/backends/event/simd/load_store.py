@@ -1,9 +1,9 @@
-"""Vectors from memory and back.
+"""Loads and stores of vectors and numbers.
 
-Memory is an array, addressed flat in C order, or the :func:`address` of one: passing an array to another function
-counts its references, which costs more than sixteen neurons; an address is a plain number. Nothing is checked. An
-address does not keep its array: one that a kernel itself has made is freed after the last time it is named, so that
-such arrays are used by name (tests/unit/test_event_memory.py).
+Memory is an array, indexed flat in C order, or the :func:`address` of an element. Passing an array to another function
+counts its references, which costs more than sixteen neurons do; an address is a plain pointer. Only the debug build
+checks accesses (simd/bounds.py). An address does not keep its array alive: Numba frees an array that a kernel has made
+after the last use of its name, so such arrays are used by name (tests/unit/test_event_memory.py).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _load(builder: Any, place: Any, align: int) -> Any:
 
 
 def _some(builder: Any, count: Any, most: int) -> Any:
-    """Mask of the first `count` lanes."""
+    """A mask of the first `count` lanes."""
     form = ir.VectorType(I32, most)
     return builder.icmp_signed("<", ir.Constant(form, list(range(most))), build_splat(builder, count, form))
 
@@ -63,7 +63,7 @@ def address(typing: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def item(typing: Any, array: Any, at: Any) -> Any:
-    """``array[at]``, an integer in 64 bits; Numba's own indexing first asks whether `at` is negative."""
+    """``array[at]``, an integer as int64, for `at` >= 0: Numba's own indexing tests for negative indices."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         kind = sig.args[0].dtype
@@ -78,7 +78,7 @@ def item(typing: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def put(typing: Any, value: Any, array: Any, at: Any) -> Any:
-    """``array[at] = value``, an integer modulo the array's width."""
+    """``array[at] = value``, an integer modulo the width of the array's type."""
     wide = value if value in (types.uint64, types.float64) else types.int64
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -92,7 +92,7 @@ def put(typing: Any, value: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def load(typing: Any, array: Any, at: Any) -> Any:
-    """Lanes of ``array[at : at + 16]``, of the array's type."""
+    """``array[at : at + 16]``."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         place = element_pointer(context, builder, sig.args[0], args[0], args[1], sig.return_type.form)
@@ -113,7 +113,7 @@ def load_like(typing: Any, other: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def load_same_count(typing: Any, other: Any, array: Any, at: Any) -> Any:
-    """As many lanes of ``array[at :]``, of the array's type, as another vector has."""
+    """As many numbers from ``array[at]`` on as another vector has lanes."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         place = element_pointer(context, builder, sig.args[1], args[1], args[2], sig.return_type.form)
@@ -124,7 +124,7 @@ def load_same_count(typing: Any, other: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def load_weights(typing: Any, array: Any, at: Any) -> Any:
-    """Lanes of ``array[at : at + 16]`` (int8, or real)."""
+    """``array[at : at + 16]`` of weights: int8, which become int32 lanes, or floats."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = ir.VectorType(context.get_value_type(array.dtype), LANES)
@@ -136,7 +136,7 @@ def load_weights(typing: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def load_first(typing: Any, array: Any, at: Any, count: Any) -> Any:
-    """Lanes of ``array[at : at + count]``, at most 16; the rest 0."""
+    """``array[at : at + count]``, at most 16 lanes; the others are 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = sig.return_type.form
@@ -152,7 +152,7 @@ def load_first(typing: Any, array: Any, at: Any, count: Any) -> Any:
 
 @instruction
 def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
-    """Write all lanes to ``array[at :]`` (of their type, or narrower integers and then modulo their width)."""
+    """Write all lanes to ``array[at :]``, of the same type or of narrower integers (then modulo their width)."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = ir.VectorType(context.get_value_type(array.dtype), value.count)
@@ -166,7 +166,7 @@ def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def store_first(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any:
-    """Write the first lanes to ``array[at : at + count]``."""
+    """Write the first `count` lanes to ``array[at : at + count]``."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         size = _some_bytes(builder, args[3], value.count, array.dtype)
@@ -181,5 +181,5 @@ def store_first(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any
 
 
 def _suffix(form: ir.VectorType) -> str:
-    """A vector's type in the name of LLVM's function."""
+    """A vector's type as part of the name of an LLVM intrinsic."""
     return f"v{form.count}{form.element.intrinsic_name}"

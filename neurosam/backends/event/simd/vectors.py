@@ -1,14 +1,15 @@
-"""Vectors for kernels: 16 to 128 lanes of int32, float32 or float64 that a neuron's formulas run on.
+"""Vectors for kernels: 16 to 128 lanes of int32, float32 or float64, on which a neuron's formulas run as they are.
 
-Numba compiles scalars and leaves vectors to LLVM's guesses; here the vectors are said outright, as LLVM's own portable
-vector types, which every CPU gets lowered to what it has (AVX-512, AVX2, NEON): 64 lanes are four registers of AVX-512
-and eight of AVX2. Three types, by value:
+Numba compiles scalar code and leaves vectorising it to LLVM's heuristics. Here vectors are explicit: LLVM's portable
+vector types, which it lowers to what the CPU has (AVX-512, AVX2, NEON); 64 lanes of int32 are four registers of AVX-512
+and eight of AVX2. Three types, passed by value:
 
     Lanes   n x int32, with ``+ - * & >> <<`` modulo 2^32 and ``< > <=`` between lanes, or lanes and an integer
     Reals   n x float32 or float64, with ``+ - *`` and ``>``, each rounded once: nothing is fused or reordered
-    Mask    n x bool, what a comparison gives; ``mask * x`` selects, as it does for integers
+    Mask    n x bool, the result of a comparison; ``mask * x`` is x where the mask is true and 0 elsewhere
 
-How they are read and written: simd/load_store.py, simd/bits.py.
+simd/load_store.py moves them from and to memory, simd/bits.py to words of bits. Functions named ``build_...`` emit LLVM
+instructions and are called while a kernel is compiled; all others are called by kernels.
 """
 
 from __future__ import annotations
@@ -36,24 +37,24 @@ LANES = 16
 COUNTS = (LANES, 2 * LANES, 4 * LANES, 8 * LANES)
 
 CACHE_LINE = 64
-"""Bytes."""
+"""Bytes of a cache line."""
 
 I1, I16, I32, I64 = ir.IntType(1), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 
 
 def aligned(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Zeros that begin at a cache line, so that no vector of a whole row lies across two."""
+    """Zeros that begin at a cache line, so that a vector of 64 bytes in an aligned row never crosses two lines."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.zeros(size + CACHE_LINE, np.uint8)
-    skip = -room.ctypes.data % CACHE_LINE
-    return room[skip : skip + size].view(dtype).reshape(shape)
+    memory = np.zeros(size + CACHE_LINE, np.uint8)
+    skip = -memory.ctypes.data % CACHE_LINE
+    return memory[skip : skip + size].view(dtype).reshape(shape)
 
 
 # --- types ---
 
 
 class Vector(types.Type):
-    """A vector by value."""
+    """A vector, passed by value."""
 
     def __init__(self, name: str, element: Any, count: int) -> None:
         self.count, self.form = count, ir.VectorType(element, count)
@@ -76,12 +77,12 @@ class Reals(Vector):
 
 
 def vector_of(number: Any, count: int) -> Vector:
-    """The vector that numbers of an array become."""
+    """The vector type for numbers loaded from an array of this type."""
     return Reals(number, count) if isinstance(number, types.Float) else Lanes(count)
 
 
 class Mask(Vector):
-    """Truth by lane."""
+    """A truth value per lane."""
 
     def __init__(self, count: int) -> None:
         super().__init__("Mask", I1, count)
@@ -91,23 +92,23 @@ class Mask(Vector):
 @register_model(Reals)
 @register_model(Mask)
 class VectorModel(models.PrimitiveModel):
-    """Numba keeps a vector in a register, as it does a number."""
+    """Numba treats a vector as one primitive value, as it does a number."""
 
     def __init__(self, manager: Any, kind: Vector) -> None:
         super().__init__(manager, kind, kind.form)  # type: ignore[no-untyped-call]
 
 
 def instruction(function: Callable[..., Any]) -> Any:
-    """Numba's `intrinsic`, whose annotations do not know that the first argument is not the caller's."""
+    """Numba's `intrinsic`; its own annotations miss that the first argument does not come from the caller."""
     return intrinsic(function)
 
 
 literal_instruction: Any = intrinsic(prefer_literal=True)
-"""The same for a function that needs a literal argument."""
+"""The same, for a function with a literal argument."""
 
 
 def llvm_function(builder: Any, name: str, kind: ir.FunctionType) -> Any:
-    """LLVM's own function of this name."""
+    """Declare an LLVM intrinsic function, or return its declaration."""
     module = builder.module
     return module.globals[name] if name in module.globals else ir.Function(module, kind, name)
 
@@ -116,7 +117,7 @@ def llvm_function(builder: Any, name: str, kind: ir.FunctionType) -> Any:
 
 
 def build_splat(builder: Any, value: Any, form: ir.VectorType) -> Any:
-    """An integer in every lane, modulo the lane's width."""
+    """Copy an integer to every lane, modulo the lane's width."""
     if value.type != form.element:
         value = builder.trunc(value, form.element)
     one = builder.insert_element(ir.Constant(form, ir.Undefined), value, ir.Constant(I32, 0))
@@ -129,7 +130,7 @@ def _select(builder: Any, mask: Any, x: Any) -> Any:
 
 
 def build_add(builder: Any, x: Any, y: Any) -> Any:
-    """The sum of two vectors of one type."""
+    """Add two vectors of one type."""
     return builder.fadd(x, y) if _real(x) else builder.add(x, y)
 
 
@@ -147,7 +148,10 @@ KINDS: dict[str, Callable[[int], Any]] = {
 
 
 def _operator(symbol: Any, build: Callable[..., Any], result: str, *sides: str) -> None:
-    """Teach Numba one operator for sides of these `KINDS` (an integer becomes lanes); `result` may be the last side."""
+    """Define an operator for operands of these KINDS (an integer is copied to all lanes).
+
+    `result` is one of KINDS; if empty, the result has the type of the second operand.
+    """
     signatures = [
         Signature(KINDS[result or side[1]](n), (KINDS[side[0]](n), KINDS[side[1]](n)), None)  # type: ignore[no-untyped-call]
         for n in COUNTS
@@ -216,7 +220,7 @@ def select(typing: Any, mask: Any, x: Any, y: Any) -> Any:
 
 @literal_instruction
 def float_zeros(typing: Any, array: Any, count: Any) -> Any:
-    """0 in so many lanes (a literal) of the array's type."""
+    """0 in `count` lanes (a literal) of the array's float type."""
     if not isinstance(count, types.IntegerLiteral):
         return None
 
@@ -228,7 +232,7 @@ def float_zeros(typing: Any, array: Any, count: Any) -> Any:
 
 @instruction
 def splat(typing: Any, other: Any, value: Any) -> Any:
-    """`value` in as many lanes as another vector has."""
+    """`value` in every lane, with as many int32 lanes as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return build_splat(builder, args[1], sig.return_type.form)
@@ -238,7 +242,7 @@ def splat(typing: Any, other: Any, value: Any) -> Any:
 
 @instruction
 def int32_zeros(typing: Any, other: Any) -> Any:
-    """0 in as many lanes as another vector has."""
+    """0 in every lane, with as many int32 lanes as another vector has."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return ir.Constant(sig.return_type.form, None)
@@ -248,7 +252,7 @@ def int32_zeros(typing: Any, other: Any) -> Any:
 
 @instruction
 def reduce_add(typing: Any, x: Any) -> Any:
-    """Sum of all lanes of integers, modulo 2^32."""
+    """The sum of all lanes (int32), modulo 2^32."""
     if not isinstance(x, Lanes):
         return None
 

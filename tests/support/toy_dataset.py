@@ -1,4 +1,4 @@
-"""A data set that trains in a second: horizontal and vertical bars as IDX files."""
+"""A data set on which a network trains in a second: horizontal and vertical bars as IDX files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIDE = 12
 
 
 def write_bars(folder: Path) -> Path:
-    """Write 64 pictures to train and 24 to test, 12 x 12 pixels, in two classes; return the folder."""
+    """Write 64 training and 24 test images, 12 x 12 pixels, in two classes; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     for part, count in (("train", 64), ("t10k", 24)):
