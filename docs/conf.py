@@ -65,11 +65,16 @@ copybutton_prompt_is_regexp = True
 copybutton_copy_empty_lines = False
 
 
-def dashes(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Between a parameter and its description, where napoleon writes two hyphens, a dash."""
+def tidy(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """After napoleon: dashes for its hyphens, and the first words of a property where it takes them for a type."""
     lines[:] = [line.replace(") -- ", ") – ").replace("** -- ", "** – ") for line in lines]
+    for at, line in enumerate(lines):
+        if what == "property" and line.startswith(":type: "):
+            del lines[at]
+            lines[0] = f"{line.removeprefix(':type: ')}: {lines[0]}"
+            break
 
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
-    app.connect("autodoc-process-docstring", dashes, priority=600)  # after napoleon
+    app.connect("autodoc-process-docstring", tidy, priority=600)

@@ -42,7 +42,7 @@ class ModuleSAM(Method):
         spiking = [name for name, part in module.named_children() if isinstance(part, LIF)]
         if layer not in spiking:
             raise NeurosamError(
-                f"ModuleSAM: layer {layer!r}", f"is no LIF layer of a SpikingSequential; there are {spiking or 'none'}"
+                f"ModuleSAM: layer {layer!r}", f"is not a LIF layer of a SpikingSequential; it has {spiking or 'none'}"
             )
         self._net, self.layer, self.trace = module, layer, SamTrace(gamma, mode)
 

@@ -95,7 +95,7 @@ def prepared(where: str, module: nn.Module, x: Tensor | npt.NDArray[Any]) -> Ten
     if tensor.ndim not in (4, 5) or not tensor.numel():
         raise NeurosamError(
             f"{where}: input",
-            f"got shape {tuple(tensor.shape)}; [T, B, C, H, W] or [B, C, H, W], no side empty, is required",
+            f"got shape {tuple(tensor.shape)}; non-empty [T, B, C, H, W] or [B, C, H, W] is required",
         )
     if tensor.ndim == 5 and not isinstance(module, SpikingSequential):
         raise NeurosamError(

@@ -84,7 +84,7 @@ def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]
     zeros, code, dimensions = struct.unpack(">HBB", _exactly(where, file, 4))
     if zeros or code not in _TYPES:
         raise DataError(
-            where, f"is no IDX file: it begins with {zeros:04x} {code:02x}, allowed are 0000 and 08 09 0b .. 0e"
+            where, f"is not an IDX file: it starts with {zeros:04x} {code:02x}, allowed are 0000 and 08 09 0b .. 0e"
         )
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
         raise DataError(where, f"declares {dimensions} dimensions; allowed are 1 .. {_MOST_DIMENSIONS}")

@@ -100,13 +100,12 @@ def export(
 
     Examples
     --------
-    >>> import neurosam as ns
     >>> from neurosam import training
     >>> module = training.build("4C3-P2-D10", (1, 8, 8)).eval()
-    >>> network = export(module, (1, 8, 8))
+    >>> network = ns.export(module, (1, 8, 8))
     >>> [(p.name, p.shape) for p in network.populations]
     [('input', (1, 8, 8)), ('conv1', (4, 8, 8)), ('out', (10,))]
-    >>> fixed = export(module, (1, 8, 8), ns.Precision.lava())
+    >>> fixed = ns.export(module, (1, 8, 8), ns.Precision.lava())
     >>> fixed.projections[0].synapse.weight.dtype
     dtype('int8')
     """
@@ -186,29 +185,29 @@ class _Reader:
             raise ExportError(where, "follows the readout, which never fires; make the readout the last layer")
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             if isinstance(layer, nn.Linear) and len(self.shape) != 1:
-                raise ExportError(where, f"gets a picture {self.shape}; put nn.Flatten before it")
+                raise ExportError(where, f"has input of shape {self.shape}; put nn.Flatten before it")
             self.pending = (name, layer)
         elif isinstance(layer, nn.Flatten):
             if layer.start_dim != 1 or layer.end_dim != -1:
-                raise ExportError(where, "flattens some axes only; use nn.Flatten() as it is")
+                raise ExportError(where, "flattens only some of the axes; use nn.Flatten() without arguments")
             self.shape = (neurons(self.shape),)
         elif isinstance(layer, (nn.AvgPool2d, nn.AdaptiveAvgPool2d)):
             self._average(where, layer)
         elif isinstance(layer, nn.MaxPool2d):
             self._maximum(where, name, layer)
         else:
-            raise ExportError(where, f"cannot be expressed as spiking populations; known are {KNOWN}")
+            raise ExportError(where, f"has no equivalent in a network; supported are {KNOWN}")
 
     def finish(self) -> None:
         """End the network; a last weight layer without neurons is the readout."""
         if self.pending is not None:
             self._neurons("", "out", training.Readout())
         if len(self.populations) < 2:
-            raise ExportError("module", f"has no layer with weights; known are {KNOWN}")
+            raise ExportError("module", f"has no layer with weights; supported are {KNOWN}")
 
     def _neurons(self, where: str, name: str, layer: training.LIF | training.Readout) -> None:
         if self.pending is None:
-            raise ExportError(where, "follows no Conv2d or Linear; neurons need synapses")
+            raise ExportError(where, "does not follow a Conv2d or Linear; neurons require synapses")
         source_name, weights = self.pending
         label = f"layer {source_name!r} ({type(weights).__name__})"
         synapse = (
@@ -218,7 +217,7 @@ class _Reader:
         )
         bias = 0.0 if weights.bias is None else _array(weights.bias)
         if self.tables is not None and isinstance(layer, training.Readout):
-            raise ExportError(where, "follows a BNTT; a readout has no tables, so remove the BNTT before it")
+            raise ExportError(where, "follows a BNTT; a readout has no tables, so remove the BNTT")
         source = self.populations[-1]
         shape = synapse.output_shape(self.shape)
         neuron = Readout(bias=bias) if isinstance(layer, training.Readout) else self._lif(where, layer, bias)
@@ -235,7 +234,7 @@ class _Reader:
             if (leak == 0).any():
                 raise ExportError(
                     where,
-                    'has leak 0 with order="fire_first": its reset acts after the leak and cannot be moved before it',
+                    'has leak 0 with order="fire_first": its reset follows the leak and cannot be moved before it',
                 )
             amount = amount / leak
         current = None if layer.current_leak is None else _array(layer.current_leak)
@@ -258,7 +257,7 @@ class _Reader:
             ]
             if any(r % 2 for r in reach):
                 raise ExportError(
-                    where, 'pads one side more than the other (padding="same", even kernel); use an odd kernel'
+                    where, 'pads one side more than the other (padding="same" with an even kernel); use an odd kernel'
                 )
             padding = (reach[0] // 2, reach[1] // 2)
         weight = _array(layer.weight) * self.factor
@@ -267,11 +266,11 @@ class _Reader:
 
     def _average(self, where: str, layer: nn.AvgPool2d | nn.AdaptiveAvgPool2d) -> None:
         if self.pool is not None:
-            raise ExportError(where, "follows another pooling; merge the two into one")
+            raise ExportError(where, "follows another pooling layer; merge the two")
         if len(self.shape) != 3:
-            raise ExportError(where, f"gets shape {self.shape}; pooling needs a picture (C, H, W)")
+            raise ExportError(where, f"has input of shape {self.shape}; pooling requires (C, H, W)")
         if isinstance(layer, nn.AdaptiveAvgPool2d):
-            size = _both(layer.output_size)
+            size = _pair(layer.output_size)
             out = (size[0] or self.shape[1], size[1] or self.shape[2])
             if self.shape[1] % out[0] or self.shape[2] % out[1]:
                 raise ExportError(where, f"takes {self.shape[1:]} to {out} with windows of unequal size; use AvgPool2d")
@@ -279,26 +278,26 @@ class _Reader:
         else:
             if layer.ceil_mode or layer.divisor_override is not None:
                 raise ExportError(
-                    where, "uses ceil_mode or divisor_override, which average over windows of other sizes"
+                    where, "uses ceil_mode or divisor_override, which divide by other areas than that of the window"
                 )
             if layer.padding not in (0, (0, 0)) and not layer.count_include_pad:
-                raise ExportError(where, "uses count_include_pad=False, which averages over windows of other sizes")
-            pool = SumPool2d(_both(layer.kernel_size), _both(layer.stride), _both(layer.padding))
+                raise ExportError(where, "uses count_include_pad=False, which averages over windows of different sizes")
+            pool = SumPool2d(_pair(layer.kernel_size), _pair(layer.stride), _pair(layer.padding))
         self.pool, self.shape, self.factor = pool, pool.output_shape(self.shape), self.factor / pool.area
 
     def _maximum(self, where: str, name: str, layer: nn.MaxPool2d) -> None:
         if self.pool is not None:
-            raise ExportError(where, "follows an average pooling, whose output is graded; max pooling needs spikes")
+            raise ExportError(where, "follows average pooling, whose output is graded; max pooling requires spikes")
         if self.populations[-1].neuron is None:
-            raise ExportError(where, "pools the input; max pooling needs the spikes of a population with neurons")
+            raise ExportError(where, "pools the input; max pooling requires the spikes of a population with neurons")
         if len(self.shape) != 3:
-            raise ExportError(where, f"gets shape {self.shape}; pooling needs a picture (C, H, W)")
-        if layer.ceil_mode or _both(layer.padding) != (0, 0) or _both(layer.dilation) != (1, 1):
+            raise ExportError(where, f"has input of shape {self.shape}; pooling requires (C, H, W)")
+        if layer.ceil_mode or _pair(layer.padding) != (0, 0) or _pair(layer.dilation) != (1, 1):
             raise ExportError(where, "uses ceil_mode, padding or dilation; only kernel and stride are allowed")
         label = self._name(name, "pool")
         delay = 0 if self.order == "fire_first" else 1
         population, projection = max_pool(
-            self.populations[-1], label, _both(layer.kernel_size), _both(layer.stride), fixed=False, delay=delay
+            self.populations[-1], label, _pair(layer.kernel_size), _pair(layer.stride), fixed=False, delay=delay
         )
         self.populations.append(Population(label, population.shape, population.neuron, onset=self._onset()))
         self.projections.append(projection)
@@ -323,5 +322,5 @@ def _array(value: Any) -> npt.NDArray[np.float64]:
     return np.asarray(value, dtype=np.float64)
 
 
-def _both(value: Any) -> tuple[Any, Any]:
+def _pair(value: Any) -> tuple[Any, Any]:
     return (value[0], value[1]) if isinstance(value, (tuple, list)) else (value, value)

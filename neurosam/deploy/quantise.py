@@ -132,13 +132,11 @@ def quantise(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import neurosam as ns
     >>> network = ns.Network(
     ...     [ns.Population("in", (2,)), ns.Population("out", (1,), ns.LIF(leak=0.5, threshold=1.0))],
     ...     [ns.Projection("in", "out", ns.Dense(np.array([[0.5, -0.25]])))],
     ... )
-    >>> fixed, report = quantise(network, ns.Precision.lava())
+    >>> fixed, report = ns.quantise(network, ns.Precision.lava())
     >>> fixed.projections[0].synapse.weight.tolist()
     [[127, -64]]
     >>> row = report.populations[0]
@@ -146,7 +144,7 @@ def quantise(
     (254, 191, 1.0)
     """
     if network.fixed:
-        raise ExportError("network", "is in fixed point already; quantise the float network it came from")
+        raise ExportError("network", "is in fixed point already; quantise the float network it was made from")
     if calibration is not None:
         if calibration.samples == 0:
             raise ExportError("calibration", "has no samples; give some typical input, or None")

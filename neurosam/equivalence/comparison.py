@@ -48,8 +48,6 @@ def compare(a: Recording, b: Recording, network: Network | None = None) -> Diver
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import neurosam as ns
     >>> def network(weight):
     ...     return ns.Network(
     ...         [ns.Population("in", (1,)), ns.Population("out", (1,), ns.FixedReadout())],
@@ -57,9 +55,9 @@ def compare(a: Recording, b: Recording, network: Network | None = None) -> Diver
     ...     )
     >>> events = ns.Events.from_dense(np.ones((3, 1, 1), np.uint8))
     >>> a, b = (ns.run(network(weight), events, backend="reference") for weight in (5, 6))
-    >>> compare(a, a) is None
+    >>> ns.compare(a, a) is None
     True
-    >>> print(compare(a, b, network(5)))
+    >>> print(ns.compare(a, b, network(5)))
     out: output at step 2, sample 0, neuron (0,): 960 != 1152
     """
     return report(a, b, network).divergence
@@ -200,14 +198,12 @@ def verify(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> import neurosam as ns
     >>> network = ns.Network(
     ...     [ns.Population("in", (2,)), ns.Population("out", (1,), ns.FixedLIF(membrane_decay=410, threshold=5))],
     ...     [ns.Projection("in", "out", ns.Dense(np.array([[3, 2]], np.int8)), delay=1)],
     ... )
     >>> events = ns.Events.from_dense(np.ones((8, 1, 2), np.uint8))
-    >>> result = verify(network, events)["event"]
+    >>> result = ns.verify(network, events)["event"]
     >>> result.equal, result.total.mismatches
     (True, 0)
     """

@@ -74,7 +74,7 @@ class Divergence:
 
     Examples
     --------
-    >>> divergence = Divergence("conv1", "spikes", 4, 0, 7, (1, 0, 3), 1, 0, distance=2.0)
+    >>> divergence = ns.Divergence("conv1", "spikes", 4, 0, 7, (1, 0, 3), 1, 0, distance=2.0)
     >>> print(divergence)
     conv1: spikes at step 4, sample 0, neuron (1, 0, 3): 1 != 0 (the side that stayed silent is 2 below its threshold)
     """

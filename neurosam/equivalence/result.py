@@ -70,7 +70,8 @@ class Equivalence:
 
     Examples
     --------
-    >>> result = Equivalence(
+    >>> from neurosam.equivalence import Tally
+    >>> result = ns.Equivalence(
     ...     ("reference", "event"), 8, 1, {("out", "membrane"): Tally(80, 0), ("out", "output"): Tally(10)}
     ... )
     >>> result.equal, result.divergence, result.total.compared

@@ -205,6 +205,6 @@ def _maps(where: str, maps: npt.ArrayLike) -> Array:
     array = np.asarray(maps, dtype=np.float64)
     if array.ndim not in (3, 4) or not array.size or not np.isfinite(array).all():
         raise NeurosamError(
-            where, f"got maps of shape {array.shape}; finite (T, B, H, W) or (B, H, W), no side empty, is required"
+            where, f"got maps of shape {array.shape}; non-empty, finite (T, B, H, W) or (B, H, W) is required"
         )
     return array

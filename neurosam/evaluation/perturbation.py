@@ -195,7 +195,7 @@ def _ranks(scores: Array, seed: int) -> npt.NDArray[np.int64]:
     ranks = np.empty(scores.shape, dtype=np.int64)
     for row, rank in zip(scores, ranks, strict=True):
         if np.isnan(row).any():
-            raise NeurosamError("scores", "hold NaN; every pixel or event needs a rank")
+            raise NeurosamError("scores", "contain NaN; pixels and events cannot be ranked")
         rank[np.lexsort((rng.random(row.size), -row))] = np.arange(row.size)
     return ranks
 

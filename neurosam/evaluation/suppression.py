@@ -72,7 +72,9 @@ def suppression(
             "(T, B, h, w), (B, 2) and (B,) are required",
         )
     if (pair[:, 0] == pair[:, 1]).any():
-        raise NeurosamError("suppression: labels", "hold a pair of one class; which of the two is predicted is unknown")
+        raise NeurosamError(
+            "suppression: labels", "contain a pair of one class, so it is not known which of its items is predicted"
+        )
     array = np.maximum(array, 0.0)
     if masks is None:
         half = array.shape[3] // 2
@@ -109,7 +111,9 @@ def layer_activity(
     spiking = [name for name, part in module.named_children() if isinstance(part, LIF)]
     names = spiking if layers is None else list(layers)
     if unknown := [name for name in names if name not in spiking]:
-        raise NeurosamError(f"layer_activity: layer {unknown[0]!r}", f"is no LIF layer; there are {', '.join(spiking)}")
+        raise NeurosamError(
+            f"layer_activity: layer {unknown[0]!r}", f"is not a LIF layer; the LIF layers are {', '.join(spiking)}"
+        )
     tensor = prepared("layer_activity", module, x)
     with evaluating(module), torch.no_grad():
         kept = module.activations(tensor, names)[1]

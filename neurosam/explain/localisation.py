@@ -188,5 +188,5 @@ def _masks(masks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     inside: npt.NDArray[np.bool_] = array != 0
     empty = np.flatnonzero(~inside.any(axis=(1, 2)))
     if empty.size:
-        raise NeurosamError("localisation: masks", f"mask {empty[0]} is empty; every sample needs an object")
+        raise NeurosamError("localisation: masks", f"mask {empty[0]} is empty; every sample must contain an object")
     return inside

@@ -25,7 +25,7 @@ def aggregate(maps: npt.ArrayLike, how: str = "sum") -> npt.NDArray[Any]:
     Examples
     --------
     >>> maps = np.arange(12).reshape(3, 1, 2, 2)
-    >>> aggregate(maps).tolist(), aggregate(maps, "last").tolist()
+    >>> ns.aggregate(maps).tolist(), ns.aggregate(maps, "last").tolist()
     ([[[12, 15], [18, 21]]], [[[8, 9], [10, 11]]])
     """
     array = np.asarray(maps)
@@ -57,7 +57,7 @@ def normalise(maps: npt.ArrayLike, how: str = "official") -> npt.NDArray[np.floa
 
     Examples
     --------
-    >>> normalise([[0, 1], [2, 4]], "max").tolist()
+    >>> ns.normalise([[0, 1], [2, 4]], "max").tolist()
     [[0.0, 0.25], [0.5, 1.0]]
     """
     choice("normalise: how", how, ("official", "max", "sum"), ArgumentError)
@@ -78,9 +78,9 @@ def upsample(maps: npt.ArrayLike, size: tuple[int, int], how: str = "bilinear") 
 
     Examples
     --------
-    >>> upsample([[0.0, 1.0]], (1, 4)).tolist()
+    >>> ns.upsample([[0.0, 1.0]], (1, 4)).tolist()
     [[0.0, 0.25, 0.75, 1.0]]
-    >>> upsample([[0.0, 1.0]], (1, 4), "nearest").tolist()
+    >>> ns.upsample([[0.0, 1.0]], (1, 4), "nearest").tolist()
     [[0.0, 0.0, 1.0, 1.0]]
     """
     choice("upsample: how", how, ("bilinear", "nearest"), ArgumentError)
@@ -127,7 +127,7 @@ def overlay(
 
     Examples
     --------
-    >>> overlay(np.zeros((28, 28)), np.eye(7)).shape
+    >>> ns.overlay(np.zeros((28, 28)), np.eye(7)).shape
     (28, 28, 3)
     """
     from matplotlib import colormaps

@@ -60,7 +60,6 @@ class SAM:
 
     Examples
     --------
-    >>> import neurosam as ns
     >>> network = ns.Network(
     ...     [
     ...         ns.Population("in", (1, 8, 8)),
@@ -69,10 +68,10 @@ class SAM:
     ...     [ns.Projection("in", "conv1", ns.Conv2d(np.full((2, 1, 3, 3), 7, np.int8)), delay=1)],
     ... )
     >>> images = np.full((3, 1, 8, 8), 0.5)
-    >>> maps = SAM(network, "conv1", backend="reference").attribute(images, steps=10)
+    >>> maps = ns.SAM(network, "conv1", backend="reference").attribute(images, steps=10)
     >>> maps.shape, maps.dtype
     ((10, 3, 6, 6), dtype('int32'))
-    >>> overlay(images[0], normalise(aggregate(maps))[0]).shape
+    >>> ns.overlay(images[0], ns.normalise(ns.aggregate(maps))[0]).shape
     (8, 8, 3)
     """
 
@@ -96,7 +95,7 @@ class SAM:
         for name in self.layers:
             if not isinstance(network[name].neuron, (LIF, FixedLIF)):
                 raise NetworkError(
-                    f"SAM: layer {name!r}", "does not spike; a map needs a population of spiking neurons"
+                    f"SAM: layer {name!r}", "does not spike; a map requires a population of spiking neurons"
                 )
 
     def attribute(
@@ -190,7 +189,7 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
     Examples
     --------
     >>> spikes = np.array([1, 1, 0, 1]).reshape(4, 1, 1)  # one neuron, with intervals of 1 and 2 steps
-    >>> from_spikes(spikes, SamTrace(gamma=0.5)).ravel().round(3).tolist()
+    >>> ns.from_spikes(spikes, ns.SamTrace(gamma=0.5)).ravel().round(3).tolist()
     [0.0, 0.607, 0.0, 0.591]
     """
     steps, samples, shape, planes = _train(spikes)

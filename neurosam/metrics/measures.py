@@ -75,7 +75,7 @@ def activation_sparsity(network: Network, recording: Recording) -> float:
     names = _firing(network)
     triples = sum(neurons(network[name].shape) for name in names) * recording.steps * recording.samples
     if not triples:
-        raise NeurosamError("activation_sparsity", "there is no spiking population, or no sample, to take it over")
+        raise NeurosamError("activation_sparsity", "is not defined: there is no spiking population or no sample")
     return 1.0 - sum(int(_counts(recording, name).sum()) for name in names) / triples
 
 
@@ -135,7 +135,7 @@ def membrane_updates(network: Network, recording: Recording) -> int:
         membrane = recording.membrane.get(population.name)
         if membrane is None:
             raise NeurosamError(
-                "membrane_updates", f"needs the membrane of {population.name!r}; record it with Record(membrane=...)"
+                "membrane_updates", f"requires the membrane of {population.name!r}; record it with Record(membrane=...)"
             )
         total += membrane[0].size + sum(int(np.count_nonzero(now != then)) for then, now in pairwise(membrane))
     return total

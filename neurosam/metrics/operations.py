@@ -92,7 +92,7 @@ def synaptic_operations(network: Network, recording: Recording, events: Events) 
             fired, unit_values = _fired(recording.spikes[source.name], last), True
         else:
             raise NeurosamError(
-                "synaptic_operations", f"needs the spikes of {source.name!r}; record them with Record(spikes=...)"
+                "synaptic_operations", f"requires the spikes of {source.name!r}; record them with Record(spikes=...)"
             )
         delivered = int(fired @ fan_out(projection, source.shape).ravel())
         effective = int(fired @ fan_out(projection, source.shape, nonzero=True).ravel())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.arguments import frozen
 from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.synapse import Shape, neurons
@@ -88,7 +89,7 @@ class Events:
                 "events", f"event {at} repeats event {at - 1}; Events.from_unsorted adds repeated events up"
             )
         for name, column in columns.items():
-            object.__setattr__(self, name, _read_only(column.astype(np.int32)))
+            object.__setattr__(self, name, frozen(column, np.int32))
         if self.value is not None:
             object.__setattr__(self, "value", _values(self.value, columns["time"].size))
 
@@ -306,12 +307,7 @@ def _values(value: npt.ArrayLike, size: int) -> npt.NDArray[Any]:
     if not np.isfinite(array).all():
         raise EventError("events: value", "got NaN or infinite values; all must be finite")
     if array.dtype.kind == "f":
-        return _read_only(array.astype(np.float64))
+        return frozen(array, np.float64)
     if array.size and (int(array.min()) < -INDEX_MAX or int(array.max()) > INDEX_MAX):
         raise EventError("events: value", f"got {array.min()}..{array.max()}; allowed is +-(2^31 - 1)")
-    return _read_only(array.astype(np.int32))
-
-
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    array.setflags(write=False)
-    return array
+    return frozen(array, np.int32)

@@ -143,7 +143,7 @@ def convert(
             snn[name] = layer
         elif isinstance(layer, nn.ReLU):
             if weights is None:
-                raise ExportError(where, "does not directly follow a Conv2d or Linear; its neurons need synapses")
+                raise ExportError(where, "does not directly follow a Conv2d or Linear; its neurons require synapses")
             draws = torch.Generator(device).manual_seed(stream_seed(seed, len(thresholds)))
             batches = _batches(images, batch_size, steps, coding, draws, normalisation)
             count = len(images) * steps
@@ -161,7 +161,7 @@ def convert(
                 raise ExportError(where, f"is between {weights!r} and its ReLU; put the ReLU first")
             snn[name] = layer
         else:
-            raise ExportError(where, f"cannot be converted; known are {_KNOWN}")
+            raise ExportError(where, f"cannot be converted; supported are {_KNOWN}")
     if weights is None:
         raise ExportError("ann", "does not end with a Conv2d or Linear; its last layer must give the class scores")
     snn["out" if "out" not in snn else "readout"] = Readout()

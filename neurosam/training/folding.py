@@ -89,7 +89,7 @@ def _fold(name: str, linear: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.Ba
     bias = torch.zeros_like(mean) if linear.bias is None else linear.bias.double()
     gain = weight / torch.sqrt(variance + norm.eps)
     if len(gain) != linear.weight.shape[0]:
-        raise ExportError(name, f"normalises {len(gain)} channels, but gets {linear.weight.shape[0]}")
+        raise ExportError(name, f"normalises {len(gain)} channels, but its input has {linear.weight.shape[0]}")
     columns = gain.reshape(-1, *(1,) * (linear.weight.ndim - 1))
     linear.weight = _parameter(columns * linear.weight.double(), linear.weight)
     linear.bias = _parameter(gain * (bias - mean) + shift, linear.weight)
@@ -100,7 +100,7 @@ def _tabulate(name: str, linear: nn.Conv2d | nn.Linear, norm: BNTT) -> GainOffse
     """The tables of a BNTT, with the powers of two of its gains moved into the weights."""
     gain, offset = copy.deepcopy(norm).double().tables()
     if gain.shape[1] != linear.weight.shape[0]:
-        raise ExportError(name, f"normalises {gain.shape[1]} channels, but gets {linear.weight.shape[0]}")
+        raise ExportError(name, f"normalises {gain.shape[1]} channels, but its input has {linear.weight.shape[0]}")
     peak = gain.abs().amax(dim=0)
     power = torch.where(peak > 0, torch.exp2(torch.ceil(torch.log2(peak))), 1.0)
     linear.weight = _parameter(power.reshape(-1, *(1,) * (linear.weight.ndim - 1)) * linear.weight, linear.weight)

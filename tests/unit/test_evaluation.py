@@ -306,7 +306,7 @@ def test_what_does_not_fit_is_refused() -> None:
         insertion(predict, x, part, level="patch")
     with pytest.raises(NeurosamError, match=r"insertion: target: got 2\.\.2; the 2 outputs"):
         insertion(predict, x, part, 2)
-    with pytest.raises(NeurosamError, match="hold NaN"):
+    with pytest.raises(NeurosamError, match="contain NaN"):
         deletion(predict, x, np.full_like(part, np.nan))
     with pytest.raises(NeurosamError, match="in intensity"):
         fgsm(net, x, [0, 0, 0], 4)
@@ -322,7 +322,7 @@ def test_what_does_not_fit_is_refused() -> None:
         suppression(np.ones((1, 1, 2, 2)), [[3, 3]], [3])
     with pytest.raises(NeurosamError, match=r"masks: got shape \(1, 2, 2\)"):
         suppression(np.ones((1, 1, 2, 2)), [[3, 4]], [3], np.ones((1, 2, 2)))
-    with pytest.raises(NeurosamError, match=r"layer 'pool1': is no LIF layer; there are conv1, conv2"):
+    with pytest.raises(NeurosamError, match=r"layer 'pool1': is not a LIF layer; the LIF layers are conv1, conv2"):
         layer_activity(net_and_input()[0], net_and_input()[1], ["pool1"])
     with pytest.raises(NeurosamError, match=r"layer 'conv1': has no weights; layers with weights are conv1_conv"):
         randomised(net_and_input()[0], ["conv1"])

@@ -12,6 +12,7 @@ from hypothesis import given
 
 import neurosam as ns
 from neurosam.errors import NetworkError
+from neurosam.network.schedule import earliest
 from support.networks import KINDS, cases, random_case
 from support.oracle import global_onsets
 
@@ -371,3 +372,37 @@ def test_with_sam_quantises_where_the_network_is_fixed() -> None:
     assert isinstance(traced.sam["b"], ns.FixedSamTrace)
     assert list(network.with_sam().sam) == ["a", "b"]
     assert not network.sam
+
+
+@pytest.mark.parametrize(
+    ("neuron", "expected"),
+    [
+        (None, False),
+        (ns.LIF(0.5, 1.0), False),
+        (ns.LIF(0.5, 1.0, current_leak=0.0), True),
+        (ns.Readout(), False),
+        (ns.FixedLIF(0, 1), False),
+        (ns.FixedLIF(0, 1, current_decay=0), True),
+        (ns.FixedReadout(), False),
+    ],
+)
+def test_which_neurons_have_a_current(neuron: Any, expected: bool) -> None:
+    assert ns.Population("a", (1,), neuron).has_current is expected
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float64])
+def test_a_sparse_matrix_and_its_dense_form(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    matrix = (rng.integers(-9, 9, (7, 5)) * (rng.random((7, 5)) < 0.4)).astype(dtype)
+    matrix[[0, 3, 6]] = 0  # targets without a source, at both ends too
+    matrix[:, 2] = 0
+    dense_form = ns.Sparse.from_dense(matrix).to_dense()
+    assert dense_form.dtype == dtype
+    assert np.array_equal(dense_form, matrix)
+
+
+def test_earliest_steps_follow_the_shortest_path() -> None:
+    edges = [("a", "b", 5), ("a", "b", 2), ("b", "c", 0), ("a", "c", 3), ("c", "a", 1), ("x", "y", 1)]
+    assert list(earliest([("a", 4), ("a", 7)], edges).items()) == [("a", 4), ("b", 6), ("c", 6)]
+    assert earliest([("c", 0), ("a", 9)], edges) == {"c": 0, "a": 1, "b": 3}
+    assert earliest([], edges) == {}

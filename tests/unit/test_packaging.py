@@ -67,7 +67,7 @@ def test_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
 
 
 def packages(project: dict[str, Any]) -> list[Path]:
-    """The folders that become packages; hatchling adds every file in them that git does not ignore."""
+    """The package folders of the wheel; hatchling adds every file in them that git does not ignore."""
     return [ROOT / folder for folder in project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]]
 
 

@@ -92,7 +92,7 @@ def test_a_folder_of_images_leaves_out_what_needs_canvases(pictures: Path, tmp_p
         ("--data EMPTY --architecture vgg11", "has no class folders"),
         ("--data PICTURES --architecture 4C3-D10", "the last layer must be D3, one neuron per class"),
         ("--data PICTURES --architecture vgg3", "networks by name are vgg5"),
-        ("--data PICTURES --architecture vgg11", "the window is larger than the side"),
+        ("--data PICTURES --architecture vgg11", "the window is larger than the remaining side"),
         ("--data PICTURES --architecture 4C3-M2-D3", "'M2': is max pooling and cannot be converted"),
         ("--data PICTURES --architecture 8-D3", "got '8'"),
         ("--data PICTURES --architecture D4-D3", "has no convolution to explain"),

@@ -140,3 +140,8 @@ def test_impossible_gammas_are_refused(gamma: object) -> None:
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(NetworkError, match="mode"):
         ns.SamTrace(0.5, "stern")
+
+
+def test_the_scale_is_what_a_spike_adds() -> None:
+    assert ns.SamTrace(0.5).scale == 1
+    assert ns.FixedSamTrace(np.array([2, 1, 0]), 1, 300).scale == 300

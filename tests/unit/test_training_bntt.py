@@ -232,7 +232,7 @@ def test_what_cannot_be_is_refused() -> None:
         fold_batch_norm(SpikingSequential(OrderedDict(c=nn.Linear(3, 2), n=LIF(), a=BNTT(2, T))))
     with pytest.raises(ExportError, match="readout has no tables"):
         to_network(SpikingSequential(nn.Linear(3, 2), BNTT(2, T), Readout()), (3,))
-    with pytest.raises(ExportError, match="normalises 3 channels, but gets 2"):
+    with pytest.raises(ExportError, match="normalises 3 channels, but its input has 2"):
         fold_batch_norm(SpikingSequential(nn.Linear(3, 2), BNTT(3, T), LIF()))
     too_long = ns.Events.from_dense(np.ones((T + 1, 1, *SHAPE), np.uint8))
     with pytest.raises(ns.NeurosamError, match="has 6 steps"):

@@ -181,7 +181,7 @@ def test_folding_refuses_what_it_cannot_fold() -> None:
         fold_batch_norm(nn.Sequential(LIF(), nn.BatchNorm1d(3)))
     with pytest.raises(ExportError, match="without running statistics"):
         fold_batch_norm(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False)))
-    with pytest.raises(ExportError, match="normalises 4 channels, but gets 3"):
+    with pytest.raises(ExportError, match="normalises 4 channels, but its input has 3"):
         fold_batch_norm(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(4)))
 
 
