@@ -36,7 +36,7 @@ def drawn(rng: np.random.Generator, channels: int, height: int, width: int, dens
 
 
 def listed(planes: Array, at: int, steps: int, begin: int, end: int, channels: int) -> Workspace:
-    """A room with the spikes of ``planes[at : at + steps]``, as :func:`windows` takes them."""
+    """A workspace with the spikes of ``planes[at : at + steps]``, as :func:`windows` takes them."""
     most = steps * (end - begin) * channels + TILE
     workspace = Workspace(
         np.zeros(steps * (end - begin) + 1, np.int32), np.zeros(most, np.int32), np.zeros(0, np.uint16),
@@ -59,7 +59,7 @@ def convolution(
     )  # fmt: skip
 
 
-def heard(conv: Conv, dense: Array, yo: int, xo: int) -> Array:
+def window_spikes(conv: Conv, dense: Array, yo: int, xo: int) -> Array:
     """The window of an output pixel ``(steps, kH, kW, C)``; outside the picture nothing fires."""
     kernel_height, kernel_width, stride, stride_x, padding, padding_x = conv.geometry[:6].tolist()
     padded = np.pad(dense, ((0, 0), (padding, padding), (padding_x, padding_x), (0, 0)))
@@ -68,7 +68,7 @@ def heard(conv: Conv, dense: Array, yo: int, xo: int) -> Array:
 
 
 def strip(conv: Conv, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Some output rows ``top:bottom``, and the pixels ``begin:end`` of the source rows that they hear."""
+    """Random output rows ``top:bottom``, and the pixels ``begin:end`` of the source rows in their windows."""
     kernel_height, _, stride, _, padding, _ = conv.geometry[:6].tolist()
     top = int(rng.integers(0, conv.size[0]))
     bottom = int(rng.integers(top, conv.size[0])) + 1
@@ -129,7 +129,7 @@ def test_weight_rows_of_every_window(
     for k in range(at, STEPS):
         for yo in range(top, bottom):
             for xo in range(int(conv.size[1])):
-                expected = np.flatnonzero(heard(conv, dense, yo, xo)[k])
+                expected = np.flatnonzero(window_spikes(conv, dense, yo, xo)[k])
                 got = workspace.rows[workspace.edges[slot] : workspace.edges[slot + 1]]
                 np.testing.assert_array_equal(got[: expected.size], expected)
                 assert got.size == -(-expected.size // GROUP) * GROUP
@@ -152,7 +152,7 @@ def test_patterns_of_every_kernel_row(
     seed: int, density: float, columns: tuple[int, int], kernel_height: int, stride: tuple[int, int],
     padding: tuple[int, int], height: int, width: int,
 ) -> None:  # fmt: skip
-    """Rows narrower and wider than a vector, columns that no window hears, rows outside the picture."""
+    """Rows narrower and wider than a vector, columns in no window, rows outside the picture."""
     channels, kernel_width = columns
     rng = np.random.default_rng(seed)
     dense, planes = drawn(rng, channels, height, width, density)
@@ -169,7 +169,7 @@ def test_patterns_of_every_kernel_row(
     total = 0
     for yo in range(top, bottom):
         for xo in range(out_width):
-            window = heard(conv, dense, yo, xo)[at:].reshape(STEPS - at, kernel_height, -1)
+            window = window_spikes(conv, dense, yo, xo)[at:].reshape(STEPS - at, kernel_height, -1)
             first = (yo - top) * stride[0]
             np.testing.assert_array_equal(got[:, first : first + kernel_height, xo], window @ bit)
             total += int(window.sum())

@@ -1,4 +1,4 @@
-"""No kernel takes the address of an array that it has made itself: Numba frees it after the last time it is named."""
+"""No kernel takes the address of an array that it has made itself: Numba frees it after the last use of its name."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def makes(value: ast.expr) -> bool:
 
 
 def assigned(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-    """What an assignment gives to whom."""
+    """Pairs of target and value of an assignment."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        return list(zip(target.elts, value.elts, strict=False))  # behind a star the two are not in step
+        return list(zip(target.elts, value.elts, strict=False))  # with a starred target the two do not correspond
     return [(target, value)]
 
 

@@ -1,4 +1,4 @@
-"""Tiles of a layer (kernels/tile.py): lists of every length, filled up to whole groups, and rows of whole pictures."""
+"""Tiles of a layer (kernels/tile.py): lists of every length, padded to whole groups, and rows of whole pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LENGTHS = (0, 1, GROUP - 1, GROUP, GROUP + 1, MOST_ROWS - 1, MOST_ROWS, MOST_ROW
 
 @pytest.mark.parametrize("targets", [32, 33, 64, 65])
 def test_lists_of_every_length(targets: int) -> None:
-    """Step k hears LENGTHS[k] rows, of the largest weights there are: sums and operations as the oracle has them."""
+    """Step k adds LENGTHS[k] rows of the largest weights: sums and operations equal those of the oracle."""
     rng = np.random.default_rng(targets)
     sources = LENGTHS[-1] + 5
     weight = rng.choice(np.array([-128, -127, 127], np.int8), (targets, sources))

@@ -1,4 +1,4 @@
-"""SAM in the event back end's kernels, against the score of every spike told from the list of its neuron's spikes."""
+"""SAM in the event back end's kernels, against each spike's score computed from all spikes of its neuron."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def lively(rng: np.random.Generator, steps: int, shape: tuple[int, int, int]) ->
     return (rng.random((steps, *shape)) < rng.choice([0.0, 0.01, 0.05, 0.3, 1.0], shape)).astype(np.uint8)
 
 
-def told(trace: ns.FixedSamTrace, spikes: Spikes) -> npt.NDArray[np.int64]:
-    """Maps ``(T, H, W)``."""
+def expected_maps(trace: ns.FixedSamTrace, spikes: Spikes) -> npt.NDArray[np.int64]:
+    """Maps ``(T, H, W)``, spike by spike."""
     maps = np.zeros((len(spikes), *spikes.shape[2:]), np.int64)
     for c, y, x in np.ndindex(spikes.shape[1:]):
         times = np.flatnonzero(spikes[:, c, y, x]).tolist()
@@ -42,7 +42,7 @@ def assert_maps(trace: ns.FixedSamTrace, spikes: Spikes, threads: int = 1, paths
     """Neurons that repeat their input have these maps, on every path."""
     channels = spikes.shape[1]
     same = ns.Conv2d(2 * np.eye(channels, dtype=np.int8)[:, :, None, None])
-    expected = told(trace, spikes)
+    expected = expected_maps(trace, spikes)
     for path in paths:
         network = ns.Network(
             (ns.Population("in", spikes.shape[1:]), ns.Population("a", spikes.shape[1:], ns.FixedLIF(4096, 1))),
@@ -106,7 +106,7 @@ def test_any_table(table: list[int], vectorised: bool, impulse: int) -> None:
 
 @pytest.mark.parametrize(("mode", "steps"), [("strict", 128), ("inclusive", 127)])
 def test_the_largest_trace(mode: str, steps: int) -> None:
-    """A neuron that always fires, and hardly fades: almost 2^23, of which no bit may be lost between blocks."""
+    """A neuron that always fires, with hardly any decay: almost 2^23, of which no bit may be lost between blocks."""
     trace = ns.FixedSamTrace(np.array([65536, *[65535] * (AGES - 2), 0]), 16, 65536, mode)
     assert 2**23 - 2**17 < trace.largest(steps) < 2**23
     assert is_vectorised(trace) == LOOKS_UP

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.runtime.jit import kernel
+from neurosam.backends.event.runtime.jit import inlined, kernel
 from neurosam.backends.event.simd.int16 import TILE, add, high_weights, unpair_sums, zeros_i16x32
-from neurosam.backends.event.simd.load_store import item, load_like, load_same_count, store
+from neurosam.backends.event.simd.load_store import address, item, load_like, load_same_count, store
 
 __all__ = ["gather_rows"]
 
@@ -19,13 +19,20 @@ STREAMS = 16
 """Rows that are read at the same time."""
 
 
+@inlined
+def _add_row(pairs: Any, row: int, a: Any, b: Any) -> Any:
+    """Add the weights of one tile at ``pairs[row]`` to both 16-bit sums."""
+    x = load_like(a, pairs, row)
+    return add(a, x), add(b, high_weights(x))
+
+
 @kernel
 def _add_rows_1(pairs: Array, rows: Array, count: int, acc: Array, at: int) -> None:
     """Add the weights at ``rows[:count]`` (at most 256) to a tile of sums."""
+    weights = address(pairs, 0)
     a, b = zeros_i16x32(), zeros_i16x32()
     for e in range(count):
-        x = load_like(a, pairs, item(rows, e))
-        a, b = add(a, x), add(b, high_weights(x))
+        a, b = _add_row(weights, item(rows, e), a, b)
     sums = unpair_sums(a, b, count)
     store(load_same_count(sums, acc, at) + sums, acc, at)
 
@@ -33,22 +40,19 @@ def _add_rows_1(pairs: Array, rows: Array, count: int, acc: Array, at: int) -> N
 @kernel
 def _add_rows_4(pairs: Array, rows: Array, count: int, acc: Array, at: int) -> None:
     """Add the weights at ``rows[:count]`` (at most 256) to 4 tiles of sums."""
+    weights = address(pairs, 0)
     a_0, b_0 = zeros_i16x32(), zeros_i16x32()
     a_1, b_1 = zeros_i16x32(), zeros_i16x32()
     a_2, b_2 = zeros_i16x32(), zeros_i16x32()
     a_3, b_3 = zeros_i16x32(), zeros_i16x32()
     for e in range(count):
         row = item(rows, e)
-        x = load_like(a_0, pairs, row)
-        a_0, b_0 = add(a_0, x), add(b_0, high_weights(x))
-        x = load_like(a_0, pairs, row + TILE)
-        a_1, b_1 = add(a_1, x), add(b_1, high_weights(x))
-        x = load_like(a_0, pairs, row + 2 * TILE)
-        a_2, b_2 = add(a_2, x), add(b_2, high_weights(x))
-        x = load_like(a_0, pairs, row + 3 * TILE)
-        a_3, b_3 = add(a_3, x), add(b_3, high_weights(x))
-    for tile, total, high in ((0, a_0, b_0), (1, a_1, b_1), (2, a_2, b_2), (3, a_3, b_3)):
-        sums = unpair_sums(total, high, count)
+        a_0, b_0 = _add_row(weights, row, a_0, b_0)
+        a_1, b_1 = _add_row(weights, row + TILE, a_1, b_1)
+        a_2, b_2 = _add_row(weights, row + 2 * TILE, a_2, b_2)
+        a_3, b_3 = _add_row(weights, row + 3 * TILE, a_3, b_3)
+    for tile, a, b in ((0, a_0, b_0), (1, a_1, b_1), (2, a_2, b_2), (3, a_3, b_3)):
+        sums = unpair_sums(a, b, count)
         store(load_same_count(sums, acc, at + tile * TILE) + sums, acc, at + tile * TILE)
 
 
