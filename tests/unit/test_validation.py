@@ -1,0 +1,106 @@
+"""Whole networks: what a step can add up is proven exactly, and what is impossible is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import neurosam as ns
+from neurosam.errors import NetworkError
+from neurosam.validation import accumulator_bound
+from support.oracle import deliver
+
+LIF = ns.FixedLIF(membrane_decay=0, threshold=1)
+WEIGHTS = np.random.default_rng(0)
+
+
+def weight(*shape: int, low: int = -9, high: int = 6) -> npt.NDArray[np.int8]:
+    return WEIGHTS.integers(low, high + 1, shape).astype(np.int8)
+
+
+SYNAPSES: dict[str, tuple[ns.Dense | ns.Conv2d | ns.Sparse, ns.SumPool2d | None]] = {
+    "dense": (ns.Dense(weight(5, 32)), None),
+    "dense, positive": (ns.Dense(weight(5, 32, low=1)), None),
+    "dense behind a pool": (ns.Dense(weight(5, 8)), ns.SumPool2d(2)),
+    "conv": (ns.Conv2d(weight(3, 2, 3, 3)), None),
+    "conv in groups": (ns.Conv2d(weight(4, 1, 2, 2), groups=2), None),
+    "conv behind a pool": (ns.Conv2d(weight(3, 2, 2, 1)), ns.SumPool2d((1, 2), (1, 1))),
+    "sparse": (ns.Sparse.from_dense(weight(6, 32) * (WEIGHTS.random((6, 32)) < 0.3).astype(np.int8)), None),
+}
+
+
+def behind(source: ns.Population, *projections: ns.Projection, name: str = "a") -> ns.Network:
+    """A network in which `source` (the input, or neurons driven by it) projects to `name`."""
+    first = projections[0]
+    shape = source.shape if first.pool is None else first.pool.output_shape(source.shape)
+    target = ns.Population(name, first.synapse.output_shape(shape), LIF)
+    if source.neuron is None:
+        return ns.Network((source, target), projections)
+    drive = ns.Projection("in", source.name, ns.Sparse.one_to_one(source.shape, 1))
+    return ns.Network((ns.Population("in", source.shape), source, target), (drive, *projections))
+
+
+def worst(projection: ns.Projection, source: ns.Population) -> int:
+    """Largest |sum| of a step over all inputs: for each target, the oracle's answer to the input that is worst for it.
+
+    A target's weight of a source is what the oracle delivers for that source alone. Where events may have either sign
+    the worst input has the weights' own; spikes are there or not, so it is all positive or all negative weights.
+    """
+    plain = replace(projection, exponent=0)
+    alone = np.array([deliver(plain, row, source.shape) for row in np.eye(np.prod(source.shape), dtype=int).tolist()]).T
+    inputs = []
+    for row in alone:
+        signs = [np.sign(row)] if source.neuron is None else [row > 0, row < 0]
+        inputs += [(sign * source.magnitude).astype(int).tolist() for sign in signs]
+    sums = [deliver(plain, x, source.shape) for x in inputs]
+    return int(np.abs(sums).max()) * 2 ** max(projection.exponent, 0)
+
+
+@pytest.mark.parametrize("exponent", [0, 3, -2])
+@pytest.mark.parametrize(("neuron", "magnitude"), [(None, 1), (None, 7), (LIF, 1)])
+@pytest.mark.parametrize("case", SYNAPSES)
+def test_the_bound_is_what_the_worst_input_adds_up_to(
+    case: str, neuron: Any, magnitude: int, exponent: int
+) -> None:
+    synapse, pool = SYNAPSES[case]
+    source = ns.Population("in" if neuron is None else "s", (2, 4, 4), neuron, magnitude=magnitude)
+    projection = ns.Projection(source.name, "a", synapse, pool=pool, exponent=exponent)
+    network = behind(source, projection)
+    assert accumulator_bound(network, "a") == worst(projection, source) > 0
+
+
+def test_projections_into_one_population_add_up() -> None:
+    source = ns.Population("in", (3,), magnitude=2)
+    first = ns.Projection("in", "a", ns.Dense(np.array([[3, -5, 0]], np.int8)), exponent=1)
+    second = replace(first, synapse=ns.Dense(np.array([[-1, -1, 7]], np.int8)), delay=2, exponent=0)
+    network = behind(source, first, second)
+    assert accumulator_bound(network, "a") == 2 * (8 << 1) + 2 * 9
+    assert accumulator_bound(network, "a", [second]) == 18  # in place of the population's own
+    spiking = behind(ns.Population("s", (3,), LIF), *(replace(p, source="s") for p in (first, second)))
+    assert accumulator_bound(spiking, "a") == max((3 << 1) + 7, (5 << 1) + 2)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_32_bits_are_the_limit_for_either_sign_of_the_input(sign: int) -> None:
+    """127 for one sign of the input and 128 for the other: the sums of both signs count, exactly to the last bit."""
+
+    def network(magnitude: int) -> ns.Network:
+        source = ns.Population("in", (2,), magnitude=magnitude)
+        return behind(source, ns.Projection("in", "a", ns.Dense(np.array([[sign * 127, sign * -126]])), exponent=1))
+
+    limit = (2**31 - 1) // (253 * 2)
+    assert accumulator_bound(network(limit), "a") == 253 * 2 * limit
+    with pytest.raises(NetworkError, match=rf"projection in->a: can add up to {253 * 2 * (limit + 1)} .*hold 2147483647"):
+        network(limit + 1)
+
+
+def test_a_sum_of_exactly_31_bits_is_allowed() -> None:
+    network = behind(ns.Population("in", (1,), magnitude=2**23 - 1), ns.Projection("in", "a", ns.Dense(np.array([[-128]])), exponent=1))
+    assert accumulator_bound(network, "a") == (2**23 - 1) * 256 < 2**31
+    several = [ns.Projection("in", "a", ns.Dense(np.array([[w]])), exponent=e) for w, e in ((127, 1), (1, 1), (0, 0))]
+    assert accumulator_bound(behind(ns.Population("in", (1,), magnitude=2**23 - 1), *several), "a") == (2**23 - 1) * 256
