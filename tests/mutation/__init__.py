@@ -1,1 +1,1 @@
-"""Mutation testing: which small changes to the code the tests nearest to it would not notice (docs/development/mutants.md)."""
+"""Mutation testing: which small changes to the code its nearest tests do not notice (docs/development/mutants.md)."""

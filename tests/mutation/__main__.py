@@ -82,7 +82,7 @@ def _child(area: Area, trial: Trial, folder: Path) -> None:
         if trial.mutant is not None:
             path = folder / f"{trial.module.rpartition('.')[2]}.py"
             path.write_bytes(trial.mutant.apply(source_of(trial.module).read_bytes()))
-            sys.meta_path.insert(0, _Hook(trial.module, path))  # type: ignore[arg-type]  # a finder by its method
+            sys.meta_path.insert(0, _Hook(trial.module, path))
         preloaded = "ignore::pytest.PytestAssertRewriteWarning"  # hypothesis came before its hook
         options = ["-x", "-q", "-W", preloaded, "-p", "no:cacheprovider", f"--basetemp={folder / 'tmp'}"]
         status = pytest.main([*options, *(["-k", area.only] if area.only else []), *area.tests])
@@ -95,7 +95,8 @@ def _child(area: Area, trial: Trial, folder: Path) -> None:
 
 def run(trials: Iterable[Trial], jobs: int, limits: dict[str, float], verbose: Any) -> Iterator[tuple[Trial, float]]:
     """Each trial with its verdict and its seconds, `jobs` at a time, as they end."""
-    waiting, running = list(trials)[::-1], {}
+    waiting = list(trials)[::-1]
+    running: dict[int, tuple[Trial, float, tempfile.TemporaryDirectory[str]]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
             trial = waiting.pop()
@@ -133,7 +134,9 @@ def sample(names: Sequence[str], size: int, seed: int) -> list[Trial]:
     chosen = []
     for name in names:
         every = [Trial(name, m, mutant) for m in AREAS[name].modules for mutant in mutants(source_of(m).read_bytes())]
-        picked = random.Random(f"{seed} {name}").sample(range(len(every)), min(size, len(every)) if size else len(every))
+        picked = random.Random(f"{seed} {name}").sample(
+            range(len(every)), min(size, len(every)) if size else len(every)
+        )
         chosen += [every[i] for i in sorted(picked)]
     return chosen
 
@@ -170,8 +173,8 @@ def main() -> int:
     parser.add_argument("--sample", type=int, default=60, metavar="N", help="mutants of each area; 0: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--resume", action="store_true", help="leave out what has been judged since the last fresh run")
-    parser.add_argument("--again", action="store_true", help="only what survived: a killed mutant stays killed by new tests")
+    parser.add_argument("--resume", action="store_true", help="leave out what has been judged already")
+    parser.add_argument("--again", action="store_true", help="only what survived before")
     parser.add_argument("--log", action="store_true", help="show the end of each mutant's test output")
     arguments = parser.parse_args()
     names = arguments.areas or list(AREAS)
@@ -210,7 +213,9 @@ def main() -> int:
         old[trial.key] = trial
         RESULTS.write_text("".join(json.dumps(asdict(trial)) + "\n" for trial in old.values()))
         if trial.verdict != "killed" or arguments.log:
-            console.print(f"{trial.verdict} after {seconds:.1f} s: {trial.module} line {getattr(trial.mutant, 'line', 0)}")
+            console.print(
+                f"{trial.verdict} after {seconds:.1f} s: {trial.module} line {getattr(trial.mutant, 'line', 0)}"
+            )
     results = sorted((t for t in old.values() if t.area in names), key=lambda t: list(AREAS).index(t.area))
     console.print(*survivors(results), sep="\n", markup=False)
     console.print(tabulate(results))

@@ -21,12 +21,12 @@ class Area:
 
 AREAS = {
     "arithmetic": Area(("neurosam.arithmetic",), ("tests/unit/test_arithmetic.py",)),
-    "validation": Area(("neurosam.validation",), ("tests/unit/test_network.py",)),
-    "schedule": Area(("neurosam.schedule",), ("tests/unit/test_network.py",)),
+    "validation": Area(("neurosam.validation",), ("tests/unit/test_validation.py", "tests/unit/test_network.py")),
+    "schedule": Area(("neurosam.schedule",), ("tests/unit/test_schedule.py", "tests/unit/test_network.py")),
     "quantise": Area(("neurosam.quantise",), ("tests/unit/test_quantise.py",)),
-    "rounding": Area(("neurosam.rounding",), ("tests/unit/test_equivalence.py",)),
-    "divergence": Area(("neurosam.divergence",), ("tests/unit/test_equivalence.py",)),
-    "reader": Area(("neurosam.hdf5.reader",), ("tests/unit/test_hdf5.py", "tests/unit/test_stream.py")),
+    "rounding": Area(("neurosam.rounding",), ("tests/unit/test_rounding.py", "tests/unit/test_equivalence.py")),
+    "divergence": Area(("neurosam.divergence",), ("tests/unit/test_divergence.py", "tests/unit/test_equivalence.py")),
+    "reader": Area(("neurosam.hdf5.reader",), ("tests/unit/test_reader.py", "tests/unit/test_hdf5.py")),
     "event plan": Area(
         (
             "neurosam.backends.event_plan",
@@ -35,13 +35,14 @@ AREAS = {
             "neurosam.backends.event_prepared",
         ),
         (
+            "tests/unit/test_event_plan.py",
             "tests/conformance/test_backends.py",
             "tests/unit/test_event_floats.py",
             "tests/unit/test_event_paths.py",
             "tests/unit/test_event_reuse.py",
             "tests/unit/test_event_recurrent.py",
         ),
-        "not reference and not helper and not thread and not any_fixed_network",
+        "not reference and not lava and not helper and not thread and not any_fixed_network",
     ),
 }
 

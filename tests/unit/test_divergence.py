@@ -20,11 +20,11 @@ def variable(a: Any, b: Any, scale: float = 1.0, name: str = "membrane") -> Vari
 
 
 def differ(a: Any, b: Any, tolerance: float, scale: float = 1.0) -> list[int]:
-    return mismatches(variable(a, b, scale), tolerance).neuron.tolist()
+    return [int(k) for k in mismatches(variable(a, b, scale), tolerance).neuron]
 
 
 def test_the_tolerance_grows_with_the_larger_of_the_two_values() -> None:
-    """|a - b| <= tolerance * (scale + max(|a|, |b|)), powers of two throughout: both sides of the boundary are exact."""
+    """|a - b| <= tolerance * (scale + max(|a|, |b|)); in powers of two, both sides of the boundary are exact."""
     # 8 against 4: a difference of 4; a half of (scale + 8) is 4 at scale 0, and 3.9 would need a scale below 0
     assert differ([8.0, 4.0, -8.0, -4.0], [4.0, 8.0, -4.0, -8.0], 0.5, scale=0.0) == []
     assert differ([8.0, 4.0, -8.0], [3.5, 8.5, -3.5], 0.5, scale=0.0) == [0, 1, 2]
@@ -46,7 +46,7 @@ def test_infinity_equals_itself_alone() -> None:
 
 def test_float32_values_are_compared_in_float64() -> None:
     """3e38 + 3e38 is no float32."""
-    assert differ(np.float32([3e38, 3e38]), np.float32([-3e38, 3e38]), 1.0) == [0]
+    assert differ(np.array([3e38, 3e38], np.float32), np.array([-3e38, 3e38], np.float32), 1.0) == [0]
 
 
 def network(neuron: Any, *projections: ns.Projection, channels: int = 1, magnitude: int = 1) -> ns.Network:
@@ -74,7 +74,7 @@ POOLED = ns.Projection("in", "a", ns.Dense(WEIGHT[:, :8]), pool=ns.SumPool2d(2))
         (ns.Readout(), (DENSE, POOLED), 1, 27.5),
         (ns.LIF(0.5, 2.0, "zero"), (DENSE,), 1, 5.5 + 2.0),
         (ns.LIF(0.5, 2.0), (DENSE,), 1, 5.5 + 2.0 + 2.0),  # subtracts its threshold
-        (ns.LIF(0.5, np.array([2.0, 8.0]), "subtract", np.array([1.5, 1.25]), bias=-4.0), (DENSE,), 1, 5.5 + 8 + 1.5 + 4),
+        (ns.LIF(0.5, np.array([2.0, 8.0]), "subtract", np.array([1.5, 1.25]), -4.0), (DENSE,), 1, 5.5 + 8 + 1.5 + 4),
         # a gain makes what arrives larger, but never smaller: the sum itself has been added up by then
         (ns.LIF(0.5, 2.0, "zero", gain=np.array([[0.25]]), offset=np.array([[-1.0]])), (DENSE,), 1, 5.5 + 1 + 2),
         (ns.LIF(0.5, 2.0, "zero", gain=np.array([[0.5], [-3.0]]), offset=np.zeros((2, 1))), (DENSE,), 1, 16.5 + 2),
@@ -103,10 +103,14 @@ def test_magnitude_of_a_conv_and_of_several_populations() -> None:
 def test_rounding_of_float32_counts_the_longest_sum_and_the_steps() -> None:
     """L sqrt(n) 2^-24 with L = 8 and n = steps * (synapses of a target + 8)."""
     sparse = ns.Projection("in", "a", ns.Sparse.from_dense(WEIGHT))
-    cases = {
-        32: (DENSE,), 8 * 4: (POOLED,), 3: (sparse,), 64: (DENSE, POOLED), 18: (ns.Projection("in", "a", ns.Conv2d(np.ones((1, 2, 3, 3)))),)
-    }  # fmt: skip
-    for fan_in, projections in cases.items():
+    conv = ns.Projection("in", "a", ns.Conv2d(np.ones((1, 2, 3, 3))))
+    for fan_in, projections in (
+        (32, (DENSE,)),
+        (8 * 4, (POOLED,)),
+        (3, (sparse,)),
+        (64, (DENSE, POOLED)),
+        (18, (conv,)),
+    ):
         net = network(ns.Readout(), *projections)
         assert rounding_of(net, 50, "float32") == pytest.approx(8 * (50 * (fan_in + 8)) ** 0.5 / 2**24, rel=1e-12)
         assert rounding_of(net, 50) == rounding_of(net, 1) == 1e-9
@@ -163,7 +167,12 @@ def test_causal_order_and_the_first_of_each_sample() -> None:
     v = Variable("p", "spikes", 7, 5, (4,), x, y, 1.0)
     found = mismatches(v, 1e-9)
     assert len(found) == 4
-    assert [d.place for d in found.divergences()] == [(6, 7, 2, 1, 2), (6, 7, 2, 1, 3), (7, 7, 2, 0, 1), (7, 7, 2, 1, 0)]
+    assert [d.place for d in found.divergences()] == [
+        (6, 7, 2, 1, 2),
+        (6, 7, 2, 1, 3),
+        (7, 7, 2, 0, 1),
+        (7, 7, 2, 1, 0),
+    ]
     assert [d.place for d in found.each_sample().divergences()] == [(7, 7, 2, 0, 1), (6, 7, 2, 1, 2)]
     told = list(found.divergences(np.array([0.5, -0.5, np.nan, 0.0])))
     assert [d.distance for d in told] == [0.5, -0.5, None, 0.0]

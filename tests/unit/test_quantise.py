@@ -182,9 +182,7 @@ def test_a_fixed_network_is_not_quantised_twice() -> None:
 # --- the choice of a unit ---------------------------------------------------------------------------------------------
 
 
-def one_layer(
-    weight: Any, neuron: ns.LIF | ns.Readout | None = None, *more: Any, magnitude: int = 1
-) -> ns.Network:
+def one_layer(weight: Any, neuron: ns.LIF | ns.Readout | None = None, *more: Any, magnitude: int = 1) -> ns.Network:
     """In -> out by a matrix, or by several."""
     weights = [np.asarray(w, np.float64) for w in (weight, *more)]
     target = ns.Population("out", (len(weights[0]),), ns.Readout() if neuron is None else neuron)
@@ -202,9 +200,9 @@ def spiking(rates: Any, steps: int = 200) -> ns.Events:
 
 @pytest.mark.parametrize("fraction", [1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5])
 def test_the_unit_is_the_fraction_of_the_largest_weight_that_loses_least(fraction: float) -> None:
-    """The largest weight is never used; below `fraction` of it, a busy weight would clip, and above it, steps are coarser.
+    """The source of the largest weight never spikes; the next one, `fraction` as large, would be missed if it clipped.
 
-    The unit is that fraction of the largest weight over 127, to which the small weights' errors are proportional.
+    So the unit is that fraction of the largest weight over 127: errors of the small weights grow with the unit.
     """
     rng = np.random.default_rng(0)
     weight = rng.uniform(-0.4, 0.4, (60, 800))
@@ -256,12 +254,16 @@ def test_projections_of_any_range_meet_in_one_population(ratio: float) -> None:
         assert error[np.abs(weight) <= 127 * step].max() <= step / 2 * (1 + 1e-9)
     assert fixed.projections[0].exponent == 0
     assert fixed.projections[1].exponent == min(7, int(np.ceil(np.log2(ratio))))
-    assert 0.49 < np.abs(fixed.projections[1].synapse.weight).max() * unit * 2.0 ** fixed.projections[1].exponent / ratio <= 1.01
+    assert (
+        0.49
+        < np.abs(fixed.projections[1].synapse.weight).max() * unit * 2.0 ** fixed.projections[1].exponent / ratio
+        <= 1.01
+    )
 
 
 @pytest.mark.parametrize("spikes", [60, 600])
 def test_membranes_have_room_for_twice_the_largest_calibrated_value(spikes: int) -> None:
-    """Integrated without a leak, 8 weights of 1 a step reach 8 x spikes: 127 mantissas each, or fewer if these are many."""
+    """Integrated without a leak, 8 weights of 1 reach 8 x spikes: in units of 1 / 127, or in coarser ones."""
     shown = ns.Events.from_dense(np.ones((spikes, 1, 8)))
     weight = np.ones((2, 8))
     weight[1] = -0.3
@@ -325,7 +327,9 @@ def test_head_room_holds_for_the_gain_that_is_stored() -> None:
     assert currents_of_the_worst_input(fixed, 2)[0] > 0  # all weights are excitatory, and every source spikes
 
 
-@pytest.mark.xfail(reason="the proof takes the current's leak as it is, not as the twelve bits that it becomes", strict=True)
+@pytest.mark.xfail(
+    reason="the proof takes the current's leak as it is, not as the twelve bits that it becomes", strict=True
+)
 @pytest.mark.parametrize("leak", [0.9997, 0.9999])
 def test_head_room_holds_for_the_leak_that_is_stored(leak: float) -> None:
     """0.9997 becomes 4095 / 4096, a fifth nearer to 1, and 0.9999 becomes 1: a current that never fades."""
@@ -333,6 +337,7 @@ def test_head_room_holds_for_the_leak_that_is_stored(leak: float) -> None:
     fixed, report = quantise(one_layer(weight, ns.LIF(0.9, 1.0, current_leak=leak)), LAVA)
     neuron, (row,) = fixed["out"].neuron, report.populations
     assert isinstance(neuron, FixedLIF)
+    assert neuron.current_decay is not None
     stored = (4096 - int(np.max(neuron.current_decay)) - LAVA.current_decay_offset) / 4096
     assert stored < 1
     assert row.arrival_bound / (1 - stored) <= 2**17
@@ -356,7 +361,10 @@ def test_gains_keep_15_bits_or_the_largest_shift(largest: float) -> None:
 
 @pytest.mark.parametrize(
     ("bias", "mantissa", "exponent"),
-    [(0.0, 0, 0), (4095 / 64, 4095, 0), (4096 / 64, 2048, 1), (-4095 / 64, -4095, 0), (8191 / 64, 2048, 2), (8180.0, 4090, 7)],
+    [
+        (0.0, 0, 0), (4095 / 64, 4095, 0), (4096 / 64, 2048, 1), (-4095 / 64, -4095, 0), (8191 / 64, 2048, 2),
+        (8180.0, 4090, 7),
+    ],
 )  # fmt: skip
 def test_a_bias_has_the_finest_exponent_that_holds_it(bias: float, mantissa: int, exponent: int) -> None:
     """In units of 1/64, at a unit of 1 that a weight of 127 on its grid fixes."""

@@ -55,7 +55,7 @@ def test_what_is_in_the_file_comes_back(path: Path, mapped: bool) -> None:
     np.testing.assert_array_equal(values, VALUES)  # mapped ones outlive the open file
     np.testing.assert_array_equal(first, np.arange(7.0))
     assert empty.shape == (0, 4)
-    assert (values.dtype, first.dtype, empty.dtype) == (np.int32, np.float64, np.int32)
+    assert [x.dtype.str for x in (values, first, empty)] == [np.dtype(t).str for t in ("i4", "f8", "i4")]
     assert values.flags.writeable != mapped
     assert first.flags.writeable != mapped
 
@@ -207,7 +207,8 @@ def test_errors_name_the_file_and_the_path_inside_it(path: Path) -> None:
             ),
             (f"{path}: three has shape (3,); 0 dimension(s) are required", lambda: root.numbers("three", "<i8", (0,))),
             (
-                f"{path}: real has a 64-bit floating-point type; a fixed-length string of at most 4096 bytes is required",
+                f"{path}: real has a 64-bit floating-point type; "
+                "a fixed-length string of at most 4096 bytes is required",
                 lambda: root.text("real"),
             ),
             (
@@ -218,7 +219,7 @@ def test_errors_name_the_file_and_the_path_inside_it(path: Path) -> None:
              lambda: root.expect(set(), set())),
         ):  # fmt: skip
             with pytest.raises(FormatError) as caught:
-                call()  # type: ignore[no-untyped-call]
+                call()
             assert str(caught.value) == message
         root.expect({"name", "three", "real", "more"}, {"empty", "first", "inner", "note", "values", "more"})
 
@@ -259,7 +260,12 @@ def test_nothing_stays_open(path: Path) -> None:
 
 def test_signatures_are_read_and_not_only_opened(path: Path) -> None:
     data = path.read_bytes()
-    for length, match in ((0, "is empty"), (7, "is not an HDF5 file"), (8, "is damaged"), (len(data) - 1, "is truncated; copy or make it again")):
+    for length, match in (
+        (0, "is empty"),
+        (7, "is not an HDF5 file"),
+        (8, "is damaged"),
+        (len(data) - 1, "is truncated; copy or make it again"),
+    ):
         path.write_bytes(data[:length])
         refused(match, lambda: opened(path).__enter__())
     path.write_bytes(b"x" + data[1:])

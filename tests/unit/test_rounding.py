@@ -46,7 +46,9 @@ def variable(name: str, population: str = "a", order: int = 1, channels: int = 4
     return Variable(population, name, order, 0, (channels,) if channels > 1 else (), a, a.copy(), SCALE)
 
 
-def near_miss(step: int, sample: int, neuron: int, silent: float, fired: float, side: str = "a") -> tuple[Variable, Variable]:
+def near_miss(
+    step: int, sample: int, neuron: int, silent: float, fired: float, side: str = "a"
+) -> tuple[Variable, Variable]:
     """One side fires; membranes of the silent side and, after its reset, of the fired one."""
     spikes, membrane = variable("spikes"), variable("membrane")
     getattr(spikes, side)[step, sample, neuron] = 1

@@ -52,7 +52,7 @@ def test_groups_of_one_follow_their_projections_whatever_their_names(
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_graphs_against_the_definition(seed: int) -> None:
-    """A group is a set of populations that reach each other; sources come before what they feed, at lag 0 inside too."""
+    """A group: populations that reach each other. Sources come before what they feed; at lag 0, inside a group too."""
     rng = np.random.default_rng(seed)
     names = [str(name) for name in rng.permutation(list("abcdefg"))]
     rank = {name: k for k, name in enumerate(names)}

@@ -140,7 +140,7 @@ class Meeting(place.Place):
         super().__init__(*arguments)
 
     @property
-    def missing(self) -> int:  # type: ignore[override]  # a plain attribute
+    def missing(self) -> int:
         seen = self.__dict__["missing"]
         if threading.current_thread() is not threading.main_thread():
             with suppress(threading.BrokenBarrierError):

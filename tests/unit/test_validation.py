@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -52,21 +52,21 @@ def worst(projection: ns.Projection, source: ns.Population) -> int:
     the worst input has the weights' own; spikes are there or not, so it is all positive or all negative weights.
     """
     plain = replace(projection, exponent=0)
-    alone = np.array([deliver(plain, row, source.shape) for row in np.eye(np.prod(source.shape), dtype=int).tolist()]).T
+    alone = np.array(
+        [deliver(plain, row, source.shape) for row in np.eye(math.prod(source.shape), dtype=int).tolist()]
+    ).T
     inputs = []
     for row in alone:
         signs = [np.sign(row)] if source.neuron is None else [row > 0, row < 0]
         inputs += [(sign * source.magnitude).astype(int).tolist() for sign in signs]
     sums = [deliver(plain, x, source.shape) for x in inputs]
-    return int(np.abs(sums).max()) * 2 ** max(projection.exponent, 0)
+    return int(np.abs(sums).max()) << max(projection.exponent, 0)
 
 
 @pytest.mark.parametrize("exponent", [0, 3, -2])
 @pytest.mark.parametrize(("neuron", "magnitude"), [(None, 1), (None, 7), (LIF, 1)])
 @pytest.mark.parametrize("case", SYNAPSES)
-def test_the_bound_is_what_the_worst_input_adds_up_to(
-    case: str, neuron: Any, magnitude: int, exponent: int
-) -> None:
+def test_the_bound_is_what_the_worst_input_adds_up_to(case: str, neuron: Any, magnitude: int, exponent: int) -> None:
     synapse, pool = SYNAPSES[case]
     source = ns.Population("in" if neuron is None else "s", (2, 4, 4), neuron, magnitude=magnitude)
     projection = ns.Projection(source.name, "a", synapse, pool=pool, exponent=exponent)
@@ -95,12 +95,29 @@ def test_32_bits_are_the_limit_for_either_sign_of_the_input(sign: int) -> None:
 
     limit = (2**31 - 1) // (253 * 2)
     assert accumulator_bound(network(limit), "a") == 253 * 2 * limit
-    with pytest.raises(NetworkError, match=rf"projection in->a: can add up to {253 * 2 * (limit + 1)} .*hold 2147483647"):
+    with pytest.raises(NetworkError, match=rf"in->a: can add up to {506 * (limit + 1)} .*hold 2147483647"):
         network(limit + 1)
 
 
-def test_a_sum_of_exactly_31_bits_is_allowed() -> None:
-    network = behind(ns.Population("in", (1,), magnitude=2**23 - 1), ns.Projection("in", "a", ns.Dense(np.array([[-128]])), exponent=1))
-    assert accumulator_bound(network, "a") == (2**23 - 1) * 256 < 2**31
-    several = [ns.Projection("in", "a", ns.Dense(np.array([[w]])), exponent=e) for w, e in ((127, 1), (1, 1), (0, 0))]
-    assert accumulator_bound(behind(ns.Population("in", (1,), magnitude=2**23 - 1), *several), "a") == (2**23 - 1) * 256
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_of_32_bits_is_allowed_and_no_more(sign: int) -> None:
+    """Events of 2^23 - 1 through 256, and a spike through 255 more: 2^31 - 1. Of negative sums as well."""
+
+    def network(last: int) -> ns.Network:
+        lif, shape = ns.FixedLIF(membrane_decay=0, threshold=1), (3,)
+        through = ns.Dense(np.array([[128], [0]], np.int16) * -1)
+        spikes = ns.Dense(np.array([[127, 127, last], [0, 0, 0]]) * sign)
+        return ns.Network(
+            (
+                ns.Population("in", (1,), magnitude=2**23 - 1), ns.Population("s", shape, lif),
+                ns.Population("a", (2,), lif),
+            ),
+            (
+                ns.Projection("in", "s", ns.Dense(np.ones((3, 1), np.int8))),
+                ns.Projection("in", "a", through, exponent=1), ns.Projection("s", "a", spikes),
+            ),
+        )  # fmt: skip
+
+    assert accumulator_bound(network(1), "a") == 2**31 - 1
+    with pytest.raises(NetworkError, match="projection s->a: can add up to 2147483648 .* 32 bits hold 2147483647"):
+        network(2)
