@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -138,6 +139,8 @@ def test_variables_come_with_the_scale_that_judges_them() -> None:
     assert {v.name: (v.population, v.scale) for v in unknown} == {  # without a network, the largest value there is
         "membrane": ("a", 3.5), "spikes": ("a", 1.0), "output": ("output", 4.0),
     }  # fmt: skip
+    small = recording(membrane={"a": np.full((2, 1, 2), -0.25)})
+    assert shared(small, recording(membrane={"a": np.full((2, 1, 2), 0.125)}), None)[0][0].scale == 0.25
 
 
 def test_an_output_of_pictures_has_the_readouts_coordinates() -> None:
@@ -149,8 +152,35 @@ def test_an_output_of_pictures_has_the_readouts_coordinates() -> None:
     b = Recording("there", 3, 1, np.array([[0.0, 0.0, 0.0, 1.0]]))
     (v,), _ = shared(a, b, net)
     (one,) = mismatches(v, 1e-9).divergences()
+    assert replace(one, place=()) == one  # only sorts
     assert (one.step, one.coordinates, one.neuron, one.value_b) == (2, (0, 1, 1), 3, 1.0)
     assert str(one) == "a: output at step 2, sample 0, neuron (0, 1, 1): 0.0 != 1.0"
+
+
+def test_only_the_output_has_the_readouts_shape() -> None:
+    """Another variable of as many neurons keeps its own."""
+    net = ns.Network(
+        (
+            ns.Population("in", (1, 2, 2)), ns.Population("b", (4,), ns.LIF(0.5, 1.0)),
+            ns.Population("a", (1, 2, 2), ns.Readout()),
+        ),
+        (
+            ns.Projection("in", "b", ns.Dense(np.eye(4))),
+            ns.Projection("b", "a", ns.Sparse.from_dense(np.eye(4), (1, 2, 2))),
+        ),
+    )  # fmt: skip
+    a = Recording("here", 1, 1, np.zeros((1, 4)), membrane={"b": np.zeros((1, 1, 4))})
+    variables, _ = shared(a, a, net)
+    assert [(v.name, v.shape) for v in variables] == [("membrane", (4,)), ("output", (1, 2, 2))]
+
+
+def test_scales_of_maps_are_compared_where_maps_are() -> None:
+    maps = {"a": np.zeros((2, 1, 1, 1))}
+    with_map = recording(sam=maps, sam_scale={"a": 8.0})
+    _, alone = shared(with_map, recording(), None)
+    assert alone == ("a: sam (only in here)",)
+    with pytest.raises(NeurosamError, match=r"a: sam: has scale 8.0 in 'here' and 4.0 in 'there'"):
+        shared(with_map, recording(backend="there", sam=maps, sam_scale={"a": 4.0}), None)
 
 
 def test_recordings_that_share_no_value_are_refused() -> None:

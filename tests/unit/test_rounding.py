@@ -77,6 +77,14 @@ def test_the_silent_side_is_near_its_threshold(distance: float, excused: bool, s
     assert [(d.step, d.sample, d.neuron, d.distance) for d in near] == ([(2, 1, 3, distance)] if excused else [])
 
 
+def test_the_bound_itself_is_near_enough() -> None:
+    """(1.5 + 0.5) / 4 is 0.5, for the silent and for the fired side."""
+    spikes, membrane = near_miss(2, 1, 3, 1.0 - 0.5, 1.0 + 0.5 - 4.0)
+    lif = ns.LIF(0.5, 1.0, "subtract", 4.0)
+    assert len(judged(network(lif), spikes, replace(membrane, scale=1.5))) == 1
+    assert not judged(network(lif), spikes, replace(membrane, scale=np.nextafter(1.5, 0.0)))
+
+
 @pytest.mark.parametrize("side", ["a", "b"])
 @pytest.mark.parametrize(
     ("excess", "excused"),
@@ -147,10 +155,10 @@ def test_its_own_neuron_is_excused_from_its_step_on_but_not_its_current() -> Non
 
 
 def test_counts_and_maps_are_excused_where_the_neuron_is_in_them() -> None:
-    effects = consequences(network())
+    effects = consequences(network(), neuron=1)  # channel 0, pixel 1
     assert covered(effects, "counts", channels=1) == [(2, 1, 0), (3, 1, 0), (4, 1, 0)]
-    assert covered(effects, "sam", channels=2) == [(2, 1, 1), (3, 1, 1), (4, 1, 1)]  # neuron 3: channel 1, pixel 1
-    effects.add(mismatches(near_miss(1, 1, 0, 0.0, 0.0)[0], 0.0))  # channel 0, pixel 0
+    assert covered(effects, "sam", channels=2) == [(2, 1, 1), (3, 1, 1), (4, 1, 1)]
+    effects.add(mismatches(near_miss(1, 1, 2, 0.0, 0.0)[0], 0.0))  # channel 1, pixel 0
     assert covered(effects, "counts", channels=1) == [(1, 1, 0), (2, 1, 0), (3, 1, 0), (4, 1, 0)]
     assert covered(effects, "sam", channels=2) == [(1, 1, 0), *((t, 1, k) for t in (2, 3, 4) for k in (0, 1))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -74,6 +75,25 @@ def test_random_graphs_against_the_definition(seed: int) -> None:
     for projection in network.projections:
         if network.lag(projection) == 0:
             assert place[projection.source] < place[projection.target]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_onsets_of_ones_own_among_random_delays(seed: int) -> None:
+    """As many as keep their place before anything that can arrive; all others follow by the quickest way."""
+    rng = np.random.default_rng(seed)
+    names = [str(name) for name in rng.permutation(list("abcdefghij"))]
+    edges = [("in", name, int(rng.integers(0, 30))) for name in names]
+    edges += [(str(s), str(t), int(rng.integers(1, 30))) for s, t in rng.choice(names, (20, 2))]
+    chosen: dict[str, int] = {}
+    for name in names[:6]:
+        latest = global_onsets(graph(edges, tuple(names), chosen))[name]
+        trial = {**chosen, name: int(rng.integers(0, latest + 1))}
+        with suppress(NetworkError):  # an earlier choice would come too late now
+            graph(edges, tuple(names), trial)
+            chosen = trial
+    network = graph(edges, tuple(str(name) for name in rng.permutation(names)), chosen)
+    assert len(chosen) > 1
+    assert network.onsets == global_onsets(network)
 
 
 def test_an_onset_of_ones_own_is_kept_and_nothing_may_come_before_it() -> None:

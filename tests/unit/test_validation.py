@@ -85,6 +85,22 @@ def test_projections_into_one_population_add_up() -> None:
     assert accumulator_bound(spiking, "a") == max((3 << 1) + 7, (5 << 1) + 2)
 
 
+def test_events_of_either_sign_meet_spikes_of_the_worse_one() -> None:
+    """What the input adds to the negative sums is the positive weights of a negative event."""
+    lif = ns.FixedLIF(membrane_decay=0, threshold=1)
+    for weights, bound in (([-7, 2], 2 * 3 + 7), ([-2, 7], 2 * 3 + 7), ([0, 0], 2 * 3)):
+        network = ns.Network(
+            (ns.Population("in", (1,), magnitude=2), ns.Population("s", (2,), lif), ns.Population("a", (1,), lif)),
+            (
+                ns.Projection("in", "s", ns.Dense(np.zeros((2, 1), np.int8))),
+                ns.Projection("in", "a", ns.Dense(np.array([[3]]))),
+                ns.Projection("s", "a", ns.Dense(np.array([weights]))),
+            ),
+        )
+        assert accumulator_bound(network, "a") == bound
+        assert accumulator_bound(network, "s") == 0
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 def test_32_bits_are_the_limit_for_either_sign_of_the_input(sign: int) -> None:
     """127 for one sign of the input and 128 for the other: the sums of both signs count, exactly to the last bit."""
@@ -119,5 +135,5 @@ def test_the_largest_of_32_bits_is_allowed_and_no_more(sign: int) -> None:
         )  # fmt: skip
 
     assert accumulator_bound(network(1), "a") == 2**31 - 1
-    with pytest.raises(NetworkError, match="projection s->a: can add up to 2147483648 .* 32 bits hold 2147483647"):
+    with pytest.raises(NetworkError, match=r"projection s->a: can add up to 2147483648 .* 32 bits hold 2147483647"):
         network(2)
