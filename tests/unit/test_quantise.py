@@ -215,27 +215,65 @@ def test_the_unit_is_the_fraction_of_the_largest_weight_that_loses_least(fractio
     assert fixed.projections[0].synapse.weight.max() == 127
 
 
-def test_weights_on_the_grid_keep_the_largest_unit_and_every_value() -> None:
+@pytest.mark.parametrize("step", [0.5**9, 0.5**30, 2.0**14])
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_weights_on_the_grid_keep_the_largest_unit_and_every_value(step: float, noise: float) -> None:
+    """On it to rounding, that is: to a part of its own step, however small this is."""
     mantissas = np.random.default_rng(1).integers(-127, 128, (4, 30))
     mantissas[0, 0] = 127
-    neuron = ns.LIF(leak=0.5, threshold=0.77)
-    fixed, report = quantise(one_layer(mantissas / 512, neuron), LAVA)
+    weight = (mantissas + noise * (np.arange(30) % 2)) * step
+    neuron = ns.LIF(leak=0.5, threshold=394.24 * step)
+    fixed, report = quantise(one_layer(weight, neuron), LAVA)
     np.testing.assert_array_equal(fixed.projections[0].synapse.weight, mantissas)
-    assert report.populations[0].unit == 1 / 512
-    assert report.populations[0].weight_snr_db == float("inf")
+    assert report.populations[0].unit == step
+    if noise:
+        assert 80 < report.populations[0].weight_snr_db < 140
+    else:
+        assert report.populations[0].weight_snr_db == float("inf")
     assert (report.populations[0].weight_low, report.populations[0].weight_high) == (mantissas.min(), 127)
 
 
+@pytest.mark.parametrize("step", [0.5**9, 0.5**30, 2.0**14])
 @pytest.mark.parametrize("off", [0.02, 0.1])
-def test_weights_beside_the_grid_give_it_up_for_an_exact_threshold(off: float) -> None:
+def test_weights_beside_the_grid_give_it_up_for_an_exact_threshold(off: float, step: float) -> None:
     """A fiftieth of a step is no rounding of float64: the unit then is the one that loses least."""
     mantissas = np.random.default_rng(1).integers(-120, 121, (4, 30)).astype(np.float64)
     mantissas[0, 0] = 127
     mantissas[1:] += off
-    neuron = ns.LIF(leak=0.5, threshold=0.77)
-    fixed, report = quantise(one_layer(mantissas / 512, neuron), LAVA)
-    assert int(fixed["out"].neuron.threshold) * report.populations[0].unit == pytest.approx(0.77, abs=1e-12)  # type: ignore[union-attr]
-    assert report.populations[0].unit != 1 / 512
+    fixed, report = quantise(one_layer(mantissas * step, ns.LIF(leak=0.5, threshold=394.24 * step)), LAVA)
+    neuron, unit = fixed["out"].neuron, report.populations[0].unit
+    assert isinstance(neuron, FixedLIF)
+    assert int(neuron.threshold) * unit / step == pytest.approx(394.24, rel=1e-12)
+    assert unit != step
+
+
+@pytest.mark.parametrize(
+    ("over", "quarters"), [(0.99, 0), (1.1, 1), (1.3, 2), (1.5, 3), (1.9, 4), (200.0, 31), (255.0, 32)]
+)
+def test_a_coarser_unit_is_the_next_quarter_of_an_octave_that_fits(over: float, quarters: int) -> None:
+    """A bias of more than 8190 units does not fit; units grow by 2^(1/4), up to 2^8."""
+    weight = np.array([[1.0, -0.3], [0.7, 0.2]])
+    _, report = quantise(one_layer(weight, ns.Readout(bias=np.array([over * 8190 / 127, 0.0]))), LAVA)
+    if quarters:
+        assert report.populations[0].unit == pytest.approx(2 ** (quarters / 4) / 127, rel=1e-12)
+    else:
+        assert report.populations[0].unit <= 1 / 127
+    with pytest.raises(ExportError, match=r"population 'out'.*no unit gives proven head-room"):
+        quantise(one_layer(weight, ns.Readout(bias=257 * 8190 / 127)), LAVA)
+
+
+def test_a_coarser_unit_is_not_taken_where_a_fraction_fits() -> None:
+    """Though the only weight that is used would lie on the grid of a coarser one, and beside those of all fractions."""
+    weight = 0.4401
+    fixed, report = quantise(one_layer(np.array([[1.0, weight]])), LAVA, spiking([0.0, 0.5]))
+    (row,) = report.populations
+    assert row.unit <= 1 / 127
+    mantissa = int(fixed.projections[0].synapse.weight[0, 1])
+    error = {
+        place: abs(np.rint(weight / unit) * unit - weight) * 127
+        for place, unit in enumerate([2 ** (k / 4) / 127 for k in range(33)])
+    }
+    assert min(error.values()) < 0.01 < 0.05 < abs(mantissa * row.unit - weight) * 127
 
 
 @pytest.mark.parametrize("ratio", [1.5, 100.0, 128.0, 1000.0, 1e6])
@@ -272,6 +310,12 @@ def test_membranes_have_room_for_twice_the_largest_calibrated_value(spikes: int)
     assert row.membrane_peak == pytest.approx(8 * spikes / row.unit * 64, rel=0.05)  # eight rounded weights
     assert row.membrane_peak <= 2**22 < 2**23 / 1.99
     assert (row.unit <= 1 / 127) == (8 * spikes * 127 <= 2**16)
+
+
+def test_a_membrane_of_exactly_half_the_range_has_room() -> None:
+    """1024 spikes through a weight of 64 on its grid: 2^16 units, 2^22 in membrane units."""
+    _, report = quantise(one_layer(np.array([[127.0, 64.0]])), LAVA, spiking([0.0, 1.0], steps=1024))
+    assert (report.populations[0].unit, report.populations[0].membrane_peak) == (1.0, 2**22)
 
 
 # --- head-room --------------------------------------------------------------------------------------------------------
@@ -363,7 +407,7 @@ def test_gains_keep_15_bits_or_the_largest_shift(largest: float) -> None:
     ("bias", "mantissa", "exponent"),
     [
         (0.0, 0, 0), (4095 / 64, 4095, 0), (4096 / 64, 2048, 1), (-4095 / 64, -4095, 0), (8191 / 64, 2048, 2),
-        (8180.0, 4090, 7),
+        (8180.0, 4090, 7), (8190.0, 4095, 7), (-8190.0, -4095, 7),
     ],
 )  # fmt: skip
 def test_a_bias_has_the_finest_exponent_that_holds_it(bias: float, mantissa: int, exponent: int) -> None:
@@ -389,6 +433,22 @@ def test_amounts_decays_and_thresholds_are_rounded_in_their_own_units() -> None:
     assert np.asarray(stored.membrane_decay).tolist() == [1024, 4096 - 410]
     assert np.asarray(stored.current_decay).tolist() == [2047, 4095]
     assert (report.populations[0].threshold, report.populations[0].arrival_bound) == (20, 128)
+
+
+def test_the_range_in_a_report_is_that_of_all_projections() -> None:
+    small, large = np.array([[1.0, -3.0, 2.0]]), np.array([[60.0, -20.0, 5.0]])
+    for order in ((small, large), (large, small)):
+        fixed, report = quantise(one_layer(order[0], None, order[1]), LAVA)
+        lows, highs = zip(*((p.synapse.weight.min(), p.synapse.weight.max()) for p in fixed.projections), strict=True)
+        assert lows[0] != lows[1]
+        assert highs[0] != highs[1]
+        assert (report.populations[0].weight_low, report.populations[0].weight_high) == (min(lows), max(highs))
+
+
+def test_one_parameter_that_does_not_fit_is_enough() -> None:
+    for low, high in ((1.0, 1e6), (1e6, 1.0)):
+        with pytest.raises(ExportError, match=r"population 'out': threshold: becomes \d+..\d+; allowed is 1..131071"):
+            quantise(one_layer(np.ones((2, 2)), ns.LIF(0.9, np.array([low, high]))), LAVA)
 
 
 def test_each_sample_of_the_calibration_counts_up_to_64() -> None:
