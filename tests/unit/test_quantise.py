@@ -12,7 +12,7 @@ from neurosam.arithmetic import STATE_MAX
 from neurosam.calibration import expected_loss, observe
 from neurosam.errors import ExportError
 from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.quantise import quantise
+from neurosam.quantise import _bias, quantise
 from neurosam.validation import accumulator_bound
 
 LAVA = ns.Precision.lava()
@@ -417,6 +417,13 @@ def test_a_bias_has_the_finest_exponent_that_holds_it(bias: float, mantissa: int
     neuron = fixed["out"].neuron
     assert isinstance(neuron, FixedReadout)
     assert (int(neuron.bias_mantissa), neuron.bias_exponent) == (mantissa, exponent)
+
+
+def test_a_bias_beyond_the_largest_exponent_is_told() -> None:
+    """No unit that fits leads there; the last guard before the integers all the same."""
+    assert _bias("here", np.array([1.0, -8190.0]), 1.0)[1] == 7
+    with pytest.raises(ExportError, match=r"here: bias: 8200 is more than 524160 units of 0.015625; rescale the layer"):
+        _bias("here", np.array([1.0, -8200.0]), 1.0)
 
 
 def test_amounts_decays_and_thresholds_are_rounded_in_their_own_units() -> None:

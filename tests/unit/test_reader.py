@@ -33,6 +33,7 @@ def path(tmp_path: Path) -> Path:
         root.attrs["name"] = np.bytes_(b"some text")
         root.attrs["three"] = np.array([1, 2, 3], "<i8")
         root.attrs["real"] = np.float64(0.5)
+        root.attrs["nothing"] = h5py.Empty("<i8")
     return path
 
 
@@ -50,7 +51,7 @@ def test_what_is_in_the_file_comes_back(path: Path, mapped: bool) -> None:
         assert float(root.numbers("real", "<f8", (0,))) == 0.5
         assert (root.text("name"), root.text_dataset("note")) == ("some text", "grüße")
         assert sorted(root.members()) == ["empty", "first", "inner", "note", "values"]
-        assert sorted(root.attributes()) == ["name", "real", "three"]
+        assert sorted(root.attributes()) == ["name", "nothing", "real", "three"]
         assert root.group("inner").array("deep", ("int8",), (1,)).tolist() == [1, 1, 1]
     np.testing.assert_array_equal(values, VALUES)  # mapped ones outlive the open file
     np.testing.assert_array_equal(first, np.arange(7.0))
@@ -136,6 +137,19 @@ def test_no_more_is_read_than_the_file_has_bytes(path: Path, mapped: bool) -> No
         refused("name declares 9 bytes .* damaged or forged", lambda: root.text("name"))
         root._file.left = VALUES.nbytes - 1
         refused("values declares 20000 bytes", lambda: root.array("values", ("<i4",), (2,)))
+        root._file.size = 9  # an attribute has no place of its own: its size alone is held against the file's
+        assert root.text("name") == "some text"
+        root._file.size = 8
+        refused("name declares 9 bytes", lambda: root.text("name"))
+
+
+def test_a_value_that_is_not_there_is_refused(path: Path) -> None:
+    """A dataspace without a value has no dimensions, and is no scalar. HDF5 itself fails for an attribute."""
+    with h5py.File(path, "r+") as file:
+        file["void"] = h5py.Empty("<i4")
+    with opened(path) as root:
+        refused("is damaged at nothing", lambda: root.numbers("nothing", "<i8", (0, 1)))
+        refused(r"void has no value; 0 or 2 dimension\(s\) are required", lambda: root.array("void", ("<i4",), (0, 2)))
 
 
 # --- limits of number and length --------------------------------------------------------------------------------------
@@ -213,15 +227,15 @@ def test_errors_name_the_file_and_the_path_inside_it(path: Path) -> None:
             ),
             (
                 f"{path}: has the unknown member(s) 'empty', 'first'; the format knows inner, note, values",
-                lambda: root.expect({"name", "three", "real"}, {"note", "inner", "values"}),
+                lambda: root.expect({"name", "nothing", "three", "real"}, {"note", "inner", "values"}),
             ),
-            (f"{path}: has the unknown attribute(s) 'name', 'real', 'three'; the format knows none",
+            (f"{path}: has the unknown attribute(s) 'name', 'nothing', 'real', 'three'; the format knows none",
              lambda: root.expect(set(), set())),
         ):  # fmt: skip
             with pytest.raises(FormatError) as caught:
                 call()
             assert str(caught.value) == message
-        root.expect({"name", "three", "real", "more"}, {"empty", "first", "inner", "note", "values", "more"})
+        root.expect({"name", "nothing", "three", "real", "more"}, {"empty", "first", "inner", "note", "values", "more"})
 
 
 def test_at_most_five_unknown_names_are_told_and_none_at_length() -> None:
