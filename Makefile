@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo test lint format lowest clean
+.PHONY: help env lava lava-if-possible demo test lint format lowest mutants clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +86,9 @@ format: env ## let ruff mend what it can, and format
 
 lowest: $(VENV_LOWEST)/.stamp ## pytest in .venv-lowest, which holds the lower bound of every dependency
 	@$(VENV_LOWEST)/bin/python -m pytest
+
+mutants: env ## count the small changes to the code that its nearest tests miss (an hour or more; AREAS='quantise reader' SAMPLE=60)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m mutation $(AREAS) --sample $(or $(SAMPLE),60) $(if $(AGAIN),--again)
 
 clean: ## remove the environments, caches and built packages
 	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -174,7 +174,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--resume", action="store_true", help="leave out what has been judged already")
-    parser.add_argument("--again", action="store_true", help="only what survived before")
+    parser.add_argument("--again", action="store_true", help="only what survived or ran out of time before")
     parser.add_argument("--log", action="store_true", help="show the end of each mutant's test output")
     arguments = parser.parse_args()
     names = arguments.areas or list(AREAS)
@@ -197,7 +197,7 @@ def main() -> int:
     old = {trial.key: trial for trial in (stored() if arguments.again or arguments.resume else ())}
     trials = sample(names, arguments.sample, arguments.seed)
     if arguments.again:
-        trials = [trial for trial in old.values() if trial.area in names and trial.verdict == "survived"]
+        trials = [trial for trial in old.values() if trial.area in names and trial.verdict != "killed"]
     elif arguments.resume:
         trials = [trial for trial in trials if trial.key not in old]
     limits = {}

@@ -115,8 +115,8 @@ def test_a_pool_whose_windows_tile_the_picture_becomes_part_of_the_kernel(
         assert (link(network, network.projections[0]).pool.tolist() == [1, 1, 1, 1, 0, 0]) is tiles or kernel == 1
         assert unpooled(network.projections[0], shape).pool == (None if tiles else pool)
         as_the_oracle(network, busy(network, 4, 0.3))
-    for synapse in (ns.Sparse.from_dense(dense.weight), ns.Conv2d(numbers(4, channels, 2, 1), 1, 1, (1, 2))):
-        network = pooled(synapse, pool, shape)
+    for other in (ns.Sparse.from_dense(dense.weight), ns.Conv2d(numbers(4, channels, 2, 1), 1, 1, (1, 2))):
+        network = pooled(other, pool, shape)
         assert unpooled(network.projections[0], shape).pool == pool  # neither a matrix of entries nor a dilated kernel
         as_the_oracle(network, busy(network, 4, 0.3))
 
@@ -135,7 +135,7 @@ def single(synapse: Any, source: tuple[int, ...], pool: ns.SumPool2d | None = No
     """One projection, fixed or float as its weights are."""
     fixed = synapse.weight.dtype == np.int8
     neuron = ns.FixedLIF(membrane_decay=500, threshold=300) if fixed else ns.LIF(0.9, 300.0)
-    target = synapse.output_shape(pool.output_shape(source) if pool else source)  # type: ignore[arg-type]
+    target = synapse.output_shape(pool.output_shape(source) if pool else source)
     return ns.Network(
         [ns.Population("in", source), ns.Population("a", target, neuron)],
         [ns.Projection("in", "a", synapse, pool=pool)],
@@ -370,7 +370,7 @@ def test_parameters_lie_in_tiles_and_spare_channels_never_fire(channels: int) ->
     )  # fmt: skip
     assert fixed.current_decay is not None
     assert fixed.reset_amount is not None
-    expected = {
+    expected: dict[str, list[Any]] = {
         "fixed": [4096 - fixed.current_decay - 1, 4096 - np.asarray(fixed.membrane_decay), fixed.bias_mantissa * 8,
                   np.asarray(fixed.threshold) * 64, fixed.reset_amount],
         "real": [real.current_leak, real.leak, real.bias, real.threshold, real.reset_amount],
@@ -463,13 +463,15 @@ def test_paths_and_order_of_a_network_with_everything() -> None:
     pool, into_pool = ns.max_pool(ns.Population("z", (9, 4, 4), lif), "pool", 2, fixed=True)
     network = ns.Network(
         [
-            source, ns.Population("z", (9, 4, 4), lif), pool, ns.Population("y", (40,), lif), ns.Population("x", (40,), lif),
-            ns.Population("w", (6,), lif), ns.Population("out", (3,), ns.FixedReadout()),
+            source, ns.Population("z", (9, 4, 4), lif), pool, ns.Population("y", (40,), lif),
+            ns.Population("x", (40,), lif), ns.Population("w", (6,), lif),
+            ns.Population("out", (3,), ns.FixedReadout()),
         ],
         [
             ns.Projection("in", "z", ns.Conv2d(numbers(9, 8, 1, 1))), into_pool,
             ns.Projection("pool", "y", ns.Dense(numbers(40, 36))), ns.Projection("y", "x", ns.Dense(numbers(40, 40))),
-            ns.Projection("x", "y", ns.Dense(numbers(40, 40)), delay=2), ns.Projection("x", "w", ns.Dense(numbers(6, 40))),
+            ns.Projection("x", "y", ns.Dense(numbers(40, 40)), delay=2),
+            ns.Projection("x", "w", ns.Dense(numbers(6, 40))),
             ns.Projection("in", "w", ns.Dense(numbers(6, 128)), delay=9),
             ns.Projection("w", "out", ns.Dense(numbers(3, 6))),
         ],
