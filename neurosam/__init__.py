@@ -1,6 +1,7 @@
 """neurosam: from a trained PyTorch spiking network to what it will do, bit for bit, on Loihi-style hardware - and why.
 
 ``import neurosam as ns`` loads NumPy only; torch, Numba and HDF5 are imported when something that needs them is used.
+Examples in docstrings assume ``import numpy as np`` and ``import neurosam as ns``.
 """
 
 from __future__ import annotations
@@ -8,93 +9,122 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from neurosam.backends import available, run
-    from neurosam.equivalence import compare
-    from neurosam.errors import NeurosamError
-    from neurosam.events import Events, encode
-    from neurosam.from_torch import export
-    from neurosam.hdf5 import load_network as load
-    from neurosam.hdf5 import load_recording
-    from neurosam.network import Network, Population, Projection, max_pool
-    from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-    from neurosam.precision import Precision
-    from neurosam.recording import Record, Recording, Spikes
-    from neurosam.sam import SAM
-    from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-    from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam._version import __version__ as __version__
 
-__version__ = "0.1.0"
-
-_HOME = {
-    "available": ("neurosam.backends", "available"),
-    "run": ("neurosam.backends", "run"),
-    "compare": ("neurosam.equivalence", "compare"),
-    "NeurosamError": ("neurosam.errors", "NeurosamError"),
-    "Events": ("neurosam.events", "Events"),
-    "encode": ("neurosam.events", "encode"),
-    "export": ("neurosam.from_torch", "export"),
-    "load": ("neurosam.hdf5", "load_network"),
-    "load_recording": ("neurosam.hdf5", "load_recording"),
-    "Network": ("neurosam.network", "Network"),
-    "Population": ("neurosam.network", "Population"),
-    "Projection": ("neurosam.network", "Projection"),
-    "max_pool": ("neurosam.network", "max_pool"),
-    "LIF": ("neurosam.neuron", "LIF"),
-    "FixedLIF": ("neurosam.neuron", "FixedLIF"),
-    "FixedReadout": ("neurosam.neuron", "FixedReadout"),
-    "Readout": ("neurosam.neuron", "Readout"),
-    "Precision": ("neurosam.precision", "Precision"),
-    "Record": ("neurosam.recording", "Record"),
-    "Recording": ("neurosam.recording", "Recording"),
-    "Spikes": ("neurosam.recording", "Spikes"),
-    "SAM": ("neurosam.sam", "SAM"),
-    "Conv2d": ("neurosam.synapse", "Conv2d"),
-    "Dense": ("neurosam.synapse", "Dense"),
-    "Sparse": ("neurosam.synapse", "Sparse"),
-    "SumPool2d": ("neurosam.synapse", "SumPool2d"),
-    "FixedSamTrace": ("neurosam.trace", "FixedSamTrace"),
-    "SamTrace": ("neurosam.trace", "SamTrace"),
+_MODULE_OF = {
+    # a network
+    "Network": "neurosam.network.network",
+    "Population": "neurosam.network.elements",
+    "Projection": "neurosam.network.elements",
+    "max_pool": "neurosam.network.elements",
+    "LIF": "neurosam.network.neuron",
+    "Readout": "neurosam.network.neuron",
+    "FixedLIF": "neurosam.network.neuron",
+    "FixedReadout": "neurosam.network.neuron",
+    "Dense": "neurosam.network.synapse",
+    "Conv2d": "neurosam.network.synapse",
+    "Sparse": "neurosam.network.synapse",
+    "SumPool2d": "neurosam.network.synapse",
+    "SamTrace": "neurosam.network.trace",
+    "FixedSamTrace": "neurosam.network.trace",
+    "Precision": "neurosam.network.precision",
+    # from a trained module
+    "export": "neurosam.deploy.from_torch",
+    "quantise": "neurosam.deploy.quantise",
+    # a run
+    "Events": "neurosam.signals.events",
+    "encode": "neurosam.signals.events",
+    "Record": "neurosam.signals.recording",
+    "Recording": "neurosam.signals.recording",
+    "Spikes": "neurosam.signals.recording",
+    "available_backends": "neurosam.backends.registry",
+    "run": "neurosam.backends.registry",
+    # files
+    "load": "neurosam.hdf5.files",
+    "load_events": "neurosam.hdf5.files",
+    "load_network": "neurosam.hdf5.files",
+    "load_recording": "neurosam.hdf5.files",
+    "save": "neurosam.hdf5.files",
+    # equivalence
+    "compare": "neurosam.equivalence.comparison",
+    "verify": "neurosam.equivalence.comparison",
+    "Divergence": "neurosam.equivalence.divergence",
+    "Equivalence": "neurosam.equivalence.result",
+    # spike activation maps
+    "SAM": "neurosam.explain.sam",
+    "from_spikes": "neurosam.explain.sam",
+    "aggregate": "neurosam.explain.maps",
+    "normalise": "neurosam.explain.maps",
+    "overlay": "neurosam.explain.maps",
+    "upsample": "neurosam.explain.maps",
+    # errors
+    "NeurosamError": "neurosam.errors",
+    "ArgumentError": "neurosam.errors",
+    "BackendError": "neurosam.errors",
+    "DataError": "neurosam.errors",
+    "EventError": "neurosam.errors",
+    "ExportError": "neurosam.errors",
+    "FormatError": "neurosam.errors",
+    "NetworkError": "neurosam.errors",
 }
+"""The module of every public name."""
 
-__all__ = [
-    "LIF",
-    "SAM",
-    "Conv2d",
-    "Dense",
-    "Events",
-    "FixedLIF",
-    "FixedReadout",
-    "FixedSamTrace",
-    "Network",
-    "NeurosamError",
-    "Population",
-    "Precision",
-    "Projection",
-    "Readout",
-    "Record",
-    "Recording",
-    "SamTrace",
-    "Sparse",
-    "Spikes",
-    "SumPool2d",
-    "__version__",
-    "available",
-    "compare",
-    "encode",
-    "export",
-    "load",
-    "load_recording",
-    "max_pool",
-    "run",
-]
+__all__ = ["__version__", *_MODULE_OF]
+
+if TYPE_CHECKING:  # the same names for type checkers; tests/unit/test_names.py compares the two
+    from neurosam.backends.registry import available_backends as available_backends
+    from neurosam.backends.registry import run as run
+    from neurosam.deploy.from_torch import export as export
+    from neurosam.deploy.quantise import quantise as quantise
+    from neurosam.equivalence.comparison import compare as compare
+    from neurosam.equivalence.comparison import verify as verify
+    from neurosam.equivalence.divergence import Divergence as Divergence
+    from neurosam.equivalence.result import Equivalence as Equivalence
+    from neurosam.errors import ArgumentError as ArgumentError
+    from neurosam.errors import BackendError as BackendError
+    from neurosam.errors import DataError as DataError
+    from neurosam.errors import EventError as EventError
+    from neurosam.errors import ExportError as ExportError
+    from neurosam.errors import FormatError as FormatError
+    from neurosam.errors import NetworkError as NetworkError
+    from neurosam.errors import NeurosamError as NeurosamError
+    from neurosam.explain.maps import aggregate as aggregate
+    from neurosam.explain.maps import normalise as normalise
+    from neurosam.explain.maps import overlay as overlay
+    from neurosam.explain.maps import upsample as upsample
+    from neurosam.explain.sam import SAM as SAM
+    from neurosam.explain.sam import from_spikes as from_spikes
+    from neurosam.hdf5.files import load as load
+    from neurosam.hdf5.files import load_events as load_events
+    from neurosam.hdf5.files import load_network as load_network
+    from neurosam.hdf5.files import load_recording as load_recording
+    from neurosam.hdf5.files import save as save
+    from neurosam.network.elements import Population as Population
+    from neurosam.network.elements import Projection as Projection
+    from neurosam.network.elements import max_pool as max_pool
+    from neurosam.network.network import Network as Network
+    from neurosam.network.neuron import LIF as LIF
+    from neurosam.network.neuron import FixedLIF as FixedLIF
+    from neurosam.network.neuron import FixedReadout as FixedReadout
+    from neurosam.network.neuron import Readout as Readout
+    from neurosam.network.precision import Precision as Precision
+    from neurosam.network.synapse import Conv2d as Conv2d
+    from neurosam.network.synapse import Dense as Dense
+    from neurosam.network.synapse import Sparse as Sparse
+    from neurosam.network.synapse import SumPool2d as SumPool2d
+    from neurosam.network.trace import FixedSamTrace as FixedSamTrace
+    from neurosam.network.trace import SamTrace as SamTrace
+    from neurosam.signals.events import Events as Events
+    from neurosam.signals.events import encode as encode
+    from neurosam.signals.recording import Record as Record
+    from neurosam.signals.recording import Recording as Recording
+    from neurosam.signals.recording import Spikes as Spikes
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'neurosam' has no attribute {name!r}")
-    module, attribute = _HOME[name]
-    value = getattr(import_module(module), attribute)
+    value = getattr(import_module(_MODULE_OF[name]), name)
     globals()[name] = value
     return value
 

@@ -1,7 +1,7 @@
-"""The whole way through in minutes: train on cluttered digits, export at 8 bits, run, verify, explain, measure, report.
+"""The complete workflow in minutes: train on cluttered digits, export at 8 bits, run, verify, explain, measure, report.
 
-Digits of MNIST-5k lie at random places on a textured canvas with distractor patches, and the exact mask of each digit
-is known: so an explanation can be right or wrong. Nothing here is more than calls of the library's parts, in order.
+Digits of MNIST-5k are placed at random on a textured canvas with distractor patches. The exact mask of each digit is
+known, so an explanation can be right or wrong. This module only calls the parts of the library in order.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosam.atomic import write_text
-from neurosam.backends import run
+from neurosam._util.atomic_write import write_text
+from neurosam.backends.registry import run
 from neurosam.data import ImageSet, cluttered, load
-from neurosam.equivalence import Equivalence, verify
+from neurosam.deploy.quantise import QuantisationReport, quantise
+from neurosam.equivalence.comparison import Equivalence, verify
 from neurosam.errors import BackendError
-from neurosam.events import Events
-from neurosam.localisation import baselines, localisation
-from neurosam.maps import aggregate
-from neurosam.network import Network
-from neurosam.precision import Precision
-from neurosam.quantise import QuantisationReport, quantise
-from neurosam.recording import Record, Recording
-from neurosam.stimulus import Stimulus
-from neurosam.trace import SamTrace
+from neurosam.explain.localisation import baselines, localisation
+from neurosam.explain.maps import aggregate
+from neurosam.network.network import Network
+from neurosam.network.precision import Precision
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
+from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from neurosam.report import Table
@@ -45,24 +45,25 @@ Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 @dataclass(frozen=True)
 class Plan:
-    """How much of everything.
+    """Sizes of the demonstration.
 
     Parameters
     ----------
     train, test : int
-        Canvases to train on (of 4,000 digits, each placed anew on every canvas), and held out (of 1,000 others).
+        Training canvases (from 4,000 digits, each placed at random again on every canvas) and held-out canvases (from
+        1,000 other digits).
     epochs, batch : int
     lr : float
     architecture : str
     train_steps, steps : int
-        Steps a presentation in training, and after it.
+        Steps per sample in training, and afterwards.
     leak : float
     verified, explained : int
-        Held-out samples on which back ends are compared, and maps are judged.
+        Held-out samples on which back ends are compared, and on which maps are evaluated.
     timed : int
-        Samples of a timed run.
+        Samples per timed run.
     lava : int
-        Held-out samples that Lava runs as well, where it is installed; 0 leaves it out.
+        Held-out samples that are also run on Lava, if it is installed; 0: none.
     """
 
     train: int = 8000
@@ -86,7 +87,7 @@ QUICK = Plan(train=4000, test=500, epochs=3, verified=50, explained=100, timed=6
 
 @dataclass
 class Deployed:
-    """What training and export leave for the measurements."""
+    """Results of training and export, for the measurements."""
 
     module: Any
     stimulus: Stimulus
@@ -97,23 +98,23 @@ class Deployed:
 
 
 def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) -> dict[str, Any]:
-    """Run the demonstration and write its folder.
+    """Run the demonstration and write its results to a folder.
 
     Parameters
     ----------
     folder : Path
-        Made where it is missing; files of the same names are replaced, others stay.
+        Created if missing; files of the same names are replaced, others are kept.
     plan : Plan
     seed : int
     say : callable
-        Receives a line of text at each stage.
+        Called with a line of text at each stage.
     bar : callable
-        Gives a context manager around a progress callback (done, total) for a title.
+        Called with a title; returns a context manager that yields a progress callback (done, total).
 
     Returns
     -------
     dict
-        Everything measured; also in ``folder/results.json``, whose entry "finished" is False until the end.
+        All measurements; also in ``folder/results.json``, whose entry "finished" is False until the end.
     """
     write_text(folder / "results.json", json.dumps({"plan": asdict(plan), "seed": seed, "finished": False}))
     start = time.perf_counter()
@@ -121,11 +122,11 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
     accuracy = _accuracy(deployed, seed, bar)
     say(f"accuracy on {accuracy['samples']} canvases: float {accuracy['float']:.1%}, 8 bits {accuracy['fixed']:.1%}")
     shown = deployed.stimulus.encode(deployed.test.images[: max(plan.verified, plan.explained)], seed)
-    found = _verified(deployed, shown, plan, bar)
+    equivalences = _verified(deployed, shown, plan, bar)
     lava = _on_lava(deployed, shown.select(0, plan.lava), say, bar) if plan.lava else None
     if lava is not None:
-        found["fixed point on Lava"] = lava
-    for name, equivalence in found.items():
+        equivalences["fixed point on Lava"] = lava
+    for name, equivalence in equivalences.items():
         total = equivalence.total
         say(
             f"{' = '.join(equivalence.backends)}, {name}: {total.compared:,} values compared, {total.mismatches} differ"
@@ -134,7 +135,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
     explained = run(
         deployed.network, shown.select(0, plan.explained), record=Record(spikes=layers, sam=layers, membrane=("out",))
     )
-    located = _located(explained, deployed.test, layers)
+    scores = _localisation(explained, deployed.test, layers)
     timed = _throughput(deployed, shown.select(0, plan.timed), bar)
     if lava is not None:
         timed.append(_timed(deployed.network, shown.select(0, max(1, plan.lava // 5)), "lava", None, 1, bar))
@@ -145,8 +146,8 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
         "finished": True,
         "accuracy": accuracy,
         "quantisation": deployed.quantisation.to_dict(),
-        "equivalence": {name: e.to_dict() for name, e in found.items()},
-        "localisation": located,
+        "equivalence": {name: e.to_dict() for name, e in equivalences.items()},
+        "localisation": scores,
         "throughput": timed,
         "duration_s": time.perf_counter() - start,
     }
@@ -156,8 +157,8 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
 
 def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
     from neurosam import training
-    from neurosam.from_torch import to_network
-    from neurosam.training.model import Recipe, save_model
+    from neurosam.deploy.from_torch import to_network
+    from neurosam.training.model_file import Recipe, save_model
 
     train_items, test_items = load("mnist5k").split(4000, plan.test, seed=seed)
     train_set = cluttered(train_items, seed=2 * seed, indices=range(plan.train))
@@ -184,7 +185,7 @@ def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
 
 
 def _accuracy(deployed: Deployed, seed: int, bar: Bar) -> dict[str, float]:
-    """Float and fixed accuracy on all held-out samples, on the same input spikes, by the event back end."""
+    """Accuracy of the float and fixed-point networks on all held-out samples with the same input spikes."""
     events = deployed.stimulus.encode(deployed.test.images, seed)
     out: dict[str, float] = {"samples": events.samples}
     predictions = {}
@@ -197,29 +198,31 @@ def _accuracy(deployed: Deployed, seed: int, bar: Bar) -> dict[str, float]:
 
 
 def _verified(deployed: Deployed, shown: Events, plan: Plan, bar: Bar) -> dict[str, Equivalence]:
-    """Reference against event: every spike, membrane and SAM value; integers without tolerance, float64 to rounding."""
-    found = {}
+    """Compare reference and event in every spike, membrane and SAM value; integers exactly, float64 up to rounding."""
+    equivalences = {}
     for name, network, samples in (
         ("fixed point", deployed.network, plan.verified),
         ("float64", deployed.float_network, max(1, plan.verified // 10)),
     ):
         with bar(f"verifying {name}") as tick:
-            found[name] = verify(network, shown.select(0, samples), ("reference", "event"), progress=tick)["event"]
-    return found
+            equivalences[name] = verify(network, shown.select(0, samples), ("reference", "event"), progress=tick)[
+                "event"
+            ]
+    return equivalences
 
 
 def _on_lava(deployed: Deployed, events: Events, say: Say, bar: Bar) -> Equivalence | None:
-    """Event against Lava's own processes, fixed point; None, with a word of why, where Lava is not installed."""
+    """Compare event with Lava's own Processes in fixed point; if Lava is not installed, say so and return None."""
     try:
         with bar("verifying on Lava") as tick:
             return verify(deployed.network, events, ("event", "lava"), progress=tick)["lava"]
     except BackendError as error:
-        say(f"the Lava part is left out: {error}")
+        say(f"skipping Lava: {error}")
         return None
 
 
-def _located(recording: Recording, test: ImageSet, layers: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Share of the maps' mass inside the exact masks, beside maps that need no explanation."""
+def _localisation(recording: Recording, test: ImageSet, layers: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Share of the maps' mass inside the exact masks, for SAM and for baselines without a network."""
     if test.masks is None:
         return {}
     images, masks = test.images[: recording.samples], test.masks[: recording.samples]
@@ -233,18 +236,18 @@ def _located(recording: Recording, test: ImageSet, layers: tuple[str, ...]) -> d
 
 
 def _throughput(deployed: Deployed, events: Events, bar: Bar) -> list[dict[str, Any]]:
-    """Median of three runs each after one that does not count."""
+    """Time each back end: the median of three runs after a warm-up."""
     cases = (("reference", 2), ("event", 1), ("event", 2))
     return [_timed(deployed.network, events, backend, threads, 4, bar) for backend, threads in cases]
 
 
-def _timed(network: Network, events: Events, backend: str, threads: int | None, turns: int, bar: Bar) -> dict[str, Any]:
+def _timed(network: Network, events: Events, backend: str, threads: int | None, runs: int, bar: Bar) -> dict[str, Any]:
     times: list[float] = []
     with bar(f"timing {backend}") as tick:
-        for turn in range(turns):
+        for i in range(runs):
             recording = run(network, events, backend, threads=threads)
             times.append(recording.time_s)
-            tick(turn + 1, turns)
+            tick(i + 1, runs)
     median = statistics.median(times[1:] or times)
     return {
         "backend": backend,
@@ -277,12 +280,12 @@ def _write(
 
 
 def _against_lava(rows: list[dict[str, Any]]) -> str:
-    speed = {row["backend"]: row["samples_per_s"] for row in rows}  # of the event back end, the last row: most threads
+    speed = {row["backend"]: row["samples_per_s"] for row in rows}  # the last row of a back end has the most threads
     return f"; event is {speed['event'] / speed['lava']:,.0f} times as fast as Lava" if "lava" in speed else ""
 
 
 def tables(results: dict[str, Any]) -> list[Table]:
-    """The figures of a demonstration as short tables, for the terminal and the page."""
+    """Format the results as short tables, for the terminal and the page."""
     from neurosam.report.model import Table
 
     accuracy = results["accuracy"]
@@ -303,7 +306,7 @@ def tables(results: dict[str, Any]) -> list[Table]:
             "where the maps point", ("map", "mass inside the mask", "pointing game"),
             [(name, f"{m['mass_inside']:.1%}", f"{m['pointing_game']:.1%}")
              for name, m in results["localisation"].items()],
-            "share inside the digit's exact pixels; the last rows need no explanation",
+            "share inside the digit's exact pixels; the last rows are baselines",
         ),
         Table(
             "throughput, fixed point", ("back end", "threads", "samples/s", "ratio", "G synaptic operations/s"),
@@ -311,7 +314,7 @@ def tables(results: dict[str, Any]) -> list[Table]:
               f"{r['samples_per_s'] / results['throughput'][0]['samples_per_s']:.2g}",
               f"{r['synaptic_operations_per_s'] / 1e9:.3g}")
              for r in results["throughput"]],
-            "median of 3 runs, compilation apart (Lava: one run of fewer samples, start-up apart); "
+            "median of 3 runs without compilation (Lava: one run of fewer samples, without start-up); "
             "ratio to the exact-integer reference" + _against_lava(results["throughput"]),
         ),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ The command line prints the message alone and exits with status 2; a traceback a
 from __future__ import annotations
 
 __all__ = [
+    "ArgumentError",
     "BackendError",
     "DataError",
     "EventError",
@@ -18,14 +19,22 @@ __all__ = [
 
 
 class NeurosamError(Exception):
-    """Base class of the errors that a user can mend.
+    """Base class of the errors that a user can fix.
 
     Parameters
     ----------
     where : str
-        The thing at fault as the user knows it: a file, a layer, an argument.
+        What is at fault, as the user knows it: a file, a layer, an argument.
     problem : str
         What was got, what is allowed, and what to do about it.
+
+    Examples
+    --------
+    >>> try:
+    ...     ns.Population("in", shape=(28, 28))
+    ... except ns.NeurosamError as error:
+    ...     print(error)
+    population 'in': got shape (28, 28); (C, H, W) or (N,) is required
     """
 
     def __init__(self, where: str, problem: str) -> None:
@@ -34,8 +43,15 @@ class NeurosamError(Exception):
         self.problem = problem
 
 
+class ArgumentError(NeurosamError, ValueError):
+    """An argument out of range that is no part of a network: a precision, a number of threads, a population to record.
+
+    It is a ``ValueError`` as well.
+    """
+
+
 class NetworkError(NeurosamError):
-    """A network, population, projection or precision that cannot exist (shape, range, name, cycle)."""
+    """A network, population, projection or trace that cannot exist (shape, range, name, cycle)."""
 
 
 class EventError(NeurosamError):
@@ -43,7 +59,7 @@ class EventError(NeurosamError):
 
 
 class FormatError(NeurosamError):
-    """A file that is missing, truncated, foreign, newer than this version, or hostile."""
+    """A file that is missing, truncated, not neurosam's, newer than this version, or hostile."""
 
 
 class BackendError(NeurosamError):

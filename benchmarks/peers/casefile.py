@@ -1,18 +1,18 @@
-"""A benchmark case as one plain ``.npz`` file, which every peer can read: needs NumPy alone, and Python 3.8.
+"""A benchmark case as one plain ``.npz`` file, which every peer can read; needs only NumPy and Python 3.8.
 
-    name, shape, steps, decay     v <- v (4096 - decay) / 4096 in every step; shape is the input's
-    time, neuron                  input spikes, flat in C order over shape
-    delay                         steps that the whole network runs behind its input; nothing in it depends on them
-    layers                        names, in order; a layer takes the spikes of the one before in the same step
+    name, shape, steps, decay     v <- v (4096 - decay) / 4096 in every step; shape of the input
+    time, neuron                  input spikes; neurons index the flattened shape (C order)
+    delay                         steps by which the whole network lags its input; it does not affect the result
+    layers                        names, in order; a layer receives the spikes of the previous one in the same step
     NAME.kind                     conv, dense, pool (maximum of 2 x 2) or sparse
-    NAME.shape, NAME.threshold    v > threshold fires, then v <- v - threshold; a pool has neither decay nor threshold
-    NAME.weight, NAME.scale       int8 mantissas; a weight is mantissa x scale. conv (O, I, 3, 3), dense (O, I)
+    NAME.shape, NAME.threshold    fires if v > threshold, then v <- v - threshold; a pool has no decay and no threshold
+    NAME.weight, NAME.scale       int8 mantissas; weights are mantissa x scale. conv (O, I, 3, 3), dense (O, I)
     NAME.stride, NAME.padding     of a conv
-    NAME.indices, NAME.indptr     of a sparse layer: rows are targets, and its own spikes of one step ago the sources;
-    NAME.drive                    beside them, each input spike adds this to the neuron of the same address
+    NAME.indices, NAME.indptr     of a sparse layer: rows are targets, sources are its own spikes of the previous step;
+    NAME.drive                    each input spike also adds this to the neuron with the same index
 
-Numbers are those of the fixed-point network, as they are; a peer that computes in float takes them as floats. What
-remains of a difference is then the decay, which integers round toward zero.
+Numbers are the integers of the fixed-point network; a peer that computes in float uses them as floats. The only
+remaining difference is then the decay, which integers round toward zero.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ UNIT = 4096
 
 @dataclass(frozen=True)
 class Layer:
-    """One population, and the synapses that reach it."""
+    """One population and its incoming synapses."""
 
     name: str
     kind: str
@@ -44,12 +44,12 @@ class Layer:
 
     @property
     def size(self) -> int:
-        """Neurons."""
+        """Number of neurons."""
         return int(np.prod(self.shape))
 
     @property
     def at_least(self) -> float:
-        """For peers that fire at ``v >=``: the smallest float32 above the threshold."""
+        """The smallest float32 above the threshold, for peers that fire at ``v >=``."""
         return float(np.nextafter(np.float32(self.threshold), np.float32(np.inf)))
 
     @property
@@ -60,7 +60,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class PlainCase:
-    """What a file holds."""
+    """The content of a case file."""
 
     name: str
     shape: tuple[int, ...]
@@ -73,12 +73,12 @@ class PlainCase:
 
     @property
     def keep(self) -> float:
-        """Share of the membrane that a step leaves."""
+        """Fraction of the membrane that is retained per step."""
         return (UNIT - self.decay) / UNIT
 
     @property
     def recurrent(self) -> bool:
-        """Whether it is one sparse population rather than a chain of layers."""
+        """Whether the network is one sparse population rather than a chain of layers."""
         return self.layers[0].kind == "sparse"
 
     def frames(self) -> Any:
@@ -93,20 +93,20 @@ def save(case: PlainCase, path: Path) -> None:
     out = {key: value for key, value in vars(case).items() if key != "layers"}
     out["layers"] = [layer.name for layer in case.layers]
     for layer in case.layers:
-        found = {key: value for key, value in asdict(layer).items() if key != "name" and value is not None}
-        out.update({f"{layer.name}.{key}": value for key, value in found.items()})
+        fields = {key: value for key, value in asdict(layer).items() if key != "name" and value is not None}
+        out.update({f"{layer.name}.{key}": value for key, value in fields.items()})
     np.savez(path, **out)
 
 
 def read(path: Path) -> PlainCase:
     """Read a case; nothing in the file is executed."""
     with np.load(path, allow_pickle=False) as file:
-        found = {key: file[key] if file[key].ndim else file[key].item() for key in file.files}
-    found = {key: tuple(v.tolist()) if key.split(".")[-1] in ("shape", "layers") else v for key, v in found.items()}
-    own: dict[str, dict[str, Any]] = {name: {"name": name} for name in found["layers"]}
-    for key, value in found.items():
+        content = {key: file[key] if file[key].ndim else file[key].item() for key in file.files}
+    content = {key: tuple(v.tolist()) if key.split(".")[-1] in ("shape", "layers") else v for key, v in content.items()}
+    layers: dict[str, dict[str, Any]] = {name: {"name": name} for name in content["layers"]}
+    for key, value in content.items():
         name, _, part = key.partition(".")
         if part:
-            own[name][part] = value
-    head = {key: found[key] for key in ("name", "shape", "steps", "decay", "delay", "time", "neuron")}
-    return PlainCase(**head, layers=tuple(Layer(**parts) for parts in own.values()))
+            layers[name][part] = value
+    head = {key: content[key] for key in ("name", "shape", "steps", "decay", "delay", "time", "neuron")}
+    return PlainCase(**head, layers=tuple(Layer(**parts) for parts in layers.values()))

@@ -1,4 +1,4 @@
-"""Between neurosam's benchmark cases and the plain ones that peers read; needs neurosam."""
+"""Conversion between neurosam's benchmark cases and the case files of the peers; needs neurosam."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 
 import neurosam as ns
 from casefile import Layer, PlainCase
-from neurosam.benchmark.cases import Case
+from neurosam_bench.cases import Case
 
 
 def plain(case: Case) -> PlainCase:
-    """A case as the peers get it.
+    """Convert a case to the form that peers read.
 
     Raises
     ------
     ValueError
-        If the plain form cannot say it: only one sample of spikes, a chain of layers or one sparse layer fit.
+        If it is not a single sample of spikes through a chain of layers or through one sparse layer.
     """
     network, inputs = case.network, case.events
     sources = {p.target: network[p.source] for p in network.projections if p.source != p.target}
@@ -32,7 +32,7 @@ def plain(case: Case) -> PlainCase:
 
 
 def network_of(case: PlainCase, fixed: bool = True, reset: str = "subtract") -> ns.Network:
-    """The network of a plain case: in fixed point or, if asked, the same numbers as floats; or with another reset."""
+    """Build the network of a plain case in fixed point, or with the same numbers as floats, or with another reset."""
     populations, projections = [ns.Population("in", case.shape)], []
     for layer in case.layers:
         source = populations[-1]
@@ -57,14 +57,14 @@ def network_of(case: PlainCase, fixed: bool = True, reset: str = "subtract") -> 
 
 
 def events_of(case: PlainCase) -> ns.Events:
-    """Its input."""
+    """Build the input of a plain case."""
     return ns.Events(case.time, np.zeros_like(case.time), case.neuron, case.steps, 1, case.shape)
 
 
 def on_event(
     case: PlainCase, threads: int, fixed: bool = True, reset: str = "subtract"
 ) -> Callable[[], dict[str, int]]:
-    """A function that runs a plain case on neurosam's event back end, and returns the spikes of every layer."""
+    """Return a function that runs a plain case on neurosam's event back end and returns the spikes of every layer."""
     network, inputs = network_of(case, fixed, reset), events_of(case)
 
     def run() -> dict[str, int]:
@@ -75,7 +75,7 @@ def on_event(
 
 
 def _layer(network: ns.Network, name: str, source: str) -> Layer:
-    """The plain form of a population and what reaches it."""
+    """Convert a population and its incoming synapses."""
     inward = {p.source: p for p in network.projections if p.target == name}
     projection, shape, neuron = inward[source], network[name].shape, network[name].neuron
     if name.startswith("pool"):
@@ -87,11 +87,12 @@ def _layer(network: ns.Network, name: str, source: str) -> Layer:
     if isinstance(synapse, ns.Dense):
         return Layer(name, "dense", shape, threshold, synapse.weight, scale)
     recurrent, drive = inward[name], int(synapse.weight[0]) * scale
-    within = recurrent.synapse
-    if not isinstance(within, ns.Sparse):
+    recurrent_synapse = recurrent.synapse
+    if not isinstance(recurrent_synapse, ns.Sparse):
         raise ValueError(f"{recurrent.label}: only a sparse population may be recurrent")
-    scale, indices = 1 << recurrent.exponent, within.indices
-    return Layer(name, "sparse", shape, threshold, within.weight, scale, 1, 0, indices, within.indptr, drive)
+    scale, indices = 1 << recurrent.exponent, recurrent_synapse.indices
+    weight, indptr = recurrent_synapse.weight, recurrent_synapse.indptr
+    return Layer(name, "sparse", shape, threshold, weight, scale, 1, 0, indices, indptr, drive)
 
 
 def _inward(source: str, layer: Layer, delay: int) -> ns.Projection:

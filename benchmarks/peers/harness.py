@@ -1,10 +1,10 @@
-"""What the scripts of all peers share: the command line, the timing loop, and the line that says what was measured.
+"""Shared by the scripts of all peers: the command line, the timing loop, and the report in one line of JSON.
 
-    python run_PEER.py CASE.npz [--threads 2] [--repeats 5]     one JSON line: times, spikes by layer, memory
-    python run_PEER.py CASE.npz --turns                         one turn for each line of standard input: see compare.py
+    python run_PEER.py CASE.npz [--threads 2] [--repeats 5]     one line of JSON: times, spikes by layer, memory
+    python run_PEER.py CASE.npz --turns                         one turn per line of standard input; see compare.py
 
-A script gives `main` a function that builds the network and returns another, which runs it once from rest and returns
-the spikes of every layer. Needs NumPy alone, and Python 3.8.
+A script passes `main` a function that builds the network and returns another function, which runs it once from rest and
+returns the spikes of every layer. Needs only NumPy and Python 3.8.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 TURN_S = 0.2
-"""A turn runs as often as fits into this time, at least once; its time is the median."""
+"""A turn repeats the run as often as fits into this time, at least once, and reports the median."""
 
 
 class CannotExpress(Exception):
-    """The peer has no way to say this case: which part, and why."""
+    """The peer cannot express the case; the message says which part, and why."""
 
 
 class Clocked(dict):
-    """Spikes by layer, with the seconds by the simulator's own clock, where a run is more than the simulation."""
+    """Spikes by layer, with the time by the simulator's own clock, if a run is more than the simulation."""
 
     def __init__(self, spikes: dict[str, int], time_s: float) -> None:
         super().__init__(spikes)
@@ -42,14 +42,14 @@ def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str
     Parameters
     ----------
     build : function of (PlainCase, threads)
-        Returns the function that runs the case once. It imports the peer, so that the threads are set before.
+        Returns the function that runs the case once. It imports the peer, so that threads are set before that.
     package : str
         Distribution whose version is reported.
     precision : str
-        Of the arithmetic: "float32", "int8 weights", ...
+        Precision of the arithmetic: "float32", "int8 weights", ...
     **about : str
-        ``like``: which of neurosam's scripts has the same spikes; "neurosam_float" if not given. ``version``: where the
-        package is not this interpreter's.
+        ``like``: the script of neurosam that has the same spikes; "neurosam_float" if not given. ``version``: version
+        of the package if it is not installed in this interpreter.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("case", type=Path)
@@ -59,8 +59,8 @@ def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = str(options.threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a peer that waits for its turn leaves the cores alone
-    tell = _private_output()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a peer that waits for its turn must not spin
+    write_line = _private_output()
     from casefile import read
 
     case = read(options.case)
@@ -70,19 +70,19 @@ def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str
     try:
         run = build(case, options.threads)
     except CannotExpress as reason:
-        return tell({**about, "cannot": str(reason)})
+        return write_line({**about, "cannot": str(reason)})
     build_s = time.perf_counter() - start
     warm_up_s, _ = _timed(run)
     if options.turns:
-        tell({**about, "ready": True})
+        write_line({**about, "ready": True})
     turns: Iterable[Any] = sys.stdin if options.turns else range(options.repeats)
     times, spikes = [], {}
     for _ in turns:
         time_s, spikes = _turn(run)
         times.append(time_s)
         if options.turns:
-            tell({"time_s": time_s})
-    return tell(
+            write_line({"time_s": time_s})
+    return write_line(
         {
             **about, "threads": options.threads, "note": getattr(run, "note", ""),
             "build_s": build_s, "warm_up_s": warm_up_s, "times_s": times, "spikes": spikes, "peak_rss_MB": _peak_rss(),
@@ -91,7 +91,7 @@ def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str
 
 
 def named(run: Callable[[], dict[str, int]], note: str) -> Callable[[], dict[str, int]]:
-    """The same function, with a word on how it runs for the report."""
+    """Attach a note for the report to the function."""
     run.note = note  # type: ignore[attr-defined]
     return run
 
@@ -112,25 +112,25 @@ def _timed(run: Callable[[], dict[str, int]]) -> tuple[float, dict[str, int]]:
 
 
 def _private_output() -> Callable[[dict[str, Any]], None]:
-    """Standard output for our lines alone; what the peer prints goes to standard error."""
+    """Reserve standard output for our lines; output of the peer goes to standard error."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    def tell(line: dict[str, Any]) -> None:
+    def write_line(line: dict[str, Any]) -> None:
         out.write(json.dumps(line) + "\n")
         out.flush()
 
-    return tell
+    return write_line
 
 
 def _peak_rss() -> int:
-    """MB of this process at most, or of the largest of its children if that is larger; Linux counts in KiB.
+    """Peak memory of this process, or of its largest child if that is larger, in MB.
 
-    `ru_maxrss` of a new process is that of the one that started it, so that Linux is asked for the peak since then.
+    On Linux, where `ru_maxrss` is in KiB, a new process inherits the value of its parent, so VmHWM is used instead.
     """
     unit = 1 if sys.platform == "darwin" else 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     status = Path("/proc/self/status")
     if status.exists():
-        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * unit // 10**6
+        peak = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return max(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * unit // 10**6

@@ -31,7 +31,7 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     frames = jnp.asarray(case.frames().reshape(case.steps, -1)) > 0
 
     def step(state: tuple[Any, ...], x: Any) -> tuple[tuple[Any, ...], Any]:
-        """Membranes and last spikes of every layer; the input of a step."""
+        """Advance the membranes and last spikes of every layer by one step with input `x`."""
         out, counts = [], []
         for layer, matrix, (v, fired) in zip(case.layers, matrices, state):
             current = brainevent.BinaryArray(fired if case.recurrent else x) @ matrix

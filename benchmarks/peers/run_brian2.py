@@ -2,9 +2,9 @@
 # requires-python = "==3.12.*"
 # dependencies = ["brian2==2.10.1", "numpy==2.5.5"]
 # ///
-"""Brian2, C++ standalone, float32; needs a C++ compiler and make. The time is the program's own, of its simulation.
+"""Brian2, C++ standalone, float32; needs a C++ compiler and make. The compiled program itself times its simulation.
 
-Each layer has slots of its own in the schedule (synapses, threshold, reset): spikes cross all layers in one step.
+Each layer has its own slots in the schedule (synapses, threshold, reset), so that spikes pass all layers in one step.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
         b2.device.run(folder.name, with_output=False, run_args=[])
         return Clocked({name: int(monitor.num_spikes) for name, monitor in monitors.items()}, b2.device._last_run_time)
 
-    run.folder = folder  # type: ignore[attr-defined]  # lives as long as the function
+    run.folder = folder  # type: ignore[attr-defined]  # keeps the folder as long as the function
     return run
 
 

@@ -2,10 +2,10 @@
 # requires-python = "==3.9.*"
 # dependencies = ["brian2-loihi==0.5.2", "brian2==2.6.0", "numpy==1.26.4", "cython==3.0.12", "setuptools==80.9.0"]
 # ///
-"""brian2-loihi, an emulator of Loihi in Brian2 (Cython code): reset to zero, as the chip has it.
+"""brian2-loihi, an emulator of Loihi in Brian2 (Cython code), with reset to zero as on the chip.
 
-Excitatory and inhibitory synapses are groups of their own, since mixed ones lose their weights' last bit. Spikes take a
-step to every layer, so that a layer's are counted from the step at which the input reaches it. Threads do not apply.
+Excitatory and inhibitory synapses are separate groups, since mixed ones lose the last bit of their weights. Spikes take
+one step to each layer, so those of a layer are counted from the step at which the input reaches it. Single-threaded.
 """
 
 from __future__ import annotations

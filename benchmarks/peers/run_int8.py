@@ -1,6 +1,6 @@
-"""The int8 convolutions of a case alone, dense, by PyTorch's quantised operators: neurosam/benchmark/dense_int8.py.
+"""Only the convolutions of a case, dense in int8, by PyTorch's quantised operators (neurosam_bench/dense_int8.py).
 
-A bound for any rival that computes densely in int8. It has no neurons, so it reports no spikes. It runs in the
+A bound for any simulator that computes densely in int8. Without neurons, it reports no spikes. It runs in the
 interpreter of compare.py.
 """
 
@@ -13,14 +13,14 @@ from convert import events_of, network_of
 from harness import CannotExpress, main, named
 
 DENSITY = 0.05
-"""Of the random input; which pixels are 1 is nothing to dense arithmetic."""
+"""Density of the random input, which does not affect the time of dense arithmetic."""
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
 
-    from neurosam.benchmark.cases import Case
-    from neurosam.benchmark.dense_int8 import int8_runner
+    from neurosam_bench.cases import Case
+    from neurosam_bench.dense_int8 import int8_runner
 
     if not any(layer.kind == "conv" for layer in case.layers):
         raise CannotExpress("it has no convolutions")

@@ -1,8 +1,9 @@
 """Lava's CPU simulation (`fixed_pt` models) through neurosam's back end, in the Python 3.10 that `make lava` builds.
 
-The soft reset is neurosam's Process, as Lava has none; the runtime, channels, synapses and all else are Lava's. The
-time is the worker's, of Lava's steps alone: building the graph and starting Lava's processes come before. The script
-runs in the interpreter of compare.py, which starts the worker. Threads do not apply: every Process has its own.
+The soft reset is a Process of neurosam, as Lava has none; the runtime, channels, synapses and everything else are
+Lava's. The time is measured by the worker and covers only Lava's steps, not building the graph and starting processes.
+The script runs in the interpreter of compare.py, which starts the worker. Threads do not apply: Lava runs every Process
+in an operating system process of its own.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from neurosam_hw.lava.interpreter import examine, find
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     if case.name == "vgg11-64":
-        raise CannotExpress("left out for its time")
+        raise CannotExpress("takes too long")
     network, events = network_of(case), events_of(case)
 
     def run() -> dict[str, int]:
-        found = ns.run(network, events, backend="lava")
-        return Clocked({layer.name: int(found.counts[layer.name].sum()) for layer in case.layers}, found.time_s)
+        recording = ns.run(network, events, backend="lava")
+        counts = {layer.name: int(recording.counts[layer.name].sum()) for layer in case.layers}
+        return Clocked(counts, recording.time_s)
 
     return run
 

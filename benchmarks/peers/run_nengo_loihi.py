@@ -2,10 +2,10 @@
 # requires-python = "==3.8.*"
 # dependencies = ["nengo-loihi==1.1.0", "nengo==4.1.0", "numpy==1.23.5"]
 # ///
-"""nengo-loihi's emulator of the chip (NumPy, integers): reset to zero, as the chip has it.
+"""nengo-loihi's emulator of the chip (NumPy, integers), with reset to zero as on the chip.
 
-The network is given to the emulator as blocks of compartments, below Nengo's own language, which would choose weights
-and thresholds itself. A block may be larger than a core here. Threads do not apply.
+The network is given to the emulator as blocks of compartments, below Nengo's API, which would choose weights and
+thresholds itself. A block may be larger than a core here. Single-threaded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness import main
 from unroll import Synapses, unroll
 
 FRACTION = 64
-"""Weights and thresholds enter 6 bits higher."""
+"""Weights and thresholds are shifted left by 6 bits."""
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
@@ -51,8 +51,8 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
             setattr(unit, name, np.full(layer.size, value, np.int32))
         unit.scale_u = unit.scale_v = False
         if layer.drive:
-            every = np.arange(layer.size)
-            connect(source, sources, block, Synapses(every, every, np.full(layer.size, layer.drive)))
+            all_neurons = np.arange(layer.size)
+            connect(source, sources, block, Synapses(all_neurons, all_neurons, np.full(layer.size, layer.drive)))
         connect(block if case.recurrent else source, layer.size if case.recurrent else sources, block, synapses)
         model.add_block(block)
         blocks.append(block)
@@ -65,7 +65,7 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
             inputs.add_spikes(t + 1, neurons)
         spikes = {layer.name: 0 for layer in case.layers}
         with EmulatorInterface(model, seed=0) as emulator:
-            emulator.step()  # input takes a step, and each layer another: a layer's own time starts so much later
+            emulator.step()  # the input and each layer take one step, so each layer's own time starts later
             for t in range(case.steps + len(blocks) - 1):
                 emulator.step()
                 for k, (layer, block) in enumerate(zip(case.layers, blocks)):

@@ -2,10 +2,11 @@
 # requires-python = "==3.12.*"
 # dependencies = ["nest-simulator==3.10.0", "numpy==2.5.5"]
 # ///
-"""NEST, float64: `eprop_iaf`, its one neuron with delta input and soft reset; no synapse of it learns here.
+"""NEST, float64: `eprop_iaf`, its only neuron with delta input and soft reset; its plasticity is not used.
 
-The more usual `iaf_psc_delta` resets to zero, which is another network with fewer spikes, and takes about half the time
-a run. Spikes take a step to every layer, so that a layer's are counted from the step at which the input reaches it.
+The more common `iaf_psc_delta` resets to zero, which gives a different network with fewer spikes and takes about half
+the time. Spikes take one step to each layer, so those of a layer are counted from the step at which the input reaches
+it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from harness import Clocked, main
 from unroll import unroll
 
 REST = 20
-"""Steps between two runs, in which what is under way arrives."""
+"""Steps between two runs, in which spikes in flight arrive."""
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:

@@ -1,4 +1,4 @@
-"""neurosam's event back end, in compare.py's interpreter; its network comes from the case file, as the peers' do."""
+"""neurosam's event back end, in the interpreter of compare.py; it reads the network from a case file, as peers do."""
 
 from __future__ import annotations
 

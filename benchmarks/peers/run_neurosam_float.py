@@ -1,4 +1,4 @@
-"""neurosam's event back end on the same numbers in float64: what the float peers' spikes are held against."""
+"""neurosam's event back end on the same numbers in float64, with which the spikes of the float peers are compared."""
 
 from __future__ import annotations
 

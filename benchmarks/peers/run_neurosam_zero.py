@@ -1,4 +1,4 @@
-"""neurosam's event back end with reset to zero, as Loihi has it: what the emulators' spikes are held against."""
+"""neurosam's event back end with reset to zero, as on Loihi, with which the spikes of the emulators are compared."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""PyTorch in the best arrangement known to us, in the interpreter of compare.py.
+"""PyTorch in the fastest arrangement that we know, in the interpreter of compare.py.
 
-Chains: the fastest arrangement of neurosam/benchmark/dense.py. The recurrent case: the rows of the neurons that fired,
-gathered from a dense matrix and added, which is much faster than the product with that matrix.
+For chains, this is the fastest arrangement of benchmarks/neurosam_bench/dense.py. For the recurrent case, the rows of
+the neurons that fired are gathered from a dense matrix and added, which is much faster than multiplying by the matrix.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from harness import main, named
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     import torch
 
-    from neurosam.benchmark.cases import Case
-    from neurosam.benchmark.dense import FIRST, dense_runner
-    from neurosam.benchmark.measure import best_arrangement
+    from neurosam_bench.cases import Case
+    from neurosam_bench.dense import DEFAULT, dense_runner
+    from neurosam_bench.measure import best_arrangement
 
     torch.set_num_threads(threads)
     if not case.recurrent:
         chain = Case(case.name, network_of(case), events_of(case), 0.0)
-        name = best_arrangement(chain, threads) or FIRST
+        name = best_arrangement(chain, threads) or DEFAULT
         return named(dense_runner(chain, arrangement=name), name)
     layer = case.layers[0]
     rows = torch.zeros(layer.size, layer.size)  # [source, target]

@@ -2,11 +2,11 @@
 # requires-python = "==3.12.*"
 # dependencies = ["sanafe==2.2.9", "numpy==2.5.5"]
 # ///
-"""SANA-FE on its own description of Loihi, which estimates energy and time beside spikes; its simplest timing model.
+"""SANA-FE on its own description of Loihi, which also estimates energy and time; with its simplest timing model.
 
-It rounds membranes toward zero at 6 bits below the point, as fixed point here does. Spikes take a step to every layer,
-so that a layer's are counted from the step at which the input reaches it; that is done in the first run, and the total
-of the others is held against it.
+It rounds membranes toward zero at 6 fractional bits, as our fixed point does. Spikes take one step to each layer, so
+those of a layer are counted from the step at which the input reaches it. This is done in the first run; later runs are
+only checked to have the same total.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness import Clocked, main
 from unroll import unroll
 
 CORE = 1024
-"""Neurons of a core."""
+"""Neurons per core."""
 
 
 def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
@@ -55,7 +55,7 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     chip = sanafe.SpikingChip(chip_plan)
     chip.load(net)
     steps = case.steps + len(case.layers)
-    known: dict[str, int] = {}
+    first_counts: dict[str, int] = {}
     total = []
 
     def run() -> dict[str, int]:
@@ -63,14 +63,15 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
         for neuron, train in zip(chip.mapped_neuron_groups["in"], frames.T.tolist()):
             neuron.set_attributes(model_attributes={"spikes": train})
         start = time.perf_counter()
-        found = chip.sim(steps, timing_model="simple", processing_threads=threads, spike_trace=None if known else True)
+        trace = None if first_counts else True
+        result = chip.sim(steps, timing_model="simple", processing_threads=threads, spike_trace=trace)
         time_s = time.perf_counter() - start
-        if not known:
-            known.update(_counted(case, found["spike_trace"]))
-        total.append(found["neurons_fired"])
+        if not first_counts:
+            first_counts.update(_counted(case, result["spike_trace"]))
+        total.append(result["neurons_fired"])
         if total[-1] != total[0]:
             raise RuntimeError(f"a run fired {total[-1]} spikes, the first {total[0]}")
-        return Clocked(known, time_s)
+        return Clocked(first_counts, time_s)
 
     return run
 

@@ -2,7 +2,7 @@
 # requires-python = "==3.11.*"
 # dependencies = ["sinabs==3.1.3", "nir==1.0.4", "torch==2.13.0", "numpy==2.4.6"]
 # ///
-"""Sinabs: `LIF` with membrane subtraction and at most one spike a step; every layer over all steps at once."""
+"""Sinabs: `LIF` with membrane subtraction and at most one spike per step; every layer over all steps at once."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
             tau, spike_threshold=layer.at_least, spike_fn=SingleSpike, reset_fn=MembraneSubtract(), norm_input=False
         )
 
-    def fire(own: Any, x: Any) -> Any:
-        if own.is_state_initialised():
-            own.reset_states()
-        return own(x[None])[0]
+    def fire(layer_neurons: Any, x: Any) -> Any:
+        if layer_neurons.is_state_initialised():
+            layer_neurons.reset_states()
+        return layer_neurons(x[None])[0]
 
     return layer_by_layer(case, neurons, fire)
 

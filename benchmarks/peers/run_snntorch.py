@@ -4,7 +4,7 @@
 # ///
 """snnTorch: `Leaky`, step by step.
 
-The subtraction is ours, one line: the library's subtracts twice from a membrane that stays above its threshold.
+The subtraction is one line of ours: the library's subtracts twice from a membrane that stays above its threshold.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     torch.set_num_threads(threads)
 
     def neurons(layer: Layer) -> Any:
-        own = snntorch.Leaky(case.keep, layer.threshold, reset_mechanism="none")
+        leaky = snntorch.Leaky(case.keep, layer.threshold, reset_mechanism="none")
 
-        def advance(x: Any, v: Any) -> tuple[Any, Any]:
-            s, v = own(x, own.reset_mem() if v is None else v)
+        def update(x: Any, v: Any) -> tuple[Any, Any]:
+            s, v = leaky(x, leaky.reset_mem() if v is None else v)
             return s, v - layer.threshold * s
 
-        return advance
+        return update
 
     return step_by_step(case, neurons)
 

@@ -25,9 +25,9 @@ def build(case: PlainCase, threads: int) -> Callable[[], dict[str, int]]:
     def neurons(layer: Layer) -> Any:
         return neuron.LIFNode(tau, False, layer.at_least, None, step_mode="m").eval()
 
-    def fire(own: Any, x: Any) -> Any:
-        functional.reset_net(own)
-        return own(x)
+    def fire(layer_neurons: Any, x: Any) -> Any:
+        functional.reset_net(layer_neurons)
+        return layer_neurons(x)
 
     return layer_by_layer(case, neurons, fire)
 

@@ -1,4 +1,4 @@
-"""The synapses of a chain as torch modules, for the peers that are torch libraries; their neurons come between."""
+"""The synapses of a chain as torch modules, for the peers that are torch libraries and add their own neurons."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from harness import CannotExpress
 
 
 def layers(case: PlainCase) -> list[tuple[Layer, Any]]:
-    """Each layer with the module that computes its input from the spikes of the layer below, ``[N, C, H, W]``.
+    """Pair each layer with the module that computes its input from the spikes of the previous layer, ``[N, C, H, W]``.
 
     Raises
     ------
     CannotExpress
-        For a recurrent case: dense libraries would multiply a matrix of 10^8 weights in every step.
+        For a recurrent case, for which dense libraries would multiply a matrix of 10^8 weights in every step.
     """
     if case.recurrent:
         raise CannotExpress("no sparse recurrent layer; a dense one would have 10^8 weights")
@@ -41,16 +41,16 @@ def layers(case: PlainCase) -> list[tuple[Layer, Any]]:
 def step_by_step(
     case: PlainCase, neurons: Callable[[Layer], Callable[[Any, Any], tuple[Any, Any]]], divisor: float = 1.0
 ) -> Callable[[], dict[str, int]]:
-    """A function that runs all layers step after step, and returns their spikes.
+    """Return a function that runs all layers step by step and returns their spikes.
 
     Parameters
     ----------
     case : PlainCase
     neurons : function of (Layer)
-        The peer's neurons for a layer, not asked for poolings: a function of (currents, state) that returns spikes and
-        the next state. The first state is None.
+        Called for each layer except poolings; returns the peer's neurons as a function of (currents, state) that
+        returns spikes and the next state. The first state is None.
     divisor : float
-        Weights are divided by it, for a peer that takes but a share of its input.
+        Weights are divided by it, for a peer that scales its input down.
     """
     stack = [(layer, synapses, None if layer.kind == "pool" else neurons(layer)) for layer, synapses in layers(case)]
     for _, synapses, _ in stack:
@@ -63,10 +63,10 @@ def step_by_step(
         states: dict[str, Any] = {}
         spikes: dict[str, Any] = {layer.name: 0 for layer, _, _ in stack}
         for x in frames.split(1):
-            for layer, synapses, own in stack:
+            for layer, synapses, update in stack:
                 x = synapses(x)
-                if own is not None:
-                    x, states[layer.name] = own(x, states.get(layer.name))
+                if update is not None:
+                    x, states[layer.name] = update(x, states.get(layer.name))
                 spikes[layer.name] += x.sum()
         return {name: int(count) for name, count in spikes.items()}
 
@@ -76,15 +76,15 @@ def step_by_step(
 def layer_by_layer(
     case: PlainCase, neurons: Callable[[Layer], Any], fire: Callable[[Any, Any], Any]
 ) -> Callable[[], dict[str, int]]:
-    """A function that runs every layer over all steps at once, and returns its spikes.
+    """Return a function that runs every layer over all steps at once and returns their spikes.
 
     Parameters
     ----------
     case : PlainCase
     neurons : function of (Layer)
-        The peer's neurons for a layer; not asked for poolings.
+        Called for each layer except poolings; returns the peer's neurons.
     fire : function of (neurons, currents)
-        Spikes of neurons that start from rest, all steps along the first axis.
+        Runs neurons from rest; all steps are along the first axis.
     """
     stack = [(layer, synapses, None if layer.kind == "pool" else neurons(layer)) for layer, synapses in layers(case)]
     frames = torch.from_numpy(case.frames()).to(memory_format=torch.channels_last)
@@ -92,8 +92,8 @@ def layer_by_layer(
     @torch.inference_mode()
     def run() -> dict[str, int]:
         x, spikes = frames, {}
-        for layer, synapses, own in stack:
-            x = synapses(x) if own is None else fire(own, synapses(x))
+        for layer, synapses, group in stack:
+            x = synapses(x) if group is None else fire(group, synapses(x))
             spikes[layer.name] = int(x.sum())
         return spikes
 

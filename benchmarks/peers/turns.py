@@ -1,4 +1,4 @@
-"""A script of this folder as a process that takes turns: started and warmed up once, idle until asked."""
+"""A script of this folder as a process that takes turns: started and warmed up once, then idle between turns."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Runner:
     Parameters
     ----------
     command : list of str
-        Starts the script.
+        Command that starts the script.
     case : Path
     threads : int
     limit_s : float
-        Time for each of its answers.
+        Time limit for each answer.
 
     Raises
     ------
     Skip
-        With what the script says it cannot express, or with its last words. So does each turn.
+        If the script cannot express the case or fails; the message is its reason or last line. Turns raise it, too.
     """
 
     def __init__(self, command: list[str], case: Path, threads: int, limit_s: float) -> None:
@@ -48,21 +48,21 @@ class Runner:
             raise Skip(ready["cannot"])
 
     def turn(self) -> float:
-        """Seconds of one turn."""
-        with suppress(BrokenPipeError):  # it has ended, and _answer says why
+        """Run one turn; return its time in seconds."""
+        with suppress(BrokenPipeError):  # the process has ended, and _answer reports why
             self._input().write(b"\n")
             self._input().flush()
         return float(self._answer()["time_s"])
 
     def finish(self) -> dict[str, Any]:
-        """What it has to report, and its end."""
+        """End the process and return its report."""
         self._input().close()
         report = self._answer()
         self.close()
         return report
 
     def close(self) -> None:
-        """End the process with all that it started."""
+        """Kill the process and all of its children."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -74,10 +74,10 @@ class Runner:
         return self.process.stdin
 
     def _answer(self) -> dict[str, Any]:
-        late = threading.Event()
+        timed_out = threading.Event()
 
         def end() -> None:
-            late.set()
+            timed_out.set()
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
 
@@ -88,6 +88,6 @@ class Runner:
         if line:
             return dict(json.loads(line))
         self.errors.seek(0)
-        said = self.errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
+        messages = self.errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
         self.close()
-        raise Skip(f"no answer within {self.limit_s:.0f} s" if late.is_set() else f"failed: {said[-1]}")
+        raise Skip(f"no answer within {self.limit_s:.0f} s" if timed_out.is_set() else f"failed: {messages[-1]}")

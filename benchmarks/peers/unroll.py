@@ -1,4 +1,4 @@
-"""The same network as plain synapses, for peers that know no convolutions."""
+"""Unrolling of a network into single synapses, for peers without convolutions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from casefile import Layer, PlainCase
 from harness import CannotExpress
 
-LARGEST = 20_000_000
-"""Synapses that a peer is asked to hold."""
+MAX_SYNAPSES = 20_000_000
+"""Maximum number of synapses that a peer is given."""
 
 
 class Synapses(NamedTuple):
-    """Connections between two populations, by rising source and then target."""
+    """Connections between two populations, sorted by source and then target."""
 
     source: Any
     target: Any
@@ -22,12 +22,12 @@ class Synapses(NamedTuple):
 
 
 def unroll(case: PlainCase) -> list[Synapses]:
-    """Synapses into every layer of a chain; for a recurrent case those of the population upon itself.
+    """Unroll the synapses into every layer of a chain, or for a recurrent case those of the population onto itself.
 
     Raises
     ------
     CannotExpress
-        If there are too many, or the maximum of a pool is among them.
+        If there are too many, or the network has max pooling.
     """
     shape, out = case.shape, []
     count = sum(
@@ -35,14 +35,14 @@ def unroll(case: PlainCase) -> list[Synapses]:
         for layer in case.layers
         if layer.kind != "pool"
     )
-    if count > LARGEST:
+    if count > MAX_SYNAPSES:
         raise CannotExpress(f"{count / 1e6:.0f} million synapses without shared weights")
     if any(layer.kind == "pool" for layer in case.layers):
         raise CannotExpress("max pooling of spikes")
     for layer in case.layers:
-        found = _conv(layer, shape) if layer.kind == "conv" else _matrix(layer)
-        order = np.lexsort((found[1], found[0]))
-        out.append(Synapses(*(column[order] for column in found)))
+        columns = _conv(layer, shape) if layer.kind == "conv" else _matrix(layer)
+        order = np.lexsort((columns[1], columns[0]))
+        out.append(Synapses(*(column[order] for column in columns)))
         shape = layer.shape
     return out
 
@@ -55,7 +55,7 @@ def _matrix(layer: Layer) -> tuple[Any, Any, Any]:
 
 
 def _conv(layer: Layer, shape: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """Every weight at every output pixel at which its source lies inside the picture."""
+    """Every weight at every output pixel whose source lies inside the image."""
     outputs, inputs, height, width = layer.weight.shape
     o, i, ky, kx, y, x = np.indices((outputs, inputs, height, width, *layer.shape[1:]), dtype=np.int32, sparse=True)
     sy, sx = y * layer.stride + ky - layer.padding, x * layer.stride + kx - layer.padding

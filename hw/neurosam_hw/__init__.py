@@ -1,1 +1,1 @@
-"""The machines that neurosam networks are mapped onto: chips, their rules and costs."""
+"""Machines that run neurosam networks."""

@@ -1,4 +1,4 @@
-"""What of the input or of a layer a torch module's decision rests on: gradients, Grad-CAM, occlusion, SAM.
+"""Attribution methods for torch modules: gradients, Grad-CAM, occlusion, and SAM.
 
     Method(module, ...).attribute(x, target=None)   ->   raw maps, float64: [T, B, H, W] or [B, H, W]
 
@@ -6,17 +6,35 @@
 |---|---|---|
 | ``ModuleSAM(module, layer)`` | spikes of a layer (no target, no gradient) | [T, B, h, w] |
 | ``GradCAM(module, layer)`` | a layer of an ANN | [B, h, w] |
-| ``SpikingGradCAM(module, layer, alpha=...)`` | a layer of a spiking net, Eq. 9-10 of the SAM paper | [T, B, h, w] |
-| ``Saliency``, ``InputXGradient``, ``GuidedBackprop``, ``IntegratedGradients`` of a module | its input | as the input |
-| ``Occlusion(module, window)`` | the input, from the outside | [B, H, W] |
+| ``SpikingGradCAM(module, layer, alpha=...)`` | a layer of a spiking network, SAM paper Eq. 9-10 | [T, B, h, w] |
+| ``Saliency``, ``InputXGradient``, ``GuidedBackprop``, ``IntegratedGradients`` of a module | the input | as the input |
+| ``Occlusion(module, window)`` | the input, without gradients | [B, H, W] |
 
-`x` is the encoded input ``[T, B, C, H, W]`` of a spiking net (any code: rate, latency, direct) or the images
-``[B, C, H, W]`` of an ANN; `target` one class for all, one a sample, or None for the predicted ones. Functions to
-aggregate, normalise, upsample and overlay maps are in :mod:`neurosam.maps`. :func:`explain_func` is the call that
-Quantus expects.
+`x` is the encoded input ``[T, B, C, H, W]`` of a spiking network (rate, latency or direct coding) or the images
+``[B, C, H, W]`` of an ANN. `target` is one class for all samples, one class per sample, or None for the predicted
+classes. Functions that aggregate, normalise, upsample and overlay maps are in :mod:`neurosam.explain.maps`.
+:func:`explain_func` has the signature that Quantus expects.
 
-Needs the extra ``neurosam[torch]``. To explain a network as it runs on a back end, fixed point included, see
+Requires the extra ``neurosam[torch]``. To explain a network as it runs on a back end, fixed point included, see
 :class:`neurosam.SAM`.
+
+Examples
+--------
+>>> import torch
+>>> from neurosam import training
+>>> module = training.build("4C3-P2-D10", (1, 8, 8), seed=0)
+>>> x = torch.ones(5, 3, 1, 8, 8)  # steps, samples, channels, height, width
+>>> SpikingGradCAM(module, "conv1").attribute(x).shape
+(5, 3, 8, 8)
+>>> ModuleSAM(module, "conv1", gamma=0.5).attribute(x).shape
+(5, 3, 8, 8)
+>>> Saliency(module).attribute(x, target=7).shape
+(5, 3, 8, 8)
+>>> Occlusion(module, window=4).attribute(x, target=[1, 2, 3]).shape
+(3, 8, 8)
+>>> ann = training.build_ann("4C3-P2-D10", (1, 8, 8), seed=0)
+>>> GradCAM(ann, "conv1").attribute(x[0]).shape
+(3, 8, 8)
 """
 
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM

@@ -1,15 +1,14 @@
-"""Input attribution by gradients, through the surrogate where neurons spike.
+"""Input attribution by gradients; for spiking neurons, by surrogate gradients.
 
-With y the target's logit and x the input (all steps):
+With y the logit of the target and x the input (all steps):
 
     Saliency               |dy/dx|
     InputXGradient         x dy/dx
-    GuidedBackprop         dy/dx, where gradients that enter a ReLU or the spikes of a LIF layer from above count only
-                           where positive
+    GuidedBackprop         dy/dx, with the negative gradients with respect to the output of a ReLU or LIF layer set to 0
     IntegratedGradients    (x - b) 1/n sum over k of dy/dx at b + (k + 1/2)/n (x - b),  k = 0 .. n-1;  b the baseline
 
-For an ANN these are exact. A spiking net's dy/dx is the surrogate gradient that trained it; integrated gradients then
-do not add up to y(x) - y(b), and :meth:`IntegratedGradients.gap` says by how much.
+For an ANN these gradients are exact. For a spiking network, dy/dx is the surrogate gradient used in training;
+integrated gradients then do not add up to y(x) - y(b), and :meth:`IntegratedGradients.gap` returns the difference.
 
 Source: Simonyan, Vedaldi & Zisserman 2014 (arXiv 1312.6034); Springenberg et al. 2015 (arXiv 1412.6806); Sundararajan,
 Taly & Yan 2017 (arXiv 1703.01365); for spiking nets Bitar, Rosales & Paulitsch 2023 (Front. Neurosci. 17:1153999).
@@ -24,9 +23,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.arguments import integer
 from neurosam.attribution.method import InputMethod, Maps, Target, evaluating, prepared, resolve, selected
-from neurosam.checks import integer
-from neurosam.errors import NeurosamError
+from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.training import LIF
 
 __all__ = ["GuidedBackprop", "InputXGradient", "IntegratedGradients", "Saliency", "gradient"]
@@ -36,7 +35,7 @@ _CUT = "gives an output without a gradient to its input; does a layer detach?"
 
 
 def gradient(module: nn.Module, x: Tensor, target: Tensor) -> Tensor:
-    """dy/dx of each sample's target logit, in the shape of `x`; parameters' own gradients stay as they were."""
+    """dy/dx of each sample's target logit, in the shape of `x`; the gradients of the parameters are not touched."""
     leaf = x.detach().clone().requires_grad_()
     with torch.enable_grad():
         score = selected(module, leaf, target).sum()
@@ -49,31 +48,53 @@ def gradient(module: nn.Module, x: Tensor, target: Tensor) -> Tensor:
 
 
 class Saliency(InputMethod):
-    """Absolute gradient; maps add up those of the channels."""
+    """Absolute gradient; a map is the sum over channels.
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    >>> _ = nn.init.constant_(module[1].weight, -0.5)
+    >>> Saliency(module).attribute(torch.ones(1, 1, 2, 2), target=0).tolist()
+    [[[0.5, 0.5], [0.5, 0.5]]]
+    """
 
     def _scores(self, x: Tensor, target: Tensor) -> Tensor:
         return gradient(self.module, x, target).abs()
 
 
 class InputXGradient(InputMethod):
-    """Input times gradient: for spikes, the gradient where one came."""
+    """Input times gradient: for spikes, the gradient at the inputs that spiked.
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    >>> _ = nn.init.constant_(module[1].weight, -0.5)
+    >>> InputXGradient(module).attribute(torch.eye(2)[None, None], target=0).tolist()
+    [[[-0.5, 0.0], [0.0, -0.5]]]
+    """
 
     def _scores(self, x: Tensor, target: Tensor) -> Tensor:
         return x * gradient(self.module, x, target)
 
 
 class GuidedBackprop(InputMethod):
-    """Gradient along paths that only ever add to the logit.
+    """Gradient in which negative gradients are removed at every ReLU or LIF layer.
 
     Parameters
     ----------
     module : nn.Module
-        With its non-linearities as ``nn.ReLU`` or ``LIF`` layers; a function called in ``forward`` cannot be seen.
+        Its non-linearities must be ``nn.ReLU`` or ``LIF`` layers; a function called in ``forward`` cannot be detected.
 
     Raises
     ------
     NeurosamError
-        If the module has neither, or a non-linearity of another kind.
+        If the module has no such layer, or has another kind of non-linearity.
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    >>> GuidedBackprop(module).attribute(torch.ones(5, 1, 2, 2)).shape
+    (5, 2, 2)
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -112,29 +133,36 @@ class IntegratedGradients(InputMethod):
     points : int
         n, points of the midpoint rule, 1..10000.
     baseline : float
-        Value of every baseline pixel; 0 is silence.
+        Value of every pixel of the baseline; 0 is no input.
+
+    Examples
+    --------
+    >>> ann = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    >>> method, x = IntegratedGradients(ann, points=4), torch.ones(1, 1, 2, 2)
+    >>> method.attribute(x, target=1).shape, bool(abs(method.gap(x, target=1)[0]) < 1e-6)
+    ((1, 2, 2), True)
     """
 
     def __init__(self, module: nn.Module, points: int = 32, baseline: float = 0.0) -> None:
         super().__init__(module)
-        self.points = integer("IntegratedGradients: points", points, 1, 10000)
+        self.points = integer("IntegratedGradients: points", points, 1, 10000, ArgumentError)
         self.baseline = float(baseline)
 
     def _scores(self, x: Tensor, target: Tensor) -> Tensor:
-        way = x - self.baseline
+        difference = x - self.baseline
         total = torch.zeros_like(x)
         for k in range(self.points):
-            total += gradient(self.module, self.baseline + (k + 0.5) / self.points * way, target)
-        return way * total / self.points
+            total += gradient(self.module, self.baseline + (k + 0.5) / self.points * difference, target)
+        return difference * total / self.points
 
     def gap(self, x: Tensor | npt.NDArray[Any], target: Target = None) -> Maps:
-        """Sum of a sample's attributions minus y(x) - y(baseline), ``[B]``: 0 if they explain the logit completely."""
+        """Sum of a sample's attributions minus (y(x) - y(baseline)), ``[B]``: 0 if they fully explain the logit."""
         tensor = prepared(type(self).__name__, self.module, x)
         with evaluating(self.module):
             chosen = resolve(self.module, tensor, target)
-            found = self._scores(tensor, chosen)
-            others = [d for d in range(tensor.ndim) if d != tensor.ndim - 4]
+            scores = self._scores(tensor, chosen)
+            all_but_batch = [d for d in range(tensor.ndim) if d != tensor.ndim - 4]
             with torch.no_grad():
-                silent = torch.full_like(tensor, self.baseline)
-                change = selected(self.module, tensor, chosen) - selected(self.module, silent, chosen)
-        return np.asarray((found.sum(dim=others) - change).cpu().numpy(), dtype=np.float64)
+                baseline = torch.full_like(tensor, self.baseline)
+                change = selected(self.module, tensor, chosen) - selected(self.module, baseline, chosen)
+        return np.asarray((scores.sum(dim=all_but_batch) - change).cpu().numpy(), dtype=np.float64)

@@ -1,6 +1,6 @@
-"""SAM of a torch module's layer, without export: the same maps as :class:`neurosam.SAM` gives in float.
+"""SAM of a layer of a torch module, without export; the maps equal those of :class:`neurosam.SAM` in float.
 
-Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 12-14; see :mod:`neurosam.trace` for the modes.
+Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 12-14; see :mod:`neurosam.network.trace` for the modes.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from neurosam.attribution.method import Method
 from neurosam.errors import NeurosamError
-from neurosam.sam import from_spikes
-from neurosam.trace import SamTrace
+from neurosam.explain.sam import from_spikes
+from neurosam.network.trace import SamTrace
 from neurosam.training import LIF, SpikingSequential
 
 __all__ = ["ModuleSAM"]
 
 
 class ModuleSAM(Method):
-    """Spike Activation Maps of a LIF layer, ``[T, B, h, w]``. The target does not matter; it is checked all the same.
+    """Spike Activation Maps of a LIF layer, ``[T, B, h, w]``. The target is checked but has no influence.
 
     Parameters
     ----------
@@ -26,8 +26,15 @@ class ModuleSAM(Method):
     layer : str
         A LIF layer.
     gamma : float
-        Decay of the trace a step, at least 0.
+        Decay of the trace per step, at least 0.
     mode : {"strict", "inclusive", "official"}
+
+    Examples
+    --------
+    >>> from neurosam import training
+    >>> module = training.build("4C3-P2-D10", (1, 8, 8))
+    >>> ModuleSAM(module, "conv1").attribute(torch.ones(5, 3, 1, 8, 8)).shape
+    (5, 3, 8, 8)
     """
 
     def __init__(self, module: SpikingSequential, layer: str, gamma: float = 0.5, mode: str = "strict") -> None:
@@ -35,7 +42,7 @@ class ModuleSAM(Method):
         spiking = [name for name, part in module.named_children() if isinstance(part, LIF)]
         if layer not in spiking:
             raise NeurosamError(
-                f"ModuleSAM: layer {layer!r}", f"is no LIF layer of a SpikingSequential; there are {spiking or 'none'}"
+                f"ModuleSAM: layer {layer!r}", f"is not a LIF layer of a SpikingSequential; it has {spiking or 'none'}"
             )
         self._net, self.layer, self.trace = module, layer, SamTrace(gamma, mode)
 

@@ -1,6 +1,7 @@
-"""What all methods share: the call, the check of input and target, and running a module without leaving a trace in it.
+"""The base classes of attribution methods: their call, checks of input and target, and running a module unchanged.
 
-A method neither changes a module's mode nor touches its parameters' gradients. Outputs are the logits ``[B, K]``.
+A method restores the training mode of the module and does not touch the gradients of its parameters. The output of a
+module is the logits ``[B, K]``.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Target: TypeAlias = int | Sequence[int] | npt.NDArray[Any] | Tensor | None
 
 
 class Method(ABC):
-    """Explains a module's output by maps.
+    """Explains the output of a module by maps.
 
     Parameters
     ----------
@@ -53,12 +54,12 @@ class Method(ABC):
         Returns
         -------
         float64 array
-            See the class.
+            Its shape is documented at the class.
 
         Raises
         ------
         NeurosamError
-            If the input is no picture, a target is out of range, or the method cannot handle the module or layer.
+            If the input has another shape, a target is out of range, or the method cannot handle the module or layer.
         """
         tensor = prepared(type(self).__name__, self.module, x)
         with evaluating(self.module):
@@ -74,11 +75,11 @@ class InputMethod(Method):
     """Attributes to every input value; a map is the sum over channels, ``[T, B, H, W]`` or ``[B, H, W]``."""
 
     def scores(self, x: Tensor | npt.NDArray[Any], target: Target = None) -> Maps:
-        """Attribution of every input value, in the shape of `x`; the maps before the sum over channels."""
+        """Attribution of every input value, in the shape of `x`; maps are its sum over channels."""
         tensor = prepared(type(self).__name__, self.module, x)
         with evaluating(self.module):
-            found = self._scores(tensor, resolve(self.module, tensor, target))
-        return np.asarray(found.detach().cpu().numpy(), dtype=np.float64)
+            scores = self._scores(tensor, resolve(self.module, tensor, target))
+        return np.asarray(scores.detach().cpu().numpy(), dtype=np.float64)
 
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:
         return self._scores(x, target).sum(dim=-3)
@@ -89,12 +90,12 @@ class InputMethod(Method):
 
 
 def prepared(where: str, module: nn.Module, x: Tensor | npt.NDArray[Any]) -> Tensor:
-    """The input as a detached tensor of the module's device and dtype."""
+    """The input as a detached tensor on the module's device and in its dtype."""
     tensor = torch.as_tensor(x)
     if tensor.ndim not in (4, 5) or not tensor.numel():
         raise NeurosamError(
             f"{where}: input",
-            f"got shape {tuple(tensor.shape)}; [T, B, C, H, W] or [B, C, H, W], no side empty, is required",
+            f"got shape {tuple(tensor.shape)}; non-empty [T, B, C, H, W] or [B, C, H, W] is required",
         )
     if tensor.ndim == 5 and not isinstance(module, SpikingSequential):
         raise NeurosamError(
@@ -108,7 +109,7 @@ def prepared(where: str, module: nn.Module, x: Tensor | npt.NDArray[Any]) -> Ten
 
 
 def logits(module: nn.Module, x: Tensor) -> Tensor:
-    """Output ``[B, K]``; images without time are one step of a SpikingSequential."""
+    """Output ``[B, K]`` of a module; for a SpikingSequential, images without time are one step."""
     output: Tensor = module(x[None]) if isinstance(module, SpikingSequential) and x.ndim == 4 else module(x)
     if output.ndim != 2 or output.shape[0] != x.shape[-4]:
         raise NeurosamError(
@@ -119,12 +120,12 @@ def logits(module: nn.Module, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def resolve(module: nn.Module, x: Tensor, target: Target) -> Tensor:
-    """One class a sample, int64 ``[B]``; the predicted ones if None.
+    """One class per sample, int64 ``[B]``; the predicted ones if `target` is None.
 
     Raises
     ------
     NeurosamError
-        If a class is out of range, not an integer, or there is not one for each sample.
+        If a class is out of range or not an integer, or the number of classes is not that of the samples.
     """
     output = logits(module, x)
     samples, classes = output.shape
@@ -148,11 +149,11 @@ def selected(module: nn.Module, x: Tensor, target: Tensor) -> Tensor:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; afterwards every part is in the mode in which it was."""
-    modes = [(part, part.training) for part in module.modules()]
+    """Put a module in evaluation mode, and afterwards every submodule back into the mode it was in."""
+    modes = [(submodule, submodule.training) for submodule in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        for part, training in modes:
-            part.training = training
+        for submodule, training in modes:
+            submodule.training = training

@@ -1,9 +1,9 @@
-"""Occlusion: how far the logit falls when a window of the input is blank. Needs no gradient and knows no model.
+"""Occlusion: how far the logit falls when a window of the input is blanked. It needs no gradient and fits any model.
 
     score of window w = y(x) - y(x with w at the baseline, in all channels and all steps)
 
-A pixel's map value is the mean over the windows that cover it. Windows start at multiples of the stride, as many as it
-takes to reach the far border; the last ones may reach beyond it.
+The map at a pixel is the mean over the windows that cover it. Windows start at multiples of the stride, as many as are
+needed to reach the far border; the last ones may extend beyond it.
 
 Source: Zeiler & Fergus 2014 (arXiv 1311.2901), section 4.2.
 """
@@ -15,25 +15,33 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.arguments import integer, pair
 from neurosam.attribution.method import Method, selected
-from neurosam.checks import pair
+from neurosam.errors import ArgumentError
 
 __all__ = ["Occlusion"]
 
 
 class Occlusion(Method):
-    """Fall of the logit under a sliding window; maps are ``[B, H, W]``, one for all steps.
+    """Decrease of the logit under a sliding window; maps are ``[B, H, W]``, one for all steps.
 
     Parameters
     ----------
     module : nn.Module
-        Anything with logits; run once for each place of the window.
+        Run once for each position of the window.
     window : int or (int, int)
         Height and width in pixels.
     stride : int or (int, int), optional
-        From window to window, at most the window; the window itself if None.
+        Step from one window to the next, at most the window size; the window size if None.
     baseline : float
-        What covers the pixels; 0 is silence.
+        Value of the covered pixels; 0 is no input.
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False))
+    >>> _ = nn.init.constant_(module[1].weight, 0.25)
+    >>> Occlusion(module, window=2).attribute(torch.ones(1, 1, 4, 4), target=0)[0, 0].tolist()
+    [1.0, 1.0, 1.0, 1.0]
     """
 
     def __init__(
@@ -44,10 +52,11 @@ class Occlusion(Method):
         baseline: float = 0.0,
     ) -> None:
         super().__init__(module)
-        self.window = pair("Occlusion: window", window, 1, 65536)
-        given = pair("Occlusion: stride", self.window if stride is None else stride, 1, 65536)
+        self.window = pair("Occlusion: window", window, 1, 65536, ArgumentError)
+        given = pair("Occlusion: stride", self.window if stride is None else stride, 1, 65536, ArgumentError)
         self.stride = tuple(
-            pair(f"Occlusion: stride {s} of window {w}", s, 1, w)[0] for s, w in zip(given, self.window, strict=True)
+            integer(f"Occlusion: stride {s} of window {w}", s, 1, w, ArgumentError)
+            for s, w in zip(given, self.window, strict=True)
         )
         self.baseline = float(baseline)
 

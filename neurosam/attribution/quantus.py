@@ -1,7 +1,7 @@
-"""``explain_func(model, inputs, targets, **kw)``: every method under the one call that Quantus makes.
+"""``explain_func(model, inputs, targets, **kw)``: every method behind the one function signature that Quantus calls.
 
-Images go in, and one map an image comes out: a spiking net's input is encoded first, its maps are added up over time
-and brought to the size of the image. (Quantus itself is not needed.)
+It takes images and returns one map per image: for a spiking network the images are encoded first, and its maps are
+summed over time. Maps are resized to the image. (Quantus itself is not required.)
 
 Source: Hedstrom et al. 2023 (Quantus, JMLR 24), the signature of ``explain_func``.
 """
@@ -20,8 +20,8 @@ from neurosam.attribution.layer_sam import ModuleSAM
 from neurosam.attribution.method import Method
 from neurosam.attribution.occlusion import Occlusion
 from neurosam.errors import NeurosamError
-from neurosam.events import encode
-from neurosam.maps import aggregate, upsample
+from neurosam.explain.maps import aggregate, upsample
+from neurosam.signals.events import encode
 
 __all__ = ["METHODS", "explain_func"]
 
@@ -35,7 +35,7 @@ METHODS: dict[str, type[Method]] = {
     "integrated_gradients": IntegratedGradients,
     "occlusion": Occlusion,
 }
-"""By the name that `explain_func` takes."""
+"""Methods by the name that :func:`explain_func` takes."""
 
 
 def explain_func(
@@ -50,7 +50,7 @@ def explain_func(
     device: Any = None,
     **options: Any,
 ) -> npt.NDArray[np.float64]:
-    """One map an image.
+    """Compute one map per image.
 
     Parameters
     ----------
@@ -60,15 +60,15 @@ def explain_func(
     targets : (B,) ints, int, optional
         Classes to explain; the predicted ones if None.
     method : str
-        Of :data:`METHODS`.
+        A key of :data:`METHODS`.
     steps : int, optional
-        T of a spiking net's presentation; None gives the images as they are, to an ANN.
+        Number of steps for which a spiking network sees the encoded images; None passes the images to an ANN unchanged.
     coding, seed
-        See :func:`neurosam.events.encode`.
+        See :func:`neurosam.signals.events.encode`.
     device
-        Accepted since Quantus passes it; the model's own is used.
+        Ignored: Quantus passes it, but the model's own device is used.
     **options
-        Of the method: ``layer``, ``alpha``, ``points``, ``window``, ...
+        Arguments of the method: ``layer``, ``alpha``, ``points``, ``window``, ...
 
     Returns
     -------
@@ -77,7 +77,15 @@ def explain_func(
     Raises
     ------
     NeurosamError
-        For an unknown method, or what the method refuses.
+        For an unknown method or invalid arguments of the method.
+
+    Examples
+    --------
+    >>> from neurosam import training
+    >>> module = training.build("4C3-P2-D10", (1, 8, 8))
+    >>> images = np.full((3, 1, 8, 8), 0.5)
+    >>> explain_func(module, images, [1, 2, 3], method="sam", layer="conv1", steps=6).shape
+    (3, 1, 8, 8)
     """
     if method not in METHODS:
         raise NeurosamError("explain_func: method", f"got {method!r}; known are {', '.join(METHODS)}")

@@ -1,8 +1,8 @@
-"""The command line ``neurosam COMMAND``: commands in commands.py, one module a group of them, mistakes in failures.py.
+"""The command line ``neurosam COMMAND``: commands.py lists the commands, errors.py reports what goes wrong.
 
-Exit status 0: done; 1: `verify` found a difference; 2: a mistake of the user, said in a sentence or two, no traceback;
-130: interrupted (what was finished is kept). Nothing is imported before :func:`main` runs, so that an interruption
-ends in one line from the first moment on.
+Exit status 0: success; 1: `verify` found a difference; 2: a user error, reported in a sentence or two without a
+traceback; 130: interrupted (finished results are kept). Nothing is imported before :func:`main` runs, so that Ctrl-C
+prints a single line from the very start.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["app", "main"]
 
 def main() -> None:
     """Run the command line; the entry point of ``neurosam``."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads wait without spinning on a busy machine
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # keeps torch's idle threads from spinning on a busy machine
     try:
         from neurosam.cli import interrupt
 
@@ -30,7 +30,7 @@ def main() -> None:
             app()
         finally:
             interrupt.end()
-    except KeyboardInterrupt:  # while modules are imported; later ones are told by failures.py
+    except KeyboardInterrupt:  # during imports; once a command runs, errors.py reports it
         sys.stderr.write("neurosam: interrupted\n")
         sys.exit(130)
 

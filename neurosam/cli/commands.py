@@ -1,4 +1,4 @@
-"""The commands in the order of work; ``neurosam --help`` tells the way from nothing to an explained network."""
+"""The commands in the order in which they are used, from training to an explained network."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from neurosam import __version__
-from neurosam.cli import bench, convert, deploy, equal, learn, look, plugins, show, study
-from neurosam.cli.failures import told
+from neurosam._version import __version__
+from neurosam.cli import convert, deploy, explain, info, plugins, train, verify
+from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
 
 HELP = """What a trained spiking network will do on Loihi-style hardware, bit for bit, and what it looked at.
 
-The whole way through in about three minutes: [bold]neurosam demo[/bold]. Or step by step:
+The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or step by step:
 
 \b
   neurosam train -o digits.safetensors   train (here on MNIST-5k, a minute)
@@ -25,18 +25,18 @@ The whole way through in about three minutes: [bold]neurosam demo[/bold]. Or ste
   neurosam verify digits.h5              two back ends: is every value equal?
   neurosam explain digits.h5             what it looked at: a page, pictures
 \b
-An ANN becomes a spiking network by [bold]neurosam convert[/bold]; then as above.
+[bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
 
 \b
-Exit status: 0 done; 1 `verify` found a difference; 2 a mistake, and nothing
-is left half-written; 130 interrupted."""
+Exit status: 0 success; 1 `verify` found a difference; 2 a user error (no file
+is left half-written); 130 interrupted."""
 
 
 class _Commands(TyperGroup):
-    """All commands; whatever one of them cannot do is told here."""
+    """The root group; errors of every command are reported here."""
 
     def invoke(self, ctx: Any) -> Any:
-        with told():
+        with report_errors():
             return super().invoke(ctx)
 
 
@@ -66,8 +66,7 @@ def _root(
 
 
 for command in (
-    look.demo, learn.train, convert.convert, deploy.export, show.info, deploy.run, equal.verify, look.explain,
-    study.study, bench.bench,
+    explain.demo, train.train, convert.convert, deploy.export, info.info, deploy.run, verify.verify, explain.explain,
 ):  # fmt: skip
     app.command()(command)
 plugins.register(app)

@@ -1,4 +1,4 @@
-"""What several commands share: the console, tables, a progress bar, files to read and files to write."""
+"""Shared by several commands: the console, tables, a progress bar, and checks of input and output files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.text import Text
 from neurosam.errors import BackendError, FormatError, NeurosamError
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = [
     "HDF5",
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 WIDE = 160
-"""Columns of output that goes to no terminal, where nothing is gained by breaking lines at 80."""
+"""Width in columns of output that does not go to a terminal, where wrapping at 80 would only get in the way."""
 
 HDF5 = (".h5", ".hdf5")
 MODEL = (".safetensors",)
@@ -44,12 +44,12 @@ console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ e
 
 
 def say(text: str) -> None:
-    """A line of text as it is: not coloured, not broken, brackets and paths untouched."""
+    """Print a line of text verbatim: no colours, no wrapping, no markup."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def show(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]], left: int = 1, note: str = "") -> None:
-    """Print a table: the first `left` columns are words, the others figures; cells are shown as they are."""
+    """Print a table, its first `left` columns left-aligned, the others right-aligned; cells are not markup."""
     out = Table(
         title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
         caption=Text(note, style="dim") if note else None, caption_justify="left",
@@ -65,54 +65,54 @@ def show(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]], l
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error as a callback (done, total); nothing where that is no terminal."""
-    where = Console(stderr=True)
+    """A progress bar on standard error, as a callback (done, total); disabled if that is not a terminal."""
+    stderr = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as bar:
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def require(command: str, extra: str, *modules: str) -> None:
-    """Say how to get what a command needs, before it starts."""
+    """Check that the packages a command needs are installed; the error says how to install them."""
     for module in modules:
         try:
-            found = find_spec(module) is not None
+            installed = find_spec(module) is not None
         except (ImportError, ValueError):
-            found = False
-        if not found:
+            installed = False
+        if not installed:
             raise BackendError(command, f"needs {module}, which is not installed: pip install 'neurosam[{extra}]'")
 
 
 def network_in(path: Path) -> Network:
-    """The network in a file.
+    """Load the network in a file.
 
     Raises
     ------
     FormatError
-        If it holds something else: what, and how to get a network.
+        If the file holds something else; the message says what, and how to get a network.
     """
-    from neurosam.hdf5 import file_kind, load_network
+    from neurosam.hdf5.files import file_kind, load_network
 
     if path.suffix in MODEL and path.is_file():
-        raise FormatError(str(path), f"is a trained model; make a network of it first: neurosam export {path}")
+        raise FormatError(str(path), f"is a trained model; export it as a network first: neurosam export {path}")
     kind = file_kind(path)
     if kind != "network":
-        found = "a recording" if kind == "recording" else kind
-        raise FormatError(str(path), f"holds {found}; a network is required, as `neurosam export` writes it")
+        content = "a recording" if kind == "recording" else kind
+        raise FormatError(str(path), f"holds {content}; a network is required, as `neurosam export` writes it")
     return load_network(path)
 
 
 def new_file(path: Path, force: bool, suffixes: tuple[str, ...]) -> Path:
-    """A file that may be written: before the work is done, not after it.
+    """Check, before the work starts, that a file may be written.
 
     Raises
     ------
     NeurosamError
-        If it exists and `force` is not given, its folder is missing or cannot be written, or the suffix misleads.
+        If it exists and `force` is not given, its folder is missing or not writable, or its suffix is not allowed.
     """
     if path.suffix.lower() not in suffixes:
-        raise NeurosamError(str(path), f"is the name of another kind of file; give one that ends in {suffixes[0]}")
+        raise NeurosamError(str(path), f"has the wrong suffix; give a name that ends in {suffixes[0]}")
     if path.is_dir():
         raise NeurosamError(str(path), "is a folder; give the name of a file")
     if path.exists() and not force:
@@ -121,19 +121,19 @@ def new_file(path: Path, force: bool, suffixes: tuple[str, ...]) -> Path:
     return path
 
 
-def new_folder(path: Path, force: bool, ours: str) -> Path:
-    """A folder that may be written to: missing, empty, or ours by the file `ours`, which an earlier command left in it.
+def new_folder(path: Path, force: bool, marker: str) -> Path:
+    """Check that a folder may be written to: it is missing, empty, or holds the file `marker` of an earlier command.
 
     Raises
     ------
     NeurosamError
-        If it holds the user's files and `force` is not given, or cannot be written.
+        If it holds other files and `force` is not given, or is not writable.
     """
     if path.exists() and not path.is_dir():
         raise NeurosamError(str(path), "is a file; give the name of a folder")
-    if path.is_dir() and not force and any(path.iterdir()) and not (path / ours).is_file():
+    if path.is_dir() and not force and any(path.iterdir()) and not (path / marker).is_file():
         raise NeurosamError(
-            str(path), "holds files of yours; give another folder (-o), or --force to replace files of the same names"
+            str(path), "holds other files; give another folder (-o), or --force to replace files of the same names"
         )
     _writable(next(folder for folder in (path, *path.absolute().parents) if folder.exists()))
     return path
@@ -141,6 +141,6 @@ def new_folder(path: Path, force: bool, ours: str) -> Path:
 
 def _writable(folder: Path) -> None:
     if not folder.is_dir():
-        raise NeurosamError(str(folder), "is no folder; create it first")
+        raise NeurosamError(str(folder), "is not a folder; create it first")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise NeurosamError(str(folder), "cannot be written to; give another folder")
+        raise NeurosamError(str(folder), "is not writable; give another folder")

@@ -1,4 +1,4 @@
-"""``neurosam export`` and ``neurosam run``: a module becomes a network file; a network file runs on a back end."""
+"""``neurosam export`` turns a trained model into a network file; ``neurosam run`` runs it on a back end."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import typer
 
 from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
 from neurosam.cli.inputs import DATA_HELP, EVENTS_HELP, Dtype, Size, held_out, presented, read_events, training_set
+from neurosam.deploy.quantise import QuantisationReport, quantise
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.network import Network
-from neurosam.precision import Precision
-from neurosam.quantise import QuantisationReport, quantise
-from neurosam.recording import Record, Recording
-from neurosam.trace import SamTrace
+from neurosam.network.network import Network
+from neurosam.network.precision import Precision
+from neurosam.network.trace import SamTrace
+from neurosam.signals.recording import Record, Recording
 
 if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
-    from neurosam.training.model import Recipe
+    from neurosam.training.model_file import Recipe
 
 __all__ = ["export", "run"]
 
@@ -27,46 +27,46 @@ PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="What `neurosam train` wrote (.safetensors).")],
+    model: Annotated[Path, typer.Argument(help="Model written by `neurosam train` (.safetensors).")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Network file. Default: beside the model, as .h5.", show_default=False),
+        typer.Option("--out", "-o", help="Network file to write. Default: NAME.h5.", show_default=False),
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="lava or nxsdk (fixed point, two roundings of the decay), or float.")
+        str, typer.Option(help="lava or nxsdk (fixed point; they round the decay differently), or float.")
     ] = "lava",
-    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits of a weight, in fixed point.")] = 8,
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits per weight in fixed point.")] = 8,
     calibrate: Annotated[
-        int, typer.Option(min=0, help="Training samples by which scales are chosen; 0: every input counts alike.")
+        int, typer.Option(min=0, help="Training samples used to choose scales; 0: none, all inputs weigh the same.")
     ] = 64,
     fine_tune: Annotated[
-        int, typer.Option(min=0, help="Epochs of training with quantised weights first, where few bits cost accuracy.")
+        int, typer.Option(min=0, help="Epochs of training with quantised weights first, when few bits cost accuracy.")
     ] = 0,
-    gamma: Annotated[float, typer.Option(help="Decay of the SAM traces, a step.")] = 0.5,
+    gamma: Annotated[float, typer.Option(help="Decay of the SAM traces per step.")] = 0.5,
     mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Turn a trained model into a network file, quantised by default."""
     require("export", "torch", "torch", "safetensors")
     if model.suffix in HDF5:
-        raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it is made of")
+        raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it was exported from")
     fixed = _precision(precision, bits)
     trace = SamTrace(gamma, mode)
     out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)
-    from neurosam.from_torch import to_network
-    from neurosam.training.model import load_model
+    from neurosam.deploy.from_torch import to_network
+    from neurosam.training.model_file import load_model
 
     module, recipe = load_model(model)
     if recipe.ann:
-        raise NeurosamError(str(model), f"is an ANN; make a spiking network of it first: neurosam convert {model}")
+        raise NeurosamError(str(model), f"is an ANN; convert it to a spiking network first: neurosam convert {model}")
     if fixed is not None and recipe.stimulus.coding == "direct":
         raise NeurosamError(
-            str(model), "was trained on fractional input (coding direct), and fixed point takes integers; "
+            str(model), "was trained on fractional input (coding direct), but fixed point needs integers; "
             "give --precision float, or train with --coding poisson",
         )  # fmt: skip
     if fine_tune:
         if fixed is None:
-            raise NetworkError("--fine-tune", "trains with the few bits of fixed point; --precision float has none")
+            raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
         module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
     metadata = recipe.stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
     network = to_network(module, recipe.input_shape, sam=trace, metadata=metadata)
@@ -83,7 +83,7 @@ def export(
 
 
 def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: int) -> SpikingSequential:
-    """The module after a last pass with quantised weights, batch norm folded."""
+    """Train the module further with quantised weights and batch norm folded into them."""
     from neurosam import training
 
     stimulus = recipe.stimulus
@@ -99,16 +99,16 @@ def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: in
 
 
 def _precision(name: str, bits: int) -> Precision | None:
-    """A preset by name; None for "float"."""
+    """Return the preset of that name; None for "float"."""
     if name == "float":
         return None
     if name not in PRECISIONS:
-        raise NetworkError("--precision", f"got {name!r}; known are {', '.join(PRECISIONS)}, float")
+        raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join(PRECISIONS)}, float")
     return PRECISIONS[name](bits)
 
 
 def _quantisation(report: QuantisationReport) -> None:
-    """Print what quantisation did."""
+    """Print a table of the quantised layers."""
     columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane")
     rows = [
         (
@@ -118,7 +118,7 @@ def _quantisation(report: QuantisationReport) -> None:
         )
         for row in report.populations
     ]  # fmt: skip
-    note = "input: the largest sum of weights that can arrive; membrane: its peak, of 2^23"
+    note = "input: the largest sum of weights that can arrive in a step; membrane: peak, as a share of 2^23"
     if np.isfinite(report.agreement):
         note += f"\nfloat and fixed point agree on {report.agreement:.1%} of the calibration samples"
     show("quantisation", columns, rows, note=note)
@@ -131,43 +131,43 @@ def run(
     ] = None,
     size: Size = None,
     events: Annotated[Path | None, typer.Option(help=EVENTS_HELP, show_default=False)] = None,
-    backend: Annotated[str, typer.Option(help="event, reference, or another that is installed.")] = "event",
+    backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 100,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Steps of a presentation. Default: as trained.", show_default=False)
+        int | None, typer.Option(min=1, help="Steps per sample. Default: as trained.", show_default=False)
     ] = None,
     coding: Annotated[
         str | None, typer.Option(help="poisson, latency or direct. Default: as trained.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the input spikes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the input spikes.")] = 0,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Default: the back end's own choice.", show_default=False)
+        int | None, typer.Option(min=1, help="Threads to use. Default: chosen by the back end.", show_default=False)
     ] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda, for the reference back end.")] = "cpu",
     dtype: Dtype = "float64",
     record: Annotated[
         str,
-        typer.Option(help="What to keep in --out beside outputs and counts: spikes, sam, membrane, current, or all."),
+        typer.Option(help="What to write to --out besides outputs and counts: spikes, sam, membrane, current, or all."),
     ] = "",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Recording file to write.", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Run a network on held-out images or on events: accuracy, spikes, operations, time.
+    """Run a network on held-out images or events; report accuracy, spikes, operations and time.
 
-    What --record names goes to --out while it is made: it may be larger than the memory.
+    Variables named by --record are streamed to --out, so they may be larger than memory.
     """
-    from neurosam.backends import run as run_network
+    from neurosam.backends.registry import run as run_network
 
     if out is not None:
         new_file(out, force, HDF5)
     elif record:
-        raise NeurosamError("--record", "keeps nothing without --out; give a file to write")
+        raise NeurosamError("--record", "needs --out; give a file to write to")
     if events is not None and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     net = network_in(network)
-    wanted = _record(record, Record.everything(net))
+    request = _record(record, Record.everything(net))
     labels = None
     if events is not None:
         stimulus = read_events(events, net)
@@ -176,7 +176,7 @@ def run(
         labels = images.labels
     with progress(f"running on {backend}") as tick:
         recording = run_network(
-            net, stimulus, backend, wanted, device=device, dtype=dtype, threads=threads, progress=tick, to=out
+            net, stimulus, backend, request, device=device, dtype=dtype, threads=threads, progress=tick, out=out
         )
     _summary(net, recording)
     if labels is not None:
@@ -186,14 +186,14 @@ def run(
 
 
 def _summary(network: Network, recording: Recording) -> None:
-    """Print spikes by population, and the speed."""
+    """Print the spikes of each population, and the speed."""
     samples = max(recording.samples, 1)
     rows = []
     for name, counts in recording.counts.items():
         active = f"{counts.mean() / np.prod(network[name].shape):.2%}" if counts.size else "-"
         rows.append((name, f"{int(counts.sum()):,}", f"{counts.sum() / samples:,.0f}", active))
     title = f"{recording.samples} samples x {recording.steps} steps on {recording.backend}"
-    show(title, ("population", "spikes", "a sample", "active a step"), rows)
+    show(title, ("population", "spikes", "per sample", "active per step"), rows)
     if recording.time_s:
         speed = f"{recording.time_s:.3f} s: {recording.samples / recording.time_s:,.0f} samples/s"
         operations = sum(recording.operations.values())
@@ -203,10 +203,10 @@ def _summary(network: Network, recording: Recording) -> None:
 
 
 def _record(text: str, everything: Record) -> Record:
-    """The request that a comma-separated list of variables stands for."""
+    """Parse a comma-separated list of variables into a request for all populations that have them."""
     names = [part.strip() for part in text.split(",") if part.strip()]
-    known = tuple(Record.__dataclass_fields__)
+    variables = tuple(Record.__dataclass_fields__)
     for name in names:
-        if name != "all" and name not in known:
-            raise NetworkError("--record", f"got {name!r}; known are {', '.join(known)}, all")
-    return Record(**{name: getattr(everything, name) for name in known if name in names or "all" in names})
+        if name != "all" and name not in variables:
+            raise NetworkError("--record", f"got {name!r}; allowed: {', '.join(variables)}, all")
+    return Record(**{name: getattr(everything, name) for name in variables if name in names or "all" in names})

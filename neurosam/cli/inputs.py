@@ -1,4 +1,4 @@
-"""What a network is shown: held-out images of a data set as in training, or events from a file."""
+"""Input of a network: held-out images of a data set, encoded as in training, or events from a file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import typer
 
-from neurosam.backends import check
+from neurosam.backends.registry import check
 from neurosam.data import ImageSet, cluttered, load_held_out, load_training
 from neurosam.errors import DataError, EventError
-from neurosam.events import CODINGS, Events
-from neurosam.recording import Record
-from neurosam.stimulus import Stimulus
+from neurosam.signals.events import CODINGS, Events
+from neurosam.signals.recording import Record
+from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
-    from neurosam.network import Network
+    from neurosam.network.network import Network
 
 __all__ = [
     "CLUTTERED",
@@ -33,37 +33,37 @@ __all__ = [
 ]
 
 DATA_HELP = (
-    "mnist5k, fashion, or a folder (IDX files, or a sub-folder a class, also under train and test or val, as in "
-    "Tiny-ImageNet); with cluttered- before it, on cluttered canvases with exact masks."
+    "mnist5k, fashion, or a folder (IDX files, or one sub-folder per class, also under train and test or val, as in "
+    "Tiny-ImageNet); prefix it with cluttered- to place its images on cluttered canvases with exact masks."
 )
-EVENTS_HELP = "Events instead of images: .h5, or a dense array of time, sample, C, H, W in .npy."
+EVENTS_HELP = "Events instead of images: .h5, or .npy with a dense array [time, sample, C, H, W]."
 Size = Annotated[
     int | None,
     typer.Option(
         "--size", min=1, max=4096, show_default=False,
-        help="Side of the square that pictures of a folder are cut around the centre and resized to. Default: as "
-        "trained; where nothing was said, as they are.",
+        help="Crop the images of a folder to a centred square and resize it to this side. Default: as trained; "
+        "without a size in training, images are left as they are.",
     ),
 ]  # fmt: skip
 
 Dtype = Annotated[
     Literal["float64", "float32"],
-    typer.Option("--dtype", help="Precision of a float network's sums and states; fixed point is exact in either."),
+    typer.Option("--dtype", help="Precision of a float network's sums and states; fixed point is exact in both."),
 ]
 
 CLUTTERED = "cluttered-"
 CANVASES = 2
-"""Canvases on which each training item of cluttered data lies: items are few, places are free."""
+"""Canvases per training image of cluttered data: images are few, but they can be placed anywhere."""
 
 
 def training_set(name: str, seed: int, size: int | None = None) -> ImageSet:
-    """The part of a data set to learn from (see neurosam.data.divide); of cluttered data, canvases of its items."""
+    """Load the training part of a data set (see neurosam.data.divide), on canvases if the data is cluttered."""
     train = load_training(_items(name), seed=seed, size=size)
     return cluttered(train, seed=2 * seed, indices=range(CANVASES * len(train))) if _is_cluttered(name) else train
 
 
 def held_out(name: str, seed: int, size: int | None = None) -> ImageSet:
-    """The part that training leaves out; canvases of the two never share an item."""
+    """Load the part of a data set that training leaves out; no image is on canvases of both parts."""
     test = load_held_out(_items(name), seed=seed, size=size)
     return cluttered(test, seed=2 * seed + 1) if _is_cluttered(name) else test
 
@@ -73,18 +73,18 @@ def _is_cluttered(name: str) -> bool:
 
 
 def _items(name: str) -> str:
-    """The data set whose items lie on canvases; a set that is not cluttered is its own."""
+    """Return the name of the data set that provides the images, without the prefix "cluttered-"."""
     return name.removeprefix(CLUTTERED) if _is_cluttered(name) else name
 
 
 def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stimulus:
-    """The stimulus a network was trained with, with the user's changes."""
+    """Return the stimulus that a network was trained with, with the user's changes."""
     stimulus = Stimulus.from_metadata(network.metadata)
     if coding is not None and coding != stimulus.coding:
         if coding not in CODINGS:
-            raise EventError("--coding", f"got {coding!r}; known are {', '.join(CODINGS)}")
+            raise EventError("--coding", f"got {coding!r}; allowed: {', '.join(CODINGS)}")
         if coding == "poisson_signed":
-            raise EventError("--coding", f"poisson_signed needs the mean and std of a training with it; this network "
+            raise EventError("--coding", f"poisson_signed needs the mean and std measured in training; this network "
                              f"was trained with {stimulus.coding!r}")  # fmt: skip
         stimulus = replace(stimulus, coding=coding, mean=(), std=())
     return stimulus if steps is None else replace(stimulus, steps=steps)
@@ -99,50 +99,50 @@ def presented(
     coding: str | None = None,
     size: int | None = None,
 ) -> tuple[Events, ImageSet]:
-    """The first `samples` held-out images for a network, and their events.
+    """Load the first `samples` held-out images for a network, and encode them as events.
 
-    What is None is as it was in training; so is the size of the pictures, if they are those of the training.
+    Arguments that are None are as in training; so is the image size, if the data set is the one of the training.
 
     Raises
     ------
     DataError
-        If the network does not say what it was trained on and `data` is None, or the images do not fit its input.
+        If `data` is None and the network does not name its training data, or the images do not fit its input.
     """
     stimulus = stimulus_of(network, steps, coding)
     name = data or stimulus.data
     if not name:
-        raise DataError("--data", f"is needed, since the network does not say what it was trained on: {DATA_HELP}")
+        raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}")
     if size is None and name == stimulus.data:
         size = stimulus.size
     images = held_out(name, split_seed(network), size)
     images = images.subset(np.arange(min(samples, len(images))))
     shape = network.input.shape
-    shown: Any = images.images
+    inputs: Any = images.images
     if shape == (int(np.prod(images.shape)),):
-        shown = shown.reshape(len(images), -1)
+        inputs = inputs.reshape(len(images), -1)
     elif shape != images.shape:
         raise DataError(
             name, f"has images {images.shape}; the network's input {network.input.name!r} is {shape}. Give other "
-            "--data, or the --size of the input if they are pictures in a folder",
+            "--data, or the --size of the input if they are images in a folder",
         )  # fmt: skip
-    return stimulus.encode(shown, seed), images
+    return stimulus.encode(inputs, seed), images
 
 
 def split_seed(network: Network) -> int:
-    """The seed by which a network's training data was split."""
+    """Return the seed with which a network's training data was split."""
     text = network.metadata.get("seed", "0")
     if not (text.isascii() and text.isdecimal()):
-        raise DataError("metadata 'seed'", f"of the network is {text!r}, not a number from 0; export it again")
+        raise DataError("metadata 'seed'", f"of the network is {text!r}, not an integer >= 0; export it again")
     return int(text)
 
 
 def read_events(path: Path, network: Network) -> Events:
-    """Events that a network takes, from HDF5 (neurosam.hdf5.save_events) or a dense array in .npy.
+    """Read events for a network from HDF5 (neurosam.save) or a dense array in .npy.
 
     Raises
     ------
     NeurosamError
-        If the file is no such thing, or its events do not fit the network; the message names the file.
+        If the file is neither, or its events do not fit the network; the message names the file.
     """
     events = _dense(path) if path.suffix.lower() == ".npy" else _sparse(path)
     if not events.samples:
@@ -155,22 +155,22 @@ def read_events(path: Path, network: Network) -> Events:
 
 
 def _sparse(path: Path) -> Events:
-    from neurosam.hdf5 import file_kind, load_events
+    from neurosam.hdf5.files import file_kind, load_events
 
     kind = file_kind(path)
     if kind != "events":
-        raise EventError(str(path), f"holds a {kind}; events are required (neurosam.hdf5.save_events), or a .npy")
+        raise EventError(str(path), f"holds a {kind}; events are required (neurosam.save), or a .npy")
     return load_events(path)
 
 
 def _dense(path: Path) -> Events:
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header that promises too much takes no memory
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header with a huge shape allocates nothing
     except FileNotFoundError:
         raise EventError(str(path), "does not exist; check the name") from None
     except (OSError, ValueError, EOFError) as error:
-        reason = str(error).split(". ")[0]  # what follows would advise to unpickle
-        raise EventError(str(path), f"is no readable .npy array of numbers ({reason})") from None
+        reason = str(error).split(". ")[0]  # the rest of the message suggests unpickling
+        raise EventError(str(path), f"is not a readable .npy array of numbers ({reason})") from None
     if not isinstance(array, np.ndarray):
         array.close()
         raise EventError(str(path), "is an .npz archive; one array is required, as numpy.save writes it")

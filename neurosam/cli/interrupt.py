@@ -1,8 +1,8 @@
-"""Ctrl-C while torch is being imported: kept until the import is over.
+"""Ctrl-C while torch is being imported is held back until the import has finished.
 
-Importing torch runs C++ that calls back into Python thousands of times. A KeyboardInterrupt that is raised in such a
-call passes through C++ that need not expect it: once, that is the likely cause, it ended the process by SIGABRT. So an
-interrupt that comes while torch is half imported is looked at again a moment later.
+Importing torch runs C++ that calls back into Python thousands of times. A KeyboardInterrupt raised in such a callback
+unwinds through C++ that may not expect it; a SIGABRT seen once was probably caused by this. So an interrupt that
+arrives while torch is partly imported is retried a moment later.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from types import FrameType
 
 __all__ = ["end", "watch"]
 
-DELICATE = ("torch",)
-AGAIN_S = 0.05
+DEFERRED_IMPORTS = ("torch",)
+RETRY_S = 0.05
 
 
 def watch() -> None:
-    """From now on, keep interrupts that come at a delicate moment; where they are ignored, they stay so."""
+    """Hold back interrupts during delicate imports from now on; if SIGINT is ignored, it stays ignored."""
     if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGALRM, _interrupted)
         signal.signal(signal.SIGINT, _interrupted)
 
 
 def end() -> None:
-    """The command is done and its status is fixed: no interrupt any more while the interpreter takes itself apart."""
+    """Ignore interrupts while the interpreter shuts down: the command is done and its exit status is fixed."""
     if signal.getsignal(signal.SIGINT) is _interrupted:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
 
 def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt, or come back."""
-    if any(_half_imported(name) for name in DELICATE):
-        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+    """Raise KeyboardInterrupt, or try again shortly."""
+    if any(_half_imported(name) for name in DEFERRED_IMPORTS):
+        signal.setitimer(signal.ITIMER_REAL, RETRY_S)
         return
     raise KeyboardInterrupt
 
 
 def _half_imported(name: str) -> bool:
-    """Whether a module's own code is still running; the import system marks its spec meanwhile."""
+    """Whether a module is still being executed; the import system marks its spec until then."""
     return bool(getattr(getattr(sys.modules.get(name), "__spec__", None), "_initializing", False))

@@ -1,12 +1,12 @@
 """Labelled images, and cluttered canvases on which an explanation can be right or wrong.
 
-    items = load("mnist5k")                        # an ImageSet: uint8 [N, C, H, W], labels, class names
+    items = load("mnist5k")                              # an ImageSet: uint8 [N, C, H, W], labels, class names
     train, test = items.split(4000, 1000, seed=0)
-    test = load_held_out("tiny-imagenet-200", size=32)   # a set's own held-out part, else a fifth of it
-    scenes = cluttered(test, seed=1)               # 48 x 48 canvases, and the exact mask of the item in each
-    pairs = two_items(test, seed=2)                # two items side by side, both masks
+    test = load_held_out("tiny-imagenet-200", size=32)   # the held-out part of a data set, or a fifth of it
+    scenes = cluttered(test, seed=1)                     # 48 x 48 canvases, each with the exact mask of its item
+    pairs = two_items(test, seed=2)                      # two items side by side, with both masks
 
-Needs numpy only; an image folder also needs pillow, imported when one is read. Nothing here downloads anything.
+Requires numpy only; reading an image folder also requires pillow. Nothing here downloads anything.
 """
 
 from __future__ import annotations

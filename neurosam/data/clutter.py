@@ -1,35 +1,35 @@
-"""Cluttered canvases: one item (or two) among distractors over texture, and the exact mask of each item's pixels.
+"""Cluttered canvases: one item (or two) among distractors on a texture, with the exact mask of the item's pixels.
 
-On these an explanation can be right or wrong, because what the label names is known pixel by pixel. A scene is put
-together from integers only, in this order:
+On these canvases an explanation can be right or wrong, because the pixels of the labelled item are known. A scene is
+composed in integer arithmetic, in this order:
 
 1. **Background.** A smooth random texture (see ``texture``) with levels 0 .. `background`.
-2. **Item.** Its ink (the pixels brighter than `ink`, or the item's own mask where the set has one) is lifted into the
+2. **Item.** Its ink (the pixels brighter than `ink`, or the item's own mask if the set has masks) is mapped to the
    range from just above the background to 255, ``floor + (255 - floor) * level // 255`` with ``floor = background +
-   16/255``, so that a garment's dark pixels still differ from any background pixel. Its place is uniform among those
-   where all ink fits.
-3. **Distractors.** Square crops of other items, lifted likewise and dimmed to a random share of their level. A crop is
-   shorter than its donor's ink on a side at least, so a distractor is never a whole item. It stops one pixel short of
-   an item's ink, and where several crops or the background meet, the brightest is seen.
+   16/255``, so that dark pixels of a garment still differ from every background pixel. Its position is uniform among
+   those where all ink fits.
+3. **Distractors.** Square crops of other items, mapped likewise and dimmed to a random fraction of their level. On at
+   least one side a crop is shorter than the ink of its donor, so a distractor is never a whole item. It ends one pixel
+   before the ink of an item. Where crops and background overlap, the brightest is visible.
 
-The mask is the ink itself, nothing estimated: inside it the canvas shows the item, outside it the scene without the
+The mask is the ink itself, not an estimate: inside it the canvas shows the item, outside it the scene without the
 item, and the two differ in exactly the pixels of the mask.
 
-Scene ``i`` depends on the items, the settings, the seed and ``i`` alone: not on the batch, the machine or the NumPy
-version. Split first, then clutter each part: distractors are then cut from that part's own items. The protocol is
-that of cluttered MNIST (Mnih, Heess, Graves, Kavukcuoglu, "Recurrent models of visual attention", NeurIPS 2014),
+Scene ``i`` depends only on the items, the settings, the seed and ``i``, not on the batch, the machine or the NumPy
+version. Split a set first and clutter each part separately, so that distractors come from the same part. The protocol
+is that of cluttered MNIST (Mnih, Heess, Graves, Kavukcuoglu, "Recurrent models of visual attention", NeurIPS 2014),
 with textures and masks added.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosam._util.arguments import integer
 from neurosam.data.draws import Purpose, below, check_seed, words
 from neurosam.data.imageset import ImageSet, PairSet
 from neurosam.data.scene import Sprites, dilate, paste
@@ -39,33 +39,40 @@ from neurosam.errors import DataError
 __all__ = ["Clutter", "cluttered", "two_items"]
 
 _GAP = 16  # levels between the brightest background and the darkest ink
-_CHUNK = 256  # scenes made at once; a matter of memory, never of content
+_CHUNK = 256  # scenes composed at once; it bounds the memory and does not affect the result
 
 
 @dataclass(frozen=True)
 class Clutter:
-    """What surrounds an item.
+    """Settings of a cluttered scene: what surrounds an item.
 
     Parameters
     ----------
     canvas : int or (int, int)
-        Height and width in pixels; one number for a square. 8 .. 1024 a side.
+        Height and width in pixels, or the side of a square; 8 .. 1024 per side.
     background : float
         Brightest background level, in [0, 0.8] of full intensity.
     distractors : int
-        Crops in a scene, 0 .. 64.
+        Number of crops per scene, 0 .. 64.
     crop : int
-        Side of a crop in pixels, 2 .. canvas; items whose ink is no longer than this on either side give no crops.
+        Side of a crop in pixels, 2 .. canvas. Items whose ink is no longer than this on either side give no crops.
     dim : (float, float)
-        Least and greatest share of its level that a distractor keeps, ``0 < least <= greatest <= 1``.
+        Range of the fraction of its level that a distractor keeps, ``0 < least <= greatest <= 1``.
     ink : float
-        Pixels of an item brighter than this, in [0, 1), are the item, where the set has no masks of its own. The
-        default leaves out the faint halo around some garments and keeps their dark parts.
+        Pixels of an item brighter than this, in [0, 1), belong to the item if the set has no masks. The default
+        excludes the faint halo around some garments and keeps their dark parts.
 
     Raises
     ------
     DataError
         If a value is out of range.
+
+    Examples
+    --------
+    >>> Clutter(canvas=64).size
+    (64, 64)
+    >>> Clutter(canvas=(48, 96), distractors=8).size
+    (48, 96)
     """
 
     canvas: int | tuple[int, int] = 48
@@ -77,16 +84,16 @@ class Clutter:
 
     def __post_init__(self) -> None:
         for side in self.size:
-            _check_integer("canvas", side, 8, 1024)
-        _check_integer("distractors", self.distractors, 0, 64)
-        _check_integer("crop", self.crop, 2, min(self.size))
+            integer("canvas", side, 8, 1024, DataError)
+        integer("distractors", self.distractors, 0, 64, DataError)
+        integer("crop", self.crop, 2, min(self.size), DataError)
         if not 0 <= self.background <= 0.8:
             raise DataError("background", f"got {self.background}; allowed is 0 .. 0.8")
         least, greatest = self.dim
         if not 0 < least <= greatest <= 1:
-            raise DataError("dim", f"got {self.dim}; needed is (least, greatest) with 0 < least <= greatest <= 1")
+            raise DataError("dim", f"got {self.dim}; allowed is (least, greatest) with 0 < least <= greatest <= 1")
         if not 0 <= self.ink < 1:
-            raise DataError("ink", f"got {self.ink}; needed is 0 <= ink < 1")
+            raise DataError("ink", f"got {self.ink}; allowed is 0 <= ink < 1")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,24 +109,33 @@ def cluttered(
     Parameters
     ----------
     items : ImageSet
-        N items; bright on dark where they have no masks.
+        N items; bright on dark unless they have masks.
     clutter : Clutter, optional
-        What surrounds them.
+        Settings of the scenes.
     seed : int
         0 .. 2**64 - 1.
     indices : iterable of int, optional
-        Scenes to make, >= 0; scene i shows item ``i % N``, so numbers from N on are the same items in other places.
-        Default ``range(N)``: one scene an item, in the items' order.
+        Numbers of the scenes to make, >= 0. Scene i shows item ``i % N``, so numbers from N on show the same items in
+        other places. Default ``range(N)``: one scene per item, in the order of the items.
 
     Returns
     -------
     ImageSet
-        uint8 [M, C, height, width] with masks, the labels and classes of the items.
+        uint8 [M, C, height, width] with masks, and with the labels and classes of the items.
 
     Raises
     ------
     DataError
-        If an item has no ink or more than fits, or no other item is large enough to give crops.
+        If an item has no ink or does not fit, or no other item is large enough to give crops.
+
+    Examples
+    --------
+    >>> digits = np.zeros((4, 1, 16, 16), np.uint8)
+    >>> digits[:, :, 2:14, 5:11] = 255
+    >>> items = ImageSet(digits, np.array([0, 1, 0, 1]), None, ("zero", "one"), "bars")
+    >>> scenes = cluttered(items, Clutter(canvas=32), seed=1)
+    >>> scenes.images.shape, scenes.masks.sum(axis=(1, 2)).tolist()
+    ((4, 1, 32, 32), [72, 72, 72, 72])
     """
     clutter = clutter or Clutter()
     scenes = _scene_numbers(items, seed, indices)
@@ -137,9 +153,9 @@ def two_items(
 ) -> PairSet:
     """Place two items of different classes side by side, one in each half of a cluttered canvas.
 
-    Scene i has item ``i % N`` on the left and a random item of another class on the right. Train with `cluttered` on
-    the same canvas: a half less its margin at the middle line is 23 pixels wide on a canvas of 48, room for any MNIST
-    digit (20), and 31 on one of 64, room for items of 28.
+    Scene i shows item ``i % N`` on the left and a random item of another class on the right. Train with `cluttered` on
+    a canvas of the same size. A half, without its margin at the middle line, is 23 pixels wide on a canvas of 48, which
+    fits every MNIST digit (20), and 31 pixels wide on a canvas of 64, which fits items of 28.
 
     Parameters
     ----------
@@ -154,7 +170,15 @@ def two_items(
     Raises
     ------
     DataError
-        As `cluttered`; if an item does not fit into half a canvas, or all items are of one class.
+        As for `cluttered`; also if an item does not fit into half a canvas, or all items have the same class.
+
+    Examples
+    --------
+    >>> digits = np.zeros((4, 1, 16, 16), np.uint8)
+    >>> digits[:, :, 2:14, 5:11] = 255
+    >>> pairs = two_items(ImageSet(digits, np.array([0, 1, 0, 1]), None, ("zero", "one"), "bars"), seed=2)
+    >>> pairs.images.shape, pairs.masks.shape, pairs.labels.tolist()
+    ((4, 1, 48, 48), (4, 2, 48, 48), [[0, 1], [1, 0], [0, 1], [1, 0]])
     """
     clutter = clutter or Clutter()
     scenes = _scene_numbers(items, seed, indices)
@@ -177,33 +201,33 @@ def _render(
     chosen: NDArray[np.int64],
     places: NDArray[np.int64],
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.uint8]]:
-    """Put scenes together.
+    """Compose scenes.
 
     `chosen` [M, K] holds the items of each scene, `places` [M, K, 2] the top left corners of their ink. Returns the
     images [M, C, H, W], the masks [M, K, H, W], and the scenes without their items [M, C, H, W].
     """
-    (height, width), kinds = clutter.size, chosen.shape[1]
+    (height, width), per_scene = clutter.size, chosen.shape[1]
     channels = sprites.levels.shape[1]
     images = np.empty((len(scenes), channels, height, width), dtype=np.uint8)
     backdrops = np.empty_like(images)
-    masks = np.empty((len(scenes), kinds, height, width), dtype=np.bool_)
-    donors = sprites.donors(clutter.crop, kinds) if clutter.distractors else np.empty(0, dtype=np.int64)
+    masks = np.empty((len(scenes), per_scene, height, width), dtype=np.bool_)
+    donors = sprites.donors(clutter.crop, per_scene) if clutter.distractors else np.empty(0, dtype=np.int64)
     for start in range(0, len(scenes), _CHUNK):
         part = slice(start, start + _CHUNK)
         texture = textures(seed, scenes[part], height, width, _level(clutter.background))
         backdrop = np.repeat(texture[:, None], channels, axis=1)
-        item = np.zeros_like(backdrop)
-        for kind in range(kinds):
-            levels, ink = sprites.levels[chosen[part, kind]], sprites.ink[chosen[part, kind], None]
-            corner = places[part, kind] - sprites.corner[chosen[part, kind]]
-            item = np.maximum(item, paste(levels, corner, height, width))
-            masks[part, kind] = paste(ink, corner, height, width)[:, 0]
-        taken: NDArray[np.bool_] = np.any(masks[part], axis=1)
+        items = np.zeros_like(backdrop)
+        for k in range(per_scene):
+            levels, ink = sprites.levels[chosen[part, k]], sprites.ink[chosen[part, k], None]
+            corner = places[part, k] - sprites.corner[chosen[part, k]]
+            items = np.maximum(items, paste(levels, corner, height, width))
+            masks[part, k] = paste(ink, corner, height, width)[:, 0]
+        covered: NDArray[np.bool_] = np.any(masks[part], axis=1)
         if clutter.distractors:
             crops = _distractors(sprites, clutter, donors, seed, scenes[part], chosen[part])
-            backdrop = np.maximum(backdrop, np.where(dilate(taken)[:, None], np.uint8(0), crops))
+            backdrop = np.maximum(backdrop, np.where(dilate(covered)[:, None], np.uint8(0), crops))
         backdrops[part] = backdrop
-        images[part] = np.where(taken[:, None], item, backdrop)
+        images[part] = np.where(covered[:, None], items, backdrop)
     return images, masks, backdrops
 
 
@@ -215,7 +239,7 @@ def _distractors(
     scenes: NDArray[np.int64],
     chosen: NDArray[np.int64],
 ) -> NDArray[np.uint8]:
-    """Return uint8 [M, C, H, W]: each scene's distractors on black."""
+    """Return uint8 [M, C, H, W]: the distractors of each scene on black."""
     height, width = clutter.size
     least, greatest = (round(share * 256) for share in clutter.dim)
     draw = words(seed, Purpose.DISTRACTOR, scenes, 6 * clutter.distractors).reshape(len(scenes), -1, 6)
@@ -237,7 +261,7 @@ def _partners(items: ImageSet, left: NDArray[np.int64], word: NDArray[np.uint32]
     by_class = np.argsort(items.labels, kind="stable")
     sizes = np.bincount(items.labels, minlength=len(items.classes))
     if sizes.max() == len(items):
-        raise DataError(items.name, "all items are of one class; a pair needs two classes")
+        raise DataError(items.name, "all items are of one class; a pair requires two classes")
     label = items.labels[left]
     first = (np.cumsum(sizes) - sizes)[label]
     position = below(word, len(items) - sizes[label])
@@ -258,12 +282,3 @@ def _level(share: float) -> int:
 
 def _floor(clutter: Clutter) -> int:
     return _level(clutter.background) + _GAP
-
-
-def _check_integer(name: str, value: int, least: int, greatest: int) -> None:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise DataError(name, f"got {value!r}; needed is an integer") from None
-    if not least <= number <= greatest:
-        raise DataError(name, f"got {number}; allowed are {least} .. {greatest}")

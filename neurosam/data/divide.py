@@ -1,11 +1,11 @@
-"""The part of a data set to learn from, and the part that is held out: never a sample in both.
+"""The training part and the held-out part of a data set; no sample is in both.
 
-| source | to learn from | held out |
+| source | training | held out |
 |---|---|---|
 | fashion, a folder of IDX files | train | test |
 | an image folder with ``val/val_annotations.txt`` (Tiny-ImageNet, whose ``test`` has no labels) | train | val |
 | an image folder with ``train`` and ``test``, or ``train`` and ``val`` | train | test, else val |
-| any other | four fifths of each class, drawn by a seed | the rest |
+| any other | four fifths of each class, chosen by a seed | the rest |
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from neurosam.data.sources import has_name, load
 __all__ = ["load_held_out", "load_training"]
 
 _SHARE = 5
-"""One sample in so many is held out where the data set has no parts of its own."""
+"""One in this many samples is held out if the data set is not divided into parts."""
 
 
 def load_training(
     source: str | os.PathLike[str], *, seed: int = 0, size: int | tuple[int, int] | None = None
 ) -> ImageSet:
-    """Load the part of a data set to learn from.
+    """Load the training part of a data set.
 
     Parameters
     ----------
     source : str or path
-        As in :func:`load`; without ``cluttered-``, since canvases are drawn from divided items.
+        As for :func:`load`, but without ``cluttered-``, because canvases must be made after the division.
     seed : int
-        Of the division, where the source has no parts of its own.
+        Seed of the division, if the source is not divided into parts.
     size : int or (int, int), optional
         For an image folder: see :func:`load_image_folder`.
 
     Raises
     ------
     DataError
-        As :func:`load` does.
+        As for :func:`load`.
     """
     part = _held_out_part(os.fspath(source))
     return _divided(source, seed, size)[0] if part is None else load(source, part="train", size=size)
@@ -50,13 +50,13 @@ def load_training(
 def load_held_out(
     source: str | os.PathLike[str], *, seed: int = 0, size: int | tuple[int, int] | None = None
 ) -> ImageSet:
-    """Load the part that training leaves out; parameters and errors as those of :func:`load_training`."""
+    """Load the held-out part of a data set; parameters and errors as for :func:`load_training`."""
     part = _held_out_part(os.fspath(source))
     return _divided(source, seed, size)[1] if part is None else load(source, part=part, size=size)
 
 
 def _held_out_part(source: str) -> str | None:
-    """The source's own held-out part; None where it has none."""
+    """Name of the source's held-out part; None if the source is not divided into parts."""
     if has_name(source):
         return "test" if source == "fashion" else None
     folder = Path(source)

@@ -1,28 +1,28 @@
-"""Random integers that depend on a seed, a purpose and a sample's number, and on nothing else.
+"""Random integers that depend only on a seed, a purpose and the number of a sample.
 
-Sample ``i`` of a data set must be the same whether it is made alone, in a batch, or after a million others, so each
-sample owns a stretch of one counter-based generator (Philox 4x64-10; Salmon et al., "Parallel random numbers: as easy
-as 1, 2, 3", SC 2011): the seed and the purpose are its key, the sample's number the second word of its counter. Only
-the generator's raw words are used. NumPy promises those for good, whereas ``Generator.integers`` and its kin may
-change with a NumPy version.
+Sample ``i`` of a data set must be the same whether it is made alone, in a batch, or after a million others. Each sample
+therefore has its own section of a counter-based generator (Philox 4x64-10; Salmon et al., "Parallel random numbers: as
+easy as 1, 2, 3", SC 2011): the seed and the purpose are the key, the number of the sample is the second word of the
+counter. Only raw words of the generator are used, because NumPy guarantees their stability, whereas the results of
+``Generator.integers`` and similar methods may change between NumPy versions.
 
-What a seed guarantees: the same words on every machine and with every NumPy that this package allows.
+A seed guarantees the same words on every machine and with every NumPy version that this package supports.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosam._util.arguments import integer
 from neurosam.errors import DataError
 
 
 class Purpose(IntEnum):
-    """What words are drawn for: two purposes share nothing under one seed. The numbers are part of a seed's meaning."""
+    """What words are drawn for; different purposes get independent words from one seed. Never renumber these."""
 
     SPLIT = 0
     TEXTURE = 1
@@ -32,24 +32,12 @@ class Purpose(IntEnum):
 
 
 def check_seed(seed: int) -> int:
-    """Return the seed as a plain int.
-
-    Raises
-    ------
-    DataError
-        If it is not an integer in 0 .. 2**64 - 1.
-    """
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise DataError("seed", f"got {seed!r}; a seed is an integer") from None
-    if not 0 <= number < 2**64:
-        raise DataError("seed", f"got {number}; allowed are 0 .. 2**64 - 1")
-    return number
+    """Return the seed as a plain int; a DataError unless it is an integer in 0 .. 2**64 - 1."""
+    return integer("seed", seed, 0, 2**64 - 1, DataError)
 
 
 def words(seed: int, purpose: Purpose, samples: Sequence[int] | NDArray[np.int64], count: int) -> NDArray[np.uint32]:
-    """Draw ``count`` uniform 32-bit words for each sample.
+    """Draw `count` uniform 32-bit words for each sample.
 
     Parameters
     ----------
@@ -58,9 +46,9 @@ def words(seed: int, purpose: Purpose, samples: Sequence[int] | NDArray[np.int64
     purpose : Purpose
         What the words are for.
     samples : sequence of int, length N
-        Sample numbers, >= 0. They need neither be sorted nor distinct.
+        Sample numbers, >= 0, in any order, possibly repeated.
     count : int
-        Words a sample. More words of a sample begin with the same ones.
+        Words per sample. A larger count starts with the same words.
 
     Returns
     -------
@@ -78,7 +66,7 @@ def words(seed: int, purpose: Purpose, samples: Sequence[int] | NDArray[np.int64
 def below(word: NDArray[np.uint32], limit: int | NDArray[np.int64]) -> NDArray[np.int64]:
     """Map uniform words to integers in 0 .. limit - 1, as ``(word * limit) >> 32``.
 
-    Without rejection: no value is more than ``limit / 2**32`` (relative) off its share. ``limit`` >= 1 broadcasts
-    against ``word`` and stays below 2**31.
+    There is no rejection; the relative error of each probability is at most ``limit / 2**32``. `limit` is at least 1,
+    below 2**31, and broadcasts against `word`.
     """
     return (word.astype(np.int64) * np.asarray(limit, dtype=np.int64)) >> 32

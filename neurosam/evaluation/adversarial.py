@@ -1,10 +1,10 @@
-"""Attacks by one step along the sign of the loss's gradient, on an ANN and on a spiking net.
+"""Attacks by a single step along the sign of the loss gradient, on an ANN and on a spiking network.
 
     fgsm             x' = clip(x + epsilon sign(dL/dx))
     spiking_fgsm     x' = clip(x + epsilon sign(sum over t of dL/ds_t))
 
-with L the cross-entropy and s_t the encoded input at step t. The second passes the gradient of all steps straight
-through the code, which has none of its own; dL/ds_t itself passes the surrogate.
+where L is the cross-entropy and s_t the encoded input at step t. The second passes the gradient of all steps straight
+through the input coding, which has no gradient; dL/ds_t is a surrogate gradient.
 
 Source: Goodfellow, Shlens & Szegedy 2015 (arXiv 1412.6572); Sharmin et al. 2020 (arXiv 2003.10399), SNN-crafted attack.
 """
@@ -19,10 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.arguments import choice
 from neurosam.attribution.method import evaluating, logits, prepared, resolve
-from neurosam.checks import choice
-from neurosam.errors import NeurosamError
-from neurosam.events import encode
+from neurosam.errors import ArgumentError, NeurosamError
+from neurosam.signals.events import encode
 from neurosam.training import Normalisation, SpikingSequential
 
 __all__ = ["fgsm", "spiking_fgsm"]
@@ -39,14 +39,22 @@ def fgsm(module: nn.Module, images: npt.NDArray[Any], labels: npt.ArrayLike, eps
         Takes intensities ``[B, C, H, W]``.
     images : uint8, or float in [0, 1], (B, C, H, W) array
     labels : (B,) int array
-        True classes, whose loss grows.
+        True classes; the attack increases their loss.
     epsilon : float
-        In intensity, 0..1; 4/255 is the paper's.
+        In units of intensity, 0..1; the paper uses 4/255.
 
     Returns
     -------
     (B, C, H, W) float32 array
-        In [0, 1], no pixel further than `epsilon` from its original.
+        In [0, 1], with no pixel further than `epsilon` from the original.
+
+    Examples
+    --------
+    >>> ann = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    >>> images = np.full((2, 1, 2, 2), 0.5, np.float32)
+    >>> attacked = fgsm(ann, images, labels=[0, 2], epsilon=4 / 255)
+    >>> attacked.shape, bool(np.abs(attacked - images).max() <= 4 / 255 + 1e-6)
+    ((2, 1, 2, 2), True)
     """
     x = _intensity("fgsm", images, epsilon)
     return _step(x, _loss_gradient("fgsm", module, x, labels), epsilon)
@@ -63,7 +71,7 @@ def spiking_fgsm(
     seed: int = 0,
     normalisation: Normalisation | None = None,
 ) -> Images:
-    """Attack a spiking net; parameters and result as in :func:`fgsm`, and those of the code.
+    """Attack a spiking network; the result is as in :func:`fgsm`.
 
     Parameters
     ----------
@@ -72,21 +80,28 @@ def spiking_fgsm(
     steps : int
         T, at least 1.
     coding : {"poisson", "poisson_signed", "direct"}
-        Latency coding has no gradient, not even in place of one: the intensity is in the time.
+        Latency coding has no useful gradient, because the time of a spike encodes the intensity.
     seed : int
-        Of the spikes that the attacker sees; evaluate with others.
+        Seed of the input spikes used for the attack; evaluate with another seed.
     normalisation : Normalisation, optional
-        Needed by "poisson_signed".
+        Required for "poisson_signed".
+
+    Examples
+    --------
+    >>> from neurosam import training
+    >>> module = training.build("4C3-P2-D10", (1, 8, 8))
+    >>> spiking_fgsm(module, np.full((2, 1, 8, 8), 0.5), [0, 1], 4 / 255, steps=6).shape
+    (2, 1, 8, 8)
     """
-    choice("spiking_fgsm: coding", coding, ("poisson", "poisson_signed", "direct"))
+    choice("spiking_fgsm: coding", coding, ("poisson", "poisson_signed", "direct"), ArgumentError)
     x = _intensity("spiking_fgsm", images, epsilon)
-    shown: npt.NDArray[Any] = x
+    to_encode: npt.NDArray[Any] = x
     if coding == "poisson_signed":
         if normalisation is None or len(normalisation.mean) != x.shape[1]:
             raise NeurosamError("spiking_fgsm: normalisation", f"of {x.shape[1]} channels is required by {coding!r}")
         mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (normalisation.mean, normalisation.std))
-        shown = (x - mean) / std
-    spikes = encode(shown, steps, coding, seed).dense()
+        to_encode = (x - mean) / std
+    spikes = encode(to_encode, steps, coding, seed).dense()
     return _step(x, _loss_gradient("spiking_fgsm", module, spikes, labels).sum(dim=0), epsilon)
 
 

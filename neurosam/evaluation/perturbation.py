@@ -1,11 +1,12 @@
-"""Deletion and insertion: whether what an explanation ranks first matters to the model.
+"""Deletion and insertion: whether the pixels or spikes that an explanation ranks highest matter to the model.
 
-    deletion     start from the input, blank what ranks highest first; a good ranking makes the curve fall early
-    insertion    start from a blank, put back what ranks highest first; a good ranking makes it rise early
+    deletion     start from the input and blank the highest ranks first; a good ranking makes the curve fall early
+    insertion    start from a blank input and restore the highest ranks first; a good ranking makes it rise early
 
-At pixel level a pixel goes in all channels and steps at once; at spike level each event of the input goes by itself.
-After k of K points, round(k / K n) of a sample's n pixels (or events) have changed. Equal ranks are broken at random by
-`seed`, so that a constant map is the random baseline. The area under a curve is the trapezoid's over 0..1.
+At pixel level, a pixel changes in all channels and steps at once; at spike level, each event of the input changes by
+itself. After k of K points, round(k / K n) of the n pixels (or events) of a sample have changed. Ties are broken at
+random by `seed`, so a constant map is the random baseline. The area under a curve is computed by the trapezoidal rule
+over 0..1.
 
 Source: Petsiuk, Das & Saenko 2018 (RISE, arXiv 1806.07421), section 4.3; at spike level Bitar, Rosales & Paulitsch 2023
 (Front. Neurosci. 17:1153999).
@@ -14,15 +15,18 @@ Source: Petsiuk, Das & Saenko 2018 (RISE, arXiv 1806.07421), section 4.3; at spi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.checks import choice, integer
-from neurosam.errors import NeurosamError
+from neurosam._util.arguments import choice, integer
+from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.evaluation.predictor import Predictor
-from neurosam.maps import upsample
+from neurosam.explain.maps import upsample
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Curve", "deletion", "insertion"]
 
@@ -31,12 +35,12 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """What a model said along a perturbation.
+    """Response of a model along a perturbation.
 
     Attributes
     ----------
     shares : (K + 1,) array
-        Share of pixels or events that have changed, 0 .. 1.
+        Fraction of pixels or events that have changed, 0 .. 1.
     values : (K + 1, B) array
         The measure at each point, by sample.
     """
@@ -50,19 +54,24 @@ class Curve:
         return np.asarray(np.trapezoid(self.values, self.shares, axis=0))
 
 
+class Options(TypedDict, total=False):
+    """Keyword arguments of :func:`deletion` and :func:`insertion`."""
+
+    level: str
+    points: int
+    measure: str
+    baseline: float
+    seed: int
+
+
 def deletion(
     predict: Predictor,
     x: npt.NDArray[Any],
     scores: npt.ArrayLike,
     target: npt.ArrayLike | None = None,
-    *,
-    level: str = "pixel",
-    points: int = 20,
-    measure: str = "probability",
-    baseline: float = 0.0,
-    seed: int = 0,
+    **options: Unpack[Options],
 ) -> Curve:
-    """Blank what ranks highest first.
+    """Blank the pixels or spikes with the highest scores first.
 
     Parameters
     ----------
@@ -71,26 +80,37 @@ def deletion(
     x : (T, B, C, H, W) or (B, C, H, W) array
         Encoded input, or images of an ANN.
     scores : array
-        ``pixel``: maps (B, h, w), or (T, B, h, w), which are added up over time; brought to the size of `x`.
+        ``pixel``: maps (B, h, w), or (T, B, h, w), which are summed over time; they are resized to `x`.
         ``spike``: a score for each value of `x`, in its shape (``InputMethod.scores``).
     target : (B,) int array or int, optional
-        Classes to watch; the predicted ones on the whole input if None.
-    level : {"pixel", "spike"}
-        At spike level only values other than `baseline` count, and are ranked.
-    points : int
-        K, 1..10000; each costs a run.
-    measure : {"probability", "logit", "correct"}
-        Softmax of the scores, the target's score itself, or whether the target is the largest.
-    baseline : float
-        A blank value.
-    seed : int
+        Classes to measure; those predicted on the whole input if None.
+    level : {"pixel", "spike"}, default "pixel"
+        At spike level, only values other than `baseline` are ranked and changed.
+    points : int, default 20
+        K, 1..10000; each point runs the model once.
+    measure : {"probability", "logit", "correct"}, default "probability"
+        Softmax of the class scores, the score of the target, or whether the target has the largest score.
+    baseline : float, default 0
+        Value of a blank.
+    seed : int, default 0
         Breaks ties.
 
     Returns
     -------
     Curve
+
+    Examples
+    --------
+    >>> def predict(x):  # scores of two classes: the intensity of the left and of the right half
+    ...     return np.stack([x[..., :2].sum(axis=(1, 2, 3)), x[..., 2:].sum(axis=(1, 2, 3))], axis=1)
+    >>> x = np.zeros((1, 1, 2, 4))
+    >>> x[..., :2] = 1.0
+    >>> deletion(predict, x, scores=x[:, 0], points=4, measure="logit").values.ravel().tolist()
+    [4.0, 2.0, 0.0, 0.0, 0.0]
+    >>> insertion(predict, x, scores=x[:, 0], points=4, measure="logit").values.ravel().tolist()
+    [0.0, 2.0, 4.0, 4.0, 4.0]
     """
-    return _curve(predict, x, scores, target, level, points, measure, baseline, seed, insert=False)
+    return _curve(predict, x, scores, target, insert=False, **options)
 
 
 def insertion(
@@ -98,46 +118,49 @@ def insertion(
     x: npt.NDArray[Any],
     scores: npt.ArrayLike,
     target: npt.ArrayLike | None = None,
+    **options: Unpack[Options],
+) -> Curve:
+    """Start from a blank and restore the highest scores first; parameters as in :func:`deletion`."""
+    return _curve(predict, x, scores, target, insert=True, **options)
+
+
+def _curve(
+    predict: Predictor,
+    x: npt.NDArray[Any],
+    scores: npt.ArrayLike,
+    target: npt.ArrayLike | None,
     *,
+    insert: bool,
     level: str = "pixel",
     points: int = 20,
     measure: str = "probability",
     baseline: float = 0.0,
     seed: int = 0,
 ) -> Curve:
-    """Put back what ranks highest first, onto a blank; parameters as in :func:`deletion`."""
-    return _curve(predict, x, scores, target, level, points, measure, baseline, seed, insert=True)
-
-
-def _curve(
-    predict: Predictor, x: npt.NDArray[Any], scores: npt.ArrayLike, target: npt.ArrayLike | None, level: str,
-    points: int, measure: str, baseline: float, seed: int, *, insert: bool,
-) -> Curve:  # fmt: skip
     where = "insertion" if insert else "deletion"
-    choice(f"{where}: level", level, ("pixel", "spike"))
-    choice(f"{where}: measure", measure, ("probability", "logit", "correct"))
-    integer(f"{where}: points", points, 1, 10000)
+    choice(f"{where}: level", level, ("pixel", "spike"), ArgumentError)
+    choice(f"{where}: measure", measure, ("probability", "logit", "correct"), ArgumentError)
+    integer(f"{where}: points", points, 1, 10000, ArgumentError)
     array = np.asarray(x)
     if array.ndim not in (4, 5) or not array.size:
         raise NeurosamError(f"{where}: x", f"got shape {array.shape}; [T, B, C, H, W] or [B, C, H, W] is required")
-    whole = predict(array)
-    chosen = _targets(where, target, whole)
+    classes = _targets(where, target, predict(array))
     ranks, counts = _pixel_ranks(where, array, scores, seed) if level == "pixel" else (
         _spike_ranks(where, array, scores, baseline, seed)
     )  # fmt: skip
     blank = np.asarray(baseline).astype(array.dtype)
-    blank = blank if blank == baseline else np.asarray(baseline)  # bytes stay bytes where the blank is one
+    blank = blank if blank == baseline else np.asarray(baseline)  # keep the dtype of x if it can represent the blank
     shares = np.linspace(0.0, 1.0, points + 1)
     values = []
     for share in shares:
         limit = np.rint(share * counts)[(...,) + (None,) * (ranks.ndim - 1)]
-        changed = np.moveaxis(ranks < limit, 0, -4)  # back to where the batch is in x
-        values.append(_measure(predict(np.where(changed == insert, array, blank)), chosen, measure))
+        changed = np.moveaxis(ranks < limit, 0, -4)  # the batch axis back to its place in x
+        values.append(_measure(predict(np.where(changed == insert, array, blank)), classes, measure))
     return Curve(shares, np.stack(values))
 
 
 def _pixel_ranks(where: str, x: npt.NDArray[Any], scores: npt.ArrayLike, seed: int) -> tuple[npt.NDArray[Any], Array]:
-    """Rank of each pixel, 0 for the highest, shaped [B, (1,) 1, H, W]; and the number of pixels of each sample."""
+    """Rank of each pixel, 0 for the highest, as [B, (1,) 1, H, W]; and the number of pixels of each sample."""
     maps = np.asarray(scores, dtype=np.float64)
     maps = maps.sum(axis=0) if maps.ndim == 4 else maps
     samples, (height, width) = x.shape[-4], x.shape[-2:]
@@ -154,7 +177,7 @@ def _pixel_ranks(where: str, x: npt.NDArray[Any], scores: npt.ArrayLike, seed: i
 def _spike_ranks(
     where: str, x: npt.NDArray[Any], scores: npt.ArrayLike, baseline: float, seed: int
 ) -> tuple[npt.NDArray[Any], Array]:
-    """Rank of each event among its sample's, 0 for the highest; blanks come last. Batch first."""
+    """Rank of each event in its sample, 0 for the highest, blanks last, batch axis first; and the number of events."""
     values = np.asarray(scores, dtype=np.float64)
     if values.shape != x.shape:
         raise NeurosamError(
@@ -172,18 +195,21 @@ def _ranks(scores: Array, seed: int) -> npt.NDArray[np.int64]:
     ranks = np.empty(scores.shape, dtype=np.int64)
     for row, rank in zip(scores, ranks, strict=True):
         if np.isnan(row).any():
-            raise NeurosamError("scores", "hold NaN; every pixel or event needs a rank")
+            raise NeurosamError("scores", "contain NaN; pixels and events cannot be ranked")
         rank[np.lexsort((rng.random(row.size), -row))] = np.arange(row.size)
     return ranks
 
 
-def _targets(where: str, target: npt.ArrayLike | None, whole: Array) -> npt.NDArray[np.int64]:
-    samples, classes = whole.shape
+def _targets(where: str, target: npt.ArrayLike | None, scores: Array) -> npt.NDArray[np.int64]:
+    """One class per sample; the one with the largest score if `target` is None."""
+    samples, classes = scores.shape
     if target is None:
-        return np.asarray(whole.argmax(axis=1))
+        return np.asarray(scores.argmax(axis=1))
     chosen = np.asarray(target)
     if chosen.dtype.kind not in "iu" or chosen.ndim > 1 or chosen.size not in (1, samples):
-        raise NeurosamError(f"{where}: target", f"got {chosen.dtype} {chosen.shape}; one class, or one a sample")
+        raise NeurosamError(
+            f"{where}: target", f"got {chosen.dtype} {chosen.shape}; one class, or one per sample, is required"
+        )
     if chosen.min() < 0 or chosen.max() >= classes:
         raise NeurosamError(
             f"{where}: target", f"got {chosen.min()}..{chosen.max()}; the {classes} outputs are numbered from 0"

@@ -1,4 +1,4 @@
-"""One way to ask any model for its class scores: a torch module, or a network on a back end."""
+"""Predictors: a common interface to the class scores of a torch module or of a network on a back end."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ import torch
 from torch import nn
 
 from neurosam.attribution.method import evaluating, logits, prepared
-from neurosam.backends import run
-from neurosam.events import Events
-from neurosam.network import Network
+from neurosam.backends.registry import run
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
 
 __all__ = ["Predictor", "of_module", "of_network"]
 
 
 class Predictor(Protocol):
-    """Input ``[T, B, C, H, W]`` (or ``[B, C, H, W]`` for an ANN) to class scores ``[B, K]``."""
+    """A function from input ``[T, B, C, H, W]`` (``[B, C, H, W]`` for an ANN) to class scores ``[B, K]``."""
 
     def __call__(self, x: npt.NDArray[Any], /) -> npt.NDArray[np.float64]:
         """Scores of a batch."""
 
 
 def of_module(module: nn.Module) -> Predictor:
-    """Logits of a torch module in evaluation mode; the module stays as it was."""
+    """Logits of a torch module in evaluation mode; the module is not changed.
+
+    Examples
+    --------
+    >>> from neurosam import training
+    >>> of_module(training.build("4C3-P2-D10", (1, 8, 8)))(np.ones((5, 3, 1, 8, 8), np.float32)).shape
+    (3, 10)
+    """
 
     def predict(x: npt.NDArray[Any], /) -> npt.NDArray[np.float64]:
         tensor = prepared("of_module", module, x)
@@ -43,16 +50,26 @@ def of_network(network: Network, backend: str = "event", scale: float = 1.0, **o
     network : Network
     backend : str
     scale : float
-        For a fixed-point network the worth of 1 in membrane units (2^6 over the readout's unit, see
-        QuantisationReport), so that a softmax means something; ranks and hits need none.
+        For a fixed-point network, the integer that represents a membrane of 1 (2^6 over the unit of the readout, see
+        QuantisationReport), which makes a softmax meaningful. Rankings and accuracies do not depend on it.
     **options
-        More arguments of :func:`neurosam.backends.run`.
+        Further arguments of :func:`neurosam.run`.
+
+    Examples
+    --------
+    >>> import neurosam as ns
+    >>> network = ns.Network(
+    ...     [ns.Population("in", (1, 2, 2)), ns.Population("out", (2,), ns.Readout())],
+    ...     [ns.Projection("in", "out", ns.Dense(np.array([[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0]])), delay=0)],
+    ... )
+    >>> of_network(network, backend="reference")(np.ones((5, 1, 1, 2, 2))).tolist()
+    [[1.0, 4.0]]
     """
 
     def predict(x: npt.NDArray[Any], /) -> npt.NDArray[np.float64]:
         array = np.asarray(x)
-        whole = array.dtype.kind in "biu" or not (array != np.rint(array)).any()
-        events = Events.from_dense(array.astype(np.int32) if whole else array)
+        integral = array.dtype.kind in "biu" or not (array != np.rint(array)).any()
+        events = Events.from_dense(array.astype(np.int32) if integral else array)
         output = run(network, events, backend, **options).output
         return np.asarray(output / (events.steps * scale), dtype=np.float64)
 

@@ -1,1 +1,1 @@
-"""Other people's files: a module for each format."""
+"""Files of other software, one module per format."""

@@ -1,17 +1,17 @@
 """Export for lava-dl's netx (0.6): the same network as the HDF5 that ``netx.hdf5.Network(net_config=...)`` reads.
 
-Everything lies under ``/layer/<i>/``, without attributes: ``type`` (input, flatten, dense, conv), ``shape`` (C, H, W),
+Everything is under ``/layer/<i>/``, without attributes: ``type`` (input, flatten, dense, conv), ``shape`` (C, H, W),
 weights in torch's layout, geometry in (height, width) order, ``bias``, and ``neuron/`` with ``type`` CUBA, ``iDecay``,
-``vDecay``, ``vThMant``, ``refDelay`` and ``gradedSpike``. netx makes of a neuron a hard-reset LIF with ``du = iDecay
+``vDecay``, ``vThMant``, ``refDelay`` and ``gradedSpike``. netx turns a neuron into a hard-reset LIF with ``du = iDecay
 - 1``, ``dv = vDecay`` and a bias exponent of 6, so that ``iDecay`` and ``vDecay`` are decays without an offset.
 
-netx says nothing where it cannot do what a file asks: it would give a soft-reset neuron a hard reset, drop the delay
-of a convolution, and turn a matrix of -128 into zeros. So only what it runs exactly is written, and everything else
-refused by name: soft resets, gain and offset tables, one value a channel, shortcuts and cycles, lags, pools, graded
-input, matrices that its scaling breaks, exponents that do not go into the weights, sums beyond a Conv's 24 bits.
-A network with biases is exact in netx only if every presentation starts afresh at the right step, which is
-``Network(net_config=..., reset_interval=T, reset_offset=1)``; `restarts` says that this is how it will be read.
-Spike activation maps are no part of the format.
+netx does not report what it cannot do: it would give a soft-reset neuron a hard reset, drop the delay of a convolution,
+and turn a matrix of -128 into zeros. So only what it runs exactly is written, and everything else is refused by name:
+soft resets, gain and offset tables, parameters per channel, shortcuts and cycles, lags, pools, graded input, matrices
+that its scaling changes, exponents that cannot be included in the weights, sums beyond the 24 bits of a Conv. A network
+with biases is exact in netx only if every presentation restarts it at the right step, which is
+``Network(net_config=..., reset_interval=T, reset_offset=1)``; `restarts` states that it will be read this way. The
+format has no spike activation maps.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ import numpy.typing as npt
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.errors import ExportError
 from neurosam.hdf5.writer import Writer, created
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.synapse import Conv2d, Dense, Sparse, neurons
-from neurosam.validation import accumulator_bound
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.neuron import FixedLIF, FixedReadout
+from neurosam.network.synapse import Conv2d, Dense, neurons
 
 __all__ = ["save_netx"]
 
@@ -48,17 +48,19 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
     path : str or Path
         An older file is replaced.
     restarts : bool
-        Whether netx will be told ``reset_interval`` and ``reset_offset=1``; needed for biases.
+        Whether netx will be given ``reset_interval`` and ``reset_offset=1``; required for biases.
 
     Raises
     ------
     ExportError
-        For what netx would run otherwise, by the name of the population or projection.
+        For what netx would run differently, with the name of the population or projection.
     FormatError
         If the file cannot be written.
     """
     if network.precision is None:
-        raise ExportError("network", "is a float one; netx needs integers (neurosam export without --precision float)")
+        raise ExportError(
+            "network", "is a float network; netx needs integers (neurosam export without --precision float)"
+        )
     if network.input.magnitude != 1:
         raise ExportError(
             f"population {network.input.name!r}",
@@ -69,7 +71,7 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
         group = root.group("layer")
         place = _write(group, 0, {"type": "input", "shape": _whole(network.input.shape)})
         for projection, layer in layers:
-            if layer["type"] == "dense" and _is_picture(network, projection):
+            if layer["type"] == "dense" and _has_pixels(network, projection):
                 place = _write(group, place, {"type": "flatten"})
             place = _write(group, place, layer)
 
@@ -77,16 +79,16 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
 def _chain(network: Network) -> list[Projection]:
     """The projections from the input to the output, one after the other."""
     chain: list[Projection] = []
-    at = network.input.name
-    while outgoing := [p for p in network.projections if p.source == at]:
+    end = network.input.name
+    while outgoing := [p for p in network.projections if p.source == end]:
         if len(outgoing) > 1 or len(network.incoming(outgoing[0].target)) > 1:
             raise ExportError(f"projection {outgoing[-1].label}", "is a shortcut or a cycle; netx reads chains only")
         chain.append(outgoing[0])
-        at = outgoing[0].target
+        end = outgoing[0].target
         if len(chain) > len(network.projections):
             raise ExportError(f"projection {outgoing[0].label}", "lies on a cycle; netx reads chains only")
-    if len(chain) != len(network.projections) or at != network.output:
-        raise ExportError("network: output", f"is {network.output!r}; in netx it is the end of the chain, {at!r}")
+    if len(chain) != len(network.projections) or end != network.output:
+        raise ExportError("network: output", f"is {network.output!r}; in netx it is the end of the chain, {end!r}")
     return chain
 
 
@@ -109,28 +111,31 @@ def _layer(network: Network, projection: Projection, restarts: bool) -> dict[str
 
 def _synapses(network: Network, projection: Projection, where: str) -> dict[str, Any]:
     source, target, synapse = network[projection.source], network[projection.target], projection.synapse
-    bound = accumulator_bound(network, target.name)
+    bound = network.accumulator_bound(target.name)
     if isinstance(synapse, Conv2d):
         stride, padding, dilation = synapse.geometry
-        if not _is_picture(network, projection):
-            raise ExportError(where, "is a convolution over what netx holds as a row, after a matrix; make it a matrix")
+        if not _has_pixels(network, projection):
+            raise ExportError(
+                where,
+                "is a convolution after a matrix, whose output netx holds without rows and columns; make it a matrix",
+            )
         if max(*stride, *padding, *dilation, *synapse.weight.shape[2:], synapse.groups) > INT8:
             raise ExportError(where, f"has a stride, padding, dilation, kernel or groups above {INT8}, Lava's 8 bits")
         if bound >= CONV_SUM:
-            raise ExportError(where, f"can add up to {bound} a step; Lava's Conv wraps at 2^23. Use lower weights")
+            raise ExportError(where, f"can add up to {bound} per step; Lava's Conv wraps at 2^23. Use lower weights")
         return {
             "type": "conv", "shape": _whole(target.shape), "inChannels": source.shape[0],
             "outChannels": target.shape[0], "kernelSize": _whole(synapse.weight.shape[2:]), "stride": _whole(stride),
             "padding": _whole(padding), "dilation": _whole(dilation), "groups": synapse.groups,
             "weight": _scaled(where, synapse.weight, projection.exponent),
         }  # fmt: skip
-    matrix = synapse.weight if isinstance(synapse, Dense) else _matrix(synapse)
+    matrix = synapse.weight if isinstance(synapse, Dense) else synapse.to_dense()
     weight = _scaled(where, matrix, projection.exponent)
     if not np.array_equal(read_by_netx(weight), weight):
         raise ExportError(
             where,
-            "has weights that netx would change: nothing but zeros fails there, and a negative matrix whose largest "
-            "magnitude is a power of two loses it. Change the largest weight by 1",
+            "has weights that netx would change: it fails for a matrix of zeros, and drops the largest weight of a "
+            "negative matrix if its magnitude is a power of two. Change that weight by 1",
         )
     return {
         "type": "dense", "shape": _whole((neurons(target.shape),)), "inFeatures": neurons(source.shape),
@@ -139,25 +144,25 @@ def _synapses(network: Network, projection: Projection, where: str) -> dict[str,
 
 
 def _scaled(where: str, weight: npt.NDArray[Any], exponent: int) -> npt.NDArray[np.int64]:
-    """Weights with the projection's exponent in them."""
+    """Weights multiplied by 2^exponent."""
     wide = weight.astype(np.int64)
     out = wide << exponent if exponent >= 0 else wide >> -exponent
     if exponent < 0 and ((out << -exponent) != wide).any():
-        raise ExportError(where, f"has the exponent {exponent}, which does not go into its weights; netx has none")
+        raise ExportError(where, f"has the exponent {exponent}, which cannot be included in its weights; netx has none")
     if out.size and (out.min() < WEIGHT_LOW or out.max() > WEIGHT_HIGH):
         raise ExportError(
             where,
-            f"has weights {out.min()}..{out.max()} with its exponent {exponent} in them; "
+            f"has weights {out.min()}..{out.max()}, its exponent {exponent} included; "
             f"{WEIGHT_LOW}..{WEIGHT_HIGH} is allowed",
         )
     return out
 
 
 def read_by_netx(weight: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """What netx 0.6 and Lava's fixed-point Dense make of a matrix; zeros where they fail.
+    """The weights that netx 0.6 and Lava's fixed-point Dense use for a matrix; -1 everywhere where they fail.
 
-    netx shifts a matrix left until its largest weight fills 8 bits, says how many bits that takes and lowers the
-    exponent; Lava, which is not told the sign, guesses it, clips to 8 bits and drops the bits beyond those said.
+    netx shifts a matrix left until its largest weight fills 8 bits, states how many of them are used and lowers the
+    exponent; Lava, which does not get the sign mode, guesses it, clips to 8 bits and drops the unused bits.
     """
     high, low = int(weight.max(initial=0)), int(weight.min(initial=0))
     if high == low == 0:
@@ -206,7 +211,7 @@ def _neuron(network: Network, population: Population) -> dict[str, Any]:
 
 
 def _bias(population: Population, restarts: bool) -> dict[str, Any]:
-    """The dataset ``bias``, one value a channel in units of 2^6; nothing for zeros."""
+    """The dataset ``bias``, one value per channel in units of 2^6; nothing if all are 0."""
     neuron = population.neuron
     mantissa = np.asarray(getattr(neuron, "bias_mantissa", 0))
     if not mantissa.any():
@@ -215,27 +220,20 @@ def _bias(population: Population, restarts: bool) -> dict[str, Any]:
     if not restarts:
         raise ExportError(
             where,
-            "has a bias, with which netx starts before the input arrives. Say restarts=True, and give netx "
+            "has a bias, which acts in netx before the input arrives. Use restarts=True, and give netx "
             "reset_interval (the steps of a presentation) and reset_offset=1",
         )
     value = mantissa << getattr(neuron, "bias_exponent", FRACTION_BITS)
     if (value % (1 << FRACTION_BITS)).any():
-        raise ExportError(where, "has a bias that is no multiple of 2^6; netx knows no finer ones")
+        raise ExportError(where, "has a bias that is no multiple of 2^6; netx has no finer ones")
     return {"bias": np.broadcast_to(value >> FRACTION_BITS, (population.shape[0],)).astype(np.int64)}
 
 
-def _is_picture(network: Network, projection: Projection) -> bool:
-    """Whether netx holds the source as a picture: the input, or what a convolution made."""
+def _has_pixels(network: Network, projection: Projection) -> bool:
+    """Whether netx holds the source as (C, H, W), which it does for the input and for the output of a convolution."""
     source = network[projection.source]
     before = network.incoming(source.name)
     return len(source.shape) == 3 and (not before or isinstance(before[0].synapse, Conv2d))
-
-
-def _matrix(sparse: Sparse) -> npt.NDArray[Any]:
-    """A compressed matrix in full."""
-    full = np.zeros((sparse.indptr.size - 1, sparse.sources), dtype=sparse.weight.dtype)
-    full[np.repeat(np.arange(sparse.indptr.size - 1), np.diff(sparse.indptr)), sparse.indices] = sparse.weight
-    return full
 
 
 def _whole(values: tuple[int, ...]) -> npt.NDArray[np.int64]:
@@ -243,7 +241,7 @@ def _whole(values: tuple[int, ...]) -> npt.NDArray[np.int64]:
 
 
 def _write(group: Writer, place: int, content: dict[str, Any]) -> int:
-    """Layer number `place`; returns the next number."""
+    """Write layer number `place`; returns the next number."""
     _fill(group.group(str(place)), content)
     return place + 1
 

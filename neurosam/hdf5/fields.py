@@ -1,6 +1,6 @@
-"""How single values lie in a file: one class for each kind of field, with `write` beside `read`.
+"""How single values are stored in a file: one class per kind of field, with `write` beside `read`.
 
-What `write` takes, `read` returns bit for bit; what `read` would refuse, `write` refuses too.
+What `write` stores, `read` returns bit for bit; what `read` would refuse, `write` refuses too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.checks import integer
+from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader
 from neurosam.hdf5.writer import Writer
@@ -23,7 +23,7 @@ INT64 = 2**63 - 1
 
 
 class NotStorable(Exception):
-    """A value that the format has no place for; becomes a FormatError with the file's name."""
+    """A value that the format cannot hold; becomes a FormatError with the file's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +80,10 @@ class Texts(Field):
             pairs = json.loads(text, object_pairs_hook=tuple) if text.startswith("{") else None
         except (ValueError, RecursionError):
             pairs = None
-        found = dict(pairs) if pairs is not None else {}
-        if pairs is None or len(found) != len(pairs) or not all(isinstance(value, str) for value in found.values()):
+        texts = dict(pairs) if pairs is not None else {}
+        if pairs is None or len(texts) != len(pairs) or not all(isinstance(value, str) for value in texts.values()):
             raise group.error(name, "is not a JSON object of texts with distinct keys")
-        return found
+        return texts
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Whole(Field):
 
 @dataclass(frozen=True)
 class Wholes(Field):
-    """An attribute of a few int64, such as a shape: a tuple of one of the allowed lengths."""
+    """An attribute of a few int64, such as a shape: a tuple with one of the allowed lengths."""
 
     lengths: tuple[int, ...]
     low: int = 1
@@ -141,13 +141,13 @@ class Real(Field):
 
 @dataclass(frozen=True)
 class Array(Field):
-    """A dataset of one of the allowed types and ranks; integers of one stated type are narrowed to it."""
+    """A dataset of one of the allowed types and ranks; if one integer type is allowed, integers are converted to it."""
 
     dtypes: tuple[str, ...]
     ndims: tuple[int, ...]
 
     def write(self, group: Writer, name: str, value: Any) -> None:
-        """Store it, exactly."""
+        """Store it without loss."""
         array = np.asarray(value)
         dtype = next((d for d in self.dtypes if array.dtype == np.dtype(d)), None)
         if dtype is None and len(self.dtypes) == 1 and array.dtype.kind in "iu":

@@ -1,8 +1,8 @@
-"""The bytes of one array in a file that is being written: values of any steps and samples go to their place.
+"""The bytes of one array in a file that is being written: values arrive for any steps and samples, in any order.
 
-A dataset [T, B, ...] is contiguous, so the row of step t and sample b begins at (t B + b) row bytes. Writing small rows
-one by one is dear, and the rows of neighbouring samples lie side by side: in short runs, the values of a group of
-samples are gathered in memory first and then written step by step.
+A dataset [T, B, ...] is contiguous, so the row of step t and sample b starts at (t B + b) times the size of a row.
+Writing small rows one by one is expensive, and the rows of neighbouring samples are adjacent: in short runs, the values
+of a group of samples are collected in memory first and then written step by step.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ import numpy.typing as npt
 
 from neurosam.errors import FormatError
 from neurosam.hdf5.fields import NotStorable
-from neurosam.synapse import Shape
+from neurosam.network.synapse import Shape
 
 __all__ = ["Place", "group_size"]
 
 Array = npt.NDArray[Any]
 
 LARGE_ROW_BYTES = 2**15
-"""Rows from this size on are written one by one."""
+"""Rows of at least this size are written one by one."""
 GROUP_BYTES = 2**25
-"""Values that a group of samples may hold in memory, of all arrays together."""
+"""Most bytes that a group of samples may take in memory, all arrays together."""
 MOST_SAMPLES = 64
 
 
 def group_size(arrays: Collection[tuple[Shape, np.dtype[Any]]]) -> int:
-    """Samples whose small rows are gathered, given the shapes ``(T, B, ...)`` and types of all arrays; 1: none are."""
+    """Number of samples whose small rows are collected, from the shapes and dtypes of all arrays; 1 for none."""
     sample = sum(shape[0] * _row_bytes(shape, dtype) for shape, dtype in arrays if _is_small(shape, dtype))
     return max(1, min(MOST_SAMPLES, GROUP_BYTES // max(sample, 1)))
 
@@ -48,7 +48,7 @@ def _is_small(shape: Shape, dtype: np.dtype[Any]) -> bool:
 
 @dataclass
 class _Group:
-    """All steps of some samples, being gathered: their numbers, their values, and how many rows are missing."""
+    """All steps of some samples while they are collected: their numbers, values, and how many rows are missing."""
 
     samples: range
     values: Array
@@ -56,7 +56,7 @@ class _Group:
 
 
 class Place:
-    """Where the values of one array go: ``place[steps, samples] = values``, each once, from any thread.
+    """Where the values of one array go: ``place[steps, samples] = values``, each value once, from any thread.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ class Place:
     dtype : dtype
         Of the values, in the machine's byte order.
     group : int
-        Samples that are gathered if rows are small.
+        Number of samples that are collected if rows are small.
 
     Attributes
     ----------
     missing : int
-        Rows that have not come; when none is missing, all have been written.
+        Number of rows that have not been stored; when it is 0, all have been written.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Place:
         self._spare: list[Array] = []
 
     def __setitem__(self, where: tuple[slice, slice], values: Array) -> None:
-        """Take the values of a range of steps and a range of samples.
+        """Store the values of a range of steps and a range of samples.
 
         Raises
         ------
@@ -103,8 +103,8 @@ class Place:
         """
         steps, samples = range(self.shape[0])[where[0]], range(self.shape[1])[where[1]]
         wanted = (len(steps), len(samples), *self.shape[2:])
-        known = (np.float32, np.float64) if self.dtype == np.float64 else (self.dtype,)
-        if values.shape != wanted or values.dtype not in known:
+        accepted = (np.float32, np.float64) if self.dtype == np.float64 else (self.dtype,)
+        if values.shape != wanted or values.dtype not in accepted:
             raise NotStorable(
                 f"{self.label} got {values.dtype} of shape {values.shape}; {self.dtype} of shape {wanted} is required"
             )
@@ -112,12 +112,12 @@ class Place:
             self._write(steps, samples, values)
         else:
             for i, sample in enumerate(samples):
-                self._gather(steps, sample, values[:, i])
+                self._collect(steps, sample, values[:, i])
         with self._lock:
             self.missing -= len(steps) * len(samples)
 
-    def _gather(self, steps: range, sample: int, values: Array) -> None:
-        """Put values of a sample to those of its group, and write the group when it is whole."""
+    def _collect(self, steps: range, sample: int, values: Array) -> None:
+        """Add values of a sample to those of its group, and write the group when it is complete."""
         with self._lock:
             group = self._groups.get(sample // self.group) or self._begin(sample // self.group)
         group.values[steps.start : steps.stop, sample - group.samples.start] = values
@@ -131,7 +131,7 @@ class Place:
             self._spare.append(group.values)
 
     def _begin(self, number: int) -> _Group:
-        """A new group, in memory that an earlier one has left."""
+        """A new group, in the memory of an earlier one if there is any."""
         size = (self.shape[0], self.group, *self.shape[2:])
         values = self._spare.pop() if self._spare else np.empty(size, self.dtype)
         samples = range(self.shape[1])[number * self.group : (number + 1) * self.group]
@@ -139,7 +139,7 @@ class Place:
         return self._groups[number]
 
     def _write(self, steps: range, samples: range, values: Array) -> None:
-        """Write rows: neighbours at once."""
+        """Write rows, adjacent ones at once."""
         stored = np.ascontiguousarray(values, dtype=self.dtype.newbyteorder("<"))
         octets = stored.reshape(-1).view(np.uint8).data
         whole = len(samples) == self.shape[1]

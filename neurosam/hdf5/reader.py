@@ -6,13 +6,13 @@ What is checked before anything is opened or allocated:
 - a member is reached through a hard link (no soft or external ones), and is of the kind that the format wants;
 - a dataset is contiguous or compact, without filters, external files or virtual sources (so nothing expands);
 - its type is exactly the stated one, its rank is allowed, and its bytes are allocated within the file;
-- all that is read together is no larger than the file: lies about sizes, and many names for one dataset, end here;
+- all that is read is, in total, no larger than the file, which catches false sizes and many names for one dataset;
 - groups have a limited number of members, and strings a limited length.
 
-An array that is mapped instead of read passes the same checks. Its file must stay as it is while the array is in use;
+An array that is mapped instead of read passes the same checks. Its file must not change while the array is in use;
 neurosam replaces files and never changes them.
 
-Every failure of h5py or HDF5 leaves here as a FormatError. Nothing is unpickled.
+Every failure of h5py or HDF5 becomes a FormatError. Nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def opened(path: str | Path, mapped: bool = False) -> Iterator[Reader]:
 def _examine(where: str, path: str | Path) -> int:
     """Size of a regular file with HDF5's signature."""
     try:
-        status = os.stat(path)  # before open(), which would wait for the other end of a pipe
+        status = os.stat(path)  # before open(), which would block on a pipe
         if stat.S_ISDIR(status.st_mode):
             raise FormatError(where, "is a folder; the name of an HDF5 file is required")
         if not stat.S_ISREG(status.st_mode):
@@ -102,7 +102,7 @@ def _examine(where: str, path: str | Path) -> int:
 
 @contextmanager
 def _damage(where: str, at: str = "") -> Iterator[None]:
-    """Around calls of h5py alone: whatever it raises means that the file is broken."""
+    """Surrounds calls of h5py alone: whatever these raise means that the file is broken."""
     try:
         yield
     except Exception as error:
@@ -115,7 +115,7 @@ def _damage(where: str, at: str = "") -> Iterator[None]:
 
 
 class _File:
-    """How many bytes may still be read, as a file cannot hold more than its size; and where arrays are mapped from."""
+    """The budget of bytes that may still be read, as a file holds no more than its size; and its descriptor, to map."""
 
     def __init__(self, size: int, descriptor: int | None = None) -> None:
         self.size = self.left = size
@@ -164,13 +164,13 @@ class Reader:
             return [name.decode("utf-8", "backslashreplace") for name in self._group]
 
     def expect(self, attributes: Set[str], members: Set[str]) -> None:
-        """Refuse what the format does not know, by name."""
-        for kind, known, found in (("attribute", attributes, self.attributes()), ("member", members, self.members())):
-            if unknown := sorted(set(found) - known):
-                names = ", ".join(repr(name[:64]) for name in unknown[:5])
+        """Refuse attributes and members that the format does not know, by name."""
+        for kind, known, names in (("attribute", attributes, self.attributes()), ("member", members, self.members())):
+            if unknown := sorted(set(names) - known):
+                listed = ", ".join(repr(name[:64]) for name in unknown[:5])
                 raise self.error(
                     "",
-                    f"has the unknown {kind}(s) {names}; the format knows {', '.join(sorted(known)) or 'none'}",
+                    f"has the unknown {kind}(s) {listed}; the format knows {', '.join(sorted(known)) or 'none'}",
                 )
 
     def group(self, name: str) -> Reader:
@@ -190,7 +190,7 @@ class Reader:
         return self._numbers(name, self._attribute(name), (dtype,), ndims)
 
     def array(self, name: str, dtypes: tuple[str, ...], ndims: tuple[int, ...]) -> npt.NDArray[Any]:
-        """A dataset of one of these types, in the machine's byte order: a new array, or a read-only one in the file."""
+        """A dataset of one of these types, in the machine's byte order: a new array, or a mapped, read-only one."""
         return self._numbers(name, self._dataset(name), dtypes, ndims)
 
     def _path(self, name: str) -> str:
@@ -202,10 +202,10 @@ class Reader:
 
     def _attribute(self, name: str) -> Any:
         with _damage(self._where, self._path(name)):
-            found = h5a.open(self._group, name.encode()) if h5a.exists(self._group, name.encode()) else None
-        if found is None:
+            attribute = h5a.open(self._group, name.encode()) if h5a.exists(self._group, name.encode()) else None
+        if attribute is None:
             raise self.error("", f"lacks the attribute {name!r}")
-        return found
+        return attribute
 
     def _member(self, name: str, kind: type, phrase: str) -> Any:
         key = name.encode()
@@ -216,22 +216,22 @@ class Reader:
         if link != h5l.TYPE_HARD:
             raise self.error(name, "is a soft or external link; only what lies in the file itself is read")
         with _damage(self._where, self._path(name)):
-            found = h5o.open(self._group, key)
-        if not isinstance(found, kind):
+            member = h5o.open(self._group, key)
+        if not isinstance(member, kind):
             raise self.error(name, f"is not {phrase}")
-        return found
+        return member
 
     def _dataset(self, name: str) -> Any:
-        """A member dataset whose bytes all lie, as they are, in the file."""
-        found = self._member(name, h5d.DatasetID, "a dataset")
+        """A member dataset whose bytes are all in the file, unfiltered and contiguous."""
+        dataset = self._member(name, h5d.DatasetID, "a dataset")
         with _damage(self._where, self._path(name)):
-            plan = found.get_create_plist()
+            plan = dataset.get_create_plist()
             layout, filters, external = plan.get_layout(), plan.get_nfilters(), plan.get_external_count()
         if external:
             raise self.error(name, "keeps its data in another file; only what lies in the file itself is read")
         if layout not in (h5d.CONTIGUOUS, h5d.COMPACT) or filters:
             raise self.error(name, "is chunked, filtered or virtual; datasets are contiguous here (see FORMAT.md)")
-        return found
+        return dataset
 
     def _numbers(self, name: str, item: Any, dtypes: tuple[str, ...], ndims: tuple[int, ...]) -> npt.NDArray[Any]:
         with _damage(self._where, self._path(name)):
@@ -243,7 +243,7 @@ class Reader:
         shape = self._extent(name, item, dtype.itemsize, ndims)
         if self._file.descriptor is not None and isinstance(item, h5d.DatasetID) and 0 not in shape:
             offset = item.get_offset()
-            if offset is not None:  # it is in the file, not among its metadata
+            if offset is not None:  # not among the metadata, as a compact dataset is
                 return self._map(name, self._file.descriptor, offset, shape, dtype)
         return self._fill(name, item, shape, dtype.newbyteorder("="), None)
 
@@ -263,7 +263,7 @@ class Reader:
             raise self.error(name, "is not UTF-8 text") from None
 
     def _extent(self, name: str, item: Any, itemsize: int, ndims: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of a dataset or attribute that really is in the file, charged to the budget."""
+        """Shape of a dataset or attribute whose bytes are really in the file; they are charged to the budget."""
         with _damage(self._where, self._path(name)):
             space = item.get_space()
             null = space.get_simple_extent_type() == h5s.NULL
@@ -271,8 +271,8 @@ class Reader:
             allocated = int(item.get_storage_size())
             offset = item.get_offset() if isinstance(item, h5d.DatasetID) else None
         if null or len(shape) not in ndims:
-            found = "no value" if null else f"shape {shape}"
-            raise self.error(name, f"has {found}; {' or '.join(map(str, ndims))} dimension(s) are required")
+            extent = "no value" if null else f"shape {shape}"
+            raise self.error(name, f"has {extent}; {' or '.join(map(str, ndims))} dimension(s) are required")
         size = itemsize
         for side in shape:
             size *= side
@@ -290,14 +290,14 @@ class Reader:
     ) -> npt.NDArray[Any]:
         """The bytes of a dataset as an array, read-only."""
         count = math.prod(shape)
-        before = offset % mmap.ALLOCATIONGRANULARITY
+        start = offset % mmap.ALLOCATIONGRANULARITY  # a mapping starts at a multiple of it
         try:
             window = mmap.mmap(
-                descriptor, before + count * dtype.itemsize, access=mmap.ACCESS_READ, offset=offset - before
+                descriptor, start + count * dtype.itemsize, access=mmap.ACCESS_READ, offset=offset - start
             )
         except (OSError, ValueError) as error:
             raise self.error(name, f"cannot be mapped into memory ({error})") from None
-        return np.frombuffer(window, dtype.newbyteorder("="), count, before).reshape(shape)
+        return np.frombuffer(window, dtype.newbyteorder("="), count, start).reshape(shape)
 
     def _fill(
         self, name: str, item: Any, shape: tuple[int, ...], dtype: np.dtype[Any], stored: Any
@@ -305,7 +305,7 @@ class Reader:
         """Read into a new array, as the type `stored` in memory (None: that of `dtype`)."""
         try:
             out: npt.NDArray[Any] = np.empty(shape, dtype=dtype)
-        except MemoryError as error:  # an honest giant, or a sparse file
+        except MemoryError as error:  # a really large file, or a sparse one
             raise self.error(name, f"does not fit into memory ({error})") from None
         with _damage(self._where, self._path(name)):
             if isinstance(item, h5d.DatasetID):

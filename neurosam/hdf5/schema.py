@@ -1,7 +1,7 @@
-"""What each type consists of in a file: the one table from which files are both written and read.
+"""What each type consists of in a file: the table from which files are both written and read.
 
-A record is a group with an attribute ``type`` and one field each for the fields of a dataclass. ``None`` is an absent
-field. Sequences and mappings keep their order by naming their entries ``0, 1, 2, ...``.
+A record is a group with an attribute ``type`` and a field for each field of a dataclass; ``None`` is an absent field.
+Sequences and mappings keep their order by naming their entries ``0, 1, 2, ...``.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.errors import EventError, NetworkError
-from neurosam.events import Events
+from neurosam.errors import ArgumentError, EventError, NetworkError
 from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.writer import Writer
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
-from neurosam.recording import Recording, Spikes, words
-from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d, picture
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, as_chw
+from neurosam.network.trace import FixedSamTrace, SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes, words
 
 __all__ = ["RECORDS", "inconsistency", "read_record", "write_record"]
 
@@ -46,11 +47,11 @@ class Child(Field):
     def read(self, group: Reader, name: str) -> Any:
         """The record."""
         record = group.group(name)
-        found = record.text("type")
-        kind = next((t for t in self.types if t.__name__ == found), None)
+        name_of_type = record.text("type")
+        kind = next((t for t in self.types if t.__name__ == name_of_type), None)
         if kind is None:
             raise record.error(
-                "", f"has the type {found[:64]!r}; known here are {', '.join(t.__name__ for t in self.types)}"
+                "", f"has the type {name_of_type[:64]!r}; known here are {', '.join(t.__name__ for t in self.types)}"
             )
         return read_record(record, kind, frozenset({"type"}))
 
@@ -91,17 +92,17 @@ class Mapping(Field):
     def read(self, group: Reader, name: str) -> dict[str, Any]:
         """The dict, in its order."""
         entries = group.group(name)
-        found = {}
+        values: dict[str, Any] = {}
         for place in _places(entries):
             entry = entries.group(place)
             entry.expect(
                 {"name", "value"} if self.value.attribute else {"name"}, set() if self.value.attribute else {"value"}
             )
             key = entry.text("name")
-            if key in found:
+            if key in values:
                 raise entry.error("name", f"is {key[:64]!r}, which an earlier entry has; names must differ")
-            found[key] = self.value.read(entry, "value")
-        return found
+            values[key] = self.value.read(entry, "value")
+        return values
 
 
 BLOCK_BYTES = 2**24
@@ -216,7 +217,7 @@ RECORDS: dict[type, dict[str, Field]] = {
 
 
 def write_record(group: Writer, record: Any, only: Collection[str] | None = None) -> None:
-    """Store every field of a dataclass instance in a group; those of some names, if they are given."""
+    """Store the fields of a dataclass instance in a group: all of them, or those that `only` names."""
     kind = type(record)
     for name, field in RECORDS[kind].items():
         if only is not None and name not in only:
@@ -239,7 +240,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
     kind : type
         A key of :data:`RECORDS`.
     also : set of str
-        Attributes of the group beside the fields.
+        Attributes of the group that are not fields.
 
     Raises
     ------
@@ -256,12 +257,12 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
             for name, field in fields.items()
         }
         return kind(**values)
-    except (NetworkError, EventError) as error:
+    except (ArgumentError, EventError, NetworkError) as error:
         raise group.error("", f"is not a valid {kind.__name__}: {error}") from None
 
 
 def inconsistency(recording: Recording) -> str | None:
-    """What is wrong with the shapes of a recording, which (unlike a network) does not check itself; else None."""
+    """What is wrong with the shapes of a recording, which, unlike a network, does not check itself; None if nothing."""
     extent = (recording.steps, recording.samples)
     if recording.output.shape[:1] != extent[1:]:
         return f"output has shape {recording.output.shape}; {recording.samples} samples come first"
@@ -270,7 +271,7 @@ def inconsistency(recording: Recording) -> str | None:
             if array.shape[:2] != extent:
                 return f"{variable} of {name!r} has shape {array.shape}; {extent} (steps, samples) come first"
     for name, spikes in recording.spikes.items():
-        channels, height, width = picture(spikes.shape)
+        channels, height, width = as_chw(spikes.shape)
         expected = (*extent, height, width, words(channels))
         if spikes.planes.shape != expected:
             return f"spikes of {name!r} have planes of shape {spikes.planes.shape}; {expected} is required"
@@ -281,13 +282,13 @@ def inconsistency(recording: Recording) -> str | None:
 
 
 def _blocks(planes: Any) -> Iterator[Any]:
-    """The same in blocks of steps, so that what is computed of one takes little memory."""
+    """The same in blocks of steps, so that intermediate results take little memory."""
     steps = max(1, BLOCK_BYTES // max(8 * planes[:1].size, 1))
     return (planes[first : first + steps] for first in range(0, len(planes), steps))
 
 
 def _countable(name: str, value: Any) -> int:
-    """Number of entries, refused where a reader would refuse it."""
+    """Number of entries, refused if a reader would refuse it."""
     if len(value) > MAX_MEMBERS:
         raise NotStorable(f"{name} has {len(value)} entries; at most {MAX_MEMBERS} are allowed")
     return len(value)

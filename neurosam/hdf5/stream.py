@@ -1,10 +1,10 @@
-"""A recording that is written while it is made: room for all values first, the values in any order, at last the rest.
+"""A recording that is written while it is made: first space for all values, then the values, and at last the rest.
 
-    start     the file beside the old one, with every dataset of values in its place but empty; its space is allocated
-    run       values of some steps and samples go to their bytes (place.py), from any thread; HDF5 is not involved
-    finish    output, counts and all that is known at the end, through HDF5; the file takes its place
+    start     a file beside the old one, with every dataset of values in its place but empty; its space is allocated
+    run       values of some steps and samples go to their bytes (place.py), from any thread, without HDF5
+    finish    output, counts and all that is known at the end, through HDF5; the file takes the place of the old one
 
-Memory does not grow with what is recorded, but for the counts (8 bytes a step, sample and population).
+Memory does not grow with what is recorded, except for the counts (8 bytes per step, sample and population).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from neurosam.hdf5.fields import NotStorable
 from neurosam.hdf5.place import Place, group_size
 from neurosam.hdf5.schema import RECORDS, inconsistency, write_record
 from neurosam.hdf5.writer import PAGE, Root, created
-from neurosam.network import Network
-from neurosam.recording import Record, Recording, arranged, extents
+from neurosam.network.network import Network
+from neurosam.signals.recording import Record, Recording, arranged, extents
 
 __all__ = ["Stream", "streamed"]
 
@@ -58,18 +58,18 @@ class Stream:
         self._extent = (steps, samples)
 
     def put(self, recording: Recording, start: int) -> None:
-        """Write all values of a recording of the samples from `start` on."""
+        """Store all values of a recording whose first sample is sample `start` of the whole."""
         where = slice(start, start + recording.samples)
         for (variable, name), place in self.places.items():
             values = getattr(recording, variable)[name]
             place[: recording.steps, where] = values.planes if variable == "spikes" else values
 
     def finish(self, rest: Recording) -> None:
-        """Take what else the recording has: output, counts, operations, scales and time."""
+        """Provide all else that the recording has: output, counts, operations, scales and time."""
         self.rest = rest
 
     def complete(self) -> Recording:
-        """The rest, if nothing is missing."""
+        """All else, if no value is missing."""
         for place in self.places.values():
             if place.missing:
                 steps, samples = self._extent
@@ -84,14 +84,14 @@ class Stream:
 
 
 class _Abandoned(Exception):
-    """Ends the writing of a file whose run has failed; the failure is told, not this."""
+    """Ends the writing of a file whose run has failed; the user sees the failure of the run, not this."""
 
 
 @contextmanager
 def streamed(
     path: str | Path, network: Network, record: Record, steps: int, samples: int, begin: Callable[[Root, str], None]
 ) -> Iterator[Stream]:
-    """A recording file to be filled; see :func:`neurosam.hdf5.stream_recording`. `begin` writes the file's head."""
+    """A recording file to be filled; see :func:`neurosam.hdf5.stream_recording`. `begin` writes the file's header."""
     failure: BaseException | None = None
     try:
         with created(path, PAGE) as root:
@@ -100,7 +100,7 @@ def streamed(
             _allocate(root, path, stream.size)
             try:
                 yield stream
-            except BaseException as error:  # no failure of the file: its own errors are told from those of the run
+            except BaseException as error:  # an error of the run, which must not be reported as one of the file
                 failure = error
                 raise _Abandoned from None
             write_record(root, stream.complete(), RECORDS[Recording].keys() - VALUES)

@@ -1,11 +1,11 @@
 """Creation of an HDF5 file that appears whole or not at all.
 
-The file is written beside the old one and takes its place when it is whole (atomic.py). HDF5 must not learn of a full
-disk: it (2.0.0) keeps what it could not write and tries again when the interpreter exits, which ends in a segmentation
-fault. So it writes through :class:`_PatientFile`, which keeps the first failure to itself until HDF5 is done.
+The file is written beside the old one and takes its place when it is complete (atomic_write.py). HDF5 must not notice a
+full disk: HDF5 2.0.0 keeps what it could not write and tries again when the interpreter exits, which ends in a
+segmentation fault. So it writes through :class:`_PatientFile`, which hides the first failure until HDF5 is done.
 
-Datasets are contiguous, without filters; the layout is that of HDF5 1.8, whose metadata carry checksums. A dataset
-whose values come later (stream.py) gets its place at once, so that they need not pass through HDF5.
+Datasets are contiguous, without filters; the layout is that of HDF5 1.8, whose metadata have checksums. A dataset whose
+values come later (stream.py) gets its place at once, so that they do not have to pass through HDF5.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import h5py
 import numpy as np
 from h5py import h5d, h5p
 
-from neurosam.atomic import replacing
+from neurosam._util.atomic_write import replacing
 from neurosam.errors import FormatError
 
 __all__ = ["PAGE", "Reserving", "Root", "Writer", "created"]
 
 PAGE = 4096
-"""Places that are reserved begin at multiples of it, as a disk's and the memory's pages do."""
+"""Reserved datasets start at multiples of it, as pages of the disk and of memory do."""
 
 
 class Writer:
@@ -59,7 +59,7 @@ class Writer:
 
 
 class Reserving(Writer):
-    """A group whose datasets get their places in the file, not their values.
+    """A group whose datasets are given a place in the file, but no values.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Reserving(Writer):
         return Reserving(self._group.create_group(name), self.places)
 
     def array(self, name: str, value: Any, dtype: str) -> None:
-        """Make room for a dataset of this shape; the values of `value` are not looked at."""
+        """Reserve a dataset of this shape; the values of `value` are ignored."""
         plan = h5p.create(h5p.DATASET_CREATE)
         plan.set_layout(h5d.CONTIGUOUS)
         plan.set_alloc_time(h5d.ALLOC_TIME_EARLY)
@@ -88,7 +88,7 @@ class Reserving(Writer):
 
 
 class Root(Writer):
-    """The root group, and the file that it is the root of."""
+    """The root group of a file."""
 
     def __init__(self, group: Any, file: _PatientFile) -> None:
         super().__init__(group)
@@ -96,7 +96,7 @@ class Root(Writer):
 
     @property
     def descriptor(self) -> int:
-        """The open file, for values that go to reserved places."""
+        """The open file, for values of reserved datasets."""
         return self._file.fileno()
 
     def reserving(self) -> Reserving:
@@ -104,12 +104,12 @@ class Root(Writer):
         return Reserving(self._group, [])
 
     def allocate(self) -> None:
-        """Take what has been reserved from the disk, where the system can, so that it cannot be lacking later.
+        """Allocate disk space for what has been reserved, where the system can, so that the disk cannot be full later.
 
         Raises
         ------
         OSError
-            If the disk has not so much left.
+            If there is not enough space left.
         """
         size = self._group.file.id.get_filesize()
         try:
@@ -123,7 +123,7 @@ class Root(Writer):
 
 
 def _fixed(value: str) -> Any:
-    """A fixed-length string; HDF5 has no empty ones, so that "" is one NUL."""
+    """A fixed-length string; HDF5 has no empty ones, so "" becomes one NUL."""
     octets = value.encode("utf-8")
     return np.array(octets, dtype=h5py.string_dtype("utf-8", max(len(octets), 1)))
 
@@ -132,7 +132,7 @@ def _fixed(value: str) -> Any:
 def created(path: str | Path, alignment: int = 1) -> Iterator[Root]:
     """The root of a new file, which takes the place of `path` when the block ends without an exception.
 
-    Larger datasets than `alignment` bytes begin at a multiple of it.
+    Datasets larger than `alignment` bytes start at a multiple of it.
 
     Raises
     ------
@@ -158,13 +158,13 @@ def created(path: str | Path, alignment: int = 1) -> Iterator[Root]:
         raise FormatError(
             where, f"cannot be written: the folder {str(target.parent)!r} does not exist; create it first"
         ) from None
-    except (OSError, RuntimeError) as error:  # of the system, or of HDF5
+    except (OSError, RuntimeError) as error:  # from the system, or from HDF5
         reason = getattr(error, "strerror", None) or error
         raise FormatError(where, f"could not be written: {reason}. An older file there is unchanged") from error
 
 
 class _PatientFile(io.FileIO):
-    """A file that swallows its first failure, and all writes after it, instead of telling the HDF5 library."""
+    """A file that hides its first failure, and drops all writes after it, so that the HDF5 library sees neither."""
 
     failure: OSError | None = None
 

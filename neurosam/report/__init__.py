@@ -1,6 +1,6 @@
-"""Pictures of a run: heat-map sheets, spike rasters, spikes per step, and one page that opens without a network.
+"""Figures of a run: heat-map sheets, spike rasters, spikes per step, and a web page that works offline.
 
-Importing this package loads NumPy only; matplotlib is imported by the functions that draw with it.
+Importing this package does not import matplotlib; the functions that draw do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Heat-map sheets: what each layer looked at, step by step (one sample) or in sum (several samples).
+"""Heat-map sheets: what each layer looked at, step by step (one sample) or summed over steps (several samples).
 
-Figures are made through matplotlib's object-oriented interface: no window, no global state. Maps are drawn as they are,
-without smoothing, in a perceptually uniform colour map; ``colormap="jet"`` in :func:`sample_sheet` imitates the overlay
-of the SAM paper.
+Figures use matplotlib's object-oriented interface: no window, no global state. Maps are drawn without smoothing in a
+perceptually uniform colour map; ``colormap="jet"`` in :func:`sample_sheet` imitates the overlay of the SAM paper.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.atomic import write_bytes
+from neurosam._util.atomic_write import write_bytes
 from neurosam.errors import NeurosamError
-from neurosam.maps import aggregate, normalise, overlay
+from neurosam.explain.maps import aggregate, normalise, overlay
 from neurosam.report.model import Sample
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["heat_sheet", "sample_sheet", "save", "visible"]
 
 SMALL, TINY = 8.0, 7.0  # points
-CELL = 0.95  # side of one picture, inches
-CONTOUR = "#00e5ff"  # not a colour of inferno, nor of a grey image
+CELL = 0.95  # side of one image, inches
+CONTOUR = "#00e5ff"  # occurs neither in inferno nor in a grey image
 
 
 def heat_sheet(
@@ -43,7 +42,7 @@ def heat_sheet(
     scale: str = "layer",
     colormap: str = "inferno",
 ) -> Figure:
-    """One sample: a row a layer; the input, the maps of the chosen steps, and their sum over all steps on the input.
+    """Draw one sample, one row per layer: the input, maps of single steps, and the sum over all steps on the input.
 
     Parameters
     ----------
@@ -51,13 +50,13 @@ def heat_sheet(
     maps : mapping of str to (T, h, w) array
         Finite, >= 0.
     steps : sequence of int, optional
-        Steps to show, 0 .. T - 1; six of them, evenly spaced, if None.
+        Steps to show, 0 .. T - 1; six evenly spaced ones if None.
     mask : (H, W) bool array, optional
         Outlined on the input and on the overlays.
     title, unit : str
-        Unit of the maps, for the colour bars.
+        Title of the figure, and unit of the maps for the colour bars.
     scale : {"layer", "step"}
-        ``layer``: one colour scale a row, so that steps can be compared. ``step``: each map fills the scale by itself.
+        ``layer``: one colour scale per row, so that steps can be compared. ``step``: each map spans the whole scale.
     colormap : str
         Name of a matplotlib colour map.
 
@@ -76,8 +75,8 @@ def heat_sheet(
     if scale not in ("layer", "step"):
         raise NeurosamError("heat_sheet: scale", f"got {scale!r}; allowed is 'layer' or 'step'")
     sample = Sample(image, {name: np.asarray(x) for name, x in maps.items()}, mask)
-    chosen = _steps(sample.steps, steps)
-    rows, columns = len(sample.maps), len(chosen)
+    selected_steps = _steps(sample.steps, steps)
+    rows, columns = len(sample.maps), len(selected_steps)
     size = CELL * (columns + 3) + 1.0, CELL * rows * 1.1 + (0.7 if title else 0.4)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.02))
     grid = figure.add_gridspec(rows, columns + 2, width_ratios=[1.25, *[1.0] * columns, 1.1])
@@ -86,26 +85,26 @@ def heat_sheet(
     first = _picture(figure.add_subplot(grid[:, 0]), visible(sample.image), mask)
     first.set_title("input", fontsize=SMALL)
     for row, (name, x) in enumerate(sample.maps.items()):
-        top = float(x.max()) or 1.0
-        for column, step in enumerate(chosen):
-            axes = _bare(figure.add_subplot(grid[row, column + 1]))
-            limit = top if scale == "layer" else float(x[step].max()) or 1.0
+        peak = float(x.max()) or 1.0
+        for column, step in enumerate(selected_steps):
+            axes = _without_ticks(figure.add_subplot(grid[row, column + 1]))
+            limit = peak if scale == "layer" else float(x[step].max()) or 1.0
             axes.imshow(x[step], cmap=colormap, vmin=0, vmax=limit, interpolation="nearest")
             if row == 0:
                 axes.set_title(f"step {step}", fontsize=SMALL)
             if column == 0:
                 axes.set_ylabel(f"{name}\n{x.shape[1]} × {x.shape[2]}", fontsize=SMALL)
-        shades = ScalarMappable(Normalize(0, top if scale == "layer" else 1), colormap)
+        shades = ScalarMappable(Normalize(0, peak if scale == "layer" else 1), colormap)
         bar = figure.colorbar(shades, cax=axes.inset_axes((1.05, 0, 0.07, 1)))
         bar.ax.tick_params(labelsize=TINY, length=2, pad=1)
         bar.locator = _few_ticks()
         bar.set_label(
             textwrap.fill(unit or "map", 16) if scale == "layer" else "share of peak", fontsize=TINY, labelpad=2
         )
-        whole = figure.add_subplot(grid[row, columns + 1])
-        _picture(whole, blend(sample, name, colormap), mask)
+        overview = figure.add_subplot(grid[row, columns + 1])
+        _picture(overview, blend(sample, name, colormap), mask)
         if row == 0:
-            whole.set_title("sum on input", fontsize=SMALL)
+            overview.set_title("sum on input", fontsize=SMALL)
     return figure
 
 
@@ -118,20 +117,20 @@ def sample_sheet(
     colormap: str = "inferno",
     how: str = "sum",
 ) -> Figure:
-    """Several samples side by side: input, mask, and the map of each layer over all steps on the input.
+    """Draw several samples side by side: input, mask, and each layer's map over all steps on the input.
 
     Parameters
     ----------
     samples : sequence of Sample
     classes : sequence of str
-        Class names in label order; indices are shown without.
+        Class names in label order; without them, indices are shown.
     layers : sequence of str, optional
-        Layers to show, each in every sample; those of the first sample if None.
+        Layers to show, which every sample must have; those of the first sample if None.
     title : str
     colormap : str
-        Name of a matplotlib colour map; "jet" is the paper's.
+        Name of a matplotlib colour map; the paper uses "jet".
     how : {"sum", "mean", "max", "last"}
-        How the steps become one map (:func:`neurosam.maps.aggregate`).
+        How to combine the steps into one map (:func:`neurosam.explain.maps.aggregate`).
 
     Raises
     ------
@@ -156,7 +155,7 @@ def sample_sheet(
     for column, sample in enumerate(samples):
         pictures = [visible(sample.image)]
         if masked:
-            blank = np.full(sample.image.shape[1:], 128, dtype=np.uint8)  # grey: nobody knows the mask
+            blank = np.full(sample.image.shape[1:], 128, dtype=np.uint8)  # grey: the mask is unknown
             pictures.append(blank if sample.mask is None else sample.mask.astype(np.uint8) * 255)
         for name in shown:
             if name not in sample.maps:
@@ -169,30 +168,30 @@ def sample_sheet(
             if column == 0:
                 axes.set_ylabel(names[row], fontsize=SMALL)
             if row == 0:
-                axes.set_title(caption(sample, classes), fontsize=TINY, color=_verdict(sample))
+                axes.set_title(caption(sample, classes), fontsize=TINY, color=_caption_colour(sample))
     return figure
 
 
 def save(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:
-    """Write a figure as PNG, atomically, without the date and the versions that would make equal pictures differ."""
+    """Write a figure as PNG, atomically, without date and version, so that equal figures give equal files."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     return write_bytes(path, buffer.getvalue())
 
 
 def visible(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """An image of any number of channels as (1, H, W) or (3, H, W): other numbers become the largest of each pixel."""
+    """Reduce an image to (1, H, W) by the maximum over its channels, unless it has 1 or 3 channels already."""
     return image if image.shape[0] in (1, 3) else image.max(axis=0, keepdims=True)
 
 
 def blend(sample: Sample, layer: str, colormap: str, how: str = "sum") -> npt.NDArray[np.uint8]:
-    """The map of a layer over all steps on the input, ``uint8 [H, W, 3]``."""
+    """Overlay the map of a layer over all steps on the input, ``uint8 [H, W, 3]``."""
     total = aggregate(sample.maps[layer][:, None], how)[0]
     return overlay(visible(sample.image), normalise(total, "max"), colormap, 0.6)
 
 
 def caption(sample: Sample, classes: Sequence[str]) -> str:
-    """The label, the prediction, and whether they agree, in words: colour alone does not tell."""
+    """Format label, prediction and whether they agree, in words, so that it does not depend on colour alone."""
 
     def name(index: int) -> str:
         text = str(classes[index]) if index < len(classes) else str(index)
@@ -205,7 +204,7 @@ def caption(sample: Sample, classes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _verdict(sample: Sample) -> str:
+def _caption_colour(sample: Sample) -> str:
     wrong = None not in (sample.label, sample.prediction) and sample.label != sample.prediction
     return "#b3400f" if wrong else "black"
 
@@ -219,17 +218,17 @@ def _steps(total: int, steps: Sequence[int] | None) -> list[int]:
 
 
 def _picture(axes: Axes, picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_] | None) -> Axes:
-    """An image ([C, H, W] or [H, W, 3]), in its own grey or colours, with the outline of the mask."""
-    shown: Any = picture
+    """Draw an image ([C, H, W] or [H, W, 3]) in grey or colour, with the outline of the mask."""
+    pixels: Any = picture
     if picture.ndim == 3 and picture.shape[-1] != 3:
-        shown = picture[0] if picture.shape[0] == 1 else np.moveaxis(picture, 0, -1)
-    _bare(axes).imshow(shown, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        pixels = picture[0] if picture.shape[0] == 1 else np.moveaxis(picture, 0, -1)
+    _without_ticks(axes).imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     if mask is not None and mask.any() and not mask.all():
         axes.contour(mask.astype(float), levels=[0.5], colors=CONTOUR, linewidths=0.9)
     return axes
 
 
-def _bare(axes: Axes) -> Axes:
+def _without_ticks(axes: Axes) -> Axes:
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():

@@ -1,10 +1,10 @@
-"""All pictures of one recording in a folder: the page, its JSON, heat-map sheets, rasters, spikes per step.
+"""Write all figures of one recording to a folder: the page, its JSON, heat-map sheets, rasters, spikes per step.
 
 report.html, report.json     the page and its numbers
-samples.png                  several inputs side by side with the sum of their maps
-sheet-0.png, sheet-1.png     one input each: the maps step by step
+samples.png                  several inputs side by side, with the sum of their maps
+sheet-0.png, sheet-1.png     maps step by step, one input per file
 raster-<layer>.png           spikes of the first input
-spikes.png                   activity of every population in every step
+spikes.png                   activity of every population at every step
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.network import Network
-from neurosam.recording import Recording
+from neurosam.network.network import Network
+from neurosam.network.synapse import neurons
 from neurosam.report.figures import heat_sheet, sample_sheet, save
 from neurosam.report.model import Cell, Report, Table, from_recording
 from neurosam.report.page import write_page
 from neurosam.report.raster import raster, spikes_per_step
-from neurosam.synapse import neurons
+from neurosam.signals.recording import Recording
 
 __all__ = ["write_folder"]
 
@@ -45,20 +45,20 @@ def write_folder(
     highlights: Mapping[str, Cell] | None = None,
     tables: Sequence[Table] = (),
 ) -> list[Path]:
-    """Write the page and the pictures.
+    """Write the page and the figures.
 
     Parameters
     ----------
     folder : path
-        Made where it is missing; files of the same names are replaced.
+        Created if missing; files of the same names are replaced.
     network : Network
     recording : Recording
-        With SAM; spikes and the output's membrane are used where they were recorded.
+        With SAM; spikes and the output's membrane are used if they were recorded.
     images, labels, masks
-        Of the recording's samples, in their order.
+        Of the recording's samples, in the same order.
     classes : sequence of str
     shown : int
-        Samples on the page: the first ones, not the best ones.
+        Samples on the page: the first ones, without selection.
     title, provenance, highlights, tables
         See :class:`~neurosam.report.Report`.
 
@@ -67,29 +67,29 @@ def write_folder(
     list of Path
         The files, the page first.
     """
-    place = Path(folder)
+    out = Path(folder)
     output = network.output if network.output in recording.membrane else None
     first = range(min(shown, recording.samples))
     samples = from_recording(recording, images, labels=labels, masks=masks, readout=output, select=first)
     sizes = {name: neurons(network[name].shape) for name in recording.counts}
     precision = network.precision
-    known: dict[str, Any] = {
+    origin: dict[str, Any] = {
         "precision": "float64" if precision is None else f"{precision.name}, {precision.weight_bits}-bit weights",
         "back end": recording.backend,
         "steps": recording.steps,
         **(provenance or {}),
     }
     report = Report(
-        title, samples, classes, provenance=known, highlights=highlights or {}, tables=tables, neurons=sizes,
+        title, samples, classes, provenance=origin, highlights=highlights or {}, tables=tables, neurons=sizes,
         unit="summed contribution score",
     )  # fmt: skip
-    files = [*write_page(place / "report.html", report)]
-    files.append(save(sample_sheet(samples[:SIDE_BY_SIDE], classes), place / "samples.png"))
+    files = [*write_page(out / "report.html", report)]
+    files.append(save(sample_sheet(samples[:SIDE_BY_SIDE], classes), out / "samples.png"))
     for i, sample in enumerate(samples[:SHEETS]):
         sheet = heat_sheet(sample.image, sample.maps, mask=sample.mask, unit=report.unit)
-        files.append(save(sheet, place / f"sheet-{i}.png"))
+        files.append(save(sheet, out / f"sheet-{i}.png"))
     for name, spikes in recording.spikes.items():
         if name in recording.sam:
-            files.append(save(raster(spikes, 0, name=name), place / f"raster-{name}.png"))
-    files.append(save(spikes_per_step(recording.counts, sizes), place / "spikes.png"))
+            files.append(save(raster(spikes, 0, name=name), out / f"raster-{name}.png"))
+    files.append(save(spikes_per_step(recording.counts, sizes), out / "spikes.png"))
     return files

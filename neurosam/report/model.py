@@ -1,7 +1,7 @@
-"""What a report says: plain values that are checked once, here, and drawn by figures.py, raster.py and page.py.
+"""The content of a report: plain values, validated here and drawn by figures.py, raster.py and page.py.
 
-A :class:`Report` is a title, where the numbers come from, tables, and :class:`Sample` after sample: an image, the maps
-of each layer over time, and what the readout made of them.
+A :class:`Report` has a title, the provenance of its numbers, tables, and one :class:`Sample` per input: an image, the
+maps of each layer over time, and the readout.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Recording
+from neurosam.signals.recording import Recording
 
 __all__ = ["Cell", "Report", "Sample", "Table", "from_recording"]
 
 Cell = str | int | float | bool | np.generic | None
-"""One entry of a table or of the provenance; None stands for "not known"."""
+"""One entry of a table or of the provenance; None means "unknown"."""
 
 
 class Table(NamedTuple):
-    """A table; a plain tuple ``(heading, columns, rows)`` serves as well.
+    """A table; a plain tuple ``(heading, columns, rows)`` is accepted as well.
 
     Attributes
     ----------
     heading : str
     columns : sequence of str
-        Names, with the unit where there is one: "energy (nJ)".
+        Names, with the unit if there is one: "energy (nJ)".
     rows : sequence of sequences of Cell
-        One cell a column. Numbers stay numbers: the page rounds what it shows, the JSON file does not.
+        One cell per column. Give numbers as numbers: the page rounds them, the JSON file does not.
     note : str
-        How to read it, in a sentence or two.
+        How to read the table, in a sentence or two.
     """
 
     heading: str
@@ -45,29 +45,29 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One input and what the network did with it.
+    """One input and the network's response to it.
 
     Parameters
     ----------
     image : (C, H, W) uint8 array
-        One channel is shown in grey, three as red, green and blue; of any other number the largest of each pixel.
+        One channel is shown in grey, three as RGB; of any other number, the maximum over channels.
     maps : mapping of str to (T, h, w) array
-        Explanation maps by layer; finite, >= 0.
+        Explanation maps of each layer; finite, >= 0.
     mask : (H, W) bool array, optional
-        The pixels of the thing that the label names.
+        The pixels of the labelled object.
     name : str
-        What the sample is called, "" for its number.
+        Name of the sample; "" to use its index.
     label, prediction : int, optional
         Classes, as indices.
     readout : (T, classes) array, optional
-        Output after each step (readout membrane, or spikes counted so far).
+        Output after each step (readout membrane, or spike counts so far).
     counts : mapping of str to (T,) int array
-        Spikes of each population in each step.
+        Spikes of each population at each step.
 
     Raises
     ------
     NeurosamError
-        If a shape, a type or a value does not fit.
+        If a shape, type or value is not as above.
     """
 
     image: npt.NDArray[np.uint8]
@@ -95,20 +95,20 @@ class Sample:
             mask = np.asarray(self.mask)
             if mask.dtype != np.bool_ or mask.shape != image.shape[1:]:
                 raise NeurosamError(
-                    f"{where}: mask", f"got {mask.dtype} {mask.shape}; needed is bool {image.shape[1:]}"
+                    f"{where}: mask", f"got {mask.dtype} {mask.shape}; bool {image.shape[1:]} is required"
                 )
             object.__setattr__(self, "mask", mask)
-        for what in ("label", "prediction"):
-            object.__setattr__(self, what, _index(f"{where}: {what}", getattr(self, what)))
+        for name in ("label", "prediction"):
+            object.__setattr__(self, name, _index(f"{where}: {name}", getattr(self, name)))
         object.__setattr__(self, "image", image)
         object.__setattr__(self, "maps", maps)
         object.__setattr__(self, "counts", counts)
         lengths = sorted({len(x) for x in self._series()})
         if len(lengths) != 1:
-            raise NeurosamError(where, f"has series of {lengths} steps; maps, counts and readout share one length")
+            raise NeurosamError(where, f"has series of {lengths} steps; maps, counts and readout must be equally long")
 
     def _series(self) -> list[npt.NDArray[Any]]:
-        """Everything that has a value a step."""
+        """All arrays with one value per step."""
         series = [*self.maps.values(), *self.counts.values()]
         return series if self.readout is None else [*series, self.readout]
 
@@ -119,36 +119,36 @@ class Sample:
 
     @property
     def predictions(self) -> npt.NDArray[np.int64] | None:
-        """Class with the largest readout after each step (the first of equals), ``[T]``; None without a readout."""
+        """Class with the largest readout after each step (the first of ties), ``[T]``; None without a readout."""
         return None if self.readout is None else np.asarray(np.argmax(self.readout, axis=1), dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Everything on one page.
+    """The content of one page.
 
     Parameters
     ----------
     title : str
     samples : sequence of Sample
-        All of one number of steps, with the same layers, populations and number of classes.
+        All with the same number of steps, layers, populations and number of classes.
     classes : sequence of str
-        Class names in label order; a class without one is called by its index.
+        Class names in label order; a class without a name is shown by its index.
     provenance : mapping of str to Cell
-        Where the numbers come from: network, precision, backend, steps, seed, ... in the order given.
+        Where the numbers come from: network, precision, backend, steps, seed, ..., shown in this order.
     highlights : mapping of str to Cell
-        The few numbers to see first, by name: {"accuracy (fixed point)": "97.1 %"}.
+        The most important numbers, shown first: {"accuracy (fixed point)": "97.1 %"}.
     tables : sequence of Table, or of (heading, columns, rows)
         Accuracy, equivalence, localisation with its baselines, throughput, ...
     neurons : mapping of str to int
-        Neurons of each population in `Sample.counts`; where all are known, activity is shown as a rate.
+        Neurons of each population in `Sample.counts`; if all are given, activity is shown as a rate.
     unit : str
         Unit of the maps, "" for none.
 
     Raises
     ------
     NeurosamError
-        If samples or tables do not fit together.
+        If samples are not alike, or a table's rows do not match its columns.
     """
 
     title: str
@@ -164,20 +164,20 @@ class Report:
         object.__setattr__(self, "samples", tuple(self.samples))
         object.__setattr__(self, "tables", tuple(Table(*table) for table in self.tables))
         for table in self.tables:
-            for at, row in enumerate(table[2]):
+            for i, row in enumerate(table[2]):
                 if len(row) != len(table[1]):
                     raise NeurosamError(
-                        f"table {table[0]!r}", f"row {at} has {len(row)} cells for {len(table[1])} columns"
+                        f"table {table[0]!r}", f"row {i} has {len(row)} cells for {len(table[1])} columns"
                     )
         kinds = {(s.steps, tuple(s.maps), tuple(s.counts), _classes(s)) for s in self.samples}
         if len(kinds) > 1:
             got = "; ".join(sorted(f"{kind[0]} steps, layers {kind[1:3]}, {kind[3]} classes" for kind in kinds))
             raise NeurosamError("report: samples", f"got {got}; all samples need the same steps, layers and classes")
-        for at, sample in enumerate(self.samples):
+        for i, sample in enumerate(self.samples):
             size = _classes(sample) or len(self.classes)
-            for what, index in (("label", sample.label), ("prediction", sample.prediction)):
+            for name, index in (("label", sample.label), ("prediction", sample.prediction)):
                 if index is not None and (index < 0 or (size and index >= size)):
-                    raise NeurosamError(f"report: sample {at}", f"{what} is {index}; allowed is 0..{size - 1}")
+                    raise NeurosamError(f"report: sample {i}", f"{name} is {index}; allowed is 0..{size - 1}")
 
     @property
     def steps(self) -> int:
@@ -190,7 +190,7 @@ class Report:
         return tuple(self.samples[0].maps) if self.samples else ()
 
     def class_name(self, index: int) -> str:
-        """Name of a class, or its index where it has none."""
+        """Name of a class, or its index if it has none."""
         return str(self.classes[index]) if index < len(self.classes) else str(index)
 
 
@@ -203,19 +203,19 @@ def from_recording(
     readout: str | None = None,
     select: Sequence[int] | None = None,
 ) -> tuple[Sample, ...]:
-    """Samples with the maps (in the float trace's unit), counts and predictions of a recording.
+    """Make samples of a recording: maps (in units of the float trace), counts and predictions.
 
     Parameters
     ----------
     recording : Recording
-        Of all the images, in their order.
+        Of all images, in the same order.
     images : (B, C, H, W) uint8 array
     labels : (B,) int array, optional
     masks : (B, H, W) bool array, optional
     readout : str, optional
-        Population whose recorded membrane is the output after each step.
+        Population whose membrane, which must be recorded, is the output after each step.
     select : sequence of int, optional
-        Samples to take; all if None.
+        Indices of the samples to use; all if None.
 
     Raises
     ------
@@ -225,15 +225,15 @@ def from_recording(
     if len(images) != recording.samples:
         raise NeurosamError("report: images", f"got {len(images)}; the recording has {recording.samples} samples")
     if readout is not None and readout not in recording.membrane:
-        raise NeurosamError(f"report: readout {readout!r}", "its membrane was not recorded; Record(membrane=...) does")
+        raise NeurosamError(f"report: readout {readout!r}", "its membrane was not recorded; use Record(membrane=...)")
     membrane = None if readout is None else recording.membrane[readout]
-    known = None if labels is None else np.asarray(labels)
+    label_array = None if labels is None else np.asarray(labels)
     return tuple(
         Sample(
             image=images[b],
             maps={name: x[:, b] / recording.sam_scale.get(name, 1.0) for name, x in recording.sam.items()},
             mask=None if masks is None else masks[b],
-            label=None if known is None else int(known[b]),
+            label=None if label_array is None else int(label_array[b]),
             prediction=int(recording.predictions[b]),
             readout=None if membrane is None else membrane[:, b].reshape(recording.steps, -1),
             counts={name: x[:, b] for name, x in recording.counts.items()},

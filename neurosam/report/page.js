@@ -1,4 +1,4 @@
-// Paints the samples. All text enters through textContent or attributes: names are data, never markup.
+// Draws the samples. All text is set through textContent or attributes, so names are never parsed as markup.
 "use strict";
 (async () => {
   const $ = (id) => document.getElementById(id);
@@ -12,32 +12,32 @@
   const buffer = new Uint8Array(await new Response(stream).arrayBuffer());
   const bytes = ({ at, shape }) => buffer.subarray(at, at + shape.reduce((a, b) => a * b, 1));
 
-  // State: what the controls and the address say.
+  // State: the controls and the URL.
   const defaults = { show: "step", scale: "shared", colours: "inferno", opacity: "85", smooth: "1", mask: "1" };
   const state = { sample: 0, step: Math.floor(steps / 2), layer: layers[0] ?? "", ...defaults };
   const whole = (text, top) => (/^\d{1,9}$/.test(text ?? "") ? Math.min(Number(text), top) : null);
 
   function readAddress() {
-    const asked = new URLSearchParams(location.hash.slice(1));
-    state.sample = whole(asked.get("sample"), samples.length - 1) ?? state.sample;
-    state.step = whole(asked.get("step"), steps - 1) ?? state.step;
-    if (layers.includes(asked.get("layer"))) state.layer = asked.get("layer");
+    const parameters = new URLSearchParams(location.hash.slice(1));
+    state.sample = whole(parameters.get("sample"), samples.length - 1) ?? state.sample;
+    state.step = whole(parameters.get("step"), steps - 1) ?? state.step;
+    if (layers.includes(parameters.get("layer"))) state.layer = parameters.get("layer");
     for (const key of ["show", "scale", "colours"]) {
-      if ([...$(key).options].some((option) => option.value === asked.get(key))) state[key] = asked.get(key);
+      if ([...$(key).options].some((option) => option.value === parameters.get(key))) state[key] = parameters.get(key);
     }
-    const opacity = whole(asked.get("opacity"), 100);
+    const opacity = whole(parameters.get("opacity"), 100);
     if (opacity !== null) state.opacity = String(opacity);
-    for (const key of ["smooth", "mask"]) if (["0", "1"].includes(asked.get(key))) state[key] = asked.get(key);
+    for (const key of ["smooth", "mask"]) if (["0", "1"].includes(parameters.get(key))) state[key] = parameters.get(key);
   }
 
   function writeAddress() {
-    const told = new URLSearchParams({ sample: state.sample, step: state.step });
-    if (state.layer) told.set("layer", state.layer);
-    for (const [key, usual] of Object.entries(defaults)) if (state[key] !== usual) told.set(key, state[key]);
-    try { history.replaceState(null, "", "#" + told); } catch { /* a sandboxed frame: the address stays */ }
+    const parameters = new URLSearchParams({ sample: state.sample, step: state.step });
+    if (state.layer) parameters.set("layer", state.layer);
+    for (const [key, value] of Object.entries(defaults)) if (state[key] !== value) parameters.set(key, state[key]);
+    try { history.replaceState(null, "", "#" + parameters); } catch { /* in a sandboxed frame the URL cannot change */ }
   }
 
-  // Colours: every 15th entry of matplotlib's maps, linear between them.
+  // Colour maps: every 15th entry of matplotlib's, interpolated linearly.
   const anchors = {
     inferno: "000004 0a0722 1e0c45 380962 510e6c 69166e 801f6c 982766 b0315b c63d4d d94d3d e9612b f47918 fa9407 fcb014 f8cd37 f2ea69 fcffa4",
     viridis: "440154 481769 472a7a 433d84 3d4e8a 355e8d 2e6d8e 297b8e 23898e 1f978b 21a585 2eb37c 46c06f 65cb5e 89d548 b0dd2f d8e219 fde725",
@@ -53,7 +53,7 @@
     return [name, table];
   }));
 
-  // Values of the picture to show, in the maps' unit, and the top of its scale.
+  // The map to show: its values, in the maps' unit, and the top of the colour scale.
   const sums = new Map();
   function running(sample, layer) {
     const key = sample + " " + layer;
@@ -83,7 +83,7 @@
     return { values, top, height, width };
   }
 
-  // Bilinear with pixel centres at half integers, as neurosam.maps.upsample; or the nearest pixel.
+  // Bilinear with pixel centres at half integers, as in neurosam.explain.maps.upsample; or nearest neighbour.
   function resized({ values, height, width }, rows, columns, smooth) {
     const axis = (from, to) => Array.from({ length: to }, (_, i) => {
       if (!smooth) return [Math.floor(i * from / to), 0, 0];
@@ -132,7 +132,7 @@
     paint($("overlay"), columns, high * times, (i) => {
       const y = Math.floor(i / columns), x = i - y * columns, share = heat[i] * scale;
       const base = below(Math.floor(y / times) * wide + Math.floor(x / times)), top = shade(table, share);
-      const alpha = state.colours === "jet" ? opacity : opacity * Math.sqrt(Math.min(share, 1)); // jet: the paper's even mix
+      const alpha = state.colours === "jet" ? opacity : opacity * Math.sqrt(Math.min(share, 1)); // jet: uniform, as in the paper
       return [0, 1, 2].map((c) => base[c] + alpha * (top[c] - base[c]));
     });
     paint($("bar"), 256, 1, (i) => shade(table, i / 255));
@@ -151,7 +151,7 @@
     return sign + (size >= 1e5 || size < 1e-3 ? size.toExponential(2) : String(Number(size.toPrecision(4))));
   }
 
-  // The border of the mask, as unit edges between pixels that differ.
+  // The border of the mask: unit edges between pixels that differ.
   function drawMask() {
     const { mask, image } = samples[state.sample], [, high, wide] = image.shape;
     let path = "";
@@ -176,7 +176,7 @@
     $("input").setAttribute("aria-label", `Input image of sample ${state.sample}, ${high} by ${wide} pixels${mask ? ", with a mask" : ""}`);
   }
 
-  // Spikes per step: a line a population, a cursor at the step.
+  // Spikes per step: one line per population, a cursor at the current step.
   function element(name, attributes, parent) {
     const node = document.createElementNS($("chart").namespaceURI, name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -230,7 +230,7 @@
     }));
   }
 
-  // What the readout says after this step.
+  // The readout after the current step.
   const first = (row) => row.indexOf(Math.max(...row));
 
   function drawReadout() {

@@ -1,15 +1,15 @@
-"""The report as one HTML file that opens without a network, and the same numbers as JSON beside it.
+"""The report as one HTML file that works offline, and the same numbers as a JSON file next to it.
 
-The page is page.html with page.css and page.js inside. Title, provenance and tables are plain HTML, readable without a
-script. The samples follow as data that the script paints:
+The page is page.html with page.css and page.js inlined. Title, provenance and tables are plain HTML, readable without
+scripts. The samples follow as data that the script draws:
 
-- ``<script type="application/json">``: names, counts, readouts, and where each array lies in the buffer;
+- ``<script type="application/json">``: names, counts, readouts, and the offset and shape of each array in the buffer;
 - ``<script type="application/octet-stream">``: the buffer, zlib-compressed, in base64. Images are bytes ``[C, H, W]``,
-  masks bytes 0 or 1, a map of one step is ``round(255 * map / peak)`` with the step's own peak, so that the error is
-  at most 0.2 % of the peak at every step.
+  masks are bytes 0 or 1, and the map of a step is ``round(255 * map / peak)`` with that step's peak, so that the error
+  is at most 0.2 % of the peak at every step.
 
-A content security policy in the page forbids every request, and every script and style but its own (by their SHA-256).
-All text is escaped: class names and file names are data, whatever they hold. The full maps are in the recording
+A content security policy in the page forbids all requests, and all scripts and styles but its own (by their SHA-256).
+All text is escaped, since class names and file names may contain anything. The full maps are in the recording
 (Recording.save).
 """
 
@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-import neurosam
-from neurosam.atomic import write_text
+from neurosam._util.atomic_write import write_text
+from neurosam._version import __version__
 from neurosam.errors import NeurosamError
 from neurosam.report.figures import visible
 from neurosam.report.model import Cell, Report, Sample, Table
@@ -42,12 +42,12 @@ FORMAT, FORMAT_VERSION = "neurosam-report", 1
 
 
 def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
-    """Write ``path`` (HTML) and the same numbers beside it (``.json``), each atomically.
+    """Write ``path`` (HTML) and the same numbers next to it (``.json``), each atomically.
 
     Parameters
     ----------
     path : str or Path
-        Name of the page, not ending in ".json"; its folder is made where it is missing.
+        Name of the page, not ending in ".json"; its folder is created if missing.
     report : Report
 
     Returns
@@ -58,15 +58,15 @@ def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
     Raises
     ------
     NeurosamError
-        If `path` names no page.
+        If `path` is not a valid name for the page.
 
     Notes
     -----
-    A page can be opened at a state: ``report.html#sample=1&step=5&layer=conv2``; `show` is "step", "so-far" or "all".
+    The URL can select a state: ``report.html#sample=1&step=5&layer=conv2``; `show` is "step", "so-far" or "all".
     """
     target = Path(path)
     if not target.name or target.suffix.lower() == ".json":
-        raise NeurosamError(f"report {str(path)!r}", "is no name for a page; use one like 'report.html'")
+        raise NeurosamError(f"report {str(path)!r}", "is not a name for a page; use one like 'report.html'")
     numbers = json.dumps(_numbers(report), indent=1, ensure_ascii=False, allow_nan=False)
     page = write_text(target, _page(report))
     return page, write_text(target.with_suffix(".json"), numbers + "\n")
@@ -87,9 +87,9 @@ def _page(report: Report) -> str:
         "samples_hidden": "" if report.samples else "hidden",
         "data": _script_text(data),
         "buffer": buffer,
-        "version": html.escape(neurosam.__version__),
+        "version": html.escape(__version__),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _part("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda placeholder: parts[placeholder[1]], _part("page.html"))
 
 
 def _part(name: str) -> str:
@@ -101,17 +101,17 @@ def _sha256(text: str) -> str:
 
 
 def _provenance(report: Report) -> dict[str, Cell]:
-    return {**report.provenance, "neurosam": report.provenance.get("neurosam", neurosam.__version__)}
+    return {**report.provenance, "neurosam": report.provenance.get("neurosam", __version__)}
 
 
 def _script_text(data: Any) -> str:
-    """JSON that no text in it can end: inside <script>, only "<" could."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII: no U+2028 either
+    """JSON in which no text can close the <script> element: only "<" could do that."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII, so there is no U+2028 either
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
 
 
 def _data(report: Report) -> tuple[dict[str, Any], str]:
-    """What the script needs: the index, and the buffer that it points into."""
+    """Data for the script: the index, and the buffer that it points into."""
     buffer = bytearray()
 
     def store(array: npt.NDArray[np.uint8]) -> dict[str, Any]:
@@ -137,12 +137,12 @@ def _data(report: Report) -> tuple[dict[str, Any], str]:
         }
 
     samples = [packed(sample) for sample in report.samples]
-    widest = max((0 if s.readout is None else s.readout.shape[1] for s in report.samples), default=0)
-    named = max([len(report.classes), widest, *(i + 1 for s in report.samples for i in _indices(s))])
+    readout_classes = max((0 if s.readout is None else s.readout.shape[1] for s in report.samples), default=0)
+    class_count = max([len(report.classes), readout_classes, *(i + 1 for s in report.samples for i in _indices(s))])
     index = {
         "steps": report.steps,
         "layers": report.layers,
-        "classes": [report.class_name(i) for i in range(named)],
+        "classes": [report.class_name(i) for i in range(class_count)],
         "neurons": {name: int(count) for name, count in report.neurons.items()},
         "unit": report.unit,
         "samples": samples,
@@ -155,12 +155,12 @@ def _indices(sample: Sample) -> list[int]:
 
 
 def _short(values: Iterable[Any]) -> list[float]:
-    """Numbers to six digits: enough to draw them."""
+    """Round numbers to six digits, which is enough to draw them."""
     return [int(number) if number == int(number) else float(f"{number:.6g}") for number in values]
 
 
 def _numbers(report: Report) -> dict[str, Any]:
-    """The JSON file: every number of the page but the pixels, unrounded."""
+    """Content of the JSON file: all numbers of the page except the pixels, unrounded."""
     return {
         "format": FORMAT,
         "version": FORMAT_VERSION,
@@ -207,13 +207,13 @@ def _sample_numbers(sample: Sample) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> Cell:
-    """A cell as JSON knows it: NumPy's numbers as Python's, NaN and infinities as null."""
+    """Convert a cell for JSON: NumPy scalars to Python's, NaN and infinities to null."""
     value = cell.item() if isinstance(cell, np.generic) else cell
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(cell: Cell, decimals: int | None = None) -> str:
-    """A cell as it is read: digits in groups of three, four digits of a fraction, a dash for what is not known."""
+    """Format a cell for reading: thousands separated, fractions to four digits, a dash for unknown values."""
     value = cell.item() if isinstance(cell, np.generic) else cell
     if value is None:
         return "–"
@@ -227,7 +227,7 @@ def _text(cell: Cell, decimals: int | None = None) -> str:
 
 
 def _decimals(cells: Sequence[Cell]) -> int | None:
-    """Decimals that write every fraction of a column to four digits, so that points align; None if none up to 4 do."""
+    """Decimals that show every fraction of a column to four digits with points aligned; None if 4 are not enough."""
     fractions = [abs(float(cell)) for cell in cells if isinstance(cell, (float, np.floating))]
     if any(not math.isfinite(x) or x >= 1e5 or 0 < x < 1e-3 for x in fractions):
         return None
@@ -236,20 +236,20 @@ def _decimals(cells: Sequence[Cell]) -> int | None:
 
 
 def _pair(name: str, cell: Cell) -> str:
-    # A seed or a version is a name made of digits, and stays as it is.
-    whole = isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
-    shown = str(cell) if whole else _text(cell)
-    return f"<div><dt>{html.escape(name)}</dt><dd>{shown}</dd></div>"
+    # Integers here are seeds, versions and the like: no thousands separators.
+    is_integer = isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
+    text = str(cell) if is_integer else _text(cell)
+    return f"<div><dt>{html.escape(name)}</dt><dd>{text}</dd></div>"
 
 
 def _table(table: Table) -> str:
-    columns = [[row[at] for row in table.rows] for at in range(len(table.columns))]
+    columns = [[row[i] for row in table.rows] for i in range(len(table.columns))]
     kinds = [" class='number'" if _is_numeric(cells) else "" for cells in columns]
-    places = [_decimals(cells) for cells in columns]
+    decimals = [_decimals(cells) for cells in columns]
     head = "".join(f"<th scope='col'{k}>{html.escape(name)}</th>" for name, k in zip(table.columns, kinds, strict=True))
     body = "".join(
         "<tr>"
-        + "".join(f"<td{k}>{_text(cell, p)}</td>" for cell, k, p in zip(row, kinds, places, strict=True))
+        + "".join(f"<td{k}>{_text(cell, d)}</td>" for cell, k, d in zip(row, kinds, decimals, strict=True))
         + "</tr>"
         for row in table.rows
     )
@@ -262,5 +262,5 @@ def _table(table: Table) -> str:
 
 
 def _is_numeric(cells: Sequence[Cell]) -> bool:
-    known = [cell for cell in cells if cell is not None]
-    return bool(known) and all(isinstance(cell, (int, float, np.generic)) for cell in known)
+    values = [cell for cell in cells if cell is not None]
+    return bool(values) and all(isinstance(cell, (int, float, np.generic)) for cell in values)

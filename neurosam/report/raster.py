@@ -1,7 +1,7 @@
-"""Activity over time: the raster of one sample's spikes, and the spikes per step of every population.
+"""Activity over time: the spike raster of one sample, and the spikes per step of every population.
 
-A raster of up to :data:`TICKS` neurons draws each spike. With more neurons than a page has lines, neighbours of one
-channel share a line, whose shade is the share of them that spike.
+A raster of up to :data:`TICKS` neurons draws each spike. With more, neighbouring neurons of a channel share a line,
+shaded by the fraction of them that spike.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Spikes
-from neurosam.synapse import picture
+from neurosam.network.synapse import as_chw
+from neurosam.signals.recording import Spikes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["raster", "spikes_per_step"]
 
 TICKS = 600
-"""Most neurons that get a line each."""
+"""Maximum number of neurons drawn on a line of their own."""
 
 SMALL, TINY = 8.0, 7.0  # points
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito, 2008
@@ -31,23 +31,23 @@ DASHES = ("-", "--", "-.", ":")
 
 
 def raster(spikes: Spikes | npt.ArrayLike, sample: int = 0, *, name: str = "", channels: int | None = None) -> Figure:
-    """Spikes of one sample: steps on x, neurons on y, grouped by channel; above them, the spikes of each step.
+    """Draw the spikes of one sample: steps on x, neurons on y, grouped by channel; above, the spikes per step.
 
     Parameters
     ----------
     spikes : Spikes, or (T, N) array
-        0 or 1 by step and neuron (flat in C order: neurons of a channel are neighbours).
+        0 or 1 for each step and neuron (flattened in C order, so that neurons of a channel are adjacent).
     sample : int
-        Sample of `spikes`; an array has one.
+        Sample of `spikes`; 0 for an array.
     name : str
         Name of the population, for the title.
     channels : int, optional
-        Channels of an array, each of N / channels neurons; 1 if None.
+        Channels of an array, with N / channels neurons each; 1 if None.
 
     Raises
     ------
     NeurosamError
-        If the sample does not exist, or the shape does not fit.
+        If the sample does not exist, or N is not a multiple of `channels`.
     """
     from matplotlib.figure import Figure
 
@@ -64,29 +64,29 @@ def raster(spikes: Spikes | npt.ArrayLike, sample: int = 0, *, name: str = "", c
     heading = f"{name or 'spikes'}: {neurons:,} neurons, {int(x.sum()):,} spikes, {rate:.3g} per neuron and step"
     above.set_title(heading.replace("$", r"\$"), fontsize=SMALL + 1)
     if neurons <= TICKS:
-        _spikes(main, x, groups)
+        _draw_spikes(main, x, groups)
     else:
-        _shares(figure, main, x, groups)
+        _draw_fractions(figure, main, x, groups)
     _channel_axis(main, neurons, groups)
     main.set_xlim(-0.5, steps - 0.5)
-    _whole_steps(main)
+    _integer_ticks(main)
     main.set_xlabel("step", fontsize=SMALL)
     main.tick_params(labelsize=TINY)
-    _open(above)
-    _open(main)
+    _hide_frame(above)
+    _hide_frame(main)
     return figure
 
 
 def spikes_per_step(
     counts: Mapping[str, npt.ArrayLike], neurons: Mapping[str, int] | None = None, *, title: str = ""
 ) -> Figure:
-    """Spikes of each population in each step: mean over samples, and the range from the 10th to the 90th percentile.
+    """Draw the spikes of each population at each step: mean over samples, and 10th to 90th percentile as a band.
 
     Parameters
     ----------
     counts : mapping of str to (T, B) int array
     neurons : mapping of str to int, optional
-        Neurons of each population in `counts`: the figure then shows spikes per neuron, else spikes per sample.
+        Neurons of each population in `counts`. If given, the figure shows spikes per neuron, else spikes per sample.
     title : str
 
     Raises
@@ -100,7 +100,7 @@ def spikes_per_step(
         raise NeurosamError("spikes_per_step: counts", "got none; at least one population is required")
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     axes = figure.add_subplot()
-    for at, (name, value) in enumerate(counts.items()):
+    for i, (name, value) in enumerate(counts.items()):
         x = np.asarray(value, dtype=np.float64)
         if x.ndim != 2 or 0 in x.shape:
             raise NeurosamError(f"spikes_per_step: {name!r}", f"got counts of shape {x.shape}; [T, B] is required")
@@ -109,7 +109,7 @@ def spikes_per_step(
                 raise NeurosamError(f"spikes_per_step: {name!r}", "its number of neurons (>= 1) is missing")
             x = x / neurons[name]
         step = np.arange(len(x))
-        colour, dash = LINES[at % len(LINES)], DASHES[at % len(DASHES)]
+        colour, dash = LINES[i % len(LINES)], DASHES[i % len(DASHES)]
         low, high = np.quantile(x, (0.1, 0.9), axis=1)
         axes.fill_between(step, low, high, color=colour, alpha=0.15, linewidth=0)
         mark = "o" if len(x) == 1 else None
@@ -127,19 +127,19 @@ def spikes_per_step(
     heading = f"mean of {samples} sample{'s' if samples != 1 else ''}; band: 10th to 90th percentile"
     axes.set_title(f"{title}\n{heading}" if title else heading, fontsize=SMALL)
     figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False, handlelength=2.8)
-    _whole_steps(axes)
-    _open(axes)
+    _integer_ticks(axes)
+    _hide_frame(axes)
     return figure
 
 
 def _matrix(spikes: Spikes | npt.ArrayLike, sample: int, channels: int | None) -> tuple[npt.NDArray[np.bool_], int]:
-    """Spikes ``bool [T, N]`` of one sample, and how many groups of neighbouring neurons they fall into."""
+    """Spikes ``bool [T, N]`` of one sample, and the number of channels that the neurons are divided into."""
     if isinstance(spikes, Spikes):
         samples = spikes.planes.shape[1]
         if not 0 <= sample < samples:
             raise NeurosamError("raster: sample", f"got {sample}; allowed is 0..{samples - 1}")
         dense = Spikes(spikes.planes[:, sample : sample + 1], spikes.shape).dense()
-        count, height, width = picture(spikes.shape)
+        count, height, width = as_chw(spikes.shape)
         groups = count if height * width > 1 else 1
     else:
         dense = np.asarray(spikes)
@@ -156,24 +156,24 @@ def _matrix(spikes: Spikes | npt.ArrayLike, sample: int, channels: int | None) -
     return matrix, groups
 
 
-def _spikes(axes: Axes, x: npt.NDArray[np.bool_], groups: int) -> None:
-    """A tick a spike, in two alternating colours by channel."""
+def _draw_spikes(axes: Axes, x: npt.NDArray[np.bool_], groups: int) -> None:
+    """Draw one tick per spike, in two colours that alternate by channel."""
     step, neuron = np.nonzero(x)
     channel = neuron // (x.shape[1] // groups)
-    height = max(0.9, x.shape[1] / 130)  # a tick stays visible where there are many neurons
+    height = max(0.9, x.shape[1] / 130)  # so that ticks stay visible among many neurons
     for parity in (0, 1):
-        own = channel % 2 == parity
-        low, high = neuron[own] - height / 2, neuron[own] + height / 2
-        axes.vlines(step[own], low, high, color=LINES[parity], linewidth=_tick_width(len(x)))
+        selected = channel % 2 == parity
+        low, high = neuron[selected] - height / 2, neuron[selected] + height / 2
+        axes.vlines(step[selected], low, high, color=LINES[parity], linewidth=_tick_width(len(x)))
 
 
 def _tick_width(steps: int) -> float:
-    """Points: a fifth of a step's width on the page, within what can be seen."""
+    """Width of a tick in points: a fifth of a step's width on the page, but visible."""
     return float(np.clip(380 / steps / 5, 0.5, 1.6))
 
 
-def _shares(figure: Figure, axes: Axes, x: npt.NDArray[np.bool_], groups: int) -> None:
-    """A line for every `bundle` neurons of one channel, shaded by the share of them that spike."""
+def _draw_fractions(figure: Figure, axes: Axes, x: npt.NDArray[np.bool_], groups: int) -> None:
+    """Draw one line per `bundle` neurons of a channel, shaded by the fraction of them that spike."""
     steps, neurons = x.shape
     each = neurons // groups
     bundle = min(each, -(-neurons // 400))
@@ -183,7 +183,7 @@ def _shares(figure: Figure, axes: Axes, x: npt.NDArray[np.bool_], groups: int) -
     edges = np.append(starts, neurons) - 0.5
     mesh = axes.pcolormesh(np.arange(steps + 1) - 0.5, edges, share.T, cmap="Greys", vmin=0, rasterized=True)
     bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=30)
-    bar.set_label(f"share of {bundle} neighbours that spike", fontsize=SMALL)
+    bar.set_label(f"fraction of {bundle} neighbours that spike", fontsize=SMALL)
     bar.ax.tick_params(labelsize=TINY)
 
 
@@ -202,11 +202,11 @@ def _channel_axis(axes: Axes, neurons: int, groups: int) -> None:
             axes.axhline(border * each - 0.5, color="0.75", linewidth=0.4, zorder=0.5 if neurons <= TICKS else 2)
 
 
-def _whole_steps(axes: Axes) -> None:
+def _integer_ticks(axes: Axes) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
-def _open(axes: Any) -> None:
+def _hide_frame(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)

@@ -1,19 +1,19 @@
-"""Spiking networks in torch: layers, surrogate gradients, training, fake quantisation.
+"""Spiking networks in torch: layers, surrogate gradients, training, conversion of ANNs, and fake quantisation.
 
-Everything here needs the extra ``neurosam[torch]``. What is trained here goes on to ``neurosam.from_torch``.
+Requires the extra ``neurosam[torch]``. Trained modules are exported by :func:`neurosam.export`.
 """
 
 from neurosam.training.architectures import build, build_ann
+from neurosam.training.batches import LabelledImages
 from neurosam.training.bntt import BNTT, GainOffset
-from neurosam.training.coding import Normalisation, encode_batch
 from neurosam.training.conversion import Conversion, accuracy_by_step, convert
-from neurosam.training.feeding import LabelledImages
+from neurosam.training.fake_quantisation import fake_quantise
 from neurosam.training.fine_tune import fine_tune
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.history import Epoch, History
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.input_coding import Normalisation, encode_batch
 from neurosam.training.neurons import LIF, Readout, Temporal
-from neurosam.training.quantisation import fake_quantise
+from neurosam.training.sequential import SpikingSequential
 from neurosam.training.surrogate import FastSigmoid, PiecewiseLinear, Surrogate, fire
 from neurosam.training.trainer import evaluate, train
 from neurosam.training.vgg import describe, vgg

@@ -1,18 +1,18 @@
-"""Small spiking networks from one line of text, such as ``"16C3-P2-32C3-P2-32C3-D10"``.
+"""Build small spiking networks from one line of text, such as ``"16C3-P2-32C3-P2-32C3-D10"``.
 
     description = token "-" token ... "-" D<classes>
     <n>C<k>        convolution to n channels, kernel k x k, padding (k - 1) // 2, then batch norm, then LIF neurons
     <n>C<k>S<s>    the same with stride s
-    P<k>, M<k>     average pooling, max pooling (of spikes: OR), k x k with stride k; border pixels left over drop out
-    G              global average pooling: one value a channel
-    D<n>           dense layer of n LIF neurons, with batch norm; the last token is a D without either: the readout
+    P<k>, M<k>     average pooling, max pooling (OR of spikes), k x k with stride k; incomplete windows are dropped
+    G              global average pooling: one value per channel
+    D<n>           dense layer of n LIF neurons, with batch norm; the last D is the readout and has neither
 
 Module names are flat: ``conv1_conv``, ``conv1_bn``, ``conv1`` (the neurons), ``pool1``, ``flatten``, ``dense1_linear``,
-``dense1_bn``, ``dense1``, ``out_linear``, ``out``. The neurons' names become those of the populations on export. Batch
-norm through time is ``conv1_bntt`` and so on; the paper's own networks stand in vgg.py.
+``dense1_bn``, ``dense1``, ``out_linear``, ``out``. On export, the names of the neuron layers become those of the
+populations. Batch norm through time is named ``conv1_bntt`` and so on. The networks of the paper are in vgg.py.
 
-:func:`build_ann` puts a ReLU where :func:`build` puts neurons, under the same name: the network that Grad-CAM explains
-and conversion starts from. Trained with ``steps=1, coding="direct"`` it is an ordinary ANN.
+:func:`build_ann` puts a ReLU where :func:`build` puts neurons, under the same name. The result is the network that
+Grad-CAM explains and that conversion starts from. Trained with ``steps=1, coding="direct"``, it is an ordinary ANN.
 
 Source: the notation follows Ciresan, Meier & Schmidhuber 2012 (arXiv 1202.2745); the blocks (convolution without bias,
 batch norm, LIF, average pooling of spikes; readout without batch norm) follow Kim & Panda 2021 (arXiv 2103.14441).
@@ -29,11 +29,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from neurosam.checks import integer
+from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.training.bntt import BNTT
-from neurosam.training.layers import SpikingSequential
 from neurosam.training.neurons import LIF, Readout
+from neurosam.training.sequential import SpikingSequential
 from neurosam.training.surrogate import Surrogate
 
 __all__ = ["build", "build_ann"]
@@ -70,17 +70,17 @@ def build(
     input_shape : (C, H, W)
         Shape of one image, each at least 1.
     leak, threshold, reset, order, current_leak, surrogate
-        Of every LIF layer, see :class:`~neurosam.training.neurons.LIF`.
+        Parameters of every LIF layer, see :class:`~neurosam.training.neurons.LIF`.
     batch_norm : bool
-        Whether convolutions and hidden dense layers are followed by batch norm; without it they have a bias instead.
+        Whether convolutions and hidden dense layers are followed by batch norm; without it they have biases.
     bntt : int
-        Steps of batch norm through time, which then takes the place of batch norm; 0 for none. As in the paper, no
-        layer has a bias then, and weights start from Xavier's uniform distribution with gain 2.
+        Number of steps of batch norm through time, which replaces batch norm; 0 for none. As in the paper, no layer
+        then has a bias, and initial weights are from Xavier's uniform distribution with gain 2.
     dropout : float
-        Fraction of spikes dropped before each dense layer in training, in [0, 1), drawn anew at each step; 0 leaves the
-        layers out.
+        Fraction of spikes dropped before each dense layer in training, in [0, 1), redrawn in every step; 0 adds no
+        dropout layers.
     seed : int
-        Of the initial weights; torch's own random state is left as it was.
+        Seed of the initial weights. The global random state of torch is not changed.
 
     Returns
     -------
@@ -90,7 +90,15 @@ def build(
     Raises
     ------
     NetworkError
-        If the description does not parse, ends in no dense layer, or shrinks the image to nothing.
+        If the description cannot be parsed, does not end with a dense layer, or has a window larger than its input.
+
+    Examples
+    --------
+    >>> module = build("4C3-P2-D10", (1, 8, 8), leak=0.95)
+    >>> [name for name, _ in module.named_children()]
+    ['conv1_conv', 'conv1_bn', 'conv1', 'pool1', 'flatten', 'out_linear', 'out']
+    >>> module(torch.ones(5, 3, 1, 8, 8)).shape
+    torch.Size([3, 10])
     """
     if bntt and not batch_norm:
         raise NetworkError("bntt", f"got {bntt} with batch_norm=False; it is a batch norm, so leave that at True")
@@ -111,19 +119,25 @@ def build_ann(
     dropout: float = 0.0,
     seed: int = 0,
 ) -> SpikingSequential:
-    """The same architecture with ReLU units, for images as they are.
+    """Build the same architecture with ReLU units, for images without time.
 
     Parameters
     ----------
     description, input_shape, batch_norm, dropout, seed
         As for :func:`build`.
     bias : bool
-        Of every layer that no batch norm follows, the readout's included. Without any, conversion needs none either.
+        Whether layers without batch norm have a bias, including the readout. Without biases, the converted network has
+        none either.
 
     Returns
     -------
     SpikingSequential
-        ``[T, B, C, H, W]`` to ``[B, classes]``, with T = 1 in use: train it with ``steps=1, coding="direct"``.
+        ``[T, B, C, H, W]`` to ``[B, classes]``, meant for T = 1: train it with ``steps=1, coding="direct"``.
+
+    Examples
+    --------
+    >>> build_ann("4C3-P2-D10", (1, 8, 8))(torch.ones(1, 3, 1, 8, 8)).shape
+    torch.Size([3, 10])
     """
     return _build(description, input_shape, nn.ReLU, _Norm(batch_norm, 0, bias), dropout, seed)
 
@@ -144,7 +158,7 @@ def _build(
     tokens = [_parse(token, description) for token in description.split("-")]
     last = tokens[-1]
     if not isinstance(last, _Dense):
-        raise NetworkError("description", f"{description!r} ends in no dense layer; the last token must be D<classes>")
+        raise NetworkError("description", f"{description!r} does not end with a dense layer, D<classes>")
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(integer("seed", seed, 0, 2**63 - 1))
@@ -174,7 +188,7 @@ class _Conv:
 class _Pool:
     text: str
     size: int
-    """0 pools everything."""
+    """0 for global pooling."""
     spikes_or: bool
 
 
@@ -186,13 +200,13 @@ class _Dense:
 
 @dataclass(frozen=True)
 class _Norm:
-    """What stands between weights and neurons."""
+    """Normalisation between weights and neurons."""
 
     present: bool
     steps: int
-    """Of batch norm through time; 0 for ordinary batch norm."""
+    """Number of steps of batch norm through time; 0 for ordinary batch norm."""
     bias: bool
-    """Whether layers that no batch norm follows have one."""
+    """Whether layers without batch norm have a bias."""
 
     @property
     def hidden_bias(self) -> bool:
@@ -202,20 +216,20 @@ class _Norm:
         return ("bntt", BNTT(channels, self.steps)) if self.steps else ("bn", ordinary(channels))
 
     def start(self, layer: nn.Conv2d | nn.Linear) -> nn.Module:
-        """The layer with its first weights: torch's, or those of the paper."""
+        """The layer with its initial weights: torch's, or with batch norm through time those of the paper."""
         if self.steps:
             nn.init.xavier_uniform_(layer.weight, gain=2.0)
         return layer
 
 
 class _Plan:
-    """The layers so far, and the shape of what the last one gives."""
+    """The layers so far, and the output shape of the last one."""
 
     def __init__(
         self, shape: tuple[int, int, int], neurons: Callable[[], nn.Module], norm: _Norm, dropout: float
     ) -> None:
         self.layers: OrderedDict[str, nn.Module] = OrderedDict()
-        self.features = 0  # after flattening; 0 while there is space
+        self.features = 0  # units after flattening; 0 before it
         self._channels, self._height, self._width = shape
         self._neurons, self._norm, self._dropout = neurons, norm, dropout
         self._counts = {"conv": 0, "pool": 0, "dense": 0}
@@ -268,11 +282,11 @@ class _Plan:
         return f"{kind}{self._counts[kind]}"
 
     def _shrink(self, token: str, kernel: int, stride: int, padding: int) -> None:
-        """Take the shape through a convolution or pooling, and refuse one that leaves nothing."""
+        """Update the shape for a convolution or pooling; refuse a window larger than its input."""
         for side in (self._height, self._width):
             if side + 2 * padding < kernel:
                 raise NetworkError(
-                    f"description: {token!r}", f"the window is larger than the side of {side} pixels that is left"
+                    f"description: {token!r}", f"the window is larger than the remaining side of {side} pixels"
                 )
         self._height = (self._height + 2 * padding - kernel) // stride + 1
         self._width = (self._width + 2 * padding - kernel) // stride + 1

@@ -1,15 +1,17 @@
-"""Batch norm through time: every step has its own mean, variance and weight; at inference it is two tables.
+"""Batch norm through time: every step has its own mean, variance and weight; in inference it reduces to two tables.
 
-With y_t the weighted input of step t, channel by channel over samples and pixels:
+With y_t the weighted input at step t, for each channel over samples and pixels:
 
     training     x_t = w_t (y_t - mean_B(y_t)) / sqrt(var_B(y_t) + eps)
     inference    x_t = g_t y_t + o_t,      g_t = w_t / sqrt(var_t + eps),      o_t = -g_t mean_t
 
 mean_t and var_t are running averages with momentum 0.1 (var unbiased, as in torch); eps is 1e-4; w_t is trained; there
-is no bias. o_t reaches every neuron at every step, whether there is an input event or not: a chip has to pay for it.
+is no bias. o_t is added to every neuron in every step, whether or not there is an input event, which costs operations
+on a chip.
 
-:class:`BNTT` is what trains. :class:`GainOffset` holds the tables g and o alone: what a network description and a back
-end have (``LIF.gain``, ``LIF.offset``), and what :func:`~neurosam.training.folding.fold_batch_norm` makes of a BNTT.
+:class:`BNTT` is the layer to train. :class:`GainOffset` holds only the tables g and o, as a network description and a
+back end do (``LIF.gain``, ``LIF.offset``); :func:`~neurosam.training.folding.fold_batch_norm` turns the first into the
+second.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 4; Kim & Panda 2020 (arXiv 2010.01729), section 3.
 """
@@ -20,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neurosam.checks import integer, reals
+from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
 from neurosam.training.neurons import Temporal
 
@@ -37,11 +39,11 @@ class BNTT(Temporal):
     channels : int
         C, or units of a dense layer; at least 1.
     steps : int
-        Longest run T, at least 1. A shorter run uses the first steps.
+        Length T of the longest run, at least 1. A shorter run uses the first steps.
     eps : float
         Added to the variance, above 0.
     momentum : float
-        Share of a batch in the running averages, in (0, 1].
+        Weight of a new batch in the running averages, in (0, 1].
 
     Raises
     ------
@@ -68,7 +70,7 @@ class BNTT(Temporal):
 
     @property
     def steps(self) -> int:
-        """Longest run."""
+        """Length of the longest run."""
         return self.weight.shape[0]
 
     def tables(self) -> tuple[Tensor, Tensor]:
@@ -77,7 +79,7 @@ class BNTT(Temporal):
         return gain, -gain * self.running_mean
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each step by itself; in training mode by the batch's own statistics.
+        """Normalise each step by itself; in training mode with the statistics of the batch.
 
         Parameters
         ----------
@@ -87,14 +89,16 @@ class BNTT(Temporal):
         Raises
         ------
         NetworkError
-            If the shape does not fit, or a training batch has a single value a channel.
+            If the shape is not valid, or a training batch has only one value per channel.
         """
         _fit("BNTT", x, self.weight)
         if not self.training:
             return _affine(x, *self.tables())
         if x[0].numel() == x.shape[2]:
-            raise NetworkError("BNTT", f"got {tuple(x.shape)}; training needs more than one value a channel and step")
-        steps = [  # channels go last for a while: stack and unbind would change the layout that convolutions gave
+            raise NetworkError(
+                "BNTT", f"got {tuple(x.shape)}; training requires more than one value per channel and step"
+            )
+        steps = [  # channels are moved last so that stack and unbind keep the memory layout of the convolutions
             functional.batch_norm(y.movedim(-1, 1), mean, var, weight, None, True, self.momentum, self.eps).movedim(
                 1, -1
             )
@@ -109,13 +113,13 @@ class BNTT(Temporal):
         return torch.stack(steps).movedim(-1, 2)
 
     def extra_repr(self) -> str:
-        """Return all that two layers must share to behave alike."""
+        """Return the constructor parameters."""
         steps, channels = self.weight.shape
         return f"channels={channels}, steps={steps}, eps={self.eps}, momentum={self.momentum}"
 
 
 class GainOffset(Temporal):
-    """Frozen tables: x_t = gain_t y_t + offset_t, each product and sum rounded on its own.
+    """Frozen tables: x_t = gain_t y_t + offset_t, with the product and the sum rounded separately.
 
     Parameters
     ----------
@@ -136,7 +140,7 @@ class GainOffset(Temporal):
         self.register_buffer("offset", offset.detach().clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[T, B, C, ...]`` to the same shape, T at most the tables' length."""
+        """``[T, B, C, ...]`` to the same shape, with T at most the length of the tables."""
         _fit("GainOffset", x, self.gain)
         return _affine(x, self.gain, self.offset)
 
@@ -155,6 +159,6 @@ def _fit(where: str, x: Tensor, table: Tensor) -> None:
 
 
 def _affine(x: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
-    """The order of operations of every back end: multiply, round, add, round."""
+    """Multiply, round, add, round: the order of operations of every back end."""
     size = (x.shape[0], 1, x.shape[2], *(1,) * (x.ndim - 3))
     return x * gain[: x.shape[0]].reshape(size) + offset[: x.shape[0]].reshape(size)

@@ -1,11 +1,11 @@
-"""A training run after a finished epoch, in one safetensors file: weights, optimiser state, settings and measurements.
+"""Checkpoints of a training run, each in one safetensors file: weights, optimiser state, settings and results.
 
     module/<name>               parameters and buffers, named as in the state dict
     optimizer/<index>/<name>    optimiser state of the index-th parameter
-    metadata "neurosam"         JSON: format (version), settings (of the run), epochs (measured so far)
+    metadata "neurosam"         JSON: format (version), settings (of the run), epochs (results so far)
 
-The format holds numbers and text only, so that loading a file can run no code. A file is written under another name
-beside its place and then renamed onto it: at any moment the place holds a whole checkpoint, the old or the new one.
+The format holds only numbers and text, so loading a file cannot run code. A file is written under a temporary name in
+the same folder and then renamed, so at any time there is a complete checkpoint, the old or the new one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from neurosam.atomic import replacing
+from neurosam._util.atomic_write import replacing
 from neurosam.errors import DataError
 from neurosam.training.history import Epoch
 
@@ -41,13 +41,13 @@ def save_checkpoint(
     Parameters
     ----------
     path : path
-        Where; an existing file is replaced.
+        An existing file is replaced.
     settings : mapping of str to JSON values
-        What :func:`load_checkpoint` will compare.
+        Settings of the run, which :func:`load_checkpoint` compares with those of the resumed run.
     module, optimizer
-        Whose state to save.
+        Their state is saved.
     epochs : list of Epoch
-        Those finished so far.
+        Epochs finished so far.
 
     Raises
     ------
@@ -72,26 +72,26 @@ def save_checkpoint(
 def load_checkpoint(
     path: str | os.PathLike[str], settings: Mapping[str, Any], module: nn.Module, optimizer: torch.optim.Optimizer
 ) -> list[Epoch]:
-    """Restore module and optimiser, if the file exists.
+    """Restore the state of module and optimiser if the file exists.
 
     Parameters
     ----------
     path : path
-        Of a checkpoint.
+        File of the checkpoint.
     settings : mapping of str to JSON values
-        Those of the run that wants to go on; all must be equal to the checkpoint's.
+        Settings of the run to be resumed; all must equal those of the checkpoint.
     module, optimizer
-        Receive the state.
+        Their state is replaced.
 
     Returns
     -------
     list of Epoch
-        The finished ones; empty if there is no such file, and then nothing has changed.
+        The finished epochs; empty if there is no such file, in which case nothing is changed.
 
     Raises
     ------
     DataError
-        If the file is damaged, is no checkpoint, or belongs to another run. Nothing has changed then.
+        If the file is damaged, is not a checkpoint, or belongs to another run; nothing is changed then.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -104,50 +104,50 @@ def load_checkpoint(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a method, not a mapping's
     except (OSError, SafetensorError) as error:
         raise DataError(
-            str(place), f"no readable checkpoint ({error}); remove it, or start anew (resume=False; --force)"
+            str(place), f"not a readable checkpoint ({error}); remove it, or restart (resume=False; --force)"
         ) from error
     try:
         about = json.loads(metadata["neurosam"])
-        version, found = about["format"], about["settings"]
+        version, saved_settings = about["format"], about["settings"]
         if version != _FORMAT:
-            raise DataError(str(place), f"checkpoint of format {version!r}; this version reads {_FORMAT}")
+            raise DataError(str(place), f"is a checkpoint of format {version!r}; this version reads {_FORMAT}")
         epochs = [Epoch(**epoch) for epoch in about["epochs"]]
-        _require_equal(place, found, json.loads(json.dumps(settings)))
+        _require_equal(place, saved_settings, json.loads(json.dumps(settings)))
         weights = {name.removeprefix("module/"): t for name, t in tensors.items() if name.startswith("module/")}
         state = _optimizer_state(tensors, optimizer)
         _require_shapes(place, weights, module)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise DataError(str(place), f"not a checkpoint of neurosam ({error!r}); give another path") from error
+        raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r}); give another path") from error
     module.load_state_dict(weights)
     optimizer.load_state_dict(state)
     return epochs
 
 
-def _require_equal(place: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    for name in {**wanted, **found}:
-        theirs, ours = found.get(name), wanted.get(name)
-        if theirs != ours:
-            difference = "differs" if name == "architecture" else f"was {theirs}, is now {ours}"
-            advice = "give another path, or start anew (resume=False; --force)"
+def _require_equal(place: Path, saved: dict[str, Any], current: dict[str, Any]) -> None:
+    for name in {**current, **saved}:
+        if saved.get(name) != current.get(name):
+            values = f"was {saved.get(name)}, is now {current.get(name)}"
+            difference = "differs" if name == "architecture" else values
+            advice = "give another path, or restart (resume=False; --force)"
             raise DataError(str(place), f"checkpoint of another run: {name} {difference}; {advice}")
 
 
 def _require_shapes(place: Path, weights: dict[str, Tensor], module: nn.Module) -> None:
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    if found != wanted:
-        raise DataError(str(place), "damaged checkpoint: its tensors do not fit the architecture it names; remove it")
+    saved = {name: tuple(value.shape) for name, value in weights.items()}
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    if saved != expected:
+        raise DataError(str(place), "damaged checkpoint: its tensors do not match its architecture; remove it")
 
 
 def _optimizer_state(tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """A state dict for the optimiser: its own groups, the file's tensors in the memory layout of their parameters."""
+    """A state dict for the optimiser: its own groups, and the saved tensors in the memory layout of the parameters."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer/"):
             _, index, key = name.split("/")
             parameter = parameters[int(index)]
-            if value.ndim:  # the same layout takes the same path through torch's kernels, and rounds alike
+            if value.ndim:  # with the same layout, torch uses the same kernels and rounds identically
                 value = torch.empty_like(parameter, requires_grad=False).copy_(value)
             state.setdefault(int(index), {})[key] = value
     return {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}

@@ -1,19 +1,20 @@
-"""A trained ANN becomes a spiking network: its weights, and one threshold a layer, balanced from the first to the last.
+"""Convert a trained ANN to a spiking network by threshold balancing: its weights, and one threshold per layer.
 
-Let y_t be the weighted input of layer l at step t, and s the spikes of the balanced layers before it:
+Thresholds are set from the first layer to the last. With y_t the weighted input of layer l at step t, computed from the
+spikes of the layers before it, which are already balanced:
 
-    theta_l = r * max over t, samples, neurons of y_t        (or a percentile of all of them in place of the maximum)
+    theta_l = r * max over t, samples, neurons of y_t        (or a percentile of all of them instead of the maximum)
 
-Layer l then fires by ``v = v + y_t;  s_t = [v > theta_l];  v = v - theta_l s_t``: leak 1, reset by subtraction, so that
-the residual membrane is kept (RMP). Its rate is that of the ANN's activation over theta_1 ... theta_l while that lies
-below 1. The input is drawn anew for each layer. r is RMP-SNN's scaling of thresholds, 1 for none: below 1 more spikes
-travel in the same number of steps, and the largest activations saturate.
+Layer l then fires by ``v = v + y_t;  s_t = [v > theta_l];  v = v - theta_l s_t``: leak 1 and reset by subtraction, so
+the residual membrane is kept (RMP). Its rate is the activation of the ANN divided by theta_1 ... theta_l, as long as
+this is below 1. The input spikes are redrawn for each layer. r is RMP-SNN's scaling of thresholds, 1 for none: below 1,
+more spikes are emitted in the same number of steps, and the largest activations saturate.
 
-A bias acts at every step. To keep its proportion to the weighted input, whose spikes count 1 where the activation was
-theta_1 ... theta_(l-1), it is divided by that product. ReLU layers become LIF, batch norm is folded first, dropout
-stays (and does nothing in evaluation mode), pooling must be average pooling.
+A bias is added in every step. A spike stands for an activation of theta_1 ... theta_(l-1), so the bias is divided by
+that product to keep its proportion to the weighted input. ReLU layers become LIF layers, batch norm is folded first,
+dropout is kept (it has no effect in evaluation mode), and pooling must be average pooling.
 
-The ANN must have learned the mean of the code: intensities in [0, 1] (``steps=1, coding="direct"``) for "poisson", and
+The ANN must be trained on the mean of the code: intensities in [0, 1] (``steps=1, coding="direct"``) for "poisson", and
 min(1, |z| / 2) sign(z) for "poisson_signed".
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), Algorithm 1; Sengupta et al. 2019 (Front. Neurosci. 13:95); Han,
@@ -34,11 +35,11 @@ import torch
 from torch import Tensor, nn
 
 from neurosam.errors import DataError, ExportError
-from neurosam.training.coding import Normalisation, encode_batch
-from neurosam.training.feeding import LabelledImages, check_images
+from neurosam.training.batches import LabelledImages, check_images, stream_seed
 from neurosam.training.folding import fold_batch_norm
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.input_coding import Normalisation, encode_batch
 from neurosam.training.neurons import LIF, Readout
+from neurosam.training.sequential import SpikingSequential, flat_layers
 
 __all__ = ["Conversion", "accuracy_by_step", "convert"]
 
@@ -48,14 +49,14 @@ _KNOWN = "Conv2d, Linear, BatchNorm (folded), ReLU, AvgPool2d, AdaptiveAvgPool2d
 
 @dataclass(frozen=True)
 class Conversion:
-    """What :func:`convert` made.
+    """The result of :func:`convert`.
 
     Parameters
     ----------
     module : SpikingSequential
-        In evaluation mode; each ReLU's name is now that of its neurons. :func:`neurosam.from_torch` takes it as it is.
+        In evaluation mode. The neuron layers have the names of the ReLUs; :func:`neurosam.export` accepts the module.
     thresholds : dict of str to float
-        By layer, the scaling included.
+        By layer, including the scaling.
     """
 
     module: SpikingSequential
@@ -75,30 +76,30 @@ def convert(
     normalisation: Normalisation | None = None,
     batch_size: int = 16,
 ) -> Conversion:
-    """Turn an ANN into a spiking network by threshold balancing.
+    """Convert an ANN to a spiking network by threshold balancing.
 
     Parameters
     ----------
     ann : nn.Sequential
-        Convolutions and dense layers, each but the last followed by a ReLU; a final
-        :class:`~neurosam.training.neurons.Readout` may stand. It stays as it was.
+        Convolutions and dense layers, each except the last followed by a ReLU; it may end with a
+        :class:`~neurosam.training.neurons.Readout`. It is not changed.
     images : uint8 (N, C, H, W) array
-        Calibration set; some hundred images will do.
+        Calibration set; a few hundred images are enough.
     steps : int
-        T of the calibration, at least 1 (the paper's: 500). The converted network runs for any number of steps.
+        T of the calibration, at least 1 (500 in the paper). The converted network runs for any number of steps.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
-        Of the calibration images.
+        Coding of the calibration images.
     percentile : float
-        In (0, 100]: the smallest weighted input that is not exceeded by more than 100 - `percentile` per cent of all
-        of them; 100 is Algorithm 1's maximum.
+        In (0, 100]: the threshold is the smallest weighted input that at most 100 - `percentile` per cent of all
+        weighted inputs exceed; 100 is the maximum of Algorithm 1.
     scaling : float
-        r, above 0, to 1.
+        r, in (0, 1].
     seed : int
-        Of the input spikes: layer l draws from (seed, l), batch by batch in order.
+        Seed of the input spikes: layer l draws from the stream (seed, l), batch after batch.
     normalisation : Normalisation, optional
         For "poisson_signed".
     batch_size : int
-        Samples at once. All steps of a batch are in memory: T x samples x neurons of the largest layer x 4 bytes.
+        Samples per batch. All steps of a batch are in memory: T x samples x neurons of the largest layer x 4 bytes.
 
     Returns
     -------
@@ -107,9 +108,20 @@ def convert(
     Raises
     ------
     ExportError
-        For a layer that no spiking network can stand for, named; or if a layer's threshold would not be above 0.
+        For a layer that cannot be converted, by name, or if the threshold of a layer would not be above 0.
     DataError
-        For an argument that does not fit.
+        For an argument that is not valid.
+
+    Examples
+    --------
+    >>> from neurosam import training
+    >>> ann = training.build_ann("4C3-P2-8C3-D10", (1, 8, 8), seed=0)
+    >>> images = np.random.default_rng(0).integers(0, 256, (8, 1, 8, 8), dtype=np.uint8)
+    >>> conversion = convert(ann, images, steps=10)
+    >>> list(conversion.thresholds)
+    ['conv1', 'conv2']
+    >>> all(threshold > 0 for threshold in conversion.thresholds.values())
+    True
     """
     _check(images, steps, percentile, scaling, batch_size)
     layers = list(fold_batch_norm(_flat(ann)).named_children())
@@ -118,8 +130,8 @@ def convert(
     device = next((p.device for p in ann.parameters()), torch.device("cpu"))
     snn: OrderedDict[str, nn.Module] = OrderedDict()
     thresholds: dict[str, float] = {}
-    worth = 1.0  # what a spike of the layer before stands for, in units of the ANN's activation
-    weights: str | None = None  # the layer that waits for its neurons
+    magnitude = 1.0  # activation of the ANN that a spike of the previous layer stands for
+    weights: str | None = None  # name of the weight layer whose neurons are still to come
     for name, layer in layers:
         where = f"layer {name!r} ({type(layer).__name__})"
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
@@ -127,28 +139,29 @@ def convert(
                 raise ExportError(where, f"follows {weights!r} without a ReLU between; put one there")
             weights = name
             if layer.bias is not None:
-                layer.bias.div_(worth)
+                layer.bias.div_(magnitude)
             snn[name] = layer
         elif isinstance(layer, nn.ReLU):
             if weights is None:
-                raise ExportError(where, "does not directly follow a Conv2d or Linear; its neurons need synapses")
-            draws = torch.Generator(device).manual_seed(_stream(seed, len(thresholds)))
+                raise ExportError(where, "does not directly follow a Conv2d or Linear; its neurons require synapses")
+            draws = torch.Generator(device).manual_seed(stream_seed(seed, len(thresholds)))
             batches = _batches(images, batch_size, steps, coding, draws, normalisation)
             count = len(images) * steps
-            top = scaling * _percentile(SpikingSequential(snn).eval(), batches, count, percentile)
-            if not top > 0:
+            threshold = scaling * _percentile(SpikingSequential(snn).eval(), batches, count, percentile)
+            if not threshold > 0:
                 raise ExportError(
-                    where, f"would get threshold {top:g}: it never receives positive input on the calibration images"
+                    where,
+                    f"would get threshold {threshold:g}: it never receives positive input on the calibration images",
                 )
-            snn[name] = LIF(leak=1.0, threshold=top)
-            thresholds[name] = top
-            worth, weights = worth * top, None
+            snn[name] = LIF(leak=1.0, threshold=threshold)
+            thresholds[name] = threshold
+            magnitude, weights = magnitude * threshold, None
         elif isinstance(layer, _STATELESS):
             if weights is not None and not isinstance(layer, (nn.Dropout, nn.Dropout2d, nn.Identity)):
-                raise ExportError(where, f"stands between {weights!r} and its ReLU; put the ReLU first")
+                raise ExportError(where, f"is between {weights!r} and its ReLU; put the ReLU first")
             snn[name] = layer
         else:
-            raise ExportError(where, f"cannot be converted; known are {_KNOWN}")
+            raise ExportError(where, f"cannot be converted; supported are {_KNOWN}")
     if weights is None:
         raise ExportError("ann", "does not end with a Conv2d or Linear; its last layer must give the class scores")
     snn["out" if "out" not in snn else "readout"] = Readout()
@@ -166,12 +179,12 @@ def accuracy_by_step(
     normalisation: Normalisation | None = None,
     batch_size: int = 32,
 ) -> npt.NDArray[np.float64]:
-    """Accuracy after each step of one run, ``[T]``: what waiting longer buys.
+    """Accuracy after each step of a run, ``[T]``.
 
     Parameters
     ----------
     module : SpikingSequential
-        Ends with a Readout; converted or trained. Used in evaluation mode and left as it was.
+        Converted or trained, with a Readout as its last layer. Run in evaluation mode; not changed.
     image_set : LabelledImages
     steps, coding, seed, normalisation, batch_size
         As for :func:`convert`.
@@ -179,21 +192,21 @@ def accuracy_by_step(
     Returns
     -------
     (T,) float64 array
-        Entry t: share of samples whose largest sum over steps 0 .. t (the first of equals) is their label's.
+        Entry t: fraction of samples whose largest sum over steps 0 .. t (the first of equals) is at the label's index.
 
     Raises
     ------
     DataError
-        If the module does not end with a Readout, or an argument does not fit.
+        If the module does not end with a Readout, or an argument is not valid.
     """
     check_images("image_set", image_set)
     children = list(module.named_children())
     if len(children) < 2 or not isinstance(children[-1][1], Readout):
-        raise DataError("module", "does not end with a Readout; accuracy by step needs its running sum")
+        raise DataError("module", "does not end with a Readout; accuracy by step requires its running sum")
     _check(image_set.images, steps, 100.0, 1.0, batch_size)
     before = children[-2][0]
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    draws = torch.Generator(device).manual_seed(_stream(seed, 0))
+    draws = torch.Generator(device).manual_seed(stream_seed(seed, 0))
     labels = torch.from_numpy(image_set.labels).to(device)
     hits = torch.zeros(steps, dtype=torch.int64, device=device)
     training, first = module.training, 0
@@ -208,7 +221,7 @@ def accuracy_by_step(
 
 
 def _percentile(prefix: SpikingSequential, batches: Iterator[Tensor], count: int, percentile: float) -> float:
-    """Nearest-rank percentile of all outputs over `count` pictures, keeping only as many values as can decide it."""
+    """Nearest-rank percentile of all outputs over `count` images, storing only the largest values needed for it."""
     best: Tensor | None = None
     keep = 1
     dtype = _dtype(prefix)
@@ -236,19 +249,11 @@ def _batches(
         yield encode_batch(chosen, steps, coding, draws, normalisation)
 
 
-def _stream(seed: int, layer: int) -> int:
-    return int(np.random.SeedSequence([seed, layer]).generate_state(1, np.uint64)[0]) >> 1
-
-
 def _flat(ann: nn.Module) -> nn.Sequential:
-    """A copy without sequences inside the sequence; ``outer_inner`` names their layers, as on export."""
+    """A copy in evaluation mode without nested sequences."""
     if not isinstance(ann, nn.Sequential):
         raise ExportError(type(ann).__name__, "is not an nn.Sequential; wrap the ANN's layers in one")
-    layers: OrderedDict[str, nn.Module] = OrderedDict()
-    for name, layer in copy.deepcopy(ann).named_children():
-        inner = _flat(layer).named_children() if isinstance(layer, nn.Sequential) else None
-        layers.update({name: layer} if inner is None else {f"{name}_{n}": child for n, child in inner})
-    return nn.Sequential(layers).eval()
+    return nn.Sequential(OrderedDict(flat_layers(copy.deepcopy(ann)))).eval()
 
 
 def _dtype(module: nn.Module) -> torch.dtype:
@@ -257,7 +262,7 @@ def _dtype(module: nn.Module) -> torch.dtype:
 
 def _check(images: npt.NDArray[np.uint8], steps: int, percentile: float, scaling: float, batch_size: int) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
-        raise DataError("images", f"are {images.dtype} {images.shape}; needed is uint8 (N, C, H, W), no side empty")
+        raise DataError("images", f"are {images.dtype} {images.shape}; non-empty uint8 (N, C, H, W) is required")
     for name, value in {"steps": steps, "batch_size": batch_size}.items():
         if value < 1:
             raise DataError(name, f"got {value}; at least 1 is required")

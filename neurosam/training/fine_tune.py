@@ -1,8 +1,8 @@
-"""Fine-tuning for hardware: a last pass in which every weight already has the few bits that it will have on the chip.
+"""Fine-tuning for hardware: training continues with weights of the bit width that they will have on the chip.
 
-Batch norm is folded first (hardware holds the folded weights), then the network trains with quantised weights forward
-and straight-through gradients backward (quantisation.py). The result's weights lie on the grid that
-:func:`neurosam.quantise.quantise` will choose, so that exporting them loses nothing more.
+Batch norm is folded first, because hardware stores the folded weights. The network is then trained with quantised
+weights in the forward pass and straight-through gradients (fake_quantisation.py). The resulting weights lie on the grid
+that :func:`neurosam.quantise` chooses, so exporting them adds no quantisation error.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 from torch import nn
 
-from neurosam.training.feeding import LabelledImages
+from neurosam.training.batches import LabelledImages
+from neurosam.training.fake_quantisation import fake_quantise
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.history import History
-from neurosam.training.layers import SpikingSequential
-from neurosam.training.quantisation import fake_quantise
+from neurosam.training.sequential import SpikingSequential
 from neurosam.training.trainer import train
 
 __all__ = ["fine_tune"]
@@ -36,15 +36,15 @@ def fine_tune(
     Parameters
     ----------
     module : nn.Sequential
-        A trained network; it stays as it was.
+        A trained network; it is not changed.
     train_set, test_set : LabelledImages
     bits : int
-        Of a weight, sign included, 2 .. 16.
+        Bits per weight, including the sign, 2 .. 16.
     epochs : int
     lr : float
-        Learning rate at the start; a tenth of training's, or less.
+        Initial learning rate; a tenth of that used in training, or less.
     **options
-        More arguments of :func:`~neurosam.training.trainer.train` (``steps`` is required there).
+        Further arguments of :func:`~neurosam.training.trainer.train`, of which ``steps`` is required.
 
     Returns
     -------

@@ -1,18 +1,19 @@
-"""Batch norm folded into the weights before it: the same network with fewer operations, as hardware runs it.
+"""Fold batch norm into the weights before it: the same network with fewer operations, as hardware runs it.
 
-In evaluation mode a batch norm with weight g, bias b, running mean mu and variance var maps y to g (y - mu) / sigma + b
-with sigma = sqrt(var + eps), channel by channel. After a linear layer y = W x + c that is linear again:
+In evaluation mode, a batch norm with weight g, bias b, running mean mu and variance var maps y in each channel to
+g (y - mu) / sigma + b with sigma = sqrt(var + eps). Together with a linear layer y = W x + c before it, this is linear
+again:
 
     W' = (g / sigma) W        c' = (g / sigma) (c - mu) + b
 
-c' arrives at every step whether there is an input event or not: it becomes the neurons' bias.
+c' is added in every step, whether or not there is an input event; it becomes the bias of the neurons.
 
-Batch norm through time has another g and b at every step t, which no weight can hold. It becomes two tables
-(:class:`~neurosam.training.bntt.GainOffset`), and only a power of two a channel moves into the weights, exactly:
+Batch norm through time has a different g and b in every step t, which weights cannot represent. It becomes two tables
+(:class:`~neurosam.training.bntt.GainOffset`), and only one power of two per channel moves into the weights, exactly:
 
     W' = 2^k W,  c' = 2^k c        gain'_t = 2^-k gain_t        with the smallest k such that |gain'_t| <= 1 for all t
 
-so that weighted inputs are already of the membrane's size, and an integer gain loses no head-room.
+The weighted inputs then have the magnitude of the membrane, so an integer gain costs no head-room.
 
 Source: Ioffe & Szegedy 2015 (arXiv 1502.03167), section 3.1; Jacob et al. 2018 (arXiv 1712.05877), section 3.2.
 """
@@ -27,30 +28,36 @@ from torch import Tensor, nn
 
 from neurosam.errors import ExportError
 from neurosam.training.bntt import BNTT, GainOffset
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.sequential import SpikingSequential
 
 __all__ = ["fold_batch_norm"]
 
 
 def fold_batch_norm(network: nn.Sequential) -> SpikingSequential:
-    """A copy without batch norm that computes the same as `network` in evaluation mode, up to rounding.
+    """A copy of `network` without batch norm that has the same outputs in evaluation mode, up to rounding.
 
     Parameters
     ----------
     network : nn.Sequential
-        A flat sequence in which every batch norm (or BNTT) directly follows a ``Conv2d`` or ``Linear``. It stays as it
-        was.
+        A flat sequence in which every batch norm (or BNTT) directly follows a ``Conv2d`` or ``Linear``. It is not
+        changed.
 
     Returns
     -------
     SpikingSequential
-        Names as before without those of the batch norms; a BNTT keeps its name and becomes a GainOffset. In evaluation
-        mode. Computed in float64 and rounded once.
+        In evaluation mode, with the same names except those of the batch norms; a BNTT becomes a GainOffset of the same
+        name. Weights are computed in float64 and rounded once.
 
     Raises
     ------
     ExportError
         If a batch norm follows another layer, or has no running statistics.
+
+    Examples
+    --------
+    >>> from neurosam import training
+    >>> [name for name, _ in fold_batch_norm(training.build("4C3-P2-D10", (1, 8, 8))).named_children()]
+    ['conv1_conv', 'conv1', 'pool1', 'flatten', 'out_linear', 'out']
     """
     folded: OrderedDict[str, nn.Module] = OrderedDict()
     previous: nn.Module | None = None
@@ -82,7 +89,7 @@ def _fold(name: str, linear: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.Ba
     bias = torch.zeros_like(mean) if linear.bias is None else linear.bias.double()
     gain = weight / torch.sqrt(variance + norm.eps)
     if len(gain) != linear.weight.shape[0]:
-        raise ExportError(name, f"normalises {len(gain)} channels, but gets {linear.weight.shape[0]}")
+        raise ExportError(name, f"normalises {len(gain)} channels, but its input has {linear.weight.shape[0]}")
     columns = gain.reshape(-1, *(1,) * (linear.weight.ndim - 1))
     linear.weight = _parameter(columns * linear.weight.double(), linear.weight)
     linear.bias = _parameter(gain * (bias - mean) + shift, linear.weight)
@@ -90,10 +97,10 @@ def _fold(name: str, linear: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.Ba
 
 @torch.no_grad()
 def _tabulate(name: str, linear: nn.Conv2d | nn.Linear, norm: BNTT) -> GainOffset:
-    """The tables of a BNTT, its gain's powers of two moved into the weights."""
+    """The tables of a BNTT, with the powers of two of its gains moved into the weights."""
     gain, offset = copy.deepcopy(norm).double().tables()
     if gain.shape[1] != linear.weight.shape[0]:
-        raise ExportError(name, f"normalises {gain.shape[1]} channels, but gets {linear.weight.shape[0]}")
+        raise ExportError(name, f"normalises {gain.shape[1]} channels, but its input has {linear.weight.shape[0]}")
     peak = gain.abs().amax(dim=0)
     power = torch.where(peak > 0, torch.exp2(torch.ceil(torch.log2(peak))), 1.0)
     linear.weight = _parameter(power.reshape(-1, *(1,) * (linear.weight.ndim - 1)) * linear.weight, linear.weight)

@@ -1,10 +1,10 @@
-"""What a training run measured, epoch by epoch."""
+"""Results of a training run, by epoch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neurosam.training.coding import Normalisation
+from neurosam.training.input_coding import Normalisation
 
 __all__ = ["Epoch", "History"]
 
@@ -18,13 +18,13 @@ class Epoch:
     number : int
         From 1.
     loss : float
-        Mean cross-entropy in nats, measured while the weights changed.
+        Mean cross-entropy in nats over the epoch, during which the weights change.
     train_accuracy : float
         0 .. 1, likewise.
     test_accuracy : float
         0 .. 1, after the epoch.
     seconds : float
-        Wall-clock time, the test included.
+        Wall-clock time, including the test.
     """
 
     number: int
@@ -36,14 +36,14 @@ class Epoch:
 
 @dataclass(frozen=True)
 class History:
-    """All epochs of a run, those before an interruption included.
+    """All epochs of a run, including those before an interruption.
 
     Parameters
     ----------
     epochs : tuple of Epoch
         At least one.
     normalisation : Normalisation or None
-        Of the input, for the code "poisson_signed"; :func:`~neurosam.training.trainer.evaluate` needs it again.
+        Of the input, for the code "poisson_signed"; pass it to :func:`~neurosam.training.trainer.evaluate`.
     """
 
     epochs: tuple[Epoch, ...]

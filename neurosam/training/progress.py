@@ -1,4 +1,4 @@
-"""What a training run tells while it runs: nothing, a bar on a terminal, or a call an epoch."""
+"""Progress reports of a training run: none, a progress bar on a terminal, or a callback per epoch."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ __all__ = ["Reporter", "reporter"]
 
 
 class Reporter(ABC):
-    """Receives the events of a run."""
+    """Is notified of the progress of a run."""
 
     @abstractmethod
     def batch(self, loss: float) -> None:
-        """Take note of a finished batch."""
+        """A batch is finished."""
 
     @abstractmethod
     def epoch(self, epoch: Epoch) -> None:
-        """Take note of a finished epoch, checkpoint included."""
+        """An epoch is finished, including its checkpoint."""
 
 
 @contextmanager
 def reporter(progress: bool | Callable[[Epoch], object], batches: int, done: int) -> Iterator[Reporter]:
-    """The reporter that the argument `progress` of a training run asks for.
+    """The reporter for the argument `progress` of a training run.
 
     Parameters
     ----------
     progress : bool or callable
-        True for a bar on standard error, if that is a terminal; False for nothing; or a function of an epoch.
+        True for a progress bar on standard error if that is a terminal; False for none; or a function to be called with
+        each epoch.
     batches, done : int
-        Batches of the whole run, and those that a checkpoint has spared.
+        Batches of the whole run, and those already done before a checkpoint.
 
     Yields
     ------

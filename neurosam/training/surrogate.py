@@ -1,4 +1,4 @@
-"""Surrogate gradients: what the backward pass puts in place of the derivative of a spike.
+"""Surrogate gradients, which replace the derivative of a spike in the backward pass.
 
 A neuron with membrane v and threshold theta > 0 (same unit) fires s = [v > theta], strictly. The derivative is zero
 almost everywhere, so training replaces it by
@@ -6,7 +6,7 @@ almost everywhere, so training replaces it by
     PiecewiseLinear(beta)   ds/dv = beta * max(0, 1 - |v - theta| / theta)
     FastSigmoid(slope)      ds/dv = 1 / (1 + slope * |v - theta|)^2
 
-The forward pass never changes: spikes stay exactly 0 or 1.
+The forward pass is not changed: spikes are exactly 0 or 1.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 8 (beta = 0.3); Zenke & Ganguli 2018 (SuperSpike), Eq. 5.
 """
@@ -27,7 +27,7 @@ __all__ = ["FastSigmoid", "PiecewiseLinear", "Surrogate", "fire"]
 
 
 class Surrogate(ABC):
-    """The derivative of a spike with respect to the membrane, as a value: frozen, comparable, printable."""
+    """The derivative of a spike with respect to the membrane; instances are immutable and comparable."""
 
     @abstractmethod
     def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class Surrogate(ABC):
 
 @dataclass(frozen=True)
 class PiecewiseLinear(Surrogate):
-    """The triangle of the paper's Eq. 8: `beta` at the threshold, 0 at a distance of one threshold.
+    """The triangle of the paper's Eq. 8: `beta` at the threshold, 0 at a distance of `threshold` from it.
 
     Parameters
     ----------
@@ -63,14 +63,14 @@ class PiecewiseLinear(Surrogate):
         _positive("PiecewiseLinear.beta", self.beta)
 
     def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
-        """Beta * max(0, 1 - |v - theta| / theta)."""
+        """``beta * max(0, 1 - |v - theta| / theta)``."""
         distance = membrane.sub(threshold).abs_()
         return distance.mul_(-self.beta / threshold).add_(self.beta).clamp_min_(0.0)
 
 
 @dataclass(frozen=True)
 class FastSigmoid(Surrogate):
-    """The derivative of a fast sigmoid: 1 at the threshold, with tails that never quite vanish.
+    """The derivative of a fast sigmoid: 1 at the threshold, with tails that do not reach 0.
 
     Parameters
     ----------
@@ -84,13 +84,13 @@ class FastSigmoid(Surrogate):
         _positive("FastSigmoid.slope", self.slope)
 
     def derivative(self, membrane: Tensor, threshold: float | Tensor) -> Tensor:
-        """1 / (1 + slope * |v - theta|)^2."""
+        """``1 / (1 + slope * |v - theta|)^2``."""
         distance = membrane.sub(threshold).abs_()
         return distance.mul_(self.slope).add_(1.0).square_().reciprocal_()
 
 
 def fire(membrane: Tensor, threshold: float | Tensor, surrogate: Surrogate) -> Tensor:
-    """Spikes of one step: [membrane > threshold] as 0 or 1 in the membrane's dtype, differentiable by `surrogate`.
+    """Spikes of one step: [membrane > threshold] as 0 or 1, with `surrogate` as the derivative.
 
     Parameters
     ----------
@@ -99,12 +99,20 @@ def fire(membrane: Tensor, threshold: float | Tensor, surrogate: Surrogate) -> T
     threshold : float or Tensor
         Above 0; a tensor broadcasts against `membrane`.
     surrogate : Surrogate
-        What the backward pass uses as ds/dv.
+        The derivative ds/dv in the backward pass.
 
     Returns
     -------
     Tensor
         Shape and dtype of `membrane`.
+
+    Examples
+    --------
+    >>> membrane = torch.tensor([0.5, 1.0, 1.5], requires_grad=True)
+    >>> spikes = fire(membrane, 1.0, PiecewiseLinear(beta=0.25))
+    >>> spikes.sum().backward()
+    >>> spikes.tolist(), membrane.grad.tolist()
+    ([0.0, 0.0, 1.0], [0.125, 0.25, 0.125])
     """
     spikes: Tensor = _Fire.apply(membrane, threshold, surrogate)  # type: ignore[no-untyped-call]
     return spikes

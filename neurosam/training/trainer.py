@@ -1,16 +1,16 @@
-"""Training by backpropagation through time: the same arguments give the same weights, interrupted or not.
+"""Training by backpropagation through time; the same arguments give the same weights, interrupted or not.
 
-Per batch: encode the images over T steps (coding.py), take the cross-entropy of the readout, step the optimiser. The
-learning rate depends on the number k of the batch alone, out of K over all epochs:
+For each batch: encode the images over T steps (input_coding.py), compute the cross-entropy of the readout, and update
+the weights. The learning rate depends only on the number k of the batch, out of K over all epochs:
 
     cosine   lr_k = lr * (1 + cos(pi k / K)) / 2
-    step     lr_k = lr / 10^n,   n = how many of 50 %, 70 % and 90 % of the K batches are over (the paper's)
+    step     lr_k = lr / 10^n,   n = how many of the milestones 50 %, 70 % and 90 % have passed (as in the paper)
 
-Every random number of an epoch (order of samples, input spikes, dropout) depends on the seed and the epoch's number
-alone (feeding.py), and the learning rate on k alone. A checkpoint after an epoch (checkpoint.py) therefore needs no
-state but the weights and the optimiser's, and a resumed run ends with the same bits as an uninterrupted one.
+All random numbers of an epoch (order of samples, input spikes, dropout) depend only on the seed and the number of the
+epoch (batches.py). A checkpoint after an epoch (checkpoint.py) therefore consists of the weights and the state of the
+optimiser, and a resumed run ends with the same bits as an uninterrupted one.
 
-What a seed guarantees: the same bits on the same machine with the same versions, device and number of threads.
+A seed guarantees the same bits on the same machine with the same versions, device and number of threads.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), Eq. 5-8; Loshchilov & Hutter 2017 (arXiv 1608.03983), without restarts.
 """
@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from neurosam.errors import DataError
+from neurosam.training.batches import Feed, LabelledImages, check_images, fingerprint
 from neurosam.training.checkpoint import load_checkpoint, save_checkpoint
-from neurosam.training.coding import Normalisation
-from neurosam.training.feeding import Feed, LabelledImages, check_images, fingerprint
 from neurosam.training.history import Epoch, History
+from neurosam.training.input_coding import Normalisation
 from neurosam.training.progress import Reporter, reporter
 
 __all__ = ["evaluate", "train"]
@@ -66,47 +66,59 @@ def train(
     Parameters
     ----------
     module : nn.Module
-        ``[T, B, C, H, W]`` to ``[B, K]``. Afterwards in evaluation mode, on the device where it was.
+        ``[T, B, C, H, W]`` to ``[B, K]``. Afterwards it is in evaluation mode, on its original device.
     train_set, test_set : LabelledImages
-        Images and labels; after each epoch the accuracy on `test_set` is measured.
+        Images and labels; the accuracy on `test_set` is measured after each epoch.
     steps : int
         T, at least 1.
     coding : {"poisson", "poisson_signed", "latency", "direct"}
-        See :mod:`neurosam.training.coding`.
+        See ``neurosam.training.input_coding``.
     epochs, batch_size : int
         At least 1.
     lr : float
-        Learning rate at the start, above 0.
+        Initial learning rate, above 0.
     optimizer : {"adam", "sgd"}
-        SGD with momentum 0.9.
+        SGD has momentum 0.9.
     schedule : {"cosine", "step"}
-        How the learning rate falls, see above.
+        Decay of the learning rate, see above.
     weight_decay : float
-        Factor of the L2 penalty on every parameter, at least 0 (the paper's: 5e-4).
+        Factor of the L2 penalty on every parameter, at least 0 (5e-4 in the paper).
     shift : int
-        Move each training image by up to so many pixels a direction, at random in each epoch; 0 leaves them in place.
+        Shift each training image by up to this many pixels in each direction, at random in each epoch; 0 for no shift.
     seed : int
-        0 .. 2**63 - 1, of everything random here (the initial weights are the module's own).
+        0 .. 2**63 - 1; seed of all random numbers except the initial weights, which are those of the module.
     device : str
-        "auto" is a GPU if there is one, else the CPU; or a name that torch knows.
+        "auto" for a GPU if there is one, otherwise the CPU; or a device name of torch.
     normalisation : Normalisation, optional
         For "poisson_signed"; measured on `train_set` if None.
     checkpoint : path, optional
-        File to write after each epoch, atomically. An interrupted run leaves that of the last finished epoch.
+        File to write after each epoch, atomically. After an interruption it is that of the last finished epoch.
     resume : bool
-        Go on from `checkpoint` if the file exists; otherwise start anew and overwrite it.
+        Resume from `checkpoint` if the file exists; if False, restart and overwrite it.
     progress : bool or callable
         A progress bar (on a terminal only), or a function to call with each finished :class:`Epoch`.
 
     Returns
     -------
     History
-        Of all epochs, those before an interruption included.
+        Of all epochs, including those before an interruption.
 
     Raises
     ------
     DataError
-        For an argument or data set that does not fit, a checkpoint of another run, or a loss that is no longer finite.
+        For an argument or data set that is not valid, a checkpoint of another run, or a loss that is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from neurosam import data, training
+    >>> rng = np.random.default_rng(0)
+    >>> images = rng.integers(0, 256, (8, 1, 8, 8), dtype=np.uint8)
+    >>> items = data.ImageSet(images, np.arange(8) % 2, None, ("even", "odd"), "noise")
+    >>> module = training.build("4C3-P2-D2", (1, 8, 8))
+    >>> history = train(module, items, items, steps=4, epochs=2, batch_size=4)
+    >>> [epoch.number for epoch in history.epochs], 0 <= history.test_accuracy <= 1
+    ([1, 2], True)
     """
     _check_sizes(epochs=epochs, batch_size=batch_size)
     check_images("train_set", train_set)
@@ -114,11 +126,11 @@ def train(
     if not (math.isfinite(lr) and lr > 0):
         raise DataError("lr", f"got {lr!r}; a finite number above 0 is required")
     if not (math.isfinite(weight_decay) and weight_decay >= 0):
-        raise DataError("weight_decay", f"got {weight_decay!r}; a finite number of at least 0 is required")
+        raise DataError("weight_decay", f"got {weight_decay!r}; a finite number >= 0 is required")
     if schedule not in _SCHEDULES:
         raise DataError("schedule", f"got {schedule!r}; allowed is {', '.join(_SCHEDULES)}")
     if not 0 <= shift < min(train_set.images.shape[2:]):
-        raise DataError("shift", f"got {shift}; 0 or more, and less than a side of the images, is allowed")
+        raise DataError("shift", f"got {shift}; allowed is 0 or more, and less than the shorter side of the images")
     if coding == "poisson_signed" and normalisation is None:
         normalisation = Normalisation.measure(train_set.images)
     feed = Feed(steps, coding, seed, normalisation)
@@ -144,8 +156,8 @@ def train(
         with reporter(progress, epochs * batches, len(done) * batches) as report:
             for number in range(len(done), epochs):
                 started = time.perf_counter()
-                past = [(number + k / batches) / epochs for k in range(batches)]
-                rates = [lr * _SCHEDULES[schedule](share) for share in past]
+                fractions = [(number + k / batches) / epochs for k in range(batches)]
+                rates = [lr * _SCHEDULES[schedule](fraction) for fraction in fractions]
                 with feed.torch_random(number, target):
                     module.train()
                     pairs = feed.training(train_set, batch_size, number, target, shift)
@@ -172,7 +184,7 @@ def evaluate(
     device: str = "auto",
     normalisation: Normalisation | None = None,
 ) -> float:
-    """Accuracy of a network in evaluation mode; the module is left as it was.
+    """Accuracy of a network in evaluation mode; the module is not changed.
 
     Parameters
     ----------
@@ -181,12 +193,12 @@ def evaluate(
     image_set : LabelledImages
         Images and labels.
     seed : int
-        Of the input spikes, which depend on `batch_size`, too. With the same seed and the default batch size this
-        measures what :func:`train` does.
+        Seed of the input spikes, which also depend on `batch_size`. With the same seed and the default batch size, the
+        result equals the test accuracy of :func:`train`.
     batch_size : int
         At least 1.
     normalisation : Normalisation, optional
-        Needed by "poisson_signed": that of the training set, ``History.normalisation``.
+        Required for "poisson_signed": that of the training set, ``History.normalisation``.
 
     Returns
     -------
@@ -196,7 +208,7 @@ def evaluate(
     Raises
     ------
     DataError
-        For an argument or data set that does not fit.
+        For an argument or data set that is not valid.
     """
     _check_sizes(batch_size=batch_size)
     check_images("image_set", image_set)
@@ -215,7 +227,7 @@ def _one_epoch(
     rates: list[float],
     report: Reporter,
 ) -> tuple[float, int]:
-    """Learn from every batch at its rate; return the sum of the samples' losses and the number of hits."""
+    """Train on each batch at its learning rate; return the sum of the losses and the number of correct predictions."""
     losses, hits = 0.0, 0
     for (x, labels), rate in zip(batches, rates, strict=True):
         output = _output(module, x, labels)
@@ -247,7 +259,7 @@ def _accuracy(module: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> fl
 def _output(module: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
     output: Tensor = module(x)
     if output.ndim != 2:
-        raise DataError("module", f"gives {tuple(output.shape)}; [B, classes] is needed, so end it with a Readout")
+        raise DataError("module", f"gives {tuple(output.shape)}; [B, classes] is required, so end it with a Readout")
     if int(labels.max()) >= output.shape[1]:
         raise DataError("labels", f"got {int(labels.max())}; the {output.shape[1]} outputs are numbered from 0")
     return output
@@ -255,10 +267,10 @@ def _output(module: nn.Module, x: Tensor, labels: Tensor) -> Tensor:
 
 @contextmanager
 def _placed(module: nn.Module, device: str) -> Iterator[torch.device]:
-    """Move a module to a device for a while, with convolutions in the layout that is fastest, and back again."""
+    """Move a module to a device, with convolutions in their fastest memory layout, and back afterwards."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    home = next((p.device for p in module.parameters()), torch.device("cpu"))
+    original = next((p.device for p in module.parameters()), torch.device("cpu"))
     try:
         target = torch.device(device)
         module.to(target)
@@ -270,20 +282,20 @@ def _placed(module: nn.Module, device: str) -> Iterator[torch.device]:
             yield target
     finally:
         _layout(module, torch.contiguous_format)
-        module.to(home)
+        module.to(original)
 
 
 def _layout(module: Any, memory_format: torch.memory_format) -> None:
-    """Change strides only, never values; about a quarter off the time of an epoch on a CPU."""
+    """Change the strides of the weights, not their values; on a CPU this saves about a quarter of an epoch's time."""
     module.to(memory_format=memory_format)  # torch's annotations lack this overload for one argument
 
 
-def _cosine(past: float) -> float:
-    return (1 + math.cos(math.pi * past)) / 2
+def _cosine(fraction: float) -> float:
+    return (1 + math.cos(math.pi * fraction)) / 2
 
 
-def _step(past: float) -> float:
-    return float(0.1 ** sum(past >= milestone for milestone in (0.5, 0.7, 0.9)))
+def _step(fraction: float) -> float:
+    return float(0.1 ** sum(fraction >= milestone for milestone in (0.5, 0.7, 0.9)))
 
 
 _SCHEDULES: dict[str, Callable[[float], float]] = {"cosine": _cosine, "step": _step}

@@ -1,13 +1,14 @@
-"""The paper's networks by name: VGG blocks of 3 x 3 convolutions, batch norm through time, average pooling of spikes.
+"""The networks of the paper by name: VGG blocks of 3 x 3 convolutions, batch norm through time, average pooling.
 
     vgg5    64 P  128 P  128 P                                          D1024  D<classes>
     vgg7    64 64 P  128 128 P                                          D1024 D1024  D<classes>
     vgg9    64 64 P  128 128 P  256 256 256 P                           D1024  D<classes>
     vgg11   64 P  128 P  256 256 P  512 512 P  512 512 G                D4096  D<classes>
 
-A number is a convolution to so many channels, P average pooling 2 x 2, G global average pooling, D a dense layer. VGG9
-and VGG11 are those of the paper and its code (leak 0.95 over 25 steps, 0.99 over 30); VGG5 and VGG7 are ours, for small
-pictures. `width` scales the hidden channels: a picture of 28 x 28 on a CPU needs no 64.
+A number stands for a convolution with that many output channels, P for average pooling 2 x 2, G for global average
+pooling, and D for a dense layer. VGG9 and VGG11 are those of the paper and its code (leak 0.95 over 25 steps, and 0.99
+over 30); VGG5 and VGG7 are ours, for small images. `width` scales the number of hidden channels, for example to train
+on images of 28 x 28 on a CPU.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), section 5.1, and the authors' released BNTT networks.
 """
@@ -16,10 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurosam.checks import integer
+from neurosam._util.arguments import integer
 from neurosam.errors import NetworkError
 from neurosam.training.architectures import build
-from neurosam.training.layers import SpikingSequential
+from neurosam.training.sequential import SpikingSequential
 
 __all__ = ["LEAKS", "NETWORKS", "STEPS", "describe", "vgg"]
 
@@ -30,22 +31,27 @@ NETWORKS = {
     "vgg11": "64 P 128 P 256 256 P 512 512 P 512 512 G D4096",
 }
 LEAKS = {"vgg5": 0.95, "vgg7": 0.95, "vgg9": 0.95, "vgg11": 0.99}
-"""Retained fraction of the membrane with which each is trained."""
+"""Default leak (retained fraction of the membrane) of each network."""
 STEPS = {"vgg5": 25, "vgg7": 25, "vgg9": 25, "vgg11": 30}
-"""Steps of a presentation with which each is trained."""
+"""Default number of steps of each network."""
 
 
 def describe(name: str, classes: int, width: float = 1.0) -> str:
-    """The description that :func:`~neurosam.training.architectures.build` takes.
+    """The description of a network for :func:`~neurosam.training.architectures.build`.
 
     Parameters
     ----------
     name : str
-        Of :data:`NETWORKS`; any other text is taken for a description and returned as it is.
+        A key of ``NETWORKS``; any other text is returned unchanged as a description.
     classes : int
-        Outputs, at least 1.
+        Number of outputs, at least 1.
     width : float
-        Factor of the number of hidden channels and units, above 0; at least one of each is left.
+        Factor for the number of hidden channels and units, in (0, 64]; at least one of each remains.
+
+    Examples
+    --------
+    >>> describe("vgg5", classes=10, width=0.25)
+    '16C3-P2-32C3-P2-32C3-P2-D256-D10'
     """
     if name not in NETWORKS:
         if name.startswith("vgg"):
@@ -76,7 +82,7 @@ def vgg(
     width: float = 1.0,
     **options: Any,
 ) -> SpikingSequential:
-    """A network of the paper with fresh weights and batch norm through time.
+    """Build a network of the paper with initial weights and batch norm through time.
 
     Parameters
     ----------
@@ -85,13 +91,13 @@ def vgg(
         Sides of at least 8 (vgg5, vgg9), 4 (vgg7) or 16 (vgg11).
     classes : int
     steps : int, optional
-        T of the batch norm; :data:`STEPS` if None.
+        T of the batch norm; that of ``STEPS`` if None.
     leak : float, optional
-        :data:`LEAKS` if None.
+        That of ``LEAKS`` if None.
     width : float
         See :func:`describe`.
     **options
-        More arguments of :func:`~neurosam.training.architectures.build`: order (the paper's equations are
+        Further arguments of :func:`~neurosam.training.architectures.build`: order (the equations of the paper are
         "fire_first", its code is "integrate_first"), reset, threshold, dropout, seed.
 
     Returns
@@ -101,7 +107,14 @@ def vgg(
     Raises
     ------
     NetworkError
-        For an unknown name, or a picture that is too small.
+        For an unknown name, or images that are too small.
+
+    Examples
+    --------
+    >>> import torch
+    >>> module = vgg("vgg5", (1, 8, 8), classes=10, width=0.0625, steps=5)
+    >>> module(torch.ones(5, 2, 1, 8, 8)).shape
+    torch.Size([2, 10])
     """
     if name not in NETWORKS:
         raise NetworkError("vgg", f"got {name!r}; known are {', '.join(NETWORKS)}")

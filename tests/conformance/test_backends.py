@@ -11,7 +11,7 @@ from hypothesis import given
 
 import neurosam as ns
 from neurosam import backends
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from support.agreement import assert_agree, assert_identical
 from support.backends import EXCEPTIONS, held, installed, networks
 from support.networks import KINDS, cases, edge_case, large_case, random_case

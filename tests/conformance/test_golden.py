@@ -20,7 +20,7 @@ def test_there_are_vectors_and_they_are_small() -> None:
 
 @pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
 def test_backends_give_lavas_bits(folder: Path, backend: str) -> None:
-    network, events = ns.load(folder / "network.h5"), load_events(folder / "events.h5")
+    network, events = ns.load_network(folder / "network.h5"), load_events(folder / "events.h5")
     stored = ns.load_recording(folder / "recording.h5")
     assert stored.backend == "lava"
     assert sum(spikes.count() for spikes in stored.spikes.values()) > 3

@@ -21,7 +21,7 @@ from support.oracle import simulate
 
 torch = pytest.importorskip("torch")
 TESTS = Path(__file__).parents[1]
-reference_synapse = pytest.importorskip("neurosam.backends.reference_synapse")
+synapses = pytest.importorskip("neurosam.backends.reference.synapses")
 
 
 def execute(network: ns.Network, events: ns.Events, **options: object) -> ns.Recording:
@@ -33,8 +33,8 @@ def execute(network: ns.Network, events: ns.Events, **options: object) -> ns.Rec
 def test_chunks_and_windows_change_nothing(monkeypatch: pytest.MonkeyPatch, kind: str, chunk: int, window: int) -> None:
     network, events = large_case(np.random.default_rng(KINDS.index(kind)), kind)
     whole = execute(network, events)
-    monkeypatch.setattr("neurosam.backends.reference.CHUNK", chunk)
-    monkeypatch.setattr("neurosam.backends.reference.WINDOW", window)
+    monkeypatch.setattr("neurosam.backends.reference.backend.CHUNK", chunk)
+    monkeypatch.setattr("neurosam.backends.reference.backend.WINDOW", window)
     seen: list[int] = []
     assert_identical(whole, execute(network, events, progress=lambda done, total: seen.append(done)))
     assert len(seen) == (events.samples if 1 in (chunk, window) else len(seen))
@@ -72,7 +72,7 @@ def test_sums_go_by_float32_only_where_products_run_in_it(device: str) -> None:
     network, _ = large_case(np.random.default_rng(3), "pooled")
 
     def fits() -> bool:
-        return bool(reference_synapse._fits_float32(network, network.projections[0], torch.device(device)))
+        return bool(synapses._fits_float32(network, network.projections[0], torch.device(device)))
 
     assert fits()
     torch.set_float32_matmul_precision("medium")
@@ -111,7 +111,10 @@ def test_nothing_of_a_run_stays_on_the_cpu() -> None:
     """On a device made of Python, which refuses tensors of the CPU; in a process of its own, as torch then knows it."""
     path = os.pathsep.join(filter(None, (os.fspath(TESTS), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        [sys.executable, "-m", "support.beads"], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        [sys.executable, "-m", "support.fake_device"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import neurosam as ns
 from neurosam.errors import BackendError
-from neurosam.hdf5 import save_events
+from neurosam.hdf5 import save
 from neurosam_hw.lava.timing import timing
 from support.networks import KINDS, edge_case, random_case
 
@@ -57,7 +57,7 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         recording = ns.run(network, events, "lava", ns.Record.everything(network))
         network.save(folder / "network.h5")
-        save_events(events, folder / "events.h5")
+        save(events, folder / "events.h5")
         replace(recording, time_s=0.0).save(folder / "recording.h5")
 
 

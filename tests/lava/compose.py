@@ -1,7 +1,7 @@
-"""Puts networks between Processes of Lava's own, as a Lava user would; a program for Lava's Python.
+"""Connects networks with Lava's own Processes, as a Lava user would; a program for Lava's Python.
 
-For every ``<case>/network.h5`` and ``<case>/events.h5`` in its folder it leaves ``<case>/<port>.npy``, what came out of
-each port in own steps ``(steps, *layout)``. Only the first sample is run.
+For every ``<case>/network.h5`` and ``<case>/events.h5`` in its folder it writes ``<case>/<port>.npy``, the output of
+each port in own time, ``(steps, *layout)``. Only the first sample is run.
 """
 
 from __future__ import annotations

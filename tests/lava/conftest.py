@@ -1,4 +1,4 @@
-"""Where Lava is."""
+"""Finds Lava: without it, its tests are skipped, but fail if NEUROSAM_TEST_LAVA=1, as set by `make test`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Runs networks through Lava's process models without Lava's runtime; a program for Lava's Python.
 
-For every ``<case>/network.h5`` and ``<case>/events.h5`` it leaves ``<case>/recording.h5``. The Processes are those of
-the back end (graph.py), and so are the model classes, chosen by the same tag; only the channels are replaced: each
-model's ``run_spk`` is called once a step, synapses last, and what a synapse sends is what it held when the step began.
-Test support for test_models.py: hundreds of networks in the time that the runtime takes for ten.
+For every ``<case>/network.h5`` and ``<case>/events.h5`` it writes ``<case>/recording.h5``. The Processes and model
+classes are those of the back end (graph.py), selected by the same tag; only the channels are replaced: each model's
+``run_spk`` is called once per step, synapses last, and a synapse sends what it held when the step began. Test support
+for test_models.py: hundreds of networks in the time that the runtime takes for ten.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from lava.proc.io.source import RingBuffer
 from lava.proc.sparse.process import Sparse
 
 from neurosam.errors import NeurosamError
-from neurosam.events import Events
-from neurosam.hdf5 import load_events, load_network, save_recording
-from neurosam.network import Network
-from neurosam.recording import Record, Recording
-from neurosam_hw.lava.collect import collect, feed, lava_steps, wanted
+from neurosam.hdf5 import load_events, load_network, save
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
+from neurosam_hw.lava.collect import collect, feed, lava_steps, recorded_populations
 from neurosam_hw.lava.graph import tag, wire
 from neurosam_hw.lava.spike_trace.process import SpikeTrace
 from neurosam_hw.lava.window.process import Window
@@ -35,22 +35,22 @@ from neurosam_hw.lava.window.process import Window
 SYNAPSES = (Conv, Dense, Sparse)
 
 
-def model_class(process: Any, wanted_tag: str) -> Any:
-    """The model that Lava's compiler would select."""
+def model_class(process: Any, model_tag: str) -> Any:
+    """Find the model that Lava's compiler would select."""
     module = type(process).__module__
     for name in (module, module.rpartition(".")[0] + ".models"):
         try:
-            found = vars(import_module(name)).values()
+            members = vars(import_module(name)).values()
         except ModuleNotFoundError:
             continue
-        for model in found:
-            if getattr(model, "implements_process", None) is type(process) and wanted_tag in model.tags:
+        for model in members:
+            if getattr(model, "implements_process", None) is type(process) and model_tag in model.tags:
                 return model
-    raise LookupError(f"{type(process).__name__} has no {wanted_tag} model")
+    raise LookupError(f"{type(process).__name__} has no {model_tag} model")
 
 
-class Sent:
-    """An output port: keeps the last message, in the port's type."""
+class OutputPort:
+    """An output port that keeps the last message, in the port's type."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
@@ -60,17 +60,17 @@ class Sent:
         self.message = np.array(message).astype(self.dtype)
 
 
-class Received:
-    """An input port: the sum of what its sources sent, each through the transformations on its way."""
+class InputPort:
+    """An input port that sums the messages of its sources, after the transformations of the connection."""
 
     def __init__(self, port: Any, dtype: Any) -> None:
         self.shape, self.dtype = port.shape, dtype
-        self.sources: list[tuple[Sent, Any]] = []
+        self.sources: list[tuple[OutputPort, Any]] = []
 
     def recv(self) -> Any:
         total = np.zeros(self.shape, dtype=self.dtype)
-        for sent, transforms in self.sources:
-            message = sent.message
+        for port, transforms in self.sources:
+            message = port.message
             for transform in transforms:
                 message = transform(message)
             total = total + message
@@ -78,10 +78,10 @@ class Received:
 
 
 class Direct:
-    """Models of a graph, stepped by hand."""
+    """The models of a graph, stepped one by one."""
 
-    def __init__(self, processes: list[Any], wanted_tag: str) -> None:
-        self.models = {process: self.model(process, wanted_tag) for process in processes}
+    def __init__(self, processes: list[Any], model_tag: str) -> None:
+        self.models = {process: self.model(process, model_tag) for process in processes}
         outputs = {
             create_port_id(p.id, port.name): getattr(m, port.name)
             for p, m in self.models.items()
@@ -89,14 +89,14 @@ class Direct:
         }
         for process, model in self.models.items():
             for port in process.in_ports:
-                ways = port.get_incoming_transform_funcs()
+                transforms = port.get_incoming_transform_funcs()
                 for source in port.get_src_ports():
                     key = create_port_id(source.process.id, source.name)
-                    getattr(model, port.name).sources.append((outputs[key], ways.get(key, [])))
+                    getattr(model, port.name).sources.append((outputs[key], transforms.get(key, [])))
         self.order = sorted(self.models, key=rank)
 
-    def model(self, process: Any, wanted_tag: str) -> Any:
-        kind = model_class(process, wanted_tag)
+    def model(self, process: Any, model_tag: str) -> Any:
+        kind = model_class(process, model_tag)
         model = kind(process.proc_params)
         for var in process.vars:
             declared = getattr(kind, var.name)
@@ -107,15 +107,15 @@ class Direct:
                 value = array
             setattr(model, var.name, value)
         for port in process.out_ports:
-            setattr(model, port.name, Sent(getattr(kind, port.name).d_type))
+            setattr(model, port.name, OutputPort(getattr(kind, port.name).d_type))
         for port in process.in_ports:
             declared = getattr(kind, port.name)
             assert issubclass(declared.cls, PyInPort)
-            setattr(model, port.name, Received(port, declared.d_type))
+            setattr(model, port.name, InputPort(port, declared.d_type))
         return model
 
     def step(self, t: int) -> None:
-        """Lava's step t, from 1."""
+        """Run Lava's step t, counted from 1."""
         for process, model in self.models.items():
             model.time_step = t
             if isinstance(process, SYNAPSES):
@@ -125,7 +125,7 @@ class Direct:
 
 
 def rank(process: Any) -> int:
-    """Within a step: whoever is read in it comes first."""
+    """Order within a step: a Process whose output is read in the same step comes first."""
     if isinstance(process, RingBuffer):
         return 0
     if isinstance(process, (Window, SpikeTrace)):
@@ -134,7 +134,7 @@ def rank(process: Any) -> int:
 
 
 def run(network: Network, events: Events, record: Record) -> tuple[Recording, list[str]]:
-    """What the back end does, without its runtime; and the names of the Processes that did it."""
+    """Do what the back end does without its runtime; also return the names of the Processes used."""
     source = RingBuffer(data=np.zeros((*reversed(network.input.shape), 1), dtype=np.int32))
     graph = wire(network, source.s_out, events.steps, record.sam)
     steps = lava_steps(graph.timing, events, bool(record.sam))
@@ -142,7 +142,7 @@ def run(network: Network, events: Events, record: Record) -> tuple[Recording, li
     source.data.shape = source.data.init.shape
     direct = Direct([source, *graph.processes], tag(network))
     rows: dict[tuple[str, str], Any] = {}
-    for variable, names in wanted(network, record).items():
+    for variable, names in recorded_populations(network, record).items():
         for name in names:
             shape = graph.maps[name].a_out.shape if variable == "sam" else graph.neurons[name].s_out.shape
             rows[variable, name] = np.zeros((steps, *shape), np.float64 if not network.fixed else np.int64)
@@ -166,7 +166,7 @@ def main(folder: Path) -> None:
         except NeurosamError as error:
             (case / "refused.json").write_text(json.dumps({"where": error.where, "problem": error.problem}))
         else:
-            save_recording(recording, case / "recording.h5")
+            save(recording, case / "recording.h5")
             (case / "processes.json").write_text(json.dumps(processes))
 
 

@@ -1,4 +1,4 @@
-"""``neurosam lava``: found through its entry point, useful without Lava."""
+"""``neurosam lava``: it is found through its entry point, and works without Lava."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ runner = CliRunner()
 
 @pytest.mark.usefixtures("lava")
 def test_the_doctor_finds_lava_and_runs_it() -> None:
-    said = runner.invoke(app, ["doctor"])
-    assert said.exit_code == 0, said.output
-    assert "lava-nc 0.10.0" in said.output
-    assert "works" in said.output
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 0, result.output
+    assert "lava-nc 0.10.0" in result.output
+    assert "works" in result.output
 
 
 def test_the_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NEUROSAM_LAVA_PYTHON", sys.executable)
-    said = runner.invoke(app, ["doctor"])
-    assert said.exit_code == 1
-    assert "missing  lava-nc" in said.output
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "missing  lava-nc" in result.output
     monkeypatch.setenv("NEUROSAM_LAVA_PYTHON", str(tmp_path / "none"))
-    said = runner.invoke(app, ["doctor"])
-    assert said.exit_code == 1
-    assert "is not an executable file" in said.output
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "is not an executable file" in result.output
 
 
 def test_the_command_line_has_the_group() -> None:
-    from neurosam.cli import app as whole
+    from neurosam.cli import app as neurosam_app
 
-    said = runner.invoke(whole, ["lava", "--help"])
-    assert said.exit_code == 0
-    assert "doctor" in said.output
+    result = runner.invoke(neurosam_app, ["lava", "--help"])
+    assert result.exit_code == 0
+    assert "doctor" in result.output
 
 
 def test_netx_writes_once(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_netx_writes_once(tmp_path: Path) -> None:
         (ns.Projection("in", "out", ns.Dense(np.array([[40, -30], [70, 5]]))),),
     )
     network.save(tmp_path / "n.h5")
-    order = ["netx", str(tmp_path / "n.h5"), "-o", str(tmp_path / "n.net")]
-    assert runner.invoke(app, order).exit_code == 0
-    again = runner.invoke(app, order)
+    arguments = ["netx", str(tmp_path / "n.h5"), "-o", str(tmp_path / "n.net")]
+    assert runner.invoke(app, arguments).exit_code == 0
+    again = runner.invoke(app, arguments)
     assert isinstance(again.exception, NeurosamError)
     assert "exists already" in str(again.exception)

@@ -1,4 +1,4 @@
-"""build(network): a hierarchical Process between Lava's own, port by port what the event back end gives."""
+"""build(network): a hierarchical Process among Lava's own, which gives on every port what the event back end gives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 import neurosam as ns
-from neurosam.hdf5 import load_events, save_events
+from neurosam.hdf5 import load_events, save
 from neurosam_hw.lava.interpreter import command
 from support.networks import random_case
 
@@ -31,14 +31,14 @@ def composed(lava: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     network, events = random_case(np.random.default_rng(4), "chain", fixed=False)
     (folder / "float").mkdir()
     network.save(folder / "float" / "network.h5")
-    save_events(events, folder / "float" / "events.h5")
+    save(events, folder / "float" / "events.h5")
     code = "import runpy; runpy.run_path(sys.argv[3], run_name='__main__')"
     subprocess.run(command(lava, code, str(folder), str(PROGRAM)), check=True, timeout=120, cwd=folder)
     return folder
 
 
 def from_lava(path: Path) -> npt.NDArray[Any]:
-    """``(steps, W, H, C)`` as ``(steps, C, H, W)``."""
+    """Load ``(steps, W, H, C)`` as ``(steps, C, H, W)``."""
     values: npt.NDArray[Any] = np.load(path)
     return values.transpose(0, *reversed(range(1, values.ndim)))
 
@@ -46,16 +46,16 @@ def from_lava(path: Path) -> npt.NDArray[Any]:
 @pytest.mark.parametrize("case", [*CASES, "float"])
 def test_ports_give_what_the_event_back_end_gives(composed: Path, case: str) -> None:
     folder = composed / case
-    network = ns.load(folder / "network.h5")
+    network = ns.load_network(folder / "network.h5")
     events = load_events(folder / "events.h5").select(0, 1)
     recording = ns.run(network, events, "event", ns.Record.everything(network))
-    near = 0.0 if network.fixed else 1e-9
-    answer = network.readout
-    expected = recording.spikes[answer.name].dense() if answer.fires else recording.membrane[answer.name]
-    np.testing.assert_allclose(from_lava(folder / "output.npy"), expected[:, 0], rtol=0.0, atol=near)
+    tolerance = 0.0 if network.fixed else 1e-9
+    readout = network.readout
+    expected = recording.spikes[readout.name].dense() if readout.fires else recording.membrane[readout.name]
+    np.testing.assert_allclose(from_lava(folder / "output.npy"), expected[:, 0], rtol=0.0, atol=tolerance)
     for name, spikes in recording.spikes.items():
         np.testing.assert_array_equal(from_lava(folder / f"spikes_{name}.npy"), spikes.dense()[:, 0])
     for name, values in recording.sam.items():
-        np.testing.assert_allclose(from_lava(folder / f"sam_{name}.npy")[:, 0], values[:, 0], rtol=0.0, atol=near)
+        np.testing.assert_allclose(from_lava(folder / f"sam_{name}.npy")[:, 0], values[:, 0], rtol=0.0, atol=tolerance)
     ports = {path.stem for path in folder.glob("*.npy")}
     assert ports == {"output", *(f"spikes_{n}" for n in recording.spikes), *(f"sam_{n}" for n in recording.sam)}

@@ -1,4 +1,4 @@
-"""The 7-bit trace of the first Loihi: event spikes and Lava's learning engine give the same bits, given the seed."""
+"""The 7-bit trace of the first Loihi: event spikes and Lava's learning engine give the same bits for the same seed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TRACES = (Loihi1Trace(), Loihi1Trace(0.5, 40, seed=7), Loihi1Trace(0.2, 15, seed
 
 
 def from_event() -> npt.NDArray[np.uint8]:
-    """Spikes of the first layer of a golden network, sample after sample, ``(T, N)``."""
-    network = ns.load(GOLDEN / "lava-pooled" / "network.h5")
+    """Spikes of the first layer of a golden network, with its samples concatenated, ``(T, N)``."""
+    network = ns.load_network(GOLDEN / "lava-pooled" / "network.h5")
     name = network.populations[1].name
     events = load_events(GOLDEN / "lava-pooled" / "events.h5")
     spikes = ns.run(network, events, "event", ns.Record(spikes=(name,))).spikes[name].dense()
@@ -29,10 +29,10 @@ def from_event() -> npt.NDArray[np.uint8]:
 
 
 def test_event_spikes_give_lavas_y1(lava: Path, tmp_path: Path) -> None:
-    often = (np.random.default_rng(0).random((80, 30)) < np.linspace(0, 1, 30)).astype(np.uint8)
+    random_spikes = (np.random.default_rng(0).random((80, 30)) < np.linspace(0, 1, 30)).astype(np.uint8)
     cases = {
         f"{source}-{k}": (spikes, trace)
-        for source, spikes in (("event", from_event()), ("random", often))
+        for source, spikes in (("event", from_event()), ("random", random_spikes))
         for k, trace in enumerate(TRACES)
     }
     for name, (spikes, trace) in cases.items():
@@ -46,8 +46,8 @@ def test_event_spikes_give_lavas_y1(lava: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(trace.after_each_step(spikes), y1, err_msg=name)
 
 
-def test_the_map_is_near_that_of_the_float_trace() -> None:
-    """What 7 bits and random rounding cost: a few counts at worst, less than half a count on average."""
+def test_the_map_is_close_to_that_of_the_float_trace() -> None:
+    """The error of 7 bits and stochastic rounding is at most a few counts, and less than half a count on average."""
     rng = np.random.default_rng(1)
     dense = (rng.random((60, 2, 6, 5, 4)) < 0.4).astype(np.uint8)
     spikes = ns.Spikes.from_dense(dense)
@@ -61,7 +61,7 @@ def test_the_map_is_near_that_of_the_float_trace() -> None:
     assert np.corrcoef((trace.sam(spikes) / trace.impulse).ravel(), exact.ravel())[0, 1] > 0.98
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_trace() -> None:
     spikes = (np.random.default_rng(2).random((40, 9)) < 0.3).astype(np.uint8)
     a, b, c = (Loihi1Trace(seed=seed).after_each_step(spikes) for seed in (0, 0, 1))
     np.testing.assert_array_equal(a, b)

@@ -1,4 +1,4 @@
-"""Lava's process models compute what event and reference do, bit for bit: hundreds of networks without the runtime."""
+"""Lava's process models give the same bits as event and reference, on hundreds of networks, without the runtime."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.hdf5 import load_recording, save_events
+from neurosam.hdf5 import load_recording, save
 from neurosam_hw.lava.interpreter import command
 from support.agreement import assert_agree, assert_identical
 from support.networks import KINDS, edge_case, random_case
 from support.oracle import simulate
 
 DIRECT = Path(__file__).with_name("direct.py")
-EACH = 30
-FLOATS = 4
+NETWORKS_PER_KIND = 30
+FLOATS_PER_KIND = 4
 
 Case = tuple[ns.Network, ns.Events]
 
@@ -28,11 +28,11 @@ def drawn() -> dict[str, Case]:
     """Random networks of every kind, the limits of the integers, and float networks."""
     cases = {}
     for k, kind in enumerate(KINDS):
-        for seed in range(EACH):
+        for seed in range(NETWORKS_PER_KIND):
             cases[f"{kind}-{seed}"] = random_case(np.random.default_rng([k, seed]), kind)
-        for seed in range(FLOATS):
+        for seed in range(FLOATS_PER_KIND):
             cases[f"float-{kind}-{seed}"] = random_case(np.random.default_rng([k, seed]), kind, fixed=False)
-    for seed in range(2 * EACH):
+    for seed in range(2 * NETWORKS_PER_KIND):
         cases[f"edge-{seed}"] = edge_case(np.random.default_rng(seed))
     cases["stock-chain"] = stock(deep=True)
     cases["stock-flat"] = stock(deep=False)
@@ -40,7 +40,7 @@ def drawn() -> dict[str, Case]:
 
 
 def stock(deep: bool) -> Case:
-    """Nothing that lava-nc has not: zero resets, biases, pooling, strides, groups, a picture that is not square."""
+    """Only what lava-nc has: zero resets, biases, pooling, strides, groups, on images that are not square."""
     rng = np.random.default_rng(deep)
     weights = [rng.integers(-90, 120, shape).astype(np.int8) for shape in ((4, 2, 3, 2), (6, 2, 1, 3), (5, 60))]
     first = ns.FixedLIF(membrane_decay=400, threshold=150, reset="zero", bias_mantissa=7)
@@ -70,19 +70,19 @@ def cases() -> dict[str, Case]:
 
 @pytest.fixture(scope="module")
 def results(lava: Path, cases: dict[str, Case], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a folder for each case, in which Lava's models have left their recording."""
+    """A folder with one folder per case, which contains the recording of Lava's models."""
     folder = tmp_path_factory.mktemp("models")
     for name, (network, events) in cases.items():
         (folder / name).mkdir()
         network.save(folder / name / "network.h5")
-        save_events(events, folder / name / "events.h5")
+        save(events, folder / name / "events.h5")
     code = "import runpy; runpy.run_path(sys.argv[3], run_name='__main__')"
     subprocess.run(command(lava, code, str(folder), str(DIRECT)), check=True, timeout=300)
     return folder
 
 
 def lavas(results: Path, name: str, other: ns.Recording) -> ns.Recording | None:
-    """What Lava's models did with a case; None if they refused it."""
+    """The recording of a case by Lava's models; None if they refused it."""
     if (results / name / "refused.json").exists():
         return None
     return replace(load_recording(results / name / "recording.h5"), operations=other.operations)
@@ -95,51 +95,53 @@ def test_models_are_bit_exact(kind: str, cases: dict[str, Case], results: Path) 
         if name.startswith(f"{kind}-"):
             record = ns.Record.everything(network)
             event = ns.run(network, events, "event", record, threads=1)
-            found = lavas(results, name, event)
-            if found is not None:
-                assert_identical(event, found, name)
-                assert_identical(ns.run(network, events, "reference", record), found, name)
+            recording = lavas(results, name, event)
+            if recording is not None:
+                assert_identical(event, recording, name)
+                assert_identical(ns.run(network, events, "reference", record), recording, name)
                 seen += 1
-    assert seen >= (2 if kind == "stock" else EACH * 3 // 4)
+    assert seen >= (2 if kind == "stock" else NETWORKS_PER_KIND * 3 // 4)
 
 
 def test_models_agree_with_the_oracle(cases: dict[str, Case], results: Path) -> None:
-    """Not by way of a back end, for a few of each kind."""
+    """Directly, not through another back end, for a few networks of each kind."""
     for kind in (*KINDS, "edge"):
         for seed in range(5):
             name = f"{kind}-{seed}"
-            answer = simulate(*cases[name])
-            found = lavas(results, name, answer)
-            if found is not None:
-                assert_identical(answer, found, name)
+            expected = simulate(*cases[name])
+            recording = lavas(results, name, expected)
+            if recording is not None:
+                assert_identical(expected, recording, name)
 
 
 def test_float_models_agree(cases: dict[str, Case], results: Path) -> None:
     for name, (network, events) in cases.items():
         if name.startswith("float-"):
             event = ns.run(network, events, "event", ns.Record.everything(network), threads=1)
-            found = lavas(results, name, event)
-            if found is not None:
-                assert_agree(event, found, name)
+            recording = lavas(results, name, event)
+            if recording is not None:
+                assert_agree(event, recording, name)
 
 
 def test_refusals_are_few_and_name_the_projection(results: Path, cases: dict[str, Case]) -> None:
     refused = {path.parent.name: json.loads(path.read_text()) for path in results.glob("*/refused.json")}
     assert 0 < len(refused) < len(cases) // 10
-    for name, said in refused.items():
-        assert said["where"].startswith("projection "), name
-        assert "too little delay for Lava" in said["problem"] or "odd weights of both signs" in said["problem"], name
+    for name, refusal in refused.items():
+        assert refusal["where"].startswith("projection "), name
+        assert "too little delay for Lava" in refusal["problem"] or "odd weights of both signs" in refusal["problem"], (
+            name
+        )
 
 
 @pytest.mark.parametrize("name", ["stock-chain", "stock-flat"])
-def test_stock_networks_use_nothing_of_ours(results: Path, name: str) -> None:
+def test_stock_networks_use_only_lavas_processes(results: Path, name: str) -> None:
     used = json.loads((results / name / "processes.json").read_text())
     assert used
     assert all(process.startswith("lava.") for process in used), used
 
 
 def test_networks_of_every_kind_spike(cases: dict[str, Case], results: Path) -> None:
-    """The comparison is not one of silence."""
+    """So that the comparison is not between silent networks."""
     for kind in (*KINDS, "edge", "stock"):
         spikes = 0
         for path in results.glob(f"{kind}-*/recording.h5"):

@@ -1,4 +1,4 @@
-"""The back end `lava` on Lava's runtime: the same recording as event and reference, sample by sample, bit by bit."""
+"""The back end `lava` on Lava's runtime: its recordings have the same bits as those of event and reference."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from support.networks import KINDS, edge_case, large_case, random_case
 
 pytestmark = pytest.mark.usefixtures("lava")
 
-EACH = 3
+NETWORKS_PER_KIND = 3
 
 
-def everywhere(network: ns.Network, events: ns.Events, case: object) -> ns.Recording:
-    """Run on all three back ends and compare them; returns what Lava recorded."""
+def run_on_all(network: ns.Network, events: ns.Events, case: object) -> ns.Recording:
+    """Run on all three back ends and compare them; return Lava's recording."""
     record = ns.Record.everything(network)
     event = ns.run(network, events, "event", record, threads=1)
     lava = ns.run(network, events, "lava", record, time_limit_s=120)
@@ -33,22 +33,22 @@ def everywhere(network: ns.Network, events: ns.Events, case: object) -> ns.Recor
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_graphs_are_bit_exact(kind: str) -> None:
     done = 0
-    for seed in range(2 * EACH):
+    for seed in range(2 * NETWORKS_PER_KIND):
         network, events = random_case(np.random.default_rng([90, seed]), kind)
         try:
             timing(network)
         except BackendError:
-            continue  # a cycle that Lava has no room for
-        everywhere(network, events, (kind, seed))
+            continue  # a cycle with too little delay for Lava
+        run_on_all(network, events, (kind, seed))
         done += 1
-        if done == EACH:
+        if done == NETWORKS_PER_KIND:
             break
-    assert done == EACH
+    assert done == NETWORKS_PER_KIND
 
 
 def test_integer_limits_are_bit_exact() -> None:
     for seed in range(2):
-        everywhere(*edge_case(np.random.default_rng(seed)), seed)
+        run_on_all(*edge_case(np.random.default_rng(seed)), seed)
 
 
 @pytest.mark.parametrize("kind", ["chain", "residual"])
@@ -59,7 +59,7 @@ def test_float_graphs_agree(kind: str) -> None:
 
 
 def trained_like() -> ns.Network:
-    """The demo's shape and neurons with random weights: two convolutions, a pool, soft resets, maps, a readout."""
+    """Structure and neurons of the demo with random weights: two convolutions, a pool, soft resets, maps, a readout."""
     rng = np.random.default_rng(5)
 
     def weight(*shape: int) -> npt.NDArray[np.int8]:
@@ -101,27 +101,27 @@ def test_twenty_presentations_through_one_graph() -> None:
 
 def test_a_presentation_does_not_depend_on_the_one_before() -> None:
     network, events = large_case(np.random.default_rng(7), "residual")
-    whole = everywhere(network, events.select(0, 2), "whole")
-    one = everywhere(network, events.select(1, 2), "one")
+    whole = run_on_all(network, events.select(0, 2), "whole")
+    one = run_on_all(network, events.select(1, 2), "one")
     for name in one.membrane:
         np.testing.assert_array_equal(one.membrane[name][:, 0], whole.membrane[name][:, 1])
 
 
-def test_only_what_is_asked_for_comes_back() -> None:
+def test_only_requested_variables_are_recorded() -> None:
     network, events = random_case(np.random.default_rng(92), "chain")
     bare = ns.run(network, events, "lava")
     assert not any((bare.spikes, bare.sam, bare.sam_scale, bare.membrane, bare.current))
     assert bare.same_as(ns.run(network, events, "event", threads=1))
 
 
-def test_no_samples_are_no_work() -> None:
+def test_a_run_without_samples() -> None:
     network, events = random_case(np.random.default_rng(93), "chain")
     nothing = events.select(0, 0)
     record = ns.Record.everything(network)
     assert_identical(ns.run(network, nothing, "event", record), ns.run(network, nothing, "lava", record), "none")
 
 
-def test_what_lava_cannot_do_is_refused_by_name() -> None:
+def test_unsupported_runs_are_refused_with_the_reason() -> None:
     network, events = random_case(np.random.default_rng(94), "chain", fixed=False)
     with pytest.raises(BackendError, match=r"CPU, not 'cuda'"):
         ns.run(network, events, "lava", device="cuda")
@@ -136,7 +136,7 @@ def test_what_lava_cannot_do_is_refused_by_name() -> None:
         ns.run(fast, ns.Events.from_dense(np.ones((2, 1, 2), dtype=np.uint8)), "lava")
 
 
-def test_without_an_interpreter_the_way_to_one_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_an_interpreter_the_error_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     network, events = random_case(np.random.default_rng(95), "chain")
     monkeypatch.setenv("NEUROSAM_LAVA_PYTHON", str(tmp_path / "none"))
     with pytest.raises(BackendError, match="is not an executable file"):
@@ -147,4 +147,4 @@ def test_a_file_gives_the_same_as_the_network_in_memory(tmp_path: Path) -> None:
     network, events = random_case(np.random.default_rng(96), "dense")
     network = replace(network, metadata={"from": "memory"})
     network.save(tmp_path / "n.h5")
-    assert ns.run(ns.load(tmp_path / "n.h5"), events, "lava").same_as(ns.run(network, events, "event"))
+    assert ns.run(ns.load_network(tmp_path / "n.h5"), events, "lava").same_as(ns.run(network, events, "event"))

@@ -1,4 +1,4 @@
-"""Retiming: every projection of a network finds a place on Lava's clock, or is refused by name."""
+"""Retiming: every projection of a network is scheduled on Lava's clock, or refused by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def loop(there: int, back: int) -> ns.Network:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_messages_arrive_when_the_network_says(kind: str) -> None:
+def test_messages_arrive_with_the_lag_of_the_network(kind: str) -> None:
     for seed in range(60):
         network, _ = random_case(np.random.default_rng(seed), kind)
         try:
@@ -49,7 +49,7 @@ def test_a_chain_needs_no_relay_whatever_its_delays() -> None:
 
 
 @pytest.mark.parametrize(("there", "back"), [(1, 1), (0, 2), (2, 0), (3, 4)])
-def test_a_cycle_with_enough_delay_is_placed(there: int, back: int) -> None:
+def test_a_cycle_with_enough_delay_is_scheduled(there: int, back: int) -> None:
     assert sum(timing(loop(there, back)).wait[1:]) == there + back - 2
 
 

@@ -16,7 +16,7 @@ from support.networks import random_case
 
 
 def lava_keeps(weight: Any, mode: str) -> Any:
-    """What lava-nc's clip_weights and truncate_weights leave at 8 bits (lava/utils/weightutils.py), stated anew."""
+    """The effect of lava-nc's clip_weights and truncate_weights at 8 bits (lava/utils/weightutils.py), restated."""
     if mode == "MIXED":
         return np.clip(weight, -256, 255) // 2 * 2
     return np.clip(weight, 0, 255) if mode == "EXCITATORY" else np.clip(weight, -255, 0)
@@ -30,13 +30,13 @@ def test_sums_survive_lava(exponent: int) -> None:
         for step in (1, 2):
             weight = rng.integers(low, high, (6, 9)).astype(np.int8) // step * step
             value = rng.integers(-20, 21, 9)
-            found = signed("w", weight, exponent, 128 * 9 * 20)
-            total = lava_keeps(found.weight, found.mode) @ value
+            mantissas = signed("w", weight, exponent, 128 * 9 * 20)
+            total = lava_keeps(mantissas.weight, mantissas.mode) @ value
             expected = shift_by(weight.astype(np.int64) @ value, exponent)
-            np.testing.assert_array_equal(shift_by(total, found.exponent), expected)
+            np.testing.assert_array_equal(shift_by(total, mantissas.exponent), expected)
 
 
-def test_sums_that_doubling_would_break_are_refused() -> None:
+def test_sums_that_would_overflow_when_doubled_are_refused() -> None:
     odd = np.array([[3, -1]], dtype=np.int8)
     signed("projection a->b", odd, 0, 2**30 - 1)
     with pytest.raises(BackendError, match=r"projection a->b: can add up to 1073741824 .* odd weights of both signs"):
@@ -67,7 +67,7 @@ def test_a_convolution_as_a_matrix_is_the_same_convolution() -> None:
     assert seen > 10
 
 
-def test_what_lavas_conv_would_run_wrongly_is_not_left_to_it() -> None:
+def test_convolutions_that_lavas_conv_would_compute_wrongly_are_not_given_to_it() -> None:
     conv = ns.Conv2d(np.ones((2, 1, 3, 3), dtype=np.int8))
     assert conv_fits(conv, 0, 2**23 - 1, fixed=True)
     assert not conv_fits(conv, 1, 100, fixed=True)  # Lava ignores the exponent
@@ -82,6 +82,6 @@ def test_decay_offsets_of_every_precision_are_absorbed(precision: ns.Precision) 
     for current in (low, 0, 17, high):
         for membrane in (precision.membrane_decay_range()[0], 5, precision.membrane_decay_range()[1]):
             neuron = ns.FixedLIF(membrane_decay=membrane, current_decay=current, threshold=9)
-            found = lif_arguments(neuron, precision)
-            assert 4096 - found["du"] - 1 == 4096 - current - precision.current_decay_offset
-            assert 4096 - found["dv"] == 4096 - membrane - precision.membrane_decay_offset
+            arguments = lif_arguments(neuron, precision)
+            assert 4096 - arguments["du"] - 1 == 4096 - current - precision.current_decay_offset
+            assert 4096 - arguments["dv"] == 4096 - membrane - precision.membrane_decay_offset

@@ -1,4 +1,4 @@
-"""However a run on Lava ends, it says so, and leaves no process, no shared-memory segment and no file behind."""
+"""However a run on Lava ends, it is reported, and leaves no process, no shared-memory segment and no file behind."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 PATIENCE_S = 15.0
 SOFT = "from neurosam_hw.lava.dynamics import Subtracting as S; "
-"""Reaches into the models: Lava's children are forks of the worker."""
+"""Code that can patch the models, since Lava's child processes are forks of the worker."""
 
 
 def small() -> tuple[ns.Network, ns.Events]:
@@ -45,16 +45,16 @@ def small() -> tuple[ns.Network, ns.Events]:
 
 
 def commands(text: str) -> dict[int, list[str]]:
-    """Living processes whose command line holds `text`, by process id."""
-    found = {}
+    """Running processes whose command line contains `text`, by process id."""
+    processes = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             line = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue  # it has just ended
         if any(text in word for word in line) and int(entry.name) != os.getpid():
-            found[int(entry.name)] = line
-    return found
+            processes[int(entry.name)] = line
+    return processes
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
@@ -68,7 +68,7 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Worker]]:
-    """Every worker of the test; afterwards nothing of them is left."""
+    """All workers of the test; checks afterwards that nothing of them is left."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     started: list[Worker] = []
     begin = Worker.__init__
@@ -103,7 +103,7 @@ def test_thirty_runs_in_a_row_leave_nothing(workers: list[Worker]) -> None:
 
 
 def test_segments_carry_the_workers_prefix(workers: list[Worker]) -> None:
-    """What the other tests look for after a run is there during it."""
+    """The segments that other tests expect to be gone after a run exist during it."""
     during: list[int] = []
     run(progress=lambda done, total: during.append(len(segments(workers[0].prefix))))
     assert max(during) > 5
@@ -112,31 +112,31 @@ def test_segments_carry_the_workers_prefix(workers: list[Worker]) -> None:
 HALFWAY = """
 import multiprocessing, os
 from neurosam_hw.lava import worker
-worker._keep_together(sys.argv[3])
-held = multiprocessing.get_context("spawn").Semaphore()
+worker._use_prefix(sys.argv[3])
+semaphore = multiprocessing.get_context("spawn").Semaphore()
 os.killpg(0, 9)
 """
-"""A semaphore of "spawn" keeps its name: it stands for one of "fork", which loses its name as soon as it is made."""
+"""A semaphore of "spawn" keeps its name; it stands for one of "fork", which is unlinked right after its creation."""
 
 
-def test_a_semaphore_is_removed_though_its_process_is_killed_while_it_has_a_name(
+def test_a_semaphore_is_removed_if_its_process_is_killed_before_unlinking_it(
     workers: list[Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = set(os.listdir("/dev/shm"))
     monkeypatch.setattr(supervise, "CODE", HALFWAY)
-    found: list[list[str]] = []
+    names: list[list[str]] = []
     end = Worker.end
 
     def look(self: Worker) -> None:
         self.process.wait()
-        found.append([path.name for path in segments(self.prefix)])
+        names.append([path.name for path in segments(self.prefix)])
         end(self)
 
     monkeypatch.setattr(Worker, "end", look)
     with pytest.raises(BackendError, match="the worker was killed by signal 9"):
         run()
-    assert len(found[0]) == 1
-    assert found[0][0].startswith(f"sem.{workers[0].prefix}-")
+    assert len(names[0]) == 1
+    assert names[0][0].startswith(f"sem.{workers[0].prefix}-")
     assert not {name for name in set(os.listdir("/dev/shm")) - before if name.startswith("sem.mp-")}
 
 
@@ -149,7 +149,7 @@ def test_a_model_that_raises_is_an_error_with_its_message(
         run()
 
 
-def test_a_process_of_lavas_that_is_killed_is_an_error(workers: list[Worker], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killing_one_of_lavas_processes_is_an_error(workers: list[Worker], monkeypatch: pytest.MonkeyPatch) -> None:
     deadly = "import os; S.reset_voltage = lambda self, spike_vector: os.kill(os.getpid(), 9); "
     monkeypatch.setattr(supervise, "CODE", SOFT + deadly + CODE)
     with pytest.raises(BackendError, match=r"ended during the run.*status was -9"):
@@ -167,23 +167,23 @@ def test_a_silent_worker_is_stopped_without_a_limit(workers: list[Worker], monke
     monkeypatch.setattr(supervise, "CODE", "import time; print('x', file=sys.stderr, flush=True); time.sleep(1000)")
     monkeypatch.setattr(LavaBackend, "silence_s", 1.5)
     network, events = small()
-    with pytest.raises(BackendError, match=r"said nothing for 1.5 s and was stopped. Its last words: x"):
+    with pytest.raises(BackendError, match=r"gave no sign of life for 1.5 s and was stopped. Its last output: x"):
         ns.run(network, events, "lava")
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("import os; os._exit(7)", "ended with status 7. It left no message"),
-        ("raise SystemError('alas')", "ended with status 1. Its last words: .*SystemError: alas"),
+        ("raise SystemError('alas')", "ended with status 1. Its last output: .*SystemError: alas"),
         ("import lavva", "No module named 'lavva'"),
     ],
 )
-def test_a_worker_that_ends_without_an_answer_is_an_error(
-    workers: list[Worker], monkeypatch: pytest.MonkeyPatch, code: str, said: str
+def test_a_worker_that_ends_without_a_result_is_an_error(
+    workers: list[Worker], monkeypatch: pytest.MonkeyPatch, code: str, message: str
 ) -> None:
     monkeypatch.setattr(supervise, "CODE", code)
-    with pytest.raises(BackendError, match=said):
+    with pytest.raises(BackendError, match=message):
         run()
 
 
@@ -201,8 +201,8 @@ def test_an_interruption_ends_the_worker(workers: list[Worker]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_the_end_of_the_master_is_the_end_of_the_worker(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C in the middle of a run, and a master that can no longer clean up."""
+def test_the_worker_ends_with_its_parent(tmp_path: Path, number: signal.Signals) -> None:
+    """On Ctrl-C in the middle of a run, and when the parent is killed and cannot clean up."""
     network, _ = small()
     network.save(tmp_path / "n.h5")
     folder = tmp_path / "private"
@@ -213,30 +213,30 @@ def test_the_end_of_the_master_is_the_end_of_the_worker(tmp_path: Path, number: 
         "supervise.CODE = 'import time; from neurosam_hw.lava.dynamics import Subtracting as S; ' \\\n"
         "    'S.reset_voltage = lambda self, spike_vector: time.sleep(1000); ' + supervise.CODE\n"
         "events = ns.Events.from_dense(np.ones((6, 3, 2), dtype=np.uint8))\n"
-        f"ns.run(ns.load({str(tmp_path / 'n.h5')!r}), events, 'lava')\n"
+        f"ns.run(ns.load_network({str(tmp_path / 'n.h5')!r}), events, 'lava')\n"
     )
     environment = {**os.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(
         [sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests run in the background inherit "ignore"
-    ) as master:  # fmt: skip
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in a background job inherit "ignore"
+    ) as parent:  # fmt: skip
         try:
             assert eventually(lambda: len(commands(str(folder))) > 3)  # the worker and Lava's processes
             words = next(iter(commands(str(folder)).values()))
             prefix = next(word for word in words if word.startswith("psm_ns"))
             assert eventually(lambda: bool(segments(prefix)))
-            master.send_signal(number)
-            master.wait(PATIENCE_S)
+            parent.send_signal(number)
+            parent.wait(PATIENCE_S)
         finally:
-            master.kill()
-    assert master.returncode == -number
+            parent.kill()
+    assert parent.returncode == -number
     assert eventually(lambda: not commands(str(folder)))
     assert eventually(lambda: not segments(prefix))
     assert eventually(lambda: not list(folder.iterdir()))
 
 
-def test_another_python_is_found_out(workers: list[Worker], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One without Lava: the run says what is missing, and so does the doctor."""
+def test_a_python_without_lava_is_detected(workers: list[Worker], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run says what is missing, and so does the doctor."""
     monkeypatch.setenv("NEUROSAM_LAVA_PYTHON", sys.executable)
     with pytest.raises(BackendError, match="No module named"):
         run()

@@ -1,6 +1,6 @@
 """Feeds spikes to Lava's LearningDense and writes its y1 after each step; a program for Lava's Python.
 
-For every ``<case>.npz`` in its folder (spikes ``(T, N)``, gamma, impulse, seed) it leaves ``<case>.npy``.
+For every ``<case>.npz`` in its folder (spikes ``(T, N)``, gamma, impulse, seed) it writes ``<case>.npy``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from neurosam_hw.lava.probe.process import Probe
 
 def main(folder: Path) -> None:
     for case in sorted(folder.glob("*.npz")):
-        given = np.load(case)
-        spikes = given["spikes"]
+        inputs = np.load(case)
+        spikes = inputs["spikes"]
         steps, size = spikes.shape
-        trace = Loihi1Trace(float(given["gamma"]), int(given["impulse"]), int(given["seed"]))
+        trace = Loihi1Trace(float(inputs["gamma"]), int(inputs["impulse"]), int(inputs["seed"]))
         synapse = post_trace(size, trace)
         silence = RingBuffer(data=np.zeros((1, steps), dtype=np.int32))
         silence.s_out.connect(synapse.s_in)

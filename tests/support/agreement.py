@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.recording import Recording
+from neurosam.signals.recording import Recording
 
 __all__ = ["assert_agree", "assert_identical"]
 

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 
 from neurosam.arithmetic import STATE_MAX
-from neurosam.events import Events
-from neurosam.network import Network, Population, Projection, max_pool
-from neurosam.neuron import LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Neuron, Readout
-from neurosam.precision import Precision
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
-from neurosam.trace import MODES, SamTrace
+from neurosam.network.elements import Population, Projection, max_pool
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
+from neurosam.network.trace import MODES, SamTrace
+from neurosam.signals.events import Events
 
 __all__ = ["KINDS", "cases", "edge_case", "large_case", "random_case"]
 

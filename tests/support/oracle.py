@@ -1,9 +1,9 @@
 """The slow, obvious statement of what a network does: plain numbers, loops and ifs, in global time; for tests.
 
-Nothing here uses `neurosam.arithmetic`, `neurosam.schedule` or a back end. Things are stated in another form than in
-the library, so that each checks the other: there is a global clock g; population p acts while ``0 <= g - onset(p) <
-T``; a projection delivers what its source emitted at the global step ``g - delay`` (the library: own time and lags).
-Neurons and scores are support.scalar's.
+Nothing here uses `neurosam.arithmetic`, `neurosam.network.schedule` or a back end. Things are stated in another form
+than in the library, so that each checks the other: there is a global clock g; population p acts while ``0 <= g -
+onset(p) < T``; a projection delivers what its source emitted at the global step ``g - delay`` (the library: own time
+and lags). Neurons and scores are support.scalar's.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.events import Events
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.recording import Record, Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, SumPool2d, Synapse
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.neuron import FixedLIF, FixedReadout
+from neurosam.network.synapse import Conv2d, Dense, SumPool2d, Synapse
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Spikes
 from support.scalar import contribution, fixed_neuron, float_neuron
 
 __all__ = ["deliver", "global_onsets", "simulate"]

@@ -1,7 +1,8 @@
 """One neuron in plain Python: the integer rule, the float rule and the SAM score, each as its source states it.
 
-Nothing here uses `neurosam.arithmetic` or the traces of `neurosam.trace`. The integer rule is the scalar listing of
-lava-nc 0.10.0's ``fixed_pt`` LIF, with ifs; a score is a sum over all previous spikes, from the list of their times.
+Nothing here uses `neurosam.arithmetic` or the traces of `neurosam.network.trace`. The integer rule is the scalar
+listing of lava-nc 0.10.0's ``fixed_pt`` LIF, with ifs; a score is a sum over all previous spikes, from the list of
+their times.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.trace import FixedSamTrace, SamTrace
 
 __all__ = ["contribution", "fixed_neuron", "fixed_step", "float_neuron", "rtz12", "wrap24", "wrap32"]
 

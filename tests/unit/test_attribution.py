@@ -24,8 +24,8 @@ from neurosam.attribution import (
     SpikingGradCAM,
     explain_func,
 )
+from neurosam.deploy.from_torch import to_network
 from neurosam.errors import NeurosamError
-from neurosam.from_torch import to_network
 from neurosam.training import BNTT, LIF, Readout, SpikingSequential, build_ann, fire
 
 T, B = 5, 3
@@ -340,7 +340,7 @@ def test_layers_and_modules_that_a_method_cannot_handle() -> None:
         GradCAM(net, "conv1")
     with pytest.raises(NeurosamError, match="a SpikingSequential is required"):
         SpikingGradCAM(plain, "conv1")  # type: ignore[arg-type]
-    with pytest.raises(NeurosamError, match=r"no LIF layer of a SpikingSequential; there are \['conv1', 'conv2'\]"):
+    with pytest.raises(NeurosamError, match=r"not a LIF layer of a SpikingSequential; it has \['conv1', 'conv2'\]"):
         ModuleSAM(net, "pool")
     with pytest.raises(NeurosamError, match="no ReLU or LIF layer to guide"):
         GuidedBackprop(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)))

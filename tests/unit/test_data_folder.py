@@ -155,7 +155,7 @@ def test_pictures_of_two_sizes_need_a_size(root: Path) -> None:
 
 def test_an_empty_class_is_named(root: Path) -> None:
     (root / "bee").mkdir()
-    refused(root, "bee", "no pictures")
+    refused(root, "bee", "no images")
 
 
 def test_a_folder_without_classes(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_folder_without_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_an_unreadable_file_is_named(root: Path, content: bytes) -> None:
     (root / "zebra" / "bad.png").write_bytes(content)
-    refused(root, "bad.png", "cannot be read as a picture")
+    refused(root, "bad.png", "cannot be read as an image")
 
 
 def test_a_truncated_picture_is_named(root: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_truncated_picture_is_named(root: Path) -> None:
     Image.fromarray(noise).save(root / "zebra" / "bad.png")
     content = (root / "zebra" / "bad.png").read_bytes()
     (root / "zebra" / "bad.png").write_bytes(content[: len(content) // 2])
-    refused(root, "bad.png", "cannot be read as a picture")
+    refused(root, "bad.png", "cannot be read as an image")
 
 
 def bomb(side: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The demonstration from end to end, on so little that it takes seconds."""
+"""The demonstration from end to end, on so little data that it takes seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from neurosam.demo import FULL, QUICK, Plan, demo, tables
 from neurosam.hdf5 import load_network
-from neurosam.precision import Precision
+from neurosam.network.precision import Precision
 
 PLAN = Plan(
     train=96, test=40, epochs=1, architecture="4C5S2-P2-6C3-P4-D10", train_steps=2, steps=4, verified=6, explained=5,
@@ -41,7 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     return folder, results, said
 
 
-def test_every_file_is_there_and_nothing_of_the_users_is_gone(made: Any) -> None:
+def test_every_file_is_written_and_the_users_files_are_kept(made: Any) -> None:
     folder, _, _ = made
     assert {path.name for path in folder.iterdir()} == {
         "notes.txt", "model.safetensors", "network.h5", "network-float.h5", "results.json", "report.html",
@@ -68,18 +68,18 @@ def test_accuracies_are_measured_on_all_held_out_canvases(made: Any) -> None:
     assert any(line.startswith("accuracy on 40 canvases") for line in said)
 
 
-def test_back_ends_are_equal_on_all_that_was_compared(made: Any) -> None:
+def test_back_ends_are_equal_in_every_compared_value(made: Any) -> None:
     _, results, _ = made
     for name, samples in (("fixed point", PLAN.verified), ("float64", 1)):
-        found = results["equivalence"][name]
-        assert found["equal"] is True
-        assert found["samples"] == samples
-        assert found["backends"] == ["reference", "event"]
-        assert found["total"]["compared"] > 10_000 * samples
-        assert found["total"]["mismatches"] == 0
+        equivalence = results["equivalence"][name]
+        assert equivalence["equal"] is True
+        assert equivalence["samples"] == samples
+        assert equivalence["backends"] == ["reference", "event"]
+        assert equivalence["total"]["compared"] > 10_000 * samples
+        assert equivalence["total"]["mismatches"] == 0
 
 
-def test_maps_stand_beside_those_that_need_no_explanation(made: Any) -> None:
+def test_maps_are_reported_next_to_baselines(made: Any) -> None:
     _, results, _ = made
     assert set(results["localisation"]) == {
         "SAM conv1", "SAM conv2", "spike count conv1", "spike count conv2", "input image", "centre", "uniform",
@@ -87,7 +87,7 @@ def test_maps_stand_beside_those_that_need_no_explanation(made: Any) -> None:
     assert 0 < results["localisation"]["uniform"]["mass_inside"] < 0.3  # the digit's share of the canvas
 
 
-def test_networks_of_both_kinds_are_those_that_were_measured(made: Any) -> None:
+def test_both_networks_are_saved(made: Any) -> None:
     folder, _, _ = made
     fixed, real = load_network(folder / "network.h5"), load_network(folder / "network-float.h5")
     assert fixed.precision == Precision.lava(8)
@@ -107,6 +107,6 @@ def test_tables_hold_the_figures(made: Any) -> None:
     assert timed[3:] == ([("lava", "-")] if on_lava else [])
 
 
-def test_plans_keep_what_is_promised() -> None:
+def test_plans_are_as_large_as_promised() -> None:
     assert FULL.verified >= 200
-    assert FULL.test >= QUICK.test >= 500  # float against 8 bits is told on at least 500 samples
+    assert FULL.test >= QUICK.test >= 500  # the accuracies of float and 8 bits are measured on at least 500 samples

@@ -13,13 +13,13 @@ import numpy.typing as npt
 import pytest
 
 import neurosam as ns
-from neurosam import equivalence
-from neurosam.divergence import VARIABLES, magnitude
-from neurosam.equivalence import Divergence, Tally, compare, compare_networks, report, verify
+from neurosam.equivalence import comparison
+from neurosam.equivalence.comparison import Divergence, Tally, compare, compare_networks, report, verify
+from neurosam.equivalence.divergence import VARIABLES, magnitude
+from neurosam.equivalence.rounding import reach
 from neurosam.errors import NeurosamError
-from neurosam.recording import Record, Recording, Spikes
-from neurosam.rounding import reach
-from neurosam.trace import SamTrace
+from neurosam.network.trace import SamTrace
+from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate
 
@@ -531,7 +531,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
             return with_value(made, "spikes", "conv2", (3, 1, 2, 1, 0), lambda v: v ^ 1)
         return made
 
-    monkeypatch.setattr(equivalence, "run", run)
+    monkeypatch.setattr(comparison, "run", run)
     return calls
 
 
@@ -542,7 +542,7 @@ def test_verify_runs_in_chunks_and_locates_by_the_whole_input(
     images = np.random.default_rng(1).random((5, 1, 6, 6))
     events = ns.encode(images, 4)
     cells = 36 + 64 + 27 + 2
-    monkeypatch.setattr(equivalence, "CHUNK_BYTES", 64 * cells * 4 * 2)
+    monkeypatch.setattr(comparison, "CHUNK_BYTES", 64 * cells * 4 * 2)
     seen: list[tuple[int, int]] = []
     reports = verify(net, events, ("good", "also", "bad"), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(2, 5), (4, 5), (5, 5)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,15 +16,16 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.backends import event_list
-from neurosam.backends.event_compile import KEPT_DAYS, cache_folder, formulas
+from neurosam.backends import event
+from neurosam.backends.event.kernels import spike_lists
+from neurosam.backends.event.runtime.jit import KEPT_DAYS, cache_folder, formulas
 from neurosam.errors import BackendError
 from support.networks import random_case
 
 SCRIPT = """
 import numpy as np
 import neurosam as ns
-from neurosam.backends import event_list, event_neuron, event_synapse
+from neurosam.backends.event.kernels import neurons, spike_lists, synapses
 net = ns.Network(
     [ns.Population("in", (1, 4, 4)), ns.Population("a", (2, 4, 4), ns.FixedLIF(membrane_decay=410, threshold=3)),
      ns.Population("out", (3,), ns.FixedReadout())],
@@ -31,7 +34,7 @@ net = ns.Network(
 ).with_sam()
 events = ns.Events.from_dense(np.ones((5, 2, 1, 4, 4), np.uint8))
 print(ns.run(net, events, record=ns.Record(sam=("a",))).output.tolist())
-kernels = (event_neuron.block, event_synapse.deliver_conv, event_synapse.deliver_dense, event_list.decode)
+kernels = (neurons.block, synapses.deliver_conv, synapses.deliver_dense, spike_lists.decode)
 print(sum(sum(k.stats.cache_misses.values()) for k in kernels))
 """
 
@@ -64,6 +67,34 @@ def test_the_cache_belongs_to_this_source(monkeypatch: pytest.MonkeyPatch, tmp_p
         assert cache_folder() != here
     finally:
         cache_folder.cache_clear()
+
+
+def test_every_file_of_the_back_end_counts_for_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A byte changed in any of them gives another folder: a kernel compiled from other sources is never loaded."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    copy = tmp_path / "event"
+    shutil.copytree(Path(event.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    spec = importlib.util.spec_from_file_location("copied_jit", copy / "runtime" / "jit.py")
+    assert spec is not None
+    assert spec.loader is not None
+    copied_jit = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copied_jit)
+
+    def folder() -> str:
+        copied_jit.cache_folder.cache_clear()
+        return str(copied_jit.cache_folder().name)
+
+    before = folder()
+    files = sorted(path for path in copy.rglob("*") if path.is_file())
+    assert {"backend.py", "layer.py", "vectors.py", "jit.py", "compiled.py", "chain.py"} <= {p.name for p in files}
+    seen = {before}
+    for path in files:
+        source = path.read_bytes()
+        path.write_bytes(source[:-1] + bytes([source[-1] ^ 1]))
+        seen.add(folder())
+        path.write_bytes(source)
+    assert len(seen) == 1 + len(files)
+    assert folder() == before
 
 
 def test_kernels_unused_for_long_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -177,6 +208,24 @@ def test_another_device_is_refused() -> None:
         ns.run(network, ns.Events.from_dense(np.ones((1, 1, 1))), device="cuda")
 
 
+def test_the_plan_is_the_only_reader_of_a_network() -> None:
+    """Two modules above it hand one on, and read nothing of it; no other mentions it."""
+    mentions: set[str] = set()
+    reads: set[str] = set()
+    root = Path(event.__file__).parent
+    for path in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case (
+                    ast.ImportFrom(module="neurosam.network.network") | ast.arg(arg="network") | ast.Name(id="Network")
+                ):
+                    mentions.add(path.relative_to(root).as_posix())
+                case ast.Attribute(value=ast.Name(id="network")):
+                    reads.add(path.relative_to(root).as_posix())
+    assert mentions == {"backend.py", "cache.py", "plan/compiled.py"}
+    assert reads == {"plan/compiled.py"}
+
+
 def test_decode_lists_every_bit() -> None:
     rng = np.random.default_rng(15)
     for channels in (1, 63, 64, 65, 130):
@@ -184,7 +233,7 @@ def test_decode_lists_every_bit() -> None:
         dense[0, 0, -1] = 1
         planes = ns.Spikes.from_dense(dense).planes.reshape(4, 6, -1)
         start, index = np.zeros(25, np.int32), np.zeros(dense.size + 15, np.int32)
-        count = event_list.decode(planes, 0, 4, 0, 6, channels, start, index)
+        count = spike_lists.decode(planes, 0, 4, 0, 6, channels, start, index)
         expected = [np.flatnonzero(np.moveaxis(step[0], 0, -1)) for step in dense]
         np.testing.assert_array_equal(index[:count], np.concatenate(expected))
         np.testing.assert_array_equal(start[::6], [0, *np.cumsum([e.size for e in expected])])

@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_chain, unrolled
-from neurosam.backends.event import EventBackend
-from neurosam.backends.event_cells import cells, is_or
-from neurosam.backends.event_prepared import PATHS
-from neurosam.divergence import rounding_of
-from neurosam.equivalence import report, verify
+from neurosam.backends import Options
+from neurosam.backends.event.backend import EventBackend
+from neurosam.backends.event.executors import chain
+from neurosam.backends.event.plan.compiled import PATHS
+from neurosam.backends.event.plan.populations import compile_population, is_max_pool
+from neurosam.backends.registry import unrolled
+from neurosam.equivalence.comparison import report, verify
+from neurosam.equivalence.divergence import rounding_of
 from support.agreement import assert_identical
 
 DTYPES = ("float64", "float32")
@@ -118,8 +120,8 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("samples", [1, 3])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
-    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
+    monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(chain, "HELPER_S", 1e-12)
     assert_exact(dyadic(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
 
 
@@ -194,8 +196,8 @@ def test_or_is_recognised_exactly(weight: float, threshold: float, leak: float, 
     population = ns.Population("a", (3, 2, 2), ns.LIF(leak=leak, threshold=threshold, bias=bias))
     network = ns.Network((ns.Population("in", (3, 4, 4)), population), (ns.Projection("in", "a", synapse),))
     for dtype in DTYPES:
-        rule = cells(network, network["a"], ns.Record(), 1, dtype).rule
-        assert is_or(rule, network.projections[0]) is expected
+        compiled = compile_population(population, None, dtype)
+        assert is_max_pool(compiled, network.projections[0]) is expected
 
 
 def test_a_float32_membrane_that_overflows_is_reset_like_any_other() -> None:

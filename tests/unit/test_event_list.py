@@ -1,4 +1,4 @@
-"""Lists of spikes, weight rows and patterns (event_list.py, event_pattern.py) against loops over the dense picture."""
+"""Lists of spikes, weight rows and patterns (spike_lists.py, spike_patterns.py) against loops over a dense picture."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends.event_list import COMPRESSES, Conv, Room, active, decode, decode_short, windows
-from neurosam.backends.event_pattern import patterns
-from neurosam.backends.event_short import GROUP, HALF_TILE, TILE
+from neurosam.backends.event.kernels.layout import Conv, Workspace
+from neurosam.backends.event.kernels.spike_lists import COMPRESSES, active, decode, decode_short, windows
+from neurosam.backends.event.kernels.spike_patterns import patterns
+from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
+from neurosam.backends.event.simd.vectors import LANES
 
 Array = npt.NDArray[Any]
 
@@ -33,16 +35,16 @@ def drawn(rng: np.random.Generator, channels: int, height: int, width: int, dens
     return dense[:, 0].transpose(0, 2, 3, 1), planes
 
 
-def listed(planes: Array, at: int, steps: int, begin: int, end: int, channels: int) -> Room:
+def listed(planes: Array, at: int, steps: int, begin: int, end: int, channels: int) -> Workspace:
     """A room with the spikes of ``planes[at : at + steps]``, as :func:`windows` takes them."""
     most = steps * (end - begin) * channels + TILE
-    room = Room(
+    workspace = Workspace(
         np.zeros(steps * (end - begin) + 1, np.int32), np.zeros(most, np.int32), np.zeros(0, np.uint16),
         np.zeros(0, np.int32), np.zeros(0, np.int32),
     )  # fmt: skip
-    count = decode_short(planes, at, steps, begin, end, channels, room.start, room.spikes.view(np.uint16))
-    assert count == room.start[-1] == sum(active(planes, k, begin, end) for k in range(at, at + steps))
-    return room
+    count = decode_short(planes, at, steps, begin, end, channels, workspace.start, workspace.spikes.view(np.uint16))
+    assert count == workspace.start[-1] == sum(active(planes, k, begin, end) for k in range(at, at + steps))
+    return workspace
 
 
 def convolution(
@@ -81,23 +83,23 @@ def test_spikes_in_16_bits_and_in_32(channels: int, density: float) -> None:
     rng = np.random.default_rng(channels)
     dense, planes = drawn(rng, channels, 3, 5, density)
     for begin, end in ((0, 15), (4, 11), (7, 7)):
-        room = listed(planes, 1, 2, begin, end, channels)
-        count = int(room.start[-1])
+        workspace = listed(planes, 1, 2, begin, end, channels)
+        count = int(workspace.start[-1])
         _, pixel, channel = np.nonzero(dense.reshape(STEPS, 15, channels)[1:, begin:end])
         expected = (begin + pixel) * channels + channel
-        np.testing.assert_array_equal(room.spikes.view(np.uint16)[:count], expected)
-        start, index = np.zeros_like(room.start), np.zeros(count + 15, np.int32)
+        np.testing.assert_array_equal(workspace.spikes.view(np.uint16)[:count], expected)
+        start, index = np.zeros_like(workspace.start), np.zeros(count + LANES, np.int32)
         assert decode(planes, 1, 2, begin, end, channels, start, index) == count
         np.testing.assert_array_equal(index[:count], expected)
-        np.testing.assert_array_equal(start, room.start)
+        np.testing.assert_array_equal(start, workspace.start)
 
 
 def test_neurons_are_listed_modulo_16_bits() -> None:
     dense, planes = drawn(np.random.default_rng(0), 130, 40, 30, 0.05)
-    room = listed(planes, 0, STEPS, 0, 1200, 130)
+    workspace = listed(planes, 0, STEPS, 0, 1200, 130)
     expected = np.concatenate([np.flatnonzero(step) for step in dense])
     assert expected.max() >= 2**17
-    np.testing.assert_array_equal(room.spikes.view(np.uint16)[: expected.size], expected % 2**16)
+    np.testing.assert_array_equal(workspace.spikes.view(np.uint16)[: expected.size], expected % 2**16)
 
 
 @settings(deadline=None, max_examples=120)
@@ -117,25 +119,25 @@ def test_weight_rows_of_every_window(
     at = int(rng.integers(0, STEPS))
     steps = STEPS - at
     pixels = steps * (bottom - top) * int(conv.size[1])
-    room = listed(planes, at, steps, begin, end, channels)
-    room = room._replace(
+    workspace = listed(planes, at, steps, begin, end, channels)
+    workspace = workspace._replace(
         rows=np.zeros(pixels * (kernel[0] * kernel[1] * channels + GROUP) + TILE, np.uint16),
         edges=np.zeros(pixels + 1, np.int32),
     )
-    count = windows(conv, begin, end - begin, top, bottom, steps, room)
+    count = windows(conv, begin, end - begin, top, bottom, steps, workspace)
     slot = total = 0
     for k in range(at, STEPS):
         for yo in range(top, bottom):
             for xo in range(int(conv.size[1])):
                 expected = np.flatnonzero(heard(conv, dense, yo, xo)[k])
-                got = room.rows[room.edges[slot] : room.edges[slot + 1]]
+                got = workspace.rows[workspace.edges[slot] : workspace.edges[slot + 1]]
                 np.testing.assert_array_equal(got[: expected.size], expected)
                 assert got.size == -(-expected.size // GROUP) * GROUP
                 assert (got[expected.size :] == kernel[0] * kernel[1] * channels).all()
                 total += expected.size
                 slot += 1
     assert count == total
-    assert room.edges[0] == 0
+    assert workspace.edges[0] == 0
 
 
 @settings(deadline=None, max_examples=120)
@@ -160,9 +162,9 @@ def test_patterns_of_every_kernel_row(
     rows, out_width = (bottom - top - 1) * stride[0] + kernel_height, int(conv.size[1])
     slots = (STEPS - at) * rows * out_width
     nothing = np.zeros(0, np.int32)
-    room = Room(nothing, nothing, np.full(slots + HALF_TILE, 2**16 - 1, np.uint16), nothing, nothing)
-    count = patterns(planes, at, conv, top, bottom, STEPS - at, room)
-    got = room.rows[:slots].reshape(STEPS - at, rows, out_width)
+    workspace = Workspace(nothing, nothing, np.full(slots + HALF_TILE, 2**16 - 1, np.uint16), nothing, nothing)
+    count = patterns(planes, at, conv, top, bottom, STEPS - at, workspace)
+    got = workspace.rows[:slots].reshape(STEPS - at, rows, out_width)
     bit = 1 << np.arange(kernel_width * channels)
     total = 0
     for yo in range(top, bottom):

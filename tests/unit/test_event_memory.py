@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from neurosam import backends
+from neurosam.backends import event
 
-SOURCES = sorted(Path(backends.__file__).parent.glob("event_*.py"))
+SOURCES = sorted(Path(event.__file__ or "").parent.rglob("*.py"))
 MAKERS = {"array", "empty", "full", "ones", "zeros", "empty_like", "zeros_like"}
 
 
@@ -51,6 +51,10 @@ def addressed(source: str) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_a_kernels_own_arrays_are_used_by_name(path: Path) -> None:
     assert addressed(path.read_text(encoding="utf-8")) == []
+
+
+def test_there_are_sources_to_search() -> None:
+    assert {path.parent.name for path in SOURCES} >= {"kernels", "plan", "executors", "simd"}
 
 
 def test_the_search_finds_them() -> None:

@@ -12,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_chain, event_general, event_prepared, event_sample, unrolled
-from neurosam.backends.event import EventBackend
-from neurosam.backends.event_cells import cells, is_or
-from neurosam.backends.event_list import decode
-from neurosam.backends.event_prepared import PATHS
-from neurosam.backends.event_short import paired
+from neurosam.backends import Options
+from neurosam.backends.event.backend import EventBackend
+from neurosam.backends.event.executors import chain
+from neurosam.backends.event.kernels.spike_lists import decode
+from neurosam.backends.event.plan import blocks, compiled
+from neurosam.backends.event.plan.compiled import PATHS
+from neurosam.backends.event.plan.populations import compile_population, is_max_pool
+from neurosam.backends.event.simd.int16 import paired
+from neurosam.backends.registry import unrolled
 from neurosam.errors import BackendError
 from support.agreement import assert_identical
 from support.oracle import simulate
@@ -98,8 +101,8 @@ def test_any_number_of_input_channels(inputs: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("samples", [1, 2, 5])
 def test_any_number_of_threads(threads: int, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
-    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
+    monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(chain, "HELPER_S", 1e-12)
     assert_all_paths_equal(layered(np.random.default_rng(0), (3, 9, 7), 40, samples=samples), threads)
 
 
@@ -112,7 +115,7 @@ def test_threads_share_layers_and_poolings(
     case = layered(np.random.default_rng(channels), (20, 5, 4), channels, density=density)
     expected = execute(case, "general")
     for name, value in {"SHARED_WORK_S": 0.0, "HELPER_S": 1e-12, "LEAST_POOLED": 0}.items():
-        monkeypatch.setattr(event_chain, name, value)
+        monkeypatch.setattr(chain, name, value)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=threads), path)
 
@@ -122,9 +125,9 @@ def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pyte
     """It has taken a piece, and will never finish it."""
     case = layered(np.random.default_rng(0), (3, 9, 7), 40)
     expected = execute(case, "general")
-    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
-    monkeypatch.setattr(event_chain, "HELPER_S", 1e-12)
-    share, meeting = vars(event_chain)["share"], threading.Barrier(2)
+    monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(chain, "HELPER_S", 1e-12)
+    share, meeting = vars(chain)["run_stages"], threading.Barrier(2)
 
     def fails(*arguments: Any) -> int:
         counters, thread = arguments[2], arguments[8]
@@ -134,13 +137,13 @@ def test_a_thread_that_fails_releases_the_others(failing: int, monkeypatch: pyte
             meeting.wait(timeout=60)
             raise MemoryError("on purpose")
         meeting.wait(timeout=60)
-        monkeypatch.setattr(event_chain, "share", share)
+        monkeypatch.setattr(chain, "run_stages", share)
         return int(share(*arguments))
 
-    monkeypatch.setattr(event_chain, "share", fails)
+    monkeypatch.setattr(chain, "run_stages", fails)
     with pytest.raises(MemoryError, match="on purpose"):
         execute(case, "auto", threads=2)
-    monkeypatch.setattr(event_chain, "share", share)
+    monkeypatch.setattr(chain, "run_stages", share)
     assert_identical(expected, execute(case, "auto", threads=2))
 
 
@@ -152,10 +155,9 @@ def test_blocks_strips_and_chunks_that_do_not_divide(
 ) -> None:
     case = layered(np.random.default_rng(1), (2, 7, 9), 70, steps=11)
     expected = execute(case, "general")
-    for module in (event_chain, event_general, event_sample):
-        monkeypatch.setattr(module, "BLOCK_BYTES", block)
-    monkeypatch.setattr(event_chain, "STRIP_BYTES", strip)
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", chunk)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", block)
+    monkeypatch.setattr(blocks, "STRIP_BYTES", strip)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", chunk)
     for path in PATHS:
         assert_identical(expected, execute(case, path, threads=2), path)
 
@@ -229,7 +231,8 @@ def test_or_is_recognised_exactly(weight: int, threshold: int, decay: int, bias:
     network = ns.Network(
         (ns.Population("in", (3, 4, 4)), ns.Population("a", (3, 2, 2), neuron)), (ns.Projection("in", "a", synapse),)
     )
-    assert is_or(cells(network, network["a"], ns.Record(), 1).rule, network.projections[0]) is expected
+    population = compile_population(network["a"], network.precision, "float64")
+    assert is_max_pool(population, network.projections[0]) is expected
 
 
 def test_a_run_logs_its_paths(caplog: pytest.LogCaptureFixture) -> None:

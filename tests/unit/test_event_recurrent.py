@@ -14,13 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_loop, event_plan, event_prepared, unrolled
-from neurosam.backends.event import EventBackend
-from neurosam.backends.event_packed import PANEL, gather_packed, pack
-from neurosam.backends.event_plan import link
-from neurosam.backends.event_short import TILE
-from neurosam.backends.event_synapse import WHOLE, by_source, deliver_sparse, tally
-from neurosam.backends.event_vector import LANES
+from neurosam.backends import Options
+from neurosam.backends.event.backend import EventBackend
+from neurosam.backends.event.executors import recurrent
+from neurosam.backends.event.kernels.packed_rows import PANEL, gather_packed, pack
+from neurosam.backends.event.kernels.synapses import WHOLE, by_source, deliver_sparse, tally
+from neurosam.backends.event.plan import compiled, projections
+from neurosam.backends.event.plan.projections import compile_projection
+from neurosam.backends.event.simd.int16 import TILE
+from neurosam.backends.event.simd.vectors import LANES
+from neurosam.backends.registry import unrolled
+from neurosam.network.synapse import as_chw
 from support.agreement import assert_identical
 from support.networks import random_case
 from support.oracle import simulate
@@ -80,11 +84,11 @@ def cycle(
 def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every layout of a sparse matrix, on every CPU."""
     name: str = request.param
-    monkeypatch.setattr(event_plan, "unpacks_fast", lambda: name == "packed")
-    monkeypatch.setattr(event_plan, "LEAST_GATHERED", 1)
-    monkeypatch.setattr(event_plan, "CACHED_ROWS", 0)
-    monkeypatch.setattr(event_plan, "PACKED_SHARE", 2.0)
-    monkeypatch.setattr(event_plan, "DENSE_SHARE", 2.0 if name == "lists" else 0.0)
+    monkeypatch.setattr(projections, "unpacks_fast", lambda: name == "packed")
+    monkeypatch.setattr(projections, "LEAST_GATHERED", 1)
+    monkeypatch.setattr(projections, "CACHED_ROWS", 0)
+    monkeypatch.setattr(projections, "PACKED_SHARE", 2.0)
+    monkeypatch.setattr(projections, "DENSE_SHARE", 2.0 if name == "lists" else 0.0)
     return name
 
 
@@ -93,7 +97,9 @@ def layout(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def test_a_cycle_of_two_populations(layout: str, neurons: int, lag: int) -> None:
     case = cycle(np.random.default_rng([neurons, lag]), neurons, lag=lag)
     got = execute(case)
-    made = link(case[0], case[0].projections[3])
+    network, projection = case[0], case[0].projections[3]
+    shapes = [as_chw(network[name].shape) for name in (projection.source, projection.target)]
+    made = compile_projection(projection, *shapes, spikes=True, dtype="float64")
     assert (made.packed is not None, made.pairs.size > 0) == (layout == "packed", layout == "rows with zeros")
     assert neurons == 1 or min(got.spikes[name].count() for name in "ab") > 0
     assert_identical(simulate(*case), got, layout)
@@ -127,7 +133,7 @@ def test_any_recurrent_network(seed: int, chunk: int) -> None:
     """Convolutions, matrices and poolings in a cycle, pictures and lists, all traces, with and without tables."""
     case = random_case(np.random.default_rng(seed), "recurrent")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(event_prepared, "CHUNK_STEPS", chunk)
+        patch.setattr(compiled, "CHUNK_STEPS", chunk)
         got = execute(case, threads=2)
         assert_identical(execute(case, "general"), got)
     assert_identical(simulate(*case), got)
@@ -166,7 +172,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     Gives the numbers of threads that have run together.
     """
     seen: set[int] = set()
-    kernel, meetings = vars(event_loop)["advance"], dict[tuple[int, int], threading.Barrier]()
+    kernel, meetings = vars(recurrent)["run_group"], dict[tuple[int, int], threading.Barrier]()
 
     def advance(*arguments: Any) -> None:
         threads, claimed = arguments[4:6]
@@ -174,12 +180,12 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> set[int]:
         meetings.setdefault((id(claimed), threads), threading.Barrier(threads)).wait(timeout=60)
         kernel(*arguments)
 
-    monkeypatch.setattr(event_loop, "advance", advance)
-    monkeypatch.setattr(event_plan, "unpacks_fast", lambda: True)
-    monkeypatch.setattr(event_plan, "CACHED_ROWS", 0)
-    monkeypatch.setattr(event_loop, "LEAST_PANELS", 1)
-    monkeypatch.setattr(event_loop, "LEAST_FAN_OUT", 0)
-    monkeypatch.setattr(event_loop, "_processors", lambda: 3)
+    monkeypatch.setattr(recurrent, "run_group", advance)
+    monkeypatch.setattr(projections, "unpacks_fast", lambda: True)
+    monkeypatch.setattr(projections, "CACHED_ROWS", 0)
+    monkeypatch.setattr(recurrent, "LEAST_PANELS", 1)
+    monkeypatch.setattr(recurrent, "LEAST_FAN_OUT", 0)
+    monkeypatch.setattr(recurrent, "_processors", lambda: 3)
     return seen
 
 
@@ -210,7 +216,7 @@ def test_threads_share_a_population(
     expected = execute(case, "general", record=record)
     assert expected.spikes["b"].count() > 0
     for packed in (True, False):
-        monkeypatch.setattr(event_plan, "DENSE_SHARE", 0.0 if packed else 2.0)
+        monkeypatch.setattr(projections, "DENSE_SHARE", 0.0 if packed else 2.0)
         cut.clear()
         network = ns.Network(case[0].populations, [replace(p) for p in case[0].projections])  # laid out anew
         assert_identical(expected, execute((network, case[1]), "auto", threads, record), (packed, threads))
@@ -230,8 +236,8 @@ def test_calls_chunks_and_samples_do_not_matter(cut: set[int], monkeypatch: pyte
     record = ns.Record(spikes=("a", "b"))
     expected = execute(case, "general", record=record)
     for call, chunk in ((1, 256), (1, 3), (2**26, 3)):
-        monkeypatch.setattr(event_loop, "CALL", call)
-        monkeypatch.setattr(event_prepared, "CHUNK_STEPS", chunk)
+        monkeypatch.setattr(recurrent, "CALL", call)
+        monkeypatch.setattr(compiled, "CHUNK_STEPS", chunk)
         for threads in (1, 2, 6):
             assert_identical(expected, execute(case, "auto", threads, record), (call, chunk, threads))
     assert cut == {1, 2}
@@ -244,7 +250,7 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
     """It has taken a part, and will never finish it."""
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = vars(event_loop)["advance"]
+    kernel = vars(recurrent)["run_group"]
 
     def advance(*arguments: Any) -> None:
         thread, threads, claimed = arguments[3:6]
@@ -256,23 +262,23 @@ def test_a_thread_that_fails_leaves_nobody_waiting(
         kernel(arguments[0], 0, 0, *arguments[3:])  # meet the other, and do nothing
         raise RuntimeError("this thread")
 
-    monkeypatch.setattr(event_loop, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     with pytest.raises(RuntimeError, match="this thread"):
         execute(case, threads=2, record=ns.Record())
     assert 2 in cut
-    monkeypatch.setattr(event_loop, "advance", kernel)
+    monkeypatch.setattr(recurrent, "run_group", kernel)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
 
 
 def test_a_thread_alone_does_the_parts_of_one_that_never_comes(cut: set[int], monkeypatch: pytest.MonkeyPatch) -> None:
     case = large(np.random.default_rng(4), 2 * PANEL * TILE)
     expected = execute(case, "general", record=ns.Record())
-    kernel = vars(event_loop)["advance"]
+    kernel = vars(recurrent)["run_group"]
 
     def advance(*arguments: Any) -> None:
         kernel(arguments[0], 0, 0, *arguments[3:]) if arguments[3] else kernel(*arguments)
 
-    monkeypatch.setattr(event_loop, "advance", advance)
+    monkeypatch.setattr(recurrent, "run_group", advance)
     assert execute(case, threads=2, record=ns.Record()).same_as(expected)
     assert 2 in cut
 

@@ -1,4 +1,4 @@
-"""Tiles of a layer (event_tile.py): lists of every length, filled up to whole groups, and rows of whole pictures."""
+"""Tiles of a layer (kernels/tile.py): lists of every length, filled up to whole groups, and rows of whole pictures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 
 import neurosam as ns
 from neurosam.backends import Options
-from neurosam.backends.event import EventBackend
-from neurosam.backends.event_short import GROUP, MOST_ROWS
+from neurosam.backends.event.backend import EventBackend
+from neurosam.backends.event.simd.int16 import GROUP, MOST_ROWS
 from support.agreement import assert_identical
 from support.oracle import simulate
 

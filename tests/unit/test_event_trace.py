@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam.backends import Options, event_cells, event_chain, event_prepared
-from neurosam.backends.event import EventBackend
-from neurosam.backends.event_prepared import PATHS
-from neurosam.backends.event_sam import AGES, BLOCK, LOOKS_UP, is_together
-from neurosam.trace import MODES
+from neurosam.backends import Options
+from neurosam.backends.event.backend import EventBackend
+from neurosam.backends.event.executors import chain
+from neurosam.backends.event.kernels.sam_vector import AGES, BLOCK, LOOKS_UP, is_vectorised
+from neurosam.backends.event.plan import blocks, compiled, populations
+from neurosam.backends.event.plan.compiled import PATHS
+from neurosam.network.trace import MODES
 from support.scalar import contribution
 
 Spikes = npt.NDArray[np.uint8]
@@ -69,21 +71,21 @@ def test_any_number_of_channels(channels: int, mode: str) -> None:
 def test_chunks_strips_and_threads(
     channels: int, mode: str, chunk: int, strip: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", chunk)
-    monkeypatch.setattr(event_chain, "STRIP_BYTES", strip)
-    monkeypatch.setattr(event_chain, "SHARED_WORK_S", 0.0)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", chunk)
+    monkeypatch.setattr(blocks, "STRIP_BYTES", strip)
+    monkeypatch.setattr(chain, "SHARED_WORK_S", 0.0)
     assert_maps(usual(mode, channels), lively(np.random.default_rng(chunk), 2 * BLOCK + 3, (channels, 5, 3)), threads=2)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("channels", [1, 64, 65])
 def test_processors_without_the_look_up(channels: int, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_cells, "is_together", lambda trace: False)
+    monkeypatch.setattr(populations, "is_vectorised", lambda trace: False)
     assert_maps(usual(mode, channels), lively(np.random.default_rng(channels), BLOCK + 7, (channels, 3, 5)))
 
 
 @pytest.mark.parametrize(
-    ("table", "together"),
+    ("table", "vectorised"),
     [
         ([256, 0], True),
         ([256, *range(254, 192, -1), 0], True),
@@ -93,11 +95,11 @@ def test_processors_without_the_look_up(channels: int, mode: str, monkeypatch: p
     ],
 )
 @pytest.mark.parametrize("impulse", [1, 255, 256, 1000])
-def test_any_table(table: list[int], together: bool, impulse: int) -> None:
+def test_any_table(table: list[int], vectorised: bool, impulse: int) -> None:
     spikes = lively(np.random.default_rng(impulse), 2 * AGES + 5, (34, 2, 2))
     for mode in MODES:
         trace = ns.FixedSamTrace(np.array(table), 8, impulse, mode)
-        assert is_together(trace) == (LOOKS_UP and together and mode != "official")
+        assert is_vectorised(trace) == (LOOKS_UP and vectorised and mode != "official")
         if trace.largest(len(spikes)) * 34 < 2**23:
             assert_maps(trace, spikes, paths=("auto", "general"))
 
@@ -107,7 +109,7 @@ def test_the_largest_trace(mode: str, steps: int) -> None:
     """A neuron that always fires, and hardly fades: almost 2^23, of which no bit may be lost between blocks."""
     trace = ns.FixedSamTrace(np.array([65536, *[65535] * (AGES - 2), 0]), 16, 65536, mode)
     assert 2**23 - 2**17 < trace.largest(steps) < 2**23
-    assert is_together(trace) == LOOKS_UP
+    assert is_vectorised(trace) == LOOKS_UP
     assert_maps(trace, np.ones((steps, 1, 2, 3), np.uint8), paths=("auto", "general"))
 
 

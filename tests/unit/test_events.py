@@ -1,4 +1,4 @@
-"""Events: what is refused, what is added up, what goes there and back, and encodings made by their seed alone."""
+"""Events: what is refused, what is added up, dense round trips, and encodings that depend on their seed alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import neurosam as ns
 from neurosam.errors import EventError
-from neurosam.events import CODINGS
+from neurosam.signals.events import CODINGS
 
 
 def make(time: Any, sample: Any, neuron: Any, value: Any = None) -> ns.Events:
@@ -34,10 +34,10 @@ def test_sorted_events_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("time", "sample", "neuron", "message"),
     [
-        ([1, 0], [0, 0], [0, 0], "event 1 comes before event 0; sort them, or use Events.gather"),
+        ([1, 0], [0, 0], [0, 0], "event 1 comes before event 0; sort them, or use Events.from_unsorted"),
         ([0, 0], [1, 0], [0, 0], "event 1 comes before event 0"),
         ([0, 0, 0], [0, 0, 0], [1, 2, 0], "event 2 comes before event 1"),
-        ([0, 2, 2], [0, 1, 1], [0, 4, 4], "event 2 repeats event 1; Events.gather adds repeated events up"),
+        ([0, 2, 2], [0, 1, 1], [0, 4, 4], "event 2 repeats event 1; Events.from_unsorted adds repeated events up"),
         ([4], [0], [0], r"time: got 4; allowed is 0\.\.3"),
         ([-1], [0], [0], r"time: got -1; allowed is 0\.\.3"),
         ([0], [2], [0], r"sample: got 2; allowed is 0\.\.1"),
@@ -85,8 +85,8 @@ def test_extents_beyond_one_key_are_refused() -> None:
         ns.Events(one, one, one, 2**31 - 1, 2**31 - 1, (2**31 - 1,))
 
 
-def test_gather_sorts_and_adds_up() -> None:
-    events = ns.Events.gather([3, 0, 3, 0], [0, 1, 0, 0], [2, 1, 2, 5], steps=4, samples=2, shape=(2, 1, 3))
+def test_from_unsorted_sorts_and_adds_up() -> None:
+    events = ns.Events.from_unsorted([3, 0, 3, 0], [0, 1, 0, 0], [2, 1, 2, 5], steps=4, samples=2, shape=(2, 1, 3))
     assert events.time.tolist() == [0, 0, 3]
     assert events.sample.tolist() == [0, 1, 0]
     assert events.neuron.tolist() == [5, 1, 2]
@@ -95,14 +95,14 @@ def test_gather_sorts_and_adds_up() -> None:
     assert events.magnitude == 2
 
 
-def test_gather_keeps_plain_spikes_plain() -> None:
-    assert ns.Events.gather([1, 0], [0, 0], [0, 0], steps=2, samples=1, shape=(1,)).value is None
+def test_from_unsorted_keeps_plain_spikes_plain() -> None:
+    assert ns.Events.from_unsorted([1, 0], [0, 0], [0, 0], steps=2, samples=1, shape=(1,)).value is None
 
 
-def test_gather_adds_values_in_their_own_kind() -> None:
+def test_from_unsorted_adds_values_in_their_own_kind() -> None:
     where: dict[str, Any] = {"steps": 1, "samples": 1, "shape": (2,)}
-    whole = ns.Events.gather([0, 0], [0, 0], [1, 1], value=[-5, 3], **where)
-    real = ns.Events.gather([0, 0], [0, 0], [1, 1], value=[0.5, 0.25], **where)
+    whole = ns.Events.from_unsorted([0, 0], [0, 0], [1, 1], value=[-5, 3], **where)
+    real = ns.Events.from_unsorted([0, 0], [0, 0], [1, 1], value=[0.5, 0.25], **where)
     assert whole.value is not None
     assert real.value is not None
     assert (whole.value.tolist(), whole.value.dtype.name) == ([-2], "int32")
@@ -115,13 +115,13 @@ def test_gather_adds_values_in_their_own_kind() -> None:
     | hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.integers(0, 1))
     | hnp.arrays(np.float64, hnp.array_shapes(min_dims=3, max_dims=3, max_side=4), elements=st.floats(-2, 2, width=16))
 )
-def test_dense_there_and_back(x: np.ndarray[Any, Any]) -> None:
+def test_dense_round_trip(x: np.ndarray[Any, Any]) -> None:
     events = ns.Events.from_dense(x)
     np.testing.assert_array_equal(events.dense(), x)
     np.testing.assert_array_equal(events.counts(), np.count_nonzero(x.reshape(*x.shape[:2], -1), axis=2))
     assert events.magnitude == np.abs(x).max(initial=0)
     order = np.random.default_rng(0).permutation(len(events))
-    again = ns.Events.gather(
+    again = ns.Events.from_unsorted(
         events.time[order], events.sample[order], events.neuron[order], steps=events.steps, samples=events.samples,
         shape=events.shape, value=None if events.value is None else events.value[order],
     )  # fmt: skip

@@ -12,8 +12,8 @@ from torch import nn
 
 import neurosam as ns
 from neurosam import training
+from neurosam.deploy.from_torch import to_network
 from neurosam.errors import ExportError
-from neurosam.from_torch import to_network
 
 SHAPE = (2, 9, 8)
 

@@ -11,8 +11,8 @@ from torch import nn
 
 import neurosam as ns
 from neurosam import training
-from neurosam.from_torch import to_network
-from neurosam.quantise import quantise
+from neurosam.deploy.from_torch import to_network
+from neurosam.deploy.quantise import quantise
 
 
 @dataclass(frozen=True)

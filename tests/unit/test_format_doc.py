@@ -1,4 +1,4 @@
-"""FORMAT.md tells the truth: its tables are those of files as written, and its reader runs."""
+"""FORMAT.md is accurate: its tables match files as they are written, and its reader runs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import h5py
 import numpy as np
 import pytest
 
-from neurosam.events import Events
-from neurosam.hdf5 import VERSION, save_events, save_network, save_recording
+from neurosam.hdf5 import VERSION, save
 from neurosam.hdf5.schema import RECORDS
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-from neurosam.trace import SamTrace
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes
 
 TEXT = resources.files("neurosam").joinpath("FORMAT.md").read_text(encoding="utf-8")
 NUMBERS = ("int8", "int16", "int32", "int64", "uint64", "float32", "float64")
@@ -45,7 +46,7 @@ def documented() -> dict[str, dict[str, Row]]:
 
 
 def everything(folder: Path) -> list[Path]:
-    """Files that hold, together, every type of record with every field."""
+    """Files that together have every type of record with every field."""
     zeros = np.zeros((4, 3))
     lif = LIF(0.9, 1.0, current_leak=0.5, gain=zeros, offset=zeros)
     conv = Conv2d(np.ones((3, 2, 1, 1)))
@@ -67,10 +68,10 @@ def everything(folder: Path) -> list[Path]:
         {"a": 1.0}, state, state, {"a": np.zeros((4, 1), dtype=np.int64)}, {"in->a": 3}, 0.5,
     )  # fmt: skip
     events = Events.from_dense(np.full((4, 1, 2), 3))
-    save_network(floats, folder / "floats")
-    save_network(integers, folder / "integers")
-    save_recording(recording, folder / "recording")
-    save_events(events, folder / "events")
+    save(floats, folder / "floats")
+    save(integers, folder / "integers")
+    save(recording, folder / "recording")
+    save(events, folder / "events")
     return sorted(folder.iterdir())
 
 
@@ -78,54 +79,56 @@ def dtype_name(item: Any) -> str:
     return "text" if h5py.check_string_dtype(item.dtype) else str(item.dtype)
 
 
-def walk(group: Any, record: str, found: dict[str, dict[str, tuple[str, str]]]) -> None:
+def walk(group: Any, record: str, stored: dict[str, dict[str, tuple[str, str]]]) -> None:
     """Collect place and type of every field of every record of a file."""
-    fields = found.setdefault(record, {})
+    fields = stored.setdefault(record, {})
     for name in group.attrs.keys() - {"type", "format", "version", "producer"}:
         fields[name] = ("attribute", dtype_name(group.attrs.get_id(name)))
     for name, member in group.items():
         if isinstance(member, h5py.Dataset):
             fields[name] = ("dataset", dtype_name(member))
         elif "type" in member.attrs:
-            fields[name] = ("group", inner(member, found))
+            fields[name] = ("group", inner(member, stored))
         else:
-            kinds = [inner(member[str(place)], found) for place in range(len(member))]
+            kinds = [inner(member[str(place)], stored) for place in range(len(member))]
             assert len(member) == len(kinds) > 0, f"{record}.{name} is empty: nothing to compare"
             fields[name] = ("group", kinds[0])
 
 
-def inner(entry: Any, found: dict[str, dict[str, tuple[str, str]]]) -> str:
+def inner(entry: Any, stored: dict[str, dict[str, tuple[str, str]]]) -> str:
     """What an entry is: a record, or the named value of a mapping."""
     if "type" in entry.attrs:
         record = str(entry.attrs["type"].decode())
-        walk(entry, record, found)
+        walk(entry, record, stored)
         return record
     assert "name" in entry.attrs
     if "value" in entry.attrs:
         return dtype_name(entry.attrs.get_id("value"))
     value = entry["value"]
-    return dtype_name(value) if isinstance(value, h5py.Dataset) else inner(value, found)
+    return dtype_name(value) if isinstance(value, h5py.Dataset) else inner(value, stored)
 
 
 def test_tables_are_what_files_hold(tmp_path: Path) -> None:
-    found: dict[str, dict[str, tuple[str, str]]] = {}
+    stored: dict[str, dict[str, tuple[str, str]]] = {}
     for path in everything(tmp_path):
         with h5py.File(path) as file:
-            walk(file, file.attrs["format"].decode().removeprefix("neurosam-").capitalize(), found)
-    told = documented()
-    assert {name: set(fields) for name, fields in found.items()} == {name: set(fields) for name, fields in told.items()}
-    for record, fields in found.items():
+            walk(file, file.attrs["format"].decode().removeprefix("neurosam-").capitalize(), stored)
+    tables = documented()
+    assert {name: set(fields) for name, fields in stored.items()} == {
+        name: set(fields) for name, fields in tables.items()
+    }
+    for record, fields in stored.items():
         for name, (place, kind) in fields.items():
-            row = told[record][name]
+            row = tables[record][name]
             assert place == row.place, f"{record}.{name}"
             assert kind in re.split(r"\W+", row.type), f"{record}.{name}"
 
 
 def test_tables_are_the_schema() -> None:
-    told = documented()
-    assert [kind.__name__ for kind in RECORDS] == sorted(told, key=[kind.__name__ for kind in RECORDS].index)
+    tables = documented()
+    assert [kind.__name__ for kind in RECORDS] == sorted(tables, key=[kind.__name__ for kind in RECORDS].index)
     for kind, fields in RECORDS.items():
-        rows = told[kind.__name__]
+        rows = tables[kind.__name__]
         assert list(rows) == list(fields) == [field.name for field in dataclasses.fields(kind)]
         assert {name: row.optional for name, row in rows.items()} == {name: f.optional for name, f in fields.items()}
         for name, field in fields.items():

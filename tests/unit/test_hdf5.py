@@ -1,4 +1,4 @@
-"""Files of networks, recordings and events: what is saved comes back, and what is not right is refused."""
+"""Files of networks, recordings and events: what is saved comes back, and invalid files are refused."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosam import __version__, hdf5
-from neurosam.checks import identical
+from neurosam._util.arguments import identical
 from neurosam.errors import FormatError
-from neurosam.events import Events
 from neurosam.hdf5 import (
     file_kind,
     load_events,
     load_network,
     load_recording,
-    save_events,
-    save_network,
-    save_recording,
+    save,
 )
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF, FixedLIF, FixedReadout, Readout
-from neurosam.precision import Precision
-from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Sparse, SumPool2d
-from neurosam.trace import SamTrace
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, edge_case, random_case
 
 TEXT = h5py.string_dtype("utf-8", 40)
@@ -82,9 +81,9 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A good file, to be spoiled."""
+    """A valid file, to be damaged."""
     path = tmp_path / "network.h5"
-    save_network(small(), path)
+    save(small(), path)
     return path
 
 
@@ -96,8 +95,8 @@ def file(tmp_path: Path) -> Path:
 def test_random_networks_and_events_return_bit_for_bit(kind: str, fixed: bool, tmp_path: Path) -> None:
     for seed in range(6):
         network, events = random_case(np.random.default_rng(seed), kind, fixed=fixed)
-        save_network(network, tmp_path / "n.h5")
-        save_events(events, tmp_path / "e.h5")
+        save(network, tmp_path / "n.h5")
+        save(events, tmp_path / "e.h5")
         assert load_network(tmp_path / "n.h5") == network
         assert identical(load_events(tmp_path / "e.h5"), events)
 
@@ -105,8 +104,8 @@ def test_random_networks_and_events_return_bit_for_bit(kind: str, fixed: bool, t
 def test_networks_at_the_limits_return_bit_for_bit(tmp_path: Path) -> None:
     for seed in range(5):
         network, events = edge_case(np.random.default_rng(seed))
-        save_network(network, tmp_path / "n.h5")
-        save_events(events, tmp_path / "e.h5")
+        save(network, tmp_path / "n.h5")
+        save(events, tmp_path / "e.h5")
         assert load_network(tmp_path / "n.h5") == network
         assert identical(load_events(tmp_path / "e.h5"), events)
 
@@ -120,7 +119,7 @@ def test_floats_keep_every_bit(gamma: float, tmp_path: Path) -> None:
         (Projection("in", "a", Dense(weight)), Projection("a", "out", Dense(np.ones((1, 2), dtype=np.float32)))),
         {"a": SamTrace(gamma, "inclusive")},
     )
-    save_network(network, tmp_path / "n.h5")
+    save(network, tmp_path / "n.h5")
     assert load_network(tmp_path / "n.h5") == network
 
 
@@ -162,20 +161,20 @@ def test_recordings_return_bit_for_bit(steps: int, samples: int, tmp_path: Path)
 )
 def test_events_return_bit_for_bit(x: np.ndarray[Any, Any], tmp_path: Path) -> None:
     events = Events.from_dense(x)
-    save_events(events, tmp_path / "e.h5")
+    save(events, tmp_path / "e.h5")
     assert identical(load_events(tmp_path / "e.h5"), events)
 
 
 def test_no_samples_return(tmp_path: Path) -> None:
     none = np.zeros(0, dtype=np.int32)
     events = Events(none, none, none, 3, 0, (4,), np.zeros(0))
-    save_events(events, tmp_path / "e.h5")
+    save(events, tmp_path / "e.h5")
     assert identical(load_events(tmp_path / "e.h5"), events)
 
 
 def test_same_network_same_bytes(tmp_path: Path) -> None:
-    save_network(small(), tmp_path / "a")
-    save_network(load_network(tmp_path / "a"), tmp_path / "b")
+    save(small(), tmp_path / "a")
+    save(load_network(tmp_path / "a"), tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -187,9 +186,9 @@ def test_integers_are_stored_as_integers(file: Path) -> None:
         assert root.attrs["producer"].decode() == f"neurosam {__version__}"
 
 
-def test_kind_is_told(file: Path, tmp_path: Path) -> None:
-    save_recording(recording(), tmp_path / "r.h5")
-    save_events(Events.from_dense(np.eye(3)[None]), tmp_path / "e.h5")
+def test_kind_is_reported(file: Path, tmp_path: Path) -> None:
+    save(recording(), tmp_path / "r.h5")
+    save(Events.from_dense(np.eye(3)[None]), tmp_path / "e.h5")
     assert [file_kind(path) for path in (file, tmp_path / "r.h5", tmp_path / "e.h5")] == [
         "network",
         "recording",
@@ -199,7 +198,7 @@ def test_kind_is_told(file: Path, tmp_path: Path) -> None:
     refused(tmp_path / "r.h5", "holds a recording, not a network; use .*load_recording")
 
 
-# --- files that are not right ---
+# --- invalid files ---
 
 
 def refused(path: Path, match: str, load: Callable[[Path], Any] = load_network) -> None:
@@ -212,7 +211,7 @@ def refused(path: Path, match: str, load: Callable[[Path], Any] = load_network) 
 
 @contextmanager
 def unprivileged() -> Any:
-    """Run without root's right to read everything."""
+    """Run without the permissions of root."""
     root = os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -259,9 +258,9 @@ def test_newer_version(file: Path) -> None:
 
 
 def put(path: str, value: Any, **options: Any) -> Callable[[Any], None]:
-    """A spoiler that replaces a member."""
+    """Damage to a file: another value of a member."""
 
-    def spoil(root: Any) -> None:
+    def damage(root: Any) -> None:
         if path in root:
             del root[path]
         if isinstance(value, (h5py.SoftLink, h5py.ExternalLink)):
@@ -271,11 +270,11 @@ def put(path: str, value: Any, **options: Any) -> Callable[[Any], None]:
         else:
             root.create_dataset(path, data=value, **options)
 
-    return spoil
+    return damage
 
 
 def mark(path: str, name: str, value: Any, dtype: Any = None) -> Callable[[Any], None]:
-    """A spoiler that replaces an attribute."""
+    """Damage to a file: another value of an attribute."""
     return lambda root: root[path].attrs.create(name, value, dtype=dtype)
 
 
@@ -321,7 +320,7 @@ def unallocated(shape: tuple[int, ...], **options: Any) -> Callable[[Any, str], 
 
 
 def sparse_huge(root: Any, path: str) -> None:
-    """10^12 bytes that the file really has, as a hole."""
+    """10^12 bytes that the file really has, as a hole in it."""
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
@@ -399,7 +398,7 @@ def test_hostile_files_are_refused(case: str, file: Path, monkeypatch: pytest.Mo
 
 
 def test_names_of_a_mapping_differ(tmp_path: Path) -> None:
-    save_recording(recording(), tmp_path / "r.h5")
+    save(recording(), tmp_path / "r.h5")
     with h5py.File(tmp_path / "r.h5", "r+") as root:
         root["spikes/1"].attrs["name"] = root["spikes/0"].attrs["name"]
     refused(tmp_path / "r.h5", "'z', which an earlier entry has", load_recording)
@@ -423,25 +422,25 @@ def test_inconsistent_recordings_are_neither_written_nor_read(
 ) -> None:
     path = tmp_path / "r.h5"
     with pytest.raises(FormatError, match=match):
-        save_recording(replace(recording(), **changes), path)
+        save(replace(recording(), **changes), path)
     assert not list(tmp_path.iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(hdf5, "inconsistency", lambda _: None)
-        save_recording(replace(recording(), **changes), path)
+        patch.setattr(hdf5.files, "inconsistency", lambda _: None)
+        save(replace(recording(), **changes), path)
     refused(path, match, load_recording)
 
 
 @pytest.mark.parametrize(("name", "value"), [("steps", 0), ("samples", -1), ("steps", 2)])
 def test_impossible_events(name: str, value: int, tmp_path: Path) -> None:
-    save_events(Events.from_dense(np.ones((3, 2, 4))), tmp_path / "e.h5")
+    save(Events.from_dense(np.ones((3, 2, 4))), tmp_path / "e.h5")
     with h5py.File(tmp_path / "e.h5", "r+") as root:
         root.attrs[name] = value
     refused(tmp_path / "e.h5", "is not a valid Events", load_events)
 
 
-# --- memory and crashes: in a process of its own, with a limit ---
+# --- memory and crashes: in a separate process with a memory limit ---
 
-SPOILED = """
+DAMAGED = """
 import resource, sys
 import numpy as np
 from neurosam.errors import FormatError
@@ -474,7 +473,7 @@ print(refused)
 
 def run_limited(*arguments: Any) -> int:
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SPOILED, *map(str, arguments)],
+        [sys.executable, "-W", "error", "-c", DAMAGED, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -491,7 +490,7 @@ def test_huge_shapes_take_no_memory(make: Callable[[Any, str], None], file: Path
 
 
 @pytest.mark.parametrize("layout", ["as written", "of old HDF5, without checksums"])
-def test_spoiled_bytes_are_refused_or_harmless(layout: str, file: Path) -> None:
+def test_damaged_bytes_are_refused_or_harmless(layout: str, file: Path) -> None:
     if layout != "as written":
         old = file.with_name("old.h5")
         with h5py.File(file) as source, h5py.File(old, "w", libver="earliest") as copy:
@@ -508,7 +507,7 @@ def test_spoiled_bytes_are_refused_or_harmless(layout: str, file: Path) -> None:
 
 
 def unchanged(file: Path, before: bytes) -> None:
-    """The old file is as it was, and alone in its folder."""
+    """The old file is unchanged, and nothing else is in its folder."""
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
 
@@ -516,11 +515,11 @@ def unchanged(file: Path, before: bytes) -> None:
 FULL_DISK = """
 import resource, sys
 from neurosam.errors import FormatError
-from neurosam.hdf5 import load_network, save_network
+from neurosam.hdf5 import load_network, save
 network = load_network(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
-    save_network(network, sys.argv[1])
+    save(network, sys.argv[1])
 except FormatError as error:
     print(error)
 """
@@ -545,7 +544,7 @@ def test_late_failure_leaves_the_old_file(call: str, file: Path, monkeypatch: py
     before = file.read_bytes()
     monkeypatch.setattr(os, call, full)
     with pytest.raises(FormatError, match="No space left"):
-        save_network(small(metadata={}), file)
+        save(small(metadata={}), file)
     unchanged(file, before)
 
 
@@ -556,7 +555,7 @@ def test_interruption_leaves_the_old_file(file: Path, monkeypatch: pytest.Monkey
     before = file.read_bytes()
     monkeypatch.setattr(hdf5.writer.Writer, "text_dataset", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        save_network(small(), file)
+        save(small(), file)
     unchanged(file, before)
 
 
@@ -567,13 +566,13 @@ def test_interruption_leaves_the_old_file(file: Path, monkeypatch: pytest.Monkey
         (small(precision=Precision("\ud800")), "not valid Unicode"),
         (small(precision=Precision("x" * (MAX_TEXT + 1))), f"at most {MAX_TEXT}"),
         (small(metadata={"log": "x" * 2**20}), "metadata has .* bytes; at most 1048576"),
-        (recording(), "got Recording to save; a Network is required"),
+        ("network", "got str to save; allowed are Network, Recording, Events"),
     ],
 )
 def test_what_a_file_cannot_hold(network: Any, match: str, file: Path) -> None:
     before = file.read_bytes()
     with pytest.raises(FormatError, match=match) as caught:
-        save_network(network, file)
+        save(network, file)
     assert caught.value.where == str(file)
     unchanged(file, before)
 
@@ -587,19 +586,19 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         ("pipe", "is not a regular file"),
     ):
         with pytest.raises(FormatError, match=match):
-            save_network(small(), tmp_path / name)
+            save(small(), tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
     with unprivileged(), pytest.raises(FormatError, match="Permission denied"):
-        save_network(small(), locked / "n.h5")
+        save(small(), locked / "n.h5")
 
 
 def test_replacing_keeps_links_and_modes(file: Path) -> None:
     file.chmod(0o640)
     link = file.with_name("link.h5")
     link.symlink_to(file.name)
-    save_network(small(metadata={}), link)
+    save(small(metadata={}), link)
     assert link.is_symlink()
     assert load_network(file) == small(metadata={})
     assert file.stat().st_mode & 0o777 == 0o640

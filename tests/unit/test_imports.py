@@ -1,4 +1,4 @@
-"""`import neurosam` is light: what is heavy or optional is loaded by the function that needs it."""
+"""`import neurosam` is light: heavy and optional packages are imported by the functions that need them."""
 
 from __future__ import annotations
 

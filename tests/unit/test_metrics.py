@@ -11,7 +11,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import NeurosamError
-from neurosam.localisation import (
+from neurosam.explain.localisation import (
     area_share,
     baselines,
     centre_prior,
@@ -22,7 +22,7 @@ from neurosam.localisation import (
     spike_count,
     uniform,
 )
-from neurosam.metrics import (
+from neurosam.metrics.measures import (
     accuracy,
     activation_sparsity,
     connection_sparsity,
@@ -31,9 +31,9 @@ from neurosam.metrics import (
     neurobench,
     spikes_per_step,
 )
-from neurosam.operations import Operations, connections, fan_out, synaptic_operations
-from neurosam.recording import Recording, Spikes
-from neurosam.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
+from neurosam.metrics.operations import Operations, connections, fan_out, synaptic_operations
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
+from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate
 
@@ -198,7 +198,7 @@ def test_graded_input_multiplies_and_signed_input_adds() -> None:
 
 def test_operations_need_the_spikes_and_the_events_of_the_run() -> None:
     net, made, events = by_hand()
-    with pytest.raises(NeurosamError, match="needs the spikes of 'a'"):
+    with pytest.raises(NeurosamError, match="requires the spikes of 'a'"):
         synaptic_operations(net, replace(made, spikes={}), events)
     with pytest.raises(NeurosamError, match="3 steps and 1 samples"):
         synaptic_operations(net, made, events.select(0, 1))
@@ -207,7 +207,7 @@ def test_operations_need_the_spikes_and_the_events_of_the_run() -> None:
 def test_membrane_updates() -> None:
     net, made, _ = by_hand()
     assert membrane_updates(net, made) == (4 + 2) + 4  # all of step 0, then up to 5 and back
-    with pytest.raises(NeurosamError, match="needs the membrane of 'out'"):
+    with pytest.raises(NeurosamError, match="requires the membrane of 'out'"):
         membrane_updates(net, replace(made, membrane={"a": made.membrane["a"]}))
 
 

@@ -14,9 +14,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from neurosam.errors import DataError
-from neurosam.stimulus import Stimulus
+from neurosam.signals.stimulus import Stimulus
 from neurosam.training import convert
-from neurosam.training.model import Recipe, load_model, save_model
+from neurosam.training.model_file import Recipe, load_model, save_model
 
 RECIPE = Recipe(
     "3C3-P2-5C3-D2", (2, 8, 6), Stimulus(5, "poisson_signed", (0.5, 0.25), (1.0, 2.0), ("a", "b"), "set"),
@@ -72,7 +72,7 @@ def test_a_threshold_that_none_can_be(tmp_path: Path, value: object) -> None:
     save_model(path, recipe.build(), recipe)
     content = asdict(recipe) | {"stimulus": recipe.stimulus.to_metadata(), "thresholds": {"conv1": value}}
     save_file(load_file(path), path, metadata={"neurosam-model": json.dumps(content)})
-    with pytest.raises(DataError, match=r"m\.safetensors: is no model"):
+    with pytest.raises(DataError, match=r"m\.safetensors: is not a model"):
         load_model(path)
 
 
@@ -85,7 +85,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_foreign_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(content)
-    with pytest.raises(DataError, match="is no model that `neurosam train` wrote"):
+    with pytest.raises(DataError, match="is not a model that `neurosam train` wrote"):
         load_model(path)
 
 
@@ -95,7 +95,7 @@ def test_a_truncated_file(tmp_path: Path, part: float) -> None:
     save_model(path, RECIPE.build(), RECIPE)
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
-    with pytest.raises(DataError, match="is no model that `neurosam train` wrote"):
+    with pytest.raises(DataError, match="is not a model that `neurosam train` wrote"):
         load_model(path)
 
 
@@ -121,7 +121,7 @@ def test_a_recipe_that_does_not_fit_the_weights(tmp_path: Path, change: dict[str
     save_file(tensors, path, metadata={"neurosam-model": json.dumps(about())})
     assert load_model(path)[1] == RECIPE
     save_file(tensors, path, metadata={"neurosam-model": json.dumps(about() | change)})
-    with pytest.raises(DataError, match=r"m\.safetensors: is no model"):
+    with pytest.raises(DataError, match=r"m\.safetensors: is not a model"):
         load_model(path)
 
 

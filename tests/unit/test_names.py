@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 
 import neurosam as ns
+from neurosam import errors
+from neurosam._util.arguments import identical
 
 
 def by_hand() -> ns.Network:
@@ -30,7 +35,7 @@ def by_hand() -> ns.Network:
 def test_a_network_by_hand_from_input_to_comparison(tmp_path: Path) -> None:
     net = by_hand()
     net.save(tmp_path / "net.h5")
-    loaded = ns.load(tmp_path / "net.h5")
+    loaded = ns.load_network(tmp_path / "net.h5")
     assert loaded == net
     assert loaded.precision is None
     images = np.random.default_rng(1).integers(0, 256, (6, 2, 7, 5), dtype=np.uint8)
@@ -80,10 +85,68 @@ def test_images_calibrate_an_export() -> None:
 def test_every_public_name_is_there() -> None:
     for name in ns.__all__:
         assert getattr(ns, name) is not None, name
-    assert set(ns.available()) >= {"event", "reference"}
+    assert set(ns.available_backends()) >= {"event", "reference"}
+    assert set(dir(ns)) == set(ns.__all__)
+
+
+def test_type_checkers_see_the_names_that_exist() -> None:
+    """The imports under TYPE_CHECKING and the table that is used at run time agree on every name and module."""
+    tree = ast.parse(Path(ns.__file__ or "").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    assert len(imports) == len(block.body)
+    assert all(alias.asname == alias.name for node in imports for alias in node.names)
+    assert {alias.name: node.module for node in imports for alias in node.names} == ns._MODULE_OF
+
+
+def test_every_error_class_is_offered() -> None:
+    classes = {name for name in errors.__all__ if issubclass(getattr(errors, name), ns.NeurosamError)}
+    assert classes == {name for name in ns.__all__ if name.endswith("Error")}
 
 
 def test_no_public_name_is_also_a_module() -> None:
     """Importing ``neurosam.export`` would put the module where the function of that name should be."""
     modules = {path.stem for path in Path(ns.__file__ or "").parent.iterdir()}
     assert not modules & set(ns.__all__)
+
+
+def test_files_load_as_what_they_hold(tmp_path: Path) -> None:
+    network, events = by_hand(), ns.Events.from_unsorted([0, 1], [0, 0], [3, 69], steps=2, samples=1, shape=(2, 7, 5))
+    recording = ns.run(network, events, record=ns.Record.everything(network))
+    values: dict[str, Any] = {"network": network, "events": events, "recording": recording}
+    loaders: dict[str, Any] = {"network": ns.load_network, "events": ns.load_events, "recording": ns.load_recording}
+    for kind, value in values.items():
+        value.save(tmp_path / "method.h5")
+        ns.save(value, tmp_path / f"{kind}.h5")
+        assert (tmp_path / "method.h5").read_bytes() == (tmp_path / f"{kind}.h5").read_bytes()
+        loaded = ns.load(tmp_path / f"{kind}.h5")
+        assert type(loaded) is type(value)
+        assert identical(loaded, value)
+        assert identical(ns.load(tmp_path / f"{kind}.h5", mapped=True), value)
+        assert identical(loaders[kind](tmp_path / f"{kind}.h5"), value)
+        for other in values.keys() - {kind}:
+            with pytest.raises(
+                ns.FormatError, match=f"{kind}.h5: holds .*{kind}, not .*{other}; use neurosam.load_{kind}"
+            ):
+                loaders[other](tmp_path / f"{kind}.h5")
+    mapped = ns.load(tmp_path / "recording.h5", mapped=True)
+    assert isinstance(mapped, ns.Recording)
+    assert not mapped.membrane["conv1"].flags.writeable
+    assert mapped.same_as(recording)
+
+
+def test_arguments_that_belong_to_no_network() -> None:
+    network, events = by_hand(), ns.Events.from_unsorted([], [], [], steps=2, samples=1, shape=(2, 7, 5))
+    with pytest.raises(ns.ArgumentError, match=r"^dtype: got 'int8'; allowed is 'float64' or 'float32'$"):
+        ns.run(network, events, dtype="int8")
+    with pytest.raises(ns.ArgumentError, match=r"^threads: got 0; at least 1 is required$"):
+        ns.run(network, events, threads=0)
+    with pytest.raises(ns.ArgumentError, match=r"^record: current of 'conv1': has neurons without a synaptic current$"):
+        ns.run(network, events, record=ns.Record(current=("conv1",)))
+
+
+def test_max_pool_names_its_parts() -> None:
+    pool = ns.max_pool(ns.Population("conv", (3, 4, 4), ns.LIF(0.5, 1.0)), "pool", 2, fixed=False)
+    population, projection = pool
+    assert (pool.population, pool.projection) == (population, projection)
+    assert (population.name, population.shape, projection.label) == ("pool", (3, 2, 2), "conv->pool")

@@ -1,4 +1,4 @@
-"""Networks: what is refused and in which words, when populations start, and in which order they are evaluated."""
+"""Networks: what is refused and with which message, when populations start, and in which order they are evaluated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from neurosam.validation import accumulator_bound
+from neurosam.network.schedule import earliest
 from support.networks import KINDS, cases, random_case
 from support.oracle import global_onsets
 
@@ -54,7 +54,7 @@ def graph(*edges: tuple[str, str, int], onset: dict[str, int] | None = None) -> 
         (graph(("in", "a", 1), ("a", "b", 1), ("b", "a", 1), ("b", "b", 2)), [0, 1, 2], [0, 0, 2, 2]),
         (graph(("in", "a", 1), ("a", "b", 1), onset={"a": 0, "b": 0}), [0, 0, 0], [1, 1]),
         (graph(("in", "a", 5), ("a", "b", 1), onset={"a": 2}), [0, 2, 3], [3, 0]),
-        # an onset of its own may lie before the step at which anything arrives, and others start from it
+        # an explicit onset may come before anything arrives, and populations behind it start from there
         (
             graph(("in", "x", 3), ("x", "a", 1), ("a", "r", 1), ("in", "r", 2), onset={"a": 0}),
             [0, 3, 0, 1],
@@ -88,7 +88,7 @@ def test_groups_are_cycles_in_topological_order() -> None:
 
 
 def test_members_of_a_group_are_ordered_along_lag_0() -> None:
-    """C hears b in the same step, b hears a in the same step; written in another order."""
+    """Within a step, c receives from b and b from a; they are declared in another order."""
     network = graph(("in", "c", 1), ("in", "b", 1), ("in", "a", 1), ("b", "c", 0), ("a", "b", 0), ("c", "a", 1))
     assert network.groups == (("in",), ("a", "b", "c"))
 
@@ -111,7 +111,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a name twice": (lambda: build([IN, lif("a"), lif("a")], [dense("in", "a")]), "population 'a': appears twice"),
     "no input": (lambda: build([lif("a")], []), "has 0 input populations"),
     "two inputs": (lambda: build([IN, replace(IN, name="in2"), lif("a")], [dense("in", "a")]), "has 2 input"),
-    "input alone": (lambda: build([IN], []), "no population beside the input"),
+    "input alone": (lambda: build([IN], []), "no population but the input"),
     "input as output": (lambda: build([IN, lif("a")], [dense("in", "a")], output="in"), "'in' is the input"),
     "unknown output": (
         lambda: build([IN, lif("a")], [dense("in", "a")], output="b"), "'b': is not in the network; it has in, a",
@@ -205,7 +205,7 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: build(
             [ns.Population("in", (3,), magnitude=2**23 - 1), lif("a")], [dense("in", "a", size=(1, 3), value=-128)],
         ),
-        r"projection in->a: can add up to 3221225088 a step; 32 bits hold 2147483647",
+        r"projection in->a: can add up to 3221225088 per step; 32 bits hold 2147483647",
     ),
     "empty name": (lambda: ns.Population("", (1,)), "got name ''"),
     "name with a slash": (lambda: ns.Population("a/b", (1,)), "got name 'a/b'"),
@@ -269,7 +269,6 @@ NEURONS: dict[str, tuple[Callable[[], object], str]] = {
     "stride 0": (lambda: ns.Conv2d(np.ones((1, 1, 1, 1)), stride=0), "stride: got 0"),
     "stride of three": (lambda: ns.Conv2d(np.ones((1, 1, 1, 1)), stride=(1, 1, 1)), r"pair \(height, width\)"),  # type: ignore[arg-type]
     "pool padding": (lambda: ns.SumPool2d(2, padding=2), "must be smaller than the kernel"),
-    "precision": (lambda: ns.Precision(weight_bits=9), "weight_bits: got 9; allowed is 2..8"),
     "sparse rows": (lambda: ns.Sparse(np.array([0, 2]), np.array([0]), np.ones(1), 1), "allowed is 0..1"),
     "sparse repeats": (lambda: ns.Sparse(np.array([0, 2]), np.array([0, 0]), np.ones(2), 1), "without repeats"),
     "sparse sizes": (lambda: ns.Sparse(np.array([0, 1]), np.array([0]), np.ones(2), 1), "got 2 weights for 1 indices"),
@@ -283,14 +282,22 @@ def test_impossible_parts_are_refused(case: str) -> None:
         make()
 
 
+def test_an_impossible_precision_is_an_argument_and_a_value_error() -> None:
+    with pytest.raises(ns.ArgumentError, match=r"^precision: weight_bits: got 9; allowed is 2\.\.8$") as caught:
+        ns.Precision(weight_bits=9)
+    assert isinstance(caught.value, ValueError)
+    with pytest.raises(ns.ArgumentError, match="precision: name: got 3; a string is required"):
+        ns.Precision(3)  # type: ignore[arg-type]
+
+
 def test_windows_that_do_not_fit_are_refused() -> None:
     with pytest.raises(NetworkError, match=r"kernel 3, dilation 2.* does not fit into 4 pixels padded by 0"):
         ns.Conv2d(np.ones((1, 1, 3, 3)), dilation=2).output_shape((1, 4, 9))
     with pytest.raises(NetworkError, match=r"has 1 x 1 group\(s\) input channels; the source has 2"):
         ns.Conv2d(np.ones((1, 1, 3, 3))).output_shape((2, 4, 9))
-    with pytest.raises(NetworkError, match="a convolution needs a picture"):
+    with pytest.raises(NetworkError, match=r"a convolution needs \(C, H, W\)"):
         ns.Conv2d(np.ones((1, 1, 3, 3))).output_shape((4,))
-    with pytest.raises(NetworkError, match="pooling needs a picture"):
+    with pytest.raises(NetworkError, match=r"pooling needs \(C, H, W\)"):
         ns.SumPool2d(2).output_shape((4,))
 
 
@@ -310,7 +317,7 @@ def test_the_accumulator_bound_holds_for_the_worst_input() -> None:
             values[0] = source.magnitude
             sums = values @ projection.synapse.weight.astype(np.int64).T
             reached = np.abs(sums * 2**projection.exponent if projection.exponent > 0 else sums >> -projection.exponent)
-            assert reached.max() <= accumulator_bound(network, projection.target)
+            assert reached.max() <= network.accumulator_bound(projection.target)
 
 
 def test_the_accumulator_limit_is_exact() -> None:
@@ -318,7 +325,7 @@ def test_the_accumulator_limit_is_exact() -> None:
         return build([replace(IN, magnitude=magnitude), lif("a")], [replace(dense("in", "a", value=127), exponent=3)])
 
     limit = (2**31 - 1) // (127 << 3)
-    assert accumulator_bound(network(limit), "a") == (127 * limit) << 3
+    assert network(limit).accumulator_bound("a") == (127 * limit) << 3
     with pytest.raises(NetworkError, match="32 bits hold"):
         network(limit + 1)
 
@@ -335,7 +342,7 @@ def test_equal_networks_are_equal_bit_for_bit(kind: str, fixed: bool) -> None:
     assert replace(first, projections=(changed, *first.projections[1:])) != first
 
 
-def test_a_network_of_fixed_neurons_is_lavas_unless_told_otherwise() -> None:
+def test_fixed_neurons_without_a_precision_get_lavas() -> None:
     assert graph(("in", "a", 1)).precision == ns.Precision.lava()
     assert graph(("in", "a", 1)).fixed
     assert not build(
@@ -365,3 +372,37 @@ def test_with_sam_quantises_where_the_network_is_fixed() -> None:
     assert isinstance(traced.sam["b"], ns.FixedSamTrace)
     assert list(network.with_sam().sam) == ["a", "b"]
     assert not network.sam
+
+
+@pytest.mark.parametrize(
+    ("neuron", "expected"),
+    [
+        (None, False),
+        (ns.LIF(0.5, 1.0), False),
+        (ns.LIF(0.5, 1.0, current_leak=0.0), True),
+        (ns.Readout(), False),
+        (ns.FixedLIF(0, 1), False),
+        (ns.FixedLIF(0, 1, current_decay=0), True),
+        (ns.FixedReadout(), False),
+    ],
+)
+def test_which_neurons_have_a_current(neuron: Any, expected: bool) -> None:
+    assert ns.Population("a", (1,), neuron).has_current is expected
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float64])
+def test_a_sparse_matrix_and_its_dense_form(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    matrix = (rng.integers(-9, 9, (7, 5)) * (rng.random((7, 5)) < 0.4)).astype(dtype)
+    matrix[[0, 3, 6]] = 0  # targets without a source, at both ends too
+    matrix[:, 2] = 0
+    dense_form = ns.Sparse.from_dense(matrix).to_dense()
+    assert dense_form.dtype == dtype
+    assert np.array_equal(dense_form, matrix)
+
+
+def test_earliest_steps_follow_the_shortest_path() -> None:
+    edges = [("a", "b", 5), ("a", "b", 2), ("b", "c", 0), ("a", "c", 3), ("c", "a", 1), ("x", "y", 1)]
+    assert list(earliest([("a", 4), ("a", 7)], edges).items()) == [("a", 4), ("b", 6), ("c", 6)]
+    assert earliest([("c", 0), ("a", 9)], edges) == {"c": 0, "a": 1, "b": 3}
+    assert earliest([], edges) == {}

@@ -1,4 +1,4 @@
-"""Peers get the very network and input of a case, and the driver runs, skips and reports them as it says."""
+"""Peers get exactly the network and input of a case, and the driver runs, skips and reports them as documented."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.benchmark.cases import Case, sparse10k
+from neurosam_bench.cases import Case, sparse10k
 
 PEERS = Path(__file__).parents[2] / "benchmarks" / "peers"
 STUB = """
@@ -61,15 +61,15 @@ def chain(name: str = "chain") -> Case:
 
 
 @pytest.mark.parametrize("case", [chain(), sparse10k(steps=15, neurons=60, targets=20)], ids=["chain", "sparse"])
-def test_a_case_comes_back_from_its_file(case: Case, peer: Any, tmp_path: Path) -> None:
+def test_a_case_survives_a_round_trip_through_its_file(case: Case, peer: Any, tmp_path: Path) -> None:
     casefile, convert = peer("casefile"), peer("convert")
     casefile.save(convert.plain(case), tmp_path / "case.npz")
-    found = casefile.read(tmp_path / "case.npz")
-    assert convert.network_of(found) == case.network
-    events = convert.events_of(found)
+    loaded = casefile.read(tmp_path / "case.npz")
+    assert convert.network_of(loaded) == case.network
+    events = convert.events_of(loaded)
     np.testing.assert_array_equal(events.dense(), case.events.dense())
-    np.testing.assert_array_equal(found.frames(), case.events.dense()[:, 0])
-    counts = ns.run(convert.network_of(found), events, threads=1).counts
+    np.testing.assert_array_equal(loaded.frames(), case.events.dense()[:, 0])
+    counts = ns.run(convert.network_of(loaded), events, threads=1).counts
     expected = ns.run(case.network, case.events, threads=1).counts
     assert sum(int(c.sum()) for c in expected.values()) > len(case.events)
     for name in expected:
@@ -78,14 +78,14 @@ def test_a_case_comes_back_from_its_file(case: Case, peer: Any, tmp_path: Path) 
 
 def test_a_changed_weight_is_another_case(peer: Any) -> None:
     convert = peer("convert")
-    found = convert.plain(chain())
-    weight = found.layers[2].weight.copy()
+    plain = convert.plain(chain())
+    weight = plain.layers[2].weight.copy()
     weight[0, 0] ^= 1
-    layers = (*found.layers[:2], peer("dataclasses").replace(found.layers[2], weight=weight))
-    assert convert.network_of(peer("dataclasses").replace(found, layers=layers)) != chain().network
+    layers = (*plain.layers[:2], peer("dataclasses").replace(plain.layers[2], weight=weight))
+    assert convert.network_of(peer("dataclasses").replace(plain, layers=layers)) != chain().network
 
 
-def test_what_a_case_file_cannot_say_is_refused(peer: Any) -> None:
+def test_a_case_that_a_case_file_cannot_express_is_refused(peer: Any) -> None:
     plain = peer("convert").plain
     case = chain()
     two = ns.Events.from_dense(np.repeat(case.events.dense(), 2, axis=1))
@@ -118,28 +118,28 @@ def test_unrolled_convolution_is_the_convolution(peer: Any) -> None:
     for i, o, ky, kx, y, x in itertools.product(range(2), range(3), range(3), range(3), range(4), range(3)):
         if 0 <= 2 * y + ky - 1 < 7 and 0 <= 2 * x + kx - 1 < 6:
             expected[i, 2 * y + ky - 1, 2 * x + kx - 1, o, y, x] = weight[o, i, ky, kx]
-    found = np.zeros((84, 36))
-    np.add.at(found, (synapses.source, synapses.target), synapses.weight)
-    np.testing.assert_array_equal(found, expected.reshape(84, 36))
+    unrolled = np.zeros((84, 36))
+    np.add.at(unrolled, (synapses.source, synapses.target), synapses.weight)
+    np.testing.assert_array_equal(unrolled, expected.reshape(84, 36))
     assert (np.diff(synapses.source) >= 0).all()
     with pytest.raises(peer("harness").CannotExpress, match="max pooling"):
         peer("unroll").unroll(plain)
 
 
 def test_every_script_names_its_python_and_pins_its_packages(peer: Any) -> None:
-    environments, own = peer("environments"), set()
+    environments, without_metadata = peer("environments"), set()
     for script in sorted(PEERS.glob("run_*.py")):
         about = environments.metadata(script.read_text(encoding="utf-8"))
         if not about:
-            own.add(script.stem[4:])
+            without_metadata.add(script.stem[4:])
             continue
         assert about["requires-python"].startswith("==3."), script.name
         assert about["dependencies"], script.name
         assert all("==" in dependency for dependency in about["dependencies"]), script.name
-    assert own == {"neurosam", "neurosam_float", "neurosam_zero", "pytorch", "int8", "lava"}
+    assert without_metadata == {"neurosam", "neurosam_float", "neurosam_zero", "pytorch", "int8", "lava"}
 
 
-def test_metadata_is_read_as_pep_723_says(peer: Any) -> None:
+def test_metadata_is_read_according_to_pep_723(peer: Any) -> None:
     metadata = peer("environments").metadata
     block = '# /// script\n# requires-python = "==3.9.*"\n#\n# dependencies = [\n#   "a==1",\n# ]\n# ///\n'
     assert metadata("import os\n" + block + "x = 1\n") == {"requires-python": "==3.9.*", "dependencies": ["a==1"]}
@@ -155,7 +155,9 @@ def _fake_python(folder: Path, name: str, body: str) -> None:
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
 
-def test_a_python_is_taken_by_what_it_says_it_is(peer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_is_chosen_by_the_version_it_reports(
+    peer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     environments = peer("environments")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("PYENV_ROOT", os.fspath(tmp_path / "pyenv"))
@@ -183,16 +185,16 @@ def test_packages_that_cannot_be_installed_skip_the_peer(
         bare, "python3.99", 'if [ "$1" = -c ]; then echo 3.99; else echo first >&2; echo no wheel >&2; exit 3; fi'
     )
     monkeypatch.setenv("PATH", f"{bare}:/usr/bin:/bin")
-    with pytest.raises(environments.Skip, match="no environment: no wheel"):
+    with pytest.raises(environments.Skip, match="cannot create an environment: no wheel"):
         environments.command(script, tmp_path)
     script.write_text("import os\n")
     assert environments.command(script, tmp_path) == [sys.executable, os.fspath(script)]
 
 
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("installed", [True, False])
 @pytest.mark.parametrize("uv", [True, False])
 def test_an_environment_is_built_once_by_uv_or_by_pip(
-    peer: Any, uv: bool, known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    peer: Any, uv: bool, installed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environments, bare, log = peer("environments"), tmp_path / "bin", tmp_path / "log"
     script = tmp_path / "run_it.py"
@@ -205,23 +207,26 @@ def test_an_environment_is_built_once_by_uv_or_by_pip(
     )
     if uv:
         _fake_python(bare, "uv", f'if [ "$1" = venv ]; then {makes}; else echo "uv $*" >> {log}; fi')
-    if known:
+    if installed:
         body = f'case "$1 $2" in "-c "*) echo 3.99;; "-m venv") {makes};; *) echo "pip $*" >> {log};; esac'
         _fake_python(bare, "python3.99", body)
-    if not uv and not known:
-        with pytest.raises(environments.Skip, match=r"needs Python 3\.99.*uv would fetch it"):
+    if not uv and not installed:
+        with pytest.raises(environments.Skip, match=r"needs Python 3\.99.*or uv, which downloads it"):
             environments.command(script, tmp_path / "work")
         return
     python, *rest = environments.command(script, tmp_path / "work")
     assert rest == ["-E", os.fspath(script)]
     assert environments.command(script, tmp_path / "work") == [python, *rest]
     place = Path(python).parents[1]
-    asked = log.read_text().splitlines()
+    commands = log.read_text().splitlines()
     if uv:
-        base = "python3.99" if known else "3.99"
-        assert asked == [f"uv venv --python {base} {place}", f"uv pip install --python {python} --quiet a==1"]
+        base = "python3.99" if installed else "3.99"
+        assert commands == [f"uv venv --python {base} {place}", f"uv pip install --python {python} --quiet a==1"]
     else:
-        assert asked == [f"python3.99 -m venv {place}", "pip -m pip --disable-pip-version-check install --quiet a==1"]
+        assert commands == [
+            f"python3.99 -m venv {place}",
+            "pip -m pip --disable-pip-version-check install --quiet a==1",
+        ]
 
 
 def _runner(peer: Any, folder: Path, name: str, script: str = STUB, limit_s: float = 60.0) -> Any:
@@ -284,10 +289,10 @@ def test_results_of_another_machine_are_not_mixed(peer: Any, tmp_path: Path) -> 
     assert earlier(path, {**machine, "threads": 2})["rows"] == []
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_of_a_peer_is_its_own() -> None:
-    """Not that of the process which started it, which `ru_maxrss` begins with."""
-    held = np.ones(2**28, np.uint8)  # of this process: 268 MB
+    """Not that of its parent process, which `ru_maxrss` starts from."""
+    large = np.ones(2**28, np.uint8)  # 268 MB in this process
     script = "import sys; sys.path.insert(0, sys.argv[1]); from harness import _peak_rss; print(_peak_rss())"
-    found = subprocess.run([sys.executable, "-c", script, PEERS], capture_output=True, text=True, check=True)
-    assert 0 < int(found.stdout) < held.size // 10**6
+    result = subprocess.run([sys.executable, "-c", script, PEERS], capture_output=True, text=True, check=True)
+    assert 0 < int(result.stdout) < large.size // 10**6

@@ -9,11 +9,10 @@ import pytest
 
 import neurosam as ns
 from neurosam.arithmetic import STATE_MAX
-from neurosam.calibration import expected_loss, observe
+from neurosam.deploy.error_model import expected_loss, observe
+from neurosam.deploy.quantise import _bias, quantise
 from neurosam.errors import ExportError
-from neurosam.neuron import FixedLIF, FixedReadout
-from neurosam.quantise import _bias, quantise
-from neurosam.validation import accumulator_bound
+from neurosam.network.neuron import FixedLIF, FixedReadout
 
 LAVA = ns.Precision.lava()
 
@@ -94,7 +93,7 @@ def test_head_room_is_proven_for_many_inputs() -> None:
     )
     fixed, report = quantise(net, LAVA)
     assert 127 * 4096 >= 2**17  # at full mantissas the sum could wrap
-    assert accumulator_bound(fixed, "n") == report.populations[0].arrival_bound < 2**17
+    assert fixed.accumulator_bound("n") == report.populations[0].arrival_bound < 2**17
     everything = ns.run(fixed, ns.Events.from_dense(np.ones((1, 1, 4096))), "reference", ns.Record(membrane=("n",)))
     assert abs(int(everything.membrane["n"][0, 0, 0])) < STATE_MAX
 
@@ -102,7 +101,7 @@ def test_head_room_is_proven_for_many_inputs() -> None:
 def test_head_room_counts_what_a_current_builds_up() -> None:
     plain, _ = quantise(network(), LAVA)
     slow, _ = quantise(network(current_leak=0.998), LAVA)
-    assert accumulator_bound(slow, "a") * 500 < 2**17 <= accumulator_bound(plain, "a") * 500
+    assert slow.accumulator_bound("a") * 500 < 2**17 <= plain.accumulator_bound("a") * 500
 
 
 def test_a_current_that_never_decays_is_refused() -> None:

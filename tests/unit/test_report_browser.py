@@ -1,6 +1,6 @@
 """The page in a real browser: headless Chromium, driven over its DevTools pipe with the standard library alone.
 
-The browser resolves no host name, so that whatever works here works without a network.
+The browser resolves no host names, so whatever works here works offline.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ FLAGS = (
     "--remote-debugging-pipe",
     "about:blank",
 )
-PATIENCE_S = 120.0  # for a machine that is busy; a healthy one answers within a second
+PATIENCE_S = 120.0  # for a busy machine; an idle one answers within a second
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">"
 COMPLAINTS = {"Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded", "Network.loadingFailed"}
 
 
 class Browser:
-    """One headless browser with one tab. Messages are JSON ended by NUL; descriptor 3 takes them, 4 brings them."""
+    """One headless browser with one tab. Messages are NUL-terminated JSON, sent on descriptor 3 and received on 4."""
 
     def __init__(self, executable: str, profile: Path) -> None:
         ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (*os.pipe(), *os.pipe())]  # away from 3 and 4
@@ -73,7 +73,7 @@ class Browser:
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the DevTools protocol and wait for its result; events on the way are kept."""
+        """Call a method of the DevTools protocol and wait for its result; events that arrive meanwhile are kept."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -99,7 +99,7 @@ class Browser:
         return answer
 
     def open(self, page: Path, fragment: str = "", *, width: int = 1280, height: int = 1000) -> None:
-        """Load a page afresh and wait until its samples are painted."""
+        """Load a page and wait until its samples are drawn."""
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
         self.send("Page.navigate", url="about:blank")
         self.events.clear()
@@ -135,8 +135,8 @@ class Browser:
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
     def complaints(self) -> list[str]:
-        """What the page threw, logged, or was refused since it was opened."""
-        self.run("0")  # whatever was said before is now read
+        """Exceptions, log messages and blocked requests since the page was opened."""
+        self.run("0")  # by now, all earlier messages have been read
         return [json.dumps(event) for event in self.events if event.get("method") in COMPLAINTS]
 
     def close(self) -> None:
@@ -187,7 +187,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_opens_at_the_state_in_its_address(browser: Browser, page: Path) -> None:
+def test_opens_at_the_state_in_its_url(browser: Browser, page: Path) -> None:
     browser.open(page, "#sample=1&step=5&layer=conv2")
     assert browser.text("#step-text") == "step 5 of 0–7"
     assert browser.run("document.querySelector('#step').value") == "5"
@@ -220,20 +220,20 @@ def test_opens_at_the_state_in_its_address(browser: Browser, page: Path) -> None
         "#",
     ],
 )
-def test_an_address_that_makes_no_sense_does_no_harm(browser: Browser, page: Path, fragment: str) -> None:
+def test_an_invalid_url_does_no_harm(browser: Browser, page: Path, fragment: str) -> None:
     browser.open(page, fragment)
     assert browser.text("#step-text") == ("step 7 of 0–7" if "99" in fragment else "step 4 of 0–7")
     assert browser.run("document.querySelector('#layer').value") == "conv1"
     assert browser.complaints() == []
 
 
-def test_requests_nothing_but_itself(browser: Browser, page: Path) -> None:
+def test_requests_only_itself(browser: Browser, page: Path) -> None:
     browser.open(page)
     asked = [e["params"]["request"]["url"] for e in browser.events if e.get("method") == "Network.requestWillBeSent"]
     assert [url for url in asked if not url.startswith(("data:", "about:"))] == [page.as_uri()]
 
 
-def test_keys_walk_and_the_address_follows(browser: Browser, page: Path) -> None:
+def test_keys_navigate_and_the_url_follows(browser: Browser, page: Path) -> None:
     browser.open(page, "#sample=0&step=3&layer=conv1")
     seen = []
     for key in (
@@ -315,14 +315,14 @@ def canvas(browser: Browser, name: str) -> npt.NDArray[np.int64]:
     return np.array(values).reshape(height, width, 4)[..., :3]
 
 
-def test_map_and_input_are_painted_exactly(browser: Browser, page: Path) -> None:
+def test_map_and_input_are_drawn_exactly(browser: Browser, page: Path) -> None:
     browser.open(page, "#sample=0&step=5&layer=conv2&scale=own")
     image = np.random.default_rng(0).integers(0, 256, (3, 12, 10), dtype=np.uint8)
     assert np.array_equal(canvas(browser, "input"), np.moveaxis(image, 0, -1))
     scale, shown = canvas(browser, "bar")[0], canvas(browser, "map")
     share = blob(6, 5) / blob(6, 5).max()
     assert np.array_equal(shown, scale[np.rint(share * 255).astype(int)])
-    browser.open(page, "#sample=0&step=5&layer=conv2")  # one scale for all steps: that of step 7
+    browser.open(page, "#sample=0&step=5&layer=conv2")  # all steps share the scale of step 7
     share = blob(6, 5) / blob(6, 7).max()
     at = np.rint(share * 255).astype(int)
     assert (np.abs(canvas(browser, "map") - scale[at]) <= np.abs(np.diff(scale, axis=0)).max()).all()
@@ -332,7 +332,7 @@ def test_map_and_input_are_painted_exactly(browser: Browser, page: Path) -> None
 
 
 def test_overlay_is_upsampled_as_the_library_does(browser: Browser, page: Path) -> None:
-    from neurosam.maps import upsample
+    from neurosam.explain.maps import upsample
 
     browser.open(page, "#sample=0&step=6&layer=conv2&colours=jet&opacity=100&scale=own&show=all")
     total = np.sum([blob(6, t) for t in range(STEPS)], axis=0)
@@ -340,12 +340,12 @@ def test_overlay_is_upsampled_as_the_library_does(browser: Browser, page: Path) 
     expected = upsample(total / total.max(), (shown.shape[0], shown.shape[1]))
     at = expected * 255
     low, high = scale[np.maximum(at.astype(int) - 1, 0)], scale[np.minimum(at.astype(int) + 2, 255)]
-    assert (shown >= np.minimum(low, high)).all()  # maps are stored in bytes: within two entries of the colour scale
+    assert (shown >= np.minimum(low, high)).all()  # maps are stored as bytes: within two entries of the colour scale
     assert (shown <= np.maximum(low, high)).all()
 
 
 @pytest.mark.parametrize("width", [420, 760, 1280])
-def test_nothing_sticks_out(browser: Browser, page: Path, width: int) -> None:
+def test_nothing_overflows_the_window(browser: Browser, page: Path, width: int) -> None:
     browser.open(page, width=width)
     assert browser.run("document.documentElement.scrollWidth") <= width
     right = browser.run(
@@ -383,7 +383,7 @@ def test_hostile_names_do_not_run(browser: Browser, tmp_path: Path) -> None:
     assert browser.complaints() == []
 
 
-def test_the_policy_stops_a_script_that_got_in(browser: Browser, page: Path, tmp_path: Path) -> None:
+def test_the_policy_blocks_an_injected_script(browser: Browser, page: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.html"
     text = page.read_text(encoding="utf-8")
     broken.write_text(text.replace("</h1>", "</h1><script>document.title = 'taken'</script>"), encoding="utf-8")
@@ -392,7 +392,7 @@ def test_the_policy_stops_a_script_that_got_in(browser: Browser, page: Path, tmp
     assert any("Content Security Policy" in complaint for complaint in browser.complaints())
 
 
-def test_an_answer_that_never_changes(browser: Browser, tmp_path: Path) -> None:
+def test_a_prediction_that_never_changes(browser: Browser, tmp_path: Path) -> None:
     sample = Sample(np.zeros((1, 4, 4), dtype=np.uint8), {"c": np.ones((3, 2, 2))}, readout=np.array([[1, 0]] * 3))
     path, _ = write_page(tmp_path / "r.html", Report("r", [sample]))
     browser.open(path, "#step=0")

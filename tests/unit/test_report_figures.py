@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Spikes
 from neurosam.report import Sample, heat_sheet, raster, sample_sheet, save, spikes_per_step
 from neurosam.report.figures import blend, caption, visible
+from neurosam.signals.recording import Spikes
 
 pytest.importorskip("matplotlib", reason="an optional dependency, neurosam[viz]")
 
@@ -27,7 +27,7 @@ def maps() -> dict[str, npt.NDArray[np.float64]]:
     return {"conv1": rng.random((9, 4, 4)), "conv2": 7 * rng.random((9, 2, 2))}
 
 
-def test_heat_sheet_draws_the_chosen_steps_on_one_scale_a_row(maps: dict[str, npt.NDArray[np.float64]]) -> None:
+def test_heat_sheet_draws_the_chosen_steps_on_one_scale_per_row(maps: dict[str, npt.NDArray[np.float64]]) -> None:
     figure = heat_sheet(IMAGE, maps, [1, 8], mask=MASK, unit="SAM")
     pictures = [a for a in figure.axes if a.images]
     assert [a.get_title() for a in pictures] == ["input", "step 1", "step 8", "sum on input", "", "", ""]
@@ -40,12 +40,12 @@ def test_heat_sheet_draws_the_chosen_steps_on_one_scale_a_row(maps: dict[str, np
 
 
 def test_heat_sheet_can_scale_each_step(maps: dict[str, npt.NDArray[np.float64]]) -> None:
-    maps["conv1"][0] = 0  # silent: keeps a scale of 1 instead of none
+    maps["conv1"][0] = 0  # silent: gets a scale of 1 instead of 0
     pictures = [a for a in heat_sheet(IMAGE, maps, [0, 3], scale="step").axes if a.images]
     assert [p.images[0].get_clim()[1] for p in pictures[1:3]] == [1, maps["conv1"][3].max()]
 
 
-def test_heat_sheet_spreads_six_steps_by_itself(maps: dict[str, npt.NDArray[np.float64]]) -> None:
+def test_heat_sheet_shows_six_steps_by_default(maps: dict[str, npt.NDArray[np.float64]]) -> None:
     titles = [a.get_title() for a in heat_sheet(IMAGE, maps).axes]
     assert [t for t in titles if t.startswith("step")] == [f"step {t}" for t in (0, 2, 3, 5, 6, 8)]
 
@@ -59,7 +59,7 @@ def test_heat_sheet_refuses(maps: dict[str, npt.NDArray[np.float64]]) -> None:
         heat_sheet(IMAGE, {})
 
 
-def test_sample_sheet_has_a_column_a_sample(maps: dict[str, npt.NDArray[np.float64]]) -> None:
+def test_sample_sheet_has_one_column_per_sample(maps: dict[str, npt.NDArray[np.float64]]) -> None:
     samples = [Sample(IMAGE, maps, MASK, label=0, prediction=1), Sample(IMAGE, maps, label=1, prediction=1)]
     figure = sample_sheet(samples, ["cat", "$x^$"], layers=["conv2"])
     assert len(figure.axes) == 2 * 3
@@ -71,13 +71,13 @@ def test_sample_sheet_has_a_column_a_sample(maps: dict[str, npt.NDArray[np.float
         sample_sheet(samples, layers=["conv9"])
 
 
-def test_caption_says_in_words_what_colour_says(maps: dict[str, npt.NDArray[np.float64]]) -> None:
+def test_caption_says_in_words_what_its_colour_shows(maps: dict[str, npt.NDArray[np.float64]]) -> None:
     assert caption(Sample(IMAGE, maps, label=2, prediction=2), ()) == "label 2\n→ 2 (right)"
     assert caption(Sample(IMAGE, maps, prediction=0), ["a very long class name"]) == "→ a very long c…"
     assert caption(Sample(IMAGE, maps), ()) == ""
 
 
-def test_images_of_other_channels_show_the_largest() -> None:
+def test_images_with_other_numbers_of_channels_show_the_largest() -> None:
     two = IMAGE[:2]
     assert np.array_equal(visible(two), two.max(axis=0, keepdims=True))
     assert np.array_equal(visible(IMAGE), IMAGE)

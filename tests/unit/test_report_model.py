@@ -1,4 +1,4 @@
-"""What a report accepts, and how it is made of a recording."""
+"""What a report accepts, and how it is made from a recording."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from neurosam.errors import NeurosamError
-from neurosam.recording import Recording
 from neurosam.report import Report, Sample, Table, from_recording
+from neurosam.signals.recording import Recording
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
 SAMPLE = Sample(
@@ -23,7 +23,7 @@ SAMPLE = Sample(
 )
 
 
-def test_sample_knows_its_steps_and_the_first_of_equal_readouts() -> None:
+def test_sample_counts_its_steps_and_predicts_the_first_of_tied_classes() -> None:
     assert SAMPLE.steps == 5
     assert SAMPLE.predictions is not None
     assert SAMPLE.predictions.tolist() == [1, 0, 0, 1, 0]
@@ -49,7 +49,7 @@ def test_sample_refuses_what_does_not_fit(change: dict[str, Any], message: str) 
         replace(SAMPLE, **change)
 
 
-def test_report_refuses_samples_that_differ() -> None:
+def test_report_refuses_samples_that_are_not_alike() -> None:
     other = replace(SAMPLE, maps={"conv2": np.ones((5, 3, 4))})
     with pytest.raises(NeurosamError, match="same steps, layers and classes"):
         Report("r", [SAMPLE, other])

@@ -1,4 +1,4 @@
-"""The page and its JSON, read as files: what is in them, what is not, and that hostile names stay text."""
+"""The page and its JSON as files: what they contain, what they do not, and that hostile names stay text."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_page_requests_nothing(tmp_path: Path) -> None:
     addresses = [
         value for _, attrs in Page(text).tags for key, value in attrs.items() if key in ("src", "href", "data-src")
     ]
-    assert addresses == ["data:,"]  # the icon, so that no browser asks for one
+    assert addresses == ["data:,"]  # the icon, so that browsers do not request one
 
 
 def test_policy_allows_this_script_and_style_only(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_json_has_every_number_unrounded(tmp_path: Path) -> None:
     assert np.array_equal(got["maps"]["conv2"]["sum_per_step"], s.maps["conv2"].sum(axis=(1, 2)))
 
 
-def test_cells_are_written_to_be_read(tmp_path: Path) -> None:
+def test_cells_are_formatted_for_reading(tmp_path: Path) -> None:
     rows: list[list[Cell]] = [["x", 1234567, 0.5, 1.25e-7, None], ["y", -3, 0.123456, 2.0, True]]
     page = Page(write(tmp_path, Report("r", tables=[("T", list("abcde"), rows)], provenance={"seed": 1234567}))[0])
     assert page.all("td") == ["x", "1\u202f234\u202f567", "0.5000", "1.25e−07", "–", "y", "−3", "0.1235", "2", "yes"]
@@ -198,11 +198,11 @@ def test_every_control_has_a_label(tmp_path: Path) -> None:
     for control in re.finditer(r"<(input|select)\b[^>]*\bid=\"(\w+)\"", text):
         before = text[: control.start()]
         assert control[2] in targets or before.rfind("<label") > before.rfind("</label>"), control[0]
-    for found in re.findall(r'\$\("([\w-]+)"\)', page.all("script")[-1]):
-        assert f'id="{found}"' in text, found
+    for name in re.findall(r'\$\("([\w-]+)"\)', page.all("script")[-1]):
+        assert f'id="{name}"' in text, name
 
 
-def test_size_of_a_usual_report(tmp_path: Path) -> None:
+def test_size_of_a_typical_report(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     maps = {
         f"conv{k}": rng.poisson(0.2, (32, side, side)) * rng.random((32, side, side)) for k, side in ((1, 28), (2, 14))
@@ -217,11 +217,11 @@ def test_size_of_a_usual_report(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["report.json", "report.JSON", ""])
 def test_refuses_a_name_that_is_no_page(name: str) -> None:
-    with pytest.raises(NeurosamError, match="is no name for a page"):
+    with pytest.raises(NeurosamError, match="is not a name for a page"):
         write_page(name, Report("r"))
 
 
-def test_a_second_writing_replaces_the_first(tmp_path: Path) -> None:
+def test_writing_again_replaces_the_page(tmp_path: Path) -> None:
     write(tmp_path, Report("one"))
     assert "<h1>two</h1>" in write(tmp_path, Report("two"))[0]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]

@@ -11,10 +11,11 @@ import pytest
 
 import neurosam as ns
 from neurosam import backends
+from neurosam.backends import registry
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.recording import Record, Recording, Spikes
-from neurosam.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
-from neurosam.trace import MODES, FixedSamTrace, SamTrace
+from neurosam.explain.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
+from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
+from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import random_case
 from support.oracle import simulate
 
@@ -189,8 +190,8 @@ def oracle_backend(monkeypatch: pytest.MonkeyPatch) -> None:
         def run(self, network: ns.Network, events: ns.Events, record: Record, options: backends.Options) -> Recording:
             return simulate(network, events)
 
-    load = backends.load_backend
-    monkeypatch.setattr(backends, "load_backend", lambda name: Oracle() if name == "oracle" else load(name))
+    load = registry.load_backend
+    monkeypatch.setattr(registry, "load_backend", lambda name: Oracle() if name == "oracle" else load(name))
 
 
 def images() -> Array:
@@ -211,7 +212,7 @@ def test_attribute_encodes_runs_and_returns_raw_maps(fixed: bool) -> None:
     again = front.attribute(events)
     assert isinstance(again, np.ndarray)
     assert np.array_equal(again, maps)
-    assert front.scales() == {"conv": float(getattr(network.sam["conv"], "impulse", 1))}
+    assert front.scales() == {"conv": network.sam["conv"].scale}
 
 
 def test_several_layers_give_a_dict() -> None:

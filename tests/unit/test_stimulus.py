@@ -1,4 +1,4 @@
-"""How images are shown: the settings, their way through a network's metadata, and the events that they give."""
+"""How images are presented: the settings, their round trip through metadata, and the events that they give."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from neurosam.errors import EventError
-from neurosam.events import encode
-from neurosam.stimulus import Stimulus
+from neurosam.signals.events import encode
+from neurosam.signals.stimulus import Stimulus
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 2, 4, 5), dtype=np.uint8)
 SIGNED = Stimulus(6, "poisson_signed", mean=(0.25, 0.5), std=(0.5, 0.25), classes=("a", "b [c]"), data="set")

@@ -20,12 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import neurosam as ns
-from neurosam import equivalence
-from neurosam.backends import Options, event_prepared, to_file
-from neurosam.equivalence import report
+from neurosam.backends import Options, streaming
+from neurosam.backends.event.plan import compiled
+from neurosam.equivalence import comparison
+from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
-from neurosam.hdf5 import load_recording, place, save_recording, stream_recording
-from neurosam.recording import Record, Recording
+from neurosam.hdf5 import load_recording, place, save, stream_recording
+from neurosam.signals.recording import Record, Recording
 from support.networks import KINDS, large_case, random_case
 
 
@@ -62,7 +63,7 @@ def assert_streamed(network: ns.Network, events: ns.Events, path: Path, backend:
     """A streamed run, its file read, and its file mapped are all what a run in memory gives."""
     keep = Record.everything(network)
     expected = ns.run(network, events, backend, keep, threads=1, dtype=options.get("dtype", "float64"))
-    found = ns.run(network, events, backend, keep, to=path, **options)
+    found = ns.run(network, events, backend, keep, out=path, **options)
     assert found.same_as(expected)
     assert found.operations == expected.operations
     assert found.backend == backend
@@ -74,7 +75,7 @@ def assert_streamed(network: ns.Network, events: ns.Events, path: Path, backend:
 @pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_network(kind: str, fixed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", 3)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", 3)
     for seed in range(3):
         rng = np.random.default_rng([KINDS.index(kind), seed])
         assert_streamed(*random_case(rng, kind, fixed=fixed), tmp_path / "r.h5")
@@ -102,7 +103,7 @@ def test_any_group_of_samples(
     monkeypatch.setattr(place, "MOST_SAMPLES", most)
     monkeypatch.setattr(place, "GROUP_BYTES", group)
     monkeypatch.setattr(place, "LARGE_ROW_BYTES", large)
-    monkeypatch.setattr(event_prepared, "CHUNK_STEPS", 4)
+    monkeypatch.setattr(compiled, "CHUNK_STEPS", 4)
     assert_streamed(network(65), stimulus(10, samples), tmp_path / "r.h5", threads=threads)
 
 
@@ -179,9 +180,9 @@ def test_a_back_end_that_cannot_stream_runs_in_batches(
     size = 0 if one is None else sum(x.planes.nbytes for x in one.spikes.values()) + sum(
         x.nbytes for arrays in (one.sam, one.membrane, one.current) for x in arrays.values()
     )  # fmt: skip
-    monkeypatch.setattr(to_file, "BATCH_BYTES", 2 * size)
+    monkeypatch.setattr(streaming, "BATCH_BYTES", 2 * size)
     batches: list[int] = []
-    from neurosam.backends.reference import ReferenceBackend
+    from neurosam.backends.reference.backend import ReferenceBackend
 
     whole = ReferenceBackend.run
 
@@ -192,7 +193,7 @@ def test_a_back_end_that_cannot_stream_runs_in_batches(
     told: list[tuple[int, int]] = []
     expected = ns.run(net, events, "reference", Record.everything(net))
     monkeypatch.setattr(ReferenceBackend, "run", counted)
-    found = ns.run(net, events, "reference", Record.everything(net), to=tmp_path / "r.h5",
+    found = ns.run(net, events, "reference", Record.everything(net), out=tmp_path / "r.h5",
                    progress=lambda done, total: told.append((done, total)))  # fmt: skip
     assert batches == {0: [0], 1: [1], 5: [2, 2, 1]}[samples]
     assert told == [(done, samples) for done in {0: (), 1: (1,), 5: (2, 4, 5)}[samples]]
@@ -218,19 +219,19 @@ def test_memory_does_not_grow_with_what_is_recorded(
     longer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four times the steps or samples: in a file some counts more, in memory all values."""
-    monkeypatch.setattr(event_prepared, "CHUNK_BYTES", 2**18)
+    monkeypatch.setattr(compiled, "CHUNK_BYTES", 2**18)
     monkeypatch.setattr(place, "GROUP_BYTES", 2**18)
     net = network(64)
     keep = Record.everything(net)
     sizes = ((200, 4), (800, 4)) if longer == "steps" else ((20, 40), (20, 160))
     short, long = (stimulus(*size, density=0.01) for size in sizes)
-    ns.run(net, short, record=keep, to=tmp_path / "r.h5", threads=1)  # what is loaded once is not counted
+    ns.run(net, short, record=keep, out=tmp_path / "r.h5", threads=1)  # what is loaded once is not counted
 
     def peak(events: ns.Events, to: Path | None) -> int:
         ns.run(
             network(2), stimulus(2, 1), threads=1
         )  # so that no memory is left by a run like the one that is measured
-        return peak_bytes(lambda: ns.run(net, events, record=keep, to=to, threads=1))
+        return peak_bytes(lambda: ns.run(net, events, record=keep, out=to, threads=1))
 
     streamed = [peak(events, tmp_path / "r.h5") for events in (short, long)]
     held = [peak(events, None) for events in (short, long)]
@@ -245,7 +246,7 @@ def test_memory_does_not_grow_with_what_is_recorded(
 
 def test_arrays_stay_in_the_file(tmp_path: Path) -> None:
     net = network()
-    found = ns.run(net, stimulus(5, 2), record=Record.everything(net), to=tmp_path / "r.h5")
+    found = ns.run(net, stimulus(5, 2), record=Record.everything(net), out=tmp_path / "r.h5")
     arrays = [found.output, found.membrane["a"], found.current["b"], found.sam["a"], found.spikes["a"].planes]
     for array in arrays:
         assert type(array) is np.ndarray
@@ -258,7 +259,7 @@ def test_arrays_stay_in_the_file(tmp_path: Path) -> None:
 def test_a_saved_recording_can_be_mapped(tmp_path: Path) -> None:
     net = network()
     made = ns.run(net, stimulus(5, 3), record=Record.everything(net))
-    save_recording(made, tmp_path / "r.h5")
+    save(made, tmp_path / "r.h5")
     mapped = load_recording(tmp_path / "r.h5", mapped=True)
     assert mapped.same_as(made)
     (tmp_path / "r.h5").unlink()  # as replacing does: the arrays keep the old file
@@ -271,7 +272,7 @@ def test_a_mapped_file_is_examined_like_any_other(tmp_path: Path) -> None:
     path = tmp_path / "r.h5"
     net = network()
     for harm, says in (("shape", "declares"), ("type", "float32"), ("bits", "beyond channel 2"), ("chunks", "chunked")):
-        ns.run(net, stimulus(5, 2), record=Record.everything(net), to=path)
+        ns.run(net, stimulus(5, 2), record=Record.everything(net), out=path)
         with h5py.File(path, "r+") as file:
             if harm == "bits":
                 file["spikes/0/value/planes"][0, 0, 0, 0, 0] = 1 << 5
@@ -309,7 +310,7 @@ def test_a_run_that_fails_leaves_the_older_file(error: BaseException, tmp_path: 
             raise error
 
     def work(path: Path) -> None:
-        ns.run(network(), stimulus(5, 4), record=Record(membrane=("a",)), to=path, progress=fail, threads=1)
+        ns.run(network(), stimulus(5, 4), record=Record(membrane=("a",)), out=path, progress=fail, threads=1)
 
     untouched(tmp_path, work, type(error), str(error.args[-1]))
 
@@ -353,7 +354,7 @@ def test_a_full_disk_is_told_before_the_run(tmp_path: Path) -> None:
     def work(path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, hard))
         try:
-            ns.run(network(), stimulus(500, 4), record=Record(membrane=("a",)), to=path,
+            ns.run(network(), stimulus(500, 4), record=Record(membrane=("a",)), out=path,
                    progress=lambda done, _: told.append(done))  # fmt: skip
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -380,7 +381,7 @@ def test_a_disk_that_fills_during_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(place, "MOST_SAMPLES", 1)
     untouched(
         tmp_path,
-        lambda path: ns.run(network(), stimulus(50, 4), record=Record(membrane=("a",)), to=path, threads=2),
+        lambda path: ns.run(network(), stimulus(50, 4), record=Record(membrane=("a",)), out=path, threads=2),
         FormatError,
         "r.h5: could not be written: No space left on device. An older file there is unchanged",
     )
@@ -403,7 +404,7 @@ def test_a_comparison_in_chunks_is_that_of_all(fixed: bool, tmp_path: Path, monk
     dense = events.dense()
     events = ns.Events.from_dense(np.concatenate([dense, dense[:, ::-1], dense], axis=1))
     keep = Record.everything(net)
-    a = ns.run(net, events, record=keep, to=tmp_path / "a.h5")
+    a = ns.run(net, events, record=keep, out=tmp_path / "a.h5")
     b = ns.run(net, events, "reference", record=keep)
     name = keep.membrane[0]
     harmed = b.membrane[name].copy()
@@ -411,9 +412,9 @@ def test_a_comparison_in_chunks_is_that_of_all(fixed: bool, tmp_path: Path, monk
     bad = Recording(**{**vars(b), "membrane": {**b.membrane, name: harmed}})
     for network in (net, None):
         for other in (b, bad):
-            monkeypatch.setattr(equivalence, "CHUNK_BYTES", 2**40)
+            monkeypatch.setattr(comparison, "CHUNK_BYTES", 2**40)
             expected = report(a, other, network)
-            monkeypatch.setattr(equivalence, "CHUNK_BYTES", 1)
+            monkeypatch.setattr(comparison, "CHUNK_BYTES", 1)
             found = report(a, other, network)
             assert found.to_dict() == expected.to_dict()
             assert found.equal == (other is b)

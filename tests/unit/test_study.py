@@ -1,4 +1,4 @@
-"""The study: verdicts with known answers, tables, resuming, and one very small run from end to end."""
+"""The study: verdicts with known answers, tables, resuming, and a tiny run from end to end."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import torch
 
 from neurosam.data import sources
 from neurosam.errors import DataError
-from neurosam.study import QUICK, study
-from neurosam.study import runner as runner_module
-from neurosam.study.claims import Claim, claims, judge
-from neurosam.study.deployment import deployment
-from neurosam.study.experiments import EXPERIMENTS, Experiment
-from neurosam.study.found import Found, keep, kept
-from neurosam.study.gallery import CHARTS
-from neurosam.study.interval import STUDENT, interval, pseudo_values
-from neurosam.study.models import FORMS, Models
-from neurosam.study.plan import DEPLOYED
-from neurosam.study.sheets import SHEETS
-from neurosam.study.trust import agreements
+from neurosam_study import runner as runner_module
+from neurosam_study.claims import Claim, claims, judge
+from neurosam_study.deployment import deployment
+from neurosam_study.experiments import EXPERIMENTS, Experiment
+from neurosam_study.gallery import CHARTS
+from neurosam_study.interval import STUDENT, interval, pseudo_values
+from neurosam_study.models import FORMS, Models
+from neurosam_study.plan import DEPLOYED, QUICK
+from neurosam_study.results import Result, load_result, save_result
+from neurosam_study.runner import study
+from neurosam_study.sanity_checks import agreements
+from neurosam_study.sheets import SHEETS
 
 TINY = replace(
     QUICK, train=64, test=16, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=2, ann_epochs=2, batch=2,
@@ -52,11 +52,11 @@ def test_a_verdict_is_students_interval_of_paired_differences() -> None:
 
 
 def test_a_margin_is_how_much_worse_the_first_figure_may_be() -> None:
-    near = replace(CLAIM, sign=1, margin=2.5)
-    verdict = judge(near, seeds((1, 3), (2, 4.1), (3, 4.9)))  # differences -2, -2.1, -1.9
+    tolerant = replace(CLAIM, sign=1, margin=2.5)
+    verdict = judge(tolerant, seeds((1, 3), (2, 4.1), (3, 4.9)))  # differences -2, -2.1, -1.9
     assert verdict.difference == pytest.approx(0.5)
     assert verdict.word == "holds"
-    assert judge(replace(near, margin=1.5), seeds((1, 3), (2, 4.1), (3, 4.9))).word == "fails"
+    assert judge(replace(tolerant, margin=1.5), seeds((1, 3), (2, 4.1), (3, 4.9))).word == "fails"
 
 
 def test_missing_figures_and_a_single_seed_leave_a_claim_open() -> None:
@@ -69,18 +69,20 @@ def test_missing_figures_and_a_single_seed_leave_a_claim_open() -> None:
 
 def test_students_quantiles_fall_towards_the_normals() -> None:
     assert list(STUDENT) == sorted(STUDENT, reverse=True)
-    assert STUDENT[0] == pytest.approx(math.tan(math.pi * 0.475), abs=1e-3)  # one degree of freedom is Cauchy's
+    assert STUDENT[0] == pytest.approx(
+        math.tan(math.pi * 0.475), abs=1e-3
+    )  # one degree of freedom is the Cauchy distribution
     assert STUDENT[1] == pytest.approx(0.95 * math.sqrt(2 / (1 - 0.95**2)), abs=1e-3)
 
 
 def test_every_claim_has_its_experiment() -> None:
     for form in ("float", "8 bits"):
-        found = claims(QUICK, ("conv2", "conv3"), form)
-        assert {claim.experiment for claim in found} <= EXPERIMENTS.keys()
-        assert len({(claim.experiment, claim.text) for claim in found}) == len(found)
+        listed = claims(QUICK, ("conv2", "conv3"), form)
+        assert {claim.experiment for claim in listed} <= EXPERIMENTS.keys()
+        assert len({(claim.experiment, claim.text) for claim in listed}) == len(listed)
 
 
-def test_items_as_they_are_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deployment_without_canvases_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = replace(
         DEPLOYED["mnist5k"], train=64, test=20, architecture="4C5S4-P3-D8-D10", steps=3, conversion_steps=6, epochs=2,
         ann_epochs=2, batch=8,
@@ -89,26 +91,26 @@ def test_items_as_they_are_in_every_form(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sources, "_FASHION_FOLDER", tmp_path / "none")
     plan = replace(TINY, deployed=("mnist5k", "fashion"))
     models = Models(plan, 0, tmp_path, lambda line: None)
-    found = deployment(models)
-    shown = models.beside(small)
-    assert shown.test.shape == (1, 28, 28)
-    assert shown.test.masks is None
-    for net, spiking in (("surrogate", shown.surrogate()), ("conversion", shown.converted)):
+    result = deployment(models)
+    deployed = models.with_plan(small)
+    assert deployed.test.shape == (1, 28, 28)
+    assert deployed.test.masks is None
+    for net, spiking in (("surrogate", deployed.surrogate()), ("conversion", deployed.converted)):
         for form in FORMS:
-            accuracy = spiking.accuracy(form, shown.test.images, shown.test.labels, 0)
-            assert found.figures[f"mnist5k/accuracy/{net} {form}"] == accuracy
-            assert len(found.courses[f"mnist5k/{net} {form}"]) == spiking.steps
-        assert found.figures[f"mnist5k/differ/{net} 8 bits"] == 0
-        assert found.figures[f"mnist5k/compared/{net} 8 bits"] > 20 * spiking.steps * (4 * 49 + 8 + 10)
-    course = found.courses["mnist5k/conversion float"]
-    assert found.figures["mnist5k/accuracy/conversion after 3 steps float"] == course[2]
-    assert len(found.notes) == 1
-    assert "fashion is left out" in found.notes[0]
+            accuracy = spiking.accuracy(form, deployed.test.images, deployed.test.labels, 0)
+            assert result.figures[f"mnist5k/accuracy/{net} {form}"] == accuracy
+            assert len(result.courses[f"mnist5k/{net} {form}"]) == spiking.steps
+        assert result.figures[f"mnist5k/differ/{net} 8 bits"] == 0
+        assert result.figures[f"mnist5k/compared/{net} 8 bits"] > 20 * spiking.steps * (4 * 49 + 8 + 10)
+    course = result.courses["mnist5k/conversion float"]
+    assert result.figures["mnist5k/accuracy/conversion after 3 steps float"] == course[2]
+    assert len(result.notes) == 1
+    assert "fashion is left out" in result.notes[0]
     named = {figure for form in FORMS for claim in claims(plan, (), form) for figure in (claim.a, claim.b)
              if claim.experiment == "Deployment" and "mnist5k" in claim.text}  # fmt: skip
     assert len(named) == 5
-    assert named <= found.figures.keys()
-    figure = CHARTS["deployment.png"][1](plan, (), [{"Deployment": found}] * 2)
+    assert named <= result.figures.keys()
+    figure = CHARTS["deployment.png"][1](plan, (), [{"Deployment": result}] * 2)
     assert len(figure.axes) == 1
 
 
@@ -121,63 +123,67 @@ def test_pseudo_values_have_the_mean_of_the_pairs_and_their_spread_counts_seeds(
     assert pseudo_values(additive, 4) == pytest.approx([2 * (x - 3.75) + 7.5 for x in [1, 4, 2, 8]])
     one = pseudo_values({(0, 1): 0.5}, 2)
     assert one[0] == 0.5
-    assert interval(one).high == math.inf  # two seeds are one pair: nothing can be said
+    assert interval(one).high == math.inf  # two seeds are one pair, which has no interval
     assert math.isnan(interval([]).mean)
 
 
 def test_agreement_of_seeds_with_known_answers() -> None:
     rng = np.random.default_rng(0)
-    own, foreign = rng.random((2, 5, 12, 12))
-    same = [Found({"kept": 1.0}, arrays={"conv2/SAM": own}) for _ in range(3)]
-    for found in agreements(same):
-        assert found.figures["conv2/SAM"] == pytest.approx(1)
-        assert found.figures["kept"] == 1
-        assert abs(found.figures["conv2/SAM, other picture"]) < 0.3
-        assert abs(found.figures["conv2/noise"]) < 0.3
-    mixed = agreements([Found(arrays={"conv2/SAM": maps}) for maps in (own, own, foreign)])
-    pair = float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(own, foreign, strict=True)]))
-    mean = interval([found.figures["conv2/SAM"] for found in mixed]).mean
+    maps_a, maps_b = rng.random((2, 5, 12, 12))
+    same = [Result({"kept": 1.0}, arrays={"conv2/SAM": maps_a}) for _ in range(3)]
+    for result in agreements(same):
+        assert result.figures["conv2/SAM"] == pytest.approx(1)
+        assert result.figures["kept"] == 1
+        assert abs(result.figures["conv2/SAM, other picture"]) < 0.3
+        assert abs(result.figures["conv2/noise"]) < 0.3
+    mixed = agreements([Result(arrays={"conv2/SAM": maps}) for maps in (maps_a, maps_a, maps_b)])
+    pair = float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(maps_a, maps_b, strict=True)]))
+    mean = interval([result.figures["conv2/SAM"] for result in mixed]).mean
     assert mean == pytest.approx((1 + 2 * pair) / 3)
 
 
-def test_what_was_found_comes_back_and_a_new_version_does_not(tmp_path: Path) -> None:
-    found = Found({"a": 1.5, "b": math.nan}, {"c": [1.0, math.nan]}, {"m": np.arange(6.0).reshape(2, 3)}, ("left out",))
-    keep(tmp_path, "Fig. 6a", 1, found)
-    back = kept(tmp_path, "Fig. 6a", 1)
+def test_a_result_is_loaded_from_the_cache_unless_its_version_is_old(tmp_path: Path) -> None:
+    result = Result(
+        {"a": 1.5, "b": math.nan}, {"c": [1.0, math.nan]}, {"m": np.arange(6.0).reshape(2, 3)}, ("left out",)
+    )
+    save_result(tmp_path, "Fig. 6a", 1, result)
+    back = load_result(tmp_path, "Fig. 6a", 1)
     assert back is not None
     assert list(back.figures) == ["a", "b"]
     assert back.figures["a"] == 1.5
     assert math.isnan(back.figures["b"])
     assert back.courses["c"][0] == 1
     assert math.isnan(back.courses["c"][1])
-    assert np.array_equal(back.arrays["m"], found.arrays["m"])
+    assert np.array_equal(back.arrays["m"], result.arrays["m"])
     assert back.notes == ("left out",)
-    assert kept(tmp_path, "Fig. 6a", 2) is None
-    assert kept(tmp_path, "Fig. 6b", 1) is None
+    assert load_result(tmp_path, "Fig. 6a", 2) is None
+    assert load_result(tmp_path, "Fig. 6b", 1) is None
     (tmp_path / "fig-6a.npz").write_bytes(b"not an archive")
     with pytest.raises(DataError, match="remove it to run that experiment again"):
-        kept(tmp_path, "Fig. 6a", 1)
+        load_result(tmp_path, "Fig. 6a", 1)
     np.savez(tmp_path / "fig-6a.npz", m=np.array([object()], dtype=object))
     with pytest.raises(DataError, match="remove it to run that experiment again"):  # pickled: refused, not run
-        kept(tmp_path, "Fig. 6a", 1)
+        load_result(tmp_path, "Fig. 6a", 1)
 
 
 def counting(calls: list[tuple[str, int]], interrupted: set[tuple[str, int]]) -> dict[str, Experiment]:
-    """Two experiments that only say that they ran."""
+    """Two experiments that only record that they ran."""
 
     def experiment(name: str) -> Experiment:
-        def run(models: Models) -> Found:
+        def run(models: Models) -> Result:
             if (name, models.seed) in interrupted:
                 raise KeyboardInterrupt
             calls.append((name, models.seed))
-            return Found({"figure": float(models.seed), "none": math.nan, "in float": 1.0, "in 8 bits": 2.0})
+            return Result({"figure": float(models.seed), "none": math.nan, "in float": 1.0, "in 8 bits": 2.0})
 
         return Experiment(run)
 
     return {"First": experiment("First"), "Second": experiment("Second")}
 
 
-def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_resumes_where_it_stopped_and_accepts_more_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("mlxtend")
     calls: list[tuple[str, int]] = []
     interrupted = {("Second", 1)}
@@ -189,9 +195,9 @@ def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, m
     interrupted.clear()
     study(tmp_path, plan, lambda line: None)
     assert calls[3:] == [("Second", 1)]
-    found = study(tmp_path, replace(plan, seeds=3), lambda line: None, "the command")
+    results = study(tmp_path, replace(plan, seeds=3), lambda line: None, "the command")
     assert calls[4:] == [("First", 2), ("Second", 2)]
-    assert found["figures"][2]["First"]["figure"] == 2
+    assert results["figures"][2]["First"]["figure"] == 2
     text = (tmp_path / "results.md").read_text()
     assert "| figure |  |  | 1.000 [-1.484, 3.484] |" in text  # 4.303 / sqrt(3)
     assert "| in | 1.000 [1.000, 1.000] | 2.000 [2.000, 2.000] |  |" in text
@@ -202,7 +208,7 @@ def test_a_study_goes_on_where_it_stopped_and_takes_more_seeds(tmp_path: Path, m
     assert len(calls) == 6 + 4  # another plan has another cache
 
 
-def test_a_new_version_of_one_experiment_runs_that_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_version_of_one_experiment_runs_only_that_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlxtend")
     calls: list[tuple[str, int]] = []
     experiments = counting(calls, set())
@@ -213,20 +219,20 @@ def test_a_new_version_of_one_experiment_runs_that_one_alone(tmp_path: Path, mon
     assert calls[4:] == [("First", 0), ("First", 1)]
 
 
-def test_what_no_training_depends_on_keeps_the_checkpoints() -> None:
-    kept_by: list[dict[str, Any]] = [{"explained": 7}, {"gammas": (0.0, 0.5, 1.0)}, {"conversion_steps": 3}]
-    for change in kept_by:
+def test_settings_that_do_not_affect_training_keep_the_checkpoints() -> None:
+    ignored: list[dict[str, Any]] = [{"explained": 7}, {"gammas": (0.0, 0.5, 1.0)}, {"conversion_steps": 3}]
+    for change in ignored:
         assert replace(QUICK, **change).training_key == QUICK.training_key, change
         assert replace(QUICK, **change).key != QUICK.key, change
-    trained_with: list[dict[str, Any]] = [
+    relevant: list[dict[str, Any]] = [
         {"epochs": 9}, {"canvas": 64}, {"data": "fashion"}, {"steps": 2}, {"clutter": False},
     ]  # fmt: skip
-    for change in trained_with:
+    for change in relevant:
         assert replace(QUICK, **change).training_key != QUICK.training_key, change
     assert replace(QUICK, seeds=9).key == QUICK.key
 
 
-def test_mistakes(tmp_path: Path) -> None:
+def test_invalid_plans_and_files_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("mlxtend")
     with pytest.raises(DataError, match="the unit of evidence is the seed"):
         study(tmp_path, replace(QUICK, seeds=1), lambda line: None)
@@ -234,11 +240,11 @@ def test_mistakes(tmp_path: Path) -> None:
         change: dict[str, Any] = {name: values}
         with pytest.raises(DataError, match=f"plan: {name}: lack"):
             replace(QUICK, **change)
-    beyond: list[dict[str, Any]] = [
+    out_of_range: list[dict[str, Any]] = [
         {"gammas": (0.0, 0.5, 1.0, -1.0)}, {"gammas": (0.0, 0.5, 1.0, math.inf)}, {"epsilons": (0, 4, 256)},
         {"leaks": (0.9, 1.1)}, {"explained": 0}, {"steps": 0},
     ]  # fmt: skip
-    for change in beyond:
+    for change in out_of_range:
         with pytest.raises(DataError, match=f"plan: {next(iter(change))}: got"):
             replace(QUICK, **change)
     for change in ({"explain": ("conv9",)}, {"architecture": "16C5-D9"}, {"size": 8}):
@@ -252,7 +258,7 @@ def test_mistakes(tmp_path: Path) -> None:
         study(tmp_path, QUICK, lambda line: None)
 
 
-def test_seeds_share_what_is_held_out() -> None:
+def test_seeds_share_the_held_out_items() -> None:
     pytest.importorskip("mlxtend")
     first, second = (Models(TINY, seed, Path(), lambda line: None) for seed in (0, 1))
     assert np.array_equal(first.common.images, second.common.images)
@@ -275,7 +281,7 @@ def test_two_garments_fit_on_a_canvas_when_shrunk() -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """The folder and the results of a very small study."""
+    """The folder and the results of a tiny study."""
     pytest.importorskip("mlxtend")
     folder = tmp_path_factory.mktemp("study")
     threads = torch.get_num_threads()
@@ -286,12 +292,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
         torch.set_num_threads(threads)
 
 
-def test_every_experiment_finds_something(tiny: tuple[Path, dict[str, Any]]) -> None:
-    folder, found = tiny
-    for figures in found["figures"]:
+def test_every_experiment_has_results(tiny: tuple[Path, dict[str, Any]]) -> None:
+    folder, results = tiny
+    for figures in results["figures"]:
         assert list(figures) == list(EXPERIMENTS)
         assert figures["Accuracy"]
-    accuracy = found["figures"][0]["Accuracy"]
+    accuracy = results["figures"][0]["Accuracy"]
     assert set(accuracy) == {
         "ANN", "surrogate float", "surrogate 8 bits", "conversion float", "conversion 8 bits", "most frequent class",
     }  # fmt: skip
@@ -307,11 +313,11 @@ def test_every_figure_of_a_network_comes_in_both_forms(tiny: tuple[Path, dict[st
         assert pairs or not figures, experiment
 
 
-def test_every_claim_names_figures_that_there_are(tiny: tuple[Path, dict[str, Any]]) -> None:
-    _, found = tiny
-    for judged in found["verdicts"].values():
+def test_every_claim_refers_to_existing_figures(tiny: tuple[Path, dict[str, Any]]) -> None:
+    _, results = tiny
+    for judged in results["verdicts"].values():
         for claim in (verdict["claim"] for verdict in judged):
-            for figures in found["figures"]:
+            for figures in results["figures"]:
                 assert {claim["a"], claim["b"]} <= figures[claim["experiment"]].keys(), claim
 
 

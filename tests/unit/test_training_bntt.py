@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import neurosam as ns
+from neurosam.deploy.from_torch import export, to_network
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError, NetworkError
-from neurosam.from_torch import export, to_network
-from neurosam.quantise import quantise
 from neurosam.training import BNTT, LIF, GainOffset, Readout, SpikingSequential, fine_tune, fold_batch_norm
 
 T, B = 6, 5
@@ -222,7 +222,7 @@ def test_what_cannot_be_is_refused() -> None:
         BNTT(3, T)(torch.zeros(T + 1, 2, 3))
     with pytest.raises(NetworkError, match=r"\[T, B, 3, ...\]"):
         BNTT(3, T)(torch.zeros(T, 2, 4))
-    with pytest.raises(NetworkError, match="more than one value a channel"):
+    with pytest.raises(NetworkError, match="more than one value per channel"):
         BNTT(3, T)(torch.zeros(T, 1, 3))
     with pytest.raises(NetworkError, match="BNTT: steps"):
         BNTT(3, 0)
@@ -232,7 +232,7 @@ def test_what_cannot_be_is_refused() -> None:
         fold_batch_norm(SpikingSequential(OrderedDict(c=nn.Linear(3, 2), n=LIF(), a=BNTT(2, T))))
     with pytest.raises(ExportError, match="readout has no tables"):
         to_network(SpikingSequential(nn.Linear(3, 2), BNTT(2, T), Readout()), (3,))
-    with pytest.raises(ExportError, match="normalises 3 channels, but gets 2"):
+    with pytest.raises(ExportError, match="normalises 3 channels, but its input has 2"):
         fold_batch_norm(SpikingSequential(nn.Linear(3, 2), BNTT(3, T), LIF()))
     too_long = ns.Events.from_dense(np.ones((T + 1, 1, *SHAPE), np.uint8))
     with pytest.raises(ns.NeurosamError, match="has 6 steps"):

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 import neurosam as ns
+from neurosam.deploy.from_torch import export, to_network
 from neurosam.errors import DataError, ExportError
-from neurosam.from_torch import export, to_network
 from neurosam.training import LIF, Readout, SpikingSequential, accuracy_by_step, build_ann, convert, encode_batch, train
-from neurosam.training.conversion import _stream
+from neurosam.training.batches import stream_seed
 
 T = 20
 
@@ -62,7 +62,7 @@ def algorithm_1(net: nn.Sequential, scaling: float, pick: Any) -> list[float]:
     thresholds: list[float] = []
     weights = [layer for layer in net if isinstance(layer, (nn.Conv2d, nn.Linear))]
     for level in range(len(weights) - 1):
-        draws = torch.Generator().manual_seed(_stream(7, level))
+        draws = torch.Generator().manual_seed(stream_seed(7, level))
         x = encode_batch(torch.from_numpy(IMAGES), T, "poisson", draws).double()
         seen: list[Tensor] = []
         for sample in range(len(IMAGES)):
@@ -177,7 +177,7 @@ def test_accuracy_grows_with_the_steps_to_that_of_the_ann() -> None:
     assert curve.shape == (60,)
     assert curve[0] < curve[-1]
     assert curve[-1] >= history.test_accuracy - 0.05
-    draws = torch.Generator().manual_seed(_stream(1, 0))
+    draws = torch.Generator().manual_seed(stream_seed(1, 0))
     parts = [encode_batch(torch.from_numpy(held_out.images[i : i + 32]), 60, "poisson", draws) for i in (0, 32)]
     for t in (0, 10, 59):
         hits = torch.cat([module(x[: t + 1]).argmax(1) for x in parts]).numpy() == held_out.labels
@@ -190,7 +190,7 @@ def test_accuracy_grows_with_the_steps_to_that_of_the_ann() -> None:
         ([nn.Conv2d(1, 2, 3), nn.MaxPool2d(2)], r"layer '1' \(MaxPool2d\): cannot be converted; known are"),
         ([nn.Flatten(), nn.Linear(64, 2), nn.Linear(2, 2)], r"layer '2' \(Linear\): follows '1' without a ReLU"),
         ([nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)], r"layer '0' \(ReLU\): does not directly follow"),
-        ([nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.ReLU()], r"stands between '0' and its ReLU"),
+        ([nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.ReLU()], r"is between '0' and its ReLU"),
         ([nn.Flatten(), nn.Linear(64, 2), nn.ReLU()], "does not end with a Conv2d or Linear"),
         ([nn.Flatten(), nn.Linear(64, 2), nn.Sigmoid()], "Sigmoid"),
     ],

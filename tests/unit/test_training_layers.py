@@ -143,12 +143,12 @@ def test_seed_decides_the_weights_and_leaves_torch_alone() -> None:
         ("16C-D10", "got '16C' in"),
         ("16X3-D10", "got '16X3'"),
         ("16C3 -D10", "got '16C3 '"),
-        ("16C3-P2", "ends in no dense layer"),
+        ("16C3-P2", "does not end with a dense layer"),
         ("D10-P2-D3", "'P2' comes after a dense layer"),
         ("0C3-D10", "'0C3': got 0; allowed is 1"),
         ("4C3S0-D10", "'4C3S0': got 0"),
-        ("P2-P2-P2-D10", "'P2': the window is larger than the side of 1 pixels"),
-        ("4C9-P9-D3", "'P9': the window is larger than the side of 6"),
+        ("P2-P2-P2-D10", "'P2': the window is larger than the remaining side of 1 pixels"),
+        ("4C9-P9-D3", "'P9': the window is larger than the remaining side of 6"),
         ("99999C3-D3", "got 99999; allowed is 1..65536"),
     ],
 )
@@ -181,7 +181,7 @@ def test_folding_refuses_what_it_cannot_fold() -> None:
         fold_batch_norm(nn.Sequential(LIF(), nn.BatchNorm1d(3)))
     with pytest.raises(ExportError, match="without running statistics"):
         fold_batch_norm(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False)))
-    with pytest.raises(ExportError, match="normalises 4 channels, but gets 3"):
+    with pytest.raises(ExportError, match="normalises 4 channels, but its input has 3"):
         fold_batch_norm(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(4)))
 
 

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from neurosam.errors import DataError
-from neurosam.events import encode
+from neurosam.signals.events import encode
 from neurosam.training import Epoch, History, Normalisation, SpikingSequential, build, encode_batch, evaluate, train
-from neurosam.training.feeding import Feed
+from neurosam.training.batches import Feed
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +188,7 @@ def test_checkpoint_of_another_architecture_or_data_is_refused(tmp_path: Path) -
 def test_damaged_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
     place = tmp_path / "run.safetensors"
     place.write_bytes(content)
-    with pytest.raises(DataError, match="no readable checkpoint"):
+    with pytest.raises(DataError, match="not a readable checkpoint"):
         train(network(), TRAIN, TEST, **ARGUMENTS, checkpoint=place)
     assert place.read_bytes() == content
 

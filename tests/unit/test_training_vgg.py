@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 import neurosam as ns
+from neurosam.deploy.from_torch import to_network
 from neurosam.errors import DataError, NetworkError
-from neurosam.from_torch import to_network
-from neurosam.stimulus import Stimulus
+from neurosam.signals.stimulus import Stimulus
 from neurosam.training import BNTT, LIF, build, build_ann, describe, evaluate, train, vgg
-from neurosam.training.model import Recipe, load_model, save_model
+from neurosam.training.model_file import Recipe, load_model, save_model
 from neurosam.training.trainer import _SCHEDULES
 
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_is_refused() -> None:
         vgg("resnet", (1, 8, 8), 2)
     with pytest.raises(NetworkError, match="width"):
         describe("vgg5", 10, width=0)
-    with pytest.raises(NetworkError, match="larger than the side"):
+    with pytest.raises(NetworkError, match="larger than the remaining side"):
         vgg("vgg11", (1, 8, 8), 2)
     with pytest.raises(NetworkError, match="it is a batch norm"):
         build("4C3-D2", (1, 8, 8), bntt=3, batch_norm=False)

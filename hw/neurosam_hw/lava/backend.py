@@ -1,9 +1,9 @@
-"""The back end `lava`: a network on the Lava runtime, from any Python, through files.
+"""The back end `lava`: run a network on the Lava runtime from any Python, with files as the interface.
 
     network.h5, events.h5, request.json   ->   worker (interpreter.py, worker.py)   ->   recording.h5
 
-All samples run through one graph, one presentation after the other. What comes back is in each population's own time
-and compares with the other back ends as it is.
+All samples run through one graph, one presentation after the other. The recording is in each population's own time, so
+it can be compared with those of other back ends directly.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from neurosam.backends import Options
 from neurosam.errors import BackendError
-from neurosam.events import Events
-from neurosam.hdf5 import load_recording, save_events, save_network
-from neurosam.network import Network
-from neurosam.operations import synaptic_operations
-from neurosam.recording import Record, Recording
+from neurosam.hdf5 import load_recording, save
+from neurosam.metrics.operations import synaptic_operations
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
 from neurosam_hw.lava.interpreter import find
 from neurosam_hw.lava.supervise import Worker, private_folder
 from neurosam_hw.lava.timing import timing
@@ -26,7 +26,7 @@ from neurosam_hw.lava.timing import timing
 __all__ = ["LavaBackend"]
 
 SILENCE_S = 300.0
-"""Longest time that the worker may take for its start, or for a few steps."""
+"""Maximum time without a sign of life: for the worker's start, or for a few steps."""
 
 
 class LavaBackend:
@@ -40,49 +40,49 @@ class LavaBackend:
         Raises
         ------
         BackendError
-            If Lava is not there, cannot run the network exactly, takes too long, or fails.
+            If Lava is not installed, cannot run the network exactly, takes too long, or fails.
         """
         if options.device != "cpu":
             raise BackendError("back end 'lava'", f"runs on the CPU, not {options.device!r}")
         if options.dtype != "float64" and not network.fixed:
             raise BackendError("back end 'lava'", "computes float networks in float64")
-        timing(network)  # refuses here what the worker would refuse
+        timing(network)  # refuses a network here rather than in the worker
         python = find()
         with private_folder() as folder:
-            save_network(network, folder / "network.h5")
-            save_events(events, folder / "events.h5")
+            save(network, folder / "network.h5")
+            save(events, folder / "events.h5")
             (folder / "request.json").write_text(json.dumps(asdict(record)))
-            told = 0
+            reported = 0
 
-            def tell(line: str) -> None:
-                nonlocal told
-                over = min(int(line[5:]), events.samples) if line.startswith("done ") else 0
-                if options.progress is not None and over > told:
-                    options.progress(over, events.samples)
-                    told = over
+            def on_line(line: str) -> None:
+                nonlocal reported
+                done = min(int(line[5:]), events.samples) if line.startswith("done ") else 0
+                if options.progress is not None and done > reported:
+                    options.progress(done, events.samples)
+                    reported = done
 
             with Worker(python, folder) as worker:
-                status = worker.wait(options.time_limit_s, self.silence_s, tell)
+                status = worker.wait(options.time_limit_s, self.silence_s, on_line)
                 if status != 0:
                     raise failure(folder, status, worker)
             recording = load_recording(folder / "recording.h5")
-        if options.progress is not None and told < events.samples:
+        if options.progress is not None and reported < events.samples:
             options.progress(events.samples, events.samples)
         operations = {
-            label: found.delivered for label, found in synaptic_operations(network, recording, events).items()
+            label: count.delivered for label, count in synaptic_operations(network, recording, events).items()
         }
         return replace(recording, spikes={n: recording.spikes[n] for n in record.spikes}, operations=operations)
 
 
 def failure(folder: Path, status: int, worker: Worker) -> BackendError:
-    """The error that a worker left, or what is known of its end."""
+    """Return the error that the worker reported, or one that describes how it ended."""
     try:
-        left = json.loads((folder / "error.json").read_text())
+        report = json.loads((folder / "error.json").read_text())
     except (OSError, ValueError):
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        return BackendError("back end 'lava'", f"the worker {how}. {worker.last_words()}")
-    if left["known"]:
-        return BackendError(left["where"], left["problem"])
-    first, *rest = left["problem"].strip().splitlines() or ["no message"]
-    said = f"{first} | {rest[-1]}" if rest else first
-    return BackendError("back end 'lava'", f"the worker failed: {said}")
+        return BackendError("back end 'lava'", f"the worker {how}. {worker.last_output()}")
+    if report["known"]:
+        return BackendError(report["where"], report["problem"])
+    first, *rest = report["problem"].strip().splitlines() or ["no message"]
+    summary = f"{first} | {rest[-1]}" if rest else first
+    return BackendError("back end 'lava'", f"the worker failed: {summary}")

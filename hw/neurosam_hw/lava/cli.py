@@ -1,4 +1,4 @@
-"""``neurosam lava``: is Lava there, and does it work; a plug-in of the command line (entry point neurosam.commands)."""
+"""``neurosam lava``: check the Lava installation, and export to netx; a plug-in (entry point neurosam.commands)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from neurosam_hw.lava.interpreter import VARIABLE, examine, find
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The Lava target: its environment, and lava-dl's file.", no_args_is_help=True)
+app = typer.Typer(help="The Lava target: check its environment, and export networks for lava-dl.", no_args_is_help=True)
 console = Console(soft_wrap=True)
 
 
 @app.command()
 def doctor() -> None:
-    """Say what the Lava back end has, and what is missing; exit status 1 if it cannot run."""
+    """Report what the Lava back end has and what is missing, and run a small network; exit status 1 if that fails."""
     try:
         python = find()
     except NeurosamError as error:
         console.print(f"[red]missing[/red]  {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
     finding = examine(python)
-    source = VARIABLE if os.environ.get(VARIABLE) else "found beside this environment"
+    source = VARIABLE if os.environ.get(VARIABLE) else "found next to this environment"
     console.print(f"found    {escape(finding.path)} ({source})", highlight=False)
     for name, version in finding.versions.items():
         console.print(f"{'found' if version else 'missing':8} {name} {version or ''}", highlight=False)
@@ -36,9 +36,9 @@ def doctor() -> None:
     for problem in problems:
         console.print(f"[red]problem[/red]  {escape(problem)}", highlight=False)
     if problems:
-        console.print("`make env` builds .venv-lava anew once it is removed", highlight=False)
+        console.print("to rebuild .venv-lava, remove it and run `make env`", highlight=False)
         raise typer.Exit(1)
-    console.print("works    a small network gives the same on Lava and on the event back end", highlight=False)
+    console.print("works    a small network gives the same result on Lava and on the event back end", highlight=False)
 
 
 @app.command()
@@ -46,10 +46,10 @@ def netx(
     network: Annotated[Path, typer.Argument(help="Network file.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File for lava-dl's netx.")],
     restarts: Annotated[
-        bool, typer.Option(help="netx will be given reset_interval and reset_offset=1, which biases need.")
+        bool, typer.Option(help="netx will be called with reset_interval and reset_offset=1, which biases need.")
     ] = False,
 ) -> None:
-    """Write a hard-reset network for lava-dl's netx; what netx would run otherwise is refused by name."""
+    """Write a hard-reset network for lava-dl's netx; whatever netx would run differently is refused."""
     from neurosam.formats.netx import save_netx
     from neurosam.hdf5 import load_network
 
@@ -60,12 +60,12 @@ def netx(
 
 
 def _trial() -> tuple[str, ...]:
-    """What goes wrong with a run of the smallest kind."""
+    """Run a tiny network; return the problems."""
     import numpy as np
 
     from neurosam import Events, FixedLIF, Network, Population, Projection, Record, run
     from neurosam.backends import Options
-    from neurosam.synapse import Dense
+    from neurosam.network.synapse import Dense
     from neurosam_hw.lava.backend import LavaBackend
 
     network = Network(
@@ -75,7 +75,8 @@ def _trial() -> tuple[str, ...]:
     events = Events.from_dense(np.ones((5, 2, 2), dtype=np.uint8))
     record = Record.everything(network)
     try:
-        found = LavaBackend().run(network, events, record, Options(time_limit_s=60.0))
+        recording = LavaBackend().run(network, events, record, Options(time_limit_s=60.0))
     except NeurosamError as error:
         return (str(error),)
-    return () if found.same_as(run(network, events, record=record)) else ("a small network gives other bits",)
+    expected = run(network, events, record=record)
+    return () if recording.same_as(expected) else ("a small network gives a different result than on event",)

@@ -1,4 +1,4 @@
-"""From what instruments wrote, a row each Lava step, to a Recording in each population's own time."""
+"""Convert the rows that instruments wrote, one per Lava step, to a Recording in each population's own time."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.events import Events
-from neurosam.network import Network
-from neurosam.recording import Record, Recording, Spikes
-from neurosam.synapse import neurons, picture
+from neurosam.network.network import Network
+from neurosam.network.synapse import as_chw, neurons
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording, Spikes
 from neurosam_hw.lava.timing import Timing
 
-__all__ = ["collect", "feed", "lava_steps", "wanted"]
+__all__ = ["collect", "feed", "lava_steps", "recorded_populations"]
 
 Rows = Mapping[tuple[str, str], npt.NDArray[Any]]
 """Arrays ``(Lava steps, *layout)`` by variable (spikes, membrane, current, sam) and population."""
 
 
 def lava_steps(timing: Timing, events: Events, sam: bool) -> int:
-    """Steps that Lava has to run: all presentations, the way to the last population, and one more for a map."""
+    """Number of steps that Lava has to run: all presentations, the latest start, and one more for maps."""
     return max(max(timing.start.values()) + events.steps * events.samples + sam, 1)
 
 
-def wanted(network: Network, record: Record) -> dict[str, tuple[str, ...]]:
-    """What has to be recorded, by variable: what is asked for, what counts spikes, and the answer."""
-    answer = () if network.readout.fires else (network.readout.name,)
+def recorded_populations(network: Network, record: Record) -> dict[str, tuple[str, ...]]:
+    """Populations to record, by variable: the requested ones, all that fire (to count spikes), and the readout."""
+    readout = () if network.readout.fires else (network.readout.name,)
     spikes = tuple(p.name for p in network.populations if p.neuron is not None and p.fires)
     return {
         "spikes": spikes,
-        "membrane": tuple(dict.fromkeys((*record.membrane, *answer))),
+        "membrane": tuple(dict.fromkeys((*record.membrane, *readout))),
         "current": record.current,
         "sam": record.sam,
     }
 
 
 def feed(events: Events, steps: int, fixed: bool) -> npt.NDArray[Any]:
-    """The presentations one after the other, in Lava's layout with time last: ``(*layout, steps)``."""
+    """Concatenate the presentations, in Lava's layout with time last: ``(*layout, steps)``."""
     number = np.int32 if fixed else np.float64
     flat = np.zeros((neurons(events.shape), steps), dtype=number)
     flat[events.neuron, events.sample.astype(np.int64) * events.steps + events.time] = (
@@ -51,39 +51,39 @@ def feed(events: Events, steps: int, fixed: bool) -> npt.NDArray[Any]:
 def collect(
     network: Network, events: Events, record: Record, timing: Timing, rows: Rows, time_s: float = 0.0
 ) -> Recording:
-    """The Recording of a run, with the spikes of every population that fires."""
+    """Make the Recording of a run, with the spikes of every population that fires."""
     steps, samples = events.steps, events.samples
     number = np.int32 if network.fixed else np.float64
 
-    def own(variable: str, name: str) -> npt.NDArray[Any]:
-        """``(T, B, *shape)``; a map without its single channel."""
+    def in_own_time(variable: str, name: str) -> npt.NDArray[Any]:
+        """Rows as ``(T, B, *shape)``; maps without their single channel."""
         first = timing.start[name] + (variable == "sam")
         part = rows[variable, name][first : first + steps * samples]
         part = part.reshape(samples, steps, *part.shape[1:])
         return np.ascontiguousarray(part.transpose(1, 0, *reversed(range(2, part.ndim))))
 
-    plan = wanted(network, record)
-    dense = {name: own("spikes", name).astype(np.uint8) for name in plan["spikes"]}
+    plan = recorded_populations(network, record)
+    dense = {name: in_own_time("spikes", name).astype(np.uint8) for name in plan["spikes"]}
     counts = {network.input.name: events.counts()}
     for name, spikes in dense.items():
         counts[name] = spikes.sum(axis=tuple(range(2, spikes.ndim)), dtype=np.int64)
     states = {
-        variable: {name: own(variable, name).astype(number) for name in plan[variable]}
+        variable: {name: in_own_time(variable, name).astype(number) for name in plan[variable]}
         for variable in ("membrane", "current")
     }
-    answer = network.readout
-    if answer.fires:
-        output = dense[answer.name].sum(axis=0, dtype=np.int64)
+    readout = network.readout
+    if readout.fires:
+        output = dense[readout.name].sum(axis=0, dtype=np.int64)
     else:
-        output = states["membrane"][answer.name][-1]
+        output = states["membrane"][readout.name][-1]
     sam = {}
     for name in record.sam:
-        _, height, width = picture(network[name].shape)
-        sam[name] = own("sam", name).reshape(steps, samples, height, width).astype(number)
+        _, height, width = as_chw(network[name].shape)
+        sam[name] = in_own_time("sam", name).reshape(steps, samples, height, width).astype(number)
     return Recording(
-        backend="lava", steps=steps, samples=samples, output=output.reshape(samples, neurons(answer.shape)),
+        backend="lava", steps=steps, samples=samples, output=output.reshape(samples, neurons(readout.shape)),
         spikes={name: Spikes.from_dense(spikes) for name, spikes in dense.items()}, sam=sam,
-        sam_scale={name: float(getattr(network.sam[name], "impulse", 1)) for name in record.sam},
+        sam_scale={name: network.sam[name].scale for name in record.sam},
         membrane={name: states["membrane"][name] for name in record.membrane}, current=states["current"],
         counts={p.name: counts[p.name] for p in network.populations if p.fires}, time_s=time_s,
     )  # fmt: skip

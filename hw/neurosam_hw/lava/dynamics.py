@@ -1,7 +1,7 @@
-"""What our process models share: their own clock, the soft reset, and the normalisation in front of a LIF.
+"""Shared by our process models: a population's own time, the soft reset, and the normalisation in front of a LIF.
 
-A population's own step t lies at Lava step ``offset + t`` (Lava counts from 1); with an interval it starts again
-every `interval` steps, as Lava's LIFReset does: u and v are 0 before it integrates.
+A population's own step t is Lava step ``offset + t`` (Lava counts from 1). With an interval it restarts every
+`interval` steps, as in Lava's LIFReset: u and v are 0 before it integrates.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from neurosam.arithmetic import arrive, normalise
 __all__ = ["ENDLESS", "OwnTime", "Subtracting", "Tabled"]
 
 ENDLESS = 2**30
-"""Interval of a single presentation: longer than any run."""
+"""Interval for a single presentation: longer than any run."""
 
 
 class OwnTime:
-    """A model that knows the population's own step; reads ``reset_interval`` and ``reset_offset``."""
+    """A model with the population's own time, from ``reset_interval`` and ``reset_offset``."""
 
     time_step: int
 
@@ -30,39 +30,39 @@ class OwnTime:
 
     @property
     def own_step(self) -> int:
-        """Own step of the present presentation; negative before the first."""
-        passed = self.time_step - self.reset_offset
-        return passed if passed < 0 else passed % self.reset_interval
+        """Step of the current presentation in the population's own time; negative before the first."""
+        elapsed = self.time_step - self.reset_offset
+        return elapsed if elapsed < 0 else elapsed % self.reset_interval
 
 
 class Subtracting(OwnTime):
-    """A LIF that starts afresh at own step 0 and whose spike subtracts ``reset_amount`` from the membrane."""
+    """A LIF that restarts at own step 0 and subtracts ``reset_amount`` from the membrane at a spike."""
 
     u: Any
     v: Any
     reset_amount: Any
 
     def subthr_dynamics(self, activation_in: Any) -> None:
-        """Lava's, after the restart."""
+        """Run Lava's dynamics, after a restart if it is due."""
         if self.own_step == 0:
             self.u[:] = 0
             self.v[:] = 0
         super().subthr_dynamics(activation_in)  # type: ignore[misc]
 
     def reset_voltage(self, spike_vector: Any) -> None:
-        """``v - reset_amount`` where it spiked."""
+        """Subtract ``reset_amount`` from the membranes that spiked."""
         self.v[:] = np.where(spike_vector, self.v - self.reset_amount, self.v)
 
 
 class Tabled(Subtracting):
-    """The same with a gain and an offset for each own step; a reset amount of 0 means a reset to zero."""
+    """The same with a gain and an offset for each own step; a reset amount of 0 is a reset to zero."""
 
     gain: Any
     offset: Any
     table_shift: int | None = None  # None: float
 
     def subthr_dynamics(self, activation_in: Any) -> None:
-        """Normalise what arrived by the row of the own step, then integrate."""
+        """Normalise the input by the tables' row for the own step, then integrate."""
         row = min(max(self.own_step, 0), len(self.gain) - 1)
         gain, offset = self.gain[row], self.offset[row]
         if self.table_shift is None:
@@ -73,6 +73,6 @@ class Tabled(Subtracting):
         super().subthr_dynamics(activation_in)
 
     def reset_voltage(self, spike_vector: Any) -> None:
-        """Subtract, or go to zero."""
+        """Subtract, or reset to zero."""
         lowered = np.where(self.reset_amount == 0, 0, self.v - self.reset_amount)
         self.v[:] = np.where(spike_vector, lowered, self.v)

@@ -1,10 +1,10 @@
-"""A network as connected Lava Processes: which Process stands for what, in Lava's layout and on Lava's clock.
+"""A network as connected Lava Processes, in Lava's layout and on Lava's clock.
 
-Pictures lie ``(W, H, C)`` in Lava; where a matrix reads or feeds one, ports are transposed, so that weights stay as
-the network has them (a Conv's kernel is flipped: Lava convolves, torch correlates).
+Images have the layout ``(W, H, C)`` in Lava. Where a matrix reads or feeds one, ports are transposed, so that weights
+keep the network's layout (a Conv's kernel is flipped: Lava convolves, torch correlates).
 
 ===========================  =========================================  ==================
-in the network               in Lava                                    whose
+in the network               in Lava                                    implemented by
 ===========================  =========================================  ==================
 LIF, reset "zero"            LIF, or LIFReset                           Lava
 LIF, reset "subtract"        SoftLIF                                    ours
@@ -15,7 +15,7 @@ Dense                        Dense                                      Lava
 Sparse                       Sparse                                     Lava
 Conv2d                       Conv, or Sparse (weights.py says when)     Lava
 SumPool2d                    Conv of ones (or Sparse)                   Lava
-delay that is left           Sparse identities                          Lava
+remaining delay              Sparse identities                          Lava
 lag between presentations    Window                                     ours
 SamTrace                     SpikeTrace, then a Conv of ones            ours, then Lava
 ===========================  =========================================  ==================
@@ -34,10 +34,11 @@ from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix, identity
 
-from neurosam import synapse as syn
-from neurosam.network import Network, Population, Projection
-from neurosam.neuron import LIF as FloatLIF
-from neurosam.neuron import FixedLIF
+from neurosam.network import synapse as syn
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF as FloatLIF
+from neurosam.network.neuron import FixedLIF
 from neurosam_hw.lava.dynamics import ENDLESS
 from neurosam_hw.lava.neurons import lif_arguments
 from neurosam_hw.lava.readout.process import Readout
@@ -45,13 +46,13 @@ from neurosam_hw.lava.soft_lif.process import SoftLIF
 from neurosam_hw.lava.spike_trace.process import SpikeTrace
 from neurosam_hw.lava.table_lif.process import TableLIF
 from neurosam_hw.lava.timing import Timing, timing
-from neurosam_hw.lava.weights import as_matrix, conv_fits, pooling, signed, sums
+from neurosam_hw.lava.weights import Signed, as_matrix, conv_fits, pooling, signed, sums
 from neurosam_hw.lava.window.process import Window
 
 __all__ = ["Graph", "layout", "tag", "wire"]
 
 GRADED = 24
-"""``num_message_bits`` where a message carries a number."""
+"""``num_message_bits`` of messages that carry a number."""
 
 Port = Any
 """A port of Lava, or a view of one."""
@@ -79,7 +80,7 @@ class Graph:
 
 
 def tag(network: Network) -> str:
-    """Which of Lava's models to select."""
+    """Tag that selects Lava's models."""
     return "fixed_pt" if network.fixed else "floating_pt"
 
 
@@ -93,7 +94,7 @@ def wire(
     source: Port,
     interval: int | None = None,
     sam: tuple[str, ...] = (),
-    answer_port: bool = False,
+    readout_port: bool = False,
 ) -> Graph:
     """Create and connect the Processes of a network.
 
@@ -101,25 +102,25 @@ def wire(
     ----------
     network : Network
     source : OutPort or InPort
-        Sends the input in Lava's layout: own step 0 of the first presentation at Lava's step 1.
+        Sends the input in Lava's layout; own step 0 of the first presentation is Lava's step 1.
     interval : int, optional
-        Steps of a presentation; a single one without end if None.
+        Steps per presentation; None for a single endless one.
     sam : tuple of str
-        Populations whose map is wanted.
-    answer_port : bool
-        Give the output population, if it is a readout, a port for its membrane.
+        Populations whose map is computed.
+    readout_port : bool
+        Whether to give the output population, if it is a readout, a port for its membrane.
 
     Raises
     ------
     BackendError
-        For what Lava cannot compute exactly, by name.
+        If Lava cannot compute something exactly; the message names it.
     """
-    return _Wiring(network, source, interval, answer_port).all(sam)
+    return _Wiring(network, source, interval, readout_port).all(sam)
 
 
 class _Wiring:
-    def __init__(self, network: Network, source: Port, interval: int | None, answer_port: bool) -> None:
-        self.network, self.interval, self.answer_port = network, interval, answer_port
+    def __init__(self, network: Network, source: Port, interval: int | None, readout_port: bool) -> None:
+        self.network, self.interval, self.readout_port = network, interval, readout_port
         self.graph = Graph(timing(network))
         self.ports: dict[str, Port] = {network.input.name: source}
 
@@ -140,20 +141,20 @@ class _Wiring:
         return process
 
     def clock(self, name: str) -> dict[str, Any]:
-        """When a population starts, and how often."""
+        """Restart parameters of a population: its start, and the interval."""
         interval = ENDLESS if self.interval is None else self.interval
         return {"reset_interval": interval, "reset_offset": self.graph.timing.start[name] + 1}
 
     # --- populations ---
 
     def neuron(self, population: Population) -> Any:
-        """The Process of a population with neurons; Lava's own wherever it does."""
+        """Create the Process of a population with neurons; Lava's own if it has one."""
         neuron, name = population.neuron, population.name
         if neuron is None:
             raise ValueError(f"{name} is the input")
         lif = lif_arguments(neuron, self.network.precision)
         common: dict[str, Any] = {"shape": layout(population.shape), "name": name}
-        if self.answer_port and name == self.network.output and not population.fires:
+        if self.readout_port and name == self.network.output and not population.fires:
             return Readout(bias_mant=lif["bias_mant"], bias_exp=lif["bias_exp"], **common, **self.clock(name))
         if isinstance(neuron, (FixedLIF, FloatLIF)):
             amount = 0 if neuron.reset_amount is None else neuron.reset_amount
@@ -165,7 +166,7 @@ class _Wiring:
                 )  # fmt: skip
             if neuron.reset == "subtract":
                 return SoftLIF(reset_amount=amount, **lif, **common, **self.clock(name))
-        if self.interval is None and not self.stirs(name):
+        if self.interval is None and not self.has_drive(name):
             return LIF(**lif, **common)
         clock = self.clock(name)
         return LIFReset(
@@ -175,8 +176,8 @@ class _Wiring:
             reset_offset=clock["reset_offset"] % clock["reset_interval"],
         )
 
-    def stirs(self, name: str) -> bool:
-        """Whether a population may move before its own step 0: it or one before it has a bias or an offset."""
+    def has_drive(self, name: str) -> bool:
+        """Whether a population can be active before own step 0: it, or a population before it, has a bias or offset."""
         seen, waiting = {name}, [name]
         while waiting:
             neuron = self.network[waiting[0]].neuron
@@ -191,11 +192,11 @@ class _Wiring:
     # --- projections ---
 
     def projection(self, projection: Projection, wait: int) -> None:
-        """Window, relays, pool and synapse of one projection, from port to port."""
+        """Connect window, relays, pool and synapse of one projection."""
         network, lag = self.network, self.network.lag(projection)
         source, target = network[projection.source], network[projection.target]
         port, shape = self.ports[source.name], source.shape
-        if lag > 0 and (self.interval is not None or self.stirs(source.name)):
+        if lag > 0 and (self.interval is not None or self.has_drive(source.name)):
             window = self.keep(Window(shape=layout(shape), lag=lag, **self.clock(source.name)))
             port.connect(window.s_in)
             port = window.s_out
@@ -218,18 +219,18 @@ class _Wiring:
             return
         weights: dict[str, Any] = {"weights": synapse.weight}
         if network.fixed:
-            known = signed(where, synapse.weight, projection.exponent, bound)
-            weights = {"weights": known.weight, "weight_exp": known.exponent, "sign_mode": SignMode[known.mode]}
+            mantissas = signed(where, synapse.weight, projection.exponent, bound)
+            weights = fixed_arguments(mantissas, mantissas.weight)
         messages = {"num_message_bits": GRADED if graded else 0, "name": projection.label}
         if isinstance(synapse, syn.Sparse):
             process = self.keep(Sparse(**{**weights, "weights": csr(synapse, weights["weights"])}, **messages))
         else:
             process = self.keep(Dense(**weights, **messages))
         torch_order(port, shape).connect(process.s_in)
-        picture_of(process.a_out, target.shape).connect(into)
+        image_port(process.a_out, target.shape).connect(into)
 
     def relay(self, size: int) -> Any:
-        """One step of waiting: every message to the same address."""
+        """Create a relay, which delays every message by one step."""
         number = np.int32 if self.network.fixed else np.float64
         sign = {"sign_mode": SignMode.EXCITATORY} if self.network.fixed else {}
         return Sparse(weights=csr_matrix(identity(size, dtype=number)), num_message_bits=GRADED, **sign)
@@ -238,7 +239,7 @@ class _Wiring:
         self, projection: Projection, conv: syn.Conv2d, port: Port, shape: syn.Shape, graded: bool, exponent: int,
         bound: float,
     ) -> tuple[Port, syn.Shape]:  # fmt: skip
-        """A Conv, or the Sparse that does the same; its output port as a picture in Lava's layout."""
+        """Create a Conv or an equivalent Sparse; return its output port as an image in Lava's layout, and its shape."""
         target = conv.output_shape(shape)
         messages = {"num_message_bits": GRADED if graded else 0, "name": projection.label}
         if conv_fits(conv, exponent, bound, self.network.fixed):
@@ -254,21 +255,17 @@ class _Wiring:
         matrix = as_matrix(conv, shape)
         arguments: dict[str, Any] = {"weights": csr(matrix, matrix.weight)}
         if self.network.fixed:
-            known = signed(f"projection {projection.label}", matrix.weight, exponent, int(bound))
-            arguments = {
-                "weights": csr(matrix, known.weight),
-                "weight_exp": known.exponent,
-                "sign_mode": SignMode[known.mode],
-            }
+            mantissas = signed(f"projection {projection.label}", matrix.weight, exponent, int(bound))
+            arguments = fixed_arguments(mantissas, csr(matrix, mantissas.weight))
         process = self.keep(Sparse(**arguments, **messages))
         torch_order(port, shape).connect(process.s_in)
-        return picture_of(process.a_out, target), target
+        return image_port(process.a_out, target), target
 
     # --- spike activation maps ---
 
     def trace(self, population: Population) -> Any:
-        """SpikeTrace and the Conv of ones that sums it over channels."""
-        name, shape = population.name, layout(syn.picture(population.shape))
+        """Create a SpikeTrace and the Conv of ones that sums it over channels."""
+        name, shape = population.name, layout(syn.as_chw(population.shape))
         trace = self.keep(SpikeTrace(shape=layout(population.shape), trace=self.network.sam[name], **self.clock(name)))
         self.ports[name].connect(trace.s_in)
         ones = np.ones((1, 1, 1, shape[-1]), dtype=np.int32 if self.network.fixed else np.float64)
@@ -279,26 +276,31 @@ class _Wiring:
 
 
 def kernel(weight: Any) -> Any:
-    """``(O, C / g, kH, kW)`` of torch as Lava's ``(O, kW, kH, C / g)``, flipped."""
+    """Convert a kernel from torch's ``(O, C / g, kH, kW)`` to Lava's ``(O, kW, kH, C / g)``, flipped."""
     number = np.int32 if weight.dtype == np.int8 else np.float64
     return np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)).astype(number)
 
 
+def fixed_arguments(mantissas: Signed, weights: Any) -> dict[str, Any]:
+    """Arguments of Lava's Dense and Sparse for fixed-point weights."""
+    return {"weights": weights, "weight_exp": mantissas.exponent, "sign_mode": SignMode[mantissas.mode]}
+
+
 def csr(matrix: syn.Sparse, weight: Any) -> Any:
-    """A compressed matrix as scipy's."""
+    """Convert a compressed matrix to scipy's."""
     return csr_matrix((weight, matrix.indices, matrix.indptr), shape=(len(matrix.indptr) - 1, matrix.sources))
 
 
 def flatten(port: Port) -> Port:
-    """All values of a port in a row, in Lava's order."""
+    """Flatten a port in Lava's order."""
     return port if len(port.shape) == 1 else port.flatten()
 
 
 def torch_order(port: Port, shape: syn.Shape) -> Port:
-    """All values of a port in a row, in the network's order ``(C, H, W)``."""
+    """Flatten a port in the network's order ``(C, H, W)``."""
     return port if len(shape) == 1 else port.transpose([2, 1, 0]).flatten()
 
 
-def picture_of(port: Port, shape: syn.Shape) -> Port:
-    """A row in the network's order as a picture ``(W, H, C)``."""
+def image_port(port: Port, shape: syn.Shape) -> Port:
+    """Reshape a flat port in the network's order to an image ``(W, H, C)``."""
     return port if len(shape) == 1 else port.reshape(shape).transpose([2, 1, 0])

@@ -1,7 +1,7 @@
-"""The Python that runs Lava: where it is, and whether it has what the worker needs.
+"""The Python that runs Lava: where it is, and whether it has everything that the worker needs.
 
-``NEUROSAM_LAVA_PYTHON`` names an interpreter; without it, ``.venv-lava`` is looked for beside the running environment
-and at the root of a source tree, where `make` builds it.
+``NEUROSAM_LAVA_PYTHON`` names an interpreter. Without it, ``.venv-lava`` is expected next to the running environment
+or at the root of the source tree, where `make` builds it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["BOOT", "VARIABLE", "Finding", "command", "examine", "find"]
 VARIABLE = "NEUROSAM_LAVA_PYTHON"
 FOLDER = ".venv-lava"
 NEEDED = {"lava-nc": "0.10.0", "numpy": "1", "h5py": ""}
-"""Distributions the worker needs, with the start of an allowed version."""
+"""Distributions that the worker needs, with the required start of the version."""
 
 BOOT = "import sys; sys.path += sys.argv[1].split('|'); "
-"""Our packages come after the interpreter's own: site-packages of this Python would shadow it with foreign builds."""
+"""Adds our packages after the interpreter's own, which packages built for this Python would otherwise shadow."""
 
 EXAMINE = """
 import importlib.metadata as m, json, sys
@@ -38,7 +38,7 @@ print(json.dumps({"python": "%d.%d.%d" % sys.version_info[:3], **{name: version(
 
 @dataclass(frozen=True)
 class Finding:
-    """What an interpreter has.
+    """Result of examining an interpreter.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Finding:
     versions : dict of str to str or None
         Of Python and of each distribution.
     problems : tuple of str
-        What is missing or does not fit; empty if Lava can run.
+        What is missing or has the wrong version; empty if Lava can run.
     """
 
     path: str
@@ -55,12 +55,12 @@ class Finding:
 
 
 def find() -> Path:
-    """The interpreter.
+    """Find the interpreter that runs Lava.
 
     Raises
     ------
     BackendError
-        If there is none: what to do.
+        If there is none; the message says what to do.
     """
     named = os.environ.get(VARIABLE)
     if named:
@@ -80,7 +80,7 @@ def find() -> Path:
 
 
 def command(python: Path, code: str, *arguments: str) -> list[str]:
-    """A command line that runs `code` in an interpreter which also finds neurosam and neurosam_hw."""
+    """Return a command that runs `code` in an interpreter with neurosam and neurosam_hw on its path."""
     import neurosam
 
     here, core = Path(__file__).resolve().parents[2], Path(neurosam.__file__).resolve().parents[1]
@@ -89,7 +89,7 @@ def command(python: Path, code: str, *arguments: str) -> list[str]:
 
 
 def examine(python: Path) -> Finding:
-    """Run an interpreter and look at what it has."""
+    """Run an interpreter to find out its version and packages."""
     try:
         done = subprocess.run(
             [str(python), "-I", "-c", EXAMINE, "", *NEEDED], capture_output=True, text=True, check=True, timeout=60
@@ -101,9 +101,9 @@ def examine(python: Path) -> Finding:
     if not (versions.get("python") or "").startswith("3.10."):
         problems.append(f"Python is {versions.get('python')}; lava-nc 0.10.0 needs 3.10")
     for name, start in NEEDED.items():
-        found = versions.get(name)
-        if found is None:
+        version = versions.get(name)
+        if version is None:
             problems.append(f"{name} is not installed")
-        elif start and found.split(".")[0] != start and found != start:
-            problems.append(f"{name} is {found}; {start} is required")
+        elif start and version.split(".")[0] != start and version != start:
+            problems.append(f"{name} is {version}; {start} is required")
     return Finding(str(python), versions, tuple(problems))

@@ -1,16 +1,16 @@
-"""A study: the spike activation map from what the first Loihi could hold, a 7-bit post-synaptic trace.
+"""A study: the spike activation map with the 7-bit post-synaptic traces of the first Loihi.
 
 Loihi 1 keeps traces in its learning engine, not in its neurons. With the time constant ``tau = 1 / gamma`` and an
 impulse q, the trace y1 of a neuron after a step is (lava-nc's LearningDense, models labelled bit_approximate_loihi)
 
     x  = y1 * exp(-gamma);   y1 <- floor(x) + (r < x mod 1);   y1 <- min(y1 + q, 127)  where it spiked
 
-for every neuron in every step, with one random number r a step for all of them. Before the impulse it holds q times the
-neuronal contribution score, to a rounding: ``NCS = (y1 - q) / q`` where it spiked. It costs work in every step and
-rounds at random; the trace of trace.py does neither. Eq. 12-13 of Kim & Panda 2021, mode `strict`.
+for every neuron in every step, with one random number r per step for all neurons. Before the impulse, y1 is q times the
+neuronal contribution score, up to rounding: ``NCS = (y1 - q) / q`` where it spiked. Unlike the trace of trace.py, it
+takes work in every step and rounds stochastically. Eq. 12-13 of Kim & Panda 2021, mode `strict`.
 
-:class:`Loihi1Trace` computes it from any recorded spikes, so from those of the event back end; :func:`post_trace` is
-the same in Lava. Given the seed they agree bit for bit: Lava draws r twice a step from a generator seeded with
+:class:`Loihi1Trace` computes it from any recorded spikes, such as those of the event back end; :func:`post_trace` is
+the same in Lava. With the same seed they agree bit for bit: Lava draws r twice per step from a generator seeded with
 ``seed + 2``, and uses every second one.
 """
 
@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.checks import integer, reals
+from neurosam._util.arguments import integer, reals
 from neurosam.errors import NetworkError
-from neurosam.recording import Spikes
-from neurosam.synapse import picture
+from neurosam.network.synapse import as_chw
+from neurosam.signals.recording import Spikes
 
 __all__ = ["Loihi1Trace", "post_trace"]
 
@@ -40,16 +40,16 @@ class Loihi1Trace:
     Parameters
     ----------
     gamma : float
-        Decay a step, above 0.
+        Decay per step, above 0.
     impulse : int
-        What a spike is worth; the scale of the map. The trace of a neuron that always spikes has to stay below 128.
+        Value of a spike and scale of the map. The trace of a neuron that always spikes must stay below 128.
     seed : int
-        Of the stochastic rounding, 0..2^31 - 1.
+        Seed of the stochastic rounding, 0..2^31 - 1.
 
     Raises
     ------
     NetworkError
-        For an impulse with which the trace would saturate: which is allowed.
+        If the trace would saturate with this impulse; the message says which one is allowed.
     """
 
     gamma: float = 0.5
@@ -61,16 +61,16 @@ class Loihi1Trace:
         integer("Loihi1Trace: impulse", self.impulse, 1, TRACE_MAX)
         integer("Loihi1Trace: seed", self.seed, 0, 2**31 - 1)
         if self._largest(self.impulse) > TRACE_MAX:
-            most = max((q for q in range(1, TRACE_MAX) if self._largest(q) <= TRACE_MAX), default=0)
+            maximum = max((q for q in range(1, TRACE_MAX) if self._largest(q) <= TRACE_MAX), default=0)
             raise NetworkError(
                 "Loihi1Trace: impulse",
-                f"got {self.impulse}; with gamma {self.gamma:g} the 7 bits hold at most {most}"
-                if most
+                f"got {self.impulse}; with gamma {self.gamma:g} the 7 bits hold at most {maximum}"
+                if maximum
                 else f"got gamma {self.gamma:g}, with which no impulse fits 7 bits",
             )
 
     def _largest(self, impulse: int) -> int:
-        """The trace of a neuron that spikes in every step and always rounds up."""
+        """The limit of the trace of a neuron that spikes in every step and always rounds up."""
         held = 0
         while True:
             after = math.ceil(held * math.exp(-self.gamma)) + impulse
@@ -79,7 +79,7 @@ class Loihi1Trace:
             held = after
 
     def after_each_step(self, spikes: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """The trace of each neuron after each step.
+        """Compute the trace of each neuron after each step.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Loihi1Trace:
         """
         fired = np.asarray(spikes).astype(bool)
         draws = np.random.default_rng(self.seed + 2).random(2 * len(fired) + 1)
-        keep = np.exp(-1 / (1 / self.gamma))  # as Lava has it, from a time constant
+        keep = np.exp(-1 / (1 / self.gamma))  # computed from a time constant, as in Lava
         held = np.zeros(fired.shape[1:])
         out = np.zeros(fired.shape, dtype=np.int64)
         for t, now in enumerate(fired):
@@ -103,12 +103,12 @@ class Loihi1Trace:
         return out
 
     def sam(self, spikes: Spikes) -> npt.NDArray[np.int64]:
-        """Spike activation map ``(T, B, H, W)``; divided by `impulse` it is in the float trace's unit.
+        """Compute the spike activation map ``(T, B, H, W)``; divided by `impulse` it is in units of the float trace.
 
-        Every sample is a presentation of its own, with the same random numbers.
+        Every sample is a separate presentation, with the same random numbers.
         """
         dense = spikes.dense()
-        pixels = picture(spikes.shape)
+        pixels = as_chw(spikes.shape)
         out = np.zeros((*dense.shape[:2], *pixels[1:]), dtype=np.int64)
         for b in range(dense.shape[1]):
             fired = dense[:, b].reshape(-1, *pixels).astype(np.int64)
@@ -117,10 +117,10 @@ class Loihi1Trace:
 
 
 def post_trace(size: int, trace: Loihi1Trace) -> Any:
-    """Lava's Process that holds the traces of `size` neurons: connect their spikes to ``s_in_bap``, read ``y1``.
+    """Create Lava's Process that holds the traces of `size` neurons: connect their spikes to ``s_in_bap``, read ``y1``.
 
-    A LearningDense from one silent source, whose learning rule asks for y1 and changes nothing. Its ``s_in`` has to be
-    connected to something that sends.
+    It is a LearningDense with a single silent source, whose learning rule uses y1 but changes nothing. Its ``s_in``
+    must be connected to a sender.
     """
     from lava.magma.core.learning.learning_rule import Loihi2FLearningRule
     from lava.proc.dense.process import LearningDense

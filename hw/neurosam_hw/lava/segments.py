@@ -1,7 +1,7 @@
-"""Shared memory and semaphores of a worker: named by a prefix of its own, so that they can be found and removed.
+"""Shared memory and semaphores of a worker, which are found and removed by the worker's prefix in their names.
 
-A semaphore loses its name as soon as it is made; a process that is killed between the two leaves it behind. (Killed
-even before it has its name, it leaves a file of the C library's that nobody can attribute.)
+A semaphore is unlinked right after its creation; a process that is killed in between leaves it behind. (Killed even
+before the semaphore has its name, it leaves a file of the C library that cannot be attributed.)
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ FOLDER = Path("/dev/shm")
 
 
 def new_prefix() -> str:
-    """A prefix that no other worker has."""
+    """Create a prefix that no other worker has."""
     return f"psm_ns{secrets.token_hex(4)}"
 
 
 def segments(prefix: str) -> list[Path]:
-    """The segments and semaphores that exist under a prefix."""
+    """List the existing segments and semaphores with a prefix."""
     return sorted([*FOLDER.glob(f"{prefix}*"), *FOLDER.glob(f"sem.{prefix}*")]) if FOLDER.is_dir() else []
 
 
 def unlink_segments(prefix: str) -> None:
-    """Remove them."""
+    """Remove the segments and semaphores with a prefix."""
     for path in segments(prefix):
         path.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""A worker under supervision: started in a process group of its own, watched, and ended so that nothing is left.
+"""Supervision of a worker: it is started in its own process group, monitored, and ended so that nothing is left.
 
 However the run ends (result, error, time limit, Ctrl-C), the process group is killed, its shared-memory segments are
-unlinked, and its folder is removed. Should this process itself be killed, the worker notices that its input has
-closed and does the same.
+unlinked, and its folder is removed. If this process itself is killed, the worker notices that its input has closed and
+does the same.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from neurosam_hw.lava.segments import new_prefix, unlink_segments
 __all__ = ["Worker", "alive", "private_folder"]
 
 GONE_S = 10.0
-"""How long a killed group may take to disappear."""
+"""Maximum time to wait for a killed group to disappear."""
 
 CODE = "from neurosam_hw.lava.worker import main; main(sys.argv[2], sys.argv[3])"
 
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A temporary folder that only this user can read; removed at the end."""
+    """Create a temporary folder that only this user can read; remove it at the end."""
     folder = Path(tempfile.mkdtemp(prefix="neurosam-lava-"))
     try:
         yield folder
@@ -43,16 +43,16 @@ def private_folder() -> Iterator[Path]:
 
 
 class Worker:
-    """A running worker; a context manager, so that it is ended whatever happens.
+    """A running worker; a context manager, so that it is always ended.
 
     Parameters
     ----------
     python : Path
         Lava's interpreter.
     folder : Path
-        With the request; the answer is written there.
+        Contains the request; the result is written to it.
     code : str, optional
-        What to run instead of the worker, for tests.
+        Code to run instead of the worker, for tests.
     """
 
     def __init__(self, python: Path, folder: Path, code: str | None = None) -> None:
@@ -75,17 +75,17 @@ class Worker:
     ) -> None:
         self.end()
 
-    def wait(self, limit_s: float | None, silence_s: float, tell: Callable[[str], None]) -> int:
-        """Wait for the end and hand over each line of output.
+    def wait(self, limit_s: float | None, silence_s: float, on_line: Callable[[str], None]) -> int:
+        """Wait for the worker to end, and pass on each line of its output.
 
         Parameters
         ----------
         limit_s : float, optional
-            Longest run.
+            Maximum time of the run.
         silence_s : float
-            Longest time without a line.
-        tell : callable
-            Takes a line.
+            Maximum time without a line.
+        on_line : callable
+            Called with each line.
 
         Returns
         -------
@@ -97,31 +97,31 @@ class Worker:
         BackendError
             If it takes too long.
         """
-        start = heard = time.monotonic()
+        start = last_line = time.monotonic()
         pipe = self.process.stdout
         if pipe is None:
             raise ValueError("the worker has no output")
         pending = b""
         while True:
             now = time.monotonic()
-            ends = [heard + silence_s] + ([] if limit_s is None else [start + limit_s])
+            ends = [last_line + silence_s] + ([] if limit_s is None else [start + limit_s])
             if now >= min(ends):
-                over = limit_s is not None and now >= start + limit_s
+                timed_out = limit_s is not None and now >= start + limit_s
                 raise BackendError(
                     "back end 'lava'",
                     f"reached the time limit of {limit_s:g} s; allow more (time_limit_s) or run fewer samples"
-                    if over
-                    else f"said nothing for {silence_s:g} s and was stopped. {self.last_words()}",
+                    if timed_out
+                    else f"gave no sign of life for {silence_s:g} s and was stopped. {self.last_output()}",
                 )
             readable, _, _ = select.select([pipe], [], [], min(min(ends) - now, 1.0))
             if readable:
                 chunk = os.read(pipe.fileno(), 65536)
                 if not chunk:
                     return self._status(min(ends))
-                heard = time.monotonic()
+                last_line = time.monotonic()
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:
-                    tell(line.decode(errors="replace"))
+                    on_line(line.decode(errors="replace"))
             elif self.process.poll() is not None:
                 return self._status(min(ends))
 
@@ -129,18 +129,18 @@ class Worker:
         try:
             return self.process.wait(max(latest - time.monotonic(), 1.0))
         except subprocess.TimeoutExpired:
-            raise BackendError("back end 'lava'", f"closed its output and did not end. {self.last_words()}") from None
+            raise BackendError("back end 'lava'", f"closed its output but did not end. {self.last_output()}") from None
 
-    def last_words(self) -> str:
-        """The last lines of what the worker and Lava wrote, for a message."""
+    def last_output(self) -> str:
+        """The last lines that the worker and Lava wrote, for an error message."""
         try:
             lines = self.log.read_text(errors="replace").strip().splitlines()[-3:]
         except OSError:
             lines = []
-        return f"Its last words: {' | '.join(lines)}" if lines else "It left no message"
+        return f"Its last output: {' | '.join(lines)}" if lines else "It left no message"
 
     def end(self) -> None:
-        """Kill what is left of the group, and remove its segments."""
+        """Kill the rest of the group, and remove its segments."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.group, signal.SIGKILL)
         self.process.wait()
@@ -152,7 +152,7 @@ class Worker:
         unlink_segments(self.prefix)
 
     def _wait_until_gone(self) -> None:
-        """Until no process of the group runs: one that is being killed may still hold a segment."""
+        """Wait until no process of the group runs, as one that is being killed may still hold a segment."""
         latest = time.monotonic() + GONE_S
         while time.monotonic() < latest and alive(self.group):
             time.sleep(0.01)

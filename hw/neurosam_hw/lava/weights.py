@@ -1,10 +1,10 @@
-"""Weights as Lava's synapses take them: the same sums bit for bit, or a refusal by name.
+"""Weights for Lava's synapses that give the same sums bit for bit, or a refusal.
 
 Lava's fixed-point Dense and Sparse clip to 9 bits by a sign mode and, if it is MIXED, drop the lowest bit; a weight
-exponent shifts the sum (floor). So mantissas of one sign go as they are, even ones of both signs too, and odd ones of
-both signs as ``2 W`` with the exponent one lower: ``floor(2 S 2^(e - 1)) = floor(S 2^e)``. Lava's Conv keeps odd
-weights, ignores the exponent, takes an int8 geometry and wraps its sums at 24 bits: what does not fit becomes a
-Sparse of the same connections.
+exponent shifts the sum (floor). So mantissas of one sign and even mantissas of both signs are passed unchanged, and odd
+ones of both signs as ``2 W`` with the exponent lowered by one: ``floor(2 S 2^(e - 1)) = floor(S 2^e)``. Lava's Conv
+keeps odd weights, ignores the exponent, has an int8 geometry and wraps its sums at 24 bits; a convolution outside these
+limits becomes a Sparse with the same connections.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import BackendError
-from neurosam.network import Network, Projection
-from neurosam.synapse import Conv2d, Shape, Sparse, SumPool2d
-from neurosam.validation import accumulator_bound
+from neurosam.network.elements import Projection
+from neurosam.network.network import Network
+from neurosam.network.synapse import Conv2d, Shape, Sparse, SumPool2d
 
 __all__ = ["Signed", "as_matrix", "conv_fits", "pooling", "signed", "sums"]
 
@@ -29,7 +29,7 @@ INT32 = 2**31 - 1
 
 @dataclass(frozen=True)
 class Signed:
-    """A fixed-point weight array with the arguments that make Lava keep it.
+    """A fixed-point weight array with the arguments with which Lava keeps it exact.
 
     Attributes
     ----------
@@ -46,22 +46,22 @@ class Signed:
 
 
 def signed(where: str, weight: npt.NDArray[Any], exponent: int, bound: int) -> Signed:
-    """Mantissas, exponent and sign mode for Lava's Dense and Sparse.
+    """Choose mantissas, exponent and sign mode for Lava's Dense and Sparse.
 
     Parameters
     ----------
     where : str
-        For a message.
+        Name of the projection, for error messages.
     weight : int8 array
     exponent : int
-        The projection's.
+        Exponent of the projection.
     bound : int
-        Largest |sum of weight * value| of a step.
+        Largest |sum of weight * value| in a step.
 
     Raises
     ------
     BackendError
-        If odd weights of both signs meet sums that doubling would take out of 32 bits.
+        If there are odd weights of both signs, and doubled sums would exceed 32 bits.
     """
     wide = weight.astype(np.int32)
     if wide.min(initial=0) >= 0:
@@ -73,15 +73,15 @@ def signed(where: str, weight: npt.NDArray[Any], exponent: int, bound: int) -> S
     if 2 * bound > INT32:
         raise BackendError(
             where,
-            f"can add up to {bound} a step with odd weights of both signs, which Lava holds doubled; at most "
+            f"can add up to {bound} per step with odd weights of both signs, which Lava holds doubled; at most "
             f"{INT32 // 2} fits. Use even weights, or a smaller input magnitude",
         )
     return Signed(2 * wide, exponent - 1, "MIXED")
 
 
 def sums(network: Network, projection: Projection) -> int:
-    """Largest |sum of weight * value| of one step, before the exponent."""
-    return accumulator_bound(network, projection.target, [replace(projection, exponent=0)])
+    """Largest |sum of weight * value| in one step, before the exponent."""
+    return network.accumulator_bound(projection.target, [replace(projection, exponent=0)])
 
 
 def conv_fits(conv: Conv2d, exponent: int, bound: float, fixed: bool) -> bool:
@@ -91,14 +91,14 @@ def conv_fits(conv: Conv2d, exponent: int, bound: float, fixed: bool) -> bool:
 
 
 def pooling(pool: SumPool2d, channels: int, fixed: bool) -> Conv2d:
-    """Sum pooling as a convolution of ones, a group each channel."""
+    """Express sum pooling as a convolution of ones, with one group per channel."""
     kernel, stride, padding = pool.geometry
     ones = np.ones((channels, 1, *kernel), dtype=np.int8 if fixed else np.float64)
     return Conv2d(ones, stride, padding, groups=channels)
 
 
 def as_matrix(conv: Conv2d, shape: Shape) -> Sparse:
-    """The connections of a convolution over a picture ``(C, H, W)`` as a compressed matrix."""
+    """Convert a convolution over an image ``(C, H, W)`` to a compressed matrix."""
     (sh, sw), (ph, pw), (dh, dw) = conv.geometry
     out, per_group, kh, kw = conv.weight.shape
     target = conv.output_shape(shape)

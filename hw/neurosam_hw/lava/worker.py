@@ -1,11 +1,10 @@
-"""The worker: one run of a network in the Lava runtime, in a Python and a process group of its own.
+"""The worker: runs a network once in the Lava runtime, in its own Python and process group.
 
-It is started by backend.py in an empty folder that holds ``network.h5``, ``events.h5`` and ``request.json``, and
-leaves ``recording.h5`` there, or ``error.json``. On its output it writes a line ``done N`` every few steps, N
-presentations being over.
-Its shared memory and semaphores carry a prefix that its master chose, so that they can be found whatever happens. Two
-things end it at once: its input closes (the master is gone), or one of Lava's processes ends before its time, which
-Lava itself would wait for without end.
+It is started by backend.py in a folder with ``network.h5``, ``events.h5`` and ``request.json``, and writes
+``recording.h5`` or ``error.json`` there. Every few steps it prints a line ``done N`` after N complete presentations.
+The names of its shared memory and semaphores start with a prefix chosen by the parent, so they can always be found.
+Two events end it at once: its input closes (the parent is gone), or one of Lava's processes ends early, for which Lava
+itself would wait forever.
 """
 
 from __future__ import annotations
@@ -27,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.hdf5 import load_events, load_network, save_recording
-from neurosam.network import Network
-from neurosam.recording import Record
-from neurosam_hw.lava.collect import collect, feed, lava_steps, wanted
+from neurosam.hdf5 import load_events, load_network, save
+from neurosam.network.network import Network
+from neurosam.signals.recording import Record
+from neurosam_hw.lava.collect import collect, feed, lava_steps, recorded_populations
 from neurosam_hw.lava.segments import unlink_segments
 from neurosam_hw.lava.timing import timing
 
@@ -40,45 +39,45 @@ Array = npt.NDArray[Any]
 
 POLL_S = 0.2
 STEPS_AT_ONCE = 8
-"""Steps of one call of Lava's run: a sign of life after each; the call itself costs less than a step."""
+"""Steps per call of Lava's run, each followed by a sign of life; the call itself costs less than a step."""
 
 STATE = {"membrane": "v", "current": "u"}
 CHANNEL = {"pypy_channel_size": 2}
-"""Slots of a channel: two are as fast as Lava's 64 and take a thirtieth of the memory."""
+"""Slots per channel: two are as fast as Lava's 64 and take a thirtieth of the memory."""
 
 
 def main(folder: str, prefix: str) -> None:
     """Run the request in `folder`."""
-    place = Path(folder)
+    folder_path = Path(folder)
     report = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what Lava prints is not the protocol
-    threading.Thread(target=_end_with_master, args=(place, prefix), daemon=True).start()
-    _keep_together(prefix)
+    os.dup2(2, 1)  # keeps Lava's prints out of the protocol
+    threading.Thread(target=_end_with_parent, args=(folder_path, prefix), daemon=True).start()
+    _use_prefix(prefix)
     try:
-        _run(place, report)
+        _run(folder_path, report)
     except BaseException as error:
-        _fail(place, error)
-    os._exit(0)  # Lava's threads and exit handlers have nothing left to do
+        _fail(folder_path, error)
+    os._exit(0)  # skips Lava's threads and exit handlers
 
 
-def _run(place: Path, report: TextIO) -> None:
-    network, events = load_network(place / "network.h5"), load_events(place / "events.h5")
-    record = Record(**{key: tuple(names) for key, names in json.loads((place / "request.json").read_text()).items()})
+def _run(folder: Path, report: TextIO) -> None:
+    network, events = load_network(folder / "network.h5"), load_events(folder / "events.h5")
+    record = Record(**{key: tuple(names) for key, names in json.loads((folder / "request.json").read_text()).items()})
     schedule = timing(network)
     steps = lava_steps(schedule, events, bool(record.sam))
     files = {
-        (variable, name): place / f"{variable}-{k}.npy"
-        for variable, names in wanted(network, record).items()
+        (variable, name): folder / f"{variable}-{k}.npy"
+        for variable, names in recorded_populations(network, record).items()
         for k, name in enumerate(names)
     }
     session = _Session(network, feed(events, steps, network.fixed), events.steps, files, record.sam)
     elapsed = session.run(steps, events.steps, report) if events.samples else 0.0
     rows = {key: np.load(path, mmap_mode="r") for key, path in files.items()}
-    save_recording(collect(network, events, record, schedule, rows, elapsed), place / "recording.h5")
+    save(collect(network, events, record, schedule, rows, elapsed), folder / "recording.h5")
 
 
 class _Session:
-    """One graph with its source and instruments."""
+    """A graph with its source and instruments."""
 
     def __init__(
         self, network: Network, data: Array, interval: int, files: dict[tuple[str, str], Path], sam: tuple[str, ...]
@@ -96,7 +95,7 @@ class _Session:
         ]
 
     def _instrument(self, variable: str, name: str, path: Path, steps: int, number: Any) -> Any:
-        """A Recorder on a port, or a Probe on a state."""
+        """Create a Recorder on a port, or a Probe on a state variable."""
         from neurosam_hw.lava.probe.process import Probe
         from neurosam_hw.lava.recorder.process import Recorder
 
@@ -110,7 +109,7 @@ class _Session:
         return recorder
 
     def run(self, steps: int, presentation: int, report: TextIO) -> float:
-        """Run so many steps, telling how far it is; returns the seconds that they took."""
+        """Run all steps and report progress; return the time that the steps took, in seconds."""
         from lava.magma.core.run_conditions import RunSteps
         from lava.magma.core.run_configs import Loihi2SimCfg
 
@@ -131,7 +130,7 @@ class _Session:
 
 
 class _Watch:
-    """Ends the worker when a process of Lava's has ended before its time."""
+    """Ends the worker when one of Lava's processes has ended early."""
 
     def __init__(self, runtime: Any) -> None:
         self.actors = list(runtime._messaging_infrastructure.actors)
@@ -143,12 +142,12 @@ class _Watch:
             ended = [actor for actor in self.actors if not actor.is_alive()]
             if ended and not self.over.is_set():
                 cause = ended[0].exception
-                said = cause[1] if cause else f"its exit status was {ended[0].exitcode}"
-                _fail(Path.cwd(), RuntimeError(f"a process of Lava's ended during the run: {said}"))
+                reason = cause[1] if cause else f"its exit status was {ended[0].exitcode}"
+                _fail(Path.cwd(), RuntimeError(f"one of Lava's processes ended during the run: {reason}"))
 
 
-def _fail(place: Path, error: BaseException) -> None:
-    """Leave the error for the master, and end without Lava's farewell, which may never come."""
+def _fail(folder: Path, error: BaseException) -> None:
+    """Write the error for the parent, and exit without Lava's shutdown, which may never finish."""
     kind = type(error).__name__
     known = isinstance(error, NeurosamError)
     content = {
@@ -158,30 +157,30 @@ def _fail(place: Path, error: BaseException) -> None:
         "known": known,
         "trace": "" if known else "".join(traceback.format_exception(type(error), error, error.__traceback__)),
     }
-    (place / "error.json").write_text(json.dumps(content))
+    (folder / "error.json").write_text(json.dumps(content))
     os._exit(1)
 
 
-def _end_with_master(place: Path, prefix: str) -> None:
-    """Wait until the input closes; then leave nothing behind."""
+def _end_with_parent(folder: Path, prefix: str) -> None:
+    """Wait until the input closes, then clean up and kill the group."""
     while os.read(0, 1024):
         pass
-    shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     unlink_segments(prefix)
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
-def _keep_together(prefix: str) -> None:
-    """Give all shared memory and semaphores of this process and its children the prefix; keep sockets in the folder.
+def _use_prefix(prefix: str) -> None:
+    """Use the prefix for all shared memory and semaphores of this process and its children; keep sockets in the folder.
 
-    multiprocessing has no public way to any of it; the interpreter is a Python 3.10, and tests see to it that it works.
+    multiprocessing has no public interface for this; the interpreter is always a Python 3.10, and tests check it.
     """
     module: Any = shared_memory
     module._SHM_NAME_PREFIX = f"/{prefix}"
     module._SHM_SAFE_NAME_LENGTH = len(prefix) + 9
     this: Any = multiprocessing.current_process()
     this._config["semprefix"] = f"/{prefix}"
-    this._config["tempdir"] = "."  # relative, since the path of a socket may have no more than 107 bytes
+    this._config["tempdir"] = "."  # relative, since a socket's path may have at most 107 bytes
 
 
 if __name__ == "__main__":

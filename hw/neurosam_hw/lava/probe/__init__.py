@@ -1,1 +1,1 @@
-"""A state variable written to a file, step by step."""
+"""Writes a state variable to a file, step by step."""

@@ -13,26 +13,21 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from neurosam_hw.lava.probe.process import Probe
+from neurosam_hw.lava.row_file import RowFile
 
 
-class _Read(PyLoihiProcessModel):
-    """Reads in the management phase that ends each step."""
+class _Read(RowFile, PyLoihiProcessModel):
+    """Reads in the management phase at the end of each step."""
 
     state: Any = None
 
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self.rows = np.lib.format.open_memmap(proc_params["path"], mode="r+")
-
     def post_guard(self) -> bool:
-        """In every step."""
+        """Run the phase in every step."""
         return True
 
     def run_post_mgmt(self) -> None:
-        """One step."""
-        value = self.state.read()
-        if self.time_step <= len(self.rows):
-            self.rows[self.time_step - 1] = value
+        """Write the state after this step."""
+        self.write_row(self.state.read())
 
 
 @implements(proc=Probe, protocol=LoihiProtocol)

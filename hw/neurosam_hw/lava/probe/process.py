@@ -12,19 +12,19 @@ __all__ = ["Probe"]
 
 
 class Probe(AbstractProcess):
-    """An instrument beside Lava's Read, whose content would have to be fetched element by element.
+    """An instrument that replaces Lava's Read, whose content would have to be fetched element by element.
 
     Parameters
     ----------
     var : Var
-        What to read.
+        Variable to read.
     path : str
-        A NumPy file ``(steps, *var.shape)`` that exists; steps beyond its end are not kept.
+        An existing NumPy file ``(steps, *var.shape)``; steps beyond its end are not recorded.
     name : str, optional
     """
 
     def __init__(self, *, var: Var, path: str, name: str | None = None) -> None:
         super().__init__(path=path, name=name)
         self.state: Any = RefPort(var.shape)
-        self._post_init()  # names the port, which connect_var asks for
+        self._post_init()  # names the port, which connect_var needs
         self.state.connect_var(var)

@@ -1,1 +1,1 @@
-"""A readout that sends its membrane: a LIF of lava-nc has no port for it."""
+"""A readout that sends its membrane, for which the LIF of lava-nc has no port."""

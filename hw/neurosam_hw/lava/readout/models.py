@@ -1,4 +1,4 @@
-"""Models of Readout: ``v <- v + a + bias``, in fixed point with the rules of arithmetic.py."""
+"""Models of Readout: ``v <- v + a + bias``, in fixed point with the formulas of arithmetic.py."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PyReadoutFloat(OwnTime, PyLoihiProcessModel):
     bias_exp: Any = LavaPyType(np.ndarray, float)
 
     def run_spk(self) -> None:
-        """One step."""
+        """Run one step."""
         a = self.a_in.recv()
         if self.own_step == 0:
             self.v[:] = 0
@@ -51,7 +51,7 @@ class PyReadoutFixed(OwnTime, PyLoihiProcessModel):
     bias_exp: Any = LavaPyType(np.ndarray, np.int64, precision=3)
 
     def run_spk(self) -> None:
-        """One step."""
+        """Run one step."""
         a = np.asarray(self.a_in.recv(), dtype=np.int64)
         if self.own_step == 0:
             self.v[:] = 0

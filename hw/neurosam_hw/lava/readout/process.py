@@ -12,13 +12,13 @@ __all__ = ["Readout"]
 
 
 class Readout(AbstractProcess):
-    """The answer of a network, as a port.
+    """The readout of a network, with a port for its membrane.
 
     Parameters
     ----------
     shape : tuple of int
     bias_mant, bias_exp
-        As for Lava's LIF; the exponent acts in fixed point only.
+        As for Lava's LIF; the exponent is used in fixed point only.
     reset_interval, reset_offset : int
         As for Lava's LIFReset.
     name : str, optional

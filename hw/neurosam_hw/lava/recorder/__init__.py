@@ -1,1 +1,1 @@
-"""Messages written to a file, step by step."""
+"""Writes messages to a file, step by step."""

@@ -13,22 +13,17 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from neurosam_hw.lava.recorder.process import Recorder
+from neurosam_hw.lava.row_file import RowFile
 
 
-class _Write(PyLoihiProcessModel):
-    """Row ``time_step - 1`` of the file."""
+class _Write(RowFile, PyLoihiProcessModel):
+    """Receives and writes a message in each step."""
 
     a_in: Any = None
 
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self.rows = np.lib.format.open_memmap(proc_params["path"], mode="r+")
-
     def run_spk(self) -> None:
-        """One step."""
-        message = self.a_in.recv()
-        if self.time_step <= len(self.rows):
-            self.rows[self.time_step - 1] = message
+        """Write the message of this step."""
+        self.write_row(self.a_in.recv())
 
 
 @implements(proc=Recorder, protocol=LoihiProtocol)

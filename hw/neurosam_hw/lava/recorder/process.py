@@ -1,4 +1,4 @@
-"""Recorder: writes the messages of a port to a file; a row each step. It computes nothing."""
+"""Recorder: writes the messages of a port to a file, one row per step. It computes nothing."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Recorder"]
 
 
 class Recorder(AbstractProcess):
-    """An instrument: Var.get takes tens of microseconds an element, a mapped file none.
+    """An instrument that writes to a memory-mapped file; Var.get would take tens of microseconds per element.
 
     Parameters
     ----------
     shape : tuple of int
-        Of a message.
+        Shape of a message.
     path : str
-        A NumPy file ``(steps, *shape)`` that exists; steps beyond its end are not kept.
+        An existing NumPy file ``(steps, *shape)``; steps beyond its end are not recorded.
     name : str, optional
     """
 

@@ -1,1 +1,1 @@
-"""A LIF whose spike subtracts from the membrane: lava-nc has none."""
+"""A LIF whose spikes subtract from the membrane, which lava-nc does not have."""

@@ -1,4 +1,4 @@
-"""SoftLIF: Lava's LIF, but a spike subtracts from the membrane.
+"""SoftLIF: Lava's LIF, but with a reset that subtracts from the membrane.
 
 One step: ``u <- decay(u) + a; v <- decay(v) + u + bias; s = v > vth; v <- v - reset_amount * s``.
 """
@@ -25,7 +25,7 @@ class SoftLIF(LIF):
     reset_amount : int, float or array
         Subtracted at a spike; in membrane units (``vth * 2^6`` subtracts the threshold) for fixed point.
     reset_interval, reset_offset : int
-        As for Lava's LIFReset: u and v are 0 before the step ``reset_offset`` (counted from 1), and every
+        As for Lava's LIFReset: u and v are reset to 0 before step ``reset_offset`` (counted from 1), and every
         `reset_interval` steps after it.
     name : str, optional
     """

@@ -1,1 +1,1 @@
-"""Spike activation maps: a trace that is touched only on spikes."""
+"""Spike activation maps, by a trace that is updated only on spikes."""

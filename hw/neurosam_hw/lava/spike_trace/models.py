@@ -1,4 +1,4 @@
-"""Models of SpikeTrace: the cost of a step is that of its spikes."""
+"""Models of SpikeTrace; the cost of a step grows with its number of spikes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neurosam_hw.lava.spike_trace.process import SpikeTrace
 
 
 class _Trace(OwnTime, PyLoihiProcessModel):
-    """What both number formats share: which traces a step touches."""
+    """Base of both number formats: updates the traces of the neurons that spike."""
 
     s_in: Any = None
     ncs_out: Any = None
@@ -32,16 +32,16 @@ class _Trace(OwnTime, PyLoihiProcessModel):
         self.sam = proc_params["sam_trace"]
 
     def faded(self, held: npt.NDArray[Any], steps: npt.NDArray[np.int64]) -> Any:
-        """`held` after so many steps."""
+        """Traces `held` after `steps` steps of decay."""
         raise NotImplementedError
 
     @property
     def one(self) -> Any:
-        """What one spike is worth."""
+        """Value of a spike."""
         raise NotImplementedError
 
     def run_spk(self) -> None:
-        """One step."""
+        """Run one step."""
         spikes = self.s_in.recv()
         t = self.own_step
         if t == 0:
@@ -55,7 +55,7 @@ class _Trace(OwnTime, PyLoihiProcessModel):
         self.ncs_out.send(scores)
 
     def _touch(self, at: tuple[npt.NDArray[np.int64], ...], t: int) -> Any:
-        """Scores of the neurons that spike, which leave new traces."""
+        """Return the scores of the neurons that spike, and update their traces."""
         decayed = self.faded(self.trace[at], t - self.last[at])
         self.trace[at] = decayed + self.one
         self.last[at] = t
@@ -93,7 +93,7 @@ class PySpikeTraceFloat(_Trace):
 @requires(CPU)
 @tag("fixed_pt")
 class PySpikeTraceFixed(_Trace):
-    """In integers, by the table."""
+    """In integers, with the decay table."""
 
     s_in: Any = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     ncs_out: Any = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
@@ -101,7 +101,7 @@ class PySpikeTraceFixed(_Trace):
     trace: Any = LavaPyType(np.ndarray, np.int64, precision=24)
 
     def faded(self, held: npt.NDArray[Any], steps: npt.NDArray[np.int64]) -> Any:
-        """``(held * K[steps]) >> shift``, the table continued by its last entry."""
+        """``(held * K[steps]) >> shift``; the last entry of the table extends it."""
         return contribution(held, self.table[np.minimum(steps, self.table.size - 1)], self.sam.shift)
 
     @property

@@ -1,15 +1,15 @@
-"""SpikeTrace: the state behind a spike activation map, touched only when its neuron spikes.
+"""SpikeTrace: the state of a spike activation map, updated only when its neuron spikes.
 
-With the trace X, n spikes so far, and ``dt`` steps since the last one, a spike at own step t emits the contribution
-score and leaves a new trace (neurosam.trace):
+With trace X, n spikes so far, and ``dt`` steps since the last one, a spike at own step t emits the contribution
+score and updates the trace (neurosam.network.trace):
 
     decayed = (X * K[dt]) >> shift                     float: X * exp(-gamma * dt)
     strict      emit decayed                                                        X <- decayed + impulse
     inclusive   emit decayed + impulse                                              X <- decayed + impulse
     official    emit decayed + impulse + (((t + 1 - n) * impulse * K[t]) >> shift)  X <- decayed + impulse
 
-The score leaves as a graded spike; a Conv of ones sums it over channels one step later. A score of 0 is no message,
-which is the same for a sum.
+The score is sent as a graded spike; a Conv of ones sums it over channels one step later. A score of 0 sends no message,
+which makes no difference to the sum.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
-from neurosam.trace import FixedSamTrace, SamTrace
+from neurosam.network.trace import FixedSamTrace, SamTrace
 
 __all__ = ["SpikeTrace"]
 
 
 class SpikeTrace(AbstractProcess):
-    """One trace a neuron.
+    """One trace per neuron.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the neurons.
+        Shape of the neurons.
     trace : SamTrace or FixedSamTrace
         Float, or integers: table K, shift, impulse.
     reset_interval, reset_offset : int
-        The neurons': the traces start afresh with them.
+        Those of the neurons; the traces restart with them.
     name : str, optional
     """
 

@@ -7,20 +7,20 @@ from typing import Any
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
-from neurosam.network import Network
-from neurosam.synapse import picture
+from neurosam.network.network import Network
+from neurosam.network.synapse import as_chw
 from neurosam_hw.lava.timing import timing
 
 __all__ = ["SpikingNetwork"]
 
 
 class SpikingNetwork(AbstractProcess):
-    """A network to be connected with other Processes.
+    """A network that can be connected with other Processes.
 
     Ports, each in Lava's layout ``(W, H, C)`` or ``(N,)``:
 
     ``input``
-        Spikes (or signed and graded ones); step 1 of Lava is own step 0.
+        Spikes (or signed and graded events); step 1 of Lava is own step 0.
     ``output``
         Spikes of the output population, or its membrane if it is a readout.
     ``spikes_<population>``
@@ -28,19 +28,19 @@ class SpikingNetwork(AbstractProcess):
     ``sam_<population>``
         Spike activation map ``(W, H, 1)`` of every population with a trace.
 
-    Letters that Python does not allow in a name (``-`` and ``.``) become ``_`` in a port's name.
+    Characters that Python does not allow in a name (``-`` and ``.``) become ``_`` in a port's name.
 
     Parameters
     ----------
     network : Network
     interval : int, optional
-        Steps of one presentation; a single one without end if None.
+        Steps per presentation; None for a single endless one.
     name : str, optional
 
     Attributes
     ----------
     latency : dict of str to int
-        Lava steps by which a port's own step 0 lies behind the input's, by port name.
+        Lava steps from own step 0 of the input to own step 0 of each port, by port name.
     """
 
     def __init__(self, *, network: Network, interval: int | None = None, name: str | None = None) -> None:
@@ -54,7 +54,7 @@ class SpikingNetwork(AbstractProcess):
                 shape = tuple(reversed(population.shape))
                 self._port(f"spikes_{port_name(population.name)}", shape, start[population.name])
         for layer in network.sam:
-            _, height, width = picture(network[layer].shape)
+            _, height, width = as_chw(network[layer].shape)
             self._port(f"sam_{port_name(layer)}", (width, height, 1), start[layer] + 1)
 
     def _port(self, name: str, shape: tuple[int, ...], latency: int) -> None:
@@ -63,5 +63,5 @@ class SpikingNetwork(AbstractProcess):
 
 
 def port_name(population: str) -> str:
-    """A population's name as part of a port's."""
+    """Convert a population's name to a part of a port's name."""
     return "".join(c if c.isalnum() else "_" for c in population)

@@ -1,1 +1,1 @@
-"""A LIF with gain and offset tables through time: lava-nc has none."""
+"""A LIF with gain and offset tables over time, which lava-nc does not have."""

@@ -1,6 +1,6 @@
-"""TableLIF: a LIF whose input is scaled and shifted by a row of its own in every step (batch norm through time).
+"""TableLIF: a LIF whose input is scaled and shifted by a different table row in every step (batch norm through time).
 
-One step: ``a <- gain[t] * a + offset[t]``, then as SoftLIF, or with a reset to zero.
+One step: ``a <- gain[t] * a + offset[t]``, then as in SoftLIF, or with a reset to zero.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TableLIF(LIF):
     du, dv, bias_mant, bias_exp, vth
         As for Lava's LIF.
     gain, offset : (steps, C) or (steps, 1) array
-        Row t acts at own step t; the last row acts after the table's end.
+        Row t is used at own step t; the last row is used after the end of the table.
     gain_shift : int, optional
         Fixed point: ``floor(gain * a * 2^6 / 2^gain_shift) + offset``. None for float.
     reset_amount : int, float or array

@@ -1,1 +1,1 @@
-"""A gate that keeps the spikes of one presentation out of the next."""
+"""A gate that keeps spikes of one presentation out of the next."""

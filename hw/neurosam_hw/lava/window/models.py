@@ -17,7 +17,7 @@ from neurosam_hw.lava.window.process import Window
 
 
 class _Gate(OwnTime, PyLoihiProcessModel):
-    """Passes a message on, or nothing."""
+    """Passes messages of the current presentation on, and blocks others."""
 
     s_in: Any = None
     s_out: Any = None
@@ -27,7 +27,7 @@ class _Gate(OwnTime, PyLoihiProcessModel):
         self.end = self.reset_interval - int(proc_params["lag"])
 
     def run_spk(self) -> None:
-        """One step."""
+        """Run one step."""
         message = self.s_in.recv()
         self.s_out.send(message if 0 <= self.own_step < self.end else np.zeros_like(message))
 

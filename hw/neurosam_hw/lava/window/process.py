@@ -1,8 +1,8 @@
-"""Window: lets through what belongs to the presentation that will receive it.
+"""Window: passes only spikes that arrive in the presentation in which they were sent.
 
-A projection with lag l delivers at own step t what its source sent at ``t - l``. Where presentations follow each
-other, or neurons stir before their own step 0, the last or earlier spikes of the source would arrive in the first l
-steps of its target; they stop here. It takes no step.
+A projection with lag l delivers at own step t the spikes that its source sent at ``t - l``. If presentations follow
+each other, or neurons are active before own step 0, spikes from the end of the previous presentation or from before
+the start would arrive in the first l steps of the target; the Window blocks them. It takes no step.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ __all__ = ["Window"]
 
 
 class Window(AbstractProcess):
-    """A gate on the source's own time.
+    """A gate in the source's own time.
 
     Parameters
     ----------
     shape : tuple of int
     lag : int
-        Messages of the last `lag` steps of each interval are stopped, and those before own step 0.
+        Messages of the last `lag` steps of each interval are blocked, and so are those before own step 0.
     reset_interval, reset_offset : int
-        The source's; own step 0 is Lava's step `reset_offset`.
+        Those of the source; own step 0 is Lava's step `reset_offset`.
     name : str, optional
     """
 

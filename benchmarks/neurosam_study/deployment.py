@@ -1,0 +1,83 @@
+"""Deployment on plain images without canvases: a VGG-style net trained as in the paper, its ANN and its conversion.
+
+For each data set: the accuracy of the ANN; the accuracy after each step of the net trained with surrogate gradients and
+of the converted ANN, in torch and at 8 bits on the event back end; and the number of values of an 8-bit run that were
+compared between the reference and the event back end, and how many differ.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from neurosam.attribution.method import evaluating, prepared
+from neurosam.backends import run
+from neurosam.equivalence.comparison import verify
+from neurosam.errors import DataError
+from neurosam.signals.events import Events, encode
+from neurosam.signals.recording import Record
+from neurosam.training import evaluate
+from neurosam_study.localisation import most_frequent
+from neurosam_study.maps import AT_ONCE, nets
+from neurosam_study.models import FORMS, Models, Spiking
+from neurosam_study.plan import DEPLOYED
+from neurosam_study.results import Result
+
+__all__ = ["deployment"]
+
+VERIFIED = 200
+"""Held-out images on which back ends are compared; fewer for longer runs, so that the total of steps is the same."""
+
+
+def deployment(models: Models) -> Result:
+    """Measure all of the above for each data set; a data set that is not installed is left out with a note."""
+    figures: dict[str, float] = {}
+    courses: dict[str, list[float]] = {}
+    notes = []
+    for data in models.plan.deployed:
+        deployed = models.with_plan(DEPLOYED[data])
+        try:
+            deployed.check()
+        except DataError as error:
+            notes.append(f"{data} is left out: {error}")
+            continue
+        test, surrogate_steps = deployed.test, deployed.plan.steps
+        of_data = {"accuracy/ANN": evaluate(deployed.ann, test, steps=1, coding="direct", seed=deployed.seed)}
+        of_data["accuracy/most frequent class"] = most_frequent(deployed)
+        for name, net in nets(deployed).items():
+            for form in FORMS:
+                course = _course(deployed, net, form)
+                courses[f"{data}/{name} {form}"] = course
+                of_data[f"accuracy/{name} {form}"] = course[-1]
+                if net.steps > surrogate_steps:
+                    of_data[f"accuracy/{name} after {surrogate_steps} steps {form}"] = course[surrogate_steps - 1]
+            events = net.encode(test.images[: VERIFIED * surrogate_steps // net.steps], deployed.seed)
+            total = verify(net.fixed, events)["event"].total
+            of_data[f"compared/{name} {FORMS[1]}"] = total.compared
+            of_data[f"differ/{name} {FORMS[1]}"] = total.mismatches
+        figures |= {f"{data}/{name}": value for name, value in of_data.items()}
+    return Result(figures, courses, notes=tuple(notes))
+
+
+def _course(models: Models, net: Spiking, form: str) -> list[float]:
+    """Accuracy after each step."""
+    images, labels = models.test.images, models.test.labels
+    hits = np.zeros(net.steps, dtype=np.int64)
+    for first in range(0, len(images), AT_ONCE):
+        batch = slice(first, first + AT_ONCE)
+        events = encode(images[batch], net.steps, "poisson", models.seed, first)
+        hits += (_predictions(net, form, events) == labels[batch]).sum(axis=1)
+    return [float(count / len(images)) for count in hits]
+
+
+def _predictions(net: Spiking, form: str, events: Events) -> npt.NDArray[np.int64]:
+    """Predicted class after each step, ``[T, B]``."""
+    if form == FORMS[1]:
+        out = net.fixed.output or ""
+        membrane = run(net.fixed, events, record=Record(membrane=(out,))).membrane[out]
+        return np.asarray(membrane.reshape(*membrane.shape[:2], -1).argmax(axis=2))
+    before = list(dict(net.module.named_children()))[-2]
+    with evaluating(net.module), torch.no_grad():
+        scores = net.module.activations(prepared("study", net.module, events.dense()), (before,))[1][before]
+    return scores.cumsum(dim=0).argmax(dim=2).cpu().numpy()

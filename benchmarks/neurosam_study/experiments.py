@@ -1,0 +1,92 @@
+"""The experiments by name, each with a version: from the models of one seed to a result.
+
+Raise the version of an experiment when its results change; then only this experiment is run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from neurosam_study import behaviour, localisation, sanity_checks
+from neurosam_study.deployment import deployment
+from neurosam_study.models import Models
+from neurosam_study.results import Result
+
+__all__ = ["AGREEMENT", "EXPERIMENTS", "Experiment"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment.
+
+    Parameters
+    ----------
+    run : callable
+        From the models of a seed to a result.
+    version : int
+        Version of the results in the cache.
+    about : str
+        Description of its table, in a sentence or two.
+    """
+
+    run: Callable[[Models], Result]
+    version: int = 1
+    about: str = ""
+
+
+AGREEMENT = "Agreement"
+"""Cached as maps of each seed; its figures compare the seeds and are computed again for every table."""
+
+EXPERIMENTS: dict[str, Experiment] = {
+    "Accuracy": Experiment(behaviour.accuracies, about="Share of held-out images that are classified correctly."),
+    "Fig. 3": Experiment(
+        localisation.variance,
+        about="Variance over the pixels of each step's normalised map, maximum over steps; mean over images.",
+    ),
+    "Fig. 6a": Experiment(
+        localisation.localisation,
+        about="Cross-entropy to the ANN's Grad-CAM, minimum over steps (our restatement; lower is "
+        'closer); under "mask", share of the summed map inside the exact mask (higher is better).',
+    ),
+    "Fig. 6b": Experiment(
+        behaviour.activity,
+        about="Spikes of a step as a share of the busiest step's: at the first, the last and the least active step.",
+    ),
+    "Table 1": Experiment(
+        localisation.leaks, about="Nets trained with different leaks: localisation error as in Fig. 6a, and accuracy."
+    ),
+    "Fig. 8": Experiment(localisation.gammas, about="Localisation error as in Fig. 6a for different gammas."),
+    "Fig. 9": Experiment(
+        behaviour.robustness,
+        about="Accuracy at several epsilons in 255ths; mean distance between maps before and after the attack, "
+        "maximum over steps; share of the accuracy lost at 4/255.",
+    ),
+    "Fig. 10": Experiment(
+        behaviour.suppressed,
+        about="Two items at once: share of a step's map in the half with the predicted item; 0.5 is no preference.",
+    ),
+    "Deletion": Experiment(
+        sanity_checks.perturbation,
+        about="Area under the curve of the true class's probability while pixels are deleted (lower is better) or "
+        "inserted (higher is better) in the order of a map.",
+    ),
+    "Sanity": Experiment(
+        sanity_checks.sanity,
+        about="Rank correlation with the original map after weights were shuffled from the readout down; 1: "
+        "the map does not depend on them.",
+    ),
+    AGREEMENT: Experiment(
+        sanity_checks.common_maps,
+        about="Mean Pearson correlation between maps of two seeds' nets, for the same images and the same spikes.",
+    ),
+    "Deployment": Experiment(
+        deployment,
+        about="Images without canvases: accuracy, and the number of values compared between two back ends that differ.",
+    ),
+    "Run time": Experiment(
+        sanity_checks.run_times,
+        about="Seconds per image: the median of three rounds in which all methods explain the same images in turn.",
+    ),
+}
+"""Experiments of the paper under its names, then ours."""

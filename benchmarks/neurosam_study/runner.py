@@ -1,0 +1,102 @@
+"""Run a study seed by seed, cache every finished experiment, and write the results.
+
+    FOLDER/plan.json        sizes of the study
+    FOLDER/cache/           checkpoints, and the results of every experiment for each seed (see results.py)
+    FOLDER/results.json     plan, figures and courses of all seeds, verdicts
+    FOLDER/results.md       the tables
+    FOLDER/fig-*.png        the paper's figures from our results
+
+An interrupted study resumes where it stopped; more seeds are added to existing ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from neurosam._util.atomic_write import write_text
+from neurosam.errors import DataError
+from neurosam_study.claims import claims, judge
+from neurosam_study.experiments import AGREEMENT, EXPERIMENTS
+from neurosam_study.gallery import draw
+from neurosam_study.models import FORMS, Models
+from neurosam_study.plan import Plan
+from neurosam_study.report import markdown
+from neurosam_study.results import Result, load_result, save_result, without_nan
+from neurosam_study.sanity_checks import agreements
+
+__all__ = ["study"]
+
+
+def study(
+    folder: Path, plan: Plan, say: Callable[[str], None], command: str = "", device: str = "auto"
+) -> dict[str, Any]:
+    """Run the experiments that are not done yet, and write the results.
+
+    Parameters
+    ----------
+    folder : Path
+        Created if it does not exist.
+    plan : Plan
+    say : callable
+        Called with a line of text at each stage.
+    command : str
+        Command that repeats the study, for the record.
+    device : str
+        Device that torch computes on: "auto" is a GPU if there is one, else the CPU; or a torch device name.
+
+    Returns
+    -------
+    dict
+        The content of ``results.json``.
+
+    Raises
+    ------
+    DataError
+        If the plan has fewer than 2 seeds, the data is missing, or a cached file is damaged.
+    """
+    if plan.seeds < 2:
+        raise DataError("seeds", f"got {plan.seeds}; at least 2 are required, since the unit of evidence is the seed")
+    Models(plan, 0, folder, say, device).check()
+    cache = folder / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "plan.json", json.dumps(asdict(plan), indent=1) + "\n")
+    of_seeds = [_of_seed(Models(plan, seed, cache, say, device), cache, say) for seed in range(plan.seeds)]
+    if AGREEMENT in EXPERIMENTS:
+        for seed, agreement in zip(of_seeds, agreements([seed[AGREEMENT] for seed in of_seeds]), strict=True):
+            seed[AGREEMENT] = agreement
+    figures = [{name: dict(result.figures) for name, result in seed.items()} for seed in of_seeds]
+    layers = Models(plan, 0, cache, say, device).layers
+    verdicts = {form: [judge(claim, figures) for claim in claims(plan, layers, form)] for form in FORMS}
+    pictures = draw(folder, plan, layers, of_seeds)
+    results = {
+        "command": command,
+        "plan": asdict(plan),
+        "figures": figures,
+        "courses": [
+            {name: dict(result.courses) for name, result in seed.items() if result.courses} for seed in of_seeds
+        ],
+        "verdicts": {form: [asdict(v) for v in judged] for form, judged in verdicts.items()},
+    }
+    write_text(folder / "results.json", json.dumps(without_nan(results), indent=1) + "\n")
+    write_text(folder / "results.md", markdown(plan, of_seeds, verdicts, command, pictures))
+    return results
+
+
+def _of_seed(models: Models, cache: Path, say: Callable[[str], None]) -> dict[str, Result]:
+    """Return the results of all experiments for one seed; each is cached as soon as it is done."""
+    folder = cache / f"{models.plan.key}-{models.seed}"
+    results: dict[str, Result] = {}
+    for name, experiment in EXPERIMENTS.items():
+        result = load_result(folder, name, experiment.version)
+        if result is None:
+            say(f"seed {models.seed}: {name}")
+            save_result(folder, name, experiment.version, experiment.run(models))
+            result = load_result(folder, name, experiment.version)
+        if result is None:
+            raise DataError(str(folder), f"does not keep the result of {name}; is its disk full?")
+        results[name] = result
+    return results

@@ -1,0 +1,1 @@
+"""The compiled inner loops: lists of spikes, sums of weights, neurons, traces."""

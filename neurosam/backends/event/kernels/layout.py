@@ -1,0 +1,182 @@
+"""The memory that kernels share with their callers: convolutions, populations, a sample's state, a thread's workspace.
+
+Arrays of numbers have named columns. Each name is a member of an IntEnum, for Python, and a plain integer, for kernels:
+Numba freezes plain integers into a kernel at no cost.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.backends.event.simd.vectors import CACHE_LINE
+
+__all__ = [
+    "AMOUNT", "ANY_WAY", "BIAS", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y", "FACTOR_U",
+    "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP", "LOOK_UP",
+    "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SCATTER", "SCATTERED",
+    "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "ZERO", "Conv", "Flag", "Geometry", "Rule", "State",
+    "Way", "Work", "Workspace",
+]  # fmt: skip
+
+Array = npt.NDArray[Any]
+Int = npt.NDArray[np.int64]
+
+COUNTER_PITCH = CACHE_LINE // 8
+"""Distance of two int64 counters that threads use to synchronise: each has a cache line of its own."""
+
+
+# --- convolutions ---
+
+
+class Geometry(IntEnum):
+    """Columns of a convolution's geometry; those of a pooling are the same, without groups and outputs."""
+
+    KERNEL_HEIGHT = 0
+    KERNEL_WIDTH = 1
+    STRIDE_Y = 2
+    STRIDE_X = 3
+    PADDING_Y = 4
+    PADDING_X = 5
+    DILATION_Y = 6
+    DILATION_X = 7
+    GROUPS = 8
+    OUTPUTS = 9
+    """Output channels of each group."""
+
+
+class Way(IntEnum):
+    """How a layer adds up its sums (kernels/layer.py), if it is not free to choose."""
+
+    ANY_WAY = 0
+    SCATTER = 1
+    GATHER = 2
+    LOOK_UP = 3
+
+
+class Work(IntEnum):
+    """Columns of what a layer has done: blocks of steps by the way taken, and synaptic operations."""
+
+    SCATTERED = 0
+    GATHERED = 1
+    LOOKED_UP = 2
+    OPERATIONS = 3
+
+
+class Conv(NamedTuple):
+    """A convolution as the fast path takes it.
+
+    Parameters
+    ----------
+    source : (C, H, W) of the source population
+    geometry : (10,) int64 array
+        See :class:`Geometry`; dilation and groups are 1.
+    size : (H', W') of the target
+    weight : (kH, kW, C, O) int8, float32 or float64 array, flat, followed by 15 spare weights
+    pairs : array of the same type
+        The same weights, ``(kH kW C, O)`` in tiles (int16.tiled), int8 as Pairs; empty if the layer cannot gather.
+    tables : array of int16, or of the weights' float type
+        By tile (kH, 2^(kW C), width), the sum of every pattern of spikes of a kernel row; flat; maybe empty.
+    exponent : int
+        Of the projection.
+    narrow : bool
+        Whether no input to a neuron can exceed 24 bits, so that a current need not wrap.
+    """
+
+    source: Int
+    geometry: Int
+    size: Int
+    weight: Array
+    pairs: Array
+    tables: Array
+    exponent: int
+    narrow: bool
+
+
+# --- populations ---
+
+
+class Flag(IntEnum):
+    """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py."""
+
+    FIRES = 0
+    ZERO = 1
+    CURRENT = 2
+    TABLES = 3
+    MEMBRANE = 4
+    CURRENTS = 5
+    SAM = 6
+    MODE = 7
+    VECTORISED = 8
+
+
+class Rule(NamedTuple):
+    """The parameters of a population: int32 and int64 (arithmetic.py), or float32 or float64 (neuron.py).
+
+    `parameters` are ``(tiles, 5, 64)``: of 64 channels FACTOR_U (0 without a current), FACTOR_V, BIAS, THRESHOLD (out
+    of reach where neurons do not fire) and AMOUNT, side by side, so that a kernel needs one address for all. `gain`
+    and `offset` are ``(T, C)``, with C padded to whole tiles for floats. `table` (float64 for all float neurons),
+    `trace_shift` and `impulse` belong to the trace (trace.py).
+    """
+
+    flags: Int
+    parameters: Array
+    gain: Array
+    shift: int
+    offset: Array
+    table: Array
+    trace_shift: int
+    impulse: Any
+
+
+class State(NamedTuple):
+    """The state and the records of a population in one sample: P pixels of C channels, and the last K steps.
+
+    `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``, with C padded to whole tiles where kernels take tiles; `trace`
+    without `last` is that of kernels/sam_vector.py; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
+    `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step `base` of a kernel.
+    """
+
+    u: Array
+    v: Array
+    trace: Array
+    last: Array
+    spikes: Array
+    planes: Array
+    counts: Int
+    sam: Array
+    membranes: Array
+    currents: Array
+
+
+# --- threads ---
+
+
+class Workspace(NamedTuple):
+    """Scratch memory of one thread, for any layer.
+
+    `start` and `spikes` list spikes, whole or modulo 2^16 (spike_lists.decode_short). `rows` lists weight rows by
+    output pixel, those of pixel i from ``edges[i]`` on, or the patterns of kernel rows (uint16); `sums` are those of
+    the scatter (flat).
+    """
+
+    start: Array
+    spikes: Array
+    rows: Array
+    edges: Array
+    sums: Array
+
+
+# --- the names as plain integers ---
+
+FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
+PARAMETERS = 5
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED = (int(flag) for flag in Flag)
+(
+    KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X, GROUPS, OUTPUTS,
+) = (int(column) for column in Geometry)  # fmt: skip
+ANY_WAY, SCATTER, GATHER, LOOK_UP = (int(way) for way in Way)
+SCATTERED, GATHERED, LOOKED_UP, OPERATIONS = (int(column) for column in Work)

@@ -1,0 +1,229 @@
+"""The plan of a run: a network as kernels take it, the path of each population, and the order of the work.
+
+This is the only module of the back end that reads a :class:`~neurosam.network.network.Network`: backend.py and cache.py
+hand one on, and everything else works from the plan. All threads read a plan, and none changes it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import weakref
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
+from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
+from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.synapse import as_chw, neurons
+from neurosam.signals.recording import Record, extents
+
+__all__ = ["PATHS", "CacheKey", "Memo", "Plan"]
+
+CHUNK_BYTES = 2**26
+"""Bit planes and recorded values that a sample's memory may hold; a single step is never divided."""
+CHUNK_STEPS = 256
+"""Most steps of a chunk."""
+WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
+"""The paths that fix how a layer adds up its sums."""
+PATHS = ("auto", "general", *WAYS)
+CHAINED = ("layer", "or")
+"""Paths of one executor, "chain"; each other path has an executor of its name."""
+
+Group = tuple[str, ...]
+T = TypeVar("T")
+
+
+class CacheKey(NamedTuple):
+    """What runs of a network must have in common to share a plan.
+
+    Parameters
+    ----------
+    record : Record
+    steps : int
+    path : str
+        One of PATHS.
+    dtype : str
+        Of a float network's sums and states.
+    graded : bool
+        Whether the input has values.
+    threads : int
+        Threads that work on one sample.
+    """
+
+    record: Record
+    steps: int
+    path: str
+    dtype: str
+    graded: bool
+    threads: int
+
+
+class Memo(Protocol):
+    """Keeps what depends on one population or projection alone (cache.py), so that the next plan need not make it."""
+
+    def __call__(self, element: Population | Projection, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returned when this element was first asked for this key."""
+
+
+class Plan:
+    """A network as runs with the same key execute it.
+
+    Parameters
+    ----------
+    network : Network
+        Its gain tables have a row for every step (:func:`neurosam.backends.registry.unrolled`).
+    key : CacheKey
+    memo : Memo
+
+    Attributes
+    ----------
+    steps, threads : int
+        As in the key.
+    fixed, graded : bool
+        Whether the network computes in integers, and whether its input has values.
+    dtype : dtype
+        Of sums and states: int32, float64 or float32.
+    record_dtype : type
+        Of what enters and leaves a run (input values, membranes of the output, maps): int32 or float64.
+    way : int
+        How layers add up their sums, a member of Way.
+    input, output : str
+        Names of the input and of the output population.
+    input_shape : (C, H, W)
+    output_size : int
+    counts_output : bool
+        Whether the output is spike counts; else it is membranes.
+    firing : tuple of str
+        Populations that emit spikes or events, the input among them.
+    populations : mapping of str to CompiledPopulation
+        All but the input.
+    incoming : mapping of str to list of CompiledProjection
+        By target.
+    sam_scale : mapping of str to float
+        Divides a map to give it in the float trace's unit.
+    history : mapping of str to int
+        Steps before a chunk that projections may still read, by population.
+    recurrent : set of tuples of str
+        Groups whose populations depend on their own earlier steps.
+    paths : mapping of str to str
+        "layer", "or", "loop" or "general", by population.
+    schedule : list of (str, tuple of str)
+        In order of evaluation: an executor ("chain", "loop" or "general") and its populations.
+    chunk : int
+        Steps that go through all populations before the next steps begin.
+    labels : mapping of str to int
+        Index of each projection, by label, in arrays of counts.
+    index_of : mapping of str to int
+        Index of each population in arrays of counts, in order of evaluation.
+    kernels : hashable
+        Equal for plans that need the same compiled kernels.
+    """
+
+    def __init__(self, network: Network, key: CacheKey, memo: Memo) -> None:
+        self.steps, self.threads = key.steps, key.threads
+        self.fixed, self.graded = network.fixed, key.graded
+        self.dtype: np.dtype[Any] = np.dtype(np.int32 if network.fixed else key.dtype)
+        self.record_dtype = np.int32 if network.fixed else np.float64
+        self.way = WAYS.get(key.path, ANY_WAY)
+        self.input, self.output = network.input.name, network.readout.name
+        self.input_shape = as_chw(network.input.shape)
+        self.output_size, self.counts_output = neurons(network.readout.shape), network.readout.fires
+        self.firing = tuple(p.name for p in network.populations if p.fires)
+        self.sam_scale = {name: trace.scale for name, trace in network.sam.items()}
+        self.populations = {
+            p.name: _population(network, p, key, memo) for p in network.populations if p.neuron is not None
+        }
+        self.incoming = {
+            name: [_projection(network, p, key, memo) for p in network.incoming(name)] for name in self.populations
+        }
+        self.history = {
+            p.name: max((network.lag(q) for q in network.projections if q.source == p.name), default=0)
+            for p in network.populations
+        }
+        groups = [group for group in network.groups if group != (self.input,)]
+        self.recurrent = {group for group in groups if len(group) > 1 or self._is_recurrent(*group)}
+        group_of = {name: group for group in groups for name in group}
+        self.paths = {name: self._path(network, group_of[name], name, key, memo) for name in self.populations}
+        self.schedule = list(self._schedule(groups))
+        self.chunk = min(max(CHUNK_BYTES // max(self._step_bytes(network, key.record), 1), 1), CHUNK_STEPS, key.steps)
+        self.labels = {label: k for k, label in enumerate(dict.fromkeys(p.label for p in network.projections))}
+        self.index_of = {name: k for k, name in enumerate(name for group in groups for name in group)}
+        self.kernels = (self.dtype.name, key.graded, frozenset(self._kernels(name) for name in self.populations))
+
+    def _schedule(self, groups: list[Group]) -> Iterator[tuple[str, Group]]:
+        """Executors and their populations, in order of evaluation; neighbouring groups on chained paths are joined."""
+
+        def executor(group: Group) -> str:
+            path = self.paths[group[0]]
+            return "chain" if path in CHAINED else path
+
+        for name, neighbours in itertools.groupby(groups, executor):
+            if name == "chain":
+                yield name, tuple(itertools.chain.from_iterable(neighbours))
+            else:
+                yield from ((name, group) for group in neighbours)
+
+    def _is_recurrent(self, name: str) -> bool:
+        """Whether a population projects to itself."""
+        return any(projection.source == name for projection in self.incoming[name])
+
+    def _path(self, network: Network, group: Group, name: str, key: CacheKey, memo: Memo) -> str:
+        """The fastest path that this population's neurons and projections allow."""
+        if key.path == "general":
+            return "general"
+        if group in self.recurrent:
+            return "loop" if self.fixed else "general"
+        projections = self.incoming[name]
+        if len(projections) != 1 or (projections[0].source == self.input and self.graded):
+            return "general"
+        if _is_max_pool(network, self.populations[name], key, memo):
+            return "or"
+        return "general" if projections[0].conv is None else "layer"
+
+    def _kernels(self, name: str) -> tuple[Any, ...]:
+        """What decides which compiled kernels a population needs."""
+        if self.paths[name] != "general":
+            return (self.paths[name],)
+        return tuple((projection.kernel, projection.gathers) for projection in self.incoming[name])
+
+    def _step_bytes(self, network: Network, record: Record) -> int:
+        """Bytes of bit planes and recorded values per step."""
+        numbers = (x for (variable, _), x in extents(network, record, 1, 1).items() if variable != "spikes")
+        recorded = sum(math.prod(shape) * dtype.itemsize for shape, dtype in numbers)
+        return sum(8 * p.pixels * p.words for p in self.populations.values()) + recorded
+
+
+def _population(network: Network, population: Population, key: CacheKey, memo: Memo) -> CompiledPopulation:
+    """A population with what the run records of it."""
+    precision = network.precision
+    compiled = memo(population, (precision, key.dtype), lambda: compile_population(population, precision, key.dtype))
+    return compiled.recording(key.record, network.sam.get(population.name), key.steps)
+
+
+def _projection(network: Network, projection: Projection, key: CacheKey, memo: Memo) -> CompiledProjection:
+    """A projection with its lag in this network."""
+    origin = network[projection.source]
+    source, target = as_chw(origin.shape), as_chw(network[projection.target].shape)
+    spikes = origin.neuron is not None
+    compiled = memo(
+        projection, (source, target, spikes, key.dtype),
+        lambda: compile_projection(projection, source, target, spikes=spikes, dtype=key.dtype),
+    )  # fmt: skip
+    return replace(compiled, lag=network.lag(projection))
+
+
+def _is_max_pool(network: Network, compiled: CompiledPopulation, key: CacheKey, memo: Memo) -> bool:
+    """Whether a population with a single projection is a max pooling."""
+    (projection,) = network.incoming(compiled.name)
+    if compiled.recorded:
+        return False
+    return memo(
+        network[compiled.name], ("max pool", weakref.ref(projection), network.precision, key.dtype),
+        lambda: is_max_pool(compiled, projection),
+    )  # fmt: skip

@@ -1,0 +1,158 @@
+"""One run: its threads take sample after sample, and their counters add up to what each population cost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosam.backends.event.cache import CACHE
+from neurosam.backends.event.context import RunContext
+from neurosam.backends.event.kernels.layout import Work
+from neurosam.backends.event.plan.compiled import Plan
+from neurosam.backends.event.plan.inputs import Input
+from neurosam.backends.event.runtime.thread_pool import run_parallel
+from neurosam.backends.event.worker import Worker
+from neurosam.backends.protocol import Progress
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording, Target
+
+__all__ = ["LayerProfile", "Run"]
+
+log = logging.getLogger("neurosam.backends.event")
+_ready: set[Hashable] = set()
+"""Sets of kernels (Plan.kernels) that this process has loaded; it does no harm if two threads load the same."""
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """What one population cost in a run.
+
+    `time_s` is the time that its work took, added up over samples and blocks of steps; samples that run at the same
+    time on several threads each count. `operations` are weights added, `updates` neurons times steps.
+    """
+
+    population: str
+    path: str
+    time_s: float
+    operations: int
+    updates: int
+
+
+class Run:
+    """A run of a plan on events.
+
+    Parameters
+    ----------
+    plan : Plan
+    events : Events
+    targets : mapping of (variable, population) to Target
+        What is recorded, and where it goes.
+    threads : int
+        Threads that take samples; each may have `plan.threads` work on its sample.
+    progress : callable, optional
+        Called with (samples done, samples in all).
+    timed : bool
+        Whether to measure the time of each population.
+    """
+
+    def __init__(
+        self, plan: Plan, events: Events, targets: Mapping[tuple[str, str], Target], threads: int,
+        progress: Progress | None = None, timed: bool = False,
+    ) -> None:  # fmt: skip
+        self.plan, self.threads, self.progress = plan, threads, progress
+        self.steps, self.samples = events.steps, events.samples
+        source = Input(events, plan.input_shape, plan.record_dtype)
+        counts = {name: np.zeros((self.steps, self.samples), np.int64) for name in plan.firing}
+        counts[plan.input] = source.counts
+        output = np.zeros((self.samples, plan.output_size), np.int64 if plan.counts_output else plan.record_dtype)
+        self.context = RunContext(source, targets, counts, output, timed)
+        self.operations = np.zeros(len(plan.labels), np.int64)
+        self.work = np.zeros((len(plan.populations), len(Work)), np.int64)
+        self.seconds = np.zeros(len(plan.populations))
+        self._lock = threading.Lock()
+        self._next = self._done = 0
+        self._workers: list[Worker] = []
+
+    def load_kernels(self) -> None:
+        """Load or compile every kernel that the run needs; once per process for each set of kernels."""
+        if self.plan.kernels not in _ready:
+            Worker(self.plan).load_kernels(self.context)
+            _ready.add(self.plan.kernels)
+
+    def run_samples(self) -> None:
+        """Run all samples; an interrupt stops them between two calls of a kernel."""
+        try:
+            run_parallel(self._work, self.threads)
+        finally:
+            self.context.stopped = True
+        for worker in self._workers:
+            self.operations += worker.memory.operations
+            self.work += worker.memory.work
+            self.seconds += worker.memory.seconds
+        CACHE.release(self.plan, self._workers)
+
+    def _work(self, thread: int) -> None:
+        """Take sample after sample until none is left."""
+        try:
+            worker = CACHE.acquire(self.plan)
+            worker.memory.reset_counters()
+            while not self.context.stopped:
+                with self._lock:
+                    sample, self._next = self._next, self._next + 1
+                if sample >= self.samples:
+                    self._workers.append(worker)
+                    return
+                worker.run(self.context, sample)
+                with self._lock:
+                    self._done += 1
+                    if self.progress is not None:
+                        self.progress(self._done, self.samples)
+        except BaseException:
+            self.context.stopped = True
+            raise
+
+    def report(self) -> None:
+        """Log the path of each population."""
+        if log.isEnabledFor(logging.INFO):
+            for name, path in self.plan.paths.items():
+                scattered, gathered, looked_up, _ = self.work[self.plan.index_of[name]]
+                detail = f", {scattered} blocks scattered, {gathered} gathered, {looked_up} looked up"
+                log.info("%s: %s%s", name, path, detail if path == "layer" else "")
+
+    def profile(self) -> list[LayerProfile]:
+        """What each population cost."""
+        by_label = self._operations()
+        return [
+            LayerProfile(
+                name, self.plan.paths[name], float(self.seconds[self.plan.index_of[name]]),
+                sum(by_label[label] for label in {projection.label for projection in self.plan.incoming[name]}),
+                p.pixels * p.channels * self.steps * self.samples,
+            )
+            for name, p in self.plan.populations.items()
+        ]  # fmt: skip
+
+    def _operations(self) -> dict[str, int]:
+        """Synaptic operations by projection; chains count them by population, which has one projection there."""
+        operations = dict(zip(self.plan.labels, self.operations.tolist(), strict=True))
+        in_chains = self.work[:, Work.OPERATIONS].tolist()
+        for name, index in self.plan.index_of.items():
+            if in_chains[index]:
+                operations[self.plan.incoming[name][0].label] += in_chains[index]
+        return operations
+
+    def recording(self, time_s: float) -> Recording:
+        """The recording, without the arrays that went to the targets."""
+        return Recording(
+            backend="event",
+            steps=self.steps,
+            samples=self.samples,
+            output=self.context.output,
+            sam_scale={name: self.plan.sam_scale[name] for variable, name in self.context.targets if variable == "sam"},
+            counts=self.context.counts,
+            operations=self._operations(),
+            time_s=time_s,
+        )

@@ -1,0 +1,1 @@
+"""Compilation into a cache, and the thread pool."""

@@ -1,0 +1,1 @@
+"""Vector instructions, memory accesses and atomics that Numba lacks, as functions that a kernel can call."""

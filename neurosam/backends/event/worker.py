@@ -1,0 +1,101 @@
+"""The order of the work on one sample: chunk by chunk, executor by executor, and what is recorded after each chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.backends.event.context import RunContext
+from neurosam.backends.event.executors.base import Executor
+from neurosam.backends.event.executors.chain import ChainExecutor
+from neurosam.backends.event.executors.general import GeneralExecutor
+from neurosam.backends.event.executors.recurrent import RecurrentExecutor
+from neurosam.backends.event.kernels.synapses import tally
+from neurosam.backends.event.memory import SampleMemory
+from neurosam.backends.event.plan import blocks
+from neurosam.backends.event.plan.compiled import Plan
+from neurosam.signals.recording import Target
+
+__all__ = ["Worker"]
+
+Array = npt.NDArray[Any]
+
+EXECUTORS: dict[str, type[Executor]] = {"chain": ChainExecutor, "loop": RecurrentExecutor, "general": GeneralExecutor}
+RECORDS = {"spikes": "planes", "sam": "sam", "membrane": "membranes", "current": "currents"}
+"""The field of a State that holds each recorded variable."""
+
+
+class Worker:
+    """Runs one sample after another in a memory of its own.
+
+    Attributes
+    ----------
+    memory : SampleMemory
+        Its counters add up over samples.
+    executors : list of Executor
+        In order of evaluation.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.memory = plan, SampleMemory(plan)
+        self.executors = [EXECUTORS[name](plan, self.memory, group) for name, group in plan.schedule]
+
+    def load_kernels(self, context: RunContext) -> None:
+        """Call every kernel that a sample needs, on no steps, so that it is loaded or compiled."""
+        self.memory.clear(0)
+        self.memory.begin(context.input, 0, 0)
+        for executor in self.executors:
+            executor.run(context, 0, 0)
+        tally(np.zeros((0, 1, 1), np.uint64), 0, 0, self.memory.output_counts)
+
+    def run(self, context: RunContext, sample: int) -> None:
+        """Run a sample to its last step, or until the run is stopped."""
+        steps = context.input.steps
+        self.memory.clear(sample)
+        for first in range(0, steps, self.plan.chunk):
+            end = min(first + self.plan.chunk, steps)
+            self.memory.begin(context.input, first, end)
+            for executor in self.executors:
+                executor.run(context, first, end)
+                if context.stopped:
+                    return
+            self._record(context, first, end)
+        self._finish(context)
+
+    def _record(self, context: RunContext, first: int, end: int) -> None:
+        """Hand over what is recorded of a chunk."""
+        history, states, steps = self.plan.history, self.memory.states, end - first
+        for name, counts in context.counts.items():
+            if name in states:
+                counts[first:end, self.memory.sample] = states[name].counts[history[name] : history[name] + steps]
+        for (variable, name), target in context.targets.items():
+            values = getattr(states[name], RECORDS[variable])[history[name] : history[name] + steps]
+            self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))
+        if self.memory.output_counts.size:
+            output = self.plan.output
+            tally(self.memory.planes[output], history[output], steps, self.memory.output_counts)
+
+    def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
+        """Write the values of some steps to their target, as many at a time as L2 holds while they are reordered."""
+        length = max(1, blocks.BLOCK_BYTES // max(values[:1].nbytes, 1)) if channels_first else max(1, len(values))
+        b = self.memory.sample
+        for start in range(0, len(values), length):
+            part = values[start : start + length]
+            part = (_channels_first(part) if channels_first else part).reshape(len(part), 1, *target.shape[2:])
+            target[first + start : first + start + len(part), b : b + 1] = part
+
+    def _finish(self, context: RunContext) -> None:
+        """Hand over the output of a sample."""
+        memory, output = self.memory, self.plan.output
+        if memory.output_counts.size:
+            context.output[memory.sample] = memory.output_counts
+        else:
+            v = memory.states[output].v[:, : self.plan.populations[output].channels]
+            context.output[memory.sample] = _channels_first(v)
+
+
+def _channels_first(x: Array) -> Array:
+    """``(..., pixels, C)`` as ``(..., C * pixels)``."""
+    return np.ascontiguousarray(np.swapaxes(x, -1, -2)).reshape(*x.shape[:-2], -1)

@@ -1,0 +1,225 @@
+"""How back ends are found, and :func:`run`, the one way to start one.
+
+A back end is a class named in the entry-point group ``neurosam.backends``, imported when it is first used. It takes a
+request that :func:`run` has already checked, and returns a :class:`~neurosam.signals.recording.Recording` in each
+population's own time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosam.backends.protocol import Backend, Options, Progress
+from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError
+from neurosam.network.elements import Population
+from neurosam.network.network import Network
+from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.synapse import as_chw
+from neurosam.network.trace import FixedSamTrace
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
+
+__all__ = ["GROUP", "REMEDY", "available_backends", "check", "load_backend", "run", "unrolled"]
+
+GROUP = "neurosam.backends"
+REMEDY = {"reference": "pip install 'neurosam[torch]'"}
+
+
+def available_backends() -> tuple[str, ...]:
+    """Names of the installed back ends, in alphabetical order; none of them is imported.
+
+    Examples
+    --------
+    >>> {"event", "reference"} <= set(ns.available_backends())
+    True
+    """
+    return tuple(sorted(_installed()))
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    """Back ends by name; looked up once, because reading the metadata of all packages takes milliseconds."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def load_backend(name: str) -> Backend:
+    """Import the back end called `name`.
+
+    Raises
+    ------
+    BackendError
+        If the name is unknown (no other back end takes its place), or a package that it needs is not installed.
+    """
+    installed = _installed()
+    if name not in installed:
+        raise BackendError(
+            f"back end {name!r}",
+            f"is unknown; installed are {', '.join(sorted(installed)) or 'none'}. "
+            f"Other packages can add back ends through the entry-point group {GROUP!r}",
+        )
+    try:
+        backend: Backend = installed[name].load()()
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("neurosam"):
+            raise
+        remedy = REMEDY.get(name, f"pip install {error.name}")
+        raise BackendError(
+            f"back end {name!r}", f"needs the package {error.name!r}, which is not installed: {remedy}"
+        ) from None
+    return backend
+
+
+def run(
+    network: Network,
+    events: Events,
+    backend: str = "event",
+    record: Record | None = None,
+    *,
+    device: str = "cpu",
+    dtype: str = "float64",
+    threads: int | None = None,
+    progress: Progress | None = None,
+    time_limit_s: float | None = None,
+    out: str | Path | None = None,
+) -> Recording:
+    """Run a network on events.
+
+    Parameters
+    ----------
+    network : Network
+    events : Events
+        Input; its shape is the input population's.
+    backend : str
+        "event", "reference", or another installed one (:func:`available_backends`).
+    record : Record, optional
+        What to record in addition to the output and the spike counts; nothing if None.
+    device, dtype, threads, progress, time_limit_s
+        See :class:`Options`.
+    out : path, optional
+        A file that the recording is written to during the run, for recordings larger than the memory. Its content is
+        that of ``Recording.save``; an older file is replaced when the run succeeds and unchanged when it fails. The
+        arrays of the returned Recording then stay in the file (``load_recording(out, mapped=True)``).
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    ArgumentError, EventError, NetworkError, BackendError
+        If an argument, the input, a trace or the back end does not fit.
+    FormatError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> net = ns.Network(
+    ...     populations=[
+    ...         ns.Population("in", shape=(2,)),
+    ...         ns.Population("out", shape=(1,), neuron=ns.LIF(leak=0.5, threshold=1.0)),
+    ...     ],
+    ...     projections=[ns.Projection("in", "out", ns.Dense([[0.75, 0.25]]))],
+    ... )
+    >>> spikes = np.array([[[1, 0]], [[1, 1]], [[0, 0]], [[1, 0]]])  # [T, B, N]
+    >>> recording = ns.run(net, ns.Events.from_dense(spikes), record=ns.Record(spikes="out", membrane="out"))
+    >>> recording.spikes["out"].dense().ravel()
+    array([0, 1, 0, 0], dtype=uint8)
+    >>> recording.membrane["out"].ravel()  # 0.75, then 0.375 + 1 - 1 after the spike, ...
+    array([0.75   , 0.375  , 0.1875 , 0.84375])
+    """
+    record = Record() if record is None else record
+    check(network, events, record)
+    if dtype not in ("float64", "float32"):
+        raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
+    if threads is not None and threads < 1:
+        raise ArgumentError("threads", f"got {threads}; at least 1 is required")
+    runner = load_backend(backend)
+    options = Options(device, dtype, threads, progress, time_limit_s)
+    if out is not None:
+        from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
+
+        return run_to_file(runner, unrolled(network, events.steps), events, record, options, out)
+    start = time.perf_counter()
+    recording = runner.run(unrolled(network, events.steps), events, record, options)
+    if recording.time_s == 0.0:
+        recording = replace(recording, time_s=time.perf_counter() - start)
+    return recording
+
+
+def check(network: Network, events: Events, record: Record) -> None:
+    """Refuse a request that does not fit the network, before any work is done."""
+    source = network.input
+    if events.shape != source.shape:
+        raise EventError(
+            "events", f"have shape {events.shape}; the input population {source.name!r} has {source.shape}"
+        )
+    if network.fixed:
+        if (
+            events.value is not None
+            and events.value.dtype.kind == "f"
+            and (events.value != np.rint(events.value)).any()
+        ):
+            raise EventError("events: value", "got fractional values; a fixed-point network takes integers")
+        if events.magnitude > source.magnitude:
+            raise EventError(
+                "events: value",
+                f"got |value| {events.magnitude}; the input population {source.name!r} allows {source.magnitude} "
+                "(Population.magnitude, which bounds the accumulators)",
+            )
+    for population in network.populations:
+        gain = population.neuron.gain if isinstance(population.neuron, (LIF, FixedLIF)) else None
+        if gain is not None and 1 < gain.shape[0] < events.steps:
+            raise EventError(
+                "events: steps",
+                f"got {events.steps}; the gain table of population {population.name!r} has {gain.shape[0]} steps",
+            )
+    for variable in ("spikes", "sam", "membrane", "current"):
+        for name in getattr(record, variable):
+            _recordable(network, name, variable)
+    for name in record.sam:
+        trace = network.sam[name]
+        if isinstance(trace, FixedSamTrace):
+            trace.check(f"sam {name!r}", as_chw(network[name].shape)[0], events.steps)
+
+
+def unrolled(network: Network, steps: int) -> Network:
+    """The same network with one-row gain and offset tables repeated for every step, as back ends expect them."""
+
+    def every_step(population: Population) -> Population:
+        neuron = population.neuron
+        if not isinstance(neuron, (LIF, FixedLIF)) or neuron.gain is None or neuron.offset is None:
+            return population
+        if len(neuron.gain) != 1 or steps == 1:
+            return population
+        tables: dict[str, Any] = {name: np.repeat(getattr(neuron, name), steps, axis=0) for name in ("gain", "offset")}
+        return replace(population, neuron=replace(neuron, **tables))
+
+    populations = tuple(every_step(p) for p in network.populations)
+    unchanged = all(new is old for new, old in zip(populations, network.populations, strict=True))
+    return network if unchanged else replace(network, populations=populations)
+
+
+def _recordable(network: Network, name: str, variable: str) -> None:
+    try:
+        population = network[name]
+    except NetworkError as error:
+        raise ArgumentError(f"record: {variable}: {error.where}", error.problem) from None
+    where = f"record: {variable} of {name!r}"
+    neuron = population.neuron
+    if neuron is None:
+        raise ArgumentError(where, "is the input, which the caller already has")
+    if variable == "spikes" and not population.fires:
+        raise ArgumentError(where, "is a readout, which never fires; record its membrane")
+    if variable == "sam" and name not in network.sam:
+        raise ArgumentError(
+            where, f"has no trace; the network has {', '.join(network.sam) or 'none'}. Add one with Network.with_sam"
+        )
+    if variable == "current" and not population.has_current:
+        raise ArgumentError(where, "has neurons without a synaptic current")

@@ -1,0 +1,127 @@
+"""``neurosam explain`` and ``neurosam demo``: show what a network looked at."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurosam.cli.common import network_in, new_folder, progress, require, say, show
+from neurosam.cli.inputs import DATA_HELP, Dtype, Size, presented, stimulus_of
+from neurosam.errors import NetworkError
+
+__all__ = ["demo", "explain"]
+
+
+def explain(
+    network: Annotated[Path, typer.Argument(help="Network file.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the page and the images.")] = Path("explained"),
+    layers: Annotated[
+        str,
+        typer.Option(
+            help="Layers, comma-separated. Default: all with a SAM trace and shape (C, H, W).", show_default=False
+        ),
+    ] = "",
+    data: Annotated[
+        str | None, typer.Option(help=DATA_HELP + " Default: what it was trained on.", show_default=False)
+    ] = None,
+    size: Size = None,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to show.")] = 12,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps per sample. Default: as trained.", show_default=False)
+    ] = None,
+    coding: Annotated[
+        str | None, typer.Option(help="poisson, latency or direct. Default: as trained.", show_default=False)
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(help="Decay of the SAM traces per step. Default: as exported.", show_default=False)
+    ] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="SAM mode: strict, inclusive or official. Default: as exported.", show_default=False),
+    ] = None,
+    backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
+    dtype: Dtype = "float64",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the input spikes.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
+) -> None:
+    """Show what a network looked at: spike activation maps of held-out images, as a web page and PNG files."""
+    require("explain", "viz", "matplotlib", "PIL")
+    new_folder(out, force, "report.json")
+    from neurosam.backends.registry import run
+    from neurosam.explain.sam import SAM
+    from neurosam.report.folder import write_folder
+    from neurosam.report.model import Table
+    from neurosam.signals.recording import Record
+
+    net = network_in(network)
+    requested = tuple(name.strip() for name in layers.split(",") if name.strip())
+    layer_names = requested or tuple(name for name in net.sam if len(net[name].shape) == 3)
+    if not layer_names:
+        raise NetworkError(str(network), "has no SAM trace on a layer of shape (C, H, W); name layers with --layers")
+    for name in layer_names:
+        if len(net[name].shape) != 3:
+            raise NetworkError(f"--layers: {name!r}", "does not have the shape (C, H, W); name a convolutional layer")
+    net = SAM(net, layer_names, gamma=gamma, mode=mode).traced(steps or stimulus_of(net, None, None).steps)
+    events, images = presented(net, data, samples, seed, steps, coding, size)
+    readout = () if net.readout.fires else (net.readout.name,)
+    with progress(f"running on {backend}") as tick:
+        request = Record(spikes=layer_names, sam=layer_names, membrane=readout)
+        recording = run(net, events, backend, request, dtype=dtype, progress=tick)
+    tables = []
+    if images.masks is not None:
+        from neurosam.explain.localisation import baselines, localisation
+        from neurosam.explain.maps import aggregate
+
+        maps = {f"SAM {name}": aggregate(recording.sam[name]) for name in layer_names} | baselines(images.images)
+        columns = ("map", "mass inside", "pointing game")
+        rows = [
+            (name, f"{scores['mass_inside']:.1%}", f"{scores['pointing_game']:.1%}")
+            for name, scores in localisation(maps, images.masks).items()
+        ]
+        note = "share inside the exact mask; the rows below SAM are baselines"
+        tables.append(Table("Localisation", columns, rows, note))
+        show("localisation", columns, rows, note=note)
+    accuracy = float((recording.predictions == images.labels).mean())
+    with progress("drawing"):
+        files = write_folder(
+            out, net, recording, images.images, title=f"What {network.stem} looked at", labels=images.labels,
+            masks=images.masks, classes=images.classes, shown=samples,
+            provenance={"network": network.name, "data": images.name, "seed": seed},
+            highlights={f"accuracy on {len(images)} samples": f"{accuracy:.1%}"}, tables=tables,
+        )  # fmt: skip
+    say(f"accuracy {accuracy:.1%} on {len(images)} samples")
+    say(f"wrote {len(files)} files; open {files[0]}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("neurosam-demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples and epochs: about a minute.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of split, canvases, weights and input spikes.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
+) -> None:
+    """Train, export, run, verify and explain a small network on cluttered digits: about three minutes on 2 cores."""
+    require("demo", "demo", "torch", "safetensors", "matplotlib", "PIL", "mlxtend")
+    new_folder(out, force, "results.json")
+    from neurosam.demo import FULL, QUICK, tables
+    from neurosam.demo import demo as run_demo
+
+    start = time.perf_counter()
+    try:
+        results = run_demo(out, QUICK if quick else FULL, seed, say=say, bar=progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"finished results are in {out}") from None
+    for table in tables(results):
+        show(table.heading, table.columns, table.rows, note=table.note)
+    say(f"done in {time.perf_counter() - start:.0f} s; in {out}:")
+    for name, description in (
+        ("report.html", "all maps, step by step; open it in a browser"),
+        ("results.json", "all of the figures above"),
+        ("network.h5", f"the 8-bit network: neurosam info {out / 'network.h5'}"),
+        ("network-float.h5", "the network before quantisation"),
+        ("model.safetensors", "the trained module"),
+        ("*.png", "heat maps, rasters, spikes per step"),
+    ):
+        say(f"  {name:<18} {description}")

@@ -1,0 +1,229 @@
+"""Saving and loading networks, recordings and events, and the kind and version that a file states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from neurosam._version import __version__
+from neurosam.errors import FormatError
+from neurosam.hdf5.fields import NotStorable
+from neurosam.hdf5.reader import Reader, opened
+from neurosam.hdf5.schema import inconsistency, read_record, write_record
+from neurosam.hdf5.stream import Stream, streamed
+from neurosam.hdf5.writer import Root, created
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record, Recording
+
+__all__ = [
+    "VERSION",
+    "file_kind",
+    "load",
+    "load_events",
+    "load_network",
+    "load_recording",
+    "save",
+    "stream_recording",
+]
+
+VERSION = 1
+"""Version of the format that is written; files of versions 1 to this one are read."""
+
+KINDS: dict[str, type] = {"network": Network, "recording": Recording, "events": Events}
+PHRASES = {"network": "a network", "recording": "a recording", "events": "events"}
+PREFIX = "neurosam-"
+HEADER = frozenset({"format", "version", "producer"})
+
+
+def save(value: Network | Recording | Events, path: str | Path) -> None:
+    """Write a network, a recording or events to a file, atomically: if it fails, an older file at `path` is unchanged.
+
+    Parameters
+    ----------
+    value : Network, Recording or Events
+    path : str or Path
+        Its folder must exist; an older file is replaced.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written (folder, permission, disk full), or `value` holds what the format cannot (a name
+        with a NUL).
+
+    Examples
+    --------
+    >>> ns.save(ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)), "events.h5")
+    >>> len(ns.load_events("events.h5"))
+    2
+    """
+    kind = next((kind for kind, stored in KINDS.items() if type(value) is stored), None)
+    if kind is None:  # a subclass too: it could hold more than the file does
+        allowed = ", ".join(stored.__name__ for stored in KINDS.values())
+        raise FormatError(str(path), f"got {type(value).__name__} to save; allowed are {allowed}")
+    try:
+        if isinstance(value, Recording) and (problem := inconsistency(value)):
+            raise NotStorable(problem)
+        with created(path) as root:
+            _write_header(root, kind)
+            write_record(root, value)
+    except NotStorable as error:
+        raise FormatError(str(path), f"is not written: {error}") from None
+
+
+@contextmanager
+def stream_recording(path: str | Path, network: Network, record: Record, steps: int, samples: int) -> Iterator[Stream]:
+    """A recording file that is filled while the network runs; :func:`load_recording` then reads it like any other.
+
+    Disk space for all values is reserved at once, where the file system supports it. The file appears under its name
+    when the block ends without an exception and :meth:`Stream.finish` has been called; otherwise nothing is left of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        As for :func:`save`.
+    network, record, steps, samples
+        What will be recorded.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written (folder, permission, disk full), or values are missing at the end.
+    """
+    try:
+        with streamed(path, network, record, steps, samples, _write_header) as stream:
+            yield stream
+    except NotStorable as error:
+        raise FormatError(str(path), f"is not written: {error}") from None
+
+
+def load(path: str | Path, mapped: bool = False) -> Network | Recording | Events:
+    """Read whatever a file of neurosam holds: a network, a recording or events.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that :func:`save` wrote. Reading takes no more memory than the file has bytes.
+    mapped : bool
+        For a recording: leave its arrays in the file, see :func:`load_recording`.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, unreadable, truncated, not neurosam's, of a newer version or hostile, or describes
+        something invalid.
+
+    See Also
+    --------
+    load_network, load_recording, load_events
+        The same for one kind, and an error for the others.
+
+    Examples
+    --------
+    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save("events.h5")
+    >>> ns.load("events.h5").time
+    array([0, 2], dtype=int32)
+    """
+    value: Network | Recording | Events = _load(None, path, mapped)
+    return value
+
+
+def load_network(path: str | Path) -> Network:
+    """Read a network; see :func:`load`.
+
+    Examples
+    --------
+    >>> network = ns.Network(
+    ...     populations=[ns.Population("in", shape=(2,)), ns.Population("out", shape=(1,), neuron=ns.Readout())],
+    ...     projections=[ns.Projection("in", "out", ns.Dense([[0.5, -0.25]]))],
+    ... )
+    >>> network.save("network.h5")
+    >>> ns.load_network("network.h5") == network
+    True
+    """
+    network: Network = _load("network", path)
+    return network
+
+
+def load_recording(path: str | Path, mapped: bool = False) -> Recording:
+    """Read a recording; see :func:`load`.
+
+    With `mapped`, its arrays stay in the file: they are read-only, and values are read when they are used, so that the
+    recording may be larger than the memory. The file must not be changed in place meanwhile (replacing it is safe).
+
+    Examples
+    --------
+    >>> output = np.array([[0.5, 1.0], [2.0, 0.0]])
+    >>> ns.Recording(backend="by hand", steps=1, samples=2, output=output).save("recording.h5")
+    >>> ns.load_recording("recording.h5", mapped=True).predictions
+    array([1, 0])
+    """
+    recording: Recording = _load("recording", path, mapped)
+    return recording
+
+
+def load_events(path: str | Path) -> Events:
+    """Read events; see :func:`load`.
+
+    Examples
+    --------
+    >>> ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)).save("events.h5")
+    >>> ns.load_events("events.h5").neuron
+    array([1, 3], dtype=int32)
+    """
+    events: Events = _load("events", path)
+    return events
+
+
+def file_kind(path: str | Path) -> str:
+    """What a file of neurosam holds, whatever its version: ``"network"``, ``"recording"`` or ``"events"``.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, unreadable, truncated or not neurosam's.
+    """
+    with opened(path) as root:
+        return _kind(root)
+
+
+def _write_header(root: Root, kind: str) -> None:
+    """Write the attributes that identify the file."""
+    root.text("format", PREFIX + kind)
+    root.numbers("version", VERSION, "<i8")
+    root.text("producer", f"neurosam {__version__}")
+
+
+def _load(required: str | None, path: str | Path, mapped: bool = False) -> Any:
+    """What a file holds; a FormatError if that is not of the required kind."""
+    with opened(path, mapped) as root:
+        kind = _kind(root)
+        if required not in (None, kind):
+            raise root.error("", f"holds {PHRASES[kind]}, not {PHRASES[required]}; use neurosam.load_{kind}")
+        version = int(root.numbers("version", "<i8", (0,)))
+        if version > VERSION:
+            raise root.error(
+                "",
+                f"has version {version} of the format (written by {root.text('producer')}); "
+                f"neurosam {__version__} reads versions 1 to {VERSION}. Upgrade neurosam",
+            )
+        if version < 1:
+            raise root.error("version", f"is {version}; 1 to {VERSION} exist")
+        root.text("producer")
+        value = read_record(root, KINDS[kind], HEADER)
+        if isinstance(value, Recording) and (problem := inconsistency(value)):
+            raise root.error("", problem)
+        return value
+
+
+def _kind(root: Reader) -> str:
+    """The kind that the root's ``format`` names; a FormatError for a file that is not neurosam's."""
+    try:
+        kind = root.text("format").removeprefix(PREFIX)
+    except FormatError:
+        kind = ""
+    if kind not in KINDS:
+        raise root.error("", "is an HDF5 file, but not one of neurosam's (FORMAT.md)")
+    return kind

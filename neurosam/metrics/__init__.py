@@ -1,0 +1,57 @@
+"""Metrics of a run: accuracy, sparsity, memory and operations, under NeuroBench's names where it defines them.
+
+Examples
+--------
+>>> import numpy as np
+>>> import neurosam as ns
+>>> network = ns.Network(
+...     [
+...         ns.Population("in", (2,)),
+...         ns.Population("a", (4,), ns.FixedLIF(membrane_decay=0, threshold=2)),
+...         ns.Population("out", (2,), ns.FixedReadout()),
+...     ],
+...     [
+...         ns.Projection("in", "a", ns.Dense(np.array([[3, 0], [0, 1], [0, 0], [1, 1]], np.int8)), delay=0),
+...         ns.Projection("a", "out", ns.Dense(np.array([[1, 0, 0, 0], [0, 1, 1, 1]], np.int8)), delay=0),
+...     ],
+... )
+>>> events = ns.Events.from_dense(np.array([[1, 0], [1, 1], [0, 0]]).reshape(3, 1, 2))
+>>> recording = ns.run(network, events, "reference", ns.Record.everything(network))
+>>> accuracy(recording, [0])
+1.0
+>>> spikes_per_step(network, recording)["a"].tolist()
+[1.0, 2.0, 0.0]
+>>> activation_sparsity(network, recording), connection_sparsity(network)
+(0.75, 0.5)
+>>> operations = synaptic_operations(network, recording, events)
+>>> operations["a->out"].delivered, operations["a->out"].effective_acs, operations["a->out"].dense
+(6, 3, 24)
+>>> footprint_bytes(network), membrane_updates(network, recording)
+(57, 10)
+>>> neurobench(network, recording, events)["SynapticOperations"]
+{'Effective_MACs': 0.0, 'Effective_ACs': 9.0, 'Dense': 48.0}
+"""
+
+from neurosam.metrics.measures import (
+    accuracy,
+    activation_sparsity,
+    connection_sparsity,
+    footprint_bytes,
+    membrane_updates,
+    neurobench,
+    spikes_per_step,
+)
+from neurosam.metrics.operations import Operations, fan_out, synaptic_operations
+
+__all__ = [
+    "Operations",
+    "accuracy",
+    "activation_sparsity",
+    "connection_sparsity",
+    "fan_out",
+    "footprint_bytes",
+    "membrane_updates",
+    "neurobench",
+    "spikes_per_step",
+    "synaptic_operations",
+]

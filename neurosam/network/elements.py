@@ -1,0 +1,217 @@
+"""Populations and projections: the parts of a network, each checked by itself at construction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from neurosam._util.arguments import integer
+from neurosam.errors import NetworkError
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.synapse import Conv2d, Shape, SumPool2d, Synapse, neurons
+
+__all__ = ["MAX_DELAY", "MAX_NAME", "MAX_SIZE", "MaxPool", "Population", "PopulationsByName", "Projection", "max_pool"]
+
+MAX_SIZE = 2**31 - 1
+MAX_DELAY = 2**16
+MAX_NAME = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Neurons that share a shape and parameters.
+
+    Parameters
+    ----------
+    name : str
+        Letters, digits and ``_ - .``; at most 64.
+    shape : tuple of int
+        ``(C, H, W)``, or ``(N,)``.
+    neuron : LIF, Readout, FixedLIF or FixedReadout, optional
+        None for the input.
+    onset : int, optional
+        Global step at which it starts; the earliest at which input can arrive if None.
+    magnitude : int
+        Input only: largest ``|value|`` of an event (1 for spikes, signed ones too); bounds the accumulators.
+
+    Raises
+    ------
+    NetworkError
+        For a name, shape, onset or magnitude outside its range, or parameters that do not fit the channels.
+
+    Examples
+    --------
+    >>> ns.Population("in", shape=(1, 28, 28)).fires
+    True
+    >>> ns.Population("conv1", shape=(8, 24, 24), neuron=ns.LIF(leak=0.9, threshold=1.0)).has_current
+    False
+    >>> ns.Population("out", shape=(10,), neuron=ns.Readout()).fires
+    False
+    """
+
+    name: str
+    shape: Shape
+    neuron: Neuron | None = None
+    onset: int | None = None
+    magnitude: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= MAX_NAME or not _is_allowed(self.name):
+            raise NetworkError(
+                "population", f"got name {self.name!r}; 1..{MAX_NAME} letters, digits, _ - . are allowed"
+            )
+        where = f"population {self.name!r}"
+        sides = tuple(self.shape)
+        if len(sides) not in (1, 3):
+            raise NetworkError(where, f"got shape {self.shape}; (C, H, W) or (N,) is required")
+        shape = tuple(integer(f"{where}: shape", side, 1, MAX_SIZE) for side in sides)
+        if neurons(shape) > MAX_SIZE:
+            raise NetworkError(where, f"got {neurons(shape)} neurons; at most {MAX_SIZE} are allowed")
+        object.__setattr__(self, "shape", shape)
+        if self.onset is not None:
+            object.__setattr__(self, "onset", integer(f"{where}: onset", self.onset, 0, MAX_DELAY))
+        object.__setattr__(self, "magnitude", integer(f"{where}: magnitude", self.magnitude, 1, 2**23 - 1))
+        if self.neuron is None:
+            return
+        if self.magnitude != 1:
+            raise NetworkError(where, f"got magnitude {self.magnitude}; it belongs to the input population")
+        for parameter in self.neuron.__dataclass_fields__:
+            value = getattr(self.neuron, parameter)
+            if isinstance(value, np.ndarray) and value.ndim and value.shape[-1] not in (1, shape[0]):
+                raise NetworkError(
+                    f"{where}: {parameter}",
+                    f"got {value.shape[-1]} values for {shape[0]} channels; one each, or a single one",
+                )
+
+    @property
+    def fires(self) -> bool:
+        """Whether it emits spikes or events: an input does, a readout does not."""
+        return not isinstance(self.neuron, (Readout, FixedReadout))
+
+    @property
+    def has_current(self) -> bool:
+        """Whether its neurons have a synaptic current in addition to the membrane."""
+        if isinstance(self.neuron, LIF):
+            return self.neuron.current_leak is not None
+        return isinstance(self.neuron, FixedLIF) and self.neuron.current_decay is not None
+
+
+class PopulationsByName(dict[str, Population]):
+    """Populations by name; a missing name raises :class:`NetworkError`."""
+
+    def __init__(self, populations: Iterable[Population]) -> None:
+        super().__init__((population.name, population) for population in populations)
+
+    def __missing__(self, name: str) -> Population:
+        raise NetworkError(f"population {name!r}", f"is not in the network; it has {', '.join(self)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Synapses from one population to another.
+
+    Parameters
+    ----------
+    source, target : str
+        Population names.
+    synapse : Dense, Conv2d or Sparse
+    delay : int
+        Steps of global time, >= 0 (Loihi and Lava: 1); 0 only along acyclic paths.
+    pool : SumPool2d, optional
+        Pooling in front of the synapses: each spike gets the address of its window.
+    exponent : int
+        Fixed point: the projection's sum is multiplied by ``2^exponent`` (floored), -8..7.
+
+    Examples
+    --------
+    >>> ns.Projection("in", "out", ns.Dense([[0.5, -0.25]])).label
+    'in->out'
+    >>> ns.Projection("in", "out", ns.Dense([[64, -32]]), exponent=1).integral
+    True
+    """
+
+    source: str
+    target: str
+    synapse: Synapse
+    delay: int = 1
+    pool: SumPool2d | None = None
+    exponent: int = 0
+
+    def __post_init__(self) -> None:
+        delay = integer(f"projection {self.label}: delay", self.delay, 0, MAX_DELAY)
+        exponent = integer(f"projection {self.label}: exponent", self.exponent, -8, 7)
+        object.__setattr__(self, "delay", delay)
+        object.__setattr__(self, "exponent", exponent)
+
+    @property
+    def label(self) -> str:
+        """``source->target``."""
+        return f"{self.source}->{self.target}"
+
+    @property
+    def integral(self) -> bool:
+        """Whether its weights are integer mantissas."""
+        return self.synapse.weight.dtype == np.int8
+
+
+class MaxPool(NamedTuple):
+    """What :func:`max_pool` adds to a network."""
+
+    population: Population
+    projection: Projection
+
+
+def max_pool(
+    source: Population,
+    name: str,
+    kernel: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    *,
+    fixed: bool,
+    delay: int = 1,
+) -> MaxPool:
+    """Max pooling of spikes as a chip does it: one OR neuron per window, which fires if any spike arrives.
+
+    Parameters
+    ----------
+    source : Population
+        Of shape ``(C, H, W)``.
+    name : str
+        Name of the new population.
+    kernel, stride : int or (int, int)
+        Window; `stride` is the kernel if None.
+    fixed : bool
+        Integer neurons, for a fixed-point network whose membrane offset is 0 (`lava` and `nxsdk`).
+    delay : int
+        Of the projection, in steps.
+
+    Returns
+    -------
+    MaxPool
+        The new population and the projection that leads to it.
+
+    Examples
+    --------
+    >>> conv = ns.Population("conv", (8, 24, 24), ns.LIF(leak=0.9, threshold=1.0))
+    >>> pool = ns.max_pool(conv, "pool", 2, fixed=False)
+    >>> pool.population.shape, pool.projection.label
+    ((8, 12, 12), 'conv->pool')
+    """
+    pool = SumPool2d(kernel, stride)
+    channels = source.shape[0]
+    weight = np.ones((channels, 1, *pool.geometry[0]), dtype=np.int8 if fixed else np.float64)
+    synapse = Conv2d(weight * weight.dtype.type(2 if fixed else 1), stride=pool.geometry[1], groups=channels)
+    neuron: Neuron = (
+        FixedLIF(membrane_decay=4096, threshold=1, reset="zero")
+        if fixed
+        else LIF(leak=0.0, threshold=0.5, reset="zero")
+    )
+    population = Population(name, synapse.output_shape(source.shape), neuron)
+    return MaxPool(population, Projection(source.name, name, synapse, delay=delay))
+
+
+def _is_allowed(name: str) -> bool:
+    return all(c.isascii() and (c.isalnum() or c in "_-.") for c in name) and name not in (".", "..")

@@ -1,0 +1,155 @@
+"""Rules about a network as a whole, checked at construction: those that involve more than one of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from neurosam._util.arguments import integers
+from neurosam.errors import NetworkError
+from neurosam.network.elements import Population, PopulationsByName, Projection
+from neurosam.network.neuron import LIF, FixedLIF, FixedReadout
+from neurosam.network.precision import Precision
+from neurosam.network.synapse import Shape, neurons
+from neurosam.network.trace import FixedSamTrace, SamTrace
+
+__all__ = ["accumulator_bound", "validate"]
+
+ACCUMULATOR_MAX = 2**31 - 1
+
+
+def validate(
+    populations: Sequence[Population],
+    projections: Sequence[Projection],
+    sam: Mapping[str, SamTrace | FixedSamTrace],
+    precision: Precision | None,
+    output: str | None,
+) -> None:
+    """Refuse what no back end could run. Times are checked in schedule.py, sums by :func:`accumulator_bound`."""
+    by_name = PopulationsByName(populations)
+    _names(populations, output)
+    for projection in projections:
+        _projection(by_name, projection)
+    _precision(populations, projections, precision)
+    _traces(by_name, sam, precision is not None)
+
+
+def _names(populations: Sequence[Population], output: str | None) -> None:
+    names = [p.name for p in populations]
+    for name in names:
+        if names.count(name) > 1:
+            raise NetworkError(f"population {name!r}", "appears twice; names must be unique")
+    inputs = [p.name for p in populations if p.neuron is None]
+    if len(inputs) != 1:
+        raise NetworkError(
+            "network", f"has {len(inputs)} input populations {inputs}; exactly one (neuron=None) is required"
+        )
+    if len(names) < 2:
+        raise NetworkError("network", "has no population but the input; add at least one with a neuron")
+    if PopulationsByName(populations)[output or ""].neuron is None:
+        raise NetworkError("network: output", f"{output!r} is the input; name a population with a neuron")
+
+
+def _projection(by_name: PopulationsByName, projection: Projection) -> None:
+    where = f"projection {projection.label}"
+    source, target = by_name[projection.source], by_name[projection.target]
+    if target.neuron is None:
+        raise NetworkError(where, "leads into the input population, which has no neurons to receive it")
+    if not source.fires:
+        raise NetworkError(where, f"starts at the readout {source.name!r}, which never fires")
+    try:
+        shape = target_shape(projection, source.shape)
+    except NetworkError as error:
+        raise NetworkError(f"{where}: {error.where}", error.problem) from None
+    if shape != target.shape and not (len(shape) == 1 and neurons(shape) == neurons(target.shape)):
+        raise NetworkError(where, f"delivers shape {shape}; the target {target.name!r} has {target.shape}")
+
+
+def target_shape(projection: Projection, shape: Shape) -> Shape:
+    """Shape that a projection delivers from a source of `shape`."""
+    pooled = projection.pool.output_shape(shape) if projection.pool else shape
+    return projection.synapse.output_shape(pooled)
+
+
+def _precision(
+    populations: Sequence[Population], projections: Sequence[Projection], precision: Precision | None
+) -> None:
+    fixed = precision is not None
+    kind = "fixed-point" if fixed else "float"
+    for population in populations:
+        if population.neuron is None:
+            continue
+        is_fixed = isinstance(population.neuron, (FixedLIF, FixedReadout))
+        if is_fixed != fixed:
+            raise NetworkError(
+                f"population {population.name!r}",
+                f"has a {type(population.neuron).__name__} in a {kind} network; do not mix the two",
+            )
+    for projection in projections:
+        if projection.integral != fixed:
+            raise NetworkError(
+                f"projection {projection.label}",
+                f"has {projection.synapse.weight.dtype} weights in a {kind} network; "
+                + ("integer mantissas are required" if fixed else "give them a float dtype"),
+            )
+        if not fixed and projection.exponent:
+            raise NetworkError(f"projection {projection.label}", "has an exponent; it belongs to a fixed-point network")
+    if precision is None:
+        return
+    for projection in projections:
+        integers(
+            f"projection {projection.label}: weight", projection.synapse.weight,
+            low=precision.weight_low, high=precision.weight_high, ndim=(1, 2, 4),
+        )  # fmt: skip
+    for population in populations:
+        neuron = population.neuron
+        if isinstance(neuron, FixedLIF):
+            for name, value, (low, high) in (
+                ("membrane_decay", neuron.membrane_decay, precision.membrane_decay_range()),
+                ("current_decay", neuron.current_decay, precision.current_decay_range()),
+            ):
+                if value is not None:
+                    integers(f"population {population.name!r}: {name}", value, low=low, high=high, ndim=(0, 1))
+
+
+def _traces(by_name: PopulationsByName, sam: Mapping[str, SamTrace | FixedSamTrace], fixed: bool) -> None:
+    expected = FixedSamTrace if fixed else SamTrace
+    for name, trace in sam.items():
+        if not isinstance(by_name[name].neuron, (LIF, FixedLIF)):
+            raise NetworkError(f"sam {name!r}", "is not a spiking population with neurons; a trace needs spikes")
+        if not isinstance(trace, expected):
+            raise NetworkError(
+                f"sam {name!r}",
+                f"got {type(trace).__name__}; this network needs {expected.__name__} (see Network.with_sam)",
+            )
+
+
+def accumulator_bound(by_name: PopulationsByName, incoming: Iterable[Projection]) -> int:
+    """Largest |a| that any neuron can receive through these projections in one step, proven from the weights.
+
+    In the worst case only the sources of positive weights spike, or only those of negative ones; input events may have
+    either sign.
+
+    Raises
+    ------
+    NetworkError
+        If the sum of one step could exceed the 32 bits in which Lava and the back ends add.
+    """
+    low = high = 0
+    for projection in incoming:
+        source = by_name[projection.source]
+        factor = source.magnitude * (projection.pool.area if projection.pool else 1)
+        negative, positive = projection.synapse.row_sums()
+        if source.neuron is None:
+            negative, positive = negative - positive, positive - negative
+        left = max(projection.exponent, 0)
+        low += (int(np.floor(negative.min(initial=0.0))) * factor) << left
+        high += (int(np.ceil(positive.max(initial=0.0))) * factor) << left
+        if max(-low, high) > ACCUMULATOR_MAX:
+            raise NetworkError(
+                f"projection {projection.label}",
+                f"can add up to {max(-low, high)} per step; 32 bits hold {ACCUMULATOR_MAX}. "
+                "Lower weights, exponent or magnitude",
+            )
+    return max(-low, high)
