@@ -21,18 +21,24 @@ class Area:
 
 AREAS = {
     "arithmetic": Area(("neurosam.arithmetic",), ("tests/unit/test_arithmetic.py",)),
-    "validation": Area(("neurosam.validation",), ("tests/unit/test_validation.py", "tests/unit/test_network.py")),
-    "schedule": Area(("neurosam.schedule",), ("tests/unit/test_schedule.py", "tests/unit/test_network.py")),
-    "quantise": Area(("neurosam.quantise",), ("tests/unit/test_quantise.py",)),
-    "rounding": Area(("neurosam.rounding",), ("tests/unit/test_rounding.py", "tests/unit/test_equivalence.py")),
-    "divergence": Area(("neurosam.divergence",), ("tests/unit/test_divergence.py", "tests/unit/test_equivalence.py")),
+    "validation": Area(
+        ("neurosam.network.validation",), ("tests/unit/test_validation.py", "tests/unit/test_network.py")
+    ),
+    "schedule": Area(("neurosam.network.schedule",), ("tests/unit/test_schedule.py", "tests/unit/test_network.py")),
+    "quantise": Area(("neurosam.deploy.quantise",), ("tests/unit/test_quantise.py",)),
+    "rounding": Area(
+        ("neurosam.equivalence.rounding",), ("tests/unit/test_rounding.py", "tests/unit/test_equivalence.py")
+    ),
+    "divergence": Area(
+        ("neurosam.equivalence.divergence",), ("tests/unit/test_divergence.py", "tests/unit/test_equivalence.py")
+    ),
     "reader": Area(("neurosam.hdf5.reader",), ("tests/unit/test_reader.py", "tests/unit/test_hdf5.py")),
     "event plan": Area(
         (
-            "neurosam.backends.event_plan",
-            "neurosam.backends.event_cells",
-            "neurosam.backends.event_input",
-            "neurosam.backends.event_prepared",
+            "neurosam.backends.event.plan.projections",
+            "neurosam.backends.event.plan.populations",
+            "neurosam.backends.event.plan.inputs",
+            "neurosam.backends.event.plan.compiled",
         ),
         (
             "tests/unit/test_event_plan.py",

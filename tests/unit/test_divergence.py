@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.divergence import Variable, magnitude, mismatches, rounding_of, shared
+from neurosam.equivalence.divergence import Variable, magnitude, mismatches, rounding_of, shared
 from neurosam.errors import NeurosamError
-from neurosam.recording import Recording, Spikes
+from neurosam.signals.recording import Recording, Spikes
 
 
 def variable(a: Any, b: Any, scale: float = 1.0, name: str = "membrane") -> Variable:

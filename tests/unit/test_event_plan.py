@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
 import neurosam as ns
-from neurosam.backends import Options, event_plan, event_prepared, unrolled
-from neurosam.backends.event import EventBackend
-from neurosam.backends.event_cells import cells, is_or
-from neurosam.backends.event_input import Input
-from neurosam.backends.event_plan import link, unpooled
-from neurosam.backends.event_prepared import Kind, Prepared
-from neurosam.backends.event_state import THRESHOLD
+from neurosam.backends import Options
+from neurosam.backends.event.backend import EventBackend
+from neurosam.backends.event.kernels.layout import THRESHOLD
+from neurosam.backends.event.plan import compiled, projections
+from neurosam.backends.event.plan.compiled import CacheKey, Plan
+from neurosam.backends.event.plan.inputs import Input
+from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
+from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection, unpooled
+from neurosam.backends.registry import unrolled
+from neurosam.network.synapse import as_chw
 from support.agreement import assert_identical
 from support.oracle import simulate
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 PATHS = ("auto", "general", "scatter", "gather", "table")
 
 
@@ -29,6 +34,29 @@ def execute(
 ) -> ns.Recording:
     keep = ns.Record.everything(network) if record is None else record
     return EventBackend(path).run(unrolled(network, events.steps), events, keep, Options(threads=1))
+
+
+def projection_of(network: ns.Network, dtype: str = "float64") -> CompiledProjection:
+    """The first projection, compiled."""
+    projection = network.projections[0]
+    source, target = network[projection.source], network[projection.target]
+    shapes = as_chw(source.shape), as_chw(target.shape)
+    return compile_projection(projection, *shapes, spikes=source.neuron is not None, dtype=dtype)
+
+
+def population_of(network: ns.Network, name: str, record: ns.Record | None = None) -> CompiledPopulation:
+    """A population, compiled for a run of three steps that records `record`."""
+    made = compile_population(network[name], network.precision, "float64")
+    return made.recording(ns.Record() if record is None else record, network.sam.get(name), 3)
+
+
+def plan_of(network: ns.Network, key: CacheKey) -> Plan:
+    """A plan made without the cache."""
+
+    def memo(element: object, key: Hashable, make: Callable[[], T]) -> T:
+        return make()
+
+    return Plan(network, key, memo)
 
 
 def as_the_oracle(network: ns.Network, events: ns.Events) -> ns.Recording:
@@ -70,7 +98,7 @@ def test_a_gain_can_lift_a_small_sum_over_the_wrap(sign: int, channels: int) -> 
 def test_currents_that_cannot_wrap_are_known_exactly(inputs: int, exponent: int, narrow: bool) -> None:
     """1024 weights of -128 are -2^17, in membrane units -2^23: the first sum that wraps. A floor is not counted on."""
     network = layer(np.full((33, inputs), -128), ns.FixedLIF(membrane_decay=0, threshold=131071), exponent=exponent)
-    conv = link(network, network.projections[0]).conv
+    conv = projection_of(network).conv
     assert conv is not None
     assert conv.narrow is narrow
     events = busy(network, 1)
@@ -112,7 +140,7 @@ def test_a_pool_whose_windows_tile_the_picture_becomes_part_of_the_kernel(
     conv = ns.Conv2d(numbers(4, channels, 2, 1), (1, 2), (1, 0))
     for synapse in (dense, conv):
         network = pooled(synapse, pool, shape)
-        assert (link(network, network.projections[0]).pool.tolist() == [1, 1, 1, 1, 0, 0]) is tiles or kernel == 1
+        assert (projection_of(network).pool.tolist() == [1, 1, 1, 1, 0, 0]) is tiles or kernel == 1
         assert unpooled(network.projections[0], shape).pool == (None if tiles else pool)
         as_the_oracle(network, busy(network, 4, 0.3))
     for other in (ns.Sparse.from_dense(dense.weight), ns.Conv2d(numbers(4, channels, 2, 1), 1, 1, (1, 2))):
@@ -124,7 +152,7 @@ def test_a_pool_whose_windows_tile_the_picture_becomes_part_of_the_kernel(
 def test_a_kernel_grows_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     network = pooled(ns.Conv2d(numbers(3, 2, 2, 2)), ns.SumPool2d((2, 3)), (2, 4, 6))
     for limit, taken in ((24 * 6, True), (24 * 6 - 1, False)):
-        monkeypatch.setattr(event_plan, "LARGEST_UNPOOLED", limit)
+        monkeypatch.setattr(projections, "LARGEST_UNPOOLED", limit)
         assert (unpooled(network.projections[0], (2, 4, 6)).pool is None) is taken
 
 
@@ -151,7 +179,7 @@ def test_rows_of_integers_are_gathered_from_32_targets_on(targets: int, gathers:
         ns.Sparse.from_dense(weight if fixed else weight * 1.0),
     ):
         network = single(synapse, (20,))
-        made = link(network, network.projections[0])
+        made = projection_of(network)
         assert made.gathers is (gathers and fixed)
         assert made.pitch == (64 * -(-targets // 64) if made.gathers else targets)
         assert (made.conv is None) is isinstance(synapse, ns.Sparse)
@@ -179,13 +207,13 @@ def test_only_plain_projections_take_the_fast_path() -> None:
         (ns.Sparse.from_dense(numbers(8, 96)), (4, 4, 6), None, False),
     ):  # fmt: skip
         network = single(synapse, source, pool)
-        assert (link(network, network.projections[0]).conv is not None) is fast
+        assert (projection_of(network).conv is not None) is fast
         as_the_oracle(network, busy(network, 3, 0.3))
     onto = ns.Network(
         [ns.Population("in", (6,)), ns.Population("a", (2, 2, 2), ns.FixedLIF(membrane_decay=500, threshold=90))],
         [ns.Projection("in", "a", ns.Dense(numbers(8, 6)))],
     )
-    assert link(onto, onto.projections[0]).conv is None
+    assert projection_of(onto).conv is None
     as_the_oracle(onto, busy(onto, 3, 0.5))
 
 
@@ -197,7 +225,7 @@ def test_a_sparse_matrix_has_whole_rows_from_a_share_on(share: float) -> None:
     indptr = np.searchsorted(rows, np.arange(41))
     synapse = ns.Sparse(indptr, columns, rng.integers(-3, 4, rows.size).astype(np.int8), 50)
     network = single(synapse, (50,))
-    made = link(network, network.projections[0])
+    made = projection_of(network)
     assert made.gathers is (share >= 0.04)
     assert made.synapses == rows.size
     as_the_oracle(network, busy(network, 3, 0.4))
@@ -216,7 +244,7 @@ def test_tables_hold_the_sum_of_every_pattern_of_a_kernel_row(
     weight = numbers(outputs, 2, *kernel)
     synapse = ns.Conv2d(weight if real is None else weight * 0.5)
     network = single(synapse, (2, 4, 5))
-    conv = link(network, network.projections[0], real or "float64").conv
+    conv = projection_of(network, real or "float64").conv
     assert conv is not None
     assert conv.tables.dtype == np.dtype(real or np.int16)
     sources, at = 2 * kernel[1], 0
@@ -244,11 +272,11 @@ def test_tables_hold_the_sum_of_every_pattern_of_a_kernel_row(
 )  # fmt: skip
 def test_tables_are_made_where_they_are_small(channels: int, kernel: Any, outputs: int, there: bool) -> None:
     network = single(ns.Conv2d(numbers(outputs, channels, *kernel)), (channels, 30, 10))
-    conv = link(network, network.projections[0]).conv
+    conv = projection_of(network).conv
     assert conv is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(event_plan, "TABLE_BYTES", 2**30)
-        assert (event_plan._tables(numbers(channels * kernel[0] * kernel[1], outputs), kernel[0]).size > 0) is (
+        patch.setattr(projections, "TABLE_BYTES", 2**30)
+        assert (projections._tables(numbers(channels * kernel[0] * kernel[1], outputs), kernel[0]).size > 0) is (
             there or outputs == 7
         )
     assert (conv.tables.size > 0) is (there and kernel[0] < 9)
@@ -260,15 +288,15 @@ def test_limits_of_tables_and_lists_are_exact(monkeypatch: pytest.MonkeyPatch) -
     for name, limit in (("TABLE_BYTES", 2 * 64 * 64 * 2), ("MOST_LISTED", 12)):
         for value, there in ((limit, True), (limit - 1, False)):
             with monkeypatch.context() as patch:
-                patch.setattr(event_plan, name, value)
+                patch.setattr(projections, name, value)
                 network = single(synapse, (2, 4, 5))  # a new projection: what was made of another one is kept
-                made = link(network, network.projections[0])
+                made = projection_of(network)
                 assert made.conv is not None
                 assert made.tiled
                 assert ((made.conv.tables if name == "TABLE_BYTES" else made.conv.pairs).size > 0) is there
                 as_the_oracle(network, busy(network, 3, 0.4))
     few = single(ns.Conv2d(numbers(7, 2, 2, 3)), (2, 4, 5))
-    assert not link(few, few.projections[0]).tiled
+    assert not projection_of(few).tiled
 
 
 # --- populations ------------------------------------------------------------------------------------------------------
@@ -288,8 +316,7 @@ def pooling(
 
 
 def recognised(network: ns.Network, record: ns.Record | None = None) -> bool:
-    rule = cells(network, network["a"], ns.Record() if record is None else record, 3).rule
-    return is_or(rule, network.projections[0])
+    return is_max_pool(population_of(network, "a", record), network.projections[0])
 
 
 def ones(*kernel: int, value: float = 2, outputs: int = 3, per_group: int = 1) -> Array:
@@ -383,7 +410,7 @@ def test_parameters_lie_in_tiles_and_spare_channels_never_fire(channels: int) ->
             [ns.Population("in", (1,)), ns.Population("a", (channels,), neuron)],
             [ns.Projection("in", "a", ns.Dense(weight))],
         )
-        made = cells(network, network["a"], ns.Record(), 3)
+        made = population_of(network, "a")
         assert (made.channels, made.pixels, made.words) == (channels, 1, -(-channels // 64))
         tiles = made.rule.parameters
         assert tiles.shape == (-(-channels // 64), 5, 64)
@@ -407,7 +434,7 @@ def test_graded_events_are_listed_by_step_and_pixel(shape: tuple[int, ...]) -> N
     )  # fmt: skip
     network = replace(network, populations=(replace(network.input, magnitude=4), network["a"]))
     x = x.reshape(5, 3, *network.input.shape)
-    given = Input(network, ns.Events.from_dense(x))
+    given = Input(ns.Events.from_dense(x), network.input.shape, np.int32)
     channels, height, width = network.input.shape
     assert (given.graded, given.pixels, given.steps, given.samples) == (True, height * width, 5, 3)
     np.testing.assert_array_equal(given.counts, np.count_nonzero(x, axis=(2, 3, 4)))
@@ -429,8 +456,8 @@ def test_graded_events_are_listed_by_step_and_pixel(shape: tuple[int, ...]) -> N
 # --- the whole network ------------------------------------------------------------------------------------------------
 
 
-def kind(record: ns.Record, steps: int = 1000, path: str = "auto", graded: bool = False) -> Kind:
-    return Kind(record, steps, path, "float64", graded, 1)
+def key(record: ns.Record, steps: int = 1000, path: str = "auto", graded: bool = False) -> CacheKey:
+    return CacheKey(record, steps, path, "float64", graded, 1)
 
 
 def test_a_chunk_holds_the_bytes_of_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,9 +479,9 @@ def test_a_chunk_holds_the_bytes_of_its_steps(monkeypatch: pytest.MonkeyPatch) -
         (ns.Record(membrane=("a",), sam=("a",)), planes + 4 * (420 + 6)),
     ):
         for budget, steps in ((10 * size, 10), (10 * size - 1, 9), (size - 1, 1), (10**9, 256)):
-            monkeypatch.setattr(event_prepared, "CHUNK_BYTES", budget)
-            assert Prepared(network, kind(record)).chunk == steps
-        assert Prepared(network, kind(record, steps=7)).chunk == 7
+            monkeypatch.setattr(compiled, "CHUNK_BYTES", budget)
+            assert plan_of(network, key(record)).chunk == steps
+        assert plan_of(network, key(record, steps=7)).chunk == 7
 
 
 def test_paths_and_order_of_a_network_with_everything() -> None:
@@ -476,28 +503,28 @@ def test_paths_and_order_of_a_network_with_everything() -> None:
             ns.Projection("w", "out", ns.Dense(numbers(3, 6))),
         ],
     )  # fmt: skip
-    made = Prepared(network, kind(ns.Record()))
+    made = plan_of(network, key(ns.Record()))
     assert made.paths == {"z": "layer", "pool": "or", "y": "loop", "x": "loop", "w": "general", "out": "layer"}
-    assert made.course == [
+    assert made.schedule == [
         ("chain", ("z", "pool")), ("loop", ("y", "x")), ("general", ("w",)), ("chain", ("out",)),
     ]  # fmt: skip
-    assert (made.source, made.output, made.counted, made.fixed) == ("in", "out", 0, True)
-    assert made.places == {name: k for k, name in enumerate(("z", "pool", "y", "x", "w", "out"))}
+    assert (made.input, made.output, made.counts_output, made.output_size, made.fixed) == ("in", "out", False, 3, True)
+    assert made.index_of == {name: k for k, name in enumerate(("z", "pool", "y", "x", "w", "out"))}
     lags = {p.label: network.lag(p) for p in network.projections}
-    assert {name: {one.label: one.lag for one in some} for name, some in made.links.items()} == {
-        name: {p.label: lags[p.label] for p in network.incoming(name)} for name in made.cells
+    assert {name: {one.label: one.lag for one in some} for name, some in made.incoming.items()} == {
+        name: {p.label: lags[p.label] for p in network.incoming(name)} for name in made.populations
     }
-    assert made.tails == {
+    assert made.history == {
         p.name: max([lags[q.label] for q in network.projections if q.source == p.name], default=0)
         for p in network.populations
     }
-    assert max(made.tails.values()) > 0
-    assert set(Prepared(network, kind(ns.Record(), path="general")).paths.values()) == {"general"}
-    graded = Prepared(network, kind(ns.Record(), graded=True)).paths
+    assert max(made.history.values()) > 0
+    assert set(plan_of(network, key(ns.Record(), path="general")).paths.values()) == {"general"}
+    graded = plan_of(network, key(ns.Record(), graded=True)).paths
     assert (graded["z"], graded["pool"], graded["out"]) == ("general", "or", "layer")
-    assert [Prepared(network, kind(ns.Record(), path=path)).force for path in PATHS] == [0, 0, 1, 2, 3]
-    spiking = Prepared(replace(network, output="w"), kind(ns.Record()))
-    assert spiking.counted == 6
+    assert [plan_of(network, key(ns.Record(), path=path)).way for path in PATHS] == [0, 0, 1, 2, 3]
+    spiking = plan_of(replace(network, output="w"), key(ns.Record()))
+    assert (spiking.counts_output, spiking.output_size) == (True, 6)
     events = busy(network, 9, 0.2)
     record = ns.Record(spikes=("z", "y", "x", "w"))
     expected = ns.run(network, events, "reference", record)
@@ -515,5 +542,5 @@ def test_a_float_cycle_goes_the_general_way_and_a_self_loop_is_a_cycle() -> None
             ],
             [ns.Projection("in", "a", ns.Dense(weight)), ns.Projection("a", "a", ns.Dense(weight))],
         )
-        made = Prepared(network, kind(ns.Record()))
-        assert (made.paths, made.looped) == ({"a": way}, {("a",): True})
+        made = plan_of(network, key(ns.Record()))
+        assert (made.paths, made.recurrent) == ({"a": way}, {("a",)})

@@ -351,7 +351,7 @@ def test_head_room_counts_gains_and_offsets(gain: float) -> None:
     neuron = ns.LIF(0.9, 5.0, gain=np.array([[gain], [0.1]]), offset=np.array([[-3.0], [2.0]]))
     fixed, report = quantise(one_layer(weight, neuron), LAVA)
     (row,) = report.populations
-    assert accumulator_bound(fixed, "out") == row.arrival_bound
+    assert fixed.accumulator_bound("out") == row.arrival_bound
     reach = max(row.arrival_bound, row.arrival_bound * abs(gain) + 3.0 / row.unit)
     assert reach < 2**17
     assert row.unit < 1.01 / 127 or 2 * reach > 2**17  # and no coarser than it has to be

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 import neurosam as ns
-from neurosam.divergence import Divergence, Variable, mismatches
-from neurosam.rounding import Consequences, reach, rounded, silent_distance
+from neurosam.equivalence.divergence import Divergence, Variable, mismatches
+from neurosam.equivalence.rounding import Consequences, reach, rounded, silent_distance
 
 Array = npt.NDArray[Any]
 STEPS, SAMPLES = 5, 2

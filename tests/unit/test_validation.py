@@ -12,7 +12,6 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from neurosam.validation import accumulator_bound
 from support.oracle import deliver
 
 LIF = ns.FixedLIF(membrane_decay=0, threshold=1)
@@ -71,7 +70,7 @@ def test_the_bound_is_what_the_worst_input_adds_up_to(case: str, neuron: Any, ma
     source = ns.Population("in" if neuron is None else "s", (2, 4, 4), neuron, magnitude=magnitude)
     projection = ns.Projection(source.name, "a", synapse, pool=pool, exponent=exponent)
     network = behind(source, projection)
-    assert accumulator_bound(network, "a") == worst(projection, source) > 0
+    assert network.accumulator_bound("a") == worst(projection, source) > 0
 
 
 def test_projections_into_one_population_add_up() -> None:
@@ -79,10 +78,10 @@ def test_projections_into_one_population_add_up() -> None:
     first = ns.Projection("in", "a", ns.Dense(np.array([[3, -5, 0]], np.int8)), exponent=1)
     second = replace(first, synapse=ns.Dense(np.array([[-1, -1, 7]], np.int8)), delay=2, exponent=0)
     network = behind(source, first, second)
-    assert accumulator_bound(network, "a") == 2 * (8 << 1) + 2 * 9
-    assert accumulator_bound(network, "a", [second]) == 18  # in place of the population's own
+    assert network.accumulator_bound("a") == 2 * (8 << 1) + 2 * 9
+    assert network.accumulator_bound("a", [second]) == 18  # in place of the population's own
     spiking = behind(ns.Population("s", (3,), LIF), *(replace(p, source="s") for p in (first, second)))
-    assert accumulator_bound(spiking, "a") == max((3 << 1) + 7, (5 << 1) + 2)
+    assert spiking.accumulator_bound("a") == max((3 << 1) + 7, (5 << 1) + 2)
 
 
 def test_events_of_either_sign_meet_spikes_of_the_worse_one() -> None:
@@ -97,8 +96,8 @@ def test_events_of_either_sign_meet_spikes_of_the_worse_one() -> None:
                 ns.Projection("s", "a", ns.Dense(np.array([weights]))),
             ),
         )
-        assert accumulator_bound(network, "a") == bound
-        assert accumulator_bound(network, "s") == 0
+        assert network.accumulator_bound("a") == bound
+        assert network.accumulator_bound("s") == 0
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -110,7 +109,7 @@ def test_32_bits_are_the_limit_for_either_sign_of_the_input(sign: int) -> None:
         return behind(source, ns.Projection("in", "a", ns.Dense(np.array([[sign * 127, sign * -126]])), exponent=1))
 
     limit = (2**31 - 1) // (253 * 2)
-    assert accumulator_bound(network(limit), "a") == 253 * 2 * limit
+    assert network(limit).accumulator_bound("a") == 253 * 2 * limit
     with pytest.raises(NetworkError, match=rf"in->a: can add up to {506 * (limit + 1)} .*hold 2147483647"):
         network(limit + 1)
 
@@ -134,6 +133,6 @@ def test_the_largest_of_32_bits_is_allowed_and_no_more(sign: int) -> None:
             ),
         )  # fmt: skip
 
-    assert accumulator_bound(network(1), "a") == 2**31 - 1
+    assert network(1).accumulator_bound("a") == 2**31 - 1
     with pytest.raises(NetworkError, match=r"projection s->a: can add up to 2147483648 .* 32 bits hold 2147483647"):
         network(2)
