@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest paired clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants paired clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -98,6 +98,9 @@ format: env ## let ruff fix what it can, and format
 
 lowest: $(VENV_LOWEST)/.stamp ## pytest in .venv-lowest, which has the lower bound of every dependency
 	@$(VENV_LOWEST)/bin/python -m pytest
+
+mutants: env ## count the small changes to the code that its nearest tests miss (an hour or more; AREAS='quantise reader' SAMPLE=60)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m mutation $(AREAS) --sample $(or $(SAMPLE),60) $(if $(AGAIN),--again)
 
 paired: env ## time the standard cases against another commit, interleaved: make paired BASE=main~1
 	@$(VENV)/bin/python benchmarks/paired.py --base $(or $(BASE),HEAD~1)

@@ -18,7 +18,6 @@ def test_there_are_vectors_and_they_are_small() -> None:
     assert sum(file.stat().st_size for folder in GOLDEN for file in folder.iterdir()) < 1_000_000
 
 
-@pytest.mark.parametrize("backend", ["event", "reference"])
 @pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
 def test_backends_give_lavas_bits(folder: Path, backend: str) -> None:
     network, events = ns.load_network(folder / "network.h5"), load_events(folder / "events.h5")

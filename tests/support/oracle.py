@@ -23,7 +23,7 @@ from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording, Spikes
 from support.scalar import contribution, fixed_neuron, float_neuron
 
-__all__ = ["global_onsets", "simulate"]
+__all__ = ["deliver", "global_onsets", "simulate"]
 
 Values = list[Any]  # of one population, flat in C order: ints or floats
 Shape = tuple[int, ...]
@@ -82,7 +82,7 @@ def _weigh(x: Values, shape: Shape, synapse: Synapse) -> Values:
     return [sum(weight[k] * x[source[k]] for k in range(start[o], start[o + 1])) for o in range(len(start) - 1)]
 
 
-def _deliver(projection: Projection, x: Values, shape: Shape) -> Values:
+def deliver(projection: Projection, x: Values, shape: Shape) -> Values:
     """What one projection adds to every target in one step."""
     if projection.pool is not None:
         x, shape = _pool(x, shape, projection.pool)
@@ -97,7 +97,7 @@ def _deliver(projection: Projection, x: Values, shape: Shape) -> Values:
 def _operations(projection: Projection, x: Values, shape: Shape) -> int:
     """Weights that the events among `x` meet: every weight counted as 1, every event as 1 at each of its addresses."""
     ones = replace(projection.synapse, weight=np.ones_like(projection.synapse.weight))
-    return int(sum(_deliver(replace(projection, synapse=ones, exponent=0), [int(value != 0) for value in x], shape)))
+    return int(sum(deliver(replace(projection, synapse=ones, exponent=0), [int(value != 0) for value in x], shape)))
 
 
 # --- the whole network ------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def _sample(network: Network, frames: list[Values], operations: dict[str, int]) 
                 sent = g - projection.delay - onset[projection.source]  # the source's own step
                 if 0 <= sent < steps:
                     x, shape = states[projection.source].emitted[sent], network[projection.source].shape
-                    added = _deliver(projection, x, shape)
+                    added = deliver(projection, x, shape)
                     operations[projection.label] += _operations(projection, x, shape)
                     arriving = [a + b for a, b in zip(arriving, added, strict=True)]
             _advance(network, population, states[population.name], arriving, t)

@@ -83,6 +83,27 @@ def test_decay_truncates_toward_zero(carrier: Carrier, factor: int) -> None:
     assert carrier(arithmetic.decay, values, factors) == [rtz12(x * factor) for x in values]
 
 
+def test_the_constants_are_those_of_the_hardware() -> None:
+    """Six fractional bits, twelve-bit factors of which the largest keeps a state, and a 24-bit membrane with a sign."""
+    assert (arithmetic.FRACTION_BITS, arithmetic.DECAY_ONE, arithmetic.STATE_MAX) == (6, 4096, 8388607)
+    for x in EXTREMES:
+        assert arithmetic.decay(x, arithmetic.DECAY_ONE) == x
+
+
+def test_integers_stay_integers() -> None:
+    """No step goes through a float, which would have 53 bits."""
+    x, s = np.arange(-3, 3, dtype=np.int64), np.array([True, False] * 3)
+    results = [
+        arithmetic.wrap32(x), arithmetic.wrap24(x), arithmetic.saturate(x), arithmetic.decay(x, 5),
+        arithmetic.arrive(x), arithmetic.normalise(x, 3, 1, 2), arithmetic.current(x, x, 7),
+        arithmetic.membrane(x, x, 7, 1), arithmetic.reset_to_zero(x, s), arithmetic.reset_by_subtraction(x, s, 5),
+        arithmetic.contribution(x, 3, 1), arithmetic.shift_by(x, 2), arithmetic.shift_by(x, -2),
+    ]  # fmt: skip
+    assert {result.dtype for result in results} == {np.dtype(np.int64)}
+    assert arithmetic.fire(x, 0).dtype == np.bool_
+    assert isinstance(arithmetic.reset_to_zero(5, False), int)
+
+
 def test_decay_by_hand(carrier: Carrier) -> None:
     assert carrier(arithmetic.decay, [-1, 1, -5, 5, -4096, 7], [4095, 4095, 2048, 2048, 1, 4096]) == [
         0,

@@ -247,6 +247,19 @@ def test_a_network_without_a_trace_gets_the_default_one() -> None:
     assert np.array_equal(np.asarray(maps), simulate(small(), events).sam["conv"])
 
 
+@pytest.mark.parametrize("gamma", [0.01, 0.5])
+def test_the_unit_of_a_map_does_not_depend_on_the_length_of_the_run(gamma: float) -> None:
+    """A longer run begins with the maps of a shorter one: where a trace fades, one table serves runs of any length."""
+    front = SAM(small(), "conv", gamma=gamma, backend="oracle")
+    assert front.scales(3) == front.scales(4000) == front.scales()
+    long = ns.encode(images(), 12, seed=3)
+    early = long.time < 5
+    short = ns.Events(long.time[early], long.sample[early], long.neuron[early], 5, long.samples, long.shape)
+    maps = np.asarray(front.attribute(long))
+    assert maps.any()
+    assert np.array_equal(np.asarray(front.attribute(short)), maps[:5])
+
+
 def test_no_decay_needs_the_length_of_the_run() -> None:
     front, events = SAM(small(), "conv", gamma=0.0, backend="oracle"), ns.encode(images(), 5)
     spikes = simulate(small(), events).spikes["conv"]

@@ -7,8 +7,10 @@ import gc
 import itertools
 import os
 import resource
+import threading
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,44 @@ def test_values_reach_their_places_in_any_order(data: st.DataObject) -> None:
             target[where] = values[where]
         assert not target.missing
         assert os.pread(descriptor, values.nbytes + 1, offset) == values.astype("<i4").tobytes()
+    finally:
+        os.close(descriptor)
+
+
+class Meeting(place.Place):
+    """A place whose threads, having read `missing`, wait a little for another one to read the same."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.both = threading.Barrier(2)
+        super().__init__(*arguments)
+
+    @property
+    def missing(self) -> int:
+        seen = self.__dict__["missing"]
+        if threading.current_thread() is not threading.main_thread():
+            with suppress(threading.BrokenBarrierError):
+                self.both.wait(0.2)
+        return int(seen)
+
+    @missing.setter
+    def missing(self, value: int) -> None:
+        self.__dict__["missing"] = value
+
+
+def test_no_row_is_forgotten_where_threads_meet() -> None:
+    """Two threads that take off their rows at once: none may read what the other is about to change."""
+    descriptor = os.memfd_create("array")
+    try:
+        target = Meeting("file", "array", descriptor, 0, (2, 3, 1), np.dtype(np.int32), 1)
+        values = np.zeros((1, 3, 1), np.int32)
+        threads = [
+            threading.Thread(target=target.__setitem__, args=((slice(t, t + 1), slice(0, 3)), values)) for t in (0, 1)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert target.missing == 0
     finally:
         os.close(descriptor)
 
