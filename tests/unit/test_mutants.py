@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("rich")
 from mutation.__main__ import sample
 from mutation.areas import AREAS, ROOT, source_of
 from mutation.operators import describe, mutants

@@ -214,6 +214,44 @@ def test_the_unit_is_the_fraction_of_the_largest_weight_that_loses_least(fractio
     assert fixed.projections[0].synapse.weight.max() == 127
 
 
+@pytest.mark.parametrize("threshold", [0.77, 0.0095, np.array([0.77, 3.1]), np.array([3.1, 0.77])])
+def test_a_unit_grows_until_the_smallest_threshold_is_whole(threshold: Any) -> None:
+    """By less than one part in theta / q: from 1 / 127, where the largest weight fits."""
+    weight = np.random.default_rng(0).uniform(-0.999, 0.999, (2, 300))
+    weight[:, :2] = 1.0
+    fixed, report = quantise(one_layer(weight, ns.LIF(0.5, threshold)), LAVA, spiking([0.9] * 2 + [0.02] * 298))
+    least = float(np.min(threshold))
+    assert report.populations[0].unit == pytest.approx(least / np.floor(least * 127), rel=1e-12)
+    neuron = fixed["out"].neuron
+    assert isinstance(neuron, FixedLIF)
+    np.testing.assert_array_equal(neuron.threshold, np.rint(threshold / report.populations[0].unit))
+
+
+def test_a_projection_without_weight_does_not_count() -> None:
+    weight = np.array([[1.0, -0.5]])
+    expected, alone = quantise(one_layer(weight), LAVA)
+    for weights in ((weight, 0 * weight), (0 * weight, weight)):
+        fixed, report = quantise(one_layer(weights[0], None, weights[1]), LAVA)
+        assert report.populations[0].unit == alone.populations[0].unit
+        assert [p.exponent for p in fixed.projections] == [0, 0]
+        total = sum(p.synapse.weight.astype(int) for p in fixed.projections)
+        np.testing.assert_array_equal(total, expected.projections[0].synapse.weight)
+    nothing, _ = quantise(one_layer(0 * weight), LAVA)
+    assert not nothing.projections[0].synapse.weight.any()
+
+
+def test_traces_are_quantised_with_their_own_decay_and_mode() -> None:
+    net = network().with_sam(ns.SamTrace(0.25, "official"), ["b"])
+    fixed, _ = quantise(net, LAVA)
+    assert list(fixed.sam) == ["a", "b"]
+    for name, trace in net.sam.items():
+        wanted = trace.quantise(channels=4)  # type: ignore[union-attr]  # of a float network
+        found = fixed.sam[name]
+        assert isinstance(found, ns.FixedSamTrace)
+        assert (found.mode, found.shift, found.impulse) == (wanted.mode, wanted.shift, wanted.impulse)
+        np.testing.assert_array_equal(found.table, wanted.table)
+
+
 @pytest.mark.parametrize("step", [0.5**9, 0.5**30, 2.0**14])
 @pytest.mark.parametrize("noise", [0.0, 1e-4])
 def test_weights_on_the_grid_keep_the_largest_unit_and_every_value(step: float, noise: float) -> None:
