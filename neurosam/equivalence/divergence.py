@@ -281,12 +281,17 @@ def _max_abs(value: npt.ArrayLike | None) -> float:
 
 
 def mismatches(variable: Variable, tolerance: float) -> Mismatches:
-    """Where the two sides differ, for floats by more than the tolerance. NaN differs from everything."""
+    """Where the two sides differ, for floats by more than the tolerance.
+
+    An infinity equals itself alone, and NaN nothing.
+    """
     a, b = variable.a, variable.b
     if variable.exact:
         step, sample, neuron = np.nonzero(a != b)
     else:
         x, y = a.astype(np.float64), b.astype(np.float64)
-        bound = tolerance * (variable.scale + np.maximum(np.abs(x), np.abs(y)))
-        step, sample, neuron = np.nonzero(~(np.abs(x - y) <= bound))
+        largest = np.maximum(np.abs(x), np.abs(y))
+        with np.errstate(invalid="ignore"):  # inf - inf
+            close = np.abs(x - y) <= tolerance * (variable.scale + largest)
+        step, sample, neuron = np.nonzero(~(close & (largest < np.inf)) & (x != y))
     return Mismatches(variable, step + variable.first_step, sample, neuron)

@@ -96,7 +96,7 @@ def groups(
     try:
         order = {name: i for i, name in enumerate(TopologicalSorter(instant).static_order())}
     except CycleError as error:
-        cycle = " -> ".join(reversed(error.args[1]))
+        cycle = " -> ".join(error.args[1])
         raise NetworkError(
             "network", f"the cycle {cycle} has no delay; give one of its projections delay >= 1"
         ) from None

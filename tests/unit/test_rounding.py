@@ -202,7 +202,7 @@ def test_what_follows_from_a_near_miss_is_not_listed_as_another() -> None:
     spikes, membrane, later, held = two_populations()
     later.a[2, 1, 0] = later.a[4, 1, 2] = later.a[1, 1, 1] = later.a[2, 0, 1] = 1
     held.b[2, 1, 0] = held.b[4, 1, 2] = held.b[1, 1, 1] = held.b[2, 0, 1] = 1.0
-    near, effects = rounded([later, held, spikes, membrane], net, SAMPLES, TOLERANCE)
+    near, effects = rounded([spikes, membrane, later, held], net, SAMPLES, TOLERANCE)
     assert [(d.population, d.step, d.sample, d.neuron) for d in near] == [
         ("b", 1, 1, 1), ("a", 2, 1, 3), ("b", 2, 0, 1),
     ]  # fmt: skip
