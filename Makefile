@@ -90,7 +90,7 @@ test: $(VENV_LAVA)/.stamp lint
 endif
 
 check-bounds: env ## the event back end's tests with its kernels compiled to check every memory access (debug build)
-	@NEUROSAM_CHECK_BOUNDS=1 $(VENV)/bin/pytest tests/unit/test_event_*.py tests/conformance
+	@NEUROSAM_CHECK_BOUNDS=1 $(VENV)/bin/pytest tests/event tests/conformance
 
 format: env ## let ruff fix what it can, and format
 	@$(VENV)/bin/ruff check --fix

@@ -71,7 +71,7 @@ _MODULE_OF = {
 
 __all__ = ["__version__", *_MODULE_OF]
 
-if TYPE_CHECKING:  # the same names for type checkers; tests/unit/test_names.py compares the two
+if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.py compares the two
     from neurosam.backends.registry import available_backends as available_backends
     from neurosam.backends.registry import run as run
     from neurosam.deploy.from_torch import export as export

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # no test opens a window
@@ -14,3 +16,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads wait with
 settings.register_profile("default", derandomize=True, deadline=None, max_examples=50)
 settings.register_profile("thorough", derandomize=False, deadline=None, max_examples=1000, print_blob=True)
 settings.load_profile(os.environ.get("NEUROSAM_HYPOTHESIS", "default"))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Run the test with one thread in torch, which is faster on tiny networks."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -20,19 +20,23 @@ class Area:
 
 
 AREAS = {
-    "arithmetic": Area(("neurosam.arithmetic",), ("tests/unit/test_arithmetic.py",)),
+    "arithmetic": Area(("neurosam.arithmetic",), ("tests/network/test_arithmetic.py",)),
     "validation": Area(
-        ("neurosam.network.validation",), ("tests/unit/test_validation.py", "tests/unit/test_network.py")
+        ("neurosam.network.validation",), ("tests/network/test_validation.py", "tests/network/test_network.py")
     ),
-    "schedule": Area(("neurosam.network.schedule",), ("tests/unit/test_schedule.py", "tests/unit/test_network.py")),
-    "quantise": Area(("neurosam.deploy.quantise",), ("tests/unit/test_quantise.py",)),
+    "schedule": Area(
+        ("neurosam.network.schedule",), ("tests/network/test_schedule.py", "tests/network/test_network.py")
+    ),
+    "quantise": Area(("neurosam.deploy.quantise",), ("tests/deploy/test_quantise.py",)),
     "rounding": Area(
-        ("neurosam.equivalence.rounding",), ("tests/unit/test_rounding.py", "tests/unit/test_equivalence.py")
+        ("neurosam.equivalence.rounding",),
+        ("tests/equivalence/test_rounding.py", "tests/equivalence/test_equivalence.py"),
     ),
     "divergence": Area(
-        ("neurosam.equivalence.divergence",), ("tests/unit/test_divergence.py", "tests/unit/test_equivalence.py")
+        ("neurosam.equivalence.divergence",),
+        ("tests/equivalence/test_divergence.py", "tests/equivalence/test_equivalence.py"),
     ),
-    "reader": Area(("neurosam.hdf5.reader",), ("tests/unit/test_reader.py", "tests/unit/test_hdf5.py")),
+    "reader": Area(("neurosam.hdf5.reader",), ("tests/hdf5/test_reader.py", "tests/hdf5/test_hdf5.py")),
     "event plan": Area(
         (
             "neurosam.backends.event.plan.projections",
@@ -41,12 +45,12 @@ AREAS = {
             "neurosam.backends.event.plan.compiled",
         ),
         (
-            "tests/unit/test_event_plan.py",
+            "tests/event/test_plan.py",
             "tests/conformance/test_backends.py",
-            "tests/unit/test_event_floats.py",
-            "tests/unit/test_event_paths.py",
-            "tests/unit/test_event_reuse.py",
-            "tests/unit/test_event_recurrent.py",
+            "tests/event/test_floats.py",
+            "tests/event/test_paths.py",
+            "tests/event/test_reuse.py",
+            "tests/event/test_recurrent.py",
         ),
         "not reference and not lava and not helper and not thread and not any_fixed_network",
     ),

@@ -49,7 +49,7 @@ from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.plan.compiled import PATHS, CacheKey
 from neurosam.backends.event.run import LayerProfile, Run
 from neurosam.backends.protocol import Options
-from neurosam.backends.registry import unrolled
+from neurosam.backends.registry import check, unrolled
 from neurosam.errors import BackendError
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
@@ -115,6 +115,7 @@ class EventBackend:
         threads : int, optional
             All cores if None.
         """
+        check(network, events, Record())
         network = unrolled(network, events.steps)
         return self._run(network, events, Record(), Options(threads=threads), {}, timed=True)[0].profile()
 

@@ -3,7 +3,7 @@
 Memory is an array, indexed flat in C order, or the :func:`address` of an element. Passing an array to another function
 counts its references, which costs more than sixteen neurons do; an address is a plain pointer. Only the debug build
 checks accesses (simd/bounds.py). An address does not keep its array alive: Numba frees an array that a kernel has made
-after the last use of its name, so such arrays are used by name (tests/unit/test_event_memory.py).
+after the last use of its name, so such arrays are used by name (tests/event/test_memory.py).
 """
 
 from __future__ import annotations

@@ -41,12 +41,7 @@ TRAIN, TEST = halves(64, 0), halves(40, 1)
 PAPER: dict[str, Any] = {"optimizer": "sgd", "schedule": "step", "lr": 0.1, "weight_decay": 5e-4, "device": "cpu"}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_names_are_the_papers_layers() -> None:
