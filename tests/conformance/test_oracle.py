@@ -61,7 +61,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_a_network_by_hand() -> None:
-    """Two delayed layers; the second also hears the input directly, and waits for nothing."""
+    """Two delayed layers; the second also receives the input directly, without waiting."""
     network = ns.Network(
         (ns.Population("in", (1,)), ns.Population("a", (1,), ns.FixedLIF(membrane_decay=2048, threshold=5)),
          ns.Population("b", (1,), ns.FixedReadout())),
@@ -75,7 +75,7 @@ def test_a_network_by_hand() -> None:
     # a: 4; 6 fires, 1 left; 4.5; 6.25 fires, 1.25 left; 0.625. Sixty-fourths, truncated.
     assert recording.membrane["a"].ravel().tolist() == [256, 64, 288, 80, 40]
     assert recording.spikes["a"].dense().ravel().tolist() == [0, 1, 0, 1, 0]
-    # b starts at 2, hears the input of 0 then, and a's own step 1 (global 2) two steps later, at its own step 2
+    # b starts at 2, receives the input of 0 then, and a's own step 1 (global 2) two steps later, at its own step 2
     assert (recording.membrane["b"].ravel() // 64).tolist() == [1, 2, 13, 14, 24]
     assert recording.output.tolist() == [[24 * 64]]
 

@@ -266,7 +266,7 @@ def test_an_unknown_path_is_refused() -> None:
 @pytest.mark.parametrize("neurons", [31, 32, 64, 200, 300])
 @pytest.mark.parametrize("share", [0.02, 0.5])
 def test_large_matrices_are_gathered_by_rows(neurons: int, share: float) -> None:
-    """A recurrent population hears sparse, dense and graded input, with and without exponents."""
+    """A recurrent population receives sparse, dense and graded input, with and without exponents."""
     rng = np.random.default_rng([neurons, int(100 * share)])
     weight = rng.integers(-128, 128, (neurons, neurons)) * (rng.random((neurons, neurons)) < share)
     for graded in (False, True):

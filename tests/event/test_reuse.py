@@ -285,7 +285,7 @@ def test_helpers_are_used_again() -> None:
     assert len(seen) == 3
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system takes no wishes")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not support affinity")
 def test_a_helper_leaves_its_callers_processor_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = os.sched_getaffinity(0)
     for own in (min(allowed), max(allowed)):

@@ -3,7 +3,7 @@
 The working tree is never touched. This process loads the libraries once; for each mutant it forks a child, which gets
 the mutated source of one module from a temporary file (an import hook; all else comes from the tree) and runs the
 module's nearest tests, the first failure ending it. Kernels of unchanged modules come from a cache of this run's own;
-those of a mutated module have another path, and are compiled anew.
+those of a mutated module have another path, and are compiled again.
 
 A mutant is *killed* if a test fails, or if its time is up (*timeout*: four times the time of the unchanged code, and
 ten seconds); else it *survived*. The sample is drawn by area with a seed, so that two runs judge the same mutants.

@@ -69,7 +69,7 @@ class Cache:
         return plan
 
     def element(self, element: Population | Projection, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returned when this element was first asked for this key (see :class:`Memo`)."""
+        """What `make` returned when this element was first requested with this key (see :class:`Memo`)."""
         with self._lock:
             compiled = self._elements.setdefault(element, {})
             if key in compiled:
@@ -116,4 +116,4 @@ class Cache:
 
 
 CACHE = Cache()
-"""The cache of this process: a back end is made anew for each run."""
+"""The cache of this process: each run creates its own back end."""

@@ -68,7 +68,7 @@ class Memo(Protocol):
     """Keeps what depends on one population or projection alone (cache.py), so that the next plan need not make it."""
 
     def __call__(self, element: Population | Projection, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returned when this element was first asked for this key."""
+        """What `make` returned when this element was first requested with this key."""
 
 
 class Plan:
