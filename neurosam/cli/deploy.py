@@ -130,7 +130,7 @@ def _quantisation(report: QuantisationReport) -> None:
         )
         for row in report.populations
     ]  # fmt: skip
-    note = "input: the largest sum of weights that can arrive in a step; membrane: peak, as a share of 2^23"
+    note = "input: the largest sum of weights in a step; membrane: its peak, of 2^23"
     if np.isfinite(report.agreement):
         note += f"\nfloat and fixed point agree on {report.agreement:.1%} of the calibration samples"
     show("quantisation", columns, rows, note=note)

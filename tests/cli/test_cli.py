@@ -185,7 +185,7 @@ def write_tiny_imagenet(folder: Path) -> Path:
 def test_images_of_different_sizes_are_resized_to_one(tmp_path: Path) -> None:
     data, model = write_tiny_imagenet(tmp_path / "tiny"), tmp_path / "m.safetensors"
     train = ("train", "--data", data, "-o", model, "--arch", "2C3-D2", "--steps", 2, "--epochs", 1, "--batch", 8)
-    assert "give the size to cut and resize all to (--size" in done(*train, status=2)
+    assert "give a size to crop and resize all images to (--size" in done(*train, status=2)
     assert "8 samples to train, 4 held out" in done(*train, "--size", 5)
     done("export", model)
     network = tmp_path / "m.h5"
