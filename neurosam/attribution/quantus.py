@@ -89,7 +89,7 @@ def explain_func(
     (3, 1, 8, 8)
     """
     if method not in METHODS:
-        raise NeurosamError("explain_func: method", f"got {method!r}; known are {', '.join(METHODS)}")
+        raise NeurosamError("explain_func: method", f"got {method!r}; allowed are {', '.join(METHODS)}")
     images = np.asarray(inputs)
     if images.ndim != 4:
         raise NeurosamError("explain_func: inputs", f"got shape {images.shape}; (B, C, H, W) is required")

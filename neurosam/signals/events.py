@@ -236,7 +236,7 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
             f"got {array.dtype} of shape {array.shape}; uint8 or float images (B, C, H, W) or (B, N) are required",
         )
     if coding not in CODINGS:
-        raise EventError("encode: coding", f"got {coding!r}; known are {', '.join(CODINGS)}")
+        raise EventError("encode: coding", f"got {coding!r}; allowed are {', '.join(CODINGS)}")
     if steps < 1:
         raise EventError("encode: steps", f"got {steps}; at least 1 is required")
     x = array.astype(np.float32) / np.float32(255) if array.dtype == np.uint8 else array.astype(np.float32)

@@ -59,7 +59,7 @@ class Stimulus:
 
     def __post_init__(self) -> None:
         if self.coding not in CODINGS:
-            raise EventError("coding", f"got {self.coding!r}; known are {', '.join(CODINGS)}")
+            raise EventError("coding", f"got {self.coding!r}; allowed are {', '.join(CODINGS)}")
         if self.steps < 1:
             raise EventError("steps", f"got {self.steps}; at least 1 is required")
         if len(self.mean) != len(self.std) or (self.coding == "poisson_signed") != bool(self.mean):

@@ -119,7 +119,7 @@ def vgg(
     torch.Size([2, 10])
     """
     if name not in NETWORKS:
-        raise NetworkError("vgg", f"got {name!r}; known are {', '.join(NETWORKS)}")
+        raise NetworkError("vgg", f"got {name!r}; allowed are {', '.join(NETWORKS)}")
     return build(
         describe(name, classes, width),
         input_shape,

@@ -363,7 +363,7 @@ def test_inputs_that_do_not_fit() -> None:
         SpikingGradCAM(snn(), "conv1").attribute(images())
     with pytest.raises(NeurosamError, match=r"gives \(5, 3, 3\) for 3 samples"):
         Saliency(SpikingSequential(*list(snn())[:-1])).attribute(coded("poisson"))
-    with pytest.raises(NeurosamError, match="method: got 'lime'; known are sam"):
+    with pytest.raises(NeurosamError, match="method: got 'lime'; allowed are sam"):
         explain_func(ann(), images().numpy(), method="lime")
     with pytest.raises(NeurosamError, match=r"gradcam: .*layer"):
         explain_func(ann(), images().numpy(), method="gradcam")

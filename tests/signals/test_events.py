@@ -228,7 +228,7 @@ def test_no_images_are_no_events(coding: str) -> None:
         (np.zeros((2, 2, 2)), 1, "poisson", r"images \(B, C, H, W\) or \(B, N\) are required"),
         (np.zeros((2, 2), dtype=np.int64), 1, "poisson", "got int64"),
         (np.zeros((2, 2)), 0, "poisson", "steps: got 0"),
-        (np.zeros((2, 2)), 1, "morse", "known are poisson, poisson_signed, latency, direct"),
+        (np.zeros((2, 2)), 1, "morse", "allowed are poisson, poisson_signed, latency, direct"),
         (np.full((2, 2), np.nan), 1, "direct", "NaN or infinite"),
         (np.full((2, 2), 1.5), 1, "poisson", r"'poisson' needs \[0, 1\]"),
         (np.full((2, 2), -0.5), 1, "latency", r"'latency' needs \[0, 1\]"),

@@ -52,7 +52,7 @@ def test_samples_one_by_one_give_the_events_of_the_batch() -> None:
     ("arguments", "says"),
     [
         ({"steps": 0}, "steps: got 0"),
-        ({"coding": "rate"}, "coding: got 'rate'; known are poisson"),
+        ({"coding": "rate"}, "coding: got 'rate'; allowed are poisson"),
         ({"coding": "poisson_signed"}, "mean and std"),
         ({"mean": (0.5,), "std": (0.5,)}, "mean and std"),
         ({"coding": "poisson_signed", "mean": (0.5, 0.5), "std": (0.5,)}, "mean and std"),

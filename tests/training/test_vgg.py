@@ -141,7 +141,7 @@ def test_an_ann_has_the_same_names_and_learns() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(NetworkError, match="networks by name are vgg5"):
         describe("vgg16", 10)
-    with pytest.raises(NetworkError, match="got 'resnet'; known are"):
+    with pytest.raises(NetworkError, match="got 'resnet'; allowed are"):
         vgg("resnet", (1, 8, 8), 2)
     with pytest.raises(NetworkError, match="width"):
         describe("vgg5", 10, width=0)
