@@ -535,6 +535,23 @@ def test_the_range_in_a_report_is_that_of_all_projections() -> None:
         assert (report.populations[0].weight_low, report.populations[0].weight_high) == (min(lows), max(highs))
 
 
+def test_the_losses_in_a_report_are_those_of_the_weights() -> None:
+    """10 log10 of power over error, and the share that clips; a single weight has no error; a readout no threshold."""
+    rng = np.random.default_rng(0)
+    weight = rng.uniform(-0.4, 0.4, (60, 800))
+    weight[:, 0], weight[:, 1] = 1.0, 0.5
+    rates = np.full(800, 0.02)
+    rates[:2] = 0.0, 0.9
+    fixed, report = quantise(one_layer(weight), LAVA, spiking(rates))
+    (row,) = report.populations
+    error = weight - fixed.projections[0].synapse.weight * row.unit
+    assert row.weight_snr_db == pytest.approx(10 * np.log10((weight**2).sum() / (error**2).sum()), rel=1e-12)
+    assert row.clipped == 60 / weight.size
+    assert row.threshold == 0
+    lone = quantise(one_layer(np.array([[1.0]])), LAVA)[1].populations[0]
+    assert (lone.clipped, lone.weight_snr_db) == (0.0, float("inf"))
+
+
 def test_one_parameter_that_does_not_fit_is_enough() -> None:
     for low, high in ((1.0, 1e6), (1e6, 1.0)):
         with pytest.raises(ExportError, match=r"population 'out': threshold: becomes \d+..\d+; allowed is 1..131071"):
