@@ -382,6 +382,29 @@ def test_an_input_right_at_the_wrap_makes_the_unit_coarser() -> None:
     assert largest <= 0  # nothing but inhibition: a positive current can only have wrapped
 
 
+@pytest.mark.parametrize("offsets", [(0.0, 900.0), (900.0, 0.0), (-900.0, 1.0)])
+def test_head_room_counts_the_largest_offset_of_all_steps(offsets: tuple[float, float]) -> None:
+    tables = {"gain": np.ones((2, 1)), "offset": np.array([[x] for x in offsets])}
+    weight = np.random.default_rng(3).uniform(-1, 1, (6, 400))
+    _, report = quantise(one_layer(weight, ns.LIF(0.9, 500.0, **tables)), LAVA)  # type: ignore[arg-type]
+    (row,) = report.populations
+    assert row.arrival_bound + 900 / row.unit < 2**17
+
+
+def test_head_room_counts_the_slowest_current() -> None:
+    leak = np.array([0.0, 0.998])
+    fixed, _ = quantise(one_layer(np.ones((2, 9)), ns.LIF(0.9, 50.0, current_leak=leak)), LAVA)
+    assert accumulator_bound(fixed, "out") * 500 < 2**17
+
+
+def test_a_sum_of_2_to_the_17_is_one_too_many() -> None:
+    """1032 weights of 127 and one of 8: -2^17 would wrap. With 7 in its place the grid is kept."""
+    for last, kept in ((7.0, True), (8.0, False)):
+        weight = np.append(np.full((1, 1032), 127.0), [[last]], axis=1)
+        _, report = quantise(one_layer(weight, ns.LIF(0.9, 127.0)), LAVA)
+        assert (report.populations[0].unit == 1.0) is kept
+
+
 @pytest.mark.parametrize("gain", [0.25, 1.0, 60.0, -60.0])
 def test_head_room_counts_gains_and_offsets(gain: float) -> None:
     """The largest |i| that tables can make of the largest sum, below 2^17 units; a gain below 1 makes no room."""
@@ -427,7 +450,7 @@ def test_head_room_holds_for_the_leak_that_is_stored(leak: float) -> None:
 # --- integers of parameters -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("largest", [1e-4, 2.0**-16, 0.3, 1.0, 1.99, 77.0])
+@pytest.mark.parametrize("largest", [1e-5, 1e-4, 2.0**-16, 0.3, 0.6, 1.0, 1.99, 32767 / 2**14, 77.0, 20_000.0])
 def test_gains_keep_15_bits_or_the_largest_shift(largest: float) -> None:
     gain = np.array([[largest], [-largest / 3]])
     neuron = ns.LIF(0.9, 1.0, gain=gain, offset=np.zeros((2, 1)))
@@ -454,6 +477,28 @@ def test_a_bias_has_the_finest_exponent_that_holds_it(bias: float, mantissa: int
     neuron = fixed["out"].neuron
     assert isinstance(neuron, FixedReadout)
     assert (int(neuron.bias_mantissa), neuron.bias_exponent) == (mantissa, exponent)
+
+
+def test_a_gain_beyond_16_bits_is_refused_and_none_is_none() -> None:
+    tables = {"gain": np.array([[33_000.0]]), "offset": np.zeros((1, 1))}
+    with pytest.raises(ExportError, match=r"population 'out': gain: becomes 33000..33000; allowed is -32768..32767"):
+        quantise(one_layer(np.zeros((1, 3)), ns.LIF(0.9, 1.0, **tables)), LAVA)  # type: ignore[arg-type]
+    plain = quantise(one_layer(np.ones((1, 3)), ns.LIF(0.9, 1.0)), LAVA)[0]["out"].neuron
+    assert isinstance(plain, FixedLIF)
+    assert (plain.gain, plain.offset, plain.gain_shift) == (None, None, 0)
+
+
+def test_the_ends_of_ranges_are_allowed() -> None:
+    """At a unit of 1: the largest threshold, and an amount of one 64th; half of that is nothing to subtract."""
+    weight = np.array([[127.0, 1.0], [1.0, 2.0]])
+    neuron = ns.LIF(0.9, np.array([131071.0, 1.0]), "subtract", np.array([1 / 64, 2.0]))
+    stored = quantise(one_layer(weight, neuron), LAVA)[0]["out"].neuron
+    assert isinstance(stored, FixedLIF)
+    assert np.asarray(stored.threshold).tolist() == [131071, 1]
+    assert np.asarray(stored.reset_amount).tolist() == [1, 128]
+    for amounts in ([1 / 200, 2.0], [2.0, 1 / 200]):
+        with pytest.raises(ExportError, match=r"population 'out': reset_amount: becomes 0..128; allowed is 1..8388607"):
+            quantise(one_layer(weight, ns.LIF(0.9, 1.0, "subtract", np.array(amounts))), LAVA)
 
 
 def test_a_bias_beyond_the_largest_exponent_is_told() -> None:
@@ -487,6 +532,23 @@ def test_the_range_in_a_report_is_that_of_all_projections() -> None:
         assert lows[0] != lows[1]
         assert highs[0] != highs[1]
         assert (report.populations[0].weight_low, report.populations[0].weight_high) == (min(lows), max(highs))
+
+
+def test_the_losses_in_a_report_are_those_of_the_weights() -> None:
+    """10 log10 of power over error, and the share that clips; a single weight has no error; a readout no threshold."""
+    rng = np.random.default_rng(0)
+    weight = rng.uniform(-0.4, 0.4, (60, 800))
+    weight[:, 0], weight[:, 1] = 1.0, 0.5
+    rates = np.full(800, 0.02)
+    rates[:2] = 0.0, 0.9
+    fixed, report = quantise(one_layer(weight), LAVA, spiking(rates))
+    (row,) = report.populations
+    error = weight - fixed.projections[0].synapse.weight * row.unit
+    assert row.weight_snr_db == pytest.approx(10 * np.log10((weight**2).sum() / (error**2).sum()), rel=1e-12)
+    assert row.clipped == 60 / weight.size
+    assert row.threshold == 0
+    lone = quantise(one_layer(np.array([[1.0]])), LAVA)[1].populations[0]
+    assert (lone.clipped, lone.weight_snr_db) == (0.0, float("inf"))
 
 
 def test_one_parameter_that_does_not_fit_is_enough() -> None:
