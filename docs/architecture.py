@@ -29,7 +29,7 @@ UNDRAWN = ("neurosam", "neurosam.__main__", "neurosam._version", "neurosam.backe
 """Faces and single constants, which would only add lines to the picture."""
 PICTURE = Path(__file__).parent / "assets" / "architecture.svg"
 
-WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN, CHARACTER = 1180, 34, 22, 46, 24, 7.3
+HEIGHT, GAP_X, GAP_Y, MARGIN, CHARACTER = 34, 22, 46, 24, 7.3
 COLOURS = {
     "neurosam.backends": "#efe8fb", "neurosam": "#e8eefc", "neurosam_hw": "#e7f5ea",
     "neurosam_bench": "#fdf1e0", "neurosam_study": "#fdf1e0",
@@ -99,20 +99,22 @@ def svg(drawn: nx.DiGraph[str]) -> str:
     arrows = nx.transitive_reduction(drawn)
     storeys = in_order(floors(drawn), arrows)
     height = 2 * MARGIN + len(storeys) * (HEIGHT + GAP_Y) - GAP_Y
+    widths = {room: CHARACTER * len(room.removeprefix("neurosam.")) + 20 for room in drawn}
+    lengths = [sum(widths[room] for room in storey) + GAP_X * (len(storey) - 1) for storey in storeys]
+    total = round(max(lengths) + 2 * MARGIN)
     boxes: dict[str, tuple[float, float, float]] = {}
-    for level, storey in enumerate(storeys):
-        widths = [CHARACTER * len(room.removeprefix("neurosam.")) + 20 for room in storey]
-        x = (WIDTH - sum(widths) - GAP_X * (len(storey) - 1)) / 2
-        for room, width in zip(storey, widths, strict=True):
-            boxes[room] = x, height - MARGIN - HEIGHT - level * (HEIGHT + GAP_Y), width
-            x += width + GAP_X
+    for level, (storey, length) in enumerate(zip(storeys, lengths, strict=True)):
+        x = (total - length) / 2
+        for room in storey:
+            boxes[room] = x, height - MARGIN - HEIGHT - level * (HEIGHT + GAP_Y), widths[room]
+            x += widths[room] + GAP_X
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {height}" font-family="system-ui, sans-serif" '
         'font-size="13">',
         "<title>Rooms of neurosam and what they import</title>",
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="#5b6880"/></marker></defs>',
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        f'<rect width="{total}" height="{height}" fill="#ffffff"/>',
     ]
     for source, target in sorted(arrows.edges):
         (x, y, width), (to_x, to_y, to_width) = boxes[source], boxes[target]

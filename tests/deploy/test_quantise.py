@@ -394,7 +394,7 @@ def test_head_room_counts_the_largest_offset_of_all_steps(offsets: tuple[float, 
 def test_head_room_counts_the_slowest_current() -> None:
     leak = np.array([0.0, 0.998])
     fixed, _ = quantise(one_layer(np.ones((2, 9)), ns.LIF(0.9, 50.0, current_leak=leak)), LAVA)
-    assert accumulator_bound(fixed, "out") * 500 < 2**17
+    assert fixed.accumulator_bound("out") * 500 < 2**17
 
 
 def test_a_sum_of_2_to_the_17_is_one_too_many() -> None:

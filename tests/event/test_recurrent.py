@@ -218,7 +218,7 @@ def test_threads_share_a_population(
     for packed in (True, False):
         monkeypatch.setattr(projections, "DENSE_SHARE", 0.0 if packed else 2.0)
         cut.clear()
-        network = ns.Network(case[0].populations, [replace(p) for p in case[0].projections])  # new objects, compiled again
+        network = ns.Network(case[0].populations, [replace(p) for p in case[0].projections])  # new, so compiled again
         assert_identical(expected, execute((network, case[1]), "auto", threads, record), (packed, threads))
         assert max(cut) == min(threads, 3, -(-neurons // (PANEL * TILE)))
 
