@@ -270,16 +270,28 @@ def _projection(projection: Projection, unit: float, exponent: int, precision: P
 
 
 def _headroom(network: Network, population: Population, fixed: list[Projection], unit: float) -> int | None:
-    """Largest |input| per step, if it and the current that it can build up provably do not wrap; else None."""
+    """Largest |input| per step, if it and the current that it can build up provably do not wrap; else None.
+
+    Proven for the gains and leaks that are stored, which are rounded.
+    """
     bound = network.accumulator_bound(population.name, fixed)
     reach = float(bound)
     neuron = population.neuron
     if isinstance(neuron, LIF):
         if neuron.gain is not None and neuron.offset is not None:
-            reach = max(reach, reach * float(np.abs(neuron.gain).max()) + float(np.abs(neuron.offset).max()) / unit + 1)
+            gain, shift = _gains(neuron.gain)
+            reach = max(
+                reach, reach * float(np.abs(gain).max()) / 2**shift + float(np.abs(neuron.offset).max()) / unit + 1
+            )
         if neuron.current_leak is not None:
-            keep = float(np.max(neuron.current_leak))
-            reach = reach / (1 - keep) if keep < 1 else np.inf
+            kept = int(np.max(_kept(neuron.current_leak)))
+            if kept >= DECAY_ONE:
+                raise ExportError(
+                    f"population {population.name!r}: current_leak",
+                    f"got {np.max(neuron.current_leak):g}, which is 1 in twelve bits: the current would never fade and "
+                    "could wrap; give less than 4095.5 / 4096",
+                )
+            reach = reach * DECAY_ONE / (DECAY_ONE - kept)
     return bound if reach < ARRIVAL_LIMIT else None
 
 
@@ -307,8 +319,13 @@ def _neuron(where: str, neuron: Any, unit: float, precision: Precision) -> Fixed
     )  # fmt: skip
 
 
+def _kept(leak: Any) -> npt.NDArray[np.int64]:
+    """What a state keeps of 4096 parts per step."""
+    return np.asarray(np.rint(np.asarray(leak) * DECAY_ONE), dtype=np.int64)
+
+
 def _decay(leak: Any, offset: int) -> npt.NDArray[np.int64]:
-    return np.asarray(DECAY_ONE - np.rint(np.asarray(leak) * DECAY_ONE) - offset, dtype=np.int64)
+    return DECAY_ONE - _kept(leak) - offset
 
 
 def _bias(where: str, bias: Any, unit: float) -> tuple[npt.NDArray[np.int64], int]:
@@ -324,14 +341,20 @@ def _bias(where: str, bias: Any, unit: float) -> tuple[npt.NDArray[np.int64], in
     )
 
 
+def _gains(gain: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], int]:
+    """Gains in whole numbers with the largest shift at which they fit 16 bits, if there is one, and that shift."""
+    shift = 30
+    while shift > 0 and np.abs(np.rint(gain * 2.0**shift)).max() >= GAIN_LIMIT:
+        shift -= 1
+    return np.rint(gain * 2.0**shift), shift
+
+
 def _tables(where: str, neuron: LIF, fine: float) -> tuple[Any, int, Any]:
-    """Gains as 16-bit integers with the largest shift that fits, that shift, and offsets in membrane units."""
+    """Gains as 16-bit integers, their shift, and offsets in membrane units."""
     if neuron.gain is None or neuron.offset is None:
         return None, 0, None
-    shift = 30
-    while shift > 0 and np.abs(np.rint(neuron.gain * 2.0**shift)).max() >= GAIN_LIMIT:
-        shift -= 1
-    gain = _whole(f"{where}: gain", neuron.gain * 2.0**shift, -GAIN_LIMIT, GAIN_LIMIT - 1)
+    rounded, shift = _gains(neuron.gain)
+    gain = _whole(f"{where}: gain", rounded, -GAIN_LIMIT, GAIN_LIMIT - 1)
     return gain, shift, _whole(f"{where}: offset", neuron.offset / fine, -STATE_MAX, STATE_MAX)
 
 

@@ -105,7 +105,7 @@ def test_head_room_counts_what_a_current_builds_up() -> None:
 
 
 def test_a_current_that_never_decays_is_refused() -> None:
-    with pytest.raises(ExportError, match=r"population 'a'.*head-room"):
+    with pytest.raises(ExportError, match=r"population 'a': current_leak: got 1, .* would never fade"):
         quantise(network(current_leak=1.0), LAVA)
 
 
@@ -418,7 +418,6 @@ def test_head_room_counts_gains_and_offsets(gain: float) -> None:
     assert row.unit < 1.01 / 127 or 2 * reach > 2**17  # and no coarser than it has to be
 
 
-@pytest.mark.xfail(reason="the proof takes the gain as it is, not as the 16-bit integer that it becomes", strict=True)
 def test_head_room_holds_for_the_gain_that_is_stored() -> None:
     """A gain is rounded to 2^-14 here, by up to 2.7 units of 89 535: a sum that is proven to fit then wraps."""
     inputs = 705
@@ -431,12 +430,15 @@ def test_head_room_holds_for_the_gain_that_is_stored() -> None:
     assert currents_of_the_worst_input(fixed, 2)[0] > 0  # all weights are excitatory, and every source spikes
 
 
-@pytest.mark.xfail(
-    reason="the proof takes the current's leak as it is, not as the twelve bits that it becomes", strict=True
-)
-@pytest.mark.parametrize("leak", [0.9997, 0.9999])
+def test_a_current_that_would_never_fade_is_refused() -> None:
+    """0.9999 is 1 in twelve bits."""
+    with pytest.raises(ExportError, match=r"population 'out': current_leak: got 0.9999, which is 1 in twelve bits"):
+        quantise(one_layer(np.full((1, 6), 1.0), ns.LIF(0.9, 1.0, current_leak=0.9999)), LAVA)
+
+
+@pytest.mark.parametrize("leak", [0.9997, 0.99987])
 def test_head_room_holds_for_the_leak_that_is_stored(leak: float) -> None:
-    """0.9997 becomes 4095 / 4096, a fifth nearer to 1, and 0.9999 becomes 1: a current that never fades."""
+    """Both become 4095 / 4096, 0.9997 a fifth nearer to 1."""
     weight = np.full((1, 6), 1.0)
     fixed, report = quantise(one_layer(weight, ns.LIF(0.9, 1.0, current_leak=leak)), LAVA)
     neuron, (row,) = fixed["out"].neuron, report.populations
