@@ -379,12 +379,13 @@ def _row(
         error += float(((p.synapse.weight - q.synapse.weight * scale) ** 2).sum())
         clipped += np.count_nonzero(np.abs(np.rint(p.synapse.weight / scale)) > precision.weight_high)
         size += p.synapse.weight.size
+    weights = [q.synapse.weight for q in fixed if q.synapse.weight.size]
     threshold = population.neuron.threshold if isinstance(population.neuron, FixedLIF) else 0
     return PopulationReport(
         population=population.name,
         unit=chosen.unit,
-        weight_low=min((int(q.synapse.weight.min(initial=0)) for q in fixed), default=0),
-        weight_high=max((int(q.synapse.weight.max(initial=0)) for q in fixed), default=0),
+        weight_low=min((int(weight.min()) for weight in weights), default=0),
+        weight_high=max((int(weight.max()) for weight in weights), default=0),
         clipped=float(clipped / max(size, 1)),
         weight_snr_db=float(10 * np.log10(power / error)) if error > 0 and power > 0 else float("inf"),
         threshold=int(np.max(threshold)),

@@ -430,6 +430,14 @@ def test_head_room_holds_for_the_gain_that_is_stored() -> None:
     assert currents_of_the_worst_input(fixed, 2)[0] > 0  # all weights are excitatory, and every source spikes
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_reported_range_is_that_of_the_mantissas(sign: int) -> None:
+    fixed, report = quantise(one_layer(sign * np.array([[0.5, 1.0, 0.75]]), ns.LIF(0.9, 1.0)), LAVA)
+    weight, (row,) = fixed.projections[0].synapse.weight, report.populations
+    assert (row.weight_low, row.weight_high) == (weight.min(), weight.max())
+    assert row.weight_low * row.weight_high > 0
+
+
 def test_a_current_that_would_never_fade_is_refused() -> None:
     """0.9999 is 1 in twelve bits."""
     with pytest.raises(ExportError, match=r"population 'out': current_leak: got 0.9999, which is 1 in twelve bits"):
