@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 import neurosam as ns
-from neurosam import backends
+from neurosam.backends import registry
 from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
 from support.agreement import assert_agree, assert_identical
 from support.backends import EXCEPTIONS, held, installed, networks
@@ -251,7 +251,7 @@ def test_progress_ends_at_all_samples(backend: str) -> None:
 
 
 def test_every_installed_back_end_is_held_but_for_named_exceptions() -> None:
-    assert set(installed()) == set(ns.available()) >= {"event", "reference"}
+    assert set(installed()) == set(ns.available_backends()) >= {"event", "reference"}
     assert held("test_a_run_is_repeatable", ("event", "lava", "new", "reference")) == ["event", "new", "reference"]
     assert list(networks("new", 7)) == list(range(7))
     for exempt in EXCEPTIONS.values():
@@ -269,7 +269,7 @@ def test_a_new_back_end_that_is_wrong_in_one_number_does_not_pass(wrong: str, mo
             made = simulate(network, events)
             return spoilt(made, wrong) if spoil else made
 
-    monkeypatch.setattr(backends, "load_backend", lambda name: New())
+    monkeypatch.setattr(registry, "load_backend", lambda name: New())
     test_fixed_networks_are_bit_exact("new", "dense")
     spoil = True
     with pytest.raises(AssertionError):
