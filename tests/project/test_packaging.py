@@ -52,18 +52,23 @@ def test_lowest_constraints_are_the_lower_bounds(project: dict[str, Any]) -> Non
 
 def test_every_requirement_is_pinned_for_development(project: dict[str, Any]) -> None:
     groups = project["dependency-groups"]
-    requirements = [*run_time(project), *groups["test"], *groups["lint"]]
+    requirements = [*run_time(project), *groups["test"], *groups["lint"], *groups["docs"]]
     assert lower_bounds(requirements).keys() <= pins("constraints.txt").keys()
 
 
 def test_every_requirement_is_name_and_lower_bound(project: dict[str, Any]) -> None:
     groups = project["dependency-groups"]
-    requirements = {r for r in [*run_time(project), *groups["test"], *groups["lint"]] if not r.startswith("neurosam[")}
+    requirements = {
+        r
+        for r in [*run_time(project), *groups["test"], *groups["lint"], *groups["docs"]]
+        if not r.startswith("neurosam[")
+    }
     assert len(lower_bounds(sorted(requirements))) == len(requirements)
 
 
 def test_version_is_the_same_everywhere(project: dict[str, Any]) -> None:
     assert neurosam.__version__ == metadata.version("neurosam") == project["project"]["version"]
+    assert f"\nversion: {neurosam.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def packages(project: dict[str, Any]) -> list[Path]:
