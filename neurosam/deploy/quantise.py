@@ -3,9 +3,8 @@
 The unit ``q`` of a population is the float value of an input of integer 1. Membranes and currents have 6 fractional
 bits more, hence the factor ``2^6``:
 
-    weight      m = round(w / (q 2^e)), one exponent e per projection       threshold     round(theta / q)
-    bias        round(b 2^6 / q) = mantissa 2^exponent                      reset amount  round(r 2^6 / q)
-    leak        4096 - round(4096 leak) - offset                            gain, offset  round(g 2^shift); as the bias
+    weight      m = round(w / (q 2^e)), one exponent e per projection
+    the rest    fixed_neuron.py
 
 ``q`` is rounded up, by at most one part in ``theta / q``, so that a threshold shared by all channels is represented
 exactly. Candidate units represent fractions of ``max |w|`` by the largest mantissa, so that larger weights clip; the
@@ -21,14 +20,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
+from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.deploy.error_model import Observation, expected_loss, observe, uninformed
+from neurosam.deploy.fixed_neuron import fixed_neuron, kept_parts, whole_gains
 from neurosam.errors import ExportError
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
-from neurosam.network.neuron import BIAS_HIGH, GAIN_LIMIT, LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Readout
+from neurosam.network.neuron import BIAS_HIGH, LIF, FixedLIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
@@ -212,7 +211,7 @@ def _population(
         raise ExportError(
             where, "no unit gives proven head-room below 2^23: too many or too uneven inputs; split the layer"
         )
-    quantised = replace(population, neuron=_neuron(where, population.neuron, best.unit, precision))
+    quantised = replace(population, neuron=fixed_neuron(where, population.neuron, best.unit, precision))
     return quantised, best.projections, _row(quantised, incoming, best, precision)
 
 
@@ -279,12 +278,12 @@ def _headroom(network: Network, population: Population, fixed: list[Projection],
     neuron = population.neuron
     if isinstance(neuron, LIF):
         if neuron.gain is not None and neuron.offset is not None:
-            gain, shift = _gains(neuron.gain)
+            gain, shift = whole_gains(neuron.gain)
             reach = max(
                 reach, reach * float(np.abs(gain).max()) / 2**shift + float(np.abs(neuron.offset).max()) / unit + 1
             )
         if neuron.current_leak is not None:
-            kept = int(np.max(_kept(neuron.current_leak)))
+            kept = int(np.max(kept_parts(neuron.current_leak)))
             if kept >= DECAY_ONE:
                 raise ExportError(
                     f"population {population.name!r}: current_leak",
@@ -293,79 +292,6 @@ def _headroom(network: Network, population: Population, fixed: list[Projection],
                 )
             reach = reach * DECAY_ONE / (DECAY_ONE - kept)
     return bound if reach < ARRIVAL_LIMIT else None
-
-
-def _neuron(where: str, neuron: Any, unit: float, precision: Precision) -> FixedLIF | FixedReadout:
-    mantissa, exponent = _bias(where, neuron.bias, unit)
-    if isinstance(neuron, Readout):
-        return FixedReadout(bias_mantissa=mantissa, bias_exponent=exponent)
-    fine = unit / (1 << FRACTION_BITS)
-    current = None
-    if neuron.current_leak is not None:
-        current = _decay(neuron.current_leak, precision.current_decay_offset)
-    gain, shift, offset = _tables(where, neuron, fine)
-    return FixedLIF(
-        membrane_decay=_decay(neuron.leak, precision.membrane_decay_offset),
-        threshold=_whole(f"{where}: threshold", neuron.threshold / unit, 1, THRESHOLD_MAX),
-        reset=neuron.reset,
-        reset_amount=None if neuron.reset_amount is None
-        else _whole(f"{where}: reset_amount", neuron.reset_amount / fine, 1, STATE_MAX),
-        bias_mantissa=mantissa,
-        bias_exponent=exponent,
-        current_decay=current,
-        gain=gain,
-        gain_shift=shift,
-        offset=offset,
-    )  # fmt: skip
-
-
-def _kept(leak: Any) -> npt.NDArray[np.int64]:
-    """What a state keeps of 4096 parts per step."""
-    return np.asarray(np.rint(np.asarray(leak) * DECAY_ONE), dtype=np.int64)
-
-
-def _decay(leak: Any, offset: int) -> npt.NDArray[np.int64]:
-    return DECAY_ONE - _kept(leak) - offset
-
-
-def _bias(where: str, bias: Any, unit: float) -> tuple[npt.NDArray[np.int64], int]:
-    """Mantissas, and the smallest exponent (the finest resolution) at which they fit 13 bits."""
-    fine = np.asarray(bias) * (1 << FRACTION_BITS) / unit
-    for exponent in range(8):
-        mantissa = np.rint(fine / (1 << exponent))
-        if np.abs(mantissa).max(initial=0) <= BIAS_HIGH:
-            return mantissa.astype(np.int64), exponent
-    largest = float(np.abs(np.asarray(bias)).max())
-    raise ExportError(
-        f"{where}: bias", f"{largest:g} is more than {BIAS_HIGH << 7} units of {unit / 64:g}; rescale the layer"
-    )
-
-
-def _gains(gain: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], int]:
-    """Gains in whole numbers with the largest shift at which they fit 16 bits, if there is one, and that shift."""
-    shift = 30
-    while shift > 0 and np.abs(np.rint(gain * 2.0**shift)).max() >= GAIN_LIMIT:
-        shift -= 1
-    return np.rint(gain * 2.0**shift), shift
-
-
-def _tables(where: str, neuron: LIF, fine: float) -> tuple[Any, int, Any]:
-    """Gains as 16-bit integers, their shift, and offsets in membrane units."""
-    if neuron.gain is None or neuron.offset is None:
-        return None, 0, None
-    rounded, shift = _gains(neuron.gain)
-    gain = _whole(f"{where}: gain", rounded, -GAIN_LIMIT, GAIN_LIMIT - 1)
-    return gain, shift, _whole(f"{where}: offset", neuron.offset / fine, -STATE_MAX, STATE_MAX)
-
-
-def _whole(where: str, value: Any, low: int, high: int) -> npt.NDArray[np.int64]:
-    rounded = np.rint(np.asarray(value, dtype=np.float64))
-    if rounded.size and (rounded.min() < low or rounded.max() > high):
-        raise ExportError(
-            where,
-            f"becomes {rounded.min():.0f}..{rounded.max():.0f}; allowed is {low}..{high}. Rescale the layer's weights",
-        )
-    return rounded.astype(np.int64)
 
 
 def _row(

@@ -10,7 +10,8 @@ import pytest
 import neurosam as ns
 from neurosam.arithmetic import STATE_MAX
 from neurosam.deploy.error_model import expected_loss, observe
-from neurosam.deploy.quantise import _bias, quantise
+from neurosam.deploy.fixed_neuron import bias_mantissas
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError
 from neurosam.network.neuron import FixedLIF, FixedReadout
 
@@ -513,9 +514,9 @@ def test_the_ends_of_ranges_are_allowed() -> None:
 
 def test_a_bias_beyond_the_largest_exponent_is_told() -> None:
     """No unit that fits leads there; the last guard before the integers all the same."""
-    assert _bias("here", np.array([1.0, -8190.0]), 1.0)[1] == 7
+    assert bias_mantissas("here", np.array([1.0, -8190.0]), 1.0)[1] == 7
     with pytest.raises(ExportError, match=r"here: bias: 8200 is more than 524160 units of 0.015625; rescale the layer"):
-        _bias("here", np.array([1.0, -8200.0]), 1.0)
+        bias_mantissas("here", np.array([1.0, -8200.0]), 1.0)
 
 
 def test_amounts_decays_and_thresholds_are_rounded_in_their_own_units() -> None:

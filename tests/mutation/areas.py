@@ -27,7 +27,7 @@ AREAS = {
     "schedule": Area(
         ("neurosam.network.schedule",), ("tests/network/test_schedule.py", "tests/network/test_network.py")
     ),
-    "quantise": Area(("neurosam.deploy.quantise",), ("tests/deploy/test_quantise.py",)),
+    "quantise": Area(("neurosam.deploy.quantise", "neurosam.deploy.fixed_neuron"), ("tests/deploy/test_quantise.py",)),
     "rounding": Area(
         ("neurosam.equivalence.rounding",),
         ("tests/equivalence/test_rounding.py", "tests/equivalence/test_equivalence.py"),
