@@ -73,6 +73,19 @@ def test_an_array_is_mapped_wherever_it_lies(offset: int, tmp_path: Path) -> Non
         assert not root.array("before", ("int8",), (1,)).any()
 
 
+@pytest.mark.parametrize(("shape", "stays"), [((1, 4), True), ((4, 1), True), ((1, 1), True), ((0, 4), False)])
+def test_an_array_of_any_shape_stays_in_the_file_unless_it_is_empty(
+    shape: tuple[int, int], stays: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as root:
+        root.create_dataset("values", data=np.ones(shape, "<i4"))
+    with opened(path, mapped=True) as root:
+        values = root.array("values", ("<i4",), (2,))
+    assert values.shape == shape
+    assert values.flags.owndata is not stays
+
+
 # --- addresses and sizes that lie -------------------------------------------------------------------------------------
 
 
