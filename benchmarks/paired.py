@@ -124,4 +124,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # the workers end with their input, and checkout() has removed its worktree
+        sys.exit("paired: interrupted")
