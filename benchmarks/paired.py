@@ -50,9 +50,16 @@ class Side:
         paths = os.pathsep.join(str(folder / part) for part in ("", "hw", "benchmarks"))
         self.process = subprocess.Popen(
             [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder,
-            env={**os.environ, "PYTHONPATH": paths},
+            env={**os.environ, "PYTHONPATH": paths}, start_new_session=True,
         )  # fmt: skip
         self.questions, self.answers = cast(IO[str], self.process.stdin), cast(IO[str], self.process.stdout)
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
     def ask(self, case: Path, threads: int, repeats: int) -> float:
         """Seconds of a run; with no repeats: prepare, and the number of spikes."""
@@ -110,21 +117,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--turns", type=int, default=21)
     options = parser.parse_args()
-    with checkout(options.base) as base, tempfile.TemporaryDirectory() as files:
-        sides = Side(base), Side(ROOT)
+    with checkout(options.base) as base, tempfile.TemporaryDirectory() as files, Side(base) as old, Side(ROOT) as new:
         print(f"| case | {options.base}, ms | now, ms | now / {options.base} | middle half |\n|---|---|---|---|---|")
         for name in options.cases.split(","):
-            first, second, ratios = compare(write_case(name, Path(files)), sides, options.threads, options.turns)
+            first, second, ratios = compare(write_case(name, Path(files)), (old, new), options.threads, options.turns)
             low, middle, high = statistics.quantiles(ratios, n=4)
             cells = f"{1e3 * first:.3g} | {1e3 * second:.3g} | {middle:.3f} | {low:.3f} to {high:.3f}"
             print(f"| {name} | {cells} |", flush=True)
-        for side in sides:
-            side.questions.close()
-            side.process.wait()
 
 
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:  # the workers end with their input, and checkout() has removed its worktree
+    except KeyboardInterrupt:
         sys.exit("paired: interrupted")
