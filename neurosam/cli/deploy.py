@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
     from neurosam.training.model_file import Recipe
 
-__all__ = ["export", "run"]
+__all__ = ["export", "fixed_precision", "run", "show_quantisation"]
 
 PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
@@ -89,7 +89,7 @@ def export(
             images = train_set.images[: min(calibrate, len(train_set))]
             calibration = recipe.stimulus.encode(images, seed=recipe.seed)
         network, report = quantise(network, fixed, calibration)
-        _quantisation(report)
+        show_quantisation(report)
     network.save(out)
     say(f"wrote {out}; next: neurosam run {out}")
 
@@ -112,14 +112,17 @@ def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: in
 
 def _precision(name: str, bits: int) -> Precision | None:
     """Return the preset of that name; None for "float"."""
-    if name == "float":
-        return None
+    return None if name == "float" else fixed_precision(name, bits, "float")
+
+
+def fixed_precision(name: str, bits: int, *others: str) -> Precision:
+    """Return the preset of that name; `others` are further names to mention where it is not known."""
     if name not in PRECISIONS:
-        raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join(PRECISIONS)}, float")
+        raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join((*PRECISIONS, *others))}")
     return PRECISIONS[name](bits)
 
 
-def _quantisation(report: QuantisationReport) -> None:
+def show_quantisation(report: QuantisationReport) -> None:
     """Print a table of the quantised layers."""
     columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane")
     rows = [
