@@ -1,9 +1,9 @@
 """Runs networks through Lava's process models without Lava's runtime; a program for Lava's Python.
 
 For every ``<case>/network.h5`` and ``<case>/events-<k>.h5`` (by input) it writes ``<case>/recording.h5``. The Processes
-and model classes are those of the back end (graph.py), selected by the same tag; only the channels are replaced: each model's
-``run_spk`` is called once per step, synapses last, and a synapse sends what it held when the step began. Test support
-for test_models.py: hundreds of networks in the time that the runtime takes for ten.
+and model classes are those of the back end (graph.py), selected by the same tag; only the channels are replaced: each
+model's ``run_spk`` is called once per step, synapses last, and a synapse sends what it held when the step began. Test
+support for test_models.py: hundreds of networks in the time that the runtime takes for ten.
 """
 
 from __future__ import annotations
