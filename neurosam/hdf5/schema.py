@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurosam.errors import ArgumentError, EventError, NetworkError
-from neurosam.hdf5.fields import Array, Field, Flag, NotStorable, Real, Text, Texts, Whole, Wholes, storable
+from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.version1 import Layout, version_1
 from neurosam.hdf5.writer import Writer
@@ -153,7 +153,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "offset": _reals(2, optional=True),
         "fires": Text(),
         "reset_value": _reals(*PER_NEURON, optional=True),
-        "reset_delay": Flag(),
+        "reset_timing": Text(),
         "lower_bound": _reals(*PER_NEURON, optional=True),
         "refractory": Whole(low=0),
         "threshold_leak": _reals(*PER_NEURON, optional=True),
@@ -183,7 +183,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "offset_64ths": _integers("<i4", 2, optional=True),
         "fires": Text(),
         "reset_value_64ths": _integers("<i4", *PER_NEURON, optional=True),
-        "reset_delay": Flag(),
+        "reset_timing": Text(),
         "lower_bound_64ths": _integers("<i4", *PER_NEURON, optional=True),
         "refractory": Whole(low=0),
         "threshold_decay": _integers("<i2", *PER_NEURON, optional=True),
