@@ -2,9 +2,9 @@
 
 It is started by backend.py in a folder with ``network.h5``, ``events-0.h5`` (one per input) and ``request.json``, and
 writes ``recording.h5`` or ``error.json`` there. Every few steps it prints a line ``done N`` after N complete
-presentations. The names of its shared memory and semaphores start with a prefix chosen by the parent, so they can always
-be found. Two events end it at once: its input closes (the parent is gone), or one of Lava's processes ends early, for
-which Lava itself would wait forever.
+presentations. The names of its shared memory and semaphores start with a prefix chosen by the parent, so that they can
+always be found. Two events end it at once: its input closes (the parent is gone), or one of Lava's processes ends
+early, for which Lava itself would wait forever.
 """
 
 from __future__ import annotations
