@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
     from neurosam.training.model_file import Recipe
 
-__all__ = ["export", "run"]
+__all__ = ["export", "fixed_precision", "run", "show_quantisation"]
 
 PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
@@ -104,7 +104,7 @@ def export(
         network, report = quantise(
             network, fixed, calibration, steps=steps, scale=scale, rounding=rounding, seed=recipe.seed
         )
-        _quantisation(report)
+        show_quantisation(report)
     network.save(out)
     say(f"wrote {out}; next: neurosam run {out}")
 
@@ -127,14 +127,17 @@ def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: in
 
 def _precision(name: str, bits: int) -> Precision | None:
     """Return the preset of that name; None for "float"."""
-    if name == "float":
-        return None
+    return None if name == "float" else fixed_precision(name, bits, "float")
+
+
+def fixed_precision(name: str, bits: int, *others: str) -> Precision:
+    """Return the preset of that name; `others` are further names to mention where it is not known."""
     if name not in PRECISIONS:
-        raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join(PRECISIONS)}, float")
+        raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join((*PRECISIONS, *others))}")
     return PRECISIONS[name](bits)
 
 
-def _quantisation(report: QuantisationReport) -> None:
+def show_quantisation(report: QuantisationReport) -> None:
     """Print a table of the quantised layers."""
     columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane", "safe steps")
     rows = [

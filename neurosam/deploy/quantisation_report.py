@@ -14,7 +14,7 @@ from neurosam.deploy.error_model import PRIOR_STEPS, Observation, by_address, to
 from neurosam.deploy.headroom import largest_leak, safe_steps
 from neurosam.deploy.units import peaks_by_channel, per_weight
 from neurosam.network.elements import Population, Projection
-from neurosam.network.neuron import FixedLIF
+from neurosam.network.fixed_neuron import FixedLIF
 
 __all__ = ["PopulationReport", "QuantisationReport", "general_warnings", "population_report", "warnings_of", "with_run"]
 
@@ -83,6 +83,11 @@ class PopulationReport:
     coarsened_by: str = ""
     safe_steps: int | None = None
     channel_units: tuple[float, ...] = ()
+
+    @property
+    def unit_by_channel(self) -> Any:
+        """The unit, or an array ``(C,)`` if each channel has its own."""
+        return np.array(self.channel_units) if self.channel_units else self.unit
 
 
 @dataclass(frozen=True)
