@@ -28,6 +28,7 @@ from neurosam.network.synapse import Sparse, Synapse
 __all__ = [
     "COARSER",
     "FRACTIONS",
+    "MEASURED",
     "base_units",
     "by_channel",
     "exact_threshold",
