@@ -125,6 +125,8 @@ def _of_one_shape(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[npt.NDArray
 
 def _text(value: Any) -> str:
     """A value on one line: numbers and names in full, anything else by its type."""
+    if isinstance(value, np.ndarray):
+        return repr(value.item()) if value.ndim == 0 else f"{value.dtype} {value.shape}"
     if value is None or isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, tuple):
