@@ -26,8 +26,9 @@ from neurosam.deploy.error_model import Observation, expected_loss, observe, uni
 from neurosam.deploy.fixed_neuron import fixed_neuron, kept_parts, whole_gains
 from neurosam.errors import ExportError
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import BIAS_HIGH, FixedLIF
 from neurosam.network.network import Network
-from neurosam.network.neuron import BIAS_HIGH, LIF, FixedLIF, Readout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
@@ -150,7 +151,7 @@ def quantise(
             raise ExportError("calibration", "has no samples; give some typical input, or None")
         calibration = calibration.select(0, CALIBRATION_SAMPLES)
     observed = uninformed(network) if calibration is None else observe(network, calibration)
-    populations: dict[str, Population] = {network.input.name: network.input}
+    populations: dict[str, Population] = {p.name: p for p in network.inputs}
     projections: dict[int, Projection] = {}
     rows = []
     for population in network.populations:
@@ -165,7 +166,7 @@ def quantise(
         populations=tuple(populations[p.name] for p in network.populations),
         projections=tuple(projections[i] for i in range(len(network.projections))),
         precision=precision,
-        output=network.output,
+        outputs=network.answers,
         metadata=network.metadata,
     )
     for name, trace in network.sam.items():

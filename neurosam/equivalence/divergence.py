@@ -181,7 +181,7 @@ def shared(a: Recording, b: Recording, network: Network | None) -> tuple[list[Va
                 in_one_only.append(f"{name}: {kind} (only in {a.backend if name in arrays_a else b.backend})")
             elif name in arrays_a:
                 variables.append(_variable(a, b, network, name, kind, order[name]))
-    output = network.output or "" if network else "output"
+    output = network.output if network else "output"
     variables.append(_variable(a, b, network, output, "output", order.get(output, len(order))))
     if not sum(v.a.size for v in variables):
         raise NeurosamError(
@@ -246,7 +246,7 @@ def magnitude(network: Network, name: str) -> float:
     neuron = network[name].neuron
     arrival = 0.0
     for projection in network.incoming(name):
-        source = network[projection.source].magnitude * (projection.pool.area if projection.pool else 1)
+        source = network[projection.source].largest_event * (projection.pool.area if projection.pool else 1)
         negative, positive = projection.synapse.row_sums()
         arrival += float((positive - negative).max(initial=0.0)) * source
     if isinstance(neuron, Readout):

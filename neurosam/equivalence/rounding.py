@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from neurosam.arithmetic import FRACTION_BITS
 from neurosam.equivalence.divergence import Divergence, Index, Mismatches, Variable, mismatches
+from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.neuron import LIF
 from neurosam.network.schedule import earliest
 from neurosam.network.synapse import as_chw, neurons
 
@@ -60,7 +61,8 @@ def _levels(network: Network, name: str) -> tuple[npt.NDArray[np.float64], npt.N
         return nothing, nothing
     shift = 1 << FRACTION_BITS if isinstance(neuron, FixedLIF) else 1
     channels, height, width = as_chw(population.shape)
-    amount = np.nan if neuron.reset_amount is None else neuron.reset_amount
+    reset = neuron.reset_amount if isinstance(neuron, LIF) else neuron.reset_amount_64ths
+    amount = np.nan if reset is None else reset
     levels = (np.asarray(neuron.threshold) * shift, np.asarray(amount))
     threshold, reset = (np.repeat(np.broadcast_to(x, channels).astype(np.float64), height * width) for x in levels)
     return threshold, reset

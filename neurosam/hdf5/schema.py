@@ -13,17 +13,19 @@ from typing import Any
 import numpy as np
 
 from neurosam.errors import ArgumentError, EventError, NetworkError
-from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
+from neurosam.hdf5.fields import Array, Field, Flag, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.writer import Writer
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording, Spikes, words
+from neurosam.signals.state import State
 
 __all__ = ["RECORDS", "inconsistency", "read_record", "write_record"]
 
@@ -112,6 +114,7 @@ WEIGHTS = ("|i1", "<f8")
 STATES = ("<f8", "<f4", "<i4", "<i8")
 SHAPE = Wholes((1, 3))
 PAIR = Wholes((2,), low=0)
+PER_NEURON = (0, 1, 3)
 
 
 def _reals(*ndims: int, optional: bool = False) -> Array:
@@ -128,7 +131,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "projections": Sequence(Child((Projection,))),
         "sam": Mapping(Child((SamTrace, FixedSamTrace))),
         "precision": Child((Precision,), optional=True),
-        "output": Text(),
+        "outputs": Mapping(Text()),
         "metadata": Texts(),
     },
     Population: {
@@ -139,29 +142,64 @@ RECORDS: dict[type, dict[str, Field]] = {
         "magnitude": Whole(),
     },
     LIF: {
-        "leak": _reals(0, 1),
-        "threshold": _reals(0, 1),
+        "leak": _reals(*PER_NEURON),
+        "threshold": _reals(*PER_NEURON),
         "reset": Text(),
-        "reset_amount": _reals(0, 1, optional=True),
-        "bias": _reals(0, 1),
-        "current_leak": _reals(0, 1, optional=True),
+        "reset_amount": _reals(*PER_NEURON, optional=True),
+        "bias": _reals(*PER_NEURON),
+        "current_leak": _reals(*PER_NEURON, optional=True),
         "gain": _reals(2, optional=True),
         "offset": _reals(2, optional=True),
+        "fires": Text(),
+        "reset_value": _reals(*PER_NEURON, optional=True),
+        "reset_delay": Flag(),
+        "lower_bound": _reals(*PER_NEURON, optional=True),
+        "refractory": Whole(low=0),
+        "threshold_leak": _reals(*PER_NEURON, optional=True),
+        "threshold_step": _reals(*PER_NEURON, optional=True),
+        "relative_leak": _reals(*PER_NEURON, optional=True),
+        "max_spikes": Whole(low=1),
+        "initial_membrane": _reals(*PER_NEURON),
+        "initial_current": _reals(*PER_NEURON),
     },
-    Readout: {"bias": _reals(0, 1)},
+    Readout: {
+        "bias": _reals(*PER_NEURON),
+        "leak": _reals(*PER_NEURON),
+        "current_leak": _reals(*PER_NEURON, optional=True),
+        "initial_membrane": _reals(*PER_NEURON),
+        "initial_current": _reals(*PER_NEURON),
+    },
     FixedLIF: {
-        "membrane_decay": _integers("<i2", 0, 1),
-        "threshold": _integers("<i4", 0, 1),
+        "membrane_decay": _integers("<i2", *PER_NEURON),
+        "threshold": _integers("<i4", *PER_NEURON),
         "reset": Text(),
-        "reset_amount": _integers("<i4", 0, 1, optional=True),
-        "bias_mantissa": _integers("<i2", 0, 1),
+        "reset_amount_64ths": _integers("<i4", *PER_NEURON, optional=True),
+        "bias_mantissa": _integers("<i2", *PER_NEURON),
         "bias_exponent": Whole(),
-        "current_decay": _integers("<i2", 0, 1, optional=True),
+        "current_decay": _integers("<i2", *PER_NEURON, optional=True),
         "gain": _integers("<i2", 2, optional=True),
         "gain_shift": Whole(),
-        "offset": _integers("<i4", 2, optional=True),
+        "offset_64ths": _integers("<i4", 2, optional=True),
+        "fires": Text(),
+        "reset_value_64ths": _integers("<i4", *PER_NEURON, optional=True),
+        "reset_delay": Flag(),
+        "lower_bound_64ths": _integers("<i4", *PER_NEURON, optional=True),
+        "refractory": Whole(low=0),
+        "threshold_decay": _integers("<i2", *PER_NEURON, optional=True),
+        "threshold_step_64ths": _integers("<i4", *PER_NEURON, optional=True),
+        "relative_decay": _integers("<i2", *PER_NEURON, optional=True),
+        "max_spikes": Whole(low=1),
+        "initial_membrane_64ths": _integers("<i4", *PER_NEURON),
+        "initial_current_64ths": _integers("<i4", *PER_NEURON),
     },
-    FixedReadout: {"bias_mantissa": _integers("<i2", 0, 1), "bias_exponent": Whole()},
+    FixedReadout: {
+        "bias_mantissa": _integers("<i2", *PER_NEURON),
+        "bias_exponent": Whole(),
+        "membrane_decay": _integers("<i2", *PER_NEURON, optional=True),
+        "current_decay": _integers("<i2", *PER_NEURON, optional=True),
+        "initial_membrane_64ths": _integers("<i4", *PER_NEURON),
+        "initial_current_64ths": _integers("<i4", *PER_NEURON),
+    },
     Projection: {
         "source": Text(),
         "target": Text(),
@@ -201,8 +239,19 @@ RECORDS: dict[type, dict[str, Field]] = {
         "counts": Mapping(_integers("<i8", 2)),
         "operations": Mapping(Whole(low=0)),
         "time_s": Real(),
+        "other_outputs": Mapping(Array(STATES, (2,))),
+        "saturated": Mapping(_integers("<i8", 1)),
+        "wrapped": Mapping(_integers("<i8", 1)),
+        "state": Child((State,), optional=True),
     },
-    Spikes: {"planes": Array(("<u8",), (5,)), "shape": SHAPE},
+    Spikes: {"planes": Array(("<u8",), (5,)), "shape": SHAPE, "magnitude": _integers("<i4", 3, 5, optional=True)},
+    State: {
+        "step": Whole(low=0),
+        "samples": Whole(low=0),
+        "neurons": Mapping(Mapping(Array(STATES, (2, 4)))),
+        "recent": Mapping(Array(STATES, (3, 5))),
+        "answers": Mapping(Array(STATES, (2,))),
+    },
     Events: {
         "time": _integers("<i4", 1),
         "sample": _integers("<i4", 1),

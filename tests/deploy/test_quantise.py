@@ -13,7 +13,7 @@ from neurosam.deploy.error_model import expected_loss, observe
 from neurosam.deploy.fixed_neuron import bias_mantissas
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError
-from neurosam.network.neuron import FixedLIF, FixedReadout
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 
 LAVA = ns.Precision.lava()
 
@@ -136,10 +136,10 @@ def test_gain_tables_become_integers() -> None:
     neuron = fixed["a"].neuron
     assert isinstance(neuron, FixedLIF)
     assert neuron.gain is not None
-    assert neuron.offset is not None
+    assert neuron.offset_64ths is not None
     np.testing.assert_allclose(neuron.gain / 2.0**neuron.gain_shift, gain, atol=2.0**-neuron.gain_shift)
     np.testing.assert_allclose(
-        neuron.offset * report.populations[0].unit / 64, offset, atol=report.populations[0].unit / 64
+        neuron.offset_64ths * report.populations[0].unit / 64, offset, atol=report.populations[0].unit / 64
     )
     assert report.agreement >= 0.9
 
@@ -496,7 +496,7 @@ def test_a_gain_beyond_16_bits_is_refused_and_none_is_none() -> None:
         quantise(one_layer(np.zeros((1, 3)), ns.LIF(0.9, 1.0, **tables)), LAVA)  # type: ignore[arg-type]
     plain = quantise(one_layer(np.ones((1, 3)), ns.LIF(0.9, 1.0)), LAVA)[0]["out"].neuron
     assert isinstance(plain, FixedLIF)
-    assert (plain.gain, plain.offset, plain.gain_shift) == (None, None, 0)
+    assert (plain.gain, plain.offset_64ths, plain.gain_shift) == (None, None, 0)
 
 
 def test_the_ends_of_ranges_are_allowed() -> None:
@@ -506,7 +506,7 @@ def test_the_ends_of_ranges_are_allowed() -> None:
     stored = quantise(one_layer(weight, neuron), LAVA)[0]["out"].neuron
     assert isinstance(stored, FixedLIF)
     assert np.asarray(stored.threshold).tolist() == [131071, 1]
-    assert np.asarray(stored.reset_amount).tolist() == [1, 128]
+    assert np.asarray(stored.reset_amount_64ths).tolist() == [1, 128]
     for amounts in ([1 / 200, 2.0], [2.0, 1 / 200]):
         with pytest.raises(ExportError, match=r"population 'out': reset_amount: becomes 0..128; allowed is 1..8388607"):
             quantise(one_layer(weight, ns.LIF(0.9, 1.0, "subtract", np.array(amounts))), LAVA)
@@ -529,7 +529,7 @@ def test_amounts_decays_and_thresholds_are_rounded_in_their_own_units() -> None:
     stored = fixed["out"].neuron
     assert isinstance(stored, FixedLIF)
     assert np.asarray(stored.threshold).tolist() == [3, 20]
-    assert np.asarray(stored.reset_amount).tolist() == [160, 641]
+    assert np.asarray(stored.reset_amount_64ths).tolist() == [160, 641]
     assert np.asarray(stored.membrane_decay).tolist() == [1024, 4096 - 410]
     assert np.asarray(stored.current_decay).tolist() == [2047, 4095]
     assert (report.populations[0].threshold, report.populations[0].arrival_bound) == (20, 128)

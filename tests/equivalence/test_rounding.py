@@ -110,7 +110,7 @@ def test_thresholds_and_amounts_are_those_of_the_neurons_channel() -> None:
 
 
 def test_levels_of_integers_are_in_membrane_units() -> None:
-    lif = ns.FixedLIF(0, np.array([3, 5]), reset_amount=np.array([100, 200]))
+    lif = ns.FixedLIF(0, np.array([3, 5]), reset_amount_64ths=np.array([100, 200]))
     spikes, membrane = near_miss(1, 0, 2, 5 * 64 - 7, 5 * 64 + 9 - 200, "b")
     silent, fired = silent_distance(mismatches(spikes, 0.0), spikes, membrane, network(lif, fixed=True))
     assert (silent.tolist(), fired.tolist()) == ([7.0], [9.0])

@@ -253,12 +253,12 @@ NEURONS: dict[str, tuple[Callable[[], object], str]] = {
     "fixed threshold 2^17": (lambda: ns.FixedLIF(0, 2**17), "threshold"),
     "fixed threshold real": (lambda: ns.FixedLIF(0, 1.0), "got dtype float64; integers in 1..131071"),  # type: ignore[arg-type]
     "fixed decay": (lambda: ns.FixedLIF(4097, 1), "membrane_decay: got .* -1..4096"),
-    "fixed amount": (lambda: ns.FixedLIF(0, 1, reset_amount=2**23), "reset_amount: got .* 1..8388607"),
+    "fixed amount": (lambda: ns.FixedLIF(0, 1, reset_amount_64ths=2**23), "reset_amount_64ths: got .* 1..8388607"),
     "fixed amount of a zero reset": (lambda: ns.FixedLIF(0, 1, "zero", 1), 'given with reset="zero"'),
     "bias mantissa": (lambda: ns.FixedLIF(0, 1, bias_mantissa=4096), "bias_mantissa: got .* -4096..4095"),
     "bias exponent": (lambda: ns.FixedReadout(0, 8), "bias_exponent: got 8; allowed is 0..7"),
     "fixed gain": (
-        lambda: ns.FixedLIF(0, 1, gain=np.array([[2**15]]), offset=np.array([[0]])), "gain: got .* -32768..32767",
+        lambda: ns.FixedLIF(0, 1, gain=np.array([[2**15]]), offset_64ths=np.array([[0]])), "gain: got .* -32768..32767",
     ),
     "gain shift": (lambda: ns.FixedLIF(0, 1, gain_shift=31), "gain_shift: got 31"),
     "boolean": (lambda: ns.FixedLIF(0, 1, gain_shift=True), "got True; an integer"),
@@ -361,7 +361,7 @@ def test_arrays_are_copied_and_read_only() -> None:
 
 def test_the_default_reset_amount_is_the_threshold() -> None:
     assert ns.LIF(0.5, 1.5).reset_amount == 1.5
-    assert ns.FixedLIF(0, 3).reset_amount == 3 << 6
+    assert ns.FixedLIF(0, 3).reset_amount_64ths == 3 << 6
     assert ns.LIF(0.5, 1.5, reset="zero").reset_amount is None
 
 

@@ -17,7 +17,7 @@ from neurosam.errors import BackendError
 from neurosam.hdf5 import load_recording, save
 from neurosam.metrics.operations import synaptic_operations
 from neurosam.network.network import Network
-from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
 from neurosam_hw.lava.interpreter import find
 from neurosam_hw.lava.supervise import Worker, private_folder
@@ -34,7 +34,7 @@ class LavaBackend:
 
     silence_s = SILENCE_S
 
-    def run(self, network: Network, events: Events, record: Record, options: Options) -> Recording:
+    def run(self, network: Network, inputs: Inputs, record: Record, options: Options) -> Recording:
         """Run every sample; see :func:`neurosam.backends.run`.
 
         Raises
@@ -46,6 +46,7 @@ class LavaBackend:
             raise BackendError("back end 'lava'", f"runs on the CPU, not {options.device!r}")
         if options.dtype != "float64" and not network.fixed:
             raise BackendError("back end 'lava'", "computes float networks in float64")
+        events = inputs[network.input.name]
         timing(network)  # refuses a network here rather than in the worker
         python = find()
         with private_folder() as folder:

@@ -36,9 +36,9 @@ from scipy.sparse import csr_matrix, identity
 
 from neurosam.network import synapse as syn
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF as FloatLIF
-from neurosam.network.neuron import FixedLIF
 from neurosam_hw.lava.dynamics import ENDLESS
 from neurosam_hw.lava.neurons import lif_arguments
 from neurosam_hw.lava.readout.process import Readout
@@ -157,11 +157,13 @@ class _Wiring:
         if self.readout_port and name == self.network.output and not population.fires:
             return Readout(bias_mant=lif["bias_mant"], bias_exp=lif["bias_exp"], **common, **self.clock(name))
         if isinstance(neuron, (FixedLIF, FloatLIF)):
-            amount = 0 if neuron.reset_amount is None else neuron.reset_amount
-            if neuron.gain is not None and neuron.offset is not None:
+            reset = neuron.reset_amount_64ths if isinstance(neuron, FixedLIF) else neuron.reset_amount
+            amount = 0 if reset is None else reset
+            if neuron.gain is not None:
+                offset: Any = neuron.offset_64ths if isinstance(neuron, FixedLIF) else neuron.offset
                 shift = neuron.gain_shift if isinstance(neuron, FixedLIF) else None
                 return TableLIF(
-                    gain=neuron.gain, offset=neuron.offset, gain_shift=shift, reset_amount=amount, **lif, **common,
+                    gain=neuron.gain, offset=offset, gain_shift=shift, reset_amount=amount, **lif, **common,
                     **self.clock(name),
                 )  # fmt: skip
             if neuron.reset == "subtract":
@@ -207,7 +209,7 @@ class _Wiring:
             port = relay.a_out.reshape(layout(shape)) if len(shape) == 3 else relay.a_out
         if projection.pool is not None:
             ones = pooling(projection.pool, shape[0], network.fixed)
-            bound = source.magnitude * projection.pool.area
+            bound = source.largest_event * projection.pool.area
             port, shape = self.convolve(projection, ones, port, shape, graded, 0, bound)
             graded = True
         into = self.graph.neurons[target.name].a_in

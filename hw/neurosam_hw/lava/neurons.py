@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 
 __all__ = ["UNREACHABLE", "lif_arguments"]

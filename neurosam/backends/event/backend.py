@@ -53,6 +53,7 @@ from neurosam.backends.registry import check, unrolled
 from neurosam.errors import BackendError
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Target, arranged, extents
 
 __all__ = ["EventBackend"]
@@ -73,7 +74,7 @@ class EventBackend:
             raise BackendError("event back end: path", f"got {path!r}; allowed are {', '.join(PATHS)}")
         self.path = path
 
-    def run(self, network: Network, events: Events, record: Record, options: Options) -> Recording:
+    def run(self, network: Network, inputs: Inputs, record: Record, options: Options) -> Recording:
         """Run every sample; see :func:`neurosam.backends.run`.
 
         Raises
@@ -81,15 +82,15 @@ class EventBackend:
         BackendError
             If `options` name another device than the CPU.
         """
-        requested = extents(network, record, events.steps, events.samples)
+        requested = extents(network, record, inputs.steps, inputs.samples)
         arrays = {key: np.empty(shape, dtype) for key, (shape, dtype) in requested.items()}
-        recording = self.stream(network, events, record, options, arrays)
+        recording = self.stream(network, inputs, record, options, arrays)
         return replace(recording, **arranged(network, arrays))
 
     def stream(
         self,
         network: Network,
-        events: Events,
+        inputs: Inputs,
         record: Record,
         options: Options,
         targets: Mapping[tuple[str, str], Target],
@@ -101,7 +102,7 @@ class EventBackend:
         BackendError
             As :meth:`run` does.
         """
-        run, seconds = self._run(network, events, record, options, targets)
+        run, seconds = self._run(network, inputs[network.input.name], record, options, targets)
         run.report()
         return run.recording(seconds)
 
@@ -115,7 +116,7 @@ class EventBackend:
         threads : int, optional
             All cores if None.
         """
-        check(network, events, Record())
+        check(network, Inputs.of(network, events), Record())
         network = unrolled(network, events.steps)
         return self._run(network, events, Record(), Options(threads=threads), {}, timed=True)[0].profile()
 

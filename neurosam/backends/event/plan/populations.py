@@ -15,7 +15,8 @@ from neurosam.backends.event.kernels.sam_vector import is_vectorised
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.network.elements import Population, Projection
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Shape, as_chw
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
@@ -123,6 +124,7 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
     flags[Flag.ZERO] = lif is not None and lif.reset == "zero"
     flags[Flag.CURRENT] = population.has_current
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
+    offset = lif and (lif.offset if isinstance(lif, LIF) else lif.offset_64ths)
     values = _float(neuron) if precision is None else _fixed(neuron, precision)
     rows = np.zeros((PARAMETERS, whole), dtype if precision is None else np.int32)
     for row, value in zip(rows, values, strict=True):
@@ -132,7 +134,7 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
     parameters[:] = rows.reshape(PARAMETERS, -1, TILE).swapaxes(0, 1)
     return Rule(
         flags, parameters, table(lif and lif.gain), lif.gain_shift if isinstance(lif, FixedLIF) else 0,
-        table(lif and lif.offset), np.zeros(1, dtype=wide), 0, wide(1).item(),
+        table(offset), np.zeros(1, dtype=wide), 0, wide(1).item(),
     )  # fmt: skip
 
 
@@ -152,7 +154,7 @@ def _fixed(neuron: Any, precision: Precision) -> tuple[Any, ...]:
     forget = neuron.current_decay is None
     keep = 0 if forget else DECAY_ONE - neuron.current_decay - precision.current_decay_offset
     factor = DECAY_ONE - neuron.membrane_decay - precision.membrane_decay_offset
-    amount = 0 if neuron.reset_amount is None else neuron.reset_amount
+    amount = 0 if neuron.reset_amount_64ths is None else neuron.reset_amount_64ths
     return keep, factor, bias, neuron.threshold << FRACTION_BITS, amount
 
 
