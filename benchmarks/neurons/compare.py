@@ -18,15 +18,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 HERE = Path(__file__).resolve().parent
 sys.path.append(os.fspath(HERE.parent / "peers"))
 
 from capture import Run, load  # noqa: E402
 from environments import Skip, command  # noqa: E402
 from neurosam._util.atomic_write import write_text  # noqa: E402
-from recipes import Recipe, recipe  # noqa: E402
+from recipes import recipe, short, text  # noqa: E402
 from simulate import difference  # noqa: E402
 from tables import markdown  # noqa: E402
 
@@ -103,20 +101,6 @@ def summary(rows: list[dict[str, Any]]) -> str:
     """Runs, spikes, and spikes that differ where a recipe equals the module."""
     equal = [r["difference"]["reference"] for r in rows if not r["differs"]]
     return f"{len(equal)} runs, {sum(d['spikes'] for d in equal)} spikes, {sum(d['differ'] for d in equal)} differ"
-
-
-def text(made: Recipe) -> str:
-    """The neuron as it is written in Python."""
-    arguments = ", ".join(f"{name}={short(value)}" for name, value in made.neuron.items())
-    return f"{'Readout' if made.readout else 'LIF'}({arguments})"
-
-
-def short(value: Any) -> str:
-    """A number in six digits, an array as its range."""
-    if isinstance(value, str | bool):
-        return repr(value).replace("'", '"')
-    low, high = np.min(value), np.max(value)
-    return f"{low:.6g}" if low == high else f"[{low:.6g} ... {high:.6g}]"
 
 
 if __name__ == "__main__":

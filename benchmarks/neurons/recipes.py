@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RECIPES", "Recipe", "recipe"]
+__all__ = ["RECIPES", "Recipe", "recipe", "short", "text"]
 
-UNLIMITED = 2**16
-"""Spikes per step of Sinabs' MultiSpike, which has no limit; more than any membrane here has thresholds."""
+UNLIMITED = 2**23 - 1
+"""Spikes per step of Sinabs' MultiSpike, which has no limit: the most that `LIF` allows."""
 
 Options = Mapping[str, Any]
 
@@ -60,6 +60,16 @@ def hard_reset(value: float) -> dict[str, Any]:
     return {"reset": "value", "reset_value": value} if value else {"reset": "zero"}
 
 
+def towards(rest: float, rate: Any) -> dict[str, Any]:
+    """A bias that pulls the membrane to `rest`."""
+    return {"bias": rate * rest} if rest else {}
+
+
+def start(value: float) -> dict[str, Any]:
+    """Initial membrane, where it is not 0."""
+    return {"initial_membrane": value} if value else {}
+
+
 def leaky(o: Options, p: Options) -> Recipe:
     """Leaky of snnTorch."""
     neuron = {"leak": np.clip(p["beta"], 0, 1), "threshold": p["threshold"]}
@@ -84,26 +94,22 @@ def lapicque(o: Options, p: Options) -> Recipe:
 
 
 def _snntorch(neuron: dict[str, Any], reset: str, delayed: bool) -> Recipe:
+    """Not delayed, a subtraction leaves out what the step before already takes from a membrane above its threshold."""
     if reset == "none":
         return Recipe({**neuron, "reset": "none"})
     if delayed:
-        return Recipe({**neuron, "reset": reset, "reset_delay": True})
-    if reset == "zero":
-        return Recipe({**neuron, "reset": "zero"})
-    return Recipe(
-        {**neuron, "reset": "subtract"},
-        differs="a membrane still above its threshold after the reset fires only above twice the threshold",
-    )
+        return Recipe({**neuron, "reset": reset, "reset_timing": "next"})
+    return Recipe({**neuron, "reset": reset, "reset_timing": "both" if reset == "subtract" else "now"})
 
 
 def spikingjelly(o: Options, p: Options) -> Recipe:
     """SpikingJelly IFNode, LIFNode and ParametricLIFNode."""
     reset = o["v_reset"]
     neuron = {"leak": 1.0, "threshold": o["v_threshold"], "fires": "at"}
-    neuron |= {"reset": "subtract"} if reset is None else {**hard_reset(reset), "initial_membrane": reset}
+    neuron |= {"reset": "subtract"} if reset is None else {**hard_reset(reset), **start(reset)}
     if "decay_input" in o:
         rate = p["q"] if "q" in p else 1 / o["tau"]
-        neuron |= {"leak": 1 - rate, "bias": rate * (reset or 0.0)}
+        neuron |= {"leak": 1 - rate, **towards(reset or 0.0, rate)}
         if o["decay_input"]:
             neuron |= scaled(rate)
     return Recipe(neuron)
@@ -117,8 +123,8 @@ def norse_lif(o: Options, p: Options) -> Recipe:
         "current_leak": 1 - o["dt"] * o["tau_syn_inv"],
         "threshold": o["v_th"],
         **hard_reset(o["v_reset"]),
-        "bias": rate * o["v_leak"],
-        "initial_membrane": o["v_leak"],
+        **towards(o["v_leak"], rate),
+        **start(o["v_leak"]),
         **scaled(rate),
     }
     if "rho_reset" in o:
@@ -135,8 +141,8 @@ def norse_box(o: Options, p: Options) -> Recipe:
             "leak": 1 - rate,
             "threshold": o["v_th"],
             **reset,
-            "bias": rate * o["v_leak"],
-            "initial_membrane": o["v_leak"],
+            **towards(o["v_leak"], rate),
+            **start(o["v_leak"]),
             **scaled(rate),
         }
     )
@@ -159,8 +165,8 @@ def norse_li(o: Options, p: Options) -> Recipe:
     neuron = {
         "leak": 1 - rate,
         "current_leak": 1 - o["dt"] * o["tau_syn_inv"],
-        "bias": rate * o["v_leak"],
-        "initial_membrane": o["v_leak"],
+        **towards(o["v_leak"], rate),
+        **start(o["v_leak"]),
     }
     return Recipe(neuron, readout=True, weight=rate)
 
@@ -180,7 +186,7 @@ def sinabs(o: Options, p: Options) -> Recipe:
         neuron["reset"] = "subtract"
     else:  # the value is added in every step, whether the neuron fires or not
         offset = float(o["reset_fn"][len("MembraneReset(") : -1])
-        neuron |= {"reset": "zero", "bias": leak * offset, "initial_membrane": -offset}
+        neuron |= {"reset": "zero", **towards(offset, leak), **start(-offset)}
     gain = 1.0
     if o.get("norm_input"):
         gain = 1 - leak
@@ -189,16 +195,14 @@ def sinabs(o: Options, p: Options) -> Recipe:
         gain = gain * p["alpha_syn"]
     if np.any(gain != 1.0):
         neuron |= scaled(gain)
-    several = "max_spikes" in neuron and neuron["reset"] == "zero"
-    return Recipe(neuron, offset=offset, differs="several spikes with a reset to zero" if several else "")
+    return Recipe(neuron, offset=offset)
 
 
 def sinabs_alif(o: Options, p: Options) -> Recipe:
     """Sinabs ALIF: the threshold's rise decays before firing and grows after it."""
     base, kept = sinabs(o, p), p["alpha_adapt"]
     neuron = {**base.neuron, "threshold_leak": kept, "threshold_step": (1 - kept) * o["adapt_scale"] / kept}
-    subtracts = o["reset_fn"] == "MembraneSubtract()"
-    return Recipe(neuron, offset=base.offset, differs="subtracts its threshold with the rise" if subtracts else "")
+    return Recipe(neuron, offset=base.offset)
 
 
 def rockpool(o: Options, p: Options) -> Recipe:
@@ -273,3 +277,17 @@ def recipe(framework: str, module: str, options: Options, parameters: Options) -
         If there is no recipe for the module.
     """
     return RECIPES[framework, module](options, parameters)
+
+
+def text(made: Recipe) -> str:
+    """The neuron as it is written in Python."""
+    arguments = ", ".join(f"{name}={short(value)}" for name, value in made.neuron.items())
+    return f"{'Readout' if made.readout else 'LIF'}({arguments})"
+
+
+def short(value: Any) -> str:
+    """A number in six digits, an array as its range."""
+    if isinstance(value, str | bool):
+        return repr(value).replace("'", '"')
+    low, high = np.min(value), np.max(value)
+    return f"{low:.6g}" if low == high else f"[{low:.6g} ... {high:.6g}]"

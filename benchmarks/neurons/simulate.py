@@ -82,7 +82,7 @@ def _difference(run: Run, recipe: Recipe, spikes: Any, membrane: Any) -> Differe
         spikes=int(run.answer.spikes.sum()),
         differ=int(np.abs(spikes - run.answer.spikes).sum()),
         neurons=int(wrong.any(axis=0).sum()),
-        ties=_ties(run, recipe, spikes, membrane) if len(theirs) > 1 else 0,
+        ties=_ties(run, recipe, spikes, membrane) if wrong.any() and len(theirs) > 1 else 0,
         membrane=float(apart.max(initial=0.0)),
     )
 

@@ -16,11 +16,11 @@ def markdown(results: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
         "# Neurons side by side",
         "",
-        f"{len(exact)} runs of frameworks' own modules that a neuron equals: {total['spikes']:,} spikes,",
-        f"{total['differ']:,} of which differ, in {len(ties)} runs, all at ties (below). Each line is a module with its",
-        "options on three drives, 256 neurons x 200 steps each, against the back ends reference and event in float64. A",
-        "range in brackets is spread over the neurons. *Membrane*: the largest difference of a membrane, over neurons whose",
-        "spikes are equal; 0 is bit for bit.",
+        f"{len(exact)} runs of frameworks' own modules that a neuron equals: {total['spikes']:,} spikes, of which",
+        f"{total['differ']:,} differ, in {len(ties)} runs, all at ties (below). Each line is a module on three drives,",
+        "256 neurons x 200 steps each, against the back ends reference and event in float64. A range in brackets is",
+        "spread over the neurons. *Membrane*: the largest difference, over neurons whose spikes are equal; 0 is bit",
+        "for bit.",
     ]
     for framework in dict.fromkeys(row["framework"] for row in exact):
         own = [row for row in exact if row["framework"] == framework]
@@ -48,8 +48,8 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
 
 def _ties(rows: list[dict[str, Any]]) -> list[str]:
     lines = [
-        "A membrane meets its threshold exactly in real numbers; the framework's order of operations rounds to one side,",
-        "that of `LIF` to the other. *At ties*: neurons whose first different spike is within 1e-9 of the threshold.",
+        "A membrane meets its threshold exactly in real numbers; the framework's order of operations rounds to one",
+        "side, that of `LIF` to the other. *At ties*: neurons whose first different spike is within 1e-9 of it.",
         "",
         "| module | drive | spikes | differ | neurons | at ties |",
         "|---|---|---:|---:|---:|---:|",
