@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from neurosam.errors import ArgumentError, EventError, NetworkError
-from neurosam.hdf5.fields import Array, Field, Flag, NotStorable, Real, Text, Texts, Whole, Wholes, storable
+from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.writer import Writer
 from neurosam.network.elements import Population, Projection
@@ -152,7 +152,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "offset": _reals(2, optional=True),
         "fires": Text(),
         "reset_value": _reals(*PER_NEURON, optional=True),
-        "reset_delay": Flag(),
+        "reset_timing": Text(),
         "lower_bound": _reals(*PER_NEURON, optional=True),
         "refractory": Whole(low=0),
         "threshold_leak": _reals(*PER_NEURON, optional=True),
@@ -182,7 +182,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "offset_64ths": _integers("<i4", 2, optional=True),
         "fires": Text(),
         "reset_value_64ths": _integers("<i4", *PER_NEURON, optional=True),
-        "reset_delay": Flag(),
+        "reset_timing": Text(),
         "lower_bound_64ths": _integers("<i4", *PER_NEURON, optional=True),
         "refractory": Whole(low=0),
         "threshold_decay": _integers("<i2", *PER_NEURON, optional=True),

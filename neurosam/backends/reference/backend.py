@@ -202,7 +202,8 @@ class _Layer:
         self.traces = None if trace is None else Traces(trace, held, self.size, end, run.device)
         self.fires = population.fires
         self.answer = run.network.answers.get(self.name)
-        self.total = torch.tensor(chunk.initial.answers.get(self.name, 0), device=run.device)
+        so_far = chunk.initial.answers.get(self.name, np.zeros((chunk.samples, 1)))
+        self.total = torch.tensor(so_far, device=run.device)
         self.number = torch.int64 if run.network.fixed else run.dtype
         if self.fires:
             graded = torch.int64 if run.network.fixed else torch.float64
