@@ -56,12 +56,12 @@ def main() -> None:
         file = options.work / f"neurons-{name}.npz"
         try:
             record(name, options.work, file)
-            if options.golden:
-                record(name, options.work, GOLDEN / f"neurons-{name}.npz", *SMALL)
+            results[name] = [row(run) for run in load(file)]
+            if options.golden and not all(row["differs"] for row in results[name]):
+                record(name, options.work, GOLDEN / file.name, *SMALL)
         except Skip as reason:
             print(f"{name}: {reason}")
             continue
-        results[name] = [row(run) for run in load(file)]
         print(f"{name}: {summary(results[name])}")
         write_text(path, json.dumps(dict(sorted(results.items())), indent=1) + "\n")
         write_text(options.out / "results.md", markdown(results))
