@@ -58,22 +58,26 @@ class Case:
         Takes a :class:`Drive` and returns an :class:`Answer`.
     drives : tuple of str
         Drives on which it is run.
+    layers : int
+        2 to run it as two layers with the same options; the answer is that of the second.
     """
 
     module: str
     options: dict[str, Any]
     run: Callable[[Drive], Answer]
     drives: tuple[str, ...] = DRIVES
+    layers: int = 1
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run as stored: a case on a drive, with its answer."""
+    """One run as stored: a case on a drive, with the answer of its last layer."""
 
     framework: str
     version: str
     module: str
     options: dict[str, Any]
+    layers: int
     drive: Drive
     answer: Answer
 
@@ -91,10 +95,13 @@ def main(package: str, framework: str, cases: list[Case]) -> None:
     for case in cases:
         for name in case.drives:
             answer = case.run(drives[name])
+            if case.layers == 2:
+                answer = case.run(drives[name].after(answer.spikes))
             spikes.append(_integers(answer.spikes))
             membrane.append(np.asarray(answer.membrane, np.float64)[-1 if options.last else 0 :])
             values = {key: np.asarray(value, np.float64).tolist() for key, value in answer.parameters.items()}
-            runs.append({"module": case.module, "options": case.options, "drive": name, "parameters": values})
+            what = {"module": case.module, "options": case.options, "layers": case.layers, "drive": name}
+            runs.append({**what, "parameters": values})
     about = {
         "framework": framework,
         "version": version(package),
@@ -119,9 +126,8 @@ def load(path: Path) -> list[Run]:
     for run, spikes, membrane in zip(about["runs"], arrays["spikes"], arrays["membrane"], strict=True):
         parameters = {key: np.asarray(value) for key, value in run["parameters"].items()}
         answer = Answer(spikes.astype(np.int64), membrane, parameters)
-        runs.append(
-            Run(about["framework"], about["version"], run["module"], run["options"], drives[run["drive"]], answer)
-        )
+        what = (run["module"], run["options"], run["layers"], drives[run["drive"]])
+        runs.append(Run(about["framework"], about["version"], *what, answer))
     return runs
 
 

@@ -18,16 +18,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+sys.path.append(os.fspath(Path(__file__).resolve().parents[1] / "peers"))  # for environments
+
+from capture import Run, load
+from environments import Skip, command
+from neurosam._util.atomic_write import write_text
+from recipes import recipe, short, text
+from simulate import difference
+from tables import markdown
+
 HERE = Path(__file__).resolve().parent
-sys.path.append(os.fspath(HERE.parent / "peers"))
-
-from capture import Run, load  # noqa: E402
-from environments import Skip, command  # noqa: E402
-from neurosam._util.atomic_write import write_text  # noqa: E402
-from recipes import recipe, short, text  # noqa: E402
-from simulate import difference  # noqa: E402
-from tables import markdown  # noqa: E402
-
 BACKENDS = ("reference", "event")
 GOLDEN = HERE.parents[1] / "tests" / "golden"
 SMALL = ["--neurons", "5", "--steps", "40", "--last"]
@@ -89,6 +89,7 @@ def row(run: Run) -> dict[str, Any]:
         "version": run.version,
         "module": run.module,
         "options": run.options,
+        "layers": run.layers,
         "drive": run.drive.name,
         "neuron": text(made),
         "weight": short(made.weight),

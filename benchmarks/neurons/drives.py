@@ -32,7 +32,8 @@ class Drive:
     Parameters
     ----------
     name : str
-    inputs : (steps, inputs) uint8 array of 0 and 1
+    inputs : (steps, inputs) integer array
+        Spikes: 0 or 1, or a layer's numbers of spikes.
     mantissa : (neurons, inputs) int16 array
     unit : float
         A power of two; the weights are ``mantissa * unit``.
@@ -52,6 +53,13 @@ class Drive:
     def current(self) -> Any:
         """Sum of weighted input spikes, ``(steps, neurons)`` float64, exact."""
         return (self.inputs.astype(np.int64) @ self.mantissa.T.astype(np.int64)).astype(np.float64) * self.unit
+
+    def after(self, spikes: Any) -> Drive:
+        """The input of a second layer of as many neurons: these spikes, and every fifth weight not zero."""
+        neurons, inputs = self.mantissa.shape
+        target, source = np.indices((neurons, neurons))
+        weight = np.where((source - target) % 5 == 0, self.mantissa[target, source % inputs], 0)
+        return Drive(self.name, np.rint(spikes).astype(np.int64), weight.astype(np.int16), self.unit)
 
 
 def drive(name: str, steps: int = 200, neurons: int = 256, inputs: int = 32) -> Drive:

@@ -287,7 +287,7 @@ def text(made: Recipe) -> str:
 
 def short(value: Any) -> str:
     """A number in six digits, an array as its range."""
-    if isinstance(value, str | bool):
+    if isinstance(value, int | str):
         return repr(value).replace("'", '"')
     low, high = np.min(value), np.max(value)
     return f"{low:.6g}" if low == high else f"[{low:.6g} ... {high:.6g}]"

@@ -21,7 +21,7 @@ PARAMETERS = ("alpha", "beta", "threshold", "bias")
 torch.set_default_dtype(torch.float64)  # of the states, and of what is recorded
 
 
-def case(**options: Any) -> Case:
+def case(layers: int = 1, **options: Any) -> Case:
     def answer(given: Drive) -> Answer:
         current = given.current
         neurons = current.shape[1]
@@ -38,7 +38,7 @@ def case(**options: Any) -> Case:
         parameters = {name: getattr(layer, name).detach().numpy().ravel() for name in PARAMETERS}
         return Answer(np.stack(spikes), np.stack(membrane), parameters)
 
-    return Case("LIFTorch", options, answer)
+    return Case("LIFTorch", options, answer, layers=layers)
 
 
 def cases() -> Iterator[Case]:
@@ -46,6 +46,7 @@ def cases() -> Iterator[Case]:
         yield case(alpha=0.5, beta=0.5, threshold=0.5, bias=0.0, max_spikes_per_dt=maximum)
         yield case(alpha=0.9375, beta=0.875, threshold=1.0, bias=0.125, max_spikes_per_dt=maximum)
         yield case(alpha=0.9, beta=0.7, threshold=0.3, bias=-0.05, max_spikes_per_dt=maximum)
+        yield case(2, alpha=0.9, beta=0.7, threshold=1.0, bias=0.0, max_spikes_per_dt=maximum)
 
 
 if __name__ == "__main__":

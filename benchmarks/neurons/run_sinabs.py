@@ -33,7 +33,7 @@ def reset_function(name: str) -> Any:
     return MembraneSubtract()
 
 
-def case(module: str, **options: Any) -> Case:
+def case(module: str, layers: int = 1, **options: Any) -> Case:
     def answer(given: Drive) -> Answer:
         current = given.current
         low, high = np.broadcast_to(options["spike_threshold"], 2)  # of the first and the last neuron
@@ -51,7 +51,7 @@ def case(module: str, **options: Any) -> Case:
         parameters = {name: value.numpy() for name, value in parameters.items() if value is not None}
         return Answer(np.stack(spikes), np.stack(membrane), {**parameters, "threshold": threshold.numpy()})
 
-    return Case(module, options, answer)
+    return Case(module, options, answer, layers=layers)
 
 
 def cases() -> Iterator[Case]:
@@ -68,6 +68,10 @@ def cases() -> Iterator[Case]:
         yield case("LIF", spike_threshold=0.1, tau_mem=10.0, norm_input=True, **options)
         yield case("LIF", spike_threshold=0.3, tau_mem=5.0, tau_syn=3.0, norm_input=True, **options)
         yield case("IAF", spike_threshold=[0.5, 1.0], **options)
+    for spike_fn in ("MultiSpike", "MaxSpike(3)", "SingleSpike"):
+        options = {"spike_fn": spike_fn, "reset_fn": subtract, "min_v_mem": -1.0}
+        yield case("IAF", layers=2, spike_threshold=1.0, **options)
+        yield case("LIF", layers=2, spike_threshold=0.75, tau_mem=20.0, norm_input=False, **options)
     options = {"spike_fn": "SingleSpike", "min_v_mem": None}
     yield case("IAF", spike_threshold=1.0, tau_syn=4.0, reset_fn=subtract, **options)
     yield case("IAF", spike_threshold=1.0, reset_fn="MembraneReset(-0.25)", **options)

@@ -36,7 +36,7 @@ def real(value: Any) -> Any:
     return torch.tensor(value, dtype=torch.float64)
 
 
-def leaky(**options: Any) -> Case:
+def leaky(layers: int = 1, **options: Any) -> Case:
     def answer(given: Drive) -> Answer:
         current = given.current
         arguments = dict(options)
@@ -46,7 +46,7 @@ def leaky(**options: Any) -> Case:
                 arguments[name] = torch.linspace(*options[name], current.shape[1], dtype=torch.float64)
         return run(snntorch.Leaky(**arguments), current, ("beta", "threshold"))
 
-    return Case("Leaky", options, answer)
+    return Case("Leaky", options, answer, layers=layers)
 
 
 def synaptic(**options: Any) -> Case:
@@ -74,6 +74,7 @@ def cases() -> Iterator[Case]:
                 yield leaky(beta=beta, threshold=threshold, reset_mechanism=reset, reset_delay=delay)
             for alpha, beta, threshold in ((0.8, 0.9, 1.5), (0.5, 0.5, 1.0)):
                 yield synaptic(alpha=alpha, beta=beta, threshold=threshold, reset_mechanism=reset, reset_delay=delay)
+            yield leaky(2, beta=0.9, threshold=1.0, reset_mechanism=reset, reset_delay=delay)
         yield lapicque(R=1.0, C=4.0, time_step=1.0, threshold=0.5, reset_mechanism=reset)
         yield lapicque(R=5.0, C=1.3, time_step=1.0, threshold=1.0, reset_mechanism=reset)
     for reset in ("subtract", "zero"):

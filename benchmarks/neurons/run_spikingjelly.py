@@ -17,7 +17,7 @@ from capture import Answer, Case, main
 from drives import Drive
 
 
-def case(module: str, **options: Any) -> Case:
+def case(module: str, layers: int = 1, **options: Any) -> Case:
     def answer(given: Drive) -> Answer:
         current = given.current
         node = getattr(neuron, module)(**options, step_mode="s").double().eval()
@@ -29,7 +29,7 @@ def case(module: str, **options: Any) -> Case:
             parameters = {"q": node.w.sigmoid().numpy()} if module == "ParametricLIFNode" else {}
         return Answer(np.stack(spikes), np.stack(membrane), parameters)
 
-    return Case(module, options, answer)
+    return Case(module, options, answer, layers=layers)
 
 
 def cases() -> Iterator[Case]:
@@ -40,6 +40,7 @@ def cases() -> Iterator[Case]:
             for tau, threshold in ((2.0, 1.0), (5.0, 0.6)):
                 yield case("LIFNode", tau=tau, decay_input=decay_input, v_threshold=threshold, v_reset=v_reset)
             yield case("ParametricLIFNode", init_tau=3.0, decay_input=decay_input, v_threshold=0.75, v_reset=v_reset)
+        yield case("IFNode", layers=2, v_threshold=1.0, v_reset=v_reset)
 
 
 if __name__ == "__main__":

@@ -48,11 +48,16 @@ def neuron(recipe: Recipe) -> ns.LIF | ns.Readout:
 
 
 def network(run: Run, recipe: Recipe) -> ns.Network:
-    """Input, and one population with the neuron of the recipe."""
-    neurons, inputs = run.drive.mantissa.shape
-    weight = run.drive.weight * np.reshape(recipe.weight, (-1, 1))
-    populations = ns.Population("input", (inputs,)), ns.Population("neurons", (neurons,), neuron(recipe))
-    return ns.Network(populations, (ns.Projection("input", "neurons", ns.Dense(weight)),))
+    """Input, and one or two populations with the neuron of the recipe; the last is called neurons."""
+    drives = [run.drive, run.drive.after(run.answer.spikes)][: run.layers]
+    names = ["input", "first", "neurons"] if run.layers == 2 else ["input", "neurons"]
+    populations = [ns.Population("input", (run.drive.inputs.shape[1],))]
+    projections = []
+    for source, target, drive in zip(names, names[1:], drives, strict=False):
+        populations.append(ns.Population(target, (len(drive.mantissa),), neuron(recipe)))
+        weight = drive.weight * np.reshape(recipe.weight, (-1, 1))
+        projections.append(ns.Projection(source, target, ns.Dense(weight)))
+    return ns.Network(tuple(populations), tuple(projections))
 
 
 def difference(run: Run, recipe: Recipe, backend: str) -> Difference:

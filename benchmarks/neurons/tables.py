@@ -71,7 +71,7 @@ def _unequal(rows: list[dict[str, Any]]) -> list[str]:
 
 def _module(row: dict[str, Any]) -> str:
     options = ", ".join(f"{name}={value}" for name, value in row["options"].items())
-    return f"{row['module']}({options})"
+    return f"{row['module']}({options})" + (", two layers" if row["layers"] == 2 else "")
 
 
 def _neuron(row: dict[str, Any]) -> str:
