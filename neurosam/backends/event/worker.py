@@ -23,8 +23,6 @@ __all__ = ["Worker"]
 Array = npt.NDArray[Any]
 
 EXECUTORS: dict[str, type[Executor]] = {"chain": ChainExecutor, "loop": RecurrentExecutor, "general": GeneralExecutor}
-RECORDS = {"spikes": "planes", "sam": "sam", "membrane": "membranes", "current": "currents"}
-"""The field of a State that holds each recorded variable."""
 
 
 class Worker:
@@ -71,11 +69,15 @@ class Worker:
             if name in states:
                 counts[first:end, self.memory.sample] = states[name].counts[history[name] : history[name] + steps]
         for (variable, name), target in context.targets.items():
-            values = getattr(states[name], RECORDS[variable])[history[name] : history[name] + steps]
+            values = self.memory.recorded(variable, name)[history[name] : history[name] + steps]
             self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))
         if self.memory.output_counts.size:
             output = self.plan.output
-            tally(self.memory.planes[output], history[output], steps, self.memory.output_counts)
+            if output in self.plan.magnitudes:
+                magnitude = self.memory.optional[output].magnitude[history[output] : history[output] + steps]
+                self.memory.output_counts += _channels_first(magnitude.sum(axis=0, dtype=np.int64))
+            else:
+                tally(self.memory.planes[output], history[output], steps, self.memory.output_counts)
 
     def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
         """Write the values of some steps to their target, as many at a time as L2 holds while they are reordered."""
