@@ -36,8 +36,7 @@ class Executor(ABC):
 
     def _is_graded(self, projection: CompiledProjection) -> bool:
         """Whether a projection delivers values, not spikes."""
-        source = projection.source
-        return source in self.plan.magnitudes or (source == self.plan.input and self.plan.graded)
+        return projection.source in self.plan.graded or projection.source in self.plan.magnitudes
 
     @abstractmethod
     def run(self, context: RunContext, first: int, end: int) -> None:

@@ -30,7 +30,7 @@ class GeneralExecutor(Executor):
     def __init__(self, plan: Plan, memory: SampleMemory, names: Sequence[str]) -> None:
         super().__init__(plan, memory, names)
         self.recurrent = tuple(names) in plan.recurrent
-        self.listed = np.zeros(0, np.int32)
+        self.listed, self.no_values = np.zeros(0, np.int32), np.zeros(0, plan.record_dtype)
 
     def run(self, context: RunContext, first: int, end: int) -> None:
         """Run the steps ``first:end``."""
@@ -68,8 +68,8 @@ class GeneralExecutor(Executor):
     def _arriving(self, context: RunContext, projection: CompiledProjection, first: int, end: int) -> EventList:
         """The events that a projection delivers in the steps ``first:end`` of its target."""
         memory, lag = self.memory, projection.lag
-        if projection.source == self.plan.input and self._is_graded(projection):
-            return context.input.block(memory.sample, first - lag, end - lag)
+        if projection.source in self.plan.graded:
+            return context.inputs[projection.source].block(memory.sample, first - lag, end - lag)
         channels, height, width = projection.source_shape
         pixels = int(height * width)
         most = (end - first) * pixels * int(channels)
@@ -79,7 +79,7 @@ class GeneralExecutor(Executor):
         at = first - lag - memory.base + self.plan.history[projection.source]
         decode(memory.planes[projection.source], at, end - first, 0, pixels, int(channels), start, self.listed)
         if projection.source not in self.plan.magnitudes:
-            return start, pixels, self.listed, context.input.value[:0], False
-        value = np.empty(start[-1], context.input.value.dtype)
+            return start, pixels, self.listed, self.no_values, False
+        value = np.empty(start[-1], self.plan.record_dtype)
         list_magnitudes(start[::pixels].copy(), self.listed, memory.optional[projection.source].magnitude[at:], value)
         return start, pixels, self.listed, value, True

@@ -16,11 +16,11 @@ from neurosam.backends.event.simd.vectors import CACHE_LINE
 from neurosam.network.dynamics import Switches
 
 __all__ = [
-    "AMOUNT", "ANY_WAY", "BIAS", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y", "FACTOR_U",
-    "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP", "LOOK_UP",
-    "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SATURATED", "SCATTER",
-    "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED", "ZERO", "Conv", "Flag",
-    "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work", "Workspace",
+    "AMOUNT", "ANY_WAY", "BIAS", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
+    "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
+    "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SATURATED",
+    "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED", "ZERO", "Conv",
+    "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work", "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -101,7 +101,10 @@ class Conv(NamedTuple):
 
 
 class Flag(IntEnum):
-    """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py."""
+    """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py.
+
+    CLOCK is the own step with which the run begins: kernels count steps from there on, traces from the very first.
+    """
 
     FIRES = 0
     ZERO = 1
@@ -112,6 +115,7 @@ class Flag(IntEnum):
     SAM = 6
     MODE = 7
     VECTORISED = 8
+    CLOCK = 9
 
 
 class Rule(NamedTuple):
@@ -217,7 +221,7 @@ class Workspace(NamedTuple):
 FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
 PARAMETERS = 5
 SATURATED, WRAPPED = range(2)
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED = (int(flag) for flag in Flag)
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK = (int(flag) for flag in Flag)
 (
     KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X, GROUPS, OUTPUTS,
 ) = (int(column) for column in Geometry)  # fmt: skip

@@ -215,6 +215,7 @@ def optional_block(
     inputs, planes = address(sums, 0), state.planes
     for k in range(steps):
         t = first + k
+        row = min(t, rule.gain.shape[0] - 1)  # the last row of tables goes on
         count = saturations = wraps = 0
         for p in range(pixels):
             for w in range((channels + 63) // 64):
@@ -222,7 +223,7 @@ def optional_block(
                 for c in range(64 * w, min(64 * w + 64, channels), LANES):
                     place, left = p * channels + c, channels - c
                     a = load_wide(inputs, (k * pixels + p) * pitch + c, left)
-                    i, arriving = _normalised(a, t * width + c, left, tables, rule)
+                    i, arriving = _normalised(a, row * width + c, left, tables, rule)
                     new, s, saturated, wrapped = _step(
                         i, _load_state(a, place, left, o, state, kept), _load_parameters(p, c, optional), o
                     )
