@@ -17,10 +17,12 @@ _MODULE_OF = {
     "Population": "neurosam.network.elements",
     "Projection": "neurosam.network.elements",
     "max_pool": "neurosam.network.elements",
+    "add": "neurosam.network.branches",
+    "concatenate": "neurosam.network.branches",
     "LIF": "neurosam.network.neuron",
     "Readout": "neurosam.network.neuron",
-    "FixedLIF": "neurosam.network.neuron",
-    "FixedReadout": "neurosam.network.neuron",
+    "FixedLIF": "neurosam.network.fixed_neuron",
+    "FixedReadout": "neurosam.network.fixed_neuron",
     "Dense": "neurosam.network.synapse",
     "Conv2d": "neurosam.network.synapse",
     "Sparse": "neurosam.network.synapse",
@@ -99,13 +101,15 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.hdf5.files import load_network as load_network
     from neurosam.hdf5.files import load_recording as load_recording
     from neurosam.hdf5.files import save as save
+    from neurosam.network.branches import add as add
+    from neurosam.network.branches import concatenate as concatenate
     from neurosam.network.elements import Population as Population
     from neurosam.network.elements import Projection as Projection
     from neurosam.network.elements import max_pool as max_pool
+    from neurosam.network.fixed_neuron import FixedLIF as FixedLIF
+    from neurosam.network.fixed_neuron import FixedReadout as FixedReadout
     from neurosam.network.network import Network as Network
     from neurosam.network.neuron import LIF as LIF
-    from neurosam.network.neuron import FixedLIF as FixedLIF
-    from neurosam.network.neuron import FixedReadout as FixedReadout
     from neurosam.network.neuron import Readout as Readout
     from neurosam.network.precision import Precision as Precision
     from neurosam.network.synapse import Conv2d as Conv2d

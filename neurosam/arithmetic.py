@@ -1,23 +1,26 @@
 """The integer neuron: one formula, one function, for every back end.
 
-Every function here is written with ``+ - * & >> << < >`` alone, so that the *same* source runs on Python integers, on
-int64 NumPy arrays, on int64 torch tensors (CPU or GPU), and inside Numba kernels. In order of use in one step (``a``
-is the sum of weighted spikes, all other values carry six fractional bits):
+Every function here is written with operators alone (``+ - * // & >> << < >``), so that the *same* source runs on Python
+integers, on int64 NumPy arrays, on int64 torch tensors (CPU or GPU), and inside Numba kernels. In order of use in one
+step (``a`` is the sum of weighted spikes, all other values carry six fractional bits):
 
     i = arrive(a)                                  i = wrap32(a * 2^6)
     i = normalise(i, gain, shift, offset)          i = wrap32(floor(i * gain / 2^shift) + offset)      (optional)
     u = current(u, i, factor_u)                    u = wrap24(wrap32(decay(u, factor_u) + i))
-    v = membrane(v, u, factor_v, bias)             v = saturate(wrap32(wrap32(decay(v, factor_v) + u) + bias))
+    x = total(v, u, factor_v, bias)                x = wrap32(wrap32(decay(v, factor_v) + u) + bias)
+    v = saturate(x)                                to [-(2^23 - 1), 2^23 - 1]
     s = fire(v, threshold)                         s = v > threshold
     v = reset_to_zero(v, s)  or  reset_by_subtraction(v, s, amount)
 
-with ``decay(x, factor) = trunc(x * factor / 4096)`` (toward zero) and ``factor = 4096 - decay - offset``. A neuron
-without a synaptic current is a neuron whose current forgets everything: ``factor_u = 0``.
+These are the parts; network/dynamics.py composes them with a neuron's options (lower bound, refractory period, several
+spikes per step, ...). Here ``decay(x, factor) = trunc(x * factor / 4096)`` (toward zero) and ``factor = 4096 - decay -
+offset``. A neuron without a synaptic current is a neuron whose current forgets everything: ``factor_u = 0``.
 
 The rules are those of the ``fixed_pt`` LIF model of lava-nc 0.10.0 (``lava/proc/lif/models.py``), with its asymmetric
-24-bit wrap; normalisation, subtractive reset and the trace are neurosam's own. Values stay within +-2^62 for any
-int32 sum, 13-bit factor and 16-bit gain, so 64 bits are exact. All but `normalise` are exact modulo 2^32 as well
-(`wrap32` then changes nothing), which lets the event back end run them on vectors of int32.
+24-bit wrap; normalisation, all resets but that to zero, and the trace are neurosam's own. Values stay within +-2^62 for
+any int32 sum, 13-bit factor and 16-bit gain, so 64 bits are exact. All but `normalise`, `spikes_above`, `spikes_at` and
+the ``wraps_`` questions are exact modulo 2^32 as well (`wrap32` then changes nothing), which lets the event back end
+run them on vectors of int32.
 """
 
 from __future__ import annotations
@@ -33,14 +36,26 @@ __all__ = [
     "current",
     "decay",
     "fire",
+    "fire_at",
+    "fresh",
+    "larger",
+    "lowered",
     "membrane",
     "normalise",
     "reset_by_subtraction",
     "reset_to_zero",
     "saturate",
+    "select",
     "shift_by",
+    "spikes_above",
+    "spikes_at",
+    "total",
     "wrap24",
     "wrap32",
+    "wraps_arriving",
+    "wraps_current",
+    "wraps_normalised",
+    "wraps_total",
 ]
 
 FRACTION_BITS = 6
@@ -103,14 +118,58 @@ def current(u: Any, i: Any, factor: Any) -> Any:
     return wrap24(wrap32(decay(u, factor) + i))
 
 
+def fresh(i: Any) -> Any:
+    """The synaptic current of a neuron that retains none: one whose old current is forgotten."""
+    return wrap24(wrap32(i))
+
+
+def total(v: Any, u: Any, factor: Any, bias: Any) -> Any:
+    """The membrane after integration, before it saturates."""
+    return wrap32(wrap32(decay(v, factor) + u) + bias)
+
+
+def lowered(x: Any, amount: Any) -> Any:
+    """An unsaturated membrane less `amount`."""
+    return wrap32(x - amount)
+
+
 def membrane(v: Any, u: Any, factor: Any, bias: Any) -> Any:
     """The membrane after integration, before firing."""
-    return saturate(wrap32(wrap32(decay(v, factor) + u) + bias))
+    return saturate(total(v, u, factor, bias))
 
 
 def fire(v: Any, threshold: Any) -> Any:
     """Whether the neuron spikes: strictly above threshold."""
     return v > threshold
+
+
+def fire_at(v: Any, threshold: Any) -> Any:
+    """Whether the neuron spikes: at the threshold or above."""
+    return v >= threshold
+
+
+def spikes_above(v: Any, threshold: Any, amount: Any, most: Any) -> Any:
+    """How often `amount` is subtracted until `v` is no longer above `threshold`; at most `most` times."""
+    s = (v - threshold + amount - 1) // amount
+    s = s * (s > 0)
+    return s + (s > most) * (most - s)
+
+
+def spikes_at(v: Any, threshold: Any, amount: Any, most: Any) -> Any:
+    """How often `amount` is subtracted until `v` is below `threshold`; at most `most` times."""
+    s = (v - threshold + amount) // amount
+    s = s * (s > 0)
+    return s + (s > most) * (most - s)
+
+
+def select(condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`."""
+    return b + (condition * 1) * (a - b)
+
+
+def larger(a: Any, b: Any) -> Any:
+    """The larger of two values."""
+    return a + (a < b) * (b - a)
 
 
 def reset_to_zero(v: Any, s: Any) -> Any:
@@ -126,3 +185,29 @@ def reset_by_subtraction(v: Any, s: Any, amount: Any) -> Any:
 def contribution(trace: Any, kernel: Any, shift: Any) -> Any:
     """Neuronal contribution score: the decayed trace, ``floor(trace * K[t - t_last] / 2^shift)``."""
     return (trace * kernel) >> shift
+
+
+# Whether a step left its bits. In 64-bit arithmetic; a kernel on lanes of 32 bits needs another form.
+
+
+def wraps_arriving(a: Any) -> Any:
+    """Whether the sum `a` leaves 32 bits in membrane units."""
+    return wrap32(a << FRACTION_BITS) != a << FRACTION_BITS
+
+
+def wraps_normalised(i: Any, gain: Any, shift: Any, offset: Any) -> Any:
+    """Whether :func:`normalise` wraps."""
+    x = ((i * gain) >> shift) + offset
+    return wrap32(x) != x
+
+
+def wraps_current(u: Any, i: Any, factor: Any) -> Any:
+    """Whether :func:`current` wraps."""
+    x = decay(u, factor) + i
+    return wrap24(wrap32(x)) != x
+
+
+def wraps_total(v: Any, u: Any, factor: Any, bias: Any) -> Any:
+    """Whether :func:`total` wraps (only with a current beyond 24 bits)."""
+    x = decay(v, factor) + u + bias
+    return wrap32(x) != x

@@ -171,7 +171,7 @@ def floating(case: Case) -> Case:
         if isinstance(neuron, ns.FixedReadout):
             population = replace(population, neuron=ns.Readout())
         elif isinstance(neuron, ns.FixedLIF):
-            reset = "zero" if neuron.reset_amount is None else "subtract"
+            reset = "zero" if neuron.reset == "zero" else "subtract"
             threshold = np.asarray(neuron.threshold, np.float64)
             leak = LEAK if neuron.membrane_decay == DECAY else 0.0
             population = replace(population, neuron=ns.LIF(leak=leak, threshold=threshold, reset=reset))

@@ -74,7 +74,7 @@ def _course(models: Models, net: Spiking, form: str) -> list[float]:
 def _predictions(net: Spiking, form: str, events: Events) -> npt.NDArray[np.int64]:
     """Predicted class after each step, ``[T, B]``."""
     if form == FORMS[1]:
-        out = net.fixed.output or ""
+        out = net.fixed.output
         membrane = run(net.fixed, events, record=Record(membrane=(out,))).membrane[out]
         return np.asarray(membrane.reshape(*membrane.shape[:2], -1).argmax(axis=2))
     before = list(dict(net.module.named_children()))[-2]

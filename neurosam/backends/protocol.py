@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from neurosam.network.network import Network
-from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Target
+from neurosam.signals.state import State
 
 __all__ = ["Backend", "Options", "Progress", "Streaming"]
 
@@ -26,13 +27,17 @@ class Options:
         torch device of the reference back end, "cpu" or "cuda".
     dtype : {"float64", "float32"}
         Precision of a float network's sums and states; a fixed-point network is always exact. In either, two back ends
-        agree to within its rounding (:func:`neurosam.equivalence.divergence.rounding_of`); recordings are float64.
+        agree to within its rounding (:func:`neurosam.equivalence.tolerance.rounding_of`); recordings are float64.
     threads : int, optional
         Number of threads; the back end's own choice if None.
     progress : callable, optional
         Called with (samples done, all samples).
     time_limit_s : float, optional
         For back ends that run in a process of their own.
+    initial : State, optional
+        Where the run starts; the state before the first step if None.
+    keep_state : bool
+        Whether the recording holds the state in which the run ends.
     """
 
     device: str = "cpu"
@@ -40,13 +45,27 @@ class Options:
     threads: int | None = None
     progress: Progress | None = None
     time_limit_s: float | None = None
+    initial: State | None = None
+    keep_state: bool = False
+
+    @property
+    def first_step(self) -> int:
+        """Own step of every population with which the run begins."""
+        return 0 if self.initial is None else self.initial.step
+
+    def select(self, start: int, stop: int) -> Options:
+        """The options of a run of the samples ``start:stop`` alone."""
+        return self if self.initial is None else replace(self, initial=self.initial.select(start, stop))
 
 
 class Backend(Protocol):
     """Runs networks."""
 
-    def run(self, network: Network, events: Events, record: Record, options: Options) -> Recording:
-        """Run every sample of `events` for ``events.steps`` steps and record what `record` names."""
+    def run(self, network: Network, inputs: Inputs, record: Record, options: Options) -> Recording:
+        """Run every sample of `inputs` for ``inputs.steps`` steps and record what `record` names.
+
+        Gain and offset tables have a row for each of these steps: row 0 acts at ``options.first_step``.
+        """
         ...
 
 
@@ -57,7 +76,7 @@ class Streaming(Protocol):
     def stream(
         self,
         network: Network,
-        events: Events,
+        inputs: Inputs,
         record: Record,
         options: Options,
         targets: Mapping[tuple[str, str], Target],
@@ -66,7 +85,7 @@ class Streaming(Protocol):
 
         Parameters
         ----------
-        network, events, record, options
+        network, inputs, record, options
             As for :meth:`Backend.run`.
         targets : mapping of (variable, population) to Target
             Of the shapes and dtypes that :func:`neurosam.signals.recording.extents` gives. Every value is stored once,

@@ -8,6 +8,7 @@ population's own time.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -19,12 +20,15 @@ import numpy as np
 from neurosam.backends.protocol import Backend, Options, Progress
 from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError
 from neurosam.network.elements import Population
+from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.neuron import LIF
 from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace
 from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
+from neurosam.signals.state import State
 
 __all__ = ["GROUP", "REMEDY", "available_backends", "check", "load_backend", "run", "unrolled"]
 
@@ -78,7 +82,7 @@ def load_backend(name: str) -> Backend:
 
 def run(
     network: Network,
-    events: Events,
+    events: Events | Mapping[str, Events],
     backend: str = "event",
     record: Record | None = None,
     *,
@@ -88,14 +92,16 @@ def run(
     progress: Progress | None = None,
     time_limit_s: float | None = None,
     out: str | Path | None = None,
+    initial: State | None = None,
+    keep_state: bool = False,
 ) -> Recording:
     """Run a network on events.
 
     Parameters
     ----------
     network : Network
-    events : Events
-        Input; its shape is the input population's.
+    events : Events or mapping of str to Events
+        Input; its shape is the input population's. By name for a network with several inputs.
     backend : str
         "event", "reference", or another installed one (:func:`available_backends`).
     record : Record, optional
@@ -106,6 +112,10 @@ def run(
         A file that the recording is written to during the run, for recordings larger than the memory. Its content is
         that of ``Recording.save``; an older file is replaced when the run succeeds and unchanged when it fails. The
         arrays of the returned Recording then stay in the file (``load_recording(out, mapped=True)``).
+    initial : State, optional
+        Where the run starts: the ``state`` of an earlier run's recording. Own time goes on.
+    keep_state : bool
+        Whether the recording holds the state in which the run ends.
 
     Returns
     -------
@@ -135,50 +145,40 @@ def run(
     array([0.75   , 0.375  , 0.1875 , 0.84375])
     """
     record = Record() if record is None else record
-    check(network, events, record)
+    inputs = Inputs.of(network, events)
+    check(network, inputs, record, initial)
     if dtype not in ("float64", "float32"):
         raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
     if threads is not None and threads < 1:
         raise ArgumentError("threads", f"got {threads}; at least 1 is required")
     runner = load_backend(backend)
-    options = Options(device, dtype, threads, progress, time_limit_s)
+    options = Options(device, dtype, threads, progress, time_limit_s, initial, keep_state)
+    network = unrolled(network, inputs.steps, options.first_step)
     if out is not None:
         from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
 
-        return run_to_file(runner, unrolled(network, events.steps), events, record, options, out)
+        return run_to_file(runner, network, inputs, record, options, out)
     start = time.perf_counter()
-    recording = runner.run(unrolled(network, events.steps), events, record, options)
+    recording = runner.run(network, inputs, record, options)
     if recording.time_s == 0.0:
         recording = replace(recording, time_s=time.perf_counter() - start)
     return recording
 
 
-def check(network: Network, events: Events, record: Record) -> None:
+def check(network: Network, inputs: Inputs, record: Record, initial: State | None = None) -> None:
     """Refuse a request that does not fit the network, before any work is done."""
-    source = network.input
-    if events.shape != source.shape:
-        raise EventError(
-            "events", f"have shape {events.shape}; the input population {source.name!r} has {source.shape}"
-        )
     if network.fixed:
-        if (
-            events.value is not None
-            and events.value.dtype.kind == "f"
-            and (events.value != np.rint(events.value)).any()
-        ):
-            raise EventError("events: value", "got fractional values; a fixed-point network takes integers")
-        if events.magnitude > source.magnitude:
-            raise EventError(
-                "events: value",
-                f"got |value| {events.magnitude}; the input population {source.name!r} allows {source.magnitude} "
-                "(Population.magnitude, which bounds the accumulators)",
-            )
+        for source in network.inputs:
+            _whole(source, inputs[source.name])
+    if initial is not None:
+        initial.check(network, inputs.samples)
+    steps = inputs.steps + (0 if initial is None else initial.step)
     for population in network.populations:
         gain = population.neuron.gain if isinstance(population.neuron, (LIF, FixedLIF)) else None
-        if gain is not None and 1 < gain.shape[0] < events.steps:
+        if gain is not None and 1 < gain.shape[0] < steps:
             raise EventError(
                 "events: steps",
-                f"got {events.steps}; the gain table of population {population.name!r} has {gain.shape[0]} steps",
+                f"got {steps}; the gain table of population {population.name!r} has {gain.shape[0]} steps",
             )
     for variable in ("spikes", "sam", "membrane", "current"):
         for name in getattr(record, variable):
@@ -186,19 +186,34 @@ def check(network: Network, events: Events, record: Record) -> None:
     for name in record.sam:
         trace = network.sam[name]
         if isinstance(trace, FixedSamTrace):
-            trace.check(f"sam {name!r}", as_chw(network[name].shape)[0], events.steps)
+            population = network[name]
+            trace.check(f"sam {name!r}", as_chw(population.shape)[0], steps, population.largest_event)
 
 
-def unrolled(network: Network, steps: int) -> Network:
-    """The same network with one-row gain and offset tables repeated for every step, as back ends expect them."""
+def _whole(source: Population, events: Events) -> None:
+    """Refuse input values that a fixed-point network cannot take."""
+    if events.value is not None and events.value.dtype.kind == "f" and (events.value != np.rint(events.value)).any():
+        raise EventError("events: value", "got fractional values; a fixed-point network takes integers")
+    if events.magnitude > source.magnitude:
+        raise EventError(
+            "events: value",
+            f"got |value| {events.magnitude}; the input population {source.name!r} allows {source.magnitude} "
+            "(Population.magnitude, which bounds the accumulators)",
+        )
+
+
+def unrolled(network: Network, steps: int, first: int = 0) -> Network:
+    """The same network with a row of its gain and offset tables for each step from `first` on, as back ends expect."""
 
     def every_step(population: Population) -> Population:
         neuron = population.neuron
-        if not isinstance(neuron, (LIF, FixedLIF)) or neuron.gain is None or neuron.offset is None:
+        if not isinstance(neuron, (LIF, FixedLIF)) or neuron.gain is None:
             return population
-        if len(neuron.gain) != 1 or steps == 1:
+        rows = np.arange(first, first + steps) if len(neuron.gain) > 1 else np.zeros(steps, int)
+        if np.array_equal(rows, np.arange(len(neuron.gain))):
             return population
-        tables: dict[str, Any] = {name: np.repeat(getattr(neuron, name), steps, axis=0) for name in ("gain", "offset")}
+        names = ("gain", "offset" if isinstance(neuron, LIF) else "offset_64ths")
+        tables: dict[str, Any] = {name: getattr(neuron, name)[rows] for name in names}
         return replace(population, neuron=replace(neuron, **tables))
 
     populations = tuple(every_step(p) for p in network.populations)

@@ -22,7 +22,8 @@ from neurosam.cli.inputs import (
     read_events,
     training_set,
 )
-from neurosam.deploy.quantise import QuantisationReport, quantise
+from neurosam.deploy.quantisation_report import QuantisationReport
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
@@ -33,7 +34,21 @@ if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
     from neurosam.training.model_file import Recipe
 
-__all__ = ["export", "fixed_precision", "run", "show_quantisation"]
+__all__ = ["LongestRun", "Rounding", "Scale", "export", "fixed_precision", "run", "show_quantisation"]
+
+LongestRun = Annotated[
+    int | None,
+    typer.Option(
+        "--longest-run",
+        min=1,
+        show_default=False,
+        help="Steps of the longest run that is planned; the readout gets room for it. Default: twice the calibration.",
+    ),
+]
+Scale = Annotated[
+    str, typer.Option("--scale", help="population: one unit for all its channels; channel: one for each, more exact.")
+]
+Rounding = Annotated[str, typer.Option("--rounding", help="Of weights: nearest or stochastic.")]
 
 PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
@@ -51,6 +66,9 @@ def export(
     calibrate: Annotated[
         int, typer.Option(min=0, help="Training samples used to choose scales; 0: none, all inputs weigh the same.")
     ] = 64,
+    longest_run: LongestRun = None,
+    scale: Scale = "population",
+    rounding: Rounding = "nearest",
     fine_tune: Annotated[
         int, typer.Option(min=0, help="Epochs of training with quantised weights first, when few bits cost accuracy.")
     ] = 0,
@@ -88,7 +106,9 @@ def export(
             train_set = training_set(recipe.stimulus.data, recipe.seed, recipe.stimulus.size)
             images = train_set.images[: min(calibrate, len(train_set))]
             calibration = recipe.stimulus.encode(images, seed=recipe.seed)
-        network, report = quantise(network, fixed, calibration)
+        network, report = quantise(
+            network, fixed, calibration, steps=longest_run, scale=scale, rounding=rounding, seed=recipe.seed
+        )
         show_quantisation(report)
     network.save(out)
     say(f"wrote {out}; next: neurosam run {out}")
@@ -124,19 +144,25 @@ def fixed_precision(name: str, bits: int, *others: str) -> Precision:
 
 def show_quantisation(report: QuantisationReport) -> None:
     """Print a table of the quantised layers."""
-    columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane")
+    columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane", "safe steps")
     rows = [
         (
             row.population, f"{row.weight_low}..{row.weight_high}", f"{row.clipped:.2%}", f"{row.weight_snr_db:.1f}",
             row.threshold or "-", f"{row.arrival_bound:,}", f"{row.arrival_bound / 2**17:.1%}",
             f"{row.membrane_peak / 2**23:.1%}" if row.membrane_peak else "-",
+            "-" if row.safe_steps is None else f"{row.safe_steps:,}",
         )
         for row in report.populations
     ]  # fmt: skip
-    note = "input: the largest sum of weights in a step; membrane: its peak, of 2^23"
+    note = (
+        "input: the largest sum of weights in a step; membrane: its peak, of 2^23; safe steps: until a membrane that "
+        "goes on growing as in the calibration saturates"
+    )
     if np.isfinite(report.agreement):
         note += f"\nfloat and fixed point agree on {report.agreement:.1%} of the calibration samples"
     show("quantisation", columns, rows, note=note)
+    for warning in report.warnings:
+        say(f"warning: {warning}")
 
 
 def run(

@@ -13,6 +13,7 @@ from neurosam.backends.registry import check
 from neurosam.data import ImageSet, cluttered, load_held_out, load_training
 from neurosam.errors import DataError, EventError
 from neurosam.signals.events import CODINGS, Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record
 from neurosam.signals.stimulus import Stimulus
 
@@ -187,7 +188,7 @@ def read_events(path: Path, network: Network) -> Events:
     if not events.samples:
         raise EventError(str(path), "holds no samples; at least 1 is required")
     try:
-        check(network, events, Record())
+        check(network, Inputs.of(network, events), Record())
     except EventError as error:
         raise EventError(f"{path}: {error.where}", error.problem) from None
     return events

@@ -3,6 +3,9 @@
 threshold     round(theta / q)                         bias          round(b 2^6 / q) = mantissa 2^exponent
 reset amount  round(r 2^6 / q)                         gain          round(g 2^shift), the largest shift that fits
 leak          4096 - round(4096 leak) - offset         gain offset   round(o 2^6 / q)
+
+What is added to the membrane or replaces it (reset value, lower bound, a threshold's step, initial states) is
+round(x 2^6 / q), as the reset amount.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.errors import ExportError
-from neurosam.network.neuron import BIAS_HIGH, GAIN_LIMIT, LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Readout
+from neurosam.network.fixed_neuron import BIAS_HIGH, GAIN_LIMIT, THRESHOLD_MAX, FixedLIF, FixedReadout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 
 __all__ = ["bias_mantissas", "fixed_neuron", "kept_parts", "whole_gains"]
@@ -29,25 +33,44 @@ def fixed_neuron(where: str, neuron: Any, unit: float, precision: Precision) -> 
         If a parameter does not fit: which one of `where`, what it becomes, what is allowed.
     """
     mantissa, exponent = bias_mantissas(where, neuron.bias, unit)
-    if isinstance(neuron, Readout):
-        return FixedReadout(bias_mantissa=mantissa, bias_exponent=exponent)
     fine = unit / (1 << FRACTION_BITS)
     current = None
     if neuron.current_leak is not None:
         current = _decay(neuron.current_leak, precision.current_decay_offset)
+    decay = _decay(neuron.leak, precision.membrane_decay_offset)
+
+    def state(name: str, low: int = -STATE_MAX, high: int = STATE_MAX) -> npt.NDArray[np.int64] | None:
+        value = getattr(neuron, name)
+        return None if value is None else _whole(f"{where}: {name}", value / fine, low, high)
+
+    initial: dict[str, Any] = {
+        "initial_membrane_64ths": state("initial_membrane"), "initial_current_64ths": state("initial_current")
+    }  # fmt: skip
+    if isinstance(neuron, Readout):
+        kept = None if (np.asarray(neuron.leak) == 1.0).all() else decay
+        return FixedReadout(mantissa, exponent, kept, current, **initial)
     gain, shift, offset = _tables(where, neuron, fine)
     return FixedLIF(
-        membrane_decay=_decay(neuron.leak, precision.membrane_decay_offset),
+        membrane_decay=decay,
         threshold=_whole(f"{where}: threshold", neuron.threshold / unit, 1, THRESHOLD_MAX),
         reset=neuron.reset,
-        reset_amount=None if neuron.reset_amount is None
-        else _whole(f"{where}: reset_amount", neuron.reset_amount / fine, 1, STATE_MAX),
+        reset_amount_64ths=state("reset_amount", 1),
         bias_mantissa=mantissa,
         bias_exponent=exponent,
         current_decay=current,
         gain=gain,
         gain_shift=shift,
-        offset=offset,
+        offset_64ths=offset,
+        fires=neuron.fires,
+        reset_value_64ths=state("reset_value"),
+        reset_timing=neuron.reset_timing,
+        lower_bound_64ths=state("lower_bound", high=0),
+        refractory=neuron.refractory,
+        threshold_decay=None if neuron.threshold_leak is None else _decay(neuron.threshold_leak, 0),
+        threshold_step_64ths=state("threshold_step", 0),
+        relative_decay=None if neuron.relative_leak is None else _decay(neuron.relative_leak, 0),
+        max_spikes=neuron.max_spikes,
+        **initial,
     )  # fmt: skip
 
 

@@ -27,8 +27,8 @@ from neurosam.arithmetic import FRACTION_BITS, STATE_MAX
 from neurosam.backends.registry import run
 from neurosam.deploy.quantise import QuantisationReport
 from neurosam.errors import ArgumentError, EventError, NetworkError
+from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF
 from neurosam.network.network import Network
-from neurosam.network.neuron import THRESHOLD_MAX, FixedLIF
 from neurosam.signals.events import Events
 
 __all__ = ["FACTORS", "ThresholdSearch", "search_thresholds"]
@@ -230,8 +230,9 @@ def _scaled(fixed: Network, factors: dict[str, float]) -> Network:
         neuron, factor = population.neuron, factors.get(population.name, 1.0)
         if isinstance(neuron, FixedLIF) and factor != 1.0:
             threshold = _times(neuron.threshold, factor, THRESHOLD_MAX)
-            amount = None if neuron.reset_amount is None else _times(neuron.reset_amount, factor, STATE_MAX)
-            population = replace(population, neuron=replace(neuron, threshold=threshold, reset_amount=amount))
+            whole = neuron.reset_amount_64ths
+            amount = None if whole is None else _times(whole, factor, STATE_MAX)
+            population = replace(population, neuron=replace(neuron, threshold=threshold, reset_amount_64ths=amount))
         populations.append(population)
     return replace(fixed, populations=populations)
 

@@ -26,8 +26,9 @@ from neurosam.arithmetic import contribution
 from neurosam.backends.registry import run
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.explain.maps import aggregate, normalise, overlay, upsample
+from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.neuron import LIF
 from neurosam.network.synapse import Shape, as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events, encode

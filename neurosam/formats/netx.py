@@ -26,8 +26,8 @@ from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.errors import ExportError
 from neurosam.hdf5.writer import Writer, created
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
-from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.synapse import Conv2d, Dense, neurons
 
 __all__ = ["save_netx"]

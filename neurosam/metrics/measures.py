@@ -17,8 +17,9 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.metrics.operations import Operations, synaptic_operations
+from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF
+from neurosam.network.neuron import LIF
 from neurosam.network.synapse import Sparse, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
@@ -35,8 +36,11 @@ __all__ = [
 
 # Whole bytes that hold the range of each fixed-point parameter (network/neuron.py, trace.py); every float takes 8.
 FIXED_BYTES = {
-    "membrane_decay": 2, "current_decay": 2, "threshold": 4, "reset_amount": 4, "bias_mantissa": 2, "bias_exponent": 1,
-    "gain": 2, "gain_shift": 1, "offset": 4, "table": 4, "shift": 1, "impulse": 4,
+    "membrane_decay": 2, "current_decay": 2, "threshold": 4, "reset_amount_64ths": 4, "bias_mantissa": 2,
+    "bias_exponent": 1, "gain": 2, "gain_shift": 1, "offset_64ths": 4, "reset_value_64ths": 4,
+    "lower_bound_64ths": 4, "refractory": 2,
+    "threshold_decay": 2, "threshold_step_64ths": 4, "relative_decay": 2, "max_spikes": 2,
+    "initial_membrane_64ths": 4, "initial_current_64ths": 4, "table": 4, "shift": 1, "impulse": 4,
 }  # fmt: skip
 FLOAT_BYTES = 8
 STATE_BYTES = 4  # for a fixed-point current, membrane or trace, and for the step of the last spike

@@ -1,8 +1,9 @@
 """The network description, frozen and validated: what a file holds and what every back end runs."""
 
 from neurosam.network.elements import MaxPool, Population, Projection, max_pool
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, Synapse
 from neurosam.network.trace import FixedSamTrace, SamTrace

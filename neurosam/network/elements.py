@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from neurosam._util.arguments import integer
+from neurosam._util.arguments import integer, integers
 from neurosam.errors import NetworkError
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.synapse import Conv2d, Shape, SumPool2d, Synapse, neurons
 
-__all__ = ["MAX_DELAY", "MAX_NAME", "MAX_SIZE", "MaxPool", "Population", "PopulationsByName", "Projection", "max_pool"]
+__all__ = [
+    "MAX_DELAY",
+    "MAX_EXPONENT",
+    "MAX_NAME",
+    "MAX_SIZE",
+    "MIN_EXPONENT",
+    "MaxPool",
+    "Population",
+    "PopulationsByName",
+    "Projection",
+    "max_pool",
+]
 
 MAX_SIZE = 2**31 - 1
 MAX_DELAY = 2**16
 MAX_NAME = 64
+MIN_EXPONENT, MAX_EXPONENT = -8, 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +93,8 @@ class Population:
             raise NetworkError(where, f"got magnitude {self.magnitude}; it belongs to the input population")
         for parameter in self.neuron.__dataclass_fields__:
             value = getattr(self.neuron, parameter)
-            if isinstance(value, np.ndarray) and value.ndim and value.shape[-1] not in (1, shape[0]):
-                raise NetworkError(
-                    f"{where}: {parameter}",
-                    f"got {value.shape[-1]} values for {shape[0]} channels; one each, or a single one",
-                )
+            if isinstance(value, np.ndarray) and value.ndim:
+                _fits(f"{where}: {parameter}", value, shape)
 
     @property
     def fires(self) -> bool:
@@ -94,9 +104,14 @@ class Population:
     @property
     def has_current(self) -> bool:
         """Whether its neurons have a synaptic current in addition to the membrane."""
-        if isinstance(self.neuron, LIF):
+        if isinstance(self.neuron, (LIF, Readout)):
             return self.neuron.current_leak is not None
-        return isinstance(self.neuron, FixedLIF) and self.neuron.current_decay is not None
+        return self.neuron is not None and self.neuron.current_decay is not None
+
+    @property
+    def largest_event(self) -> int:
+        """Largest ``|value|`` of an event that it sends: `magnitude` of an input, else the most spikes per step."""
+        return self.neuron.max_spikes if isinstance(self.neuron, (LIF, FixedLIF)) else self.magnitude
 
 
 class PopulationsByName(dict[str, Population]):
@@ -118,8 +133,9 @@ class Projection:
     source, target : str
         Population names.
     synapse : Dense, Conv2d or Sparse
-    delay : int
-        Steps of global time, >= 0 (Loihi and Lava: 1); 0 only along acyclic paths.
+    delay : int or int array
+        Steps of global time, >= 0 (Loihi and Lava: 1); 0 only along acyclic paths. An array of the weight's shape gives
+        each synapse its own; a network splits such a projection (expand.py).
     pool : SumPool2d, optional
         Pooling in front of the synapses: each spike gets the address of its window.
     exponent : int
@@ -136,14 +152,13 @@ class Projection:
     source: str
     target: str
     synapse: Synapse
-    delay: int = 1
+    delay: Any = 1
     pool: SumPool2d | None = None
     exponent: int = 0
 
     def __post_init__(self) -> None:
-        delay = integer(f"projection {self.label}: delay", self.delay, 0, MAX_DELAY)
-        exponent = integer(f"projection {self.label}: exponent", self.exponent, -8, 7)
-        object.__setattr__(self, "delay", delay)
+        object.__setattr__(self, "delay", _delay(f"projection {self.label}: delay", self.delay, self.synapse))
+        exponent = integer(f"projection {self.label}: exponent", self.exponent, MIN_EXPONENT, MAX_EXPONENT)
         object.__setattr__(self, "exponent", exponent)
 
     @property
@@ -154,7 +169,7 @@ class Projection:
     @property
     def integral(self) -> bool:
         """Whether its weights are integer mantissas."""
-        return self.synapse.weight.dtype == np.int8
+        return self.synapse.weight.dtype.kind == "i"
 
 
 class MaxPool(NamedTuple):
@@ -211,6 +226,25 @@ def max_pool(
     )
     population = Population(name, synapse.output_shape(source.shape), neuron)
     return MaxPool(population, Projection(source.name, name, synapse, delay=delay))
+
+
+def _fits(where: str, value: np.ndarray[Any, Any], shape: Shape) -> None:
+    """Refuse a parameter that is neither by channel nor by neuron; the last axis of a table is channels."""
+    if value.ndim == 3:
+        if value.shape != shape:
+            raise NetworkError(where, f"got values of shape {value.shape}; the population has {shape}")
+    elif value.shape[-1] not in (1, shape[0]):
+        raise NetworkError(where, f"got {value.shape[-1]} values for {shape[0]} channels; one each, or a single one")
+
+
+def _delay(where: str, delay: Any, synapse: Synapse) -> Any:
+    """One delay, or one per synapse where they differ."""
+    if np.ndim(delay) == 0:
+        return integer(where, delay, 0, MAX_DELAY)
+    array = integers(where, delay, low=0, high=MAX_DELAY, ndim=(synapse.weight.ndim,))
+    if array.shape != synapse.weight.shape:
+        raise NetworkError(where, f"has shape {array.shape}; the weights have {synapse.weight.shape}")
+    return int(array.flat[0]) if array.size and (array == array.flat[0]).all() else array
 
 
 def _is_allowed(name: str) -> bool:

@@ -27,13 +27,16 @@ from pathlib import Path
 
 from neurosam._util.arguments import identical
 from neurosam._util.saving import save
+from neurosam.errors import NetworkError
 from neurosam.network import schedule
 from neurosam.network.elements import Population, PopulationsByName, Projection
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout
+from neurosam.network.expand import split
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
+from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
-from neurosam.network.validation import accumulator_bound, validate
+from neurosam.network.validation import accumulator_bound, answers, validate
 
 __all__ = ["Network"]
 
@@ -45,14 +48,17 @@ class Network:
     Parameters
     ----------
     populations : sequence of Population
-        Exactly one input; names are unique.
+        At least one input; names are unique.
     projections : sequence of Projection
+        Those with a delay per synapse or with integer weights beyond 8 bits are split (expand.py): ``projections`` then
+        holds the parts.
     sam : mapping of str to SamTrace or FixedSamTrace
         Traces by population.
     precision : Precision, optional
         Of a fixed-point network; None for a float one. Fixed neurons without a precision get ``Precision.lava()``.
-    output : str, optional
-        Population whose membrane (of a readout) or spike counts are the result; the last one if None.
+    outputs : str, sequence of str, or mapping of str to str, optional
+        Populations that give the result, the last one if None, each with its answer over time: "last", "mean" or "max"
+        of its membrane, or "count" of its spikes. By default "last" for a readout, "count" for what fires.
     metadata : mapping of str to str
         Free text that is stored with the network (class names, provenance); ignored by back ends.
 
@@ -75,8 +81,8 @@ class Network:
     ...         ns.Projection("hidden", "out", ns.Dense([[1.0, 0.0, -1.0], [0.0, 1.0, 1.0]])),
     ...     ],
     ... )
-    >>> net.fixed, net.output, net.onsets
-    (False, 'out', {'in': 0, 'hidden': 1, 'out': 2})
+    >>> net.fixed, net.answers, net.onsets
+    (False, {'out': 'last'}, {'in': 0, 'hidden': 1, 'out': 2})
     >>> spikes = ns.Events.from_dense(np.ones((5, 1, 4)))  # all four inputs spike in each of five steps
     >>> ns.run(net, spikes, backend="reference").output
     array([[ 0., 10.]])
@@ -88,20 +94,19 @@ class Network:
     projections: Sequence[Projection]
     sam: Mapping[str, SamTrace | FixedSamTrace] = field(default_factory=dict)
     precision: Precision | None = None
-    output: str | None = None
+    outputs: str | Sequence[str] | Mapping[str, str] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "populations", tuple(self.populations))
-        set_(self, "projections", tuple(self.projections))
+        set_(self, "projections", tuple(part for p in self.projections for part in split(p)))
         set_(self, "sam", dict(self.sam))
         set_(self, "metadata", {str(key): str(value) for key, value in dict(self.metadata).items()})
         if self.precision is None and any(isinstance(p.neuron, (FixedLIF, FixedReadout)) for p in self.populations):
             set_(self, "precision", Precision.lava())
-        if self.output is None and self.populations:
-            set_(self, "output", self.populations[-1].name)
-        validate(self.populations, self.projections, self.sam, self.precision, self.output)
+        set_(self, "outputs", answers(self.populations, self.outputs))
+        validate(self.populations, self.projections, self.sam, self.precision, self.answers)
         _ = self.onsets, self.groups
         if self.fixed:
             for population in self.populations:
@@ -122,14 +127,39 @@ class Network:
         return PopulationsByName(self.populations)
 
     @property
+    def inputs(self) -> tuple[Population, ...]:
+        """The input populations, in order."""
+        return tuple(p for p in self.populations if p.neuron is None)
+
+    @property
     def input(self) -> Population:
-        """The input population."""
-        return next(p for p in self.populations if p.neuron is None)
+        """The input population of a network that has one.
+
+        Raises
+        ------
+        NetworkError
+            If there are several.
+        """
+        first, *others = self.inputs
+        if others:
+            names = ", ".join(repr(p.name) for p in self.inputs)
+            raise NetworkError("network", f"has the inputs {names}; this works for networks with a single input")
+        return first
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """The answer of each output population, in order: "last", "mean", "max" or "count"."""
+        return dict(self.outputs)  # type: ignore[arg-type]  # canonical after __post_init__
+
+    @property
+    def output(self) -> str:
+        """Name of the (first) output population."""
+        return next(iter(self.answers))
 
     @property
     def readout(self) -> Population:
-        """The population that `output` names, whose membrane or spike counts are the result."""
-        return self[self.output or ""]
+        """The (first) output population."""
+        return self[self.output]
 
     @property
     def fixed(self) -> bool:
@@ -187,7 +217,9 @@ class Network:
         names = [p.name for p in self.populations if isinstance(p.neuron, (LIF, FixedLIF))]
         sam: dict[str, SamTrace | FixedSamTrace] = dict(self.sam)
         for name in names if populations is None else populations:
-            sam[name] = trace.quantise(as_chw(self[name].shape)[0], steps) if self.fixed else trace
+            population = self[name]
+            channels, spikes = as_chw(population.shape)[0], population.largest_event
+            sam[name] = trace.quantise(channels, steps, spikes) if self.fixed else trace
         return replace(self, sam=sam)
 
     def save(self, path: str | Path) -> None:

@@ -26,18 +26,18 @@ def onsets(populations: Sequence[Population], projections: Sequence[Projection])
         If input could arrive before an explicit onset, or a population cannot be reached from the input.
     """
     by_name = PopulationsByName(populations)
-    source = next(p for p in populations if p.neuron is None)
-    reached = {source.name}
+    sources = [p for p in populations if p.neuron is None]
+    reached = {p.name for p in sources}
     while new := {p.target for p in projections if p.source in reached} - reached:
         reached |= new
     for population in populations:
         if population.name not in reached:
             raise NetworkError(
-                f"population {population.name!r}", "cannot be reached from the input; connect or remove it"
+                f"population {population.name!r}", "cannot be reached from an input; connect or remove it"
             )
     starts = [(p.name, p.onset) for p in populations if p.onset is not None]
     delays = [(p.source, p.target, p.delay) for p in projections if by_name[p.target].onset is None]
-    arrival = earliest([*starts, (source.name, source.onset or 0)], delays)
+    arrival = earliest([*starts, *((p.name, p.onset or 0) for p in sources)], delays)
     for projection in projections:
         first = arrival[projection.source] + projection.delay
         if first < arrival[projection.target]:
@@ -51,7 +51,8 @@ def onsets(populations: Sequence[Population], projections: Sequence[Projection])
 
 def lag(projection: Projection, onsets: Mapping[str, int]) -> int:
     """Steps between a source's own time and the target's: ``onset(p) + delay - onset(q)``."""
-    return onsets[projection.source] + projection.delay - onsets[projection.target]
+    delay: int = projection.delay
+    return onsets[projection.source] + delay - onsets[projection.target]
 
 
 def earliest(starts: Iterable[tuple[str, int]], edges: Iterable[tuple[str, str, int]]) -> dict[str, int]:

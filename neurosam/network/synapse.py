@@ -21,13 +21,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from neurosam._util.arguments import integer, integers, pair, reals
+from neurosam._util.arguments import frozen, integer, integers, pair, reals
 from neurosam.errors import NetworkError
 
 __all__ = ["Conv2d", "Dense", "Shape", "Sparse", "SumPool2d", "Synapse", "as_chw", "neurons"]
 
 Shape: TypeAlias = tuple[int, ...]
-Weights: TypeAlias = npt.NDArray[Any]  # float64, or int8 mantissas
+Weights: TypeAlias = npt.NDArray[Any]  # float64, or int8 mantissas (int16 until a network splits them)
 Sums: TypeAlias = npt.NDArray[np.float64]
 
 MAX_SIDE = 2**16
@@ -47,11 +47,11 @@ def as_chw(shape: Shape) -> tuple[int, int, int]:
 
 
 def _weights(where: str, weight: Any, ndim: tuple[int, ...]) -> Weights:
-    """Float weights as float64, integer weights as int8 mantissas."""
+    """Float weights as float64, integer weights as int8 mantissas, or int16 for a network to split (expand.py)."""
     array = np.asarray(weight)
     if array.dtype.kind in "iu":
-        out: Weights = integers(where, array, low=-128, high=127, ndim=ndim, dtype=np.int8)
-        return out
+        out: Weights = integers(where, array, low=-(2**15), high=2**15 - 1, ndim=ndim, dtype=np.int16)
+        return frozen(out, np.int8) if not out.size or (out.min() >= -128 and out.max() <= 127) else out
     return reals(where, weight, ndim=ndim)
 
 
@@ -129,7 +129,7 @@ class Dense:
     Parameters
     ----------
     weight : (O, I) array
-        Float, or integers in -128..127 for a fixed-point network.
+        Float, or integers for a fixed-point network: -128..127, or 16 bits, which a network splits (expand.py).
 
     Examples
     --------
@@ -168,7 +168,7 @@ class Conv2d:
     Parameters
     ----------
     weight : (O, C / groups, kH, kW) array
-        Float, or integers in -128..127 for a fixed-point network.
+        Float, or integers for a fixed-point network: -128..127, or 16 bits, which a network splits (expand.py).
     stride, padding, dilation : int or (int, int)
         (height, width).
     groups : int
@@ -245,7 +245,7 @@ class Sparse:
     indices : (n,) int array
         Flat source neuron of each entry, rising within a row (without repeats).
     weight : (n,) array
-        Float, or integers in -128..127 for a fixed-point network.
+        Float, or integers for a fixed-point network: -128..127, or 16 bits, which a network splits (expand.py).
     sources : int
         Number of source neurons.
     shape : tuple of int, optional

@@ -14,6 +14,10 @@ own step (from 0) and ``X`` its trace, a spike emits a neuronal contribution sco
 in place of 1, and ``decayed = (X * K[dt]) >> f``, where K continues with its last entry; the silent steps of the
 official mode add ``((t + 1 - n) * impulse * K[t]) >> f``.
 
+A neuron that fires ``s`` times in one step emits one graded event. Its spikes do not see each other in ``strict``: it
+emits ``s * decayed`` and leaves ``X <- decayed + s``; the other modes put ``decayed + s`` for ``decayed + 1``, and emit
+``s`` times the score, where ``n`` counts steps with spikes.
+
 SAM is the sum of the scores over channels. A chip holds it in 24 bits, so ``channels * largest score`` must stay
 below 2^23; :meth:`SamTrace.quantise` chooses f by that bound and :meth:`FixedSamTrace.check` refuses what exceeds it.
 """
@@ -69,7 +73,7 @@ class SamTrace:
         """What a map is divided by to be in the unit of a float trace, which is 1."""
         return 1.0
 
-    def quantise(self, channels: int, steps: int | None = None) -> FixedSamTrace:
+    def quantise(self, channels: int, steps: int | None = None, spikes: int = 1) -> FixedSamTrace:
         """The integer trace of the finest resolution whose sum over channels fits into 24 bits.
 
         Parameters
@@ -79,6 +83,8 @@ class SamTrace:
         steps : int, optional
             Length of the longest run; required where spikes fade so slowly that the table does not reach 0 in 4096
             steps.
+        spikes : int
+            Most spikes of a neuron in one step.
 
         Raises
         ------
@@ -87,7 +93,7 @@ class SamTrace:
         """
         for shift in range(MAX_SHIFT, 0, -1):
             fixed = FixedSamTrace(self.table(shift, steps), shift, 1 << shift, self.mode)
-            if fixed.largest(steps) * channels < SUM_LIMIT:
+            if fixed.largest(steps, spikes) * channels < SUM_LIMIT:
                 return fixed
         raise NetworkError(
             "SamTrace",
@@ -155,30 +161,32 @@ class FixedSamTrace:
         """What a map is divided by to be in the unit of a float trace, which is the impulse."""
         return float(self.impulse)
 
-    def largest(self, steps: int | None = None) -> int:
-        """Largest score in a run of `steps` (of any length if None).
+    def largest(self, steps: int | None = None, spikes: int = 1) -> int:
+        """Largest score in a run of `steps` (of any length if None), of a neuron with up to `spikes` per step.
 
-        The worst case is a neuron that spikes in every step, because the table never rises. Without a number of steps,
+        The worst case is a neuron that fires in every step, because the table never rises. Without a number of steps,
         a trace that never fades has the bound ``2^62``.
         """
         first = int(self.table[1])
         if steps is None and first == 1 << self.shift:
             return 1 << 62
-        peak = _peak(first, self.shift, self.impulse, self.mode == "strict", 1 << 30 if steps is None else steps)
-        return peak + (self._silent_peak(steps) if self.mode == "official" else 0)
+        length = 1 << 30 if steps is None else steps
+        peak = _peak(first, self.shift, self.impulse * spikes, self.mode == "strict", length)
+        return spikes * (peak + (self._silent_peak(steps) if self.mode == "official" else 0))
 
     def _silent_peak(self, steps: int | None) -> int:
         """Bound of what silent steps add in the official mode, over all t: ``t * impulse * K[t] >> f``."""
         t = np.arange(self.table.size if steps is None else min(steps, self.table.size))
         return int(((t * self.impulse * self.table[: t.size]) >> self.shift).max(initial=0))
 
-    def check(self, where: str, channels: int, steps: int) -> None:
-        """Refuse a run whose sum over channels could exceed 24 bits."""
-        bound = self.largest(steps) * channels
+    def check(self, where: str, channels: int, steps: int | None, spikes: int = 1) -> None:
+        """Refuse a run whose sum over channels could exceed 24 bits (a run of any length if `steps` is None)."""
+        bound = self.largest(steps, spikes) * channels
+        length = "a run of any length" if steps is None else f"{steps} steps"
         if bound >= SUM_LIMIT:
             raise NetworkError(
                 where,
-                f"the SAM trace can reach {bound} over {channels} channels in {steps} steps; it must stay below 2^23. "
+                f"the SAM trace can reach {bound} over {channels} channels in {length}; it must stay below 2^23. "
                 "Use a smaller impulse and shift (SamTrace.quantise chooses them)",
             )
 

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from neurosam._util.arguments import integers
+from neurosam._util.arguments import choice, integers
 from neurosam.errors import NetworkError
 from neurosam.network.elements import Population, PopulationsByName, Projection
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
+from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Shape, neurons
 from neurosam.network.trace import FixedSamTrace, SamTrace
 
-__all__ = ["accumulator_bound", "validate"]
+__all__ = ["ANSWERS", "accumulator_bound", "answers", "validate"]
 
 ACCUMULATOR_MAX = 2**31 - 1
+ANSWERS = ("last", "mean", "max", "count")
 
 
 def validate(
@@ -24,31 +26,57 @@ def validate(
     projections: Sequence[Projection],
     sam: Mapping[str, SamTrace | FixedSamTrace],
     precision: Precision | None,
-    output: str | None,
+    outputs: Mapping[str, str],
 ) -> None:
     """Refuse what no back end could run. Times are checked in schedule.py, sums by :func:`accumulator_bound`."""
     by_name = PopulationsByName(populations)
-    _names(populations, output)
+    _names(populations, projections)
+    _outputs(by_name, outputs)
     for projection in projections:
         _projection(by_name, projection)
     _precision(populations, projections, precision)
     _traces(by_name, sam, precision is not None)
 
 
-def _names(populations: Sequence[Population], output: str | None) -> None:
+def answers(
+    populations: Sequence[Population], outputs: str | Sequence[str] | Mapping[str, str] | None
+) -> dict[str, str]:
+    """The answer of each output population; see :class:`~neurosam.network.network.Network`."""
+    if outputs is None:
+        outputs = [p.name for p in populations[-1:]]
+    if isinstance(outputs, str):
+        outputs = [outputs]
+    if isinstance(outputs, Mapping):
+        return {str(name): str(answer) for name, answer in outputs.items()}
+    by_name = PopulationsByName(populations)
+    return {name: "count" if by_name[name].fires else "last" for name in outputs}
+
+
+def _outputs(by_name: PopulationsByName, outputs: Mapping[str, str]) -> None:
+    if not outputs:
+        raise NetworkError("network: outputs", "are empty; name at least one population")
+    for name, answer in outputs.items():
+        where = f"network: output {name!r}"
+        choice(where, answer, ANSWERS)
+        if by_name[name].neuron is None:
+            raise NetworkError(where, "is an input; name a population with a neuron")
+        if answer == "count" and not by_name[name].fires:
+            raise NetworkError(where, 'is a readout, which never fires; its answer is "last", "mean" or "max"')
+
+
+def _names(populations: Sequence[Population], projections: Sequence[Projection]) -> None:
     names = [p.name for p in populations]
     for name in names:
         if names.count(name) > 1:
             raise NetworkError(f"population {name!r}", "appears twice; names must be unique")
     inputs = [p.name for p in populations if p.neuron is None]
-    if len(inputs) != 1:
-        raise NetworkError(
-            "network", f"has {len(inputs)} input populations {inputs}; exactly one (neuron=None) is required"
-        )
-    if len(names) < 2:
+    if not inputs:
+        raise NetworkError("network", "has no input population; one without a neuron (neuron=None) is required")
+    idle = [name for name in inputs if len(inputs) > 1 and all(p.source != name for p in projections)]
+    if idle:
+        raise NetworkError(f"population {idle[0]!r}", "is an input that sends to no population; connect or remove it")
+    if len(names) == len(inputs):
         raise NetworkError("network", "has no population but the input; add at least one with a neuron")
-    if PopulationsByName(populations)[output or ""].neuron is None:
-        raise NetworkError("network: output", f"{output!r} is the input; name a population with a neuron")
 
 
 def _projection(by_name: PopulationsByName, projection: Projection) -> None:
@@ -104,13 +132,13 @@ def _precision(
         )  # fmt: skip
     for population in populations:
         neuron = population.neuron
-        if isinstance(neuron, FixedLIF):
+        if isinstance(neuron, (FixedLIF, FixedReadout)):
             for name, value, (low, high) in (
                 ("membrane_decay", neuron.membrane_decay, precision.membrane_decay_range()),
                 ("current_decay", neuron.current_decay, precision.current_decay_range()),
             ):
                 if value is not None:
-                    integers(f"population {population.name!r}: {name}", value, low=low, high=high, ndim=(0, 1))
+                    integers(f"population {population.name!r}: {name}", value, low=low, high=high, ndim=(0, 1, 3))
 
 
 def _traces(by_name: PopulationsByName, sam: Mapping[str, SamTrace | FixedSamTrace], fixed: bool) -> None:
@@ -139,7 +167,7 @@ def accumulator_bound(by_name: PopulationsByName, incoming: Iterable[Projection]
     low = high = 0
     for projection in incoming:
         source = by_name[projection.source]
-        factor = source.magnitude * (projection.pool.area if projection.pool else 1)
+        factor = source.largest_event * (projection.pool.area if projection.pool else 1)
         negative, positive = projection.synapse.row_sums()
         if source.neuron is None:
             negative, positive = negative - positive, positive - negative

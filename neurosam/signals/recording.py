@@ -19,6 +19,7 @@ from neurosam._util.saving import save
 from neurosam.network.network import Network
 from neurosam.network.synapse import Shape, as_chw
 from neurosam.signals.events import Events
+from neurosam.signals.state import State
 
 __all__ = ["Extents", "Record", "Recording", "Spikes", "Target", "arranged", "extents", "words"]
 
@@ -76,14 +77,16 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Spikes:
-    """Spikes of one population.
+    r"""Spikes of one population.
 
     Parameters
     ----------
     planes : (T, B, H, W, words) uint64 array
-        Bit planes, channels last.
+        Bit planes, channels last: which neurons fired.
     shape : tuple of int
         Shape of the population.
+    magnitude : (T, B, \*shape) int32 array, optional
+        How often each neuron fired in each step, for neurons that can do so more than once.
 
     Examples
     --------
@@ -96,10 +99,11 @@ class Spikes:
 
     planes: npt.NDArray[np.uint64]
     shape: Shape
+    magnitude: npt.NDArray[np.int32] | None = None
 
     @classmethod
-    def from_dense(cls, x: npt.ArrayLike) -> Spikes:
-        """From values 0 and 1, ``[T, B, C, H, W]`` or ``[T, B, N]``."""
+    def from_dense(cls, x: npt.ArrayLike, *, graded: bool = False) -> Spikes:
+        """From values 0 and 1, ``[T, B, C, H, W]`` or ``[T, B, N]``; numbers of spikes per step if `graded`."""
         array = np.asarray(x)
         shape = tuple(int(side) for side in array.shape[2:])
         channels, height, width = as_chw(shape)
@@ -107,10 +111,12 @@ class Spikes:
         bits = np.zeros((*array.shape[:2], height, width, words(channels) * 64), dtype=np.uint8)
         bits[..., :channels] = np.moveaxis(flat, 2, -1)
         packed = np.packbits(bits, axis=-1, bitorder="little")
-        return cls(packed.view("<u8").astype(np.uint64), shape)
+        return cls(packed.view("<u8").astype(np.uint64), shape, array.astype(np.int32) if graded else None)
 
-    def dense(self) -> npt.NDArray[np.uint8]:
-        """``uint8 [T, B, *shape]``."""
+    def dense(self) -> npt.NDArray[Any]:
+        """``uint8 [T, B, *shape]``, or the int32 magnitudes."""
+        if self.magnitude is not None:
+            return np.asarray(self.magnitude)
         channels = as_chw(self.shape)[0]
         steps, samples = self.planes.shape[:2]
         octets = np.ascontiguousarray(self.planes.astype("<u8")).view(np.uint8)
@@ -123,7 +129,12 @@ class Spikes:
 
     def count(self) -> int:
         """Number of spikes."""
-        return int(np.bitwise_count(self.planes).sum())
+        return int(np.bitwise_count(self.planes).sum() if self.magnitude is None else self.magnitude.sum())
+
+    def select(self, start: int, stop: int) -> Spikes:
+        """The samples ``start:stop``, as views."""
+        magnitude = None if self.magnitude is None else self.magnitude[:, start:stop]
+        return Spikes(self.planes[:, start:stop], self.shape, magnitude)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +148,8 @@ class Recording:
     steps, samples : int
         T and B.
     output : (B, classes) array
-        Membrane of the readout after the last step (float64, or int32 in membrane units), or the spike counts of an
-        output population that fires.
+        Answer of the (first) output population: its membrane after the last step or the largest one (float64, or int32
+        in membrane units), the mean of its membrane (float64), or its spike counts (int64).
     spikes : mapping of str to Spikes
     sam : mapping of str to (T, B, H, W) array
         Spike activation maps: float64, or int32 for a fixed-point network.
@@ -147,11 +158,18 @@ class Recording:
     membrane, current : mapping of str to (T, B, *shape) array
         float64, or int32 in membrane units.
     counts : mapping of str to (T, B) int64 array
-        Number of spikes in each step, of every population that fires; for the input, number of events.
+        Number of spikes in each step, of every population that fires; for an input, number of events.
     operations : mapping of str to int
         Synaptic operations (weights added) by projection label, where the back end counts them.
     time_s : float
         Wall-clock time of the run, without compilation where the back end can separate it.
+    other_outputs : mapping of str to (B, classes) array
+        Answers of further output populations.
+    saturated, wrapped : mapping of str to (B,) int64 array
+        Of a fixed-point network: how often a neuron's membrane was clipped to its 24 bits, and how often one of its
+        sums wrapped around, by population; in a network that is sound, never.
+    state : State, optional
+        Where the run ended, if that was requested.
 
     Examples
     --------
@@ -180,6 +198,10 @@ class Recording:
     counts: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     operations: Mapping[str, int] = field(default_factory=dict)
     time_s: float = 0.0
+    other_outputs: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    saturated: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    wrapped: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    state: State | None = None
 
     @property
     def predictions(self) -> npt.NDArray[np.int64]:
@@ -198,11 +220,15 @@ class Recording:
             self,
             samples=len(range(self.samples)[where]),
             output=self.output[where],
-            spikes={name: Spikes(spikes.planes[:, where], spikes.shape) for name, spikes in self.spikes.items()},
+            other_outputs={name: array[where] for name, array in self.other_outputs.items()},
+            spikes={name: spikes.select(start, stop) for name, spikes in self.spikes.items()},
             sam=cut(self.sam),
             membrane=cut(self.membrane),
             current=cut(self.current),
             counts=cut(self.counts),
+            saturated={name: array[where] for name, array in self.saturated.items()},
+            wrapped={name: array[where] for name, array in self.wrapped.items()},
+            state=None if self.state is None else self.state.select(start, stop),
             operations={},
             time_s=0.0,
         )
@@ -235,12 +261,14 @@ class Target(Protocol):
 
 
 def extents(network: Network, record: Record, steps: int, samples: int) -> Extents:
-    """Shape ``(T, B, ...)`` and dtype of each requested array, as :class:`Recording` has them."""
+    """Shape ``(T, B, ...)`` and dtype of each requested array, as :class:`Recording` has them and in a file's order."""
     number = np.dtype(np.int32 if network.fixed else np.float64)
     arrays: dict[tuple[str, str], tuple[Shape, np.dtype[Any]]] = {}
     for name in record.spikes:
         channels, height, width = as_chw(network[name].shape)
         arrays["spikes", name] = (steps, samples, height, width, words(channels)), np.dtype(np.uint64)
+        if network[name].largest_event > 1:
+            arrays["magnitude", name] = (steps, samples, *network[name].shape), np.dtype(np.int32)
     for name in record.sam:
         arrays["sam", name] = (steps, samples, *as_chw(network[name].shape)[1:]), number
     for variable in ("membrane", "current"):
@@ -253,5 +281,8 @@ def arranged(network: Network, arrays: Mapping[tuple[str, str], npt.NDArray[Any]
     """The fields of a :class:`Recording` that hold these arrays, of the shapes that :func:`extents` gives."""
     fields: dict[str, Any] = {variable: {} for variable in Record.__dataclass_fields__}
     for (variable, name), array in arrays.items():
-        fields[variable][name] = Spikes(array, network[name].shape) if variable == "spikes" else array
+        if variable == "spikes":
+            fields[variable][name] = Spikes(array, network[name].shape, arrays.get(("magnitude", name)))
+        elif variable != "magnitude":
+            fields[variable][name] = array
     return fields

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from neurosam.cli import app
 from neurosam.hdf5 import load_network, load_recording, save
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
-from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, SumPool2d
 from neurosam.network.trace import SamTrace
@@ -343,7 +343,7 @@ def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
         "conv 3x5x4 FixedLIF inclusive 0.5 60 2",
         "out 4 FixedReadout 4 3",
         "in |value| <= 3",
-        "conv membrane_decay 410, threshold 5..9, reset subtract, reset_amount 320..576",
+        "conv membrane_decay 410, threshold 5..9, reset subtract, reset_amount_64ths 320..576",
         "in -> conv Conv2d padding 1 3x2x3x3 0..53 x 2^-1 780 54 2",
         "conv -> out sum pool 2x2, Dense 4x12 -7 48 48 1",
         "64 neurons, 828 synapses, 102 bytes of weights",

@@ -11,7 +11,8 @@ from hypothesis import given
 
 import neurosam as ns
 from neurosam.backends import registry
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
+from neurosam.network.neuron import LIF, Readout
 from support.agreement import assert_agree, assert_identical
 from support.backends import EXCEPTIONS, held, installed, networks
 from support.networks import KINDS, cases, edge_case, large_case, random_case
@@ -146,7 +147,7 @@ def silent(network: ns.Network) -> ns.Network:
     for population in network.populations:
         neuron = population.neuron
         if isinstance(neuron, FixedLIF):
-            neuron = replace(neuron, bias_mantissa=0, gain=None, offset=None)
+            neuron = replace(neuron, bias_mantissa=0, gain=None, offset_64ths=None)
         elif isinstance(neuron, LIF):
             neuron = replace(neuron, bias=0.0, gain=None, offset=None)
         elif isinstance(neuron, FixedReadout):

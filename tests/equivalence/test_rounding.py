@@ -11,7 +11,8 @@ import pytest
 
 import neurosam as ns
 from neurosam.equivalence.divergence import Divergence, Variable, mismatches
-from neurosam.equivalence.rounding import Consequences, reach, rounded, silent_distance
+from neurosam.equivalence.rounding import Consequences, reach, rounded
+from neurosam.equivalence.threshold import silent_distance
 
 Array = npt.NDArray[Any]
 STEPS, SAMPLES = 5, 2
@@ -110,7 +111,7 @@ def test_thresholds_and_amounts_are_those_of_the_neurons_channel() -> None:
 
 
 def test_levels_of_integers_are_in_membrane_units() -> None:
-    lif = ns.FixedLIF(0, np.array([3, 5]), reset_amount=np.array([100, 200]))
+    lif = ns.FixedLIF(0, np.array([3, 5]), reset_amount_64ths=np.array([100, 200]))
     spikes, membrane = near_miss(1, 0, 2, 5 * 64 - 7, 5 * 64 + 9 - 200, "b")
     silent, fired = silent_distance(mismatches(spikes, 0.0), spikes, membrane, network(lif, fixed=True))
     assert (silent.tolist(), fired.tolist()) == ([7.0], [9.0])
@@ -141,7 +142,7 @@ def covered(effects: Consequences, name: str, population: str = "a", channels: i
     v.b[:] = 1
     found = mismatches(v, 0.0)
     assert len(found) == STEPS * SAMPLES * channels
-    kept = found.where(effects.cover(found))
+    kept = found.at(effects.cover(found))
     return list(zip(kept.step.tolist(), kept.sample.tolist(), kept.neuron.tolist(), strict=True))
 
 

@@ -23,7 +23,8 @@ from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.backends.event.plan.populations import compile_population, is_max_pool
 from neurosam.backends.registry import unrolled
 from neurosam.equivalence.comparison import report, verify
-from neurosam.equivalence.divergence import rounding_of
+from neurosam.equivalence.tolerance import rounding_of
+from neurosam.signals.inputs import Inputs
 from support.agreement import assert_identical
 
 DTYPES = ("float64", "float32")
@@ -85,7 +86,7 @@ def execute(
     network, events = case
     wanted = ns.Record.everything(network) if record else ns.Record()
     return EventBackend(path).run(
-        unrolled(network, events.steps), events, wanted, Options(threads=threads, dtype=dtype)
+        unrolled(network, events.steps), Inputs.of(network, events), wanted, Options(threads=threads, dtype=dtype)
     )
 
 

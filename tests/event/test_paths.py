@@ -22,6 +22,7 @@ from neurosam.backends.event.plan.populations import compile_population, is_max_
 from neurosam.backends.event.simd.int16 import paired
 from neurosam.backends.registry import unrolled
 from neurosam.errors import BackendError
+from neurosam.signals.inputs import Inputs
 from support.agreement import assert_identical
 from support.oracle import simulate
 
@@ -30,7 +31,7 @@ def execute(case: tuple[ns.Network, ns.Events], path: str, threads: int = 1, rec
     network, events = case
     wanted = ns.Record.everything(network) if record else ns.Record()
     options = Options(threads=threads)
-    return EventBackend(path).run(unrolled(network, events.steps), events, wanted, options)
+    return EventBackend(path).run(unrolled(network, events.steps), Inputs.of(network, events), wanted, options)
 
 
 def layered(
@@ -300,5 +301,5 @@ def test_the_largest_weights_of_all_sources_at_once(value: int) -> None:
         record = ns.Record.everything(network)
         expected = ns.run(network, events, "reference", record)
         for path in PATHS:
-            got = EventBackend(path).run(network, events, record, Options(threads=2))
+            got = EventBackend(path).run(network, Inputs.of(network, events), record, Options(threads=2))
             assert got.same_as(expected), (channels, path)

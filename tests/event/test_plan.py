@@ -21,6 +21,7 @@ from neurosam.backends.event.plan.populations import CompiledPopulation, compile
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection, unpooled
 from neurosam.backends.registry import unrolled
 from neurosam.network.synapse import as_chw
+from neurosam.signals.inputs import Inputs
 from support.agreement import assert_identical
 from support.oracle import simulate
 
@@ -33,7 +34,7 @@ def execute(
     network: ns.Network, events: ns.Events, path: str = "auto", record: ns.Record | None = None
 ) -> ns.Recording:
     keep = ns.Record.everything(network) if record is None else record
-    return EventBackend(path).run(unrolled(network, events.steps), events, keep, Options(threads=1))
+    return EventBackend(path).run(unrolled(network, events.steps), Inputs.of(network, events), keep, Options(threads=1))
 
 
 def projection_of(network: ns.Network, dtype: str = "float64") -> CompiledProjection:
@@ -47,7 +48,7 @@ def projection_of(network: ns.Network, dtype: str = "float64") -> CompiledProjec
 def population_of(network: ns.Network, name: str, record: ns.Record | None = None) -> CompiledPopulation:
     """A population, compiled for a run of three steps that records `record`."""
     made = compile_population(network[name], network.precision, "float64")
-    return made.recording(ns.Record() if record is None else record, network.sam.get(name), 3)
+    return made.recording(ns.Record() if record is None else record, network.sam.get(name), 0, 3, False)
 
 
 def plan_of(network: ns.Network, key: CacheKey) -> Plan:
@@ -346,7 +347,7 @@ FORGETS_REAL = ns.LIF(0.0, 1.0)
     (pooling(ones(1, 1, value=2), FORGETS), True),
     (pooling(ones(1, 1, value=3), FORGETS, exponent=-1), False),  # floors to 1
     (pooling(ones(2, 3), ns.FixedLIF(4096, 1, current_decay=4095)), False),
-    (pooling(ones(2, 3), ns.FixedLIF(4096, 1, gain=np.array([[1]]), offset=np.array([[0]]))), False),
+    (pooling(ones(2, 3), ns.FixedLIF(4096, 1, gain=np.array([[1]]), offset_64ths=np.array([[0]]))), False),
     (pooling(ones(2, 3), ns.FixedLIF(np.array([4096, 4096, 4095]), 1)), False),
     (pooling(ones(2, 3), ns.FixedLIF(4096, np.array([1, 2, 1]))), False),
     (pooling(ones(2, 3), ns.FixedLIF(4096, 1, bias_mantissa=np.array([0, 0, 1]))), False),
@@ -371,7 +372,9 @@ def as_the_oracle_of_spikes(network: ns.Network) -> None:
     events = ns.Events.from_dense(x)
     record = ns.Record(spikes=("a",) if network["a"].fires else ())
     expected = ns.run(network, events, "reference", record)
-    assert_identical(expected, EventBackend().run(unrolled(network, 3), events, record, Options(threads=1)))
+    assert_identical(
+        expected, EventBackend().run(unrolled(network, 3), Inputs.of(network, events), record, Options(threads=1))
+    )
 
 
 def test_an_or_of_unequal_weights_is_none() -> None:
@@ -396,10 +399,10 @@ def test_parameters_lie_in_tiles_and_spare_channels_never_fire(channels: int) ->
         rng.random(channels),
     )  # fmt: skip
     assert fixed.current_decay is not None
-    assert fixed.reset_amount is not None
+    assert fixed.reset_amount_64ths is not None
     expected: dict[str, list[Any]] = {
         "fixed": [4096 - fixed.current_decay - 1, 4096 - np.asarray(fixed.membrane_decay), fixed.bias_mantissa * 8,
-                  np.asarray(fixed.threshold) * 64, fixed.reset_amount],
+                  np.asarray(fixed.threshold) * 64, fixed.reset_amount_64ths],
         "real": [real.current_leak, real.leak, real.bias, real.threshold, real.reset_amount],
     }  # fmt: skip
     for name, neuron, weight in (
@@ -457,7 +460,7 @@ def test_graded_events_are_listed_by_step_and_pixel(shape: tuple[int, ...]) -> N
 
 
 def key(record: ns.Record, steps: int = 1000, path: str = "auto", graded: bool = False) -> CacheKey:
-    return CacheKey(record, steps, path, "float64", graded, 1)
+    return CacheKey(record, steps, path, "float64", frozenset({"in"} if graded else ()), 1)
 
 
 def test_a_chunk_holds_the_bytes_of_its_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -508,7 +511,7 @@ def test_paths_and_order_of_a_network_with_everything() -> None:
     assert made.schedule == [
         ("chain", ("z", "pool")), ("loop", ("y", "x")), ("general", ("w",)), ("chain", ("out",)),
     ]  # fmt: skip
-    assert (made.input, made.output, made.counts_output, made.output_size, made.fixed) == ("in", "out", False, 3, True)
+    assert (made.inputs, made.answers, made.at_rest, made.fixed) == ({"in": (8, 4, 4)}, {"out": "last"}, None, True)
     assert made.index_of == {name: k for k, name in enumerate(("z", "pool", "y", "x", "w", "out"))}
     lags = {p.label: network.lag(p) for p in network.projections}
     assert {name: {one.label: one.lag for one in some} for name, some in made.incoming.items()} == {
@@ -523,13 +526,15 @@ def test_paths_and_order_of_a_network_with_everything() -> None:
     graded = plan_of(network, key(ns.Record(), graded=True)).paths
     assert (graded["z"], graded["pool"], graded["out"]) == ("general", "or", "layer")
     assert [plan_of(network, key(ns.Record(), path=path)).way for path in PATHS] == [0, 0, 1, 2, 3]
-    spiking = plan_of(replace(network, output="w"), key(ns.Record()))
-    assert (spiking.counts_output, spiking.output_size) == (True, 6)
+    spiking = plan_of(replace(network, outputs="w"), key(ns.Record()))
+    assert spiking.answers == {"w": "count"}
     events = busy(network, 9, 0.2)
     record = ns.Record(spikes=("z", "y", "x", "w"))
     expected = ns.run(network, events, "reference", record)
     for path in PATHS:
-        assert_identical(expected, EventBackend(path).run(network, events, record, Options(threads=1)), path)
+        assert_identical(
+            expected, EventBackend(path).run(network, Inputs.of(network, events), record, Options(threads=1)), path
+        )
 
 
 def test_a_float_cycle_goes_the_general_way_and_a_self_loop_is_a_cycle() -> None:

@@ -25,6 +25,7 @@ from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES
 from neurosam.backends.registry import unrolled
 from neurosam.network.synapse import as_chw
+from neurosam.signals.inputs import Inputs
 from support.agreement import assert_identical
 from support.networks import random_case
 from support.oracle import simulate
@@ -35,7 +36,9 @@ Case = tuple[ns.Network, ns.Events]
 def execute(case: Case, path: str = "auto", threads: int = 1, record: ns.Record | None = None) -> ns.Recording:
     network, events = case
     record = ns.Record.everything(network) if record is None else record
-    return EventBackend(path).run(unrolled(network, events.steps), events, record, Options(threads=threads))
+    return EventBackend(path).run(
+        unrolled(network, events.steps), Inputs.of(network, events), record, Options(threads=threads)
+    )
 
 
 def matrix(rng: np.random.Generator, sources: int, targets: int, share: float, low: int = -128) -> ns.Sparse:

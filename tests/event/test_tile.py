@@ -9,6 +9,7 @@ import neurosam as ns
 from neurosam.backends import Options
 from neurosam.backends.event.backend import EventBackend
 from neurosam.backends.event.simd.int16 import GROUP, MOST_ROWS
+from neurosam.signals.inputs import Inputs
 from support.agreement import assert_identical
 from support.oracle import simulate
 
@@ -36,6 +37,6 @@ def test_lists_of_every_length(targets: int) -> None:
     for step, length in enumerate(LENGTHS):
         spikes[step, 0, rng.choice(sources, length, replace=False)] = 1
     events = ns.Events.from_dense(spikes)
-    got = EventBackend("gather").run(network, events, ns.Record.everything(network), Options())
+    got = EventBackend("gather").run(network, Inputs.of(network, events), ns.Record.everything(network), Options())
     assert_identical(simulate(network, events), got)
     assert next(iter(got.operations.values())) == sum(LENGTHS) * targets

@@ -18,6 +18,7 @@ from neurosam.backends.event.kernels.sam_vector import AGES, BLOCK, LOOKS_UP, is
 from neurosam.backends.event.plan import blocks, compiled, populations
 from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.network.trace import MODES
+from neurosam.signals.inputs import Inputs
 from support.scalar import contribution
 
 Spikes = npt.NDArray[np.uint8]
@@ -49,7 +50,9 @@ def assert_maps(trace: ns.FixedSamTrace, spikes: Spikes, threads: int = 1, paths
             (ns.Projection("in", "a", same),), sam={"a": trace},
         )  # fmt: skip
         record = ns.Record(spikes=("a",), sam=("a",))
-        got = EventBackend(path).run(network, ns.Events.from_dense(spikes[:, None]), record, Options(threads=threads))
+        got = EventBackend(path).run(
+            network, Inputs.of(network, ns.Events.from_dense(spikes[:, None])), record, Options(threads=threads)
+        )
         np.testing.assert_array_equal(got.spikes["a"].dense()[:, 0], spikes)
         np.testing.assert_array_equal(got.sam["a"][:, 0], expected, err_msg=path)
 

@@ -132,7 +132,7 @@ TABLE = np.ones((1, 4), dtype=np.int64)
     ("broken", "message"),
     [
         (changed("conv1", reset="subtract"), r"population 'conv1': has a soft reset; netx would reset it to zero"),
-        (changed("conv1", gain=TABLE, offset=TABLE), r"population 'conv1': has gain and offset tables"),
+        (changed("conv1", gain=TABLE, offset_64ths=TABLE), r"population 'conv1': has gain and offset tables"),
         (changed("conv1", threshold=np.array([9, 8, 7, 6])), r"population 'conv1': has a vThMant for each channel"),
         (changed("conv1", bias_mantissa=3), r"population 'conv1': has a bias.*restarts=True.*reset_offset=1"),
         (changed(projection=1, exponent=-1), r"projection conv1->conv2: has the exponent -1"),
@@ -161,7 +161,7 @@ def test_shapes_of_networks_that_netx_cannot_read(tmp_path: Path) -> None:
         (replace(base, projections=(*base.projections, shortcut)), "is a shortcut or a cycle"),
         (replace(base, populations=onset), "has a lag of 1"),
         (replace(base, populations=graded), "takes graded input up to 3"),
-        (replace(base, output="conv2"), "in netx it is the end of the chain"),
+        (replace(base, outputs="conv2"), "in netx it is the end of the chain"),
     ):
         with pytest.raises(ExportError, match=message):
             save_netx(broken, tmp_path / "net.net")

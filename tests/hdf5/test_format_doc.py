@@ -16,8 +16,9 @@ import pytest
 from neurosam.hdf5 import VERSION, save
 from neurosam.hdf5.schema import RECORDS
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
@@ -57,7 +58,7 @@ def everything(folder: Path) -> list[Path]:
         {"a": SamTrace()},
     )
     table = np.ones((4, 1), dtype=int)
-    fixed = FixedLIF(0, 1, current_decay=0, gain=table, offset=table)
+    fixed = FixedLIF(0, 1, current_decay=0, gain=table, offset_64ths=table)
     integers = Network(
         (Population("in", (2,)), Population("a", (2,), fixed), Population("out", (2,), FixedReadout())),
         (Projection("in", "a", Sparse.one_to_one((2,), 1)), Projection("a", "out", Dense(np.ones((2, 2), dtype=int)))),

@@ -31,8 +31,9 @@ from neurosam.hdf5 import (
 )
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
 from neurosam.network.trace import SamTrace
@@ -46,7 +47,7 @@ TEXT = h5py.string_dtype("utf-8", 40)
 def small(**changes: Any) -> Network:
     """A fixed-point network with a bit of everything."""
     neuron = FixedLIF(
-        np.array([1, 2, 3]), 64, bias_mantissa=-5, gain=np.ones((4, 1), dtype=int), offset=np.eye(4, 3, dtype=int)
+        np.array([1, 2, 3]), 64, bias_mantissa=-5, gain=np.ones((4, 1), dtype=int), offset_64ths=np.eye(4, 3, dtype=int)
     )
     network = Network(
         (Population("in", (2, 4, 4)), Population("a", (3, 2, 2), neuron), Population("out", (5,), FixedReadout(3, 2))),
@@ -130,7 +131,7 @@ def test_order_metadata_and_precision_return(tmp_path: Path) -> None:
     network = Network(
         populations,
         (Projection("in", "z", Sparse.one_to_one((2,), 1)), Projection("z", "a", Sparse.one_to_one((2,), 2))),
-        precision=Precision("mine", 5, 0, 1), output="z", metadata={"z": "1", "a": "2"},
+        precision=Precision("mine", 5, 0, 1), outputs="z", metadata={"z": "1", "a": "2"},
     ).with_sam(populations=["a", "z"])  # fmt: skip
     network.save(tmp_path / "n.h5")
     found = load_network(str(tmp_path / "n.h5"))

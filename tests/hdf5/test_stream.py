@@ -26,6 +26,7 @@ from neurosam.equivalence import comparison
 from neurosam.equivalence.comparison import report
 from neurosam.errors import FormatError
 from neurosam.hdf5 import load_recording, place, save, stream_recording
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
 from support.networks import KINDS, large_case, random_case
 
@@ -186,7 +187,7 @@ def test_a_back_end_that_cannot_stream_runs_in_batches(
 
     whole = ReferenceBackend.run
 
-    def counted(self: Any, network: Any, events: ns.Events, record: Any, options: Options) -> Recording:
+    def counted(self: Any, network: Any, events: Inputs, record: Any, options: Options) -> Recording:
         batches.append(events.samples)
         return whole(self, network, events, record, options)
 

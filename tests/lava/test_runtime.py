@@ -65,7 +65,7 @@ def trained_like() -> ns.Network:
     def weight(*shape: int) -> npt.NDArray[np.int8]:
         return np.clip(np.rint(rng.normal(4.0, 40.0, shape)), -128, 127).astype(np.int8)
 
-    soft = ns.FixedLIF(membrane_decay=410, threshold=220, reset="subtract", reset_amount=220 * 71)
+    soft = ns.FixedLIF(membrane_decay=410, threshold=220, reset="subtract", reset_amount_64ths=220 * 71)
     deep = ns.FixedLIF(membrane_decay=410, threshold=300, reset="subtract", bias_mantissa=20)
     network = ns.Network(
         [

@@ -59,7 +59,7 @@ def test_a_fixed_neuron_takes_integers_only() -> None:
     neuron = ns.FixedLIF(
         membrane_decay=410, current_decay=None, threshold=64, reset="zero", bias_mantissa=0, bias_exponent=6
     )
-    assert neuron.reset_amount is None
+    assert neuron.reset_amount_64ths is None
     fixed = ns.Network(
         populations=[ns.Population("in", shape=(1,)), ns.Population("n", shape=(1,), neuron=neuron)],
         projections=[ns.Projection("in", "n", ns.Dense(np.array([[65]])))],

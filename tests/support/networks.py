@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from neurosam.arithmetic import STATE_MAX
 from neurosam.network.elements import Population, Projection, max_pool
+from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF, FixedReadout, Neuron
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF, THRESHOLD_MAX, FixedLIF, FixedReadout, Neuron, Readout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 from neurosam.network.trace import MODES, SamTrace
@@ -239,11 +240,11 @@ class _Draw:
             rows, columns = self.steps + self.between(0, 2), int(self.rng.choice([1, channels]))
             shift = self.between(2, 9)
             tables["gain"] = self.rng.integers(-(1 << shift) // 3, (2 << shift) + 1, (rows, columns))
-            tables["offset"] = self.rng.integers(-high * 16, high * 16 + 1, (rows, columns))
+            tables["offset_64ths"] = self.rng.integers(-high * 16, high * 16 + 1, (rows, columns))
             tables["gain_shift"] = shift
         return FixedLIF(
             membrane_decay=self.each(channels, *((slow, fast) if self.chance(0.2) else (0, 1500))),
-            threshold=threshold, reset=reset, reset_amount=amount,
+            threshold=threshold, reset=reset, reset_amount_64ths=amount,
             bias_mantissa=self.each(channels, -bias // 2, bias) if self.chance(0.5) else 0, bias_exponent=exponent,
             current_decay=current, **tables,
         )  # fmt: skip
@@ -314,7 +315,7 @@ def edge_case(rng: np.random.Generator) -> Case:
     neuron = FixedLIF(
         membrane_decay=rng.choice([low, low, 1, high - 1, high], channels), threshold=thresholds,
         reset="subtract" if subtract else "zero",
-        reset_amount=rng.choice([1, 64, 2**22, STATE_MAX], channels) if subtract else None,
+        reset_amount_64ths=rng.choice([1, 64, 2**22, STATE_MAX], channels) if subtract else None,
         bias_mantissa=rng.choice([-4096, -1, 0, 0, 1, 4095], channels), bias_exponent=int(rng.choice([0, 0, 6, 7])),
         current_decay=rng.choice([slow, slow, 0, 1, fast - 1, fast], channels) if rng.random() < 0.7 else None,
     )  # fmt: skip

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.network.elements import Population, Projection
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
-from neurosam.network.neuron import FixedLIF, FixedReadout
 from neurosam.network.synapse import Conv2d, Dense, SumPool2d, Synapse
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording, Spikes
@@ -106,7 +106,7 @@ def _operations(projection: Projection, x: Values, shape: Shape) -> int:
 def global_onsets(network: Network) -> dict[str, int]:
     """Global step at which each population starts: as given, else the earliest arrival (by relaxation)."""
     start: dict[str, float] = {p.name: math.inf if p.onset is None else p.onset for p in network.populations}
-    start[network.input.name] = network.input.onset or 0
+    start.update({p.name: p.onset or 0 for p in network.inputs})
     changed = True
     while changed:
         changed = False

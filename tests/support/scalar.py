@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
 from neurosam.network.trace import FixedSamTrace, SamTrace
 
@@ -78,15 +79,15 @@ def fixed_neuron(
     if isinstance(neuron, FixedReadout):
         return fixed_step(0, v, a, factor_u=0, factor_v=4096, bias=bias, threshold=None, reset_amount=None)
     norm = None
-    if neuron.gain is not None and neuron.offset is not None:
-        norm = (_channel(neuron.gain[t], c), neuron.gain_shift, _channel(neuron.offset[t], c))
+    if neuron.gain is not None and neuron.offset_64ths is not None:
+        norm = (_channel(neuron.gain[t], c), neuron.gain_shift, _channel(neuron.offset_64ths[t], c))
     factor_u = 0
     if neuron.current_decay is not None:
         factor_u = 4096 - (_channel(neuron.current_decay, c) + precision.current_decay_offset)
     factor_v = 4096 - (_channel(neuron.membrane_decay, c) + precision.membrane_decay_offset)
     return fixed_step(
         u, v, a, factor_u=factor_u, factor_v=factor_v, bias=bias, threshold=_channel(neuron.threshold, c) * 2**6,
-        reset_amount=None if neuron.reset == "zero" else _channel(neuron.reset_amount, c), norm=norm,
+        reset_amount=None if neuron.reset == "zero" else _channel(neuron.reset_amount_64ths, c), norm=norm,
     )  # fmt: skip
 
 

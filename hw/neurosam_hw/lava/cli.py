@@ -66,6 +66,7 @@ def _trial() -> tuple[str, ...]:
     from neurosam import Events, FixedLIF, Network, Population, Projection, Record, run
     from neurosam.backends import Options
     from neurosam.network.synapse import Dense
+    from neurosam.signals.inputs import Inputs
     from neurosam_hw.lava.backend import LavaBackend
 
     network = Network(
@@ -75,7 +76,7 @@ def _trial() -> tuple[str, ...]:
     events = Events.from_dense(np.ones((5, 2, 2), dtype=np.uint8))
     record = Record.everything(network)
     try:
-        recording = LavaBackend().run(network, events, record, Options(time_limit_s=60.0))
+        recording = LavaBackend().run(network, Inputs.of(network, events), record, Options(time_limit_s=60.0))
     except NeurosamError as error:
         return (str(error),)
     expected = run(network, events, record=record)

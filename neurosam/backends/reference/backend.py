@@ -21,15 +21,16 @@ import numpy.typing as npt
 import torch
 
 from neurosam.backends.protocol import Options
-from neurosam.backends.reference.neurons import FixedNeurons, FloatNeurons, Traces
+from neurosam.backends.reference.neurons import Neurons, Traces
 from neurosam.backends.reference.synapses import Delivery
 from neurosam.errors import BackendError
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
-from neurosam.network.neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.synapse import as_chw, neurons
 from neurosam.signals.events import Events
-from neurosam.signals.recording import Record, Recording, Spikes, words
+from neurosam.signals.inputs import Inputs
+from neurosam.signals.recording import Record, Recording, Spikes, arranged, extents
+from neurosam.signals.state import State, joined
 
 __all__ = ["ReferenceBackend"]
 
@@ -43,7 +44,7 @@ WINDOW = 2**23
 class ReferenceBackend:
     """Runs a network in torch."""
 
-    def run(self, network: Network, events: Events, record: Record, options: Options) -> Recording:
+    def run(self, network: Network, inputs: Inputs, record: Record, options: Options) -> Recording:
         """Run every sample; see :func:`neurosam.backends.run`.
 
         Raises
@@ -52,14 +53,13 @@ class ReferenceBackend:
             If the device is not available.
         """
         device = _device(options.device)
-        dtype = torch.float32 if options.dtype == "float32" else torch.float64
         with torch.inference_mode(), _threads(options.threads):
-            run = _Run(network, events, record, device, dtype)
-            for start in range(0, events.samples, run.chunk):
-                stop = min(start + run.chunk, events.samples)
-                run.samples(start, stop)
+            run = _Run(network, inputs, record, options, device)
+            for start in range(0, inputs.samples, run.chunk):
+                stop = min(start + run.chunk, inputs.samples)
+                run.run(start, stop)
                 if options.progress is not None:
-                    options.progress(stop, events.samples)
+                    options.progress(stop, inputs.samples)
         return run.recording()
 
 
@@ -67,155 +67,245 @@ class _Run:
     """What stays the same from chunk to chunk: the weights, and the arrays that are filled."""
 
     def __init__(
-        self, network: Network, events: Events, record: Record, device: torch.device, dtype: torch.dtype
+        self, network: Network, inputs: Inputs, record: Record, options: Options, device: torch.device
     ) -> None:
-        self.network, self.events, self.record, self.device, self.dtype = network, events, record, device, dtype
+        self.network, self.inputs, self.record, self.device = network, inputs, record, device
+        self.dtype = torch.float32 if options.dtype == "float32" else torch.float64
+        self.first_step, self.keep_state = options.first_step, options.keep_state
+        self.steps, self.samples = inputs.steps, inputs.samples
+        self.initial = State.initial(network, self.samples) if options.initial is None else options.initial
         self.deliveries = {
-            p.name: [Delivery(network, projection, device, dtype) for projection in network.incoming(p.name)]
+            p.name: [Delivery(network, projection, device, self.dtype) for projection in network.incoming(p.name)]
             for p in network.populations
         }
-        total = sum(neurons(p.shape) for p in network.populations)
+        total = sum(neurons(p.shape) * (1 if p.largest_event == 1 else 8) for p in network.populations)
         widest = max(delivery.width for name in self.deliveries for delivery in self.deliveries[name])
-        self.chunk = max(1, min(events.samples, CHUNK // (events.steps * total), WINDOW // widest))
+        self.chunk = max(1, min(self.samples, CHUNK // (self.steps * total), WINDOW // widest))
         self.window = max(1, WINDOW // (self.chunk * widest))
-        number = np.int32 if network.fixed else np.float64
-        extent = (events.steps, events.samples)
-
-        def pixels(name: str) -> tuple[int, int]:
-            return as_chw(network[name].shape)[1:]
-
-        def planes(name: str) -> npt.NDArray[np.uint64]:
-            return np.zeros((*extent, *pixels(name), words(network[name].shape[0])), np.uint64)
-
-        self.spikes = {name: planes(name) for name in record.spikes}
-        self.sam = {name: np.zeros((*extent, *pixels(name)), number) for name in record.sam}
-        self.membrane = {name: np.zeros((*extent, *network[name].shape), number) for name in record.membrane}
-        self.current = {name: np.zeros((*extent, *network[name].shape), number) for name in record.current}
+        extent = (self.steps, self.samples)
+        self.arrays = {
+            key: np.zeros(shape, dtype)
+            for key, (shape, dtype) in extents(network, record, self.steps, self.samples).items()
+        }
         self.counts = {p.name: np.zeros(extent, np.int64) for p in network.populations if p.fires}
-        self.counts[network.input.name][:] = events.counts()
+        for name in inputs:
+            self.counts[name][:] = inputs[name].counts()
         self.operations = {projection.label: 0 for projection in network.projections}
-        out = network.readout
-        self.output = np.zeros((events.samples, neurons(out.shape)), np.int64 if out.fires else number)
+        self.outputs = {name: _answer(network, name, self.samples) for name in network.answers}
+        spiking = [p.name for p in network.populations if p.neuron is not None and network.fixed]
+        self.saturated = {name: np.zeros(self.samples, np.int64) for name in spiking}
+        self.wrapped = {name: np.zeros(self.samples, np.int64) for name in spiking}
+        self.states: list[State] = []
 
-    def samples(self, start: int, stop: int) -> None:
+    def run(self, start: int, stop: int) -> None:
         """Run the samples ``start:stop`` through the whole network."""
-        where = slice(start, stop)
-        emitted = {self.network.input.name: _dense(self.events.select(start, stop), self.device)}
+        chunk = _Chunk(self, slice(start, stop))
         for group in self.network.groups:
-            members = [_Layer(self, self.network[name], where, emitted) for name in group if name not in emitted]
+            members = [_Layer(self, self.network[name], chunk) for name in group if name not in self.inputs]
             window = 1 if self._is_recurrent(group) else self.window
-            for first in range(0, self.events.steps, window):
-                last = min(first + window, self.events.steps)
+            for first in range(0, self.steps, window):
+                last = min(first + window, self.steps)
                 for layer in members:
                     layer.advance(first, last)
             for layer in members:
                 layer.finish()
+        if self.keep_state:
+            self.states.append(chunk.state())
 
     def _is_recurrent(self, group: tuple[str, ...]) -> bool:
         return len(group) > 1 or any(delivery.source == group[0] for delivery in self.deliveries[group[0]])
 
     def recording(self) -> Recording:
-        shapes = {name: self.network[name].shape for name in self.spikes}
+        first, *others = self.outputs
+        empty = self.keep_state and not self.states
         return Recording(
             backend="reference",
-            steps=self.events.steps,
-            samples=self.events.samples,
-            output=self.output,
-            spikes={name: Spikes(planes, shapes[name]) for name, planes in self.spikes.items()},
-            sam=self.sam,
-            sam_scale={name: self.network.sam[name].scale for name in self.sam},
-            membrane=self.membrane,
-            current=self.current,
+            steps=self.steps,
+            samples=self.samples,
+            output=self.outputs[first],
+            other_outputs={name: self.outputs[name] for name in others},
+            sam_scale={name: self.network.sam[name].scale for name in self.record.sam},
             counts=self.counts,
             operations=self.operations,
+            saturated=self.saturated,
+            wrapped=self.wrapped,
+            state=self.initial if empty else joined(self.states) if self.states else None,
+            **arranged(self.network, self.arrays),
         )
+
+
+class _Chunk:
+    """Some samples in a run: what populations have sent so far, and their state at the end.
+
+    ``sent[name]`` is ``[K + steps, samples, neurons]``; its first K rows are the initial state's.
+    """
+
+    def __init__(self, run: _Run, where: slice) -> None:
+        self._run, self.where = run, where
+        self.samples = where.stop - where.start
+        self.initial = run.initial.select(where.start, where.stop)
+        self.sent: dict[str, torch.Tensor] = {}
+        self.neurons: dict[str, dict[str, npt.NDArray[Any]]] = {}
+        self.answers: dict[str, npt.NDArray[Any]] = {}
+        for name in run.inputs:
+            dense = _dense(run.inputs[name].select(where.start, where.stop), run.device)
+            self.start(name, dense.dtype)[:] = dense
+
+    def start(self, name: str, dtype: torch.dtype) -> torch.Tensor:
+        """Make room for what a population sends; returns the part of this run's steps."""
+        size = neurons(self._run.network[name].shape)
+        before = torch.tensor(self.initial.recent.get(name, np.zeros((0, self.samples, size))), device=self._run.device)
+        if before.any() and dtype == torch.bool and (before != before.bool()).any():
+            dtype = torch.float64
+        length = before.shape[0] + self._run.steps
+        sent = torch.zeros((length, self.samples, size), dtype=dtype, device=self._run.device)
+        sent[: before.shape[0]] = before.reshape(before.shape[0], self.samples, size).to(dtype)
+        self.sent[name] = sent
+        return sent[before.shape[0] :]
+
+    def history(self, name: str) -> int:
+        """Rows of ``sent[name]`` before this run."""
+        return self.sent[name].shape[0] - self._run.steps
+
+    def state(self) -> State:
+        """The state after the last step."""
+        run, number = self._run, np.int32 if self._run.network.fixed else np.float64
+        recent = {
+            name: self.sent[name][run.steps :].cpu().numpy().astype(number).reshape(before.shape)
+            for name, before in self.initial.recent.items()
+        }
+        neurons = {name: self.neurons[name] for name in self.initial.neurons}
+        answers = {name: self.answers[name] for name in self.initial.answers}
+        return State(self.initial.step + run.steps, self.samples, neurons, recent, answers)
 
 
 class _Layer:
     """One population during one chunk of samples: its state, and where its variables are recorded."""
 
-    def __init__(self, run: _Run, population: Population, where: slice, emitted: dict[str, torch.Tensor]) -> None:
+    def __init__(self, run: _Run, population: Population, chunk: _Chunk) -> None:
         channels, height, width = as_chw(population.shape)
-        self.run, self.name, self.shape, self.where, self.emitted = (
+        self.run, self.name, self.shape, self.chunk, self.where = (
             run,
             population.name,
             population.shape,
-            where,
-            emitted,
+            chunk,
+            chunk.where,
         )
-        self.size = (where.stop - where.start, channels, height * width)
+        self.size = (chunk.samples, channels, height * width)
         self.pixels = (height, width)
-        steps = run.events.steps
-        self.neurons = _neurons(run, population.neuron, self.size)
-        trace = run.network.sam[self.name] if self.name in run.sam else None
-        self.traces = None if trace is None else Traces(trace, self.size, steps, run.device)
+        if population.neuron is None:
+            raise BackendError("network", "the input has no neurons to advance")
+        held = chunk.initial.neurons[self.name]
+        self.neurons = Neurons(population.neuron, run.network.precision, held, self.size, run.device, run.dtype)
+        trace = run.network.sam.get(self.name)
+        if self.name not in run.record.sam and not run.keep_state:
+            trace = None
+        end = run.first_step + run.steps
+        self.traces = None if trace is None else Traces(trace, held, self.size, end, run.device)
         self.fires = population.fires
+        self.answer = run.network.answers.get(self.name)
+        so_far = chunk.initial.answers.get(self.name, np.zeros((chunk.samples, 1)))
+        self.total = torch.tensor(so_far, device=run.device)
         self.number = torch.int64 if run.network.fixed else run.dtype
         if self.fires:
-            extent = (steps, self.size[0], channels * height * width)
-            emitted[self.name] = torch.zeros(extent, dtype=torch.bool, device=run.device)
+            graded = torch.int64 if run.network.fixed else torch.float64
+            self.sent = chunk.start(self.name, torch.bool if population.largest_event == 1 else graded)
 
     def advance(self, first: int, last: int) -> None:
-        """Run own steps ``first:last``: the synapses of all steps at once, then the neurons step by step."""
+        """Run the steps ``first:last``: the synapses of all steps at once, then the neurons step by step."""
         arriving = self._receive(first, last)
         spikes, maps, membrane, current = [], [], [], []
         for t in range(first, last):
             s = self.neurons.step(arriving[t - first], t)
             spikes.append(s)
             if self.traces is not None:
-                maps.append(self.traces.step(s, t))
-            if self.name in self.run.membrane:
-                membrane.append(self.neurons.v)
-            if self.name in self.run.current:
-                current.append(self.neurons.u)
+                maps.append(self.traces.step(s, self.run.first_step + t))
+            if ("membrane", self.name) in self.run.arrays:
+                membrane.append(self.neurons.state.v)
+            if ("current", self.name) in self.run.arrays:
+                current.append(self.neurons.state.u)
+            self._answer(s)
         if self.fires:
             self._emit(torch.stack(spikes), first, last)
-        for recorded, values, shape in (
-            (self.run.sam, maps, self.pixels),
-            (self.run.membrane, membrane, self.shape),
-            (self.run.current, current, self.shape),
+        for variable, values, shape in (
+            ("sam", maps, self.pixels),
+            ("membrane", membrane, self.shape),
+            ("current", current, self.shape),
         ):
-            if values:
+            recorded = self.run.arrays.get((variable, self.name))
+            if values and recorded is not None:
                 block = torch.stack(values).reshape(last - first, self.size[0], *shape)
-                recorded[self.name][first:last, self.where] = block.cpu().numpy()
+                recorded[first:last, self.where] = block.cpu().numpy()
+
+    def _answer(self, s: torch.Tensor) -> None:
+        """Add a step to an answer over time."""
+        v = self.neurons.state.v.flatten(1)
+        if self.answer == "count":
+            self.total = self.total + s.flatten(1).to(torch.int64)
+        elif self.answer == "mean":
+            self.total = self.total + v
+        elif self.answer == "max":
+            self.total = torch.maximum(self.total.to(v.dtype), v)
 
     def _receive(self, first: int, last: int) -> torch.Tensor:
-        """Sums over projections for own steps ``first:last``, ``[steps, samples, channels, pixels]``."""
+        """Sums over projections for the steps ``first:last``, ``[steps, samples, channels, pixels]``."""
         arriving = torch.zeros((last - first, *self.size), dtype=self.number, device=self.run.device)
         for delivery in self.run.deliveries[self.name]:
-            start, stop = max(first - delivery.lag, 0), last - delivery.lag  # in the source's own steps
-            if start < stop:
-                x = self.emitted[delivery.source][start:stop].flatten(0, 1)
+            offset = self.chunk.history(delivery.source) - delivery.lag
+            start = max(first + offset, 0)  # in rows of what the source has sent
+            x = self.chunk.sent[delivery.source][start : last + offset].flatten(0, 1)
+            if x.shape[0]:
                 sums = delivery(x)
                 events = torch.count_nonzero(x, dim=0)
                 self.run.operations[delivery.label] += int((events * delivery.fan_out).sum())
-                arriving[start + delivery.lag - first :] += sums.reshape(stop - start, *self.size)
+                arriving[start - offset - first :] += sums.reshape(last + offset - start, *self.size)
         return arriving
 
     def _emit(self, spikes: torch.Tensor, first: int, last: int) -> None:
-        """Store and record the spikes of own steps ``first:last``."""
+        """Store and record the spikes of the steps ``first:last``."""
         flat = spikes.flatten(2)
-        self.emitted[self.name][first:last] = flat
+        self.sent[first:last] = flat
         self.run.counts[self.name][first:last, self.where] = flat.sum(dim=2).cpu().numpy()
-        if self.name in self.run.spikes:
+        planes = self.run.arrays.get(("spikes", self.name))
+        if planes is not None:
             dense = flat.cpu().numpy().reshape(last - first, self.size[0], *self.shape)
-            self.run.spikes[self.name][first:last, self.where] = Spikes.from_dense(dense).planes
+            planes[first:last, self.where] = Spikes.from_dense(dense).planes
+            if ("magnitude", self.name) in self.run.arrays:
+                self.run.arrays["magnitude", self.name][first:last, self.where] = dense
 
     def finish(self) -> None:
-        """After the last step: store the output, if this is the population that gives it."""
-        if self.name == self.run.network.output:
-            output = self.emitted[self.name].sum(dim=0) if self.fires else self.neurons.v.flatten(1)
-            self.run.output[self.where] = output.cpu().numpy()
+        """After the last step: store the answer, what was counted, and the state."""
+        held = self._held() if self.run.keep_state else {}
+        self.chunk.neurons[self.name] = held
+        if self.answer is not None:
+            steps = self.run.first_step + self.run.steps
+            v = self.neurons.state.v.flatten(1)
+            total = self.total.cpu().numpy()
+            answer = v.cpu().numpy() if self.answer == "last" else total / steps if self.answer == "mean" else total
+            self.run.outputs[self.name][self.where] = answer
+            if self.answer != "last":
+                before = self.chunk.initial.answers[self.name]
+                self.chunk.answers[self.name] = total.astype(before.dtype)
+        if self.run.network.fixed:
+            self.run.saturated[self.name][self.where] = self.neurons.saturated.cpu().numpy()
+            self.run.wrapped[self.name][self.where] = self.neurons.wrapped.cpu().numpy()
+
+    def _held(self) -> dict[str, npt.NDArray[Any]]:
+        """The state of the neurons, as a :class:`State` has it."""
+        tensors = self.neurons.state._asdict()
+        if self.traces is not None:
+            tensors |= {"trace": self.traces.trace, "last": self.traces.last, "fired": self.traces.fired}
+        before = self.chunk.initial.neurons[self.name]
+        return {
+            name: tensors[name].cpu().numpy().reshape(array.shape).astype(array.dtype) for name, array in before.items()
+        }
 
 
-def _neurons(run: _Run, neuron: Neuron | None, size: tuple[int, int, int]) -> FixedNeurons | FloatNeurons:
-    if neuron is None:
-        raise BackendError("network", "the input has no neurons to advance")
-    if isinstance(neuron, (FixedLIF, FixedReadout)):
-        if run.network.precision is None:
-            raise BackendError("network", "has integer neurons without a precision")
-        return FixedNeurons(neuron, run.network.precision, size, run.device)
-    return FloatNeurons(neuron, size, run.device, run.dtype)
+def _answer(network: Network, name: str, samples: int) -> npt.NDArray[Any]:
+    """Room for the answer of an output population."""
+    number = np.int32 if network.fixed else np.float64
+    dtypes = {"count": np.int64, "mean": np.float64, "last": number, "max": number}
+    return np.zeros((samples, neurons(network[name].shape)), dtypes[network.answers[name]])
 
 
 def _dense(events: Events, device: torch.device) -> torch.Tensor:

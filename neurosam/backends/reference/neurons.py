@@ -1,145 +1,155 @@
 """Neurons and SAM traces of one population as torch tensors: state in, one step, spikes out.
 
-States are ``[samples, channels, pixels]``; parameters broadcast as ``[channels, 1]``. The integer rule is
-arithmetic.py itself, on int64 tensors; the float rule is that of neuron.py, in the order written there. A readout is a
-neuron that keeps everything and has no threshold. A trace (trace.py) holds the decayed impulses, the step of the last
-spike and the number of spikes, and changes only at spikes.
+States are ``[samples, channels, pixels]``; parameters broadcast as ``[channels, 1]`` or ``[channels, pixels]``. A step
+is that of network/dynamics.py: as it stands on int64 tensors, and bound to the primitives below on floats. A trace
+(trace.py) holds the decayed impulses, the step of the last spike and the number of steps with spikes, and changes only
+at spikes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from neurosam import arithmetic
-from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
-from neurosam.network.neuron import LIF, FixedLIF, FixedReadout, Readout
+from neurosam.network import dynamics
+from neurosam.network.dynamics import NeuronState, Parameters
+from neurosam.network.fixed_neuron import FixedLIF, Neuron
+from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
 from neurosam.network.trace import FixedSamTrace, SamTrace
 
-__all__ = ["FixedNeurons", "FloatNeurons", "Traces"]
+__all__ = ["Neurons", "Traces"]
+
+Held = Mapping[str, npt.NDArray[Any]]
 
 
-class FixedNeurons:
-    """Integer neurons.
+def _never(*_: Any) -> bool:
+    """Floats leave no bits."""
+    return False
+
+
+def _how_often(y: torch.Tensor, most: int) -> torch.Tensor:
+    return torch.clamp(y, 0, most)
+
+
+_real_step = dynamics.bind(
+    current=lambda u, i, leak: leak * u + i,
+    decay=lambda x, leak: leak * x,
+    fresh=lambda i: i,
+    larger=torch.maximum,
+    lowered=lambda x, amount: x - amount,
+    saturate=lambda x: x,
+    select=torch.where,
+    spikes_above=lambda v, theta, amount, most: _how_often(torch.ceil((v - (theta - amount)) / amount) - 1, most),
+    spikes_at=lambda v, theta, amount, most: _how_often(torch.floor((v - (theta - amount)) / amount), most),
+    total=lambda v, u, leak, bias: (leak * v + u) + bias,
+    wraps_current=_never,
+    wraps_total=_never,
+)
+"""A step of floats: neuron.py's rule, in the order written there."""
+
+
+class Neurons:
+    r"""The neurons of a population.
 
     Parameters
     ----------
-    neuron : FixedLIF or FixedReadout
-    precision : Precision
+    neuron : LIF, Readout, FixedLIF or FixedReadout
+    precision : Precision, optional
+        Of integer neurons.
+    held : mapping of str to (samples, \\*shape) array
+        The state before the first step, by variable (signals/state.py).
     size : tuple of int
         (samples, channels, pixels).
     device : torch.device
+    dtype : torch.dtype
+        Of float neurons.
 
     Attributes
     ----------
-    u, v : int64 tensor of `size`
-        Synaptic current and membrane after the last step, in membrane units.
+    state : NeuronState of tensors of `size`
+    saturated, wrapped : (samples,) int64 tensor
+        Neuron-steps in which a membrane was clipped, and in which a sum wrapped, so far.
     """
 
     def __init__(
-        self, neuron: FixedLIF | FixedReadout, precision: Precision, size: tuple[int, int, int], device: torch.device
-    ) -> None:
-        self.u = torch.zeros(size, dtype=torch.int64, device=device)
-        self.v = torch.zeros_like(self.u)
-        bias = np.asarray(neuron.bias_mantissa)
-        self._bias = _column(arithmetic.shift_by(bias, neuron.bias_exponent), device)
-        self._factor_u: Any = 0
-        self._factor_v: Any = DECAY_ONE
-        self._threshold: torch.Tensor | None = None
-        self._amount: torch.Tensor | None = None
+        self, neuron: Neuron, precision: Precision | None, held: Held, size: tuple[int, int, int],
+        device: torch.device, dtype: torch.dtype,
+    ) -> None:  # fmt: skip
+        self._fixed = precision is not None
+        number = torch.int64 if self._fixed else dtype
+        parameters, self._switches = dynamics.resolve(neuron, precision)
+        self._p = Parameters(*(_column(value, device, number) for value in parameters))
+        self.saturated = torch.zeros(size[0], dtype=torch.int64, device=device)
+        self.wrapped = torch.zeros_like(self.saturated)
+        zeros = torch.zeros(size, dtype=number, device=device)
+
+        def variable(name: str, kind: torch.dtype) -> torch.Tensor:
+            if name not in held:
+                return zeros.to(kind)
+            return torch.tensor(held[name], dtype=kind, device=device).reshape(size)
+
+        self.state = NeuronState(*(variable(n, torch.int64 if n == "wait" else number) for n in NeuronState._fields))
         self._tables: tuple[torch.Tensor, torch.Tensor] | None = None
         self._shift = 0
-        self._holds_current = False
-        if isinstance(neuron, FixedReadout):
-            return
-        if neuron.current_decay is not None:
-            decay = np.asarray(neuron.current_decay) + precision.current_decay_offset
-            self._factor_u = _column(DECAY_ONE - decay, device)
-            self._holds_current = True
-        decay = np.asarray(neuron.membrane_decay) + precision.membrane_decay_offset
-        self._factor_v = _column(DECAY_ONE - decay, device)
-        self._threshold = _column(np.asarray(neuron.threshold) << FRACTION_BITS, device)
-        if neuron.reset_amount is not None:
-            self._amount = _column(neuron.reset_amount, device)
-        if neuron.gain is not None and neuron.offset is not None:
-            self._tables = _rows(neuron.gain, device), _rows(neuron.offset, device)
-            self._shift = neuron.gain_shift
+        if isinstance(neuron, (LIF, FixedLIF)) and neuron.gain is not None:
+            offset = neuron.offset if isinstance(neuron, LIF) else neuron.offset_64ths
+            self._shift = 0 if isinstance(neuron, LIF) else neuron.gain_shift
+            self._tables = _rows(neuron.gain, device, number), _rows(offset, device, number)
 
-    def step(self, a: torch.Tensor, t: int) -> torch.Tensor:
-        """Advance to own step `t` with the sums `a` (int64); returns the spikes (bool)."""
-        i = arithmetic.arrive(a)
-        if self._tables is not None:
+    def step(self, a: torch.Tensor, row: int) -> torch.Tensor:
+        """Advance with the sums `a`, by row `row` of the tables; returns the spikes (bool, or numbers of spikes)."""
+        i, wrapped = self._normalised(a, row)
+        rule: Any = dynamics.step if self._fixed else _real_step
+        self.state, s, saturated, also = rule(i, self.state, self._p, self._switches)
+        if self._fixed:
+            self.saturated += saturated.flatten(1).sum(dim=1)
+            self.wrapped += (wrapped | also).flatten(1).sum(dim=1)
+        spikes: torch.Tensor = s
+        return spikes if self._switches.max_spikes == 1 else spikes.to(torch.int64)
+
+    def _normalised(self, a: torch.Tensor, row: int) -> tuple[torch.Tensor, Any]:
+        """Input in membrane units, and where it wrapped."""
+        if not self._fixed:
+            if self._tables is None:
+                return a, False
             gain, offset = self._tables
-            i = arithmetic.normalise(i, gain[t], self._shift, offset[t])
-        self.u = arithmetic.current(self.u if self._holds_current else 0, i, self._factor_u)
-        self.v = arithmetic.membrane(self.v, self.u, self._factor_v, self._bias)
-        if self._threshold is None:
-            return torch.zeros_like(self.v, dtype=torch.bool)
-        s: torch.Tensor = arithmetic.fire(self.v, self._threshold)
-        if self._amount is None:
-            self.v = arithmetic.reset_to_zero(self.v, s)
-        else:
-            self.v = arithmetic.reset_by_subtraction(self.v, s, self._amount)
-        return s
-
-
-class FloatNeurons:
-    """Float neurons: parameters and attributes of :class:`FixedNeurons`, with states of `dtype`."""
-
-    def __init__(
-        self, neuron: LIF | Readout, size: tuple[int, int, int], device: torch.device, dtype: torch.dtype
-    ) -> None:
-        self.u = torch.zeros(size, dtype=dtype, device=device)
-        self.v = torch.zeros_like(self.u)
-        self._bias = _column(neuron.bias, device, dtype)
-        self._leak_u: torch.Tensor | None = None
-        self._leak: Any = 1.0
-        self._threshold: torch.Tensor | None = None
-        self._amount: torch.Tensor | None = None
-        self._tables: tuple[torch.Tensor, torch.Tensor] | None = None
-        if isinstance(neuron, Readout):
-            return
-        if neuron.current_leak is not None:
-            self._leak_u = _column(neuron.current_leak, device, dtype)
-        self._leak = _column(neuron.leak, device, dtype)
-        self._threshold = _column(neuron.threshold, device, dtype)
-        if neuron.reset_amount is not None:
-            self._amount = _column(neuron.reset_amount, device, dtype)
-        if neuron.gain is not None and neuron.offset is not None:
-            self._tables = _rows(neuron.gain, device, dtype), _rows(neuron.offset, device, dtype)
-
-    def step(self, i: torch.Tensor, t: int) -> torch.Tensor:
-        """Advance to own step `t` with the sums `i`; returns the spikes (bool)."""
-        if self._tables is not None:
-            gain, offset = self._tables
-            i = gain[t] * i + offset[t]
-        self.u = i if self._leak_u is None else self._leak_u * self.u + i
-        self.v = (self._leak * self.v + self.u) + self._bias
-        if self._threshold is None:
-            return torch.zeros_like(self.v, dtype=torch.bool)
-        s = self.v > self._threshold
-        self.v = torch.where(s, 0.0 if self._amount is None else self.v - self._amount, self.v)
-        return s
+            return gain[row] * a + offset[row], False
+        i, wrapped = arithmetic.arrive(a), arithmetic.wraps_arriving(a)
+        if self._tables is None:
+            return i, wrapped
+        gain, offset = self._tables
+        wrapped = wrapped | arithmetic.wraps_normalised(i, gain[row], self._shift, offset[row])
+        return arithmetic.normalise(i, gain[row], self._shift, offset[row]), wrapped
 
 
 class Traces:
-    """SAM traces of one population.
+    r"""SAM traces of one population.
 
     Parameters
     ----------
     trace : SamTrace or FixedSamTrace
+    held : mapping of str to (samples, \\*shape) array
+        The traces before the first step (signals/state.py).
     size : tuple of int
         (samples, channels, pixels).
     steps : int
-        Length of the run; no two spikes are further apart.
+        Own step at which the run ends; no two spikes are further apart.
     device : torch.device
+
+    Attributes
+    ----------
+    trace, last, fired : tensor of `size`
+        Decayed impulses, own step of the last spike, steps with spikes.
     """
 
     def __init__(
-        self, trace: SamTrace | FixedSamTrace, size: tuple[int, int, int], steps: int, device: torch.device
+        self, trace: SamTrace | FixedSamTrace, held: Held, size: tuple[int, int, int], steps: int, device: torch.device
     ) -> None:
         self._mode = trace.mode
         self._shift: int | None = None
@@ -151,34 +161,39 @@ class Traces:
         else:
             kernel = np.exp(-trace.gamma * age)
         self._kernel = torch.tensor(kernel, device=device)
-        self._trace = torch.zeros(size, dtype=self._kernel.dtype, device=device)
-        self._last = torch.zeros(size, dtype=torch.int64, device=device)
-        self._count = torch.zeros_like(self._trace)  # of the same dtype: torch multiplies int64 by 1.0 in float32
+        number = self._kernel.dtype
+        self.trace, self.last = (
+            torch.tensor(held[name], dtype=kind, device=device).reshape(size)
+            for name, kind in (("trace", number), ("last", torch.int64))
+        )
+        fired = held.get("fired", np.zeros(size))
+        self.fired = torch.tensor(fired, dtype=number, device=device).reshape(size)  # int64 times 1.0 would be float32
 
     def step(self, s: torch.Tensor, t: int) -> torch.Tensor:
         """The map of own step `t`, ``[samples, pixels]``: the scores of the spikes `s`, summed over channels."""
-        decayed = self._decay(self._trace, self._kernel[t - self._last])
-        self._trace = torch.where(s, decayed + self._impulse, self._trace)
-        self._last = torch.where(s, t, self._last)
-        self._count = self._count + s
-        score = decayed
-        if self._mode != "strict":
-            score = score + self._impulse
+        fires, s = s > 0, s.to(self.trace.dtype)
+        decayed = self._decay(self.trace, self._kernel[t - self.last])
+        left = decayed + s * self._impulse
+        self.trace = torch.where(fires, left, self.trace)
+        self.last = torch.where(fires, t, self.last)
+        self.fired = self.fired + fires
+        score = decayed if self._mode == "strict" else left
         if self._mode == "official":
-            silent = (t + 1 - self._count) * self._impulse
+            silent = (t + 1 - self.fired) * self._impulse
             score = score + self._decay(silent, self._kernel[t])
-        return torch.where(s, score, 0).sum(dim=1)
+        return torch.where(fires, s * score, 0).sum(dim=1)
 
     def _decay(self, x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         decayed: torch.Tensor = x * kernel if self._shift is None else arithmetic.contribution(x, kernel, self._shift)
         return decayed
 
 
-def _column(parameter: Any, device: torch.device, dtype: torch.dtype = torch.int64) -> torch.Tensor:
-    """A parameter as ``[channels, 1]`` or ``[1, 1]``."""
-    return torch.tensor(np.asarray(parameter), dtype=dtype, device=device).reshape(-1, 1)
+def _column(parameter: Any, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """A parameter as ``[1, 1]``, ``[channels, 1]`` or ``[channels, pixels]``."""
+    tensor = torch.tensor(np.asarray(parameter), dtype=dtype, device=device)
+    return tensor.flatten(1) if tensor.ndim == 3 else tensor.reshape(-1, 1)
 
 
-def _rows(table: Any, device: torch.device, dtype: torch.dtype = torch.int64) -> torch.Tensor:
+def _rows(table: Any, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """A table ``(steps, C)`` as ``[steps, channels, 1]``."""
     return torch.tensor(np.asarray(table), dtype=dtype, device=device).unsqueeze(-1)

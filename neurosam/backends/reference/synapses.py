@@ -162,6 +162,6 @@ def _fits_float32(network: Network, projection: Projection, device: torch.device
     """Whether every partial sum is an integer below 2^24, and float32 products are exact (no TF32, no bfloat16)."""
     library: Any = torch.backends.cuda if device.type == "cuda" else torch.backends.mkldnn
     negative, positive = projection.synapse.row_sums()
-    largest = network[projection.source].magnitude * (projection.pool.area if projection.pool else 1)
+    largest = network[projection.source].largest_event * (projection.pool.area if projection.pool else 1)
     bound = float((positive - negative).max(initial=0.0)) * largest
     return bound < FLOAT32_EXACT and library.matmul.fp32_precision in ("none", "ieee")

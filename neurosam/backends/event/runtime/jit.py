@@ -30,6 +30,7 @@ import numba
 
 from neurosam import arithmetic
 from neurosam.backends.event.simd.bounds import CHECKED
+from neurosam.network import dynamics
 
 __all__ = ["cache_folder", "formulas", "inlined", "inlined_source", "kernel", "overload"]
 
@@ -42,7 +43,7 @@ def cache_folder() -> Path:
     """The folder of this source's kernels, created if needed."""
     sources = Path(__file__).parents[1].rglob("*.py")
     digest = hashlib.sha256(f"{numba.__version__} {sys.version} {CHECKED}".encode())
-    for source in sorted([*sources, Path(arithmetic.__file__)]):
+    for source in sorted([*sources, Path(arithmetic.__file__), Path(dynamics.__file__)]):
         digest.update(source.read_bytes())
     user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurosam"
     bases = [Path(os.environ["NUMBA_CACHE_DIR"])] if os.environ.get("NUMBA_CACHE_DIR") else [user]
