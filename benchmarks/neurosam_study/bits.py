@@ -57,6 +57,7 @@ class Net:
         Steps per sample in training, and afterwards.
     epochs, batch : int
     bntt : bool
+    architecture : str
     """
 
     train_steps: int
@@ -64,12 +65,13 @@ class Net:
     epochs: int
     batch: int
     bntt: bool
+    architecture: str = FULL.architecture
 
     def trained(self, path: Path, train_set: ImageSet, test_set: ImageSet) -> tuple[SpikingSequential, Recipe]:
         """The model in a file, trained and saved first if there is none."""
         if not path.exists():
             stimulus = Stimulus(self.steps, "poisson", classes=train_set.classes, data=DATA)
-            recipe = Recipe(FULL.architecture, train_set.shape, stimulus, leak=FULL.leak, seed=SEED, bntt=self.bntt)
+            recipe = Recipe(self.architecture, train_set.shape, stimulus, leak=FULL.leak, seed=SEED, bntt=self.bntt)
             module = recipe.build()
             training.train(
                 module, train_set, test_set, steps=self.train_steps, epochs=self.epochs, batch_size=self.batch,
@@ -136,8 +138,8 @@ class _Bench:
     def __init__(self, module: SpikingSequential, recipe: Recipe, train_set: ImageSet, test_set: ImageSet) -> None:
         self.module, self.recipe, self.train_set, self.test_set = module, recipe, train_set, test_set
         self.calibration, self.search = (
-            self._events(train_set.subset(np.arange(start, min(stop, len(train_set)))), seed)
-            for start, stop, seed in ((0, CALIBRATION, SEED), (CALIBRATION, CALIBRATION + SEARCH, SEED + 1))
+            self._events(train_set.subset((start + np.arange(count)) % len(train_set)), seed)
+            for start, count, seed in ((0, CALIBRATION, SEED), (CALIBRATION, SEARCH, SEED + 1))
         )
         self.test = self._events(test_set, SEED)
 
