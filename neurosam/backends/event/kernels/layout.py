@@ -20,7 +20,8 @@ __all__ = [
     "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
     "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SATURATED",
     "SATURATES", "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED",
-    "WRAPS", "ZERO", "Conv", "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work", "Workspace",
+    "WRAPS", "ZERO", "Conv", "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work",
+    "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
