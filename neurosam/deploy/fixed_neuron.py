@@ -63,7 +63,7 @@ def fixed_neuron(where: str, neuron: Any, unit: float, precision: Precision) -> 
         offset_64ths=offset,
         fires=neuron.fires,
         reset_value_64ths=state("reset_value"),
-        reset_delay=neuron.reset_delay,
+        reset_timing=neuron.reset_timing,
         lower_bound_64ths=state("lower_bound", high=0),
         refractory=neuron.refractory,
         threshold_decay=None if neuron.threshold_leak is None else _decay(neuron.threshold_leak, 0),

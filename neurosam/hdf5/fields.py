@@ -17,7 +17,7 @@ from neurosam.errors import NetworkError
 from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader
 from neurosam.hdf5.writer import Writer
 
-__all__ = ["Array", "Field", "Flag", "NotStorable", "Real", "Text", "Texts", "Whole", "Wholes", "storable"]
+__all__ = ["Array", "Field", "NotStorable", "Real", "Text", "Texts", "Whole", "Wholes", "storable"]
 
 INT64 = 2**63 - 1
 
@@ -100,21 +100,6 @@ class Whole(Field):
     def read(self, group: Reader, name: str) -> int:
         """The int."""
         return integer(name, group.numbers(name, "<i8", (0,))[()], self.low, INT64)
-
-
-@dataclass(frozen=True)
-class Flag(Field):
-    """Yes or no: an int64 attribute, 1 or 0."""
-
-    attribute = True
-
-    def write(self, group: Writer, name: str, value: Any) -> None:
-        """Store it."""
-        group.numbers(name, int(bool(value)), "<i8")
-
-    def read(self, group: Reader, name: str) -> bool:
-        """The bool."""
-        return bool(integer(name, group.numbers(name, "<i8", (0,))[()], 0, 1))
 
 
 @dataclass(frozen=True)

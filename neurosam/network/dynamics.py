@@ -5,12 +5,12 @@ and tensors, and (compiled) in kernels. :func:`bind` gives the same composition 
 floats. A neuron's parameters are the same for all back ends too: :func:`resolve` gives them in the units of a step.
 
     u     = current(u, i)                                      i: normalised input (arithmetic.py)
-    p     = fires(v), v <- reset(v, p)                         reset_delay only
-    x     = total(v, u) [- p amount]                           v <- larger(saturate(x), lower bound)
+    p     = fires(v), v <- reset(v, p)                         reset_timing "next" or "both"
+    x     = total(v, u) [- p amount]                           v <- saturate(x)
     v     stays where it was                                   while a refractory period lasts
     h, r  = decay(h), decay(r)                                 rise of the threshold, relative reset
     s     = spikes of v - r against threshold + h
-    v, r  <- reset(v, r, s)      h <- h + s step      wait <- refractory period, if s
+    v, r  <- reset(v, r, s)      h <- h + s step      wait <- refractory period, if s      v <- larger(v, lower bound)
 
 Costs nothing for an option that is not used: a switch is the same for a whole population.
 """
@@ -43,7 +43,7 @@ from neurosam.arithmetic import (
     wraps_total,
 )
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
-from neurosam.network.neuron import Readout
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.parameters import RESETS
 from neurosam.network.precision import Precision
 
@@ -71,7 +71,11 @@ class Switches(NamedTuple):
     at : bool
         Whether a neuron fires at its threshold.
     delayed : bool
-        Whether a reset acts in the next step.
+        Whether a reset acts in the next step: reset_timing "next" or "both".
+    corrected : bool
+        Whether what a delayed reset lacks is made up for at once: reset_timing "both".
+    adapted : bool
+        Whether "subtract" subtracts the threshold as it has risen, instead of a fixed amount.
     bounded : bool
         Whether there is a lower bound.
     adaptive : bool
@@ -86,6 +90,8 @@ class Switches(NamedTuple):
     reset: int
     at: bool
     delayed: bool
+    corrected: bool
+    adapted: bool
     bounded: bool
     adaptive: bool
     refractory: int
@@ -161,14 +167,14 @@ def step(i: Any, state: NeuronState, p: Parameters, o: Switches) -> tuple[Neuron
             start = select(late, 0, v)
         elif o.reset == VALUE:
             start = select(late, p.amount, v)
-    overflow = wraps_total(start, u, p.factor_v, p.bias)
     x = total(start, u, p.factor_v, p.bias)
     if o.delayed and o.reset == SUBTRACT:
+        overflow = wraps_total(start, u, p.factor_v, p.bias - (late * 1) * p.amount)
         x = lowered(x, (late * 1) * p.amount)
+    else:
+        overflow = wraps_total(start, u, p.factor_v, p.bias)
     integrated = saturate(x)
     saturated = integrated != x
-    if o.bounded:
-        integrated = larger(integrated, p.lower_bound)
     if o.refractory > 0:
         held = wait > 0
         v = select(held, v, integrated)
@@ -182,17 +188,20 @@ def step(i: Any, state: NeuronState, p: Parameters, o: Switches) -> tuple[Neuron
     if o.reset == RELATIVE:
         r = decay(r, p.factor_r)
     theta = p.threshold + h if o.adaptive else p.threshold
+    amount = theta if o.adapted or o.reset != SUBTRACT else p.amount
     if o.max_spikes > 1:
-        s = spikes_at(v, theta, p.amount, o.max_spikes) if o.at else spikes_above(v, theta, p.amount, o.max_spikes)
+        s = spikes_at(v, theta, amount, o.max_spikes) if o.at else spikes_above(v, theta, amount, o.max_spikes)
     else:
         level = v - r if o.reset == RELATIVE else v
         s = fire_at(level, theta) if o.at else fire(level, theta)
     if o.refractory > 0:
         s = s * (held == 0)
         wait = select(s > 0, o.refractory, wait)
+    if o.corrected:
+        v = v - (s * 1 - late * 1) * p.amount
     if not o.delayed:
         if o.reset == SUBTRACT:
-            v = v - s * p.amount
+            v = v - s * amount
         elif o.reset == ZERO:
             v = select(s > 0, 0, v)
         elif o.reset == VALUE:
@@ -201,6 +210,8 @@ def step(i: Any, state: NeuronState, p: Parameters, o: Switches) -> tuple[Neuron
             r = saturate(r + s * (2 * theta))
     if o.adaptive:
         h = saturate(h + s * p.threshold_step)
+    if o.bounded:
+        v = larger(v, p.lower_bound)
     return NeuronState(u, v, wait, h, r), s, saturated, wrapped | overflow
 
 
@@ -224,16 +235,15 @@ def resolve(neuron: Neuron, precision: Precision | None) -> tuple[Parameters, Sw
     current_ = neuron.current_leak is not None
     if isinstance(neuron, Readout):
         parameters = Parameters(retained, neuron.leak, neuron.bias, np.inf, 0.0, 0.0, 0.0, 0.0, 0.0)
-        return parameters, Switches(current_, NONE, False, False, False, False, 0, 1)
+        return parameters, Switches(current_, NONE, False, False, False, False, False, False, 0, 1)
     parameters = Parameters(
         retained, neuron.leak, neuron.bias, neuron.threshold, _first(neuron.reset_amount, neuron.reset_value),
         _first(neuron.lower_bound), _first(neuron.threshold_leak), _first(neuron.threshold_step),
         _first(neuron.relative_leak),
     )  # fmt: skip
-    return parameters, Switches(
-        current_, RESETS.index(neuron.reset), neuron.fires == "at", neuron.reset_delay,
-        neuron.lower_bound is not None, neuron.threshold_leak is not None, neuron.refractory, neuron.max_spikes,
-    )  # fmt: skip
+    return parameters, _switches(
+        neuron, neuron.current_leak, neuron.reset_amount, neuron.lower_bound, neuron.threshold_leak
+    )
 
 
 def _resolve_fixed(neuron: FixedLIF | FixedReadout, precision: Precision) -> tuple[Parameters, Switches]:
@@ -248,17 +258,32 @@ def _resolve_fixed(neuron: FixedLIF | FixedReadout, precision: Precision) -> tup
         kept = DECAY_ONE - neuron.membrane_decay - precision.membrane_decay_offset
     if isinstance(neuron, FixedReadout):
         parameters = Parameters(retained, kept, bias, UNREACHABLE, 0, 0, 0, 0, 0)
-        return parameters, Switches(current_, NONE, False, False, False, False, 0, 1)
+        return parameters, Switches(current_, NONE, False, False, False, False, False, False, 0, 1)
     parameters = Parameters(
         retained, kept, bias, neuron.threshold << FRACTION_BITS,
         _first(neuron.reset_amount_64ths, neuron.reset_value_64ths), _first(neuron.lower_bound_64ths),
         0 if neuron.threshold_decay is None else DECAY_ONE - neuron.threshold_decay,
         _first(neuron.threshold_step_64ths), 0 if neuron.relative_decay is None else DECAY_ONE - neuron.relative_decay,
     )  # fmt: skip
-    return parameters, Switches(
-        current_, RESETS.index(neuron.reset), neuron.fires == "at", neuron.reset_delay,
-        neuron.lower_bound_64ths is not None, neuron.threshold_decay is not None, neuron.refractory, neuron.max_spikes,
-    )  # fmt: skip
+    return parameters, _switches(
+        neuron, neuron.current_decay, neuron.reset_amount_64ths, neuron.lower_bound_64ths, neuron.threshold_decay
+    )
+
+
+def _switches(neuron: LIF | FixedLIF, current_: Any, amount: Any, bound: Any, adaptation: Any) -> Switches:
+    """The switches of a neuron that fires; the other arguments are its optional parameters."""
+    return Switches(
+        current=current_ is not None,
+        reset=RESETS.index(neuron.reset),
+        at=neuron.fires == "at",
+        delayed=neuron.reset_timing != "now",
+        corrected=neuron.reset_timing == "both" and neuron.reset == "subtract",
+        adapted=neuron.reset == "subtract" and amount is None,
+        bounded=bound is not None,
+        adaptive=adaptation is not None,
+        refractory=neuron.refractory,
+        max_spikes=neuron.max_spikes,
+    )
 
 
 def _first(*values: Any) -> Any:

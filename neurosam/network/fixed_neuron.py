@@ -21,6 +21,7 @@ from neurosam.network.parameters import (
     MAX_REFRACTORY,
     MAX_SPIKES,
     RESETS,
+    TIMINGS,
     check_composition,
     check_tables,
     optional_integers,
@@ -56,7 +57,8 @@ class FixedLIF:
     reset : {"subtract", "zero", "value", "none", "relative"}
         See :class:`LIF`.
     reset_amount_64ths : int or array, optional
-        Subtracted at a spike, 1..2^23 - 1; ``threshold * 64`` if None. Only with "subtract".
+        Subtracted at a spike, 1..2^23 - 1; the threshold if None (an adaptive one as it has risen). Only with
+        "subtract".
     bias_mantissa : int or array
         13-bit signed, -4096..4095.
     bias_exponent : int
@@ -73,8 +75,8 @@ class FixedLIF:
         Whether a membrane equal to the threshold fires.
     reset_value_64ths : int or array, optional
         Membrane after a spike. Only with "value", and required there.
-    reset_delay : bool
-        Reset in the next step.
+    reset_timing : {"now", "next", "both"}
+        See :class:`LIF`.
     lower_bound_64ths : int or array, optional
         The membrane is never below it, <= 0.
     refractory : int
@@ -84,7 +86,7 @@ class FixedLIF:
     relative_decay : int or array, optional
         Decay 0..4096 of the relative reset. Only with "relative", and required there.
     max_spikes : int
-        Most spikes per step, 1..32767.
+        Most spikes per step, 1..2^23 - 1.
     initial_membrane_64ths, initial_current_64ths : int or array
         State before the first step.
 
@@ -116,7 +118,7 @@ class FixedLIF:
     offset_64ths: npt.NDArray[np.int64] | None = None
     fires: str = "above"
     reset_value_64ths: Integer | None = None
-    reset_delay: bool = False
+    reset_timing: str = "now"
     lower_bound_64ths: Integer | None = None
     refractory: int = 0
     threshold_decay: Integer | None = None
@@ -129,9 +131,10 @@ class FixedLIF:
     def __post_init__(self) -> None:
         choice("FixedLIF: reset", self.reset, RESETS)
         choice("FixedLIF: fires", self.fires, COMPARISONS)
+        choice("FixedLIF: reset_timing", self.reset_timing, TIMINGS)
         threshold = per_neuron_integers("FixedLIF: threshold", self.threshold, 1, THRESHOLD_MAX)
         requested = self.reset_amount_64ths
-        if self.reset == "subtract" and requested is None:
+        if self.reset == "subtract" and requested is None and self.threshold_decay is None:
             requested = threshold << FRACTION_BITS
         put(
             self,
@@ -145,7 +148,6 @@ class FixedLIF:
             gain_shift=integer("FixedLIF: gain_shift", self.gain_shift, 0, 30),
             offset_64ths=optional_integers("FixedLIF: offset_64ths", self.offset_64ths, *STATE, ndim=(2,)),
             reset_value_64ths=optional_integers("FixedLIF: reset_value_64ths", self.reset_value_64ths, *STATE),
-            reset_delay=bool(self.reset_delay),
             lower_bound_64ths=optional_integers("FixedLIF: lower_bound_64ths", self.lower_bound_64ths, -STATE_MAX, 0),
             refractory=integer("FixedLIF: refractory", self.refractory, 0, MAX_REFRACTORY),
             threshold_decay=optional_integers("FixedLIF: threshold_decay", self.threshold_decay, 0, DECAY_ONE),

@@ -2,17 +2,18 @@
 
 One step of :class:`LIF` (``i`` is the sum of weighted events of the step, after optional gain and offset):
 
-    u <- current_leak * u + i        v <- max(leak * v + u + bias, lower_bound)        (without a current: u = i)
+    u <- current_leak * u + i        v <- leak * v + u + bias        (without a current: u = i)
     h <- threshold_leak * h          r <- relative_leak * r
-    s = v - r > threshold + h        (fires="at": >=;  max_spikes > 1: how often reset_amount can be subtracted)
+    s = v - r > threshold + h        (fires="at": >=;  max_spikes > 1: how often the reset amount can be subtracted)
     v <- 0  ("zero"),  reset_value  ("value"),  v - s * reset_amount  ("subtract")
-    r <- r + 2 s (threshold + h)  ("relative"),  h <- h + s * threshold_step
+    r <- r + 2 s (threshold + h)  ("relative"),  h <- h + s * threshold_step,  v <- max(v, lower_bound)
 
 and, with ``refractory=R``, a membrane that stays where it is for R steps after a spike. dynamics.py composes these
 options, for floats and integers alike. What published rules they equal:
 
 - ``reset="subtract"`` with a reset amount of ``threshold / leak``: Eq. 2 of Kim & Panda 2021, which subtracts after
-  the leak; ``reset_delay=True`` subtracts in the next step: snnTorch's default.
+  the leak; ``reset_timing="next"`` subtracts in the next step: snnTorch's default. ``reset_timing="both"`` is its
+  ``reset_delay=False``: a membrane that is still above the threshold after a reset fires only above twice of it.
 - ``threshold_leak = rho``, ``threshold_step = beta (1 - rho)``: the adaptive LIF of Bellec et al. 2018.
 - ``reset="relative"`` with a threshold leak and step and ``fires="at"``: Lava's ATRLIF.
 - ``refractory`` with ``reset="zero"``: Lava's LIFRefractory.
@@ -38,6 +39,7 @@ from neurosam.network.parameters import (
     MAX_REFRACTORY,
     MAX_SPIKES,
     RESETS,
+    TIMINGS,
     check_composition,
     check_tables,
     optional_reals,
@@ -65,7 +67,7 @@ class LIF:
     reset : {"subtract", "zero", "value", "none", "relative"}
         What a spike does to the membrane. "relative" leaves it, and raises the bar by a decaying ``r`` instead.
     reset_amount : float or array, optional
-        Subtracted at a spike, above 0; `threshold` if None. Only with "subtract".
+        Subtracted at a spike, above 0; the threshold if None (an adaptive one as it has risen). Only with "subtract".
     bias : float or array
         Added to the membrane in every step.
     current_leak : float or array, optional
@@ -76,10 +78,12 @@ class LIF:
         Whether a membrane equal to the threshold fires: "at" is the rule of SpikingJelly, Sinabs and Rockpool.
     reset_value : float or array, optional
         Membrane after a spike. Only with "value", and required there.
-    reset_delay : bool
-        Reset in the next step, before its leak ("subtract": after its input), as snnTorch does by default.
+    reset_timing : {"now", "next", "both"}
+        When a spike resets: in its own step; in the next one, before its leak ("subtract": after its input), where the
+        membrane then decides whether there was a spike; or in both as far as that differs ("subtract" alone: in its
+        own step the amount times the spike, less what this step subtracted for the last one).
     lower_bound : float or array, optional
-        The membrane is never below it, <= 0; acts before the neuron fires.
+        The membrane is never below it at the end of a step, <= 0.
     refractory : int
         Steps after a spike in which the membrane is held and cannot fire, 0..4096.
     threshold_leak, threshold_step : float or array, optional
@@ -87,7 +91,7 @@ class LIF:
     relative_leak : float or array, optional
         Retained fraction of ``r``. Only with "relative", and required there.
     max_spikes : int
-        Most spikes per step, 1..32767; more than one needs "subtract", and travels as one graded event.
+        Most spikes per step, 1..2^23 - 1; more than one travel as one graded event. Needs "subtract" or "zero".
     initial_membrane, initial_current : float or array
         State before the first step.
 
@@ -107,7 +111,8 @@ class LIF:
 
     SpikingJelly's ``LIFNode(tau=2.0, v_reset=-0.5)`` behind weights divided by tau:
 
-    >>> ns.LIF(leak=0.5, threshold=1.0, reset="value", reset_value=-0.5, bias=-0.25, fires="at").reset_value
+    >>> hard = {"reset": "value", "reset_value": -0.5, "initial_membrane": -0.5, "bias": -0.25}
+    >>> ns.LIF(leak=0.5, threshold=1.0, fires="at", **hard).reset_value
     array(-0.5)
     """
 
@@ -121,7 +126,7 @@ class LIF:
     offset: npt.NDArray[np.float64] | None = None
     fires: str = "above"
     reset_value: Real | None = None
-    reset_delay: bool = False
+    reset_timing: str = "now"
     lower_bound: Real | None = None
     refractory: int = 0
     threshold_leak: Real | None = None
@@ -134,8 +139,9 @@ class LIF:
     def __post_init__(self) -> None:
         choice("LIF: reset", self.reset, RESETS)
         choice("LIF: fires", self.fires, COMPARISONS)
+        choice("LIF: reset_timing", self.reset_timing, TIMINGS)
         requested = self.reset_amount
-        if self.reset == "subtract" and requested is None:
+        if self.reset == "subtract" and requested is None and self.threshold_leak is None:
             requested = self.threshold
         fraction: dict[str, Any] = {"low": 0.0, "high": 1.0}
         put(
@@ -148,7 +154,6 @@ class LIF:
             gain=optional_reals("LIF: gain", self.gain, ndim=(2,)),
             offset=optional_reals("LIF: offset", self.offset, ndim=(2,)),
             reset_value=optional_reals("LIF: reset_value", self.reset_value),
-            reset_delay=bool(self.reset_delay),
             lower_bound=optional_reals("LIF: lower_bound", self.lower_bound, high=0.0),
             refractory=integer("LIF: refractory", self.refractory, 0, MAX_REFRACTORY),
             threshold_leak=optional_reals("LIF: threshold_leak", self.threshold_leak, **fraction),

@@ -11,14 +11,15 @@ from neurosam._util.arguments import frozen, integers, reals
 from neurosam.errors import NetworkError
 
 __all__ = [
-    "COMPARISONS", "MAX_REFRACTORY", "MAX_SPIKES", "RESETS", "check_composition", "check_tables", "folded",
+    "COMPARISONS", "MAX_REFRACTORY", "MAX_SPIKES", "RESETS", "TIMINGS", "check_composition", "check_tables", "folded",
     "optional_integers", "optional_reals", "per_neuron_integers", "per_neuron_reals", "put",
 ]  # fmt: skip
 
 RESETS = ("zero", "subtract", "value", "none", "relative")
 COMPARISONS = ("above", "at")
+TIMINGS = ("now", "next", "both")
 MAX_REFRACTORY = 4096
-MAX_SPIKES = 2**15 - 1
+MAX_SPIKES = 2**23 - 1
 PER_NEURON = (0, 1, 3)
 """Dimensions of a parameter: a scalar, one value per channel, one per neuron."""
 
@@ -109,14 +110,17 @@ def check_composition(
     leak, step = adaptation
     if (getattr(neuron, leak) is None) != (getattr(neuron, step) is None):
         raise NetworkError(f"{kind}", f"{leak} and {step} come together; give both or neither")
-    if neuron.max_spikes > 1 and (neuron.reset != "subtract" or neuron.reset_delay):
+    delayed = neuron.reset_timing != "now"
+    if neuron.max_spikes > 1 and (neuron.reset not in ("subtract", "zero") or delayed):
         raise NetworkError(
-            f"{kind}: max_spikes", f'got {neuron.max_spikes}; more than 1 needs reset="subtract" without reset_delay'
+            f"{kind}: max_spikes",
+            f'got {neuron.max_spikes}; more than 1 needs reset="subtract" or "zero" and reset_timing="now"',
         )
-    if neuron.reset_delay and (
-        neuron.reset in ("none", "relative") or neuron.refractory or getattr(neuron, leak) is not None
-    ):
+    if delayed and (neuron.reset in ("none", "relative") or neuron.refractory or getattr(neuron, leak) is not None):
         raise NetworkError(
-            f"{kind}: reset_delay",
-            'cannot be combined with reset="none" or "relative", a refractory period or an adaptive threshold',
+            f"{kind}: reset_timing",
+            'other than "now" cannot be combined with reset="none" or "relative", a refractory period or an adaptive '
+            "threshold",
         )
+    if neuron.reset_timing == "both" and neuron.reset != "subtract":
+        raise NetworkError(f"{kind}: reset_timing", 'got "both"; it belongs to reset="subtract"')

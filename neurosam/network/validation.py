@@ -30,7 +30,7 @@ def validate(
 ) -> None:
     """Refuse what no back end could run. Times are checked in schedule.py, sums by :func:`accumulator_bound`."""
     by_name = PopulationsByName(populations)
-    _names(populations)
+    _names(populations, projections)
     _outputs(by_name, outputs)
     for projection in projections:
         _projection(by_name, projection)
@@ -64,7 +64,7 @@ def _outputs(by_name: PopulationsByName, outputs: Mapping[str, str]) -> None:
             raise NetworkError(where, 'is a readout, which never fires; its answer is "last", "mean" or "max"')
 
 
-def _names(populations: Sequence[Population]) -> None:
+def _names(populations: Sequence[Population], projections: Sequence[Projection]) -> None:
     names = [p.name for p in populations]
     for name in names:
         if names.count(name) > 1:
@@ -72,6 +72,9 @@ def _names(populations: Sequence[Population]) -> None:
     inputs = [p.name for p in populations if p.neuron is None]
     if not inputs:
         raise NetworkError("network", "has no input population; one without a neuron (neuron=None) is required")
+    idle = [name for name in inputs if len(inputs) > 1 and all(p.source != name for p in projections)]
+    if idle:
+        raise NetworkError(f"population {idle[0]!r}", "is an input that sends to no population; connect or remove it")
     if len(names) == len(inputs):
         raise NetworkError("network", "has no population but the input; add at least one with a neuron")
 

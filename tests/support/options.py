@@ -19,7 +19,7 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
-from neurosam.network.parameters import RESETS
+from neurosam.network.parameters import MAX_SPIKES, RESETS
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Shape, neurons
 from neurosam.network.trace import MODES, SamTrace
@@ -154,13 +154,13 @@ class OptionsDraw(Draw):
     def compositions(self, shape: Shape) -> dict[str, Any]:
         """Options without a unit, those that go together."""
         size = neurons(shape) * 128 * 4 * (9 if len(shape) == 3 else 1)
-        several = [n for n in (2, 3, TRACED, 300, 2**15 - 1) if n * size < 2**29]
+        several = [n for n in (2, 3, TRACED, 300, 2**15 - 1, MAX_SPIKES) if n * size < 2**29]
         options: dict[str, Any] = {"fires": self.pick("above", "at"), "reset": self.pick(*RESETS, "subtract")}
-        if options["reset"] == "subtract" and several and self.chance(0.5):
+        if options["reset"] in ("subtract", "zero") and several and self.chance(0.4):
             options["max_spikes"] = self.pick(*several)
-        elif options["reset"] in ("zero", "subtract", "value") and self.chance(0.3):
-            options["reset_delay"] = True
-        if not options.get("reset_delay"):
+        elif options["reset"] in ("zero", "subtract", "value") and self.chance(0.4):
+            options["reset_timing"] = self.pick("next", "both") if options["reset"] == "subtract" else "next"
+        if "reset_timing" not in options:
             options["refractory"] = self.pick(0, 0, 0, 1, 2, 3, 4096)
         return options
 
@@ -184,7 +184,7 @@ class OptionsDraw(Draw):
             options["reset_value_64ths"] = self.pick(value, value, value, 0, STATE_MAX, -STATE_MAX)
         if options["reset"] == "relative":
             options["relative_decay"] = self.pick(0, 4096, self.each(shape, 0, 4096), self.each(shape, 0, 4096))
-        if not options.get("reset_delay") and self.chance(0.3):
+        if "reset_timing" not in options and self.chance(0.3):
             options["threshold_decay"] = self.pick(0, 4096, self.each(shape, 0, 4096))
             rise = self.each(shape, 0, min(high * 32, STATE_MAX))
             options["threshold_step_64ths"] = self.pick(0, rise, rise, STATE_MAX)
@@ -221,7 +221,7 @@ class OptionsDraw(Draw):
             options["reset_value"] = self.each_real(shape, -0.5 * spread, 0.3 * spread)
         if options["reset"] == "relative":
             options["relative_leak"] = self.pick(0.0, 1.0, self.each_real(shape, 0.0, 1.0))
-        if not options.get("reset_delay") and self.chance(0.3):
+        if "reset_timing" not in options and self.chance(0.3):
             options["threshold_leak"] = self.pick(0.0, 1.0, self.each_real(shape, 0.0, 1.0))
             options["threshold_step"] = self.pick(0.0, self.each_real(shape, 0.0, 0.5 * spread))
         if self.chance(0.4):
@@ -271,7 +271,7 @@ def limits_case(rng: np.random.Generator) -> OptionsCase:
         options["reset_value_64ths"] = each(*ends)
     if options["reset"] == "relative":
         options["relative_decay"] = each(0, 1, 4095, 4096)
-    if not options.get("reset_delay") and draw.chance(0.5):
+    if "reset_timing" not in options and draw.chance(0.5):
         options |= {"threshold_decay": each(0, 1, 4095, 4096), "threshold_step_64ths": each(0, 1, STATE_MAX)}
     if draw.chance(0.5):
         options["lower_bound_64ths"] = each(0, -1, -STATE_MAX + 1, -STATE_MAX)

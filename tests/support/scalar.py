@@ -33,10 +33,10 @@ class Cell:
     bias: Any = 0
     threshold: Any = None  # None: a readout
     reset: str = "none"
-    amount: Any = 0  # what "subtract" subtracts
+    amount: Any = 0  # what "subtract" subtracts; None: the threshold, as it has risen
     value: Any = 0  # what "value" leaves
     at: bool = False
-    late: bool = False
+    timing: str = "now"
     floor: Any = None
     refractory: int = 0
     keep_h: Any = None  # None: a threshold that does not rise
@@ -110,11 +110,11 @@ def integer_neuron(cell: Cell, life: Life, t: int, a: int) -> tuple[int, bool, b
 
     waits = life.wait > 0
     clipped = False
+    subtracted = 0
     if waits:
         life.wait -= 1
     else:
-        subtracted = 0
-        if cell.late and _exceeds(life.v, cell.threshold, cell.at):
+        if cell.timing != "now" and _exceeds(life.v, cell.threshold, cell.at):
             if cell.reset == "zero":
                 life.v = 0
             elif cell.reset == "value":
@@ -126,34 +126,45 @@ def integer_neuron(cell: Cell, life: Life, t: int, a: int) -> tuple[int, bool, b
         wrapped = wrapped or v != exact
         life.v = clip(v)
         clipped = life.v != v
-        if cell.floor is not None and life.v < cell.floor:
-            life.v = cell.floor
 
     if cell.keep_h is not None:
         life.h = rtz12(life.h * cell.keep_h)
     if cell.keep_r is not None:
         life.r = rtz12(life.r * cell.keep_r)
-    if cell.threshold is None or waits:
-        return 0, clipped, wrapped
-    bar = cell.threshold + life.h
-    if cell.most == 1:
-        spikes = 1 if _exceeds(life.v - life.r, bar, cell.at) else 0
-    else:  # as often as what is left still fires; the first n for which it does not, by bisection
-        spikes = bisect_left(range(cell.most), True, key=lambda n: not _exceeds(life.v - n * cell.amount, bar, cell.at))
-    if spikes:
-        if not cell.late:
-            if cell.reset == "zero":
-                life.v = 0
-            elif cell.reset == "value":
-                life.v = cell.value
-            elif cell.reset == "subtract":
-                life.v = life.v - spikes * cell.amount
-            elif cell.reset == "relative":
-                life.r = clip(life.r + 2 * bar)
-        if cell.keep_h is not None:
-            life.h = clip(life.h + spikes * cell.rise)
-        life.wait = cell.refractory
+    spikes = 0
+    bar = 0
+    if cell.threshold is not None:
+        bar = cell.threshold + life.h
+    amount = bar if cell.amount is None else cell.amount
+    if cell.threshold is not None and not waits:
+        if cell.most == 1:
+            spikes = 1 if _exceeds(life.v - life.r, bar, cell.at) else 0
+        else:  # as often as what is left still fires: the first n for which it does not, by bisection
+            spikes = bisect_left(range(cell.most), True, key=lambda n: not _exceeds(life.v - n * amount, bar, cell.at))
+    _reset(cell, life, spikes, bar, amount, subtracted)
+    life.r, life.h = clip(life.r), clip(life.h)
     return spikes, clipped, wrapped
+
+
+def _reset(cell: Cell, life: Life, spikes: int, bar: Any, amount: Any, subtracted: Any) -> None:
+    """What follows the spikes of a step; `subtracted` is what this step took off for the spike of the last one."""
+    if spikes and cell.timing == "now":
+        if cell.reset == "zero":
+            life.v = 0 if isinstance(life.v, int) else 0.0
+        elif cell.reset == "value":
+            life.v = cell.value
+        elif cell.reset == "subtract":
+            life.v = life.v - spikes * amount
+        elif cell.reset == "relative":
+            life.r = life.r + 2 * bar
+    if cell.timing == "both":
+        life.v = life.v - (spikes * amount - subtracted)
+    if spikes:
+        if cell.keep_h is not None:
+            life.h = life.h + spikes * cell.rise
+        life.wait = cell.refractory
+    if cell.floor is not None and life.v < cell.floor:
+        life.v = cell.floor
 
 
 def _exceeds(v: Any, bar: Any, at: bool) -> bool:
@@ -189,45 +200,36 @@ def float_neuron(cell: Cell, life: Life, t: int, i: float) -> int:
     life.u = i if cell.keep_u is None else cell.keep_u * life.u + i
 
     waits = life.wait > 0
+    subtracted = 0.0
     if waits:
         life.wait -= 1
     else:
-        late = cell.late and _exceeds(life.v, cell.threshold, cell.at)
+        late = cell.timing != "now" and _exceeds(life.v, cell.threshold, cell.at)
         if late and cell.reset == "zero":
             life.v = 0.0
         if late and cell.reset == "value":
             life.v = cell.value
         life.v = (cell.keep_v * life.v + life.u) + cell.bias
         if late and cell.reset == "subtract":
-            life.v = life.v - cell.amount
-        if cell.floor is not None and life.v < cell.floor:
-            life.v = cell.floor
+            subtracted = cell.amount
+            life.v = life.v - subtracted
 
     if cell.keep_h is not None:
         life.h = cell.keep_h * life.h
     if cell.keep_r is not None:
         life.r = cell.keep_r * life.r
-    if cell.threshold is None or waits:
-        return 0
-    bar = cell.threshold + life.h
-    if cell.most == 1:
-        spikes = 1 if _exceeds(life.v - life.r, bar, cell.at) else 0
-    else:
-        ratio = (life.v - (bar - cell.amount)) / cell.amount
-        spikes = min(max(math.floor(ratio) if cell.at else math.ceil(ratio) - 1, 0), cell.most)
-    if spikes:
-        if not cell.late:
-            if cell.reset == "zero":
-                life.v = 0.0
-            elif cell.reset == "value":
-                life.v = cell.value
-            elif cell.reset == "subtract":
-                life.v = life.v - spikes * cell.amount
-            elif cell.reset == "relative":
-                life.r = life.r + 2 * bar
-        if cell.keep_h is not None:
-            life.h = life.h + spikes * cell.rise
-        life.wait = cell.refractory
+    spikes = 0
+    bar = 0.0
+    if cell.threshold is not None:
+        bar = cell.threshold + life.h
+    amount = bar if cell.amount is None else cell.amount
+    if cell.threshold is not None and not waits:
+        if cell.most == 1:
+            spikes = 1 if _exceeds(life.v - life.r, bar, cell.at) else 0
+        else:
+            ratio = (life.v - (bar - amount)) / amount
+            spikes = min(max(math.floor(ratio) if cell.at else math.ceil(ratio) - 1, 0), cell.most)
+    _reset(cell, life, spikes, bar, amount, subtracted)
     return spikes
 
 
@@ -282,6 +284,6 @@ def _cell(neuron: Neuron, precision: Precision | None, k: int, channel: int) -> 
         cell.keep_h, cell.rise = maybe(neuron.threshold_leak), maybe(neuron.threshold_step)
         cell.keep_r = maybe(neuron.relative_leak)
         cell.gain, cell.offset = column(neuron.gain), column(neuron.offset)
-    cell.reset, cell.at, cell.late = neuron.reset, neuron.fires == "at", neuron.reset_delay
+    cell.reset, cell.at, cell.timing = neuron.reset, neuron.fires == "at", neuron.reset_timing
     cell.refractory, cell.most = neuron.refractory, neuron.max_spikes
     return cell

@@ -176,9 +176,9 @@ class _Chunk:
             name: self.sent[name][run.steps :].cpu().numpy().astype(number).reshape(before.shape)
             for name, before in self.initial.recent.items()
         }
-        held = {name: self.neurons[name] for name in self.initial.neurons}  # groups are in another order
+        neurons = {name: self.neurons[name] for name in self.initial.neurons}
         answers = {name: self.answers[name] for name in self.initial.answers}
-        return State(self.initial.step + run.steps, self.samples, held, recent, answers)
+        return State(self.initial.step + run.steps, self.samples, neurons, recent, answers)
 
 
 class _Layer:
@@ -206,7 +206,8 @@ class _Layer:
         self.traces = None if trace is None else Traces(trace, held, self.size, end, run.device)
         self.fires = population.fires
         self.answer = run.network.answers.get(self.name)
-        self.total = torch.tensor(chunk.initial.answers.get(self.name, 0), device=run.device)
+        so_far = chunk.initial.answers.get(self.name, np.zeros((chunk.samples, 1)))
+        self.total = torch.tensor(so_far, device=run.device)
         self.number = torch.int64 if run.network.fixed else run.dtype
         if self.fires:
             graded = torch.int64 if run.network.fixed else torch.float64
