@@ -147,9 +147,9 @@ class OptionsDraw(Draw):
 
     def each_real(self, shape: Shape, low: float, high: float) -> Any:
         """A real parameter: one for all, for each channel, or for each neuron."""
-        if len(shape) == 3 and self.chance(0.3):
-            return self.rounded(self.rng.uniform(low, high, shape))
-        return self.rounded(super().each_real(shape, low, high))
+        each_neuron = len(shape) == 3 and self.chance(0.3)
+        values = self.rng.uniform(low, high, shape) if each_neuron else super().each_real(shape, low, high)
+        return np.maximum(self.rounded(values), 1 / 8) if self.eighths and low > 0 else self.rounded(values)
 
     def compositions(self, shape: Shape) -> dict[str, Any]:
         """Options without a unit, those that go together."""
@@ -208,15 +208,11 @@ class OptionsDraw(Draw):
         """Options around a plain neuron."""
         neuron = super().float_neuron(shape, spread)
         options = self.compositions(shape)
-        least = 0.125
-        if self.eighths:
-            options |= {name: self.rounded(getattr(neuron, name)) for name in ("leak", "bias")}
-            options["threshold"] = np.maximum(self.rounded(neuron.threshold), least)
-            if neuron.gain is not None:
-                options |= {"gain": self.rounded(neuron.gain), "offset": self.rounded(neuron.offset)}
+        if self.eighths and neuron.gain is not None:
+            options |= {"gain": self.rounded(neuron.gain), "offset": self.rounded(neuron.offset)}
         options["reset_amount"] = None
         if options["reset"] == "subtract" and self.chance(0.4):
-            options["reset_amount"] = np.maximum(self.each_real(shape, 0.1 * spread, 0.5 * spread), least)
+            options["reset_amount"] = self.each_real(shape, 0.1 * spread, 0.5 * spread)
         if options["reset"] == "value":
             options["reset_value"] = self.each_real(shape, -0.5 * spread, 0.3 * spread)
         if options["reset"] == "relative":
