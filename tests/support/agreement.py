@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from neurosam.signals.recording import Recording
 from neurosam.signals.state import State
-from support.backends import PLAIN_ONLY
+from support.backends import PLAIN_ONLY, UNCOUNTED
 
 __all__ = ["assert_agree", "assert_identical"]
 
@@ -37,7 +37,8 @@ def assert_agree(expected: Recording, got: Recording, case: object = "") -> None
 
 def _more(expected: Recording, got: Recording) -> tuple[str, ...]:
     """What a recording of a network with options has more."""
-    return () if PLAIN_ONLY & {expected.backend, got.backend} else ("other_outputs", "saturated", "wrapped")
+    both = {expected.backend, got.backend}
+    return (() if both & PLAIN_ONLY else ("other_outputs",)) + (() if both & UNCOUNTED else ("saturated", "wrapped"))
 
 
 def _state(expected: Recording, got: Recording, tolerance: float, case: object) -> None:

@@ -17,7 +17,7 @@ import pytest
 from neurosam.backends import load_backend
 from neurosam.errors import BackendError
 
-__all__ = ["EXCEPTIONS", "PLAIN_ONLY", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
+__all__ = ["EXCEPTIONS", "PLAIN_ONLY", "UNCOUNTED", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
 
 GROUP = "neurosam.backends"
 
@@ -70,8 +70,11 @@ EXCEPTIONS = {
 }
 
 
-PLAIN_ONLY = frozenset({"lava", "event"})
-"""Back ends that take plain networks only: no options, no counts of saturation and wraps, no states."""
+PLAIN_ONLY = frozenset({"lava"})
+"""Back ends that take plain networks only: no options, no further outputs, no states."""
+
+UNCOUNTED = PLAIN_ONLY | {"event"}
+"""Back ends that do not count saturation and wraps yet."""
 
 
 def installed() -> tuple[str, ...]:
