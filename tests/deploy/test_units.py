@@ -218,7 +218,7 @@ def test_what_units_per_channel_stand_for_is_what_was_given() -> None:
             assert np.abs(difference / scale).max() < 0.01, name
     layers = layer_report(net, fixed, report, events).layers
     assert layers[0].weight_snr_db > 40
-    assert layers[0].deployed.membrane_snr_db > 25
+    assert layers[0].deployed.input_snr_db > 40
     record = ns.Record.everything(fixed)
     assert_identical(ns.run(fixed, events, "reference", record), ns.run(fixed, events, "event", record))
 
