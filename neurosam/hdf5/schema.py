@@ -226,6 +226,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "weight_bits": Whole(),
         "current_decay_offset": Whole(),
         "membrane_decay_offset": Whole(),
+        "sign": Text(),
     },
     Recording: {
         "backend": Text(),

@@ -29,12 +29,12 @@ NEW_TYPES = frozenset({State, Inputs})
 
 NEW_FIELDS: Mapping[type, frozenset[str]] = {
     LIF: frozenset({
-        "fires", "reset_value", "reset_delay", "lower_bound", "refractory", "threshold_leak", "threshold_step",
+        "fires", "reset_value", "reset_timing", "lower_bound", "refractory", "threshold_leak", "threshold_step",
         "relative_leak", "max_spikes", "initial_membrane", "initial_current",
     }),
     Readout: frozenset({"leak", "current_leak", "initial_membrane", "initial_current"}),
     FixedLIF: frozenset({
-        "fires", "reset_value_64ths", "reset_delay", "lower_bound_64ths", "refractory", "threshold_decay",
+        "fires", "reset_value_64ths", "reset_timing", "lower_bound_64ths", "refractory", "threshold_decay",
         "threshold_step_64ths", "relative_decay", "max_spikes", "initial_membrane_64ths", "initial_current_64ths",
     }),
     FixedReadout: frozenset({"membrane_decay", "current_decay", "initial_membrane_64ths", "initial_current_64ths"}),
