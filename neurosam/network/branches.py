@@ -17,7 +17,7 @@ import numpy as np
 
 from neurosam.errors import NetworkError
 from neurosam.network.elements import Population, Projection
-from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
+from neurosam.network.synapse import Conv2d, Shape, Sparse, SumPool2d, Synapse, neurons
 
 __all__ = ["add", "concatenate"]
 
@@ -75,9 +75,8 @@ def concatenate(
         )
     convolution = isinstance(synapse, Conv2d)
     if convolution and len({shape[1:] for shape in shapes}) > 1:
-        raise NetworkError(
-            where, f"got sources of shapes {', '.join(map(str, shapes))}; one height and width is needed"
-        )
+        got = ", ".join(map(str, shapes))
+        raise NetworkError(where, f"got sources of shapes {got}; all need one height and width")
     sizes = [shape[0] if convolution else neurons(shape) for shape in shapes]
     expected = synapse.sources if isinstance(synapse, Sparse) else synapse.weight.shape[1]
     if sum(sizes) != expected:
