@@ -27,7 +27,7 @@ class Options:
         torch device of the reference back end, "cpu" or "cuda".
     dtype : {"float64", "float32"}
         Precision of a float network's sums and states; a fixed-point network is always exact. In either, two back ends
-        agree to within its rounding (:func:`neurosam.equivalence.divergence.rounding_of`); recordings are float64.
+        agree to within its rounding (:func:`neurosam.equivalence.tolerance.rounding_of`); recordings are float64.
     threads : int, optional
         Number of threads; the back end's own choice if None.
     progress : callable, optional

@@ -94,7 +94,7 @@ def _backends(
 def _files(a: Path, b: Path, network: Path | None, dtype: str) -> tuple[bool, dict[str, Any]]:
     from neurosam.equivalence.comparison import compare_networks
     from neurosam.equivalence.comparison import report as compare_recordings
-    from neurosam.equivalence.divergence import rounding_of
+    from neurosam.equivalence.tolerance import rounding_of
     from neurosam.hdf5.files import file_kind, load_network, load_recording
 
     kinds = file_kind(a), file_kind(b)

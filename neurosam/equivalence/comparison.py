@@ -15,15 +15,20 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.registry import run
-from neurosam.equivalence.divergence import ROUNDING, Divergence, Mismatches, Variable, mismatches, rounding_of, shared
+from neurosam.equivalence.divergence import Divergence, Mismatches, Variable, mismatches
 from neurosam.equivalence.network_diff import Difference, compare_networks
 from neurosam.equivalence.result import Equivalence, Tally, merged, shifted
-from neurosam.equivalence.rounding import Consequences, rounded, silent_distance
+from neurosam.equivalence.rounding import Consequences, rounded
+from neurosam.equivalence.threshold import silent_distance
+from neurosam.equivalence.tolerance import ROUNDING, rounding_of
+from neurosam.equivalence.variables import shared
 from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.signals.events import Events
-from neurosam.signals.recording import Record, Recording
+from neurosam.signals.inputs import Inputs
+from neurosam.signals.recording import Record, Recording, Spikes
+from neurosam.signals.state import State
 
 __all__ = ["Difference", "Divergence", "Equivalence", "Tally", "compare", "compare_networks", "report", "verify"]
 
@@ -63,7 +68,13 @@ def compare(a: Recording, b: Recording, network: Network | None = None) -> Diver
     return report(a, b, network).divergence
 
 
-def report(a: Recording, b: Recording, network: Network | None = None, tolerance: float | None = None) -> Equivalence:
+def report(
+    a: Recording,
+    b: Recording,
+    network: Network | None = None,
+    tolerance: float | None = None,
+    initial: State | None = None,
+) -> Equivalence:
     """Compare everything that two recordings both hold.
 
     Parameters
@@ -72,7 +83,9 @@ def report(a: Recording, b: Recording, network: Network | None = None, tolerance
         See :func:`compare`. For a float network, record spikes and membranes of every population
         (``Record.everything``); otherwise a spike decided by rounding cannot be distinguished from a wrong one.
     tolerance : float, optional
-        Relative tolerance for floats (divergence.py); 1e-9 if None, which suits float64. Integers have none.
+        Relative tolerance for floats (tolerance.py); 1e-9 if None, which suits float64. Integers have none.
+    initial : State, optional
+        In which both runs started, if they went on from an earlier one; distances to threshold depend on it.
 
     Raises
     ------
@@ -88,20 +101,25 @@ def report(a: Recording, b: Recording, network: Network | None = None, tolerance
     """
     size = _samples_at_once(a, b)
     if a.samples <= size or a.samples != b.samples or (network is None and _has_floats(a, b)):
-        return _report(a, b, network, tolerance)
-    return merged(
-        [
-            shifted(_report(a.select(first, first + size), b.select(first, first + size), network, tolerance), first)
-            for first in range(0, a.samples, size)
-        ]
-    )
+        return _report(a, b, network, tolerance, initial)
+    parts = []
+    for first in range(0, a.samples, size):
+        stop = first + size
+        start = None if initial is None else initial.select(first, stop)
+        parts.append(shifted(_report(a.select(first, stop), b.select(first, stop), network, tolerance, start), first))
+    return merged(parts)
 
 
 def _samples_at_once(a: Recording, b: Recording) -> int:
-    """Samples whose comparison fits CHUNK_BYTES: one byte per spike of both, and the differences of one variable."""
-    spikes = [r.steps * neurons(x.shape) for r in (a, b) for x in r.spikes.values()]
+    """Samples whose comparison fits CHUNK_BYTES: dense spikes of both, and the differences of one variable."""
+    spikes = [r.steps * neurons(x.shape) * _item_size(x) for r in (a, b) for x in r.spikes.values()]
     others = [x[:, :1].size for r in (a, b) for x in _arrays(r)]
     return max(1, CHUNK_BYTES // max(1, sum(spikes) + 64 * max([*spikes, *others], default=0)))
+
+
+def _item_size(spikes: Spikes) -> int:
+    """Bytes of a dense spike, or of a number of spikes."""
+    return 1 if spikes.magnitude is None else 4
 
 
 def _has_floats(*recordings: Recording) -> bool:
@@ -111,10 +129,13 @@ def _has_floats(*recordings: Recording) -> bool:
 def _arrays(recording: Recording) -> list[npt.NDArray[Any]]:
     """Everything except spikes, ``[T, B, ...]``."""
     states = (recording.sam, recording.membrane, recording.current, recording.counts)
-    return [recording.output[None], *(x for arrays in states for x in arrays.values())]
+    outputs = [recording.output, *recording.other_outputs.values()]
+    return [*(x[None] for x in outputs), *(x for arrays in states for x in arrays.values())]
 
 
-def _report(a: Recording, b: Recording, network: Network | None, tolerance: float | None) -> Equivalence:
+def _report(
+    a: Recording, b: Recording, network: Network | None, tolerance: float | None, initial: State | None
+) -> Equivalence:
     """Compare all samples at once."""
     variables, not_compared = shared(a, b, network)
     if tolerance is not None and (not 0 <= tolerance < 1 or all(v.exact for v in variables)):
@@ -123,33 +144,33 @@ def _report(a: Recording, b: Recording, network: Network | None, tolerance: floa
     rounded_spikes: list[Divergence] = []
     consequences: Consequences | None = None
     if network is not None and not network.fixed:
-        rounded_spikes, consequences = rounded(variables, network, a.samples, tolerance)
+        rounded_spikes, consequences = rounded(variables, network, a.samples, tolerance, initial)
     tallies: dict[tuple[str, str], Tally] = {}
     earliest: list[Divergence] = []
     by_name = {(v.population, v.name): v for v in variables}
     for variable in variables:
         differing = mismatches(variable, tolerance)
-        wrong = differing if consequences is None else differing.where(~consequences.cover(differing))
+        wrong = differing if consequences is None else differing.at(~consequences.cover(differing))
         is_spikes = variable.name == "spikes"
         excused = sum(d.population == variable.population for d in rounded_spikes) if is_spikes else 0
         caused = len(differing) - len(wrong) - excused
         tallies[variable.population, variable.name] = Tally(variable.a.size, len(wrong), excused, caused)
         first = wrong.each_sample()
-        earliest.extend(first.divergences(_distance(first, by_name, network)))
+        earliest.extend(first.divergences(_distance(first, by_name, network, initial)))
     return Equivalence(
         (a.backend, b.backend), a.steps, a.samples, tallies, _first(earliest), tuple(rounded_spikes), not_compared
     )
 
 
 def _distance(
-    at: Mismatches, by_name: Mapping[tuple[str, str], Variable], network: Network | None
+    at: Mismatches, by_name: Mapping[tuple[str, str], Variable], network: Network | None, initial: State | None
 ) -> npt.NDArray[np.float64] | None:
     """Distance to threshold at each mismatch, if spikes and membranes were recorded."""
     v = at.variable
     spikes, membrane = by_name.get((v.population, "spikes")), by_name.get((v.population, "membrane"))
     if network is None or spikes is None or membrane is None or v.name not in ("membrane", "spikes"):
         return None
-    return silent_distance(at, spikes, membrane, network)[0]
+    return silent_distance(at, spikes, membrane, network, initial).silent
 
 
 def _first(divergences: Sequence[Divergence]) -> tuple[Divergence, ...]:
@@ -162,7 +183,7 @@ def _first(divergences: Sequence[Divergence]) -> tuple[Divergence, ...]:
 
 def verify(
     network: Network,
-    events: Events,
+    events: Events | Mapping[str, Events],
     backends: Sequence[str] = ("reference", "event"),
     record: Record | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -173,18 +194,19 @@ def verify(
     Parameters
     ----------
     network : Network
-    events : Events
-        At least one sample.
+    events : Events or mapping of str to Events
+        At least one sample; by name for a network with several inputs.
     backends : sequence of str
         Two or more names; the others are compared with the first.
     record : Record, optional
-        What to compare besides outputs and spike counts; everything if None.
+        What to compare besides outputs, spike counts and how often membranes saturated and sums wrapped; everything
+        if None.
     progress : callable, optional
         Called with (samples done, total samples).
     **options
-        Further arguments of :func:`neurosam.run`, the same for every back end. With ``dtype="float32"``, a float
-        network is compared with the tolerance of float32 (``divergence.rounding_of``), which proves less than that of
-        float64.
+        Further arguments of :func:`neurosam.run`, the same for every back end. With ``keep_state=True``, the states in
+        which runs end are compared too. With ``dtype="float32"``, a float network is compared with the tolerance of
+        float32 (``tolerance.rounding_of``), which proves less than that of float64.
 
     Returns
     -------
@@ -211,20 +233,24 @@ def verify(
         raise NeurosamError(
             "verify: backends", f"got {', '.join(backends) or 'none'}; two or more different ones are required"
         )
-    if not events.samples:
+    inputs = Inputs.of(network, events)
+    if not inputs.samples:
         raise NeurosamError("verify: events", "hold no samples; nothing can be compared")
     record = Record.everything(network) if record is None else record
     parts: dict[str, list[Equivalence]] = {name: [] for name in backends[1:]}
-    size = _chunk(network, events.steps)
-    tolerance = None if network.fixed else rounding_of(network, events.steps, options.get("dtype", "float64"))
-    for start in range(0, events.samples, size):
-        chunk = events.select(start, start + size)
-        first = run(network, chunk, backends[0], record, **options)
+    size = _chunk(network, inputs.steps)
+    tolerance = None if network.fixed else rounding_of(network, inputs.steps, options.get("dtype", "float64"))
+    initial: State | None = options.pop("initial", None)
+    for start in range(0, inputs.samples, size):
+        stop = min(start + size, inputs.samples)
+        chunk = inputs.select(start, stop)
+        begin = None if initial is None else initial.select(start, stop)
+        first = run(network, chunk, backends[0], record, initial=begin, **options)
         for name in backends[1:]:
-            result = report(first, run(network, chunk, name, record, **options), network, tolerance)
-            parts[name].append(shifted(result, start))
+            other = run(network, chunk, name, record, initial=begin, **options)
+            parts[name].append(shifted(report(first, other, network, tolerance, begin), start))
         if progress is not None:
-            progress(min(start + size, events.samples), events.samples)
+            progress(stop, inputs.samples)
     return {name: merged(results) for name, results in parts.items()}
 
 

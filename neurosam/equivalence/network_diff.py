@@ -1,7 +1,8 @@
 """The first field in which two network descriptions differ: its path, and both values.
 
-Fields are compared in the order of the description: populations, projections, traces, precision, output, metadata.
-Numbers are compared bit for bit.
+Fields are compared in the order of the description: populations, projections, traces, precision, outputs, metadata.
+Numbers are compared bit for bit. A neuron's parameter may be one number, one per channel or one per neuron, and a
+difference between two of these forms is that of the first neuron whose value differs.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def compare_networks(a: Network, b: Network, metadata: bool = True) -> Differenc
         ("sam", tuple(a.sam), tuple(b.sam)),
         *((f"sam {name}", a.sam[name], b.sam[name]) for name in a.sam if name in b.sam),
         ("precision", a.precision, b.precision),
-        ("output", a.output, b.output),
+        ("outputs", tuple(a.answers), tuple(b.answers)),
+        *((f"output {name}", a.answers[name], b.answers[name]) for name in a.answers if name in b.answers),
     ]
     if metadata:
         keys = sorted({*a.metadata, *b.metadata})
@@ -95,6 +97,8 @@ def _difference(path: str, a: Any, b: Any) -> Difference | None:
 
 
 def _array_difference(path: str, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Difference | None:
+    if a.dtype == b.dtype and a.shape != b.shape and ": neuron." in path:
+        a, b = _of_one_shape(a, b)
     if a.dtype != b.dtype or a.shape != b.shape:
         return Difference(path, f"{a.dtype} {a.shape}", f"{b.dtype} {b.shape}")
     x, y = (np.ascontiguousarray(side).reshape(-1).view(f"u{side.itemsize}") for side in (a, b))
@@ -106,8 +110,23 @@ def _array_difference(path: str, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Di
     return Difference(f"{path}{place}", a[index].item(), b[index].item())
 
 
+def _of_one_shape(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Two forms of a parameter, ``()``, ``(C,)`` or ``(C, H, W)``, as the larger one; unchanged if they do not fit."""
+    larger = max(a, b, key=lambda x: x.ndim)
+    if not {a.ndim, b.ndim} <= {0, 1, 3} or a.ndim == b.ndim:
+        return a, b
+    smaller = a if larger is b else b
+    by_channel = smaller.reshape(-1, 1, 1) if smaller.ndim == 1 else smaller
+    if by_channel.ndim and by_channel.shape[0] != larger.shape[0]:
+        return a, b
+    full = np.broadcast_to(by_channel, larger.shape)
+    return (full, b) if larger is b else (a, full)
+
+
 def _text(value: Any) -> str:
     """A value on one line: numbers and names in full, anything else by its type."""
+    if isinstance(value, np.ndarray):
+        return repr(value.item()) if value.ndim == 0 else f"{value.dtype} {value.shape}"
     if value is None or isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, tuple):

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.equivalence.divergence import Variable, magnitude, mismatches, rounding_of, shared
+from neurosam.equivalence.divergence import Variable, mismatches
+from neurosam.equivalence.tolerance import magnitude, rounding_of
+from neurosam.equivalence.variables import shared
 from neurosam.errors import NeurosamError
 from neurosam.signals.recording import Recording, Spikes
 

@@ -15,10 +15,12 @@ import pytest
 import neurosam as ns
 from neurosam.equivalence import comparison
 from neurosam.equivalence.comparison import Divergence, Tally, compare, compare_networks, report, verify
-from neurosam.equivalence.divergence import VARIABLES, magnitude
+from neurosam.equivalence.divergence import VARIABLES
 from neurosam.equivalence.rounding import reach
+from neurosam.equivalence.tolerance import magnitude
 from neurosam.errors import NeurosamError
 from neurosam.network.trace import SamTrace
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import KINDS, random_case
 from support.oracle import simulate
@@ -444,14 +446,14 @@ def test_networks_that_are_equal() -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda n: replace(n, output="conv2"), "output: out != conv2"),
+        (lambda n: replace(n, outputs="conv2"), "outputs: (out) != (conv2)"),
         (lambda n: replace(n, precision=ns.Precision.nxsdk()), "precision: name: lava != nxsdk"),
         (lambda n: replace(n, sam={"conv1": n.sam["conv1"]}), "sam: (conv1, conv2) != (conv1)"),
         (lambda n: n.with_sam(SamTrace(0.5, "official"), ["conv2"]), "sam conv2: mode: strict != official"),
         (
             lambda n: replace(n, populations=(*n.populations[:3], ns.Population("exit", (2,), ns.FixedReadout())),
                               projections=(*n.projections[:3], replace(n.projections[3], target="exit")),
-                              output="exit"),
+                              outputs="exit"),
             "populations: (in, conv1, conv2, out) != (in, conv1, conv2, exit)",
         ),
         (lambda n: replace(n, projections=(replace(n.projections[0], delay=2), *n.projections[1:])),
@@ -524,9 +526,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Back ends made of the oracle: "good", "also" and "bad", which flips one spike of its second chunk."""
     calls: list[tuple[str, int]] = []
 
-    def run(net: ns.Network, events: ns.Events, backend: str, record: Record, **options: Any) -> Recording:
-        calls.append((backend, events.samples))
-        made = replace(simulate(net, events), backend=backend)
+    def run(net: ns.Network, inputs: Inputs, backend: str, record: Record, **options: Any) -> Recording:
+        calls.append((backend, inputs.samples))
+        made = replace(simulate(net, inputs[net.input.name]), backend=backend)
         if backend == "bad" and sum(name == "bad" for name, _ in calls) == 2:
             return with_value(made, "spikes", "conv2", (3, 1, 2, 1, 0), lambda v: v ^ 1)
         return made

@@ -11,7 +11,8 @@ import pytest
 
 import neurosam as ns
 from neurosam.equivalence.divergence import Divergence, Variable, mismatches
-from neurosam.equivalence.rounding import Consequences, reach, rounded, silent_distance
+from neurosam.equivalence.rounding import Consequences, reach, rounded
+from neurosam.equivalence.threshold import silent_distance
 
 Array = npt.NDArray[Any]
 STEPS, SAMPLES = 5, 2
@@ -141,7 +142,7 @@ def covered(effects: Consequences, name: str, population: str = "a", channels: i
     v.b[:] = 1
     found = mismatches(v, 0.0)
     assert len(found) == STEPS * SAMPLES * channels
-    kept = found.where(effects.cover(found))
+    kept = found.at(effects.cover(found))
     return list(zip(kept.step.tolist(), kept.sample.tolist(), kept.neuron.tolist(), strict=True))
 
 

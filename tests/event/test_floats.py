@@ -23,7 +23,7 @@ from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.backends.event.plan.populations import compile_population, is_max_pool
 from neurosam.backends.registry import unrolled
 from neurosam.equivalence.comparison import report, verify
-from neurosam.equivalence.divergence import rounding_of
+from neurosam.equivalence.tolerance import rounding_of
 from neurosam.signals.inputs import Inputs
 from support.agreement import assert_identical
 

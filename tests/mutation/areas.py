@@ -29,11 +29,11 @@ AREAS = {
     ),
     "quantise": Area(("neurosam.deploy.quantise", "neurosam.deploy.fixed_neuron"), ("tests/deploy/test_quantise.py",)),
     "rounding": Area(
-        ("neurosam.equivalence.rounding",),
-        ("tests/equivalence/test_rounding.py", "tests/equivalence/test_equivalence.py"),
+        ("neurosam.equivalence.rounding", "neurosam.equivalence.threshold"),
+        ("tests/equivalence/test_rounding.py", "tests/equivalence/test_threshold.py", "tests/equivalence/test_equivalence.py"),
     ),
     "divergence": Area(
-        ("neurosam.equivalence.divergence",),
+        ("neurosam.equivalence.divergence", "neurosam.equivalence.tolerance", "neurosam.equivalence.variables"),
         ("tests/equivalence/test_divergence.py", "tests/equivalence/test_equivalence.py"),
     ),
     "reader": Area(("neurosam.hdf5.reader",), ("tests/hdf5/test_reader.py", "tests/hdf5/test_hdf5.py")),

@@ -1,0 +1,121 @@
+"""The variables that two recordings both hold, side by side, in causal order (divergence.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from neurosam.equivalence.divergence import OF_RUNS, OF_STATES, OF_STEPS, VARIABLES, Values, Variable
+from neurosam.equivalence.tolerance import magnitude
+from neurosam.errors import NeurosamError
+from neurosam.network.network import Network
+from neurosam.network.synapse import Shape, neurons
+from neurosam.signals.recording import Recording
+
+__all__ = ["shared"]
+
+
+def shared(a: Recording, b: Recording, network: Network | None) -> tuple[list[Variable], tuple[str, ...]]:
+    """The variables that both recordings hold, in causal order, and descriptions of those that only one of them holds.
+
+    Raises
+    ------
+    NeurosamError
+        If the recordings differ in steps, samples, shapes, number types or units, or have nothing in common.
+    """
+    where = f"recordings of {a.backend!r} and {b.backend!r}"
+    for name in ("steps", "samples"):
+        if getattr(a, name) != getattr(b, name):
+            raise NeurosamError(where, f"have {getattr(a, name)} and {getattr(b, name)} {name}")
+    if a.state is not None and b.state is not None and a.state.step != b.state.step:
+        raise NeurosamError(where, f"end at own steps {a.state.step} and {b.state.step}; give both the same start")
+    held = _held(a, network), _held(b, network)
+    pair = _Pair(a, b, network)
+    variables: list[Variable] = []
+    in_one_only: list[str] = []
+    for name, order in _order(held, network).items():
+        for kind in VARIABLES:
+            key = kind, name
+            if (key in held[0]) != (key in held[1]):
+                in_one_only.append(f"{name}: {kind} (only in {a.backend if key in held[0] else b.backend})")
+            elif key in held[0]:
+                variables.append(pair.variable(name, kind, order, held[0][key], held[1][key]))
+    if not sum(v.a.size for v in variables):
+        raise NeurosamError(where, "hold no value in common; nothing can be compared")
+    return variables, tuple(in_one_only)
+
+
+def _held(recording: Recording, network: Network | None) -> dict[tuple[str, str], Any]:
+    """Everything that a recording holds, by variable and population: arrays ``[T, B, ...]``, and Spikes."""
+    held: dict[tuple[str, str], Any] = {}
+    for kind in OF_STEPS:
+        held |= {(kind, name): x for name, x in getattr(recording, kind).items()}
+    for kind in OF_RUNS:
+        held |= {(kind, name): x[None] for name, x in getattr(recording, kind).items()}
+    if recording.state is not None:
+        for name, values in recording.state.neurons.items():
+            held |= {(f"state.{variable}", name): x[None] for variable, x in values.items()}
+        held |= {("state.recent", name): x for name, x in recording.state.recent.items()}
+        held |= {("state.answers", name): x[None] for name, x in recording.state.answers.items()}
+    answers = {network.output if network else "output": recording.output, **recording.other_outputs}
+    return held | {("output", name): x[None] for name, x in answers.items()}
+
+
+def _order(held: tuple[Mapping[tuple[str, str], Any], ...], network: Network | None) -> dict[str, int]:
+    """Rank of each population: its place in the order of evaluation, or without a network in the recordings."""
+    kinds = ("counts", "membrane", "spikes", "current", "sam", *OF_RUNS, *OF_STATES, "output")
+    named = [name for kind in kinds for arrays in held for variable, name in arrays if variable == kind]
+    names = list(dict.fromkeys(named))
+    if network is not None:
+        for name in names:
+            _ = network[name]  # refuses a population that the network does not have
+        names = list(chain.from_iterable(network.groups))
+    return {name: i for i, name in enumerate(names)}
+
+
+class _Pair:
+    """Two recordings of one run."""
+
+    def __init__(self, a: Recording, b: Recording, network: Network | None) -> None:
+        self._a, self._b, self._network = a, b, network
+        self._fixed = network.fixed if network is not None else bool(a.saturated or b.saturated)
+
+    def variable(self, name: str, kind: str, order: int, of_a: Any, of_b: Any) -> Variable:
+        """A variable of both, if their forms agree."""
+        a, b, where = self._a, self._b, f"{name}: {kind}"
+        shapes: list[Shape] = [x.shape if kind == "spikes" else tuple(x.shape[2:]) for x in (of_a, of_b)]
+        sides = [x.dense() if kind == "spikes" else x for x in (of_a, of_b)]
+        if shapes[0] != shapes[1] or sides[0].shape != sides[1].shape:
+            raise NeurosamError(
+                where, f"has shape {sides[0].shape} in {a.backend!r} and {sides[1].shape} in {b.backend!r}"
+            )
+        if (sides[0].dtype.kind == "f") != (sides[1].dtype.kind == "f"):
+            raise NeurosamError(
+                where,
+                f"is {sides[0].dtype} in {a.backend!r} and {sides[1].dtype} in {b.backend!r}; quantise both or none",
+            )
+        if kind == "sam" and a.sam_scale.get(name) != b.sam_scale.get(name):
+            raise NeurosamError(
+                where,
+                f"has scale {a.sam_scale.get(name)} in {a.backend!r} and {b.sam_scale.get(name)} in {b.backend!r}",
+            )
+        shape, network = shapes[0], self._network
+        if kind in ("output", "state.answers") and network is not None:
+            population = network[name].shape
+            shape = population if neurons(shape) == neurons(population) else shape
+        x, y = (side.reshape(*side.shape[:2], neurons(shape)) for side in sides)
+        first = 0 if kind in OF_STEPS else a.steps - len(x)
+        return Variable(name, kind, order, first, shape, x, y, self._scale(name, kind, x, y), self._fixed)
+
+    def _scale(self, name: str, kind: str, x: Values, y: Values) -> float:
+        """Magnitude of the numbers that a float variable adds up."""
+        if x.dtype.kind != "f" or kind in ("sam", "state.trace", "state.recent"):
+            return 1.0
+        if self._network is None:
+            return max((float(np.abs(side).max(initial=0.0)) for side in (x, y)), default=0.0)
+        step = magnitude(self._network, name)
+        state = self._a.state
+        return step if kind != "state.answers" or state is None else step * state.step
