@@ -1,12 +1,13 @@
 """Head-room: the smallest unit in which the sums, states and parameters of a population fit their integers.
 
 Proven from the weights: the largest possible input per step, and the current that it can build up, stay below 2^23,
-where u would wrap. Measured: a membrane has room for twice its largest calibrated value, extrapolated to the longest
-run. With the largest leak of the population, under constant drive,
+where u would wrap. Measured: a membrane has room for twice its largest calibrated value. That of a readout
+grows with the length of a run: with the largest leak of the population, under constant drive,
 
-    |v(t)| ~ g(t) = 1 + leak + ... + leak^(t-1)          (t for a neuron without leak, as a readout)
+    |v(t)| ~ g(t) = 1 + leak + ... + leak^(t-1)          (t where nothing leaks)
 
-so a run of T steps after a calibration of n steps needs room for ``2 max |v| g(T) / g(n)``.
+so a run of T steps after a calibration of n steps needs room for ``2 max |v| g(T) / g(n)``. A neuron that fires is
+reset; if inhibition drives it to the limit, it stays as silent as it was.
 """
 
 from __future__ import annotations
@@ -58,14 +59,16 @@ def smallest_units(population: Population, observed: Observation, steps: int | N
         if neuron.offset is not None:
             needed["offset"] = np.abs(neuron.offset).max(axis=0) / state
     if population.name in observed.membrane_peaks:
-        grown = 1.0 if steps is None else max(1.0, _growth(population, steps) / _growth(population, observed.steps))
+        grown = 1.0
+        if steps is not None and not population.fires:
+            grown = max(1.0, _growth(population, steps) / _growth(population, observed.steps))
         needed["membrane"] = observed.membrane_peaks[population.name] * grown / MEMBRANE_ROOM
     return needed
 
 
 def largest_leak(population: Population) -> float:
     """What the slowest neuron of a population retains per step; a readout retains everything."""
-    return float(np.max(population.neuron.leak)) if isinstance(population.neuron, LIF) else 1.0
+    return float(np.max(getattr(population.neuron, "leak", 1.0)))
 
 
 def _growth(population: Population, steps: float) -> float:

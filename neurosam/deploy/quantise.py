@@ -69,10 +69,9 @@ def quantise(
         Typical input; the first 64 samples are used. Without it, all sources count as equally active, and membranes
         may saturate. It must represent later input in how often each source fires, and in how fast membranes grow.
     steps : int, optional
-        Longest run that is planned; needs a calibration. The membranes of a readout, and of other neurons that retain
-        much, grow with the length of a run: they get room for twice the largest calibrated value, extrapolated to this
-        many steps. Without it, that is a readout's room for twice the calibration's length (``safe_steps`` in the
-        report says for how long).
+        Longest run that is planned; needs a calibration. The membrane of a readout grows with the length of a run: it
+        gets room for twice the largest calibrated value, extrapolated to this many steps. Without `steps`, it has room
+        for a run at least twice as long as the calibration (``safe_steps`` in the report says how long).
     scale : {"population", "channel"}
         One unit per population, or one per channel of each spiking population. ``nxsdk`` allows the latter for at
         most 8 channels, because a core of Loihi 1 has no more thresholds.

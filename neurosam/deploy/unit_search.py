@@ -18,10 +18,12 @@ from neurosam.deploy.units import (
     exact_threshold,
     fitting_exponents,
     grid_units,
+    is_representable,
     on_grid,
     peaks_by_channel,
     per_weight,
     quantise_weights,
+    refinements,
 )
 from neurosam.errors import ExportError
 from neurosam.network.elements import Population, Projection
@@ -134,13 +136,13 @@ class UnitSearch:
         """The candidate in which all weights are whole numbers, if there is one that fits."""
         for unit in grid_units(self.incoming, self.highs, self.population.neuron):
             exponents = [max(0, e) for e in fitting_exponents(peaks, unit)]
-            found = self._attempt(np.asarray(unit), exponents)
-            if found is not None:
+            found = self._refined(np.asarray(unit), exponents, exact=False)
+            if found is not None and is_representable(self.population.neuron, found.value):
                 return found
         if self.by_channel:
             units, exponents = self._units(base, peaks), [max(0, e) for e in fitting_exponents(peaks, base)]
             if all(on_grid(p, units, e) for p, e in zip(self.incoming, exponents, strict=True)):
-                return self._attempt(units, exponents)
+                return self._refined(units, exponents, exact=False)
         return None
 
     def _units(self, base: float, peaks: list[Array]) -> Array:
@@ -153,17 +155,25 @@ class UnitSearch:
 
     def _fractions(self, base: float, peaks: list[Array]) -> list[Candidate]:
         """Candidates in fractions of a unit; in the best fraction of each channel if these have their own."""
-        neuron = self.population.neuron
         exponents = [max(0, e) for e in fitting_exponents(peaks, base)]
         whole = self._units(base, peaks)
-        if not self.by_channel:
-            tried = (self._attempt(exact_threshold(whole * f, neuron), exponents) for f in FRACTIONS)
-            return [candidate for candidate in tried if candidate is not None]
-        units = [exact_threshold(np.maximum(whole * f, self.lowest), neuron) for f in FRACTIONS]
-        errors = np.stack([self._errors(unit, self._nearest(unit, exponents)) for unit in units])
-        best = np.take_along_axis(np.stack(units), errors.argmin(axis=0)[None], axis=0)[0]
-        candidate = self._attempt(best, exponents)
-        return [] if candidate is None else [candidate]
+        units = [whole * f for f in FRACTIONS]
+        if self.by_channel:
+            errors = np.stack([self._errors(unit, self._nearest(unit, exponents)) for unit in units])
+            units = [np.take_along_axis(np.stack(units), errors.argmin(axis=0)[None], axis=0)[0]]
+        tried = (self._refined(unit, exponents) for unit in units)
+        return [candidate for candidate in tried if candidate is not None]
+
+    def _refined(self, unit: Array, exponents: list[int], exact: bool = True) -> Candidate | None:
+        """The candidate in a unit, made finer for the threshold as far as it fits; with `exact`, moved to meet it."""
+        for k in refinements(unit, exponents, self.population.neuron):
+            finer = np.maximum(unit / 2.0**k, self.lowest) if self.by_channel else unit / 2.0**k
+            candidate = self._attempt(
+                exact_threshold(finer, self.population.neuron) if exact else finer, [e + k for e in exponents]
+            )
+            if candidate is not None:
+                return candidate
+        return None
 
     def _coarser(self, bases: list[float], peaks: list[Array]) -> list[Candidate]:
         """The first coarser unit that fits, and those up to twice it that suit the weights of another projection."""

@@ -32,10 +32,12 @@ __all__ = [
     "exact_threshold",
     "fitting_exponents",
     "grid_units",
+    "is_representable",
     "on_grid",
     "peaks_by_channel",
     "per_weight",
     "quantise_weights",
+    "refinements",
 ]
 
 FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
@@ -45,6 +47,8 @@ COARSER = tuple(2.0 ** (k / 4) for k in range(1, 49))
 EXPONENT_LOW, EXPONENT_HIGH = -8, 7
 ON_GRID = 1e-3
 """Weights this close to whole numbers of a step, in steps, lie on its grid: the rest is float rounding."""
+THRESHOLD_UNITS = 64
+"""Units that a threshold has at least, where exponents and head-room allow: meeting it then changes weights little."""
 GRID_SAMPLE = 4096
 """Weights of a projection that are looked at first, to dismiss a grid."""
 
@@ -155,6 +159,23 @@ def _parameter_error(neuron: Any, unit: float) -> float:
         if value is not None:
             error = max(error, float(np.abs(value - step * np.rint(value / step)).max(initial=0.0)))
     return error
+
+
+def refinements(unit: Array, exponents: Sequence[int], neuron: Any) -> list[int]:
+    """Powers of two by which to make the unit finer and exponents larger: from what the threshold wants down to 0."""
+    wanted = 0
+    if isinstance(neuron, LIF):
+        share = float(np.min(neuron.threshold / unit)) / THRESHOLD_UNITS
+        wanted = int(np.clip(np.ceil(-np.log2(share)), 0, EXPONENT_HIGH - max(exponents, default=0)))
+    return list(range(wanted, -1, -1))
+
+
+def is_representable(neuron: Any, unit: float) -> bool:
+    """Whether no threshold or reset amount becomes 0 in this unit."""
+    if not isinstance(neuron, LIF):
+        return True
+    amount = np.inf if neuron.reset_amount is None else np.min(neuron.reset_amount) * (1 << FRACTION_BITS)
+    return bool(min(np.min(neuron.threshold), amount) > unit / 2)
 
 
 def exact_threshold(unit: Any, neuron: Any) -> Array:

@@ -215,14 +215,16 @@ def test_the_unit_is_the_fraction_of_the_largest_weight_that_loses_least(fractio
     assert fixed.projections[0].synapse.weight.max() == 127
 
 
-@pytest.mark.parametrize("threshold", [0.77, 0.0095, np.array([0.77, 3.1]), np.array([3.1, 0.77])])
+@pytest.mark.parametrize("threshold", [0.77, 0.2507, 0.5001, np.array([0.77, 3.1]), np.array([3.1, 0.77])])
 def test_a_unit_grows_until_the_smallest_threshold_is_whole(threshold: Any) -> None:
-    """By less than one part in theta / q: from 1 / 127, where the largest weight fits."""
+    """By less than one part in theta / q: from 1 / 127, where the largest weight fits, or 2^-k of it for 64 units."""
     weight = np.random.default_rng(0).uniform(-0.999, 0.999, (2, 300))
     weight[:, :2] = 1.0
     fixed, report = quantise(one_layer(weight, ns.LIF(0.5, threshold)), LAVA, spiking([0.9] * 2 + [0.02] * 298))
     least = float(np.min(threshold))
-    assert report.populations[0].unit == pytest.approx(least / np.floor(least * 127), rel=1e-12)
+    k = max(0, int(np.ceil(np.log2(64 / (least * 127)))))
+    assert fixed.projections[0].exponent == k
+    assert report.populations[0].unit == pytest.approx(least / np.floor(least * 127 * 2**k), rel=1e-12)
     neuron = fixed["out"].neuron
     assert isinstance(neuron, FixedLIF)
     np.testing.assert_array_equal(neuron.threshold, np.rint(threshold / report.populations[0].unit))
@@ -509,7 +511,7 @@ def test_the_ends_of_ranges_are_allowed() -> None:
     assert np.asarray(stored.reset_amount_64ths).tolist() == [1, 128]
     for amounts in ([1 / 200, 2.0], [2.0, 1 / 200]):
         with pytest.raises(ExportError, match=r"population 'out': reset_amount: becomes 0..128; allowed is 1..8388607"):
-            quantise(one_layer(weight, ns.LIF(0.9, 1.0, "subtract", np.array(amounts))), LAVA)
+            quantise(one_layer(weight, ns.LIF(0.9, 64.0, "subtract", np.array(amounts))), LAVA)
 
 
 def test_a_bias_beyond_the_largest_exponent_is_told() -> None:
@@ -522,17 +524,17 @@ def test_a_bias_beyond_the_largest_exponent_is_told() -> None:
 def test_amounts_decays_and_thresholds_are_rounded_in_their_own_units() -> None:
     """At a unit of 1: thresholds in units, amounts in 64ths, decays in 4096ths less their precision's offset."""
     neuron = ns.LIF(
-        np.array([0.75, 0.1]), np.array([3.0, 20.4]), "subtract", np.array([2.5, 10.01]),
+        np.array([0.75, 0.1]), np.array([300.0, 2040.4]), "subtract", np.array([2.5, 10.01]),
         current_leak=np.array([0.5, 0.0]),
     )  # fmt: skip
     fixed, report = quantise(one_layer(np.array([[127.0, 1.0], [-3.0, 7.0]]), neuron), ns.Precision.lava())
     stored = fixed["out"].neuron
     assert isinstance(stored, FixedLIF)
-    assert np.asarray(stored.threshold).tolist() == [3, 20]
+    assert np.asarray(stored.threshold).tolist() == [300, 2040]
     assert np.asarray(stored.reset_amount_64ths).tolist() == [160, 641]
     assert np.asarray(stored.membrane_decay).tolist() == [1024, 4096 - 410]
     assert np.asarray(stored.current_decay).tolist() == [2047, 4095]
-    assert (report.populations[0].threshold, report.populations[0].arrival_bound) == (20, 128)
+    assert (report.populations[0].threshold, report.populations[0].arrival_bound) == (2040, 128)
 
 
 def test_the_range_in_a_report_is_that_of_all_projections() -> None:
