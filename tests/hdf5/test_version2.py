@@ -302,6 +302,40 @@ def test_hostile_values_are_refused(file: str, name: str, value: Any, match: str
     assert caught.value.where == str(path)
 
 
+@pytest.mark.parametrize(
+    ("variable", "population", "value", "match"),
+    [
+        ("last", "graded", -1, r"initial state: last of 'graded': has values in -1\.\..*; allowed is 0\.\.5"),
+        ("last", "graded", CUT, "last of 'graded'"),
+        ("fired", "adaptive", CUT + 1, r"fired of 'adaptive': .*; allowed is 0\.\.6"),
+        ("trace", "adaptive", -5, "trace of 'adaptive'"),
+        ("wait", "resting", 3, r"wait of 'resting': .*; allowed is 0\.\.2"),
+        ("h", "adaptive", -1, "h of 'adaptive'"),
+        ("r", "adaptive", 2**23, "r of 'adaptive'"),
+        ("v", "out", 2**24, "v of 'out'"),
+        ("recent", "graded", 6, r"recent events of 'graded': .*; allowed is 0\.\.5"),
+        ("recent", "graded", -1, "recent events of 'graded'"),
+    ],
+)
+def test_a_forged_state_starts_no_run(variable: str, population: str, value: int, match: str, tmp_path: Path) -> None:
+    """What a kernel would take as an index, or as proven: refused before anything runs."""
+    state = run(0, CUT, keep_state=True).state
+    assert state is not None
+    array = state.recent[population] if variable == "recent" else state.neurons[population][variable]
+    array.reshape(-1)[-1] = value
+    state.save(tmp_path / "s.h5")
+    loaded = load(tmp_path / "s.h5")
+    with pytest.raises(EventError, match=match):
+        run(CUT, STEPS, initial=loaded)
+
+
+def test_a_state_of_too_many_steps_starts_no_run() -> None:
+    state = run(0, CUT, keep_state=True).state
+    assert state is not None
+    with pytest.raises(EventError, match=r"step: got 2147483648; allowed is 0\.\.2147483647"):
+        run(CUT, STEPS, initial=replace(state, step=2**31))
+
+
 def test_a_file_without_inputs_holds_nothing(tmp_path: Path) -> None:
     save(inputs(), tmp_path / "i.h5")
     with h5py.File(tmp_path / "i.h5", "r+") as root:
