@@ -113,7 +113,7 @@ def quantise(
         else:
             stimulus, _ = _evaluation(net, data, events, calibration, samples, seed, steps, size)
         with progress("searching thresholds") as tick:
-            fixed, found = search_thresholds(net, fixed, stimulus, progress=tick)
+            fixed, found = search_thresholds(net, fixed, quantisation, stimulus, progress=tick)
         _show_search(found)
     if report is not None:
         stimulus, labels = _evaluation(net, data, events, calibration, samples, seed, steps, size)
