@@ -17,6 +17,8 @@ _MODULE_OF = {
     "Population": "neurosam.network.elements",
     "Projection": "neurosam.network.elements",
     "max_pool": "neurosam.network.elements",
+    "add": "neurosam.network.branches",
+    "concatenate": "neurosam.network.branches",
     "LIF": "neurosam.network.neuron",
     "Readout": "neurosam.network.neuron",
     "FixedLIF": "neurosam.network.fixed_neuron",
@@ -99,6 +101,8 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.hdf5.files import load_network as load_network
     from neurosam.hdf5.files import load_recording as load_recording
     from neurosam.hdf5.files import save as save
+    from neurosam.network.branches import add as add
+    from neurosam.network.branches import concatenate as concatenate
     from neurosam.network.elements import Population as Population
     from neurosam.network.elements import Projection as Projection
     from neurosam.network.elements import max_pool as max_pool

@@ -21,7 +21,8 @@ import numpy as np
 from neurosam._util.atomic_write import write_text
 from neurosam.backends.registry import run
 from neurosam.data import ImageSet, cluttered, load
-from neurosam.deploy.quantise import QuantisationReport, quantise
+from neurosam.deploy.quantisation_report import QuantisationReport
+from neurosam.deploy.quantise import quantise
 from neurosam.equivalence.comparison import Equivalence, verify
 from neurosam.errors import BackendError
 from neurosam.explain.localisation import baselines, localisation

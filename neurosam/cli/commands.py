@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam._version import __version__
-from neurosam.cli import convert, deploy, explain, info, plugins, train, verify
+from neurosam.cli import convert, deploy, explain, info, plugins, quantise, train, verify
 from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
@@ -26,6 +26,7 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
   neurosam explain digits.h5             what it looked at: a page, images
 \b
 [bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
+[bold]neurosam quantise[/bold] quantises a float network file, with a report by layer.
 
 \b
 Exit status: 0 success; 1 `verify` found a difference; 2 a user error (no file
@@ -66,7 +67,8 @@ def _root(
 
 
 for command in (
-    explain.demo, train.train, convert.convert, deploy.export, info.info, deploy.run, verify.verify, explain.explain,
+    explain.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, deploy.run, verify.verify,
+    explain.explain,
 ):  # fmt: skip
     app.command()(command)
 plugins.register(app)

@@ -22,7 +22,8 @@ from neurosam.cli.inputs import (
     read_events,
     training_set,
 )
-from neurosam.deploy.quantise import QuantisationReport, quantise
+from neurosam.deploy.quantisation_report import QuantisationReport
+from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
     from neurosam.training.model_file import Recipe
 
-__all__ = ["export", "run"]
+__all__ = ["export", "fixed_precision", "run", "show_quantisation"]
 
 PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
@@ -51,6 +52,18 @@ def export(
     calibrate: Annotated[
         int, typer.Option(min=0, help="Training samples used to choose scales; 0: none, all inputs weigh the same.")
     ] = 64,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            help="Longest run that is planned, in steps; the readout gets room for it. Default: twice as trained.",
+        ),
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="population: one unit for all its channels; channel: one for each (more exact weights).")
+    ] = "population",
+    rounding: Annotated[str, typer.Option(help="nearest or stochastic, of weights.")] = "nearest",
     fine_tune: Annotated[
         int, typer.Option(min=0, help="Epochs of training with quantised weights first, when few bits cost accuracy.")
     ] = 0,
@@ -88,8 +101,10 @@ def export(
             train_set = training_set(recipe.stimulus.data, recipe.seed, recipe.stimulus.size)
             images = train_set.images[: min(calibrate, len(train_set))]
             calibration = recipe.stimulus.encode(images, seed=recipe.seed)
-        network, report = quantise(network, fixed, calibration)
-        _quantisation(report)
+        network, report = quantise(
+            network, fixed, calibration, steps=steps, scale=scale, rounding=rounding, seed=recipe.seed
+        )
+        show_quantisation(report)
     network.save(out)
     say(f"wrote {out}; next: neurosam run {out}")
 
@@ -112,28 +127,37 @@ def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: in
 
 def _precision(name: str, bits: int) -> Precision | None:
     """Return the preset of that name; None for "float"."""
-    if name == "float":
-        return None
+    return None if name == "float" else fixed_precision(name, bits, "float")
+
+
+def fixed_precision(name: str, bits: int, *others: str) -> Precision:
+    """Return the preset of that name; `others` are further names to mention where it is not known."""
     if name not in PRECISIONS:
-        raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join(PRECISIONS)}, float")
+        raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join((*PRECISIONS, *others))}")
     return PRECISIONS[name](bits)
 
 
-def _quantisation(report: QuantisationReport) -> None:
+def show_quantisation(report: QuantisationReport) -> None:
     """Print a table of the quantised layers."""
-    columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane")
+    columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane", "safe steps")
     rows = [
         (
             row.population, f"{row.weight_low}..{row.weight_high}", f"{row.clipped:.2%}", f"{row.weight_snr_db:.1f}",
             row.threshold or "-", f"{row.arrival_bound:,}", f"{row.arrival_bound / 2**17:.1%}",
             f"{row.membrane_peak / 2**23:.1%}" if row.membrane_peak else "-",
+            "-" if row.safe_steps is None else f"{row.safe_steps:,}",
         )
         for row in report.populations
     ]  # fmt: skip
-    note = "input: the largest sum of weights in a step; membrane: its peak, of 2^23"
+    note = (
+        "input: the largest sum of weights in a step; membrane: its peak, of 2^23; safe steps: until a membrane that "
+        "goes on growing as in the calibration saturates"
+    )
     if np.isfinite(report.agreement):
         note += f"\nfloat and fixed point agree on {report.agreement:.1%} of the calibration samples"
     show("quantisation", columns, rows, note=note)
+    for warning in report.warnings:
+        say(f"warning: {warning}")
 
 
 def run(

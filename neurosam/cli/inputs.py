@@ -34,6 +34,8 @@ __all__ = [
     "presented",
     "read_events",
     "stimulus_of",
+    "training_events",
+    "training_name",
     "training_set",
 ]
 
@@ -133,16 +135,37 @@ def presented(
         size = stimulus.size
     images = held_out(name, split_seed(network), size)
     images = images.subset(np.arange(min(samples, len(images))))
+    return stimulus.encode(_fitting(images, name, network), seed), images
+
+
+def training_name(network: Network, data: str | None) -> str | None:
+    """Return the name of the data set to use: `data`, or that of the training; None if neither is known."""
+    return data or Stimulus.from_metadata(network.metadata).data or None
+
+
+def training_events(
+    network: Network, name: str, samples: int, seed: int, steps: int | None, size: int | None, first: int = 0
+) -> Events:
+    """Encode training images of a data set for a network, from number `first` on."""
+    stimulus = stimulus_of(network, steps, None)
+    if size is None and name == stimulus.data:
+        size = stimulus.size
+    images = training_set(name, split_seed(network), size)
+    chosen = images.subset(np.arange(first, min(first + samples, len(images))))
+    return stimulus.encode(_fitting(chosen, name, network), seed, first)
+
+
+def _fitting(images: ImageSet, name: str, network: Network) -> Any:
+    """Return the images in the shape of a network's input."""
     shape = network.input.shape
-    inputs: Any = images.images
     if shape == (int(np.prod(images.shape)),):
-        inputs = inputs.reshape(len(images), -1)
-    elif shape != images.shape:
+        return images.images.reshape(len(images), -1)
+    if shape != images.shape:
         raise DataError(
             name, f"has images {images.shape}; the network's input {network.input.name!r} is {shape}. Give other "
             "--data, or the --size of the input if they are images in a folder",
         )  # fmt: skip
-    return stimulus.encode(inputs, seed), images
+    return images.images
 
 
 def split_seed(network: Network) -> int:

@@ -62,6 +62,7 @@ def export(
     magnitude: int = 1,
     input_unit: float = 1.0,
     metadata: Mapping[str, str] | None = None,
+    longest_run: int | None = None,
 ) -> Network:
     """Convert a trained module to a network, quantised if `precision` is given.
 
@@ -86,6 +87,9 @@ def export(
         Input of the module that an event of value 1 stands for (1/255 for byte images given as graded events).
     metadata : mapping of str to str, optional
         Stored in the file: class names, coding, provenance.
+    longest_run : int, optional
+        In steps, if longer than twice the calibration: see ``steps`` of :func:`neurosam.quantise`, which also returns a
+        report with warnings.
 
     Returns
     -------
@@ -114,7 +118,7 @@ def export(
         return network
     if calibration is not None and not isinstance(calibration, Events):
         calibration = encode(calibration, steps, coding)
-    return quantise(network, precision, calibration)[0]
+    return quantise(network, precision, calibration, steps=longest_run)[0]
 
 
 def to_network(

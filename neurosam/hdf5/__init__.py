@@ -1,20 +1,20 @@
-"""Networks, recordings and events as HDF5 files: versioned, written whole or not at all, and read with suspicion.
+"""Networks, recordings, events and states as HDF5 files: versioned, written whole or not at all, read with suspicion.
 
 The format, field by field, is in FORMAT.md beside this package. Its parts here:
 
-    schema.py    the one table of what each type consists of
-    fields.py    how each kind of field is written and read
-    writer.py    a new file: written beside the old one, synced to disk, then renamed onto it
-    stream.py    a recording that is written while it is made; place.py: the bytes of one of its arrays
-    files.py     save and load; the attributes that identify a file: kind, version, producer
-    reader.py    a file that is read: no object is opened or allocated before its kind, type and size have been checked
+    schema.py       the one table of what each type consists of; version1.py: in what files of version 1 differ
+    fields.py       how each kind of field is written and read
+    consistency.py  whether the arrays of a recording or a state fit together
+    writer.py       a new file: written beside the old one, synced to disk, then renamed onto it
+    stream.py       a recording that is written while it is made; place.py: the bytes of one of its arrays
+    files.py        save and load; the attributes that identify a file: kind, version, producer
+    reader.py       a file that is read: each object's kind, type and size are checked before it is opened or allocated
 
 What is loaded equals what was saved bit for bit, and the same network always gives the same bytes. This package is the
 only user of h5py and needs nothing else but NumPy, so that a worker in another Python can read the same files.
 """
 
 from neurosam.hdf5.files import (
-    VERSION,
     file_kind,
     load,
     load_events,
@@ -23,6 +23,7 @@ from neurosam.hdf5.files import (
     save,
     stream_recording,
 )
+from neurosam.hdf5.schema import VERSION
 from neurosam.hdf5.stream import Stream
 
 __all__ = [

@@ -1,25 +1,27 @@
-"""Saving and loading networks, recordings and events, and the kind and version that a file states."""
+"""Saving and loading networks, recordings, events and states, and the kind and version that a file states."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from neurosam._version import __version__
 from neurosam.errors import FormatError
+from neurosam.hdf5.consistency import inconsistency
 from neurosam.hdf5.fields import NotStorable
 from neurosam.hdf5.reader import Reader, opened
-from neurosam.hdf5.schema import inconsistency, read_record, write_record
+from neurosam.hdf5.schema import LAYOUTS, VERSION, read_record, write_record
 from neurosam.hdf5.stream import Stream, streamed
 from neurosam.hdf5.writer import Root, created
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
+from neurosam.signals.state import State
 
 __all__ = [
-    "VERSION",
     "file_kind",
     "load",
     "load_events",
@@ -29,21 +31,28 @@ __all__ = [
     "stream_recording",
 ]
 
-VERSION = 1
-"""Version of the format that is written; files of versions 1 to this one are read."""
+Stored: TypeAlias = Network | Recording | Events | Inputs | State
+"""What a file can hold."""
 
-KINDS: dict[str, type] = {"network": Network, "recording": Recording, "events": Events}
-PHRASES = {"network": "a network", "recording": "a recording", "events": "events"}
+KINDS: dict[str, type] = {
+    "network": Network, "recording": Recording, "events": Events, "inputs": Inputs, "state": State
+}  # fmt: skip
+PHRASES = {
+    "network": "a network", "recording": "a recording", "events": "events", "inputs": "events of several inputs",
+    "state": "a state",
+}  # fmt: skip
+LOADERS = {"network": "load_network", "recording": "load_recording", "events": "load_events"}
 PREFIX = "neurosam-"
 HEADER = frozenset({"format", "version", "producer"})
 
 
-def save(value: Network | Recording | Events, path: str | Path) -> None:
-    """Write a network, a recording or events to a file, atomically: if it fails, an older file at `path` is unchanged.
+def save(value: Stored | Mapping[str, Events], path: str | Path) -> None:
+    """Write a network, recording, events or state to a file, atomically: if it fails, an older file is unchanged.
 
     Parameters
     ----------
-    value : Network, Recording or Events
+    value : Network, Recording, Events, State, or mapping of str to Events
+        A mapping has the events of several inputs, of equal length.
     path : str or Path
         Its folder must exist; an older file is replaced.
 
@@ -52,19 +61,27 @@ def save(value: Network | Recording | Events, path: str | Path) -> None:
     FormatError
         If the file cannot be written (folder, permission, disk full), or `value` holds what the format cannot (a name
         with a NUL).
+    EventError
+        If events of several inputs differ in steps or samples.
 
     Examples
     --------
-    >>> ns.save(ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,)), "events.h5")
+    >>> left = ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,))
+    >>> ns.save(left, "events.h5")
     >>> len(ns.load_events("events.h5"))
     2
+    >>> ns.save({"left": left, "right": left.select(0, 1)}, "inputs.h5")
+    >>> list(ns.load("inputs.h5"))
+    ['left', 'right']
     """
+    if isinstance(value, Mapping) and all(type(item) is Events for item in value.values()):
+        value = Inputs(value)
     kind = next((kind for kind, stored in KINDS.items() if type(value) is stored), None)
     if kind is None:  # a subclass too: it could hold more than the file does
         allowed = ", ".join(stored.__name__ for stored in KINDS.values())
         raise FormatError(str(path), f"got {type(value).__name__} to save; allowed are {allowed}")
     try:
-        if isinstance(value, Recording) and (problem := inconsistency(value)):
+        if problem := inconsistency(value):
             raise NotStorable(problem)
         with created(path) as root:
             _write_header(root, kind)
@@ -99,8 +116,8 @@ def stream_recording(path: str | Path, network: Network, record: Record, steps: 
         raise FormatError(str(path), f"is not written: {error}") from None
 
 
-def load(path: str | Path, mapped: bool = False) -> Network | Recording | Events:
-    """Read whatever a file of neurosam holds: a network, a recording or events.
+def load(path: str | Path, mapped: bool = False) -> Stored:
+    """Read whatever a file of neurosam holds: a network, a recording, events (of one or several inputs) or a state.
 
     Parameters
     ----------
@@ -126,7 +143,7 @@ def load(path: str | Path, mapped: bool = False) -> Network | Recording | Events
     >>> ns.load("events.h5").time
     array([0, 2], dtype=int32)
     """
-    value: Network | Recording | Events = _load(None, path, mapped)
+    value: Stored = _load(None, path, mapped)
     return value
 
 
@@ -178,7 +195,7 @@ def load_events(path: str | Path) -> Events:
 
 
 def file_kind(path: str | Path) -> str:
-    """What a file of neurosam holds, whatever its version: ``"network"``, ``"recording"`` or ``"events"``.
+    """What a file of neurosam holds, whatever its version: "network", "recording", "events", "inputs" or "state".
 
     Raises
     ------
@@ -201,7 +218,8 @@ def _load(required: str | None, path: str | Path, mapped: bool = False) -> Any:
     with opened(path, mapped) as root:
         kind = _kind(root)
         if required not in (None, kind):
-            raise root.error("", f"holds {PHRASES[kind]}, not {PHRASES[required]}; use neurosam.load_{kind}")
+            loader = LOADERS.get(kind, "load")
+            raise root.error("", f"holds {PHRASES[kind]}, not {PHRASES[required]}; use neurosam.{loader}")
         version = int(root.numbers("version", "<i8", (0,)))
         if version > VERSION:
             raise root.error(
@@ -211,9 +229,11 @@ def _load(required: str | None, path: str | Path, mapped: bool = False) -> Any:
             )
         if version < 1:
             raise root.error("version", f"is {version}; 1 to {VERSION} exist")
+        if KINDS[kind] not in LAYOUTS[version]:
+            raise root.error("", f"has version {version} of the format, which does not have {PHRASES[kind]}")
         root.text("producer")
-        value = read_record(root, KINDS[kind], HEADER)
-        if isinstance(value, Recording) and (problem := inconsistency(value)):
+        value = read_record(root.in_version(version), KINDS[kind], HEADER)
+        if problem := inconsistency(value):
             raise root.error("", problem)
         return value
 

@@ -134,13 +134,20 @@ class Reader:
         Path of the group in the file.
     file : _File
         Shared by all groups of the file.
+    version : int
+        Of the format, which says what its records consist of (schema.py); 0 as long as it is not known.
     """
 
-    def __init__(self, group: Any, where: str, at: str, file: _File) -> None:
+    def __init__(self, group: Any, where: str, at: str, file: _File, version: int = 0) -> None:
         self._group = group
         self._where = where
         self._at = at
         self._file = file
+        self.version = version
+
+    def in_version(self, version: int) -> Reader:
+        """The same group, to be read as one of this version of the format."""
+        return Reader(self._group, self._where, self._at, self._file, version)
 
     def error(self, name: str, problem: str) -> FormatError:
         """The error for a member or attribute `name` of this group ("" for the group itself), to be raised."""
@@ -175,7 +182,8 @@ class Reader:
 
     def group(self, name: str) -> Reader:
         """A member group."""
-        return Reader(self._member(name, h5g.GroupID, "a group"), self._where, self._path(name), self._file)
+        member = self._member(name, h5g.GroupID, "a group")
+        return Reader(member, self._where, self._path(name), self._file, self.version)
 
     def text(self, name: str) -> str:
         """A text attribute."""

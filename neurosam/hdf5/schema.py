@@ -6,28 +6,28 @@ Sequences and mappings keep their order by naming their entries ``0, 1, 2, ...``
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from neurosam.errors import ArgumentError, EventError, NetworkError
 from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
+from neurosam.hdf5.version1 import Layout, version_1
 from neurosam.hdf5.writer import Writer
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d, as_chw
+from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events
-from neurosam.signals.recording import Recording, Spikes, words
+from neurosam.signals.inputs import Inputs
+from neurosam.signals.recording import Recording, Spikes
 from neurosam.signals.state import State
 
-__all__ = ["RECORDS", "inconsistency", "read_record", "write_record"]
+__all__ = ["LAYOUTS", "RECORDS", "VERSION", "read_record", "write_record"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,8 @@ class Mapping(Field):
         return values
 
 
-BLOCK_BYTES = 2**24
+VERSION = 2
+"""Version of the format that is written; files of versions 1 to this one are read."""
 
 FLOATS = ("<f8",)
 WEIGHTS = ("|i1", "<f8")
@@ -225,6 +226,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "weight_bits": Whole(),
         "current_decay_offset": Whole(),
         "membrane_decay_offset": Whole(),
+        "sign": Text(),
     },
     Recording: {
         "backend": Text(),
@@ -261,8 +263,15 @@ RECORDS: dict[type, dict[str, Field]] = {
         "shape": SHAPE,
         "value": Array(("<i4", "<f8"), (1,), optional=True),
     },
+    Inputs: {"events": Mapping(Child((Events,)))},
 }
 """Fields of every type, in the order of the dataclass."""
+
+LAYOUTS: dict[int, dict[type, Layout]] = {
+    1: version_1(RECORDS),
+    VERSION: {kind: {name: (name, field) for name, field in fields.items()} for kind, fields in RECORDS.items()},
+}
+"""What files of each version hold: by type and name in the file, the name in the dataclass and how it is stored."""
 
 
 def write_record(group: Writer, record: Any, only: Collection[str] | None = None) -> None:
@@ -287,7 +296,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
     ----------
     group : Reader
     kind : type
-        A key of :data:`RECORDS`.
+        A type that the version of the file has.
     also : set of str
         Attributes of the group that are not fields.
 
@@ -296,44 +305,18 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
     FormatError
         For unknown, missing or wrong fields, and for values that the dataclass refuses.
     """
-    fields = RECORDS[kind]
-    attributes = {name for name, field in fields.items() if field.attribute}
-    group.expect(attributes | also, fields.keys() - attributes)
+    layout = LAYOUTS[group.version][kind]
+    attributes = {name for name, (_, field) in layout.items() if field.attribute}
+    group.expect(attributes | also, layout.keys() - attributes)
     present = {*group.attributes(), *group.members()}
     try:
         values = {
-            name: None if field.optional and name not in present else field.read(group, name)
-            for name, field in fields.items()
+            parameter: None if field.optional and name not in present else field.read(group, name)
+            for name, (parameter, field) in layout.items()
         }
         return kind(**values)
     except (ArgumentError, EventError, NetworkError) as error:
         raise group.error("", f"is not a valid {kind.__name__}: {error}") from None
-
-
-def inconsistency(recording: Recording) -> str | None:
-    """What is wrong with the shapes of a recording, which, unlike a network, does not check itself; None if nothing."""
-    extent = (recording.steps, recording.samples)
-    if recording.output.shape[:1] != extent[1:]:
-        return f"output has shape {recording.output.shape}; {recording.samples} samples come first"
-    for variable in ("sam", "membrane", "current", "counts"):
-        for name, array in getattr(recording, variable).items():
-            if array.shape[:2] != extent:
-                return f"{variable} of {name!r} has shape {array.shape}; {extent} (steps, samples) come first"
-    for name, spikes in recording.spikes.items():
-        channels, height, width = as_chw(spikes.shape)
-        expected = (*extent, height, width, words(channels))
-        if spikes.planes.shape != expected:
-            return f"spikes of {name!r} have planes of shape {spikes.planes.shape}; {expected} is required"
-        last = spikes.planes[..., -1]
-        if channels % 64 and any((block >> np.uint64(channels % 64)).any() for block in _blocks(last)):
-            return f"spikes of {name!r} have bits set beyond channel {channels - 1}"
-    return None
-
-
-def _blocks(planes: Any) -> Iterator[Any]:
-    """The same in blocks of steps, so that intermediate results take little memory."""
-    steps = max(1, BLOCK_BYTES // max(8 * planes[:1].size, 1))
-    return (planes[first : first + steps] for first in range(0, len(planes), steps))
 
 
 def _countable(name: str, value: Any) -> int:

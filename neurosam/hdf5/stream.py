@@ -15,13 +15,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from neurosam.errors import FormatError
+from neurosam.hdf5.consistency import inconsistency
 from neurosam.hdf5.fields import NotStorable
 from neurosam.hdf5.place import Place, group_size
-from neurosam.hdf5.schema import RECORDS, inconsistency, write_record
+from neurosam.hdf5.schema import RECORDS, write_record
 from neurosam.hdf5.writer import PAGE, Root, created
 from neurosam.network.network import Network
 from neurosam.signals.recording import Record, Recording, arranged, extents
@@ -61,8 +63,7 @@ class Stream:
         """Store all values of a recording whose first sample is sample `start` of the whole."""
         where = slice(start, start + recording.samples)
         for (variable, name), place in self.places.items():
-            values = getattr(recording, variable)[name]
-            place[: recording.steps, where] = values.planes if variable == "spikes" else values
+            place[: recording.steps, where] = _values(recording, variable, name)
 
     def finish(self, rest: Recording) -> None:
         """Provide all else that the recording has: output, counts, operations, scales and time."""
@@ -81,6 +82,13 @@ class Stream:
         if problem := inconsistency(self.rest):
             raise NotStorable(problem)
         return self.rest
+
+
+def _values(recording: Recording, variable: str, name: str) -> Any:
+    """What a recording has for one of the arrays that :func:`~neurosam.signals.recording.extents` names."""
+    if variable == "spikes":
+        return recording.spikes[name].planes
+    return recording.spikes[name].magnitude if variable == "magnitude" else getattr(recording, variable)[name]
 
 
 class _Abandoned(Exception):

@@ -19,6 +19,7 @@ __all__ = [
     "MAX_EXPONENT",
     "MAX_NAME",
     "MAX_SIZE",
+    "MIN_EXPONENT",
     "MaxPool",
     "Population",
     "PopulationsByName",

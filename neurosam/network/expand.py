@@ -1,11 +1,16 @@
 """Projections that chips have in parts: a delay per synapse, and integer weights beyond 8 bits.
 
 A delay per synapse gives one projection for each delay, with the synapses that have it. A weight ``w`` beyond 8 bits
-is ``m * 2^e`` where one mantissa holds it (Loihi's even weights, -256..254), else the sum of two projections,
+is ``m * 2^k`` where one mantissa holds it (Loihi's even weights, -256..254), else the sum of two projections,
 
-    w = lo + 2^k hi,     -2^(k-1) <= lo < 2^(k-1),     hi = floor((w + 2^(k-1)) / 2^k),
+    w = lo + 2^k hi,     hi = w / 2^k truncated toward zero,     |lo| < 2^k,
 
-with the smallest k whose ``hi`` has 8 bits. Both are exact: sums are of integers, and an exponent ``>= 0`` shifts left.
+so that both parts have the sign of w and their bounds add up to its own. ``k`` is the smallest with which ``hi`` has 8
+bits and ``exponent + k >= 0``: then what ``hi`` adds is an integer, and to round down the rest rounds down the whole,
+
+    floor(2^exponent (sum lo + 2^k sum hi)) = floor(2^exponent sum lo) + 2^(exponent + k) sum hi.
+
+Sparse parts hold no synapse of weight 0. Dense and convolutional parts keep their form, in which a 0 counts.
 """
 
 from __future__ import annotations
@@ -25,6 +30,9 @@ __all__ = ["split"]
 
 Array = npt.NDArray[Any]
 
+LOW_BITS = 7
+"""Most bits of ``|lo|``, which has to fit into 8 bits with its sign."""
+
 
 def split(projection: Projection) -> tuple[Projection, ...]:
     """The projections of one delay and 8-bit weights that together are this one; itself, if it is one already.
@@ -38,7 +46,7 @@ def split(projection: Projection) -> tuple[Projection, ...]:
 
 
 def _by_delay(projection: Projection) -> Iterator[Projection]:
-    """One projection for each delay."""
+    """One projection for each delay; none for a delay whose synapses all have the weight 0, but for the first."""
     delay = projection.delay
     if isinstance(delay, int):
         yield projection
@@ -48,26 +56,27 @@ def _by_delay(projection: Projection) -> Iterator[Projection]:
         raise NetworkError(
             f"projection {projection.label}: delay", "per synapse needs Dense or Sparse synapses, not shared weights"
         )
-    rows, columns, weight = _entries(synapse)
     shape = (synapse.weight.shape[0],) if isinstance(synapse, Dense) else synapse.shape
     targets, sources = (
         synapse.weight.shape if isinstance(synapse, Dense) else (synapse.indptr.size - 1, synapse.sources)
     )
-    flat = delay.reshape(-1)
-    for steps in np.unique(flat).tolist():
-        chosen = flat == steps
+    rows, columns = _addresses(synapse)
+    weight, steps = synapse.weight.reshape(-1), delay.reshape(-1)
+    real = weight != 0
+    for value in np.unique(steps[real]).tolist() or [int(steps.min())]:
+        chosen = real & (steps == value)
         indptr = np.searchsorted(rows[chosen], np.arange(targets + 1))
         part = Sparse(indptr, columns[chosen], weight[chosen], sources, shape)
-        yield replace(projection, synapse=part, delay=steps)
+        yield replace(projection, synapse=part, delay=value)
 
 
-def _entries(synapse: Dense | Sparse) -> tuple[Array, Array, Array]:
-    """Row, column and weight of every synapse, in order."""
+def _addresses(synapse: Dense | Sparse) -> tuple[Array, Array]:
+    """Row and column of every synapse, in order."""
     if isinstance(synapse, Dense):
         row, column = np.indices(synapse.weight.shape)
-        return row.reshape(-1), column.reshape(-1), synapse.weight.reshape(-1)
+        return row.reshape(-1), column.reshape(-1)
     rows: Array = np.repeat(np.arange(synapse.indptr.size - 1), np.diff(synapse.indptr))
-    return rows, synapse.indices, synapse.weight
+    return rows, synapse.indices
 
 
 def _by_weight(projection: Projection) -> Iterator[Projection]:
@@ -76,20 +85,22 @@ def _by_weight(projection: Projection) -> Iterator[Projection]:
     if weight.dtype != np.int16:
         yield projection
         return
-    where = f"projection {projection.label}: weight"
     wide = weight.astype(np.int64)
-    for shift in range(1, MAX_EXPONENT + 1):
+    for shift in range(1, LOW_BITS + 1):
         if not (wide & ((1 << shift) - 1)).any() and _fits(wide >> shift):
-            yield _part(projection, wide >> shift, shift, where)
+            yield _part(projection, wide >> shift, shift)
             return
-    if projection.exponent < 0:
-        raise NetworkError(
-            where, f"exceeds 8 bits with exponent {projection.exponent}; two projections would round apart. Use >= 0"
-        )
-    shift = next((k for k in range(1, 9) if _fits((wide + (1 << (k - 1))) >> k)), 8)
-    high = (wide + (1 << (shift - 1))) >> shift
-    yield _part(projection, wide - (high << shift), 0, where)
-    yield _part(projection, high, shift, where)
+    for shift in range(max(1, -projection.exponent), LOW_BITS + 1):
+        high = np.sign(wide) * (np.abs(wide) >> shift)
+        if _fits(high):
+            yield _part(projection, wide - (high << shift), 0)
+            yield _part(projection, high, shift)
+            return
+    raise NetworkError(
+        f"projection {projection.label}: weight",
+        f"got {weight.min()}..{weight.max()} with exponent {projection.exponent}; two projections of 8 bits hold up to "
+        f"-16384..16383, with an exponent of at least {-LOW_BITS}. Use smaller weights, or a larger exponent",
+    )
 
 
 def _fits(weight: Array) -> bool:
@@ -97,14 +108,21 @@ def _fits(weight: Array) -> bool:
     return not weight.size or (int(weight.min()) >= -128 and int(weight.max()) <= 127)
 
 
-def _part(projection: Projection, weight: Array, shift: int, where: str) -> Projection:
+def _part(projection: Projection, weight: Array, shift: int) -> Projection:
     """The projection with these mantissas, shifted left by `shift` more."""
     exponent = projection.exponent + shift
-    if exponent > MAX_EXPONENT or not _fits(weight):
+    if exponent > MAX_EXPONENT:
         raise NetworkError(
-            where,
+            f"projection {projection.label}: weight",
             f"with exponent {projection.exponent} needs an exponent of {exponent} for its part beyond 8 bits; at most "
             f"{MAX_EXPONENT} is allowed. Lower the exponent, or make the unit coarser",
         )
-    synapse = replace(projection.synapse, weight=weight.astype(np.int8))
+    synapse = projection.synapse
+    small = weight.astype(np.int8)
+    if isinstance(synapse, Sparse):
+        real = small != 0
+        before = np.concatenate([[0], np.cumsum(real)])  # entries that remain, before each
+        synapse = replace(synapse, indptr=before[synapse.indptr], indices=synapse.indices[real], weight=small[real])
+    else:
+        synapse = replace(synapse, weight=small)
     return replace(projection, synapse=synapse, exponent=exponent)

@@ -111,7 +111,8 @@ class LIF:
 
     SpikingJelly's ``LIFNode(tau=2.0, v_reset=-0.5)`` behind weights divided by tau:
 
-    >>> ns.LIF(leak=0.5, threshold=1.0, reset="value", reset_value=-0.5, bias=-0.25, fires="at").reset_value
+    >>> hard = {"reset": "value", "reset_value": -0.5, "initial_membrane": -0.5, "bias": -0.25}
+    >>> ns.LIF(leak=0.5, threshold=1.0, fires="at", **hard).reset_value
     array(-0.5)
     """
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
@@ -11,6 +14,7 @@ from neurosam.signals.events import Events
 __all__ = ["Inputs"]
 
 
+@dataclass(frozen=True, eq=False)
 class Inputs(Mapping[str, Events]):
     """Events by input population, with the same steps and samples.
 
@@ -25,13 +29,24 @@ class Inputs(Mapping[str, Events]):
         If they differ in steps or samples, or there are none.
     """
 
-    def __init__(self, events: Mapping[str, Events]) -> None:
-        self._events = dict(events)
-        extents = {name: (e.steps, e.samples) for name, e in self._events.items()}
+    events: Mapping[str, Events]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", dict(self.events))
+        extents = {name: (e.steps, e.samples) for name, e in self.events.items()}
         if len(set(extents.values())) != 1:
             got = ", ".join(f"{name!r} {steps} and {samples}" for name, (steps, samples) in extents.items())
             raise EventError("events", f"got steps and samples {got or 'of no input'}; all inputs need the same")
-        self.steps, self.samples = next(iter(extents.values()))
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return next(iter(self.events.values())).steps
+
+    @property
+    def samples(self) -> int:
+        """B."""
+        return next(iter(self.events.values())).samples
 
     @classmethod
     def of(cls, network: Network, events: Events | Mapping[str, Events]) -> Inputs:
@@ -65,14 +80,18 @@ class Inputs(Mapping[str, Events]):
         return cls({name: events[name] for name in names})
 
     def __getitem__(self, name: str) -> Events:
-        return self._events[name]
+        return self.events[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._events)
+        return iter(self.events)
 
     def __len__(self) -> int:
-        return len(self._events)
+        return len(self.events)
 
     def select(self, start: int, stop: int) -> Inputs:
         """The samples ``start:stop``."""
-        return Inputs({name: events.select(start, stop) for name, events in self._events.items()})
+        return Inputs({name: events.select(start, stop) for name, events in self.events.items()})
+
+    def save(self, path: Any) -> None:
+        """Write all events to one HDF5 file, atomically."""
+        save(self, path)

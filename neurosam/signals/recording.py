@@ -261,17 +261,16 @@ class Target(Protocol):
 
 
 def extents(network: Network, record: Record, steps: int, samples: int) -> Extents:
-    """Shape ``(T, B, ...)`` and dtype of each requested array, as :class:`Recording` has them."""
+    """Shape ``(T, B, ...)`` and dtype of each requested array, as :class:`Recording` has them and in a file's order."""
     number = np.dtype(np.int32 if network.fixed else np.float64)
     arrays: dict[tuple[str, str], tuple[Shape, np.dtype[Any]]] = {}
     for name in record.spikes:
         channels, height, width = as_chw(network[name].shape)
         arrays["spikes", name] = (steps, samples, height, width, words(channels)), np.dtype(np.uint64)
-    for name in record.sam:
-        arrays["sam", name] = (steps, samples, *as_chw(network[name].shape)[1:]), number
-    for name in record.spikes:
         if network[name].largest_event > 1:
             arrays["magnitude", name] = (steps, samples, *network[name].shape), np.dtype(np.int32)
+    for name in record.sam:
+        arrays["sam", name] = (steps, samples, *as_chw(network[name].shape)[1:]), number
     for variable in ("membrane", "current"):
         for name in getattr(record, variable):
             arrays[variable, name] = (steps, samples, *network[name].shape), number

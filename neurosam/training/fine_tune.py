@@ -3,6 +3,10 @@
 Batch norm is folded first, because hardware stores the folded weights. The network is then trained with quantised
 weights in the forward pass and straight-through gradients (fake_quantisation.py). The resulting weights lie on the grid
 that :func:`neurosam.quantise` chooses, so exporting them adds no quantisation error.
+
+What :func:`neurosam.export` accepts can be fine-tuned: trained or converted, with batch norm (through time) or without,
+with nested sequences. A network that ends with weights gets the readout that export would add. One that ends with
+spiking neurons is trained on its spike counts.
 """
 
 from __future__ import annotations
@@ -15,7 +19,8 @@ from neurosam.training.batches import LabelledImages
 from neurosam.training.fake_quantisation import fake_quantise
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.history import History
-from neurosam.training.sequential import SpikingSequential
+from neurosam.training.neurons import LIF, Readout
+from neurosam.training.sequential import SpikingSequential, named_layers
 from neurosam.training.trainer import train
 
 __all__ = ["fine_tune"]
@@ -36,7 +41,7 @@ def fine_tune(
     Parameters
     ----------
     module : nn.Sequential
-        A trained network; it is not changed.
+        A trained network; it is not changed. Weights that two of its layers share become independent.
     train_set, test_set : LabelledImages
     bits : int
         Bits per weight, including the sign, 2 .. 16.
@@ -49,10 +54,24 @@ def fine_tune(
     Returns
     -------
     module : SpikingSequential
-        Batch norm folded, weights quantised, in evaluation mode.
+        Flat, batch norm folded, weights quantised, in evaluation mode.
     history : History
+
+    Raises
+    ------
+    ExportError
+        If batch norm cannot be folded.
+    DataError, NetworkError
+        As from :func:`~neurosam.training.trainer.train`, and for `bits` out of range.
     """
     folded = fold_batch_norm(module)
+    layers = dict(named_layers(folded))
+    last = next(reversed(layers.values()), None)
+    readout = "readout" if "out" in layers else "out"
+    if not isinstance(last, Readout):
+        folded.add_module(readout, Readout("sum" if isinstance(last, LIF) else "mean"))
     with fake_quantise(folded, bits):
         history = train(folded, train_set, test_set, epochs=epochs, lr=lr, **options)
+    if isinstance(last, LIF):
+        delattr(folded, readout)
     return folded.eval(), history

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from neurosam.errors import ExportError
 from neurosam.training.bntt import BNTT, GainOffset
-from neurosam.training.sequential import SpikingSequential
+from neurosam.training.sequential import SpikingSequential, flat_layers
 
 __all__ = ["fold_batch_norm"]
 
@@ -39,14 +39,15 @@ def fold_batch_norm(network: nn.Sequential) -> SpikingSequential:
     Parameters
     ----------
     network : nn.Sequential
-        A flat sequence in which every batch norm (or BNTT) directly follows a ``Conv2d`` or ``Linear``. It is not
-        changed.
+        Every batch norm (or BNTT) directly follows a ``Conv2d`` or ``Linear``, if sequences in it are unpacked. It is
+        not changed.
 
     Returns
     -------
     SpikingSequential
-        In evaluation mode, with the same names except those of the batch norms; a BNTT becomes a GainOffset of the same
-        name. Weights are computed in float64 and rounded once.
+        Flat, in evaluation mode, with the same names except those of the batch norms (``outer_inner`` for a layer of a
+        nested sequence); a BNTT becomes a GainOffset of the same name. A layer that is used twice becomes two. Weights
+        are computed in float64 and rounded once.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def fold_batch_norm(network: nn.Sequential) -> SpikingSequential:
     """
     folded: OrderedDict[str, nn.Module] = OrderedDict()
     previous: nn.Module | None = None
-    for name, layer in network.named_children():
+    for name, layer in flat_layers(network):
         if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d)):
             if not isinstance(previous, (nn.Conv2d, nn.Linear)):
                 raise ExportError(

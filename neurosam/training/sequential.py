@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from neurosam.errors import NetworkError
 from neurosam.training.neurons import Temporal
 
-__all__ = ["SpikingSequential", "flat_layers"]
+__all__ = ["SpikingSequential", "flat_layers", "named_layers"]
 
 
 class SpikingSequential(nn.Sequential):
@@ -36,7 +36,7 @@ class SpikingSequential(nn.Sequential):
     def from_sequential(cls, sequential: nn.Sequential) -> SpikingSequential:
         """Wrap the layers of a plain ``nn.Sequential``: the same modules under the same names, parameters shared."""
         wrapped = cls()
-        for name, layer in sequential.named_children():
+        for name, layer in named_layers(sequential):
             wrapped.add_module(name, layer)
         return wrapped
 
@@ -77,7 +77,7 @@ class SpikingSequential(nn.Sequential):
         NetworkError
             If there is no layer of a given name.
         """
-        layers = dict(self.named_children())
+        layers = dict(named_layers(self))
         if unknown := [name for name in names if name not in layers]:
             raise NetworkError("layers", f"got {unknown[0]!r}; allowed is {', '.join(layers)}")
         kept = {}
@@ -93,9 +93,14 @@ class SpikingSequential(nn.Sequential):
         return x, kept
 
 
+def named_layers(module: nn.Sequential) -> list[tuple[str, nn.Module]]:
+    """Named layers in order. A layer that is used twice appears twice, unlike in ``named_children``."""
+    return list(module._modules.items())  # a Sequential has no empty entries
+
+
 def flat_layers(module: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Named layers in order, without nesting; layers of a nested Sequential are named ``outer_inner``."""
-    for name, layer in module.named_children():
+    for name, layer in named_layers(module):
         if isinstance(layer, nn.Sequential):
             yield from flat_layers(layer, f"{prefix}{name}_")
         else:

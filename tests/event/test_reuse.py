@@ -45,7 +45,7 @@ def spoil() -> int:
         memory = worker.memory
         for array in (*memory.planes.values(), *(x for state in memory.states.values() for x in state)):
             array.view(np.uint8).fill(0xA5)
-        for counters in (memory.output_counts, memory.work, memory.operations, memory.seconds):
+        for counters in (*memory.answers.values(), memory.work, memory.operations, memory.seconds):
             counters.view(np.uint8).fill(0xA5)
     return len(CACHE.spare())
 
@@ -195,7 +195,7 @@ def test_a_network_may_be_collected_while_the_cache_is_locked() -> None:
     """As it may in any statement: the thread that holds the lock must not wait for itself."""
     network, events = random_case(np.random.default_rng(3))
     cache_of_one = Cache()
-    cache_of_one.plan(network, CacheKey(ns.Record(), events.steps, "auto", "float64", False, 1))
+    cache_of_one.plan(network, CacheKey(ns.Record(), events.steps, "auto", "float64", frozenset(), 1))
     kept = [network]
     del network
 

@@ -1,9 +1,9 @@
 """Runs networks through Lava's process models without Lava's runtime; a program for Lava's Python.
 
-For every ``<case>/network.h5`` and ``<case>/events.h5`` it writes ``<case>/recording.h5``. The Processes and model
-classes are those of the back end (graph.py), selected by the same tag; only the channels are replaced: each model's
-``run_spk`` is called once per step, synapses last, and a synapse sends what it held when the step began. Test support
-for test_models.py: hundreds of networks in the time that the runtime takes for ten.
+For every ``<case>/network.h5`` and ``<case>/events-<k>.h5`` (by input) it writes ``<case>/recording.h5``. The Processes
+and model classes are those of the back end (graph.py), selected by the same tag; only the channels are replaced: each
+model's ``run_spk`` is called once per step, synapses last, and a synapse sends what it held when the step began. Test
+support for test_models.py: hundreds of networks in the time that the runtime takes for ten.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lava.proc.sparse.process import Sparse
 from neurosam.errors import NeurosamError
 from neurosam.hdf5 import load_events, load_network, save
 from neurosam.network.network import Network
-from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
 from neurosam_hw.lava.collect import collect, feed, lava_steps, recorded_populations
 from neurosam_hw.lava.graph import tag, wire
@@ -133,36 +133,46 @@ def rank(process: Any) -> int:
     return 3 if isinstance(process, SYNAPSES) else 1
 
 
-def run(network: Network, events: Events, record: Record) -> tuple[Recording, list[str]]:
+def run(network: Network, inputs: Inputs, record: Record) -> tuple[Recording, list[str]]:
     """Do what the back end does without its runtime; also return the names of the Processes used."""
-    source = RingBuffer(data=np.zeros((*reversed(network.input.shape), 1), dtype=np.int32))
-    graph = wire(network, source.s_out, events.steps, record.sam)
-    steps = lava_steps(graph.timing, events, bool(record.sam))
-    source.data.init = feed(events, steps, network.fixed)
-    source.data.shape = source.data.init.shape
-    direct = Direct([source, *graph.processes], tag(network))
+    sources = {p.name: RingBuffer(data=np.zeros((*reversed(p.shape), 1), dtype=np.int32)) for p in network.inputs}
+    graph = wire(network, {name: source.s_out for name, source in sources.items()}, inputs.steps, record.sam)
+    steps = lava_steps(graph.timing, inputs, bool(record.sam))
+    for name, source in sources.items():
+        source.data.init = feed(inputs[name], steps, network.fixed)
+        source.data.shape = source.data.init.shape
+    direct = Direct([*sources.values(), *graph.processes], tag(network))
     rows: dict[tuple[str, str], Any] = {}
     for variable, names in recorded_populations(network, record).items():
         for name in names:
             shape = graph.maps[name].a_out.shape if variable == "sam" else graph.neurons[name].s_out.shape
             rows[variable, name] = np.zeros((steps, *shape), np.float64 if not network.fixed else np.int64)
+    for name in graph.watches:
+        rows["counted", name] = np.zeros((steps, 2), np.int64)
     for t in range(steps):
         direct.step(t + 1)
         for (variable, name), array in rows.items():
             if variable == "sam":
                 array[t] = direct.models[graph.maps[name]].a_out.message
                 continue
+            if variable == "counted":
+                array[t] = direct.models[graph.watches[name]].counted
+                continue
             model = direct.models[graph.neurons[name]]
             array[t] = {"spikes": model.s_out.message, "membrane": model.v, "current": model.u}[variable]
-    used = [f"{type(process).__module__}:{type(process).__name__}" for process in graph.processes]
-    return collect(network, events, record, graph.timing, rows), used
+    watches = list(graph.watches.values())
+    used = [
+        f"{type(process).__module__}:{type(process).__name__}" for process in graph.processes if process not in watches
+    ]
+    return collect(network, inputs, record, graph.timing, rows), used
 
 
 def main(folder: Path) -> None:
     for case in sorted(folder.iterdir()):
         network = load_network(case / "network.h5")
         try:
-            recording, processes = run(network, load_events(case / "events.h5"), Record.everything(network))
+            inputs = Inputs({p.name: load_events(case / f"events-{k}.h5") for k, p in enumerate(network.inputs)})
+            recording, processes = run(network, inputs, Record.everything(network))
         except NeurosamError as error:
             (case / "refused.json").write_text(json.dumps({"where": error.where, "problem": error.problem}))
         else:

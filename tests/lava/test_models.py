@@ -12,6 +12,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.hdf5 import load_recording, save
+from neurosam.signals.inputs import Inputs
 from neurosam_hw.lava.interpreter import command
 from support.agreement import assert_agree, assert_identical
 from support.networks import KINDS, edge_case, random_case
@@ -75,7 +76,8 @@ def results(lava: Path, cases: dict[str, Case], tmp_path_factory: pytest.TempPat
     for name, (network, events) in cases.items():
         (folder / name).mkdir()
         network.save(folder / name / "network.h5")
-        save(events, folder / name / "events.h5")
+        for k, given in enumerate(Inputs.of(network, events).values()):
+            save(given, folder / name / f"events-{k}.h5")
     code = "import runpy; runpy.run_path(sys.argv[3], run_name='__main__')"
     subprocess.run(command(lava, code, str(folder), str(DIRECT)), check=True, timeout=300)
     return folder

@@ -110,7 +110,10 @@ def test_groups_hold_every_population_once_and_sources_first(case: tuple[ns.Netw
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "a name twice": (lambda: build([IN, lif("a"), lif("a")], [dense("in", "a")]), "population 'a': appears twice"),
     "no input": (lambda: build([lif("a")], []), "has no input population"),
-    "two inputs": (lambda: build([IN, replace(IN, name="in2"), lif("a")], [dense("in", "a")]), "in2'.*sends to no population; connect or remove it"),
+    "two inputs": (
+        lambda: build([IN, replace(IN, name="in2"), lif("a")], [dense("in", "a")]),
+        "in2'.*sends to no population; connect or remove it",
+    ),
     "input alone": (lambda: build([IN], []), "no population but the input"),
     "input as output": (lambda: build([IN, lif("a")], [dense("in", "a")], outputs="in"), "output 'in': is an input"),
     "unknown output": (

@@ -1,6 +1,6 @@
 """The back end `lava`: run a network on the Lava runtime from any Python, with files as the interface.
 
-    network.h5, events.h5, request.json   ->   worker (interpreter.py, worker.py)   ->   recording.h5
+    network.h5, events-*.h5, request.json   ->   worker (interpreter.py, worker.py)   ->   recording.h5
 
 All samples run through one graph, one presentation after the other. The recording is in each population's own time, so
 it can be compared with those of other back ends directly.
@@ -46,20 +46,25 @@ class LavaBackend:
             raise BackendError("back end 'lava'", f"runs on the CPU, not {options.device!r}")
         if options.dtype != "float64" and not network.fixed:
             raise BackendError("back end 'lava'", "computes float networks in float64")
-        events = inputs[network.input.name]
+        if options.initial is not None or options.keep_state:
+            raise BackendError(
+                "back end 'lava'",
+                "starts every run from the beginning and does not hand over a state; 'event' and 'reference' do",
+            )
         timing(network)  # refuses a network here rather than in the worker
         python = find()
         with private_folder() as folder:
             save(network, folder / "network.h5")
-            save(events, folder / "events.h5")
+            for k, population in enumerate(network.inputs):
+                save(inputs[population.name], folder / f"events-{k}.h5")
             (folder / "request.json").write_text(json.dumps(asdict(record)))
             reported = 0
 
             def on_line(line: str) -> None:
                 nonlocal reported
-                done = min(int(line[5:]), events.samples) if line.startswith("done ") else 0
+                done = min(int(line[5:]), inputs.samples) if line.startswith("done ") else 0
                 if options.progress is not None and done > reported:
-                    options.progress(done, events.samples)
+                    options.progress(done, inputs.samples)
                     reported = done
 
             with Worker(python, folder) as worker:
@@ -67,8 +72,9 @@ class LavaBackend:
                 if status != 0:
                     raise failure(folder, status, worker)
             recording = load_recording(folder / "recording.h5")
-        if options.progress is not None and reported < events.samples:
-            options.progress(events.samples, events.samples)
+        if options.progress is not None and reported < inputs.samples:
+            options.progress(inputs.samples, inputs.samples)
+        events = inputs[network.input.name]
         operations = {
             label: count.delivered for label, count in synaptic_operations(network, recording, events).items()
         }

@@ -9,8 +9,11 @@ in the network               in Lava                                    implemen
 LIF, reset "zero"            LIF, or LIFReset                           Lava
 LIF, reset "subtract"        SoftLIF                                    ours
 LIF with gain and offset     TableLIF                                   ours
+LIF with other options       OptionLIF                                  ours
+a state to start from        OptionLIF                                  ours
 Readout                      LIF, threshold out of reach                Lava
-Readout as an output port    Readout                                    ours
+Readout as an output port    Readout, or OptionLIF                      ours
+what saturates or wraps      OptionLIF beside Lava's or ours (watch)    ours
 Dense                        Dense                                      Lava
 Sparse                       Sparse                                     Lava
 Conv2d                       Conv, or Sparse (weights.py says when)     Lava
@@ -23,6 +26,7 @@ SamTrace                     SpikeTrace, then a Conv of ones            ours, th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +39,15 @@ from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix, identity
 
 from neurosam.network import synapse as syn
+from neurosam.network.bounds import proven
 from neurosam.network.elements import Population, Projection
-from neurosam.network.fixed_neuron import FixedLIF
+from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF as FloatLIF
+from neurosam.network.neuron import Readout as FloatReadout
 from neurosam_hw.lava.dynamics import ENDLESS
-from neurosam_hw.lava.neurons import lif_arguments
+from neurosam_hw.lava.neurons import is_stock, lif_arguments
+from neurosam_hw.lava.option_lif.process import OptionLIF
 from neurosam_hw.lava.readout.process import Readout
 from neurosam_hw.lava.soft_lif.process import SoftLIF
 from neurosam_hw.lava.spike_trace.process import SpikeTrace
@@ -50,6 +57,9 @@ from neurosam_hw.lava.weights import Signed, as_matrix, conv_fits, pooling, sign
 from neurosam_hw.lava.window.process import Window
 
 __all__ = ["Graph", "layout", "tag", "wire"]
+
+DRIVES = ("bias", "bias_mantissa", "offset", "offset_64ths")
+"""Parameters that can make a neuron active without input."""
 
 GRADED = 24
 """``num_message_bits`` of messages that carry a number."""
@@ -66,7 +76,10 @@ class Graph:
     ----------
     timing : Timing
     neurons : dict of str to Process
-        LIF, LIFReset, SoftLIF, TableLIF or Readout of each population.
+        LIF, LIFReset, SoftLIF, TableLIF, OptionLIF or Readout of each population.
+    watches : dict of str to OptionLIF
+        By population that may saturate or wrap around, what counts it: the neurons' own Process, or one that receives
+        the same input beside it.
     maps : dict of str to Conv
         The last Process of each spike activation map; its ``a_out`` is ``(W, H, 1)``, one step after the spikes.
     processes : list of Process
@@ -76,6 +89,7 @@ class Graph:
     timing: Timing
     neurons: dict[str, Any] = field(default_factory=dict)
     maps: dict[str, Any] = field(default_factory=dict)
+    watches: dict[str, Any] = field(default_factory=dict)
     processes: list[Any] = field(default_factory=list)
 
 
@@ -91,38 +105,43 @@ def layout(shape: syn.Shape) -> tuple[int, ...]:
 
 def wire(
     network: Network,
-    source: Port,
+    sources: Mapping[str, Port],
     interval: int | None = None,
     sam: tuple[str, ...] = (),
     readout_port: bool = False,
+    watch: bool = True,
 ) -> Graph:
     """Create and connect the Processes of a network.
 
     Parameters
     ----------
     network : Network
-    source : OutPort or InPort
-        Sends the input in Lava's layout; own step 0 of the first presentation is Lava's step 1.
+    sources : mapping of str to OutPort or InPort
+        By input population, sends its events in Lava's layout; own step 0 of the first presentation is Lava's step 1.
     interval : int, optional
         Steps per presentation; None for a single endless one.
     sam : tuple of str
         Populations whose map is computed.
     readout_port : bool
-        Whether to give the output population, if it is a readout, a port for its membrane.
+        Whether to give output populations that are readouts a port for their membrane.
+    watch : bool
+        Whether to count what saturates or wraps around where that is possible.
 
     Raises
     ------
     BackendError
         If Lava cannot compute something exactly; the message names it.
     """
-    return _Wiring(network, source, interval, readout_port).all(sam)
+    return _Wiring(network, sources, interval, readout_port, watch).all(sam)
 
 
 class _Wiring:
-    def __init__(self, network: Network, source: Port, interval: int | None, readout_port: bool) -> None:
-        self.network, self.interval, self.readout_port = network, interval, readout_port
+    def __init__(
+        self, network: Network, sources: Mapping[str, Port], interval: int | None, readout_port: bool, watch: bool
+    ) -> None:
+        self.network, self.interval, self.readout_port, self.watch = network, interval, readout_port, watch
         self.graph = Graph(timing(network))
-        self.ports: dict[str, Port] = {network.input.name: source}
+        self.ports: dict[str, Port] = dict(sources)
 
     def all(self, sam: tuple[str, ...]) -> Graph:
         for population in self.network.populations:
@@ -130,6 +149,7 @@ class _Wiring:
                 process = self.graph.neurons[population.name] = self.keep(self.neuron(population))
                 if population.fires:
                     self.ports[population.name] = process.s_out
+                self.count(population, process)
         for projection, wait in zip(self.network.projections, self.graph.timing.wait, strict=True):
             self.projection(projection, wait)
         for name in sam:
@@ -152,9 +172,11 @@ class _Wiring:
         neuron, name = population.neuron, population.name
         if neuron is None:
             raise ValueError(f"{name} is the input")
+        if not is_stock(neuron) or (self.has_port(name) and leaks(neuron)):
+            return self.options(population, neuron, name)
         lif = lif_arguments(neuron, self.network.precision)
         common: dict[str, Any] = {"shape": layout(population.shape), "name": name}
-        if self.readout_port and name == self.network.output and not population.fires:
+        if self.has_port(name):
             return Readout(bias_mant=lif["bias_mant"], bias_exp=lif["bias_exp"], **common, **self.clock(name))
         if isinstance(neuron, (FixedLIF, FloatLIF)):
             reset = neuron.reset_amount_64ths if isinstance(neuron, FixedLIF) else neuron.reset_amount
@@ -178,12 +200,31 @@ class _Wiring:
             reset_offset=clock["reset_offset"] % clock["reset_interval"],
         )
 
+    def options(self, population: Population, neuron: Neuron, name: str | None = None) -> OptionLIF:
+        """Create our Process with all options."""
+        return OptionLIF(
+            shape=layout(population.shape), neuron=neuron, precision=self.network.precision, name=name,
+            **self.clock(population.name),
+        )  # fmt: skip
+
+    def count(self, population: Population, process: Any) -> None:
+        """Let something count what saturates or wraps around, unless it cannot happen."""
+        neuron = population.neuron
+        if neuron is None or not self.watch or not self.network.fixed or all(proven(self.network, population.name)):
+            return
+        own = isinstance(process, OptionLIF)
+        self.graph.watches[population.name] = process if own else self.keep(self.options(population, neuron))
+
+    def has_port(self, name: str) -> bool:
+        """Whether a population's membrane has a port: an output that is a readout."""
+        return self.readout_port and name in self.network.answers and not self.network[name].fires
+
     def has_drive(self, name: str) -> bool:
-        """Whether a population can be active before own step 0: it, or a population before it, has a bias or offset."""
+        """Whether a population can be active before own step 0: it, or one before it, has a bias or an offset."""
         seen, waiting = {name}, [name]
         while waiting:
             neuron = self.network[waiting[0]].neuron
-            parameters = (getattr(neuron, name, None) for name in ("bias", "bias_mantissa", "offset"))
+            parameters = (getattr(neuron, name, None) for name in DRIVES)
             if any(value is not None and np.any(value) for value in parameters):
                 return True
             before = {p.source for p in self.network.incoming(waiting.pop(0))} - seen
@@ -202,7 +243,7 @@ class _Wiring:
             window = self.keep(Window(shape=layout(shape), lag=lag, **self.clock(source.name)))
             port.connect(window.s_in)
             port = window.s_out
-        graded = source.neuron is None
+        graded = source.neuron is None or source.largest_event > 1
         for _ in range(wait):
             relay = self.keep(self.relay(syn.neurons(shape)))
             flatten(port).connect(relay.s_in)
@@ -212,12 +253,12 @@ class _Wiring:
             bound = source.largest_event * projection.pool.area
             port, shape = self.convolve(projection, ones, port, shape, graded, 0, bound)
             graded = True
-        into = self.graph.neurons[target.name].a_in
+        into = self.into(target.name)
         bound = sums(network, projection) if network.fixed else 0
         synapse, where = projection.synapse, f"projection {projection.label}"
         if isinstance(synapse, syn.Conv2d):
             out, _ = self.convolve(projection, synapse, port, shape, graded, projection.exponent, bound)
-            out.connect(into)
+            connect(out, into)
             return
         weights: dict[str, Any] = {"weights": synapse.weight}
         if network.fixed:
@@ -229,7 +270,12 @@ class _Wiring:
         else:
             process = self.keep(Dense(**weights, **messages))
         torch_order(port, shape).connect(process.s_in)
-        image_port(process.a_out, target.shape).connect(into)
+        connect(image_port(process.a_out, target.shape), into)
+
+    def into(self, name: str) -> list[Port]:
+        """Input ports of a population: its neurons', and those of what counts beside them."""
+        neurons, watch = self.graph.neurons[name], self.graph.watches.get(name)
+        return [neurons.a_in] if watch is None or watch is neurons else [neurons.a_in, watch.a_in]
 
     def relay(self, size: int) -> Any:
         """Create a relay, which delays every message by one step."""
@@ -275,6 +321,21 @@ class _Wiring:
         scores = trace.ncs_out.reshape(shape) if len(population.shape) == 1 else trace.ncs_out
         scores.connect(total.s_in)
         return total
+
+
+def connect(port: Port, into: list[Port]) -> None:
+    """Connect a port with each of some input ports."""
+    for target in into:
+        port.connect(target)
+
+
+def leaks(neuron: Neuron) -> bool:
+    """Whether a readout has a leak or a current."""
+    if isinstance(neuron, FixedReadout):
+        return neuron.membrane_decay is not None or neuron.current_decay is not None
+    if isinstance(neuron, FloatReadout):
+        return neuron.current_leak is not None or bool((np.asarray(neuron.leak) != 1.0).any())
+    return False
 
 
 def kernel(weight: Any) -> Any:

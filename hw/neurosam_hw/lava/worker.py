@@ -1,10 +1,10 @@
 """The worker: runs a network once in the Lava runtime, in its own Python and process group.
 
-It is started by backend.py in a folder with ``network.h5``, ``events.h5`` and ``request.json``, and writes
-``recording.h5`` or ``error.json`` there. Every few steps it prints a line ``done N`` after N complete presentations.
-The names of its shared memory and semaphores start with a prefix chosen by the parent, so they can always be found.
-Two events end it at once: its input closes (the parent is gone), or one of Lava's processes ends early, for which Lava
-itself would wait forever.
+It is started by backend.py in a folder with ``network.h5``, ``events-0.h5`` (one per input) and ``request.json``, and
+writes ``recording.h5`` or ``error.json`` there. Every few steps it prints a line ``done N`` after N complete
+presentations. The names of its shared memory and semaphores start with a prefix chosen by the parent, so that they can
+always be found. Two events end it at once: its input closes (the parent is gone), or one of Lava's processes ends
+early, for which Lava itself would wait forever.
 """
 
 from __future__ import annotations
@@ -23,19 +23,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
-import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.hdf5 import load_events, load_network, save
 from neurosam.network.network import Network
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record
-from neurosam_hw.lava.collect import collect, feed, lava_steps, recorded_populations
+from neurosam_hw.lava.collect import collect, feed, lava_steps, recorded_populations, spike_dtype
 from neurosam_hw.lava.segments import unlink_segments
 from neurosam_hw.lava.timing import timing
 
 __all__ = ["main"]
-
-Array = npt.NDArray[Any]
 
 POLL_S = 0.2
 STEPS_AT_ONCE = 8
@@ -61,46 +59,56 @@ def main(folder: str, prefix: str) -> None:
 
 
 def _run(folder: Path, report: TextIO) -> None:
-    network, events = load_network(folder / "network.h5"), load_events(folder / "events.h5")
+    network = load_network(folder / "network.h5")
+    inputs = Inputs({p.name: load_events(folder / f"events-{k}.h5") for k, p in enumerate(network.inputs)})
     record = Record(**{key: tuple(names) for key, names in json.loads((folder / "request.json").read_text()).items()})
     schedule = timing(network)
-    steps = lava_steps(schedule, events, bool(record.sam))
-    files = {
-        (variable, name): folder / f"{variable}-{k}.npy"
-        for variable, names in recorded_populations(network, record).items()
-        for k, name in enumerate(names)
-    }
-    session = _Session(network, feed(events, steps, network.fixed), events.steps, files, record.sam)
-    elapsed = session.run(steps, events.steps, report) if events.samples else 0.0
-    rows = {key: np.load(path, mmap_mode="r") for key, path in files.items()}
-    save(collect(network, events, record, schedule, rows, elapsed), folder / "recording.h5")
+    steps = lava_steps(schedule, inputs, bool(record.sam))
+    session = _Session(network, inputs, steps, record, folder)
+    elapsed = session.run(steps, inputs.steps, report) if inputs.samples else 0.0
+    rows = {key: np.load(path, mmap_mode="r") for key, path in session.files.items()}
+    save(collect(network, inputs, record, schedule, rows, elapsed), folder / "recording.h5")
 
 
 class _Session:
-    """A graph with its source and instruments."""
+    """A graph with its sources and instruments.
 
-    def __init__(
-        self, network: Network, data: Array, interval: int, files: dict[tuple[str, str], Path], sam: tuple[str, ...]
-    ) -> None:
+    Attributes
+    ----------
+    files : dict of (variable, population) to Path
+        Where the instruments write, one row per step.
+    """
+
+    def __init__(self, network: Network, inputs: Inputs, steps: int, record: Record, folder: Path) -> None:
         from lava.proc.io.source import RingBuffer
 
         from neurosam_hw.lava.graph import tag, wire
 
-        self.tag = tag(network)
-        self.source = RingBuffer(data=data)
-        self.graph = wire(network, self.source.s_out, interval, sam)
+        self.network, self.tag = network, tag(network)
+        self.sources = {name: RingBuffer(data=feed(events, steps, network.fixed)) for name, events in inputs.items()}
+        ports = {name: source.s_out for name, source in self.sources.items()}
+        self.graph = wire(network, ports, inputs.steps, record.sam)
+        plan = {**recorded_populations(network, record), "counted": tuple(self.graph.watches)}
+        self.files = {
+            (variable, name): folder / f"{variable}-{k}.npy"
+            for variable, names in plan.items()
+            for k, name in enumerate(names)
+        }
         self.instruments = [
-            self._instrument(variable, name, path, data.shape[-1], data.dtype)
-            for (variable, name), path in files.items()
+            self._instrument(variable, name, path, steps) for (variable, name), path in self.files.items()
         ]
 
-    def _instrument(self, variable: str, name: str, path: Path, steps: int, number: Any) -> Any:
+    def _instrument(self, variable: str, name: str, path: Path, steps: int) -> Any:
         """Create a Recorder on a port, or a Probe on a state variable."""
         from neurosam_hw.lava.probe.process import Probe
         from neurosam_hw.lava.recorder.process import Recorder
 
+        if variable == "counted":
+            np.lib.format.open_memmap(path, "w+", np.int64, (steps, 2))
+            return Probe(var=self.graph.watches[name].counted, path=str(path))
         port = self.graph.maps[name].a_out if variable == "sam" else self.graph.neurons[name].s_out
-        dtype = np.uint8 if variable == "spikes" else number
+        number = np.int32 if self.network.fixed else np.float64
+        dtype = spike_dtype(self.network, name) if variable == "spikes" else number
         np.lib.format.open_memmap(path, "w+", dtype, (steps, *port.shape))
         if variable in ("membrane", "current"):
             return Probe(var=getattr(self.graph.neurons[name], STATE[variable]), path=str(path))
@@ -113,19 +121,20 @@ class _Session:
         from lava.magma.core.run_conditions import RunSteps
         from lava.magma.core.run_configs import Loihi2SimCfg
 
-        self.source.create_runtime(run_cfg=Loihi2SimCfg(select_tag=self.tag), compile_config=CHANNEL)
-        watch = _Watch(self.source.runtime)
+        source = next(iter(self.sources.values()))
+        source.create_runtime(run_cfg=Loihi2SimCfg(select_tag=self.tag), compile_config=CHANNEL)
+        watch = _Watch(source.runtime)
         try:
             start = time.perf_counter()
             for first in range(0, steps, STEPS_AT_ONCE):
                 end = min(first + STEPS_AT_ONCE, steps)
-                self.source.run(RunSteps(end - first))
+                source.run(RunSteps(end - first))
                 report.write(f"done {end // presentation}\n")
                 report.flush()
             elapsed = time.perf_counter() - start
         finally:
             watch.over.set()
-        self.source.stop()
+        source.stop()
         return elapsed
 
 

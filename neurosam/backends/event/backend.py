@@ -55,6 +55,7 @@ from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Target, arranged, extents
+from neurosam.signals.state import State
 
 __all__ = ["EventBackend"]
 
@@ -102,11 +103,13 @@ class EventBackend:
         BackendError
             As :meth:`run` does.
         """
-        run, seconds = self._run(network, inputs[network.input.name], record, options, targets)
+        run, seconds = self._run(network, inputs, record, options, targets)
         run.report()
         return run.recording(seconds)
 
-    def profile(self, network: Network, events: Events, threads: int | None = None) -> list[LayerProfile]:
+    def profile(
+        self, network: Network, events: Events | Mapping[str, Events], threads: int | None = None
+    ) -> list[LayerProfile]:
         """Run every sample and report what each population cost, in their order; nothing is recorded.
 
         Parameters
@@ -116,23 +119,42 @@ class EventBackend:
         threads : int, optional
             All cores if None.
         """
-        check(network, Inputs.of(network, events), Record())
-        network = unrolled(network, events.steps)
-        return self._run(network, events, Record(), Options(threads=threads), {}, timed=True)[0].profile()
+        inputs = Inputs.of(network, events)
+        check(network, inputs, Record())
+        network = unrolled(network, inputs.steps)
+        return self._run(network, inputs, Record(), Options(threads=threads), {}, timed=True)[0].profile()
 
     def _run(
-        self, network: Network, events: Events, record: Record, options: Options,
+        self, network: Network, inputs: Inputs, record: Record, options: Options,
         targets: Mapping[tuple[str, str], Target], timed: bool = False,
     ) -> tuple[Run, float]:  # fmt: skip
         """A finished run, and its seconds without compilation."""
         if options.device != "cpu":
             raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
         threads = options.threads or os.cpu_count() or 1
-        at_once = max(1, min(threads, events.samples))
-        graded = events.value is not None
-        key = CacheKey(record, events.steps, self.path, options.dtype, graded, threads // at_once)
-        run = Run(CACHE.plan(network, key), events, targets, at_once, options.progress, timed)
+        at_once = max(1, min(threads, inputs.samples))
+        initial = options.initial
+        key = CacheKey(
+            record, inputs.steps, self.path, options.dtype, graded_inputs(inputs, initial), threads // at_once,
+            initial is not None or options.keep_state, options.first_step if network.sam else 0,
+        )  # fmt: skip
+        final = (
+            replace(State.initial(network, inputs.samples), step=options.first_step + inputs.steps)
+            if options.keep_state
+            else None
+        )
+        run = Run(CACHE.plan(network, key), inputs, targets, at_once, options.progress, timed, initial, final)
         run.load_kernels()
         start = time.perf_counter()
         run.run_samples()
         return run, time.perf_counter() - start
+
+
+def graded_inputs(inputs: Inputs, initial: State | None) -> frozenset[str]:
+    """The inputs that send values: in these events, or in the last steps before them."""
+    recent = {} if initial is None else initial.recent
+    return frozenset(
+        name
+        for name, events in inputs.items()
+        if events.value is not None or (name in recent and not np.isin(recent[name], (0, 1)).all())
+    )

@@ -1,4 +1,4 @@
-"""What the threads of a run share: its input, where its results go, and whether to stop."""
+"""What the threads of a run share: its inputs, where its results go, and whether to stop."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from neurosam.backends.event.plan.inputs import Input
 from neurosam.signals.recording import Target
+from neurosam.signals.state import State
 
 __all__ = ["RunContext"]
 
@@ -21,21 +22,31 @@ class RunContext:
 
     Parameters
     ----------
-    input : Input
+    inputs : mapping of str to Input
+    steps : int
+    first_step : int
+        Own step with which the run begins; steps are counted from there.
     targets : mapping of (variable, population) to Target
         What is recorded, and where it goes.
     counts : mapping of str to (T, B) int64 array
         Spikes of every firing population.
-    output : (B, neurons) array
+    outputs : mapping of str to (B, neurons) array
+        Answers.
+    initial, final : State, optional
+        Where the run begins, if not at rest, and where its end is to be written.
     timed : bool
         Whether to measure the time of each population, which takes a separate call of the kernel for each.
     stopped : bool
         Set by a thread that fails, and at the end of the run: all threads stop after the current call of a kernel.
     """
 
-    input: Input
+    inputs: Mapping[str, Input]
+    steps: int
+    first_step: int
     targets: Mapping[tuple[str, str], Target]
     counts: Mapping[str, npt.NDArray[np.int64]]
-    output: npt.NDArray[Any]
+    outputs: Mapping[str, npt.NDArray[Any]]
+    initial: State | None = None
+    final: State | None = None
     timed: bool = False
     stopped: bool = False

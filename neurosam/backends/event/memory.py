@@ -2,28 +2,39 @@
 
 They serve one sample after another, and the next run with the same plan (cache.py). What is read before it is written
 is cleared when a sample begins: states, and the planes of the steps before the first.
+
+A :class:`~neurosam.signals.state.State` has the variables of a sample in the network's order, this memory in that of
+kernels: pixels first, channels padded. They are converted here, where a run begins or ends with a state.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.backends.event.kernels.answers import add_membranes, keep_largest
 from neurosam.backends.event.kernels.layout import Flag, State, Work
 from neurosam.backends.event.kernels.sam_by_spike import OFFICIAL
+from neurosam.backends.event.kernels.synapses import tally
 from neurosam.backends.event.plan.compiled import Plan
 from neurosam.backends.event.plan.inputs import Input
 from neurosam.backends.event.plan.populations import CompiledPopulation
 from neurosam.backends.event.simd.int16 import tiles
 from neurosam.backends.event.simd.vectors import aligned
-from neurosam.signals.recording import words
+from neurosam.signals.recording import Spikes, words
+from neurosam.signals.state import VARIABLES
+from neurosam.signals.state import State as NetworkState
 
 __all__ = ["SampleMemory"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
+
+FIELDS = {variable: "spikes" if variable == "fired" else variable for variable in VARIABLES}
+"""The field of a State that holds each variable of a neuron."""
 
 
 class SampleMemory:
@@ -35,13 +46,13 @@ class SampleMemory:
     ----------
     sample : int
         Index of the sample.
-    base : int
-        First step of the chunk.
+    base, length : int
+        First step of the chunk, and its steps.
     states : mapping of str to State
     planes : mapping of str to (K, P, words) array
-        Bit planes by population, the input too.
-    output_counts : (output_size,) int64 array
-        Spikes of the output population so far, if they are the output; else empty.
+        Bit planes by population, inputs too.
+    answers : mapping of str to array
+        What answers over time have added up: "count" (neurons,), in the network's order; "mean" and "max" (P, C).
     work : (populations, columns of Work) int64 array
         Of chains, since :meth:`reset_counters`.
     operations : (projections,) int64 array
@@ -54,22 +65,27 @@ class SampleMemory:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.sample = self.base = 0
+        self.sample = self.base = self.length = 0
         self.states = {name: _state(plan, p) for name, p in plan.populations.items()}
         self.planes = {name: state.planes for name, state in self.states.items()}
-        channels, height, width = plan.input_shape
-        rows = 0 if plan.graded else plan.history[plan.input] + plan.chunk
-        self.planes[plan.input] = np.empty((rows, height * width, words(channels)), np.uint64)
-        self.output_counts: Int = np.zeros(plan.output_size if plan.counts_output else 0, np.int64)
+        for name, (channels, height, width) in plan.inputs.items():
+            rows = 0 if name in plan.graded else plan.history[name] + plan.chunk
+            self.planes[name] = np.empty((rows, height * width, words(channels)), np.uint64)
+        self.remembered = [name for name, planes in self.planes.items() if plan.history[name] and planes.size]
+        self.answers = {
+            name: _total(plan, plan.populations[name], answer)
+            for name, answer in plan.answers.items()
+            if answer != "last"
+        }
         self.operations: Int = np.zeros(len(plan.labels), np.int64)
         self.work: Int = np.zeros((len(plan.populations), len(Work)), np.int64)
         self.seconds = np.zeros(len(plan.populations))
         arrays = [array for state in self.states.values() for array in state]
-        self.nbytes = sum(array.nbytes for array in (*arrays, self.planes[plan.input]))
+        self.nbytes = sum(array.nbytes for array in (*arrays, *(self.planes[name] for name in plan.inputs)))
 
     def clear(self, sample: int) -> None:
-        """Begin a sample: the state before its first step."""
-        self.sample = sample
+        """Begin a sample in the state of all zeros."""
+        self.sample, self.length = sample, 0
         for state in self.states.values():
             trace = state.trace[: len(state.last)]  # none with kernels/sam_vector.py, which restarts its traces itself
             for values in (state.u, state.v, trace, state.last, state.spikes):
@@ -77,25 +93,86 @@ class SampleMemory:
                     values.fill(0)
         for name, planes in self.planes.items():
             planes[: self.plan.history[name]] = 0  # nothing arrives from before the first step
-        self.output_counts.fill(0)
+        for name, total in self.answers.items():
+            total.fill(_lowest(total.dtype) if self.plan.answers[name] == "max" else 0)
 
-    def begin(self, events: Input, first: int, end: int) -> None:
-        """Begin the chunk ``first:end``: keep the history that it reads, and fill in its input."""
-        history, chunk = self.plan.history, self.plan.chunk
-        self.base = first
-        if first:
-            for name, planes in self.planes.items():
-                if planes.size:
-                    planes[: history[name]] = planes[chunk : chunk + history[name]].copy()
+    def begin(self, inputs: Mapping[str, Input], first: int, end: int) -> None:
+        """Begin the chunk ``first:end``: keep the history that it reads, and fill in its inputs."""
+        history = self.plan.history
+        if self.length:
+            for name in self.remembered:
+                planes = self.planes[name]
+                planes[: history[name]] = planes[self.length : self.length + history[name]].copy()
+        self.base, self.length = first, end - first
         for name, state in self.states.items():
             state.counts[history[name] :] = 0
-        if not self.plan.graded:
-            events.fill(self.planes[self.plan.input][history[self.plan.input] :], self.sample, first, end)
+        for name, given in inputs.items():
+            if name not in self.plan.graded:
+                given.fill(self.planes[name][history[name] :], self.sample, first, end)
+
+    def add_answers(self) -> None:
+        """Add the chunk to the answers over time."""
+        for name, total in self.answers.items():
+            answer, at = self.plan.answers[name], self.plan.history[name]
+            if answer == "count":
+                tally(self.planes[name], at, self.length, total)
+            elif answer == "mean":
+                add_membranes(self.states[name].membranes, at, self.length, total)
+            else:
+                keep_largest(self.states[name].membranes, at, self.length, total)
+
+    def restore(self, given: NetworkState, sample: int) -> None:
+        """Begin in a given state (its sample of this index) instead of :meth:`clear`'s."""
+        for name, state in self.states.items():
+            for variable, values in given.neurons[name].items():
+                held = getattr(state, FIELDS[variable])
+                if held.size:
+                    held[:, : self.plan.populations[name].channels] = _pixels_first(values[sample], held.shape[0])
+        for name, recent in given.recent.items():
+            if self.planes[name].size:
+                planes = Spikes.from_dense(recent[:, sample : sample + 1]).planes
+                self.planes[name][: len(planes)] = planes.reshape(len(planes), *self.planes[name].shape[1:])
+        for name, answer in given.answers.items():
+            total = self.answers[name]
+            total[:] = answer[sample] if total.ndim == 1 else _pixels_first(answer[sample], total.shape[0])
+
+    def save(self, into: NetworkState, sample: int) -> None:
+        """Write the state at the end of the chunk, without what inputs sent, to a sample of a state."""
+        for name, state in self.states.items():
+            for variable, values in into.neurons[name].items():
+                held = getattr(state, FIELDS[variable])[:, : self.plan.populations[name].channels]
+                values[sample] = held.T.reshape(values.shape[1:])
+        for name, recent in into.recent.items():
+            if name in self.states:
+                p, planes = self.plan.populations[name], self.planes[name]
+                sent = planes[self.length : self.length + len(recent)].reshape(len(recent), 1, *p.shape[1:], p.words)
+                recent[:, sample : sample + 1] = Spikes(sent, recent.shape[2:]).dense()
+        for name, answer in into.answers.items():
+            total = self.answers[name]
+            answer[sample] = total if total.ndim == 1 else total.T.reshape(-1)
 
     def reset_counters(self) -> None:
         """Set `work`, `operations` and `seconds` to 0."""
         for counters in (self.work, self.operations, self.seconds):
             counters.fill(0)
+
+
+def _total(plan: Plan, p: CompiledPopulation, answer: str) -> Array:
+    """Room for an answer over time."""
+    if answer == "count":
+        return np.zeros(p.channels * p.pixels, np.int64)
+    dtype = np.int64 if plan.fixed and answer == "mean" else plan.record_dtype
+    return np.zeros((p.pixels, p.channels), dtype)
+
+
+def _lowest(dtype: np.dtype[Any]) -> Any:
+    """The number that is below all others."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def _pixels_first(values: Array, pixels: int) -> Array:
+    """A population's values, in the network's order, as ``(P, C)``."""
+    return values.reshape(-1, pixels).T
 
 
 def _state(plan: Plan, p: CompiledPopulation) -> State:

@@ -6,8 +6,10 @@ import logging
 import threading
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.context import RunContext
@@ -17,10 +19,11 @@ from neurosam.backends.event.plan.inputs import Input
 from neurosam.backends.event.runtime.thread_pool import run_parallel
 from neurosam.backends.event.worker import Worker
 from neurosam.backends.protocol import Progress
-from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Recording, Target
+from neurosam.signals.state import State
 
-__all__ = ["LayerProfile", "Run"]
+__all__ = ["LayerProfile", "Run", "answer_arrays"]
 
 log = logging.getLogger("neurosam.backends.event")
 _ready: set[Hashable] = set()
@@ -48,7 +51,7 @@ class Run:
     Parameters
     ----------
     plan : Plan
-    events : Events
+    given : Inputs
     targets : mapping of (variable, population) to Target
         What is recorded, and where it goes.
     threads : int
@@ -57,19 +60,29 @@ class Run:
         Called with (samples done, samples in all).
     timed : bool
         Whether to measure the time of each population.
+    initial, final : State, optional
+        Where the run begins, if not at rest, and what its end is written to.
     """
 
     def __init__(
-        self, plan: Plan, events: Events, targets: Mapping[tuple[str, str], Target], threads: int,
-        progress: Progress | None = None, timed: bool = False,
+        self, plan: Plan, given: Inputs, targets: Mapping[tuple[str, str], Target], threads: int,
+        progress: Progress | None = None, timed: bool = False, initial: State | None = None,
+        final: State | None = None,
     ) -> None:  # fmt: skip
         self.plan, self.threads, self.progress = plan, threads, progress
-        self.steps, self.samples = events.steps, events.samples
-        source = Input(events, plan.input_shape, plan.record_dtype)
-        counts = {name: np.zeros((self.steps, self.samples), np.int64) for name in plan.firing}
-        counts[plan.input] = source.counts
-        output = np.zeros((self.samples, plan.output_size), np.int64 if plan.counts_output else plan.record_dtype)
-        self.context = RunContext(source, targets, counts, output, timed)
+        self.steps, self.samples = given.steps, given.samples
+        recent = {} if initial is None else initial.recent
+        inputs = {
+            name: Input(given[name], shape, plan.record_dtype, name in plan.graded, recent.get(name))
+            for name, shape in plan.inputs.items()
+        }
+        counts = {
+            name: inputs[name].counts if name in inputs else np.zeros((self.steps, self.samples), np.int64)
+            for name in plan.firing
+        }
+        first = 0 if initial is None else initial.step
+        outputs = answer_arrays(plan, self.samples)
+        self.context = RunContext(inputs, self.steps, first, targets, counts, outputs, initial, final, timed)
         self.operations = np.zeros(len(plan.labels), np.int64)
         self.work = np.zeros((len(plan.populations), len(Work)), np.int64)
         self.seconds = np.zeros(len(plan.populations))
@@ -146,13 +159,28 @@ class Run:
 
     def recording(self, time_s: float) -> Recording:
         """The recording, without the arrays that went to the targets."""
+        (_, output), *others = self.context.outputs.items()
+        if self.context.final is not None:
+            for name in self.context.inputs.keys() & self.context.final.recent.keys():
+                self.context.inputs[name].write_last(self.context.final.recent[name])
         return Recording(
             backend="event",
             steps=self.steps,
             samples=self.samples,
-            output=self.context.output,
+            output=output,
+            other_outputs=dict(others),
+            state=self.context.final,
             sam_scale={name: self.plan.sam_scale[name] for variable, name in self.context.targets if variable == "sam"},
             counts=self.context.counts,
             operations=self._operations(),
             time_s=time_s,
         )
+
+
+def answer_arrays(plan: Plan, samples: int) -> dict[str, npt.NDArray[Any]]:
+    """Room for the answers, ``(B, neurons)``, by output."""
+    dtypes = {"count": np.int64, "mean": np.float64, "last": plan.record_dtype, "max": plan.record_dtype}
+    return {
+        name: np.zeros((samples, plan.populations[name].channels * plan.populations[name].pixels), dtypes[answer])
+        for name, answer in plan.answers.items()
+    }

@@ -12,7 +12,6 @@ from neurosam.backends.event.executors.base import Executor
 from neurosam.backends.event.executors.chain import ChainExecutor
 from neurosam.backends.event.executors.general import GeneralExecutor
 from neurosam.backends.event.executors.recurrent import RecurrentExecutor
-from neurosam.backends.event.kernels.synapses import tally
 from neurosam.backends.event.memory import SampleMemory
 from neurosam.backends.event.plan import blocks
 from neurosam.backends.event.plan.compiled import Plan
@@ -45,18 +44,21 @@ class Worker:
     def load_kernels(self, context: RunContext) -> None:
         """Call every kernel that a sample needs, on no steps, so that it is loaded or compiled."""
         self.memory.clear(0)
-        self.memory.begin(context.input, 0, 0)
+        self.memory.begin(context.inputs, 0, 0)
         for executor in self.executors:
             executor.run(context, 0, 0)
-        tally(np.zeros((0, 1, 1), np.uint64), 0, 0, self.memory.output_counts)
+        self.memory.add_answers()
 
     def run(self, context: RunContext, sample: int) -> None:
         """Run a sample to its last step, or until the run is stopped."""
-        steps = context.input.steps
         self.memory.clear(sample)
-        for first in range(0, steps, self.plan.chunk):
-            end = min(first + self.plan.chunk, steps)
-            self.memory.begin(context.input, first, end)
+        if context.initial is not None:
+            self.memory.restore(context.initial, sample)
+        elif self.plan.at_rest is not None:
+            self.memory.restore(self.plan.at_rest, 0)
+        for first in range(0, context.steps, self.plan.chunk):
+            end = min(first + self.plan.chunk, context.steps)
+            self.memory.begin(context.inputs, first, end)
             for executor in self.executors:
                 executor.run(context, first, end)
                 if context.stopped:
@@ -73,9 +75,7 @@ class Worker:
         for (variable, name), target in context.targets.items():
             values = getattr(states[name], RECORDS[variable])[history[name] : history[name] + steps]
             self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))
-        if self.memory.output_counts.size:
-            output = self.plan.output
-            tally(self.memory.planes[output], history[output], steps, self.memory.output_counts)
+        self.memory.add_answers()
 
     def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
         """Write the values of some steps to their target, as many at a time as L2 holds while they are reordered."""
@@ -87,13 +87,22 @@ class Worker:
             target[first + start : first + start + len(part), b : b + 1] = part
 
     def _finish(self, context: RunContext) -> None:
-        """Hand over the output of a sample."""
-        memory, output = self.memory, self.plan.output
-        if memory.output_counts.size:
-            context.output[memory.sample] = memory.output_counts
-        else:
-            v = memory.states[output].v[:, : self.plan.populations[output].channels]
-            context.output[memory.sample] = _channels_first(v)
+        """Hand over the answers of a sample, and its state."""
+        memory, steps = self.memory, context.first_step + context.steps
+        for name, out in context.outputs.items():
+            out[memory.sample] = self.answer(name, steps)
+        if context.final is not None:
+            memory.save(context.final, memory.sample)
+
+    def answer(self, name: str, steps: int) -> Array:
+        """The answer of an output after `steps` own steps, in the network's order."""
+        answer = self.plan.answers[name]
+        if answer == "last":
+            return _channels_first(self.memory.states[name].v[:, : self.plan.populations[name].channels])
+        total = self.memory.answers[name]
+        if answer == "count":
+            return total
+        return _channels_first(total / steps if answer == "mean" else total)
 
 
 def _channels_first(x: Array) -> Array:

@@ -174,7 +174,9 @@ class _Chunk:
             name: self.sent[name][run.steps :].cpu().numpy().astype(number).reshape(before.shape)
             for name, before in self.initial.recent.items()
         }
-        return State(self.initial.step + run.steps, self.samples, self.neurons, recent, self.answers)
+        neurons = {name: self.neurons[name] for name in self.initial.neurons}
+        answers = {name: self.answers[name] for name in self.initial.answers}
+        return State(self.initial.step + run.steps, self.samples, neurons, recent, answers)
 
 
 class _Layer:

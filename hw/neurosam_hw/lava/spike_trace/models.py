@@ -51,21 +51,22 @@ class _Trace(OwnTime, PyLoihiProcessModel):
         scores = np.zeros(self.trace.shape, dtype=self.trace.dtype)
         at = np.nonzero(spikes) if t >= 0 else ()
         if at and at[0].size:
-            scores[at] = self._touch(at, t)
+            scores[at] = self._touch(at, t, spikes[at])
         self.ncs_out.send(scores)
 
-    def _touch(self, at: tuple[npt.NDArray[np.int64], ...], t: int) -> Any:
-        """Return the scores of the neurons that spike, and update their traces."""
+    def _touch(self, at: tuple[npt.NDArray[np.int64], ...], t: int, s: Any) -> Any:
+        """Return the scores of the neurons that spike, `s` times each, and update their traces."""
         decayed = self.faded(self.trace[at], t - self.last[at])
-        self.trace[at] = decayed + self.one
+        left = decayed + s * self.one
+        self.trace[at] = left
         self.last[at] = t
         self.count[at] += 1
         if self.sam.mode == "strict":
-            return decayed
+            return s * decayed
         if self.sam.mode == "inclusive":
-            return decayed + self.one
+            return s * left
         silent = (t + 1 - self.count[at]) * self.one
-        return decayed + self.one + self.faded(silent, np.full(silent.shape, t))
+        return s * (left + self.faded(silent, np.full(silent.shape, t)))
 
 
 @implements(proc=SpikeTrace, protocol=LoihiProtocol)

@@ -8,6 +8,8 @@ score and updates the trace (neurosam.network.trace):
     inclusive   emit decayed + impulse                                              X <- decayed + impulse
     official    emit decayed + impulse + (((t + 1 - n) * impulse * K[t]) >> shift)  X <- decayed + impulse
 
+A neuron that fires s times in one step adds s impulses, and sends s times the score (neurosam.network.trace).
+
 The score is sent as a graded spike; a Conv of ones sums it over channels one step later. A score of 0 sends no message,
 which makes no difference to the sum.
 """

@@ -8,7 +8,7 @@ from lava.magma.core.decorator import implements, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
 from neurosam_hw.lava.graph import wire
-from neurosam_hw.lava.spiking_network.process import SpikingNetwork, port_name
+from neurosam_hw.lava.spiking_network.process import SpikingNetwork, named_ports, port_name
 
 
 @implements(proc=SpikingNetwork)
@@ -18,11 +18,16 @@ class SpikingNetworkModel(AbstractSubProcessModel):
 
     def __init__(self, proc: Any) -> None:
         network, interval = proc.proc_params["network"], proc.proc_params["interval"]
-        graph = wire(network, proc.in_ports.input, interval, tuple(network.sam), readout_port=True)
+        sources = {
+            name: getattr(proc.in_ports, port)
+            for name, port in named_ports("input", [p.name for p in network.inputs]).items()
+        }
+        graph = wire(network, sources, interval, tuple(network.sam), readout_port=True, watch=False)
         for k, process in enumerate(graph.processes):
             setattr(self, f"process_{k}", process)  # Lava finds them as attributes
-        out = graph.neurons[network.readout.name]
-        (out.s_out if network.readout.fires else out.v_out).connect(proc.out_ports.output)
+        for name, port in named_ports("output", list(network.answers)).items():
+            out = graph.neurons[name]
+            (out.s_out if network[name].fires else out.v_out).connect(getattr(proc.out_ports, port))
         for name, neurons in graph.neurons.items():
             if network[name].fires:
                 neurons.s_out.connect(getattr(proc.out_ports, f"spikes_{port_name(name)}"))

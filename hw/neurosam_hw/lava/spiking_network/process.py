@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
@@ -20,9 +20,10 @@ class SpikingNetwork(AbstractProcess):
     Ports, each in Lava's layout ``(W, H, C)`` or ``(N,)``:
 
     ``input``
-        Spikes (or signed and graded events); step 1 of Lava is own step 0.
+        Spikes (or signed and graded events); step 1 of Lava is own step 0. With several inputs ``input_<population>``.
     ``output``
-        Spikes of the output population, or its membrane if it is a readout.
+        Spikes of the output population, or its membrane if it is a readout. With several outputs
+        ``output_<population>``.
     ``spikes_<population>``
         Spikes of every firing population.
     ``sam_<population>``
@@ -47,8 +48,10 @@ class SpikingNetwork(AbstractProcess):
         super().__init__(network=network, interval=interval, name=name)
         start = timing(network).start
         self.latency: dict[str, int] = {}
-        self.input: Any = InPort(shape=tuple(reversed(network.input.shape)))
-        self._port("output", tuple(reversed(network.readout.shape)), start[network.readout.name])
+        for name, port in named_ports("input", [p.name for p in network.inputs]).items():
+            setattr(self, port, InPort(shape=tuple(reversed(network[name].shape))))
+        for name, port in named_ports("output", list(network.answers)).items():
+            self._port(port, tuple(reversed(network[name].shape)), start[name])
         for population in network.populations:
             if population.neuron is not None and population.fires:
                 shape = tuple(reversed(population.shape))
@@ -60,6 +63,11 @@ class SpikingNetwork(AbstractProcess):
     def _port(self, name: str, shape: tuple[int, ...], latency: int) -> None:
         setattr(self, name, OutPort(shape=shape))
         self.latency[name] = latency
+
+
+def named_ports(kind: str, populations: Sequence[str]) -> dict[str, str]:
+    """Ports of the inputs or outputs by population: just "input" or "output" if there is one."""
+    return {name: kind if len(populations) == 1 else f"{kind}_{port_name(name)}" for name in populations}
 
 
 def port_name(population: str) -> str:

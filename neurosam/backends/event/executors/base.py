@@ -36,7 +36,7 @@ class Executor(ABC):
 
     def _is_graded(self, projection: CompiledProjection) -> bool:
         """Whether a projection delivers values, not spikes: its source is an input with values."""
-        return projection.source == self.plan.input and self.plan.graded
+        return projection.source in self.plan.graded
 
     @abstractmethod
     def run(self, context: RunContext, first: int, end: int) -> None:

@@ -29,7 +29,7 @@ class GeneralExecutor(Executor):
     def __init__(self, plan: Plan, memory: SampleMemory, names: Sequence[str]) -> None:
         super().__init__(plan, memory, names)
         self.recurrent = tuple(names) in plan.recurrent
-        self.listed = np.zeros(0, np.int32)
+        self.listed, self.no_values = np.zeros(0, np.int32), np.zeros(0, plan.record_dtype)
 
     def run(self, context: RunContext, first: int, end: int) -> None:
         """Run the steps ``first:end``."""
@@ -64,7 +64,7 @@ class GeneralExecutor(Executor):
         """The events that a projection delivers in the steps ``first:end`` of its target."""
         memory, lag = self.memory, projection.lag
         if self._is_graded(projection):
-            return context.input.block(memory.sample, first - lag, end - lag)
+            return context.inputs[projection.source].block(memory.sample, first - lag, end - lag)
         channels, height, width = projection.source_shape
         pixels = int(height * width)
         most = (end - first) * pixels * int(channels)
@@ -73,4 +73,4 @@ class GeneralExecutor(Executor):
         start = np.empty((end - first) * pixels + 1, np.int32)
         at = first - lag - memory.base + self.plan.history[projection.source]
         decode(memory.planes[projection.source], at, end - first, 0, pixels, int(channels), start, self.listed)
-        return start, pixels, self.listed, context.input.value[:0], False
+        return start, pixels, self.listed, self.no_values, False

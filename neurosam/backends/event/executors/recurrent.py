@@ -156,7 +156,7 @@ class RecurrentExecutor(Executor):
             if not self._is_graded(projection):
                 self.tables.projections[w, ProjectionColumn.OFFSET] = history[projection.source] - memory.base - lag
                 continue
-            start, _, index, value, _ = context.input.block(memory.sample, first - lag, end - lag)
+            start, _, index, value, _ = context.inputs[projection.source].block(memory.sample, first - lag, end - lag)
             self.tables.projections[w, ProjectionColumn.OFFSET] = -first
             listed = {ProjectionArray.START: start, ProjectionArray.INDEX: index, ProjectionArray.VALUE: value}
             for column, array in listed.items():

@@ -15,11 +15,11 @@ import numpy.typing as npt
 from neurosam.backends.event.simd.vectors import CACHE_LINE
 
 __all__ = [
-    "AMOUNT", "ANY_WAY", "BIAS", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y", "FACTOR_U",
-    "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP", "LOOK_UP",
-    "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SCATTER", "SCATTERED",
-    "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "ZERO", "Conv", "Flag", "Geometry", "Rule", "State",
-    "Way", "Work", "Workspace",
+    "AMOUNT", "ANY_WAY", "BIAS", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
+    "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
+    "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SCATTER",
+    "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "ZERO", "Conv", "Flag", "Geometry",
+    "Rule", "State", "Way", "Work", "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -100,7 +100,10 @@ class Conv(NamedTuple):
 
 
 class Flag(IntEnum):
-    """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py."""
+    """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py.
+
+    CLOCK is the own step with which the run begins: kernels count steps from there on, traces from the very first.
+    """
 
     FIRES = 0
     ZERO = 1
@@ -111,6 +114,7 @@ class Flag(IntEnum):
     SAM = 6
     MODE = 7
     VECTORISED = 8
+    CLOCK = 9
 
 
 class Rule(NamedTuple):
@@ -174,7 +178,7 @@ class Workspace(NamedTuple):
 
 FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
 PARAMETERS = 5
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED = (int(flag) for flag in Flag)
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK = (int(flag) for flag in Flag)
 (
     KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X, GROUPS, OUTPUTS,
 ) = (int(column) for column in Geometry)  # fmt: skip

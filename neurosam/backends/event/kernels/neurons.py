@@ -101,10 +101,11 @@ def _parameter(i: Any, which: int, c: int, view: NeuronView) -> Any:
 
 @kernel
 def _normalise_sums(sums: Array, first: int, t: int, rule: Rule) -> None:
-    """Normalise the sums of the channels from `first` on in place, in 64-bit arithmetic."""
+    """Normalise the sums of the channels from `first` on in place, in 64-bit arithmetic; the last row goes on."""
+    row = min(t, rule.gain.shape[0] - 1)
     for c in range(min(sums.size, rule.gain.shape[1] - first)):
         i = _arrive(np.int64(sums[c]))
-        sums[c] = _normalise(i, rule.gain[t, first + c], rule.shift, rule.offset[t, first + c])
+        sums[c] = _normalise(i, rule.gain[row, first + c], rule.shift, rule.offset[row, first + c])
 
 
 def scale_sums(i: Any, exponent: Any) -> Any:
@@ -143,7 +144,7 @@ def _normalised(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Callable[...
         return load_same_count(i, scratch, 0)
 
     def reals(i: Any, c: Any, t: Any, rule: Any, scratch: Any) -> Any:
-        at = t * rule.gain.shape[1] + c
+        at = min(t, rule.gain.shape[0] - 1) * rule.gain.shape[1] + c
         return load_same_count(i, rule.gain, at) * i + load_same_count(i, rule.offset, at)
 
     return reals if isinstance(i, Reals) else integers

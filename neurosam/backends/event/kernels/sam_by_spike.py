@@ -15,7 +15,7 @@ import numpy.typing as npt
 from numba import types
 
 from neurosam import arithmetic
-from neurosam.backends.event.kernels.layout import MODE, VECTORISED, Rule, State
+from neurosam.backends.event.kernels.layout import CLOCK, MODE, VECTORISED, Rule, State
 from neurosam.backends.event.kernels.sam_vector import LOOKS_UP, trace_vectorised
 from neurosam.backends.event.kernels.spike_lists import decode_step
 from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
@@ -123,7 +123,7 @@ def trace(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, stat
     Parameters
     ----------
     first, steps : int
-        Own steps ``first : first + steps``, whose spikes are in the planes. Calls cover all steps from 0 on, in order.
+        Steps ``first : first + steps`` of the run, whose spikes are in the planes. Calls cover all from 0 on, in order.
     begin, end : int
     at : int
         Row of the first step in planes and maps.
@@ -138,16 +138,16 @@ def _trace_compiled(
     first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any
 ) -> Callable[..., Any]:  # fmt: skip
     def integers(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
-        _by_list(first, steps, begin, end, at, rule, state)
+        _by_list(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
 
     def integers_together(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
         if rule.flags[VECTORISED] != 0:
             trace_vectorised(first, steps, begin, end, at, rule, state)
         else:
-            _by_list(first, steps, begin, end, at, rule, state)
+            _by_list(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
 
     def reals(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
-        _by_spike(first, steps, begin, end, at, rule, state)
+        _by_spike(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
 
     if isinstance(state[STATE_TRACE].dtype, types.Float):
         return reals

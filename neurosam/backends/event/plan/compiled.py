@@ -20,8 +20,9 @@ from neurosam.backends.event.plan.populations import CompiledPopulation, compile
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
-from neurosam.network.synapse import as_chw, neurons
+from neurosam.network.synapse import as_chw
 from neurosam.signals.recording import Record, extents
+from neurosam.signals.state import State
 
 __all__ = ["PATHS", "CacheKey", "Memo", "Plan"]
 
@@ -50,18 +51,24 @@ class CacheKey(NamedTuple):
         One of PATHS.
     dtype : str
         Of a float network's sums and states.
-    graded : bool
-        Whether the input has values.
+    graded : frozenset of str
+        Inputs whose events have values.
     threads : int
         Threads that work on one sample.
+    stateful : bool
+        Whether runs start from a given state, or return theirs: then all that it consists of is kept.
+    first_step : int
+        Own step with which the run begins, for the clock of SAM traces.
     """
 
     record: Record
     steps: int
     path: str
     dtype: str
-    graded: bool
+    graded: frozenset[str]
     threads: int
+    stateful: bool = False
+    first_step: int = 0
 
 
 class Memo(Protocol):
@@ -77,32 +84,32 @@ class Plan:
     Parameters
     ----------
     network : Network
-        Its gain tables have a row for every step (:func:`neurosam.backends.registry.unrolled`).
+        Its gain tables have a row for every step (:func:`neurosam.backends.registry.unrolled`), or one for all.
     key : CacheKey
     memo : Memo
 
     Attributes
     ----------
-    steps, threads : int
+    steps, threads, graded, first_step
         As in the key.
-    fixed, graded : bool
-        Whether the network computes in integers, and whether its input has values.
+    fixed : bool
+        Whether the network computes in integers.
     dtype : dtype
         Of sums and states: int32, float64 or float32.
     record_dtype : type
-        Of what enters and leaves a run (input values, membranes of the output, maps): int32 or float64.
+        Of what enters and leaves a run (input values, membranes of outputs, maps): int32 or float64.
     way : int
         How layers add up their sums, a member of Way.
-    input, output : str
-        Names of the input and of the output population.
-    input_shape : (C, H, W)
-    output_size : int
-    counts_output : bool
-        Whether the output is spike counts; else it is membranes.
+    inputs : mapping of str to (C, H, W)
+        Shapes of the input populations.
+    answers : mapping of str to str
+        By output population: "last", "mean", "max" or "count".
+    at_rest : State or None
+        The state before the first step, of one sample; None if it is zero everywhere.
     firing : tuple of str
-        Populations that emit spikes or events, the input among them.
+        Populations that emit spikes or events, inputs among them.
     populations : mapping of str to CompiledPopulation
-        All but the input.
+        All but the inputs.
     incoming : mapping of str to list of CompiledProjection
         By target.
     sam_scale : mapping of str to float
@@ -127,13 +134,15 @@ class Plan:
 
     def __init__(self, network: Network, key: CacheKey, memo: Memo) -> None:
         self.steps, self.threads = key.steps, key.threads
-        self.fixed, self.graded = network.fixed, key.graded
+        self.fixed, self.graded, self.first_step = network.fixed, key.graded, key.first_step
         self.dtype: np.dtype[Any] = np.dtype(np.int32 if network.fixed else key.dtype)
         self.record_dtype = np.int32 if network.fixed else np.float64
         self.way = WAYS.get(key.path, ANY_WAY)
-        self.input, self.output = network.input.name, network.readout.name
-        self.input_shape = as_chw(network.input.shape)
-        self.output_size, self.counts_output = neurons(network.readout.shape), network.readout.fires
+        self.inputs = {p.name: as_chw(p.shape) for p in network.inputs}
+        self.answers = network.answers
+        initial = State.initial(network, 1)
+        self.at_rest = initial if any(x.any() for held in initial.neurons.values() for x in held.values()) else None
+        key = key._replace(record=_kept(network, key))
         self.firing = tuple(p.name for p in network.populations if p.fires)
         self.sam_scale = {name: trace.scale for name, trace in network.sam.items()}
         self.populations = {
@@ -146,7 +155,7 @@ class Plan:
             p.name: max((network.lag(q) for q in network.projections if q.source == p.name), default=0)
             for p in network.populations
         }
-        groups = [group for group in network.groups if group != (self.input,)]
+        groups = [group for group in network.groups if group[0] not in self.inputs]
         self.recurrent = {group for group in groups if len(group) > 1 or self._is_recurrent(*group)}
         group_of = {name: group for group in groups for name in group}
         self.paths = {name: self._path(network, group_of[name], name, key, memo) for name in self.populations}
@@ -154,7 +163,8 @@ class Plan:
         self.chunk = min(max(CHUNK_BYTES // max(self._step_bytes(network, key.record), 1), 1), CHUNK_STEPS, key.steps)
         self.labels = {label: k for k, label in enumerate(dict.fromkeys(p.label for p in network.projections))}
         self.index_of = {name: k for k, name in enumerate(name for group in groups for name in group)}
-        self.kernels = (self.dtype.name, key.graded, frozenset(self._kernels(name) for name in self.populations))
+        paths = frozenset(self._kernels(name) for name in self.populations)
+        self.kernels = (self.dtype.name, bool(key.graded), paths, frozenset(self.answers.values()))
 
     def _schedule(self, groups: list[Group]) -> Iterator[tuple[str, Group]]:
         """Executors and their populations, in order of evaluation; neighbouring groups on chained paths are joined."""
@@ -180,9 +190,9 @@ class Plan:
         if group in self.recurrent:
             return "loop" if self.fixed else "general"
         projections = self.incoming[name]
-        if len(projections) != 1 or (projections[0].source == self.input and self.graded):
+        if len(projections) != 1 or projections[0].source in self.graded:
             return "general"
-        if _is_max_pool(network, self.populations[name], key, memo):
+        if not key.stateful and _is_max_pool(network, self.populations[name], key, memo):
             return "or"
         return "general" if projections[0].conv is None else "layer"
 
@@ -199,11 +209,19 @@ class Plan:
         return sum(8 * p.pixels * p.words for p in self.populations.values()) + recorded
 
 
+def _kept(network: Network, key: CacheKey) -> Record:
+    """What is recorded in a sample's memory: what the run requests, and what its answers and its state need."""
+    record, answers = key.record, network.answers
+    membranes = [name for name, answer in answers.items() if answer in ("mean", "max") and name not in record.membrane]
+    traced = [name for name in network.sam if key.stateful and name not in record.sam]
+    return replace(record, membrane=(*record.membrane, *membranes), sam=(*record.sam, *traced))
+
+
 def _population(network: Network, population: Population, key: CacheKey, memo: Memo) -> CompiledPopulation:
     """A population with what the run records of it."""
     precision = network.precision
     compiled = memo(population, (precision, key.dtype), lambda: compile_population(population, precision, key.dtype))
-    return compiled.recording(key.record, network.sam.get(population.name), key.steps)
+    return compiled.recording(key.record, network.sam.get(population.name), key.first_step, key.steps, key.stateful)
 
 
 def _projection(network: Network, projection: Projection, key: CacheKey, memo: Memo) -> CompiledProjection:

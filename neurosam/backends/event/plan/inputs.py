@@ -28,6 +28,12 @@ class Input:
         Of the input population.
     dtype : dtype
         Of the values of graded events: int32, or float64 in a float network.
+    graded : bool, optional
+        Whether to keep values, 1 for a spike; whether `events` have any, if None.
+    recent : (K, B, *shape) array, optional
+        What arrived in the K steps before these events (signals/state.py).
+    first : int
+        Step of the first events, as kernels count steps.
 
     Attributes
     ----------
@@ -39,35 +45,58 @@ class Input:
         Of graded events; empty for spikes.
     """
 
-    def __init__(self, events: Events, shape: Shape, dtype: type[np.generic]) -> None:
+    def __init__(
+        self, events: Events, shape: Shape, dtype: type[np.generic], graded: bool | None = None,
+        recent: Array | None = None, first: int = 0,
+    ) -> None:  # fmt: skip
         channels, height, width = shape
         self.pixels, self.steps, self.samples = height * width, events.steps, events.samples
-        self.graded = events.value is not None
+        self.graded = events.value is not None if graded is None else graded
         self.counts = np.zeros((events.steps, events.samples), np.int64)
         _count(events.time, events.sample, self.counts)
+        self.events, self.recent, self.first = events, recent, first
         self.value = np.zeros(0, dtype)
-        if events.value is None:
+        if not self.graded:
             self.neuron = events.neuron
             self.start = np.zeros(self.counts.size + 1, np.int64)
             np.cumsum(self.counts, out=self.start[1:])
             return
-        channel, pixel = np.divmod(events.neuron, np.int32(self.pixels))
-        slot = (events.sample.astype(np.int64) * events.steps + events.time) * self.pixels + pixel
+        time, sample, neuron = events.time, events.sample, events.neuron
+        value = np.ones(len(events), dtype) if events.value is None else events.value.astype(dtype)
+        if recent is not None and recent.any():
+            flat = recent.reshape(len(recent), self.samples, -1)
+            earlier = np.nonzero(flat)
+            time = np.concatenate((earlier[0], time + len(recent)))
+            sample, neuron = np.concatenate((earlier[1], sample)), np.concatenate((earlier[2], neuron))
+            value = np.concatenate((flat[earlier].astype(dtype), value))
+            self.first, self.steps = first - len(recent), events.steps + len(recent)
+        channel, pixel = np.divmod(neuron.astype(np.int32), np.int32(self.pixels))
+        slot = (sample.astype(np.int64) * self.steps + time) * self.pixels + pixel
         order = np.argsort(slot, kind="stable")
-        self.slot, self.value = slot[order], events.value[order].astype(self.value.dtype)
+        self.slot, self.value = slot[order], value[order]
         self.neuron = (pixel * np.int32(channels) + channel)[order]
 
     def fill(self, planes: Array, sample: int, first: int, end: int) -> None:
         """Write the spikes of the steps ``first:end`` to ``planes[0]`` and on."""
-        _fill(self.neuron, self.start, self.samples, sample, first, end, planes)
+        _fill(self.neuron, self.start, self.samples, sample, first - self.first, end - self.first, planes)
 
     def block(self, sample: int, first: int, end: int) -> EventList:
-        """Graded events of the steps ``first:end``; there are none before step 0."""
-        steps = np.clip(np.arange(first, end), -1, self.steps)[:, None] * self.pixels
+        """Graded events of the steps ``first:end``; there are none before the first."""
+        steps = np.clip(np.arange(first, end) - self.first, -1, self.steps)[:, None] * self.pixels
         slots = (steps + np.arange(self.pixels)).reshape(-1)
         last = steps[-1] + self.pixels if end > first else np.zeros(1, np.int64)
         slots = np.maximum(np.append(slots, last), 0) + sample * self.steps * self.pixels
         return np.searchsorted(self.slot, slots).astype(np.int32), self.pixels, self.neuron, self.value, True
+
+    def write_last(self, into: Array) -> None:
+        """What arrived in the last K steps, ``(K, B, *shape)``: a part of a State."""
+        events, length = self.events, len(into)
+        into[:] = 0
+        if events.steps < length and self.recent is not None:
+            into[: length - events.steps] = self.recent[events.steps :]
+        begin = np.searchsorted(events.time, events.steps - length)
+        place = events.time[begin:] - (events.steps - length), events.sample[begin:], events.neuron[begin:]
+        into.reshape(length, self.samples, -1)[place] = 1 if events.value is None else events.value[begin:]
 
 
 @kernel

@@ -26,6 +26,8 @@ __all__ = ["CompiledPopulation", "compile_population", "is_max_pool"]
 
 Array = npt.NDArray[Any]
 
+UNDERFLOW = 746.0
+"""``exp(-x)`` is 0 in float64 from here on."""
 NEVER = 2**31 - 1
 """A threshold that no membrane exceeds."""
 
@@ -66,8 +68,22 @@ class CompiledPopulation:
         """Whether membranes, currents or SAM are recorded; spikes always are, in bit planes."""
         return any(self.rule.flags[flag] for flag in (Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
 
-    def recording(self, record: Record, trace: SamTrace | FixedSamTrace | None, steps: int) -> CompiledPopulation:
-        """The same population with what a run of `steps` records of it; `trace` is its own, if it has one."""
+    def recording(
+        self, record: Record, trace: SamTrace | FixedSamTrace | None, first: int, steps: int, stateful: bool
+    ) -> CompiledPopulation:
+        """The same population with what a run records of it.
+
+        Parameters
+        ----------
+        record : Record
+        trace : SamTrace or FixedSamTrace, optional
+            Its own, if it has one.
+        first, steps : int
+            The run's own steps are ``first : first + steps``.
+        stateful : bool
+            Whether the state is given or returned: kernels/sam_vector.py, which forgets how old an old spike is, then
+            leaves its traces to kernels/sam_by_spike.py.
+        """
         name, rule = self.name, self.rule
         requested = {
             Flag.MEMBRANE: name in record.membrane,
@@ -81,12 +97,13 @@ class CompiledPopulation:
             flags[flag] = wanted
         rule = rule._replace(flags=flags)
         if requested[Flag.SAM] and trace is not None:
-            flags[Flag.MODE] = MODES.index(trace.mode)
+            flags[Flag.MODE], flags[Flag.CLOCK] = MODES.index(trace.mode), first
             if isinstance(trace, FixedSamTrace):
-                flags[Flag.VECTORISED] = is_vectorised(trace)
+                flags[Flag.VECTORISED] = is_vectorised(trace) and not stateful
                 rule = rule._replace(table=trace.table.copy(), trace_shift=trace.shift, impulse=trace.impulse)
             else:
-                rule = rule._replace(table=np.exp(-trace.gamma * np.arange(steps + 1)))
+                ages = min(first + steps, int(UNDERFLOW / trace.gamma) + 1 if trace.gamma else 1)
+                rule = rule._replace(table=np.exp(-trace.gamma * np.arange(ages + 1)))
         return replace(self, rule=rule)
 
 

@@ -1,0 +1,1 @@
+"""A neuron with any of the options that lava-nc's LIF does not have."""

@@ -1,0 +1,192 @@
+"""``neurosam quantise`` turns a float network into a fixed-point one, and reports layer by layer what that costs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from neurosam._util.atomic_write import write_text
+from neurosam.cli.common import HDF5, console, network_in, new_file, new_folder, progress, require, say
+from neurosam.cli.deploy import fixed_precision, show_quantisation
+from neurosam.cli.inputs import (
+    Data,
+    EventsFile,
+    Seed,
+    Size,
+    Steps,
+    presented,
+    read_events,
+    training_events,
+    training_name,
+)
+from neurosam.errors import NeurosamError
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+
+if TYPE_CHECKING:
+    from neurosam.deploy.layer_report import LayerReport
+    from neurosam.deploy.quantisation_report import QuantisationReport
+    from neurosam.deploy.threshold_search import ThresholdSearch
+
+__all__ = ["quantise"]
+
+REPORT = "layers.json"
+
+
+def quantise(
+    network: Annotated[Path, typer.Argument(help="Float network (.h5): from `neurosam export --precision float`, ...")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Network file to write. Default: NAME-<bits>bit.h5.", show_default=False),
+    ] = None,
+    precision: Annotated[str, typer.Option(help="lava or nxsdk; they round the decay differently.")] = "lava",
+    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits per weight.")] = 8,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Typical input events (.h5, or .npy) used to choose scales. Default: training images, if the network "
+            "names its data.",
+            show_default=False,
+        ),
+    ] = None,
+    calibrate: Annotated[int, typer.Option(min=0, help="Samples used to choose scales; 0: none.")] = 64,
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search-thresholds",
+            help="Scale the thresholds of each layer where that brings predictions closer to those of the float "
+            "network (on training images, or on the first half of --events).",
+        ),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Folder for a report by layer: tables, {REPORT} and layers.png, measured on held-out images or "
+            "--events.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Data = None,
+    size: Size = None,
+    events: EventsFile = None,
+    samples: Annotated[int, typer.Option(min=2, help="Samples for the report and the search.")] = 256,
+    steps: Steps = None,
+    seed: Seed = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+) -> None:
+    """Quantise a float network, search its thresholds, and report by layer what is lost.
+
+    Without labels (--events), accuracy is left out, and agreement with the float network remains.
+    """
+    from neurosam.deploy.quantise import quantise as quantise_network
+    from neurosam.deploy.threshold_search import search_thresholds
+
+    if events is not None and (data is not None or size is not None):
+        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    out = new_file(network.with_name(f"{network.stem}-{bits}bit.h5") if out is None else out, force, HDF5)
+    if report is not None:
+        require("quantise", "demo", "matplotlib")
+        new_folder(report, force, REPORT)
+    format_ = fixed_precision(precision, bits)
+    net = network_in(network)
+    if net.fixed:
+        raise NeurosamError(str(network), "is in fixed point already; give the float network it was made from")
+    images = training_name(net, data) if events is None else None
+    typical = _calibration(net, calibration, calibrate, images, seed, steps, size)
+    fixed, quantisation = quantise_network(net, format_, typical)
+    show_quantisation(quantisation)
+    found = None
+    if search:
+        if images is not None:
+            stimulus = training_events(net, images, samples, seed, steps, size, first=calibrate)
+        else:
+            stimulus, _ = _evaluation(net, data, events, calibration, samples, seed, steps, size)
+        with progress("searching thresholds") as tick:
+            fixed, found = search_thresholds(net, fixed, stimulus, progress=tick)
+        _show_search(found)
+    if report is not None:
+        stimulus, labels = _evaluation(net, data, events, calibration, samples, seed, steps, size)
+        _report(report, net, fixed, quantisation, found, stimulus, labels)
+    fixed.save(out)
+    say(f"wrote {out}; next: neurosam run {out}")
+
+
+def _calibration(
+    network: Network,
+    path: Path | None,
+    count: int,
+    images: str | None,
+    seed: int,
+    steps: int | None,
+    size: int | None,
+) -> Events | None:
+    """Typical input: of a file, or training images; None if there are neither, or none are wanted."""
+    if not count:
+        return None
+    if path is not None:
+        return read_events(path, network).select(0, count)
+    if images is None:
+        say("no --calibration, and the network does not name its data: all inputs weigh the same")
+        return None
+    return training_events(network, images, count, seed, steps, size)
+
+
+def _evaluation(
+    network: Network,
+    data: str | None,
+    events: Path | None,
+    calibration: Path | None,
+    samples: int,
+    seed: int,
+    steps: int | None,
+    size: int | None,
+) -> tuple[Events, npt.NDArray[np.int64] | None]:
+    """Input of the report, and labels if it has them: events of a file, held-out images, or the calibration events."""
+    if events is None and training_name(network, data) is None and calibration is not None:
+        events = calibration
+    if events is not None:
+        return read_events(events, network).select(0, samples), None
+    stimulus, images = presented(network, data, samples, seed, steps, size=size)
+    return stimulus, images.labels
+
+
+def _show_search(search: ThresholdSearch) -> None:
+    factors = ", ".join(f"{name} {factor:g}" for name, factor in search.factors.items() if factor != 1.0)
+    say(f"thresholds scaled: {factors or 'none'}")
+    say(
+        f"{search.measure} {search.search_before:.2%} -> {search.search_after:.2%} on the {search.search_samples} "
+        f"samples searched on, {search.held_out_before:.2%} -> {search.held_out_after:.2%} on "
+        f"{search.held_out_samples} others"
+    )
+
+
+def _report(
+    folder: Path,
+    network: Network,
+    fixed: Network,
+    quantisation: QuantisationReport,
+    search: ThresholdSearch | None,
+    events: Events,
+    labels: npt.NDArray[np.int64] | None,
+) -> None:
+    """Measure, print the tables, and write the JSON file and the picture."""
+    from neurosam.deploy.layer_report import layer_report
+    from neurosam.report.figures import save
+    from neurosam.report.layers import layer_figure
+
+    with progress("measuring layers") as tick:
+        measured: LayerReport = layer_report(network, fixed, quantisation, events, labels, progress=tick)
+    for table in measured.tables():
+        console.print(table)
+        say("")
+    folder.mkdir(parents=True, exist_ok=True)
+    result = measured.to_dict() | {"threshold_search": None if search is None else asdict(search)}
+    write_text(folder / REPORT, json.dumps(result, indent=2, allow_nan=False) + "\n")
+    save(layer_figure(measured), folder / "layers.png")
+    say(f"wrote {folder / REPORT} and {folder / 'layers.png'}")
