@@ -217,7 +217,8 @@ def _parameters(part: Any, fixed: bool) -> int:
     total = 0
     for item in fields(part):
         value = getattr(part, item.name)
-        unused = item.name in OPTIONAL and np.array_equal(value, item.default)
+        default: Any = item.default
+        unused = item.name in OPTIONAL and np.array_equal(value, default)
         if value is not None and not isinstance(value, str) and not unused:
             total += int(np.size(value)) * (FIXED_BYTES[item.name] if fixed else FLOAT_BYTES)
     return total
