@@ -435,6 +435,8 @@ def test_baselines() -> None:
     assert list(baselines(images)) == ["uniform", "centre", "input"]
     assert intensity(images)[:, 0, 0].tolist() == [2.0, 0.0]
     assert np.array_equal(spike_count(Spikes.from_dense(spikes)), spikes.sum(axis=(0, 2)))
+    several = spikes * np.arange(1, 4).reshape(3, 1, 1, 1, 1)
+    assert np.array_equal(spike_count(Spikes.from_dense(several, graded=True)), several.sum(axis=(0, 2)))
     centre = centre_prior(1, (5, 5))[0]
     assert centre.argmax() == 2 * 5 + 2
     assert np.array_equal(centre, centre[::-1, ::-1])
