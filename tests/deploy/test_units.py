@@ -163,7 +163,7 @@ def test_a_unit_per_channel_keeps_the_weights_of_each() -> None:
     assert row.unit == max(row.channel_units)
     size = np.geomspace(1, 1000, 6)
     np.testing.assert_allclose(neuron.threshold * row.channel_units, size, rtol=1e-9)
-    np.testing.assert_allclose(neuron.reset_amount * np.array(row.channel_units) / 64, size * 1.1, rtol=1e-3)
+    np.testing.assert_allclose(neuron.reset_amount_64ths * np.array(row.channel_units) / 64, size * 1.1, rtol=1e-3)
     fine = np.array(row.channel_units) / 64 * 2.0**neuron.bias_exponent
     np.testing.assert_allclose(neuron.bias_mantissa * fine, size / 10, atol=fine.max())
     for projection, whole in list(zip(net.projections, fixed.projections, strict=True))[:2]:

@@ -30,7 +30,11 @@ AREAS = {
     "quantise": Area(("neurosam.deploy.quantise", "neurosam.deploy.fixed_neuron"), ("tests/deploy/test_quantise.py",)),
     "rounding": Area(
         ("neurosam.equivalence.rounding", "neurosam.equivalence.threshold"),
-        ("tests/equivalence/test_rounding.py", "tests/equivalence/test_threshold.py", "tests/equivalence/test_equivalence.py"),
+        (
+            "tests/equivalence/test_rounding.py",
+            "tests/equivalence/test_threshold.py",
+            "tests/equivalence/test_equivalence.py",
+        ),
     ),
     "divergence": Area(
         ("neurosam.equivalence.divergence", "neurosam.equivalence.tolerance", "neurosam.equivalence.variables"),

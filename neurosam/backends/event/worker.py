@@ -22,8 +22,6 @@ __all__ = ["Worker"]
 Array = npt.NDArray[Any]
 
 EXECUTORS: dict[str, type[Executor]] = {"chain": ChainExecutor, "loop": RecurrentExecutor, "general": GeneralExecutor}
-RECORDS = {"spikes": "planes", "sam": "sam", "membrane": "membranes", "current": "currents"}
-"""The field of a State that holds each recorded variable."""
 
 
 class Worker:
@@ -73,7 +71,7 @@ class Worker:
             if name in states:
                 counts[first:end, self.memory.sample] = states[name].counts[history[name] : history[name] + steps]
         for (variable, name), target in context.targets.items():
-            values = getattr(states[name], RECORDS[variable])[history[name] : history[name] + steps]
+            values = self.memory.recorded(variable, name)[history[name] : history[name] + steps]
             self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))
         self.memory.add_answers()
 

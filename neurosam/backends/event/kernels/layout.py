@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event.simd.vectors import CACHE_LINE
+from neurosam.network.dynamics import Switches
 
 __all__ = [
     "AMOUNT", "ANY_WAY", "BIAS", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
     "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
-    "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SCATTER",
-    "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "ZERO", "Conv", "Flag", "Geometry",
-    "Rule", "State", "Way", "Work", "Workspace",
+    "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SATURATED",
+    "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED", "ZERO", "Conv",
+    "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work", "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -156,6 +157,47 @@ class State(NamedTuple):
     currents: Array
 
 
+class OptionalRule(NamedTuple):
+    """What a population has besides its rule if it is not plain (kernels/optional_neurons.py).
+
+    Parameters
+    ----------
+    switches : Switches
+    parameters : array of the state's type
+        Those of dynamics.Parameters, each a row of C (padded to whole vectors) or one such row per pixel; flat. They
+        take the place of the rule's parameters.
+    start, pitch : (9,) int64 array
+        Where each parameter begins, and the distance of its rows (0 if there is one).
+    """
+
+    switches: Switches
+    parameters: Array
+    start: Int
+    pitch: Int
+
+
+class OptionalState(NamedTuple):
+    """What such a population keeps in one sample besides its state; what it does not need is empty.
+
+    Parameters
+    ----------
+    wait : (P, C) int32 array
+        Steps left of a refractory period.
+    h, r : (P, C) array of the state's type
+        Rise of the threshold, relative reset.
+    magnitude : (K, P, C) int32 array
+        How often neurons fired in each step, where that can be more than once.
+    clipped : (2,) int64 array
+        Neuron-steps in which a membrane saturated, and in which a sum wrapped (SATURATED, WRAPPED).
+    """
+
+    wait: Array
+    h: Array
+    r: Array
+    magnitude: Array
+    clipped: Int
+
+
 # --- threads ---
 
 
@@ -178,6 +220,7 @@ class Workspace(NamedTuple):
 
 FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
 PARAMETERS = 5
+SATURATED, WRAPPED = range(2)
 FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK = (int(flag) for flag in Flag)
 (
     KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X, GROUPS, OUTPUTS,

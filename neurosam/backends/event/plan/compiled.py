@@ -110,6 +110,8 @@ class Plan:
         Populations that emit spikes or events, inputs among them.
     populations : mapping of str to CompiledPopulation
         All but the inputs.
+    magnitudes : frozenset of str
+        Populations that can fire several times in a step: they emit graded events.
     incoming : mapping of str to list of CompiledProjection
         By target.
     sam_scale : mapping of str to float
@@ -148,6 +150,7 @@ class Plan:
         self.populations = {
             p.name: _population(network, p, key, memo) for p in network.populations if p.neuron is not None
         }
+        self.magnitudes = frozenset(name for name, p in self.populations.items() if p.has_magnitudes)
         self.incoming = {
             name: [_projection(network, p, key, memo) for p in network.incoming(name)] for name in self.populations
         }
@@ -188,25 +191,33 @@ class Plan:
         if key.path == "general":
             return "general"
         if group in self.recurrent:
-            return "loop" if self.fixed else "general"
+            return "loop" if self.fixed and all(self._is_plain(member) for member in group) else "general"
         projections = self.incoming[name]
-        if len(projections) != 1 or projections[0].source in self.graded:
+        if len(projections) != 1 or projections[0].source in self.graded or not self._is_plain(name):
             return "general"
         if not key.stateful and _is_max_pool(network, self.populations[name], key, memo):
             return "or"
         return "general" if projections[0].conv is None else "layer"
 
+    def _is_plain(self, name: str) -> bool:
+        """Whether a population has no options, and receives nothing that fires several times in a step."""
+        graded = any(projection.source in self.magnitudes for projection in self.incoming[name])
+        return self.populations[name].optional is None and not graded
+
     def _kernels(self, name: str) -> tuple[Any, ...]:
         """What decides which compiled kernels a population needs."""
         if self.paths[name] != "general":
             return (self.paths[name],)
-        return tuple((projection.kernel, projection.gathers) for projection in self.incoming[name])
+        p = self.populations[name]
+        delivered = ((q.kernel, q.gathers, q.source in self.magnitudes) for q in self.incoming[name])
+        return p.optional is not None, p.has_magnitudes, *delivered
 
     def _step_bytes(self, network: Network, record: Record) -> int:
         """Bytes of bit planes and recorded values per step."""
         numbers = (x for (variable, _), x in extents(network, record, 1, 1).items() if variable != "spikes")
         recorded = sum(math.prod(shape) * dtype.itemsize for shape, dtype in numbers)
-        return sum(8 * p.pixels * p.words for p in self.populations.values()) + recorded
+        magnitudes = sum(4 * math.prod(self.populations[name].shape) for name in self.magnitudes)
+        return sum(8 * p.pixels * p.words for p in self.populations.values()) + magnitudes + recorded
 
 
 def _kept(network: Network, key: CacheKey) -> Record:
@@ -228,7 +239,7 @@ def _projection(network: Network, projection: Projection, key: CacheKey, memo: M
     """A projection with its lag in this network."""
     origin = network[projection.source]
     source, target = as_chw(origin.shape), as_chw(network[projection.target].shape)
-    spikes = origin.neuron is not None
+    spikes = origin.neuron is not None and origin.largest_event == 1
     compiled = memo(
         projection, (source, target, spikes, key.dtype),
         lambda: compile_projection(projection, source, target, spikes=spikes, dtype=key.dtype),
