@@ -9,7 +9,8 @@ import pytest
 
 import neurosam as ns
 from neurosam.arithmetic import STATE_MAX
-from neurosam.deploy.quantise import QuantisationReport, quantise
+from neurosam.deploy.quantisation_report import QuantisationReport
+from neurosam.deploy.quantise import quantise
 from neurosam.deploy.threshold_search import search_thresholds
 from neurosam.errors import ArgumentError, EventError, NetworkError
 from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF
