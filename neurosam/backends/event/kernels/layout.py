@@ -16,11 +16,11 @@ from neurosam.backends.event.simd.vectors import CACHE_LINE
 from neurosam.network.dynamics import Switches
 
 __all__ = [
-    "AMOUNT", "ANY_WAY", "BIAS", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
+    "AMOUNT", "ANY_WAY", "BIAS", "BOUNDED", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
     "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
-    "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SATURATED",
-    "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED", "ZERO", "Conv",
-    "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work", "Workspace",
+    "LOOK_UP", "LOWER_BOUND", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS",
+    "SAM", "SATURATED", "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED",
+    "ZERO", "Conv", "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work", "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -103,6 +103,8 @@ class Conv(NamedTuple):
 class Flag(IntEnum):
     """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py.
 
+    ZERO is a reset to 0. BOUNDED is what neurons have that are reset to a value, or have a lower bound: their membrane
+    is raised to LOWER_BOUND, and ZERO resets it to AMOUNT.
     CLOCK is the own step with which the run begins: kernels count steps from there on, traces from the very first.
     """
 
@@ -116,15 +118,16 @@ class Flag(IntEnum):
     MODE = 7
     VECTORISED = 8
     CLOCK = 9
+    BOUNDED = 10
 
 
 class Rule(NamedTuple):
     """The parameters of a population: int32 and int64 (arithmetic.py), or float32 or float64 (neuron.py).
 
-    `parameters` are ``(tiles, 5, 64)``: of 64 channels FACTOR_U (0 without a current), FACTOR_V, BIAS, THRESHOLD (out
-    of reach where neurons do not fire) and AMOUNT, side by side, so that a kernel needs one address for all. `gain`
-    and `offset` are ``(T, C)``, with C padded to whole tiles for floats. `table` (float64 for all float neurons),
-    `trace_shift` and `impulse` belong to the trace (trace.py).
+    `parameters` are ``(tiles, 6, 64)``: of 64 channels FACTOR_U (0 without a current), FACTOR_V, BIAS, THRESHOLD (out
+    of reach where neurons do not fire), AMOUNT (that is subtracted, or left) and LOWER_BOUND, side by side, so that a
+    kernel needs one address for all. `gain` and `offset` are ``(T, C)``, with C padded to whole tiles for floats.
+    `table` (float64 for all float neurons), `trace_shift` and `impulse` belong to the trace (trace.py).
     """
 
     flags: Int
@@ -158,7 +161,7 @@ class State(NamedTuple):
 
 
 class OptionalRule(NamedTuple):
-    """What a population has besides its rule if it is not plain (kernels/optional_neurons.py).
+    """What a population has besides its rule if it needs kernels/optional_neurons.py.
 
     Parameters
     ----------
@@ -218,10 +221,12 @@ class Workspace(NamedTuple):
 
 # --- the names as plain integers ---
 
-FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
-PARAMETERS = 5
+FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT, LOWER_BOUND = range(6)
+PARAMETERS = 6
 SATURATED, WRAPPED = range(2)
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK = (int(flag) for flag in Flag)
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK, BOUNDED = (
+    int(flag) for flag in Flag
+)  # fmt: skip
 (
     KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X, GROUPS, OUTPUTS,
 ) = (int(column) for column in Geometry)  # fmt: skip

@@ -20,11 +20,13 @@ import numpy.typing as npt
 from neurosam.backends.event.kernels.layout import (
     AMOUNT,
     BIAS,
+    BOUNDED,
     CURRENT,
     CURRENTS,
     FACTOR_U,
     FACTOR_V,
     FIRES,
+    LOWER_BOUND,
     MEMBRANE,
     PARAMETERS,
     SAM,
@@ -39,11 +41,11 @@ from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overl
 from neurosam.backends.event.simd.bits import mask_bits, popcount
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.load_store import address, load, load_first, load_same_count, store, store_first
-from neurosam.backends.event.simd.vectors import LANES, Reals, int32_zeros, zero_where
+from neurosam.backends.event.simd.vectors import LANES, Reals, int32_zeros, select, zero_where
 
 __all__ = [
     "NeuronView", "block", "neuron_view", "normalise_sums", "record_state", "scale_sums", "step_neurons",
-    "to_membrane_units", "without_current",
+    "to_membrane_units", "usual",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -52,6 +54,7 @@ Int = npt.NDArray[np.int64]
 
 _arrive, _normalise, _current, _membrane = formulas.arrive, formulas.normalise, formulas.current, formulas.membrane
 _fire, _to_zero, _by_subtraction = formulas.fire, formulas.reset_to_zero, formulas.reset_by_subtraction
+_larger = formulas.larger
 
 
 @kernel
@@ -75,6 +78,7 @@ class NeuronView(NamedTuple):
     current: bool
     narrow: bool
     zero: bool
+    bounded: bool
 
 
 @kernel
@@ -83,14 +87,14 @@ def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
     flags = rule.flags
     return NeuronView(
         address(state.u, 0), address(state.v, 0), address(rule.parameters, 0), flags[CURRENT] != 0,
-        narrow and flags[TABLES] == 0, flags[ZERO] != 0,
+        narrow and flags[TABLES] == 0, flags[ZERO] != 0, flags[BOUNDED] != 0,
     )  # fmt: skip
 
 
 @inlined
-def without_current(view: NeuronView) -> NeuronView:
-    """The same, for neurons that are known to have no current."""
-    return NeuronView(view.u, view.v, view.parameters, False, view.narrow, view.zero)
+def usual(view: NeuronView) -> NeuronView:
+    """The same, for neurons that are known to have no current, and are not BOUNDED."""
+    return NeuronView(view.u, view.v, view.parameters, False, view.narrow, view.zero, False)
 
 
 @inlined
@@ -177,7 +181,12 @@ def _integer_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any
         u = _current(int32_zeros(i), i, 0)
     v = _membrane(v, u, _parameter(i, FACTOR_V, c, view), _parameter(i, BIAS, c, view))
     s = _fire(v, _parameter(i, THRESHOLD, c, view))
-    v = _to_zero(v, s) if view.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, view))
+    if view.bounded:
+        amount = _parameter(i, AMOUNT, c, view)
+        v = select(s, amount, v) if view.zero else _by_subtraction(v, s, amount)
+        v = _larger(v, _parameter(i, LOWER_BOUND, c, view))
+    else:
+        v = _to_zero(v, s) if view.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, view))
     return u, v, s
 
 
@@ -187,7 +196,12 @@ def _real_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, A
     u = _parameter(i, FACTOR_U, c, view) * u + i if view.current else i
     v = (_parameter(i, FACTOR_V, c, view) * v + u) + _parameter(i, BIAS, c, view)
     s = v > _parameter(i, THRESHOLD, c, view)
-    v = zero_where(v, s) if view.zero else v - s * _parameter(i, AMOUNT, c, view)
+    if view.bounded:
+        amount, bound = _parameter(i, AMOUNT, c, view), _parameter(i, LOWER_BOUND, c, view)
+        v = select(s, amount, v) if view.zero else v - s * amount
+        v = select(bound > v, bound, v)
+    else:
+        v = zero_where(v, s) if view.zero else v - s * _parameter(i, AMOUNT, c, view)
     return u, v, s
 
 
