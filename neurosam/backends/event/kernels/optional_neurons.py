@@ -266,8 +266,8 @@ def optional_block(
                     if not several:
                         count += popcount(fired)
         state.counts[t - base] += count
-        kept.clipped[SATURATED] += saturations
-        kept.clipped[WRAPPED] += wraps
+        state.counts[SATURATED] += saturations
+        state.counts[WRAPPED] += wraps
         if recorded:
             record_state(t - base, 0, pixels, 0, channels, rule, state)
     if rule.flags[SAM] != 0:
