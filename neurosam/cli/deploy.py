@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
     from neurosam.training.model_file import Recipe
 
-__all__ = ["export", "fixed_precision", "show_quantisation"]
+__all__ = ["LongestRun", "Rounding", "Scale", "export", "fixed_precision", "show_quantisation"]
+
+LongestRun = Annotated[
+    int | None,
+    typer.Option(
+        "--longest-run",
+        min=1,
+        show_default=False,
+        help="Steps of the longest run that is planned; the readout gets room for it. Default: twice the calibration.",
+    ),
+]
+Scale = Annotated[
+    str, typer.Option("--scale", help="population: one unit for all its channels; channel: one for each, more exact.")
+]
+Rounding = Annotated[str, typer.Option("--rounding", help="Of weights: nearest or stochastic.")]
 
 PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
@@ -38,18 +52,9 @@ def export(
     calibrate: Annotated[
         int, typer.Option(min=0, help="Training samples used to choose scales; 0: none, all inputs weigh the same.")
     ] = 64,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            show_default=False,
-            help="Longest run that is planned, in steps; the readout gets room for it. Default: twice as trained.",
-        ),
-    ] = None,
-    scale: Annotated[
-        str, typer.Option(help="population: one unit for all its channels; channel: one for each (more exact weights).")
-    ] = "population",
-    rounding: Annotated[str, typer.Option(help="nearest or stochastic, of weights.")] = "nearest",
+    longest_run: LongestRun = None,
+    scale: Scale = "population",
+    rounding: Rounding = "nearest",
     fine_tune: Annotated[
         int, typer.Option(min=0, help="Epochs of training with quantised weights first, when few bits cost accuracy.")
     ] = 0,
@@ -88,7 +93,7 @@ def export(
             images = train_set.images[: min(calibrate, len(train_set))]
             calibration = recipe.stimulus.encode(images, seed=recipe.seed)
         network, report = quantise(
-            network, fixed, calibration, steps=steps, scale=scale, rounding=rounding, seed=recipe.seed
+            network, fixed, calibration, steps=longest_run, scale=scale, rounding=rounding, seed=recipe.seed
         )
         show_quantisation(report)
     network.save(out)

@@ -14,7 +14,7 @@ import neurosam as ns
 from neurosam.errors import NetworkError
 from neurosam.network.schedule import earliest
 from support.networks import KINDS, cases, random_case
-from support.oracle import global_onsets
+from support.states import global_onsets
 
 
 def ints(*shape: int, value: int = 1) -> np.ndarray[Any, Any]:
