@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from neurosam.arithmetic import FRACTION_BITS, STATE_MAX
 from neurosam.backends.registry import run
-from neurosam.deploy.quantise import QuantisationReport
+from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.errors import ArgumentError, EventError, NetworkError
 from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF
 from neurosam.network.network import Network

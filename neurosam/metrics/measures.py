@@ -157,7 +157,8 @@ def membrane_updates(network: Network, recording: Recording) -> int:
 def neurobench(network: Network, recording: Recording, events: Events | Mapping[str, Events]) -> dict[str, Any]:
     """The metrics above under NeuroBench's names, and as in NeuroBench averaged over samples.
 
-    `events` are the input of the run, by name for a network with several inputs. MembraneUpdates is omitted if membranes were not recorded.
+    `events` are the input of the run, by name for a network with several inputs. MembraneUpdates is omitted if
+    membranes were not recorded.
     """
     samples = max(recording.samples, 1)
     operations = sum(synaptic_operations(network, recording, events).values(), Operations())

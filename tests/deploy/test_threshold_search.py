@@ -9,10 +9,11 @@ import pytest
 
 import neurosam as ns
 from neurosam.arithmetic import STATE_MAX
-from neurosam.deploy.quantise import QuantisationReport, quantise
+from neurosam.deploy.quantisation_report import QuantisationReport
+from neurosam.deploy.quantise import quantise
 from neurosam.deploy.threshold_search import search_thresholds
 from neurosam.errors import ArgumentError, EventError, NetworkError
-from neurosam.network.neuron import THRESHOLD_MAX, FixedLIF
+from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF
 
 
 def network() -> ns.Network:
@@ -42,8 +43,8 @@ def scaled(fixed: ns.Network, name: str, factor: float) -> ns.Network:
     """The network with one threshold, and what is subtracted, multiplied by hand."""
     neuron = fixed[name].neuron
     assert isinstance(neuron, FixedLIF)
-    amount = None if neuron.reset_amount is None else np.rint(neuron.reset_amount * factor).astype(int)
-    changed = replace(neuron, threshold=np.rint(neuron.threshold * factor).astype(int), reset_amount=amount)
+    amount = None if neuron.reset_amount_64ths is None else np.rint(neuron.reset_amount_64ths * factor).astype(int)
+    changed = replace(neuron, threshold=np.rint(neuron.threshold * factor).astype(int), reset_amount_64ths=amount)
     return replace(fixed, populations=[replace(p, neuron=changed) if p.name == name else p for p in fixed.populations])
 
 
@@ -69,9 +70,9 @@ def test_a_wrong_threshold_is_found_and_undone(
     assert isinstance(restored, FixedLIF)
     assert isinstance(original, FixedLIF)
     assert np.allclose(restored.threshold, original.threshold, rtol=0.01)
-    if original.reset_amount is not None:
-        assert restored.reset_amount is not None
-        assert np.allclose(restored.reset_amount, original.reset_amount, rtol=0.01)
+    if original.reset_amount_64ths is not None:
+        assert restored.reset_amount_64ths is not None
+        assert np.allclose(restored.reset_amount_64ths, original.reset_amount_64ths, rtol=0.01)
     half = events().select(0, 100)
     agreement = np.mean(ns.run(better, half).predictions == ns.run(net, half).predictions)
     assert search.search_after == agreement
@@ -113,9 +114,9 @@ def test_thresholds_stay_in_their_range() -> None:
     better, _ = search_thresholds(net, fixed, report, shown, labels, factors=(1e-9, 1e9))
     neuron = better["n"].neuron
     assert isinstance(neuron, FixedLIF)
-    assert neuron.reset_amount is not None
+    assert neuron.reset_amount_64ths is not None
     assert 1 <= np.min(neuron.threshold) <= np.max(neuron.threshold) <= THRESHOLD_MAX
-    assert 1 <= np.min(neuron.reset_amount) <= np.max(neuron.reset_amount) <= STATE_MAX
+    assert 1 <= np.min(neuron.reset_amount_64ths) <= np.max(neuron.reset_amount_64ths) <= STATE_MAX
 
 
 def test_progress_counts_every_run(case: tuple[ns.Network, ns.Network, QuantisationReport]) -> None:

@@ -13,7 +13,6 @@ import neurosam as ns
 from neurosam.arithmetic import STATE_MAX
 from neurosam.backends import Options
 from neurosam.backends.event.backend import EventBackend
-from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.plan import blocks, compiled
 from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.backends.registry import unrolled
@@ -158,11 +157,7 @@ def test_saturation_and_wraps_are_the_references_and_counted(seed: int) -> None:
     rng = np.random.default_rng(seed)
     network, events = edge_case(rng)
     case = with_options(rng, network), events.select(0, 1)
-    expected = reference(case)
-    assert_identical(expected, event(case), seed)
-    (worker,) = CACHE.spare()
-    for name, kept in worker.memory.optional.items():
-        assert kept.clipped.tolist() == [expected.saturated[name][0], expected.wrapped[name][0]], name
+    assert_identical(reference(case), event(case), seed)
 
 
 @pytest.mark.parametrize("seed", range(60, 70))
