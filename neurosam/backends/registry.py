@@ -209,9 +209,9 @@ def unrolled(network: Network, steps: int, first: int = 0) -> Network:
         neuron = population.neuron
         if not isinstance(neuron, (LIF, FixedLIF)) or neuron.gain is None:
             return population
+        if first == 0 and (len(neuron.gain) > 1 or steps == 1):
+            return population  # rows behind the last step do no harm
         rows = np.arange(first, first + steps) if len(neuron.gain) > 1 else np.zeros(steps, int)
-        if np.array_equal(rows, np.arange(len(neuron.gain))):
-            return population
         names = ("gain", "offset" if isinstance(neuron, LIF) else "offset_64ths")
         tables: dict[str, Any] = {name: getattr(neuron, name)[rows] for name in names}
         return replace(population, neuron=replace(neuron, **tables))

@@ -133,28 +133,12 @@ class EventBackend:
             raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
         threads = options.threads or os.cpu_count() or 1
         at_once = max(1, min(threads, inputs.samples))
-        initial = options.initial
-        key = CacheKey(
-            record, inputs.steps, self.path, options.dtype, graded_inputs(inputs, initial), threads // at_once,
-            initial is not None or options.keep_state, options.first_step if network.sam else 0,
-        )  # fmt: skip
-        final = (
-            replace(State.initial(network, inputs.samples), step=options.first_step + inputs.steps)
-            if options.keep_state
-            else None
-        )
-        run = Run(CACHE.plan(network, key), inputs, targets, at_once, options.progress, timed, initial, final)
+        key = CacheKey.of(network, inputs, record, options, self.path, threads // at_once)
+        final = None
+        if options.keep_state:
+            final = replace(State.initial(network, inputs.samples), step=options.first_step + inputs.steps)
+        run = Run(CACHE.plan(network, key), inputs, targets, at_once, options.progress, timed, options.initial, final)
         run.load_kernels()
         start = time.perf_counter()
         run.run_samples()
         return run, time.perf_counter() - start
-
-
-def graded_inputs(inputs: Inputs, initial: State | None) -> frozenset[str]:
-    """The inputs that send values: in these events, or in the last steps before them."""
-    recent = {} if initial is None else initial.recent
-    return frozenset(
-        name
-        for name, events in inputs.items()
-        if events.value is not None or (name in recent and not np.isin(recent[name], (0, 1)).all())
-    )

@@ -18,9 +18,11 @@ import numpy as np
 from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
+from neurosam.backends.protocol import Options
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, extents
 from neurosam.signals.state import State
 
@@ -69,6 +71,27 @@ class CacheKey(NamedTuple):
     threads: int
     stateful: bool = False
     first_step: int = 0
+
+    @classmethod
+    def of(
+        cls, network: Network, inputs: Inputs, record: Record, options: Options, path: str, threads: int
+    ) -> CacheKey:
+        """The key of a run."""
+        initial = options.initial
+        return cls(
+            record, inputs.steps, path, options.dtype, graded_inputs(inputs, initial), threads,
+            initial is not None or options.keep_state, options.first_step if network.sam else 0,
+        )  # fmt: skip
+
+
+def graded_inputs(inputs: Inputs, initial: State | None) -> frozenset[str]:
+    """The inputs that send values: in these events, or in the last steps before them."""
+    recent = {} if initial is None else initial.recent
+    return frozenset(
+        name
+        for name, events in inputs.items()
+        if events.value is not None or (name in recent and not np.isin(recent[name], (0, 1)).all())
+    )
 
 
 class Memo(Protocol):
@@ -221,7 +244,7 @@ def _population(network: Network, population: Population, key: CacheKey, memo: M
     """A population with what the run records of it."""
     precision = network.precision
     compiled = memo(population, (precision, key.dtype), lambda: compile_population(population, precision, key.dtype))
-    return compiled.recording(key.record, network.sam.get(population.name), key.first_step, key.steps, key.stateful)
+    return compiled.recording(key.record, network.sam.get(population.name), key.steps, key.first_step, key.stateful)
 
 
 def _projection(network: Network, projection: Projection, key: CacheKey, memo: Memo) -> CompiledProjection:
