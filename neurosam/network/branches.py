@@ -17,7 +17,7 @@ import numpy as np
 
 from neurosam.errors import NetworkError
 from neurosam.network.elements import Population, Projection
-from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
+from neurosam.network.synapse import Conv2d, Shape, Sparse, SumPool2d, Synapse, neurons
 
 __all__ = ["add", "concatenate"]
 

@@ -48,6 +48,7 @@ import numpy as np
 from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.plan.compiled import PATHS, CacheKey
 from neurosam.backends.event.run import LayerProfile, Run
+from neurosam.backends.event.session import EventSession
 from neurosam.backends.protocol import Options
 from neurosam.backends.registry import check, unrolled
 from neurosam.errors import BackendError
@@ -107,6 +108,19 @@ class EventBackend:
         run.report()
         return run.recording(seconds)
 
+    def session(
+        self, network: Network, samples: int, record: Record, options: Options, most_steps: int | None
+    ) -> EventSession:
+        """Begin a run that goes on; see :class:`neurosam.backends.protocol.Sessions`.
+
+        Raises
+        ------
+        BackendError
+            As :meth:`run` does.
+        """
+        _on_the_cpu(options)
+        return EventSession(network, samples, record, options, most_steps, self.path)
+
     def profile(
         self, network: Network, events: Events | Mapping[str, Events], threads: int | None = None
     ) -> list[LayerProfile]:
@@ -129,8 +143,7 @@ class EventBackend:
         targets: Mapping[tuple[str, str], Target], timed: bool = False,
     ) -> tuple[Run, float]:  # fmt: skip
         """A finished run, and its seconds without compilation."""
-        if options.device != "cpu":
-            raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
+        _on_the_cpu(options)
         threads = options.threads or os.cpu_count() or 1
         at_once = max(1, min(threads, inputs.samples))
         key = CacheKey.of(network, inputs, record, options, self.path, threads // at_once)
@@ -142,3 +155,9 @@ class EventBackend:
         start = time.perf_counter()
         run.run_samples()
         return run, time.perf_counter() - start
+
+
+def _on_the_cpu(options: Options) -> None:
+    """Refuse another device."""
+    if options.device != "cpu":
+        raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")

@@ -20,10 +20,11 @@ from neurosam.backends.event.kernels.layout import Flag, State, Work
 from neurosam.backends.event.kernels.sam_by_spike import OFFICIAL
 from neurosam.backends.event.kernels.synapses import tally
 from neurosam.backends.event.plan.compiled import Plan
-from neurosam.backends.event.plan.inputs import Input
+from neurosam.backends.event.plan.inputs import Source
 from neurosam.backends.event.plan.populations import CompiledPopulation
 from neurosam.backends.event.simd.int16 import tiles
 from neurosam.backends.event.simd.vectors import aligned
+from neurosam.network.synapse import as_chw
 from neurosam.signals.recording import Spikes, words
 from neurosam.signals.state import VARIABLES
 from neurosam.signals.state import State as NetworkState
@@ -96,7 +97,7 @@ class SampleMemory:
         for name, total in self.answers.items():
             total.fill(_lowest(total.dtype) if self.plan.answers[name] == "max" else 0)
 
-    def begin(self, inputs: Mapping[str, Input], first: int, end: int) -> None:
+    def begin(self, inputs: Mapping[str, Source], first: int, end: int) -> None:
         """Begin the chunk ``first:end``: keep the history that it reads, and fill in its inputs."""
         history = self.plan.history
         if self.length:
@@ -137,15 +138,15 @@ class SampleMemory:
             total[:] = answer[sample] if total.ndim == 1 else _pixels_first(answer[sample], total.shape[0])
 
     def save(self, into: NetworkState, sample: int) -> None:
-        """Write the state at the end of the chunk, without what inputs sent, to a sample of a state."""
+        """Write the state at the end of the chunk, without what graded inputs sent, to a sample of a state."""
         for name, state in self.states.items():
             for variable, values in into.neurons[name].items():
                 held = getattr(state, FIELDS[variable])[:, : self.plan.populations[name].channels]
                 values[sample] = held.T.reshape(values.shape[1:])
         for name, recent in into.recent.items():
-            if name in self.states:
-                p, planes = self.plan.populations[name], self.planes[name]
-                sent = planes[self.length : self.length + len(recent)].reshape(len(recent), 1, *p.shape[1:], p.words)
+            if name not in self.plan.graded:
+                planes, (_, height, width) = self.planes[name], as_chw(recent.shape[2:])
+                sent = planes[self.length : self.length + len(recent)].reshape(len(recent), 1, height, width, -1)
                 recent[:, sample : sample + 1] = Spikes(sent, recent.shape[2:]).dense()
         for name, answer in into.answers.items():
             total = self.answers[name]

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
@@ -22,14 +23,17 @@ from neurosam.backends.protocol import Options
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw
+from neurosam.signals.events import INDEX_MAX
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, extents
 from neurosam.signals.state import State
 
-__all__ = ["PATHS", "CacheKey", "Memo", "Plan"]
+__all__ = ["PATHS", "CacheKey", "Memo", "Plan", "sends_values"]
 
 CHUNK_BYTES = 2**26
 """Bit planes and recorded values that a sample's memory may hold; a single step is never divided."""
+HORIZON = 2**16
+"""Steps that a session's tables serve at first; ever twice as many."""
 CHUNK_STEPS = 256
 """Most steps of a chunk."""
 WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
@@ -37,6 +41,8 @@ WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
 PATHS = ("auto", "general", *WAYS)
 CHAINED = ("layer", "or")
 """Paths of one executor, "chain"; each other path has an executor of its name."""
+
+FLOAT_MAX = float(np.finfo(np.float64).max)
 
 Group = tuple[str, ...]
 T = TypeVar("T")
@@ -78,20 +84,34 @@ class CacheKey(NamedTuple):
     ) -> CacheKey:
         """The key of a run."""
         initial = options.initial
+        recent = {} if initial is None else initial.recent
+        graded = (n for n, e in inputs.items() if e.value is not None or (n in recent and sends_values(recent[n])))
         return cls(
-            record, inputs.steps, path, options.dtype, graded_inputs(inputs, initial), threads,
+            record, inputs.steps, path, options.dtype, frozenset(graded), threads,
             initial is not None or options.keep_state, options.first_step if network.sam else 0,
         )  # fmt: skip
 
+    @classmethod
+    def of_session(
+        cls, network: Network, record: Record, options: Options, path: str, graded: frozenset[str], first: int,
+        steps: int, most_steps: int | None,
+    ) -> CacheKey:  # fmt: skip
+        """The key of a session's plan, which serves at least so many steps from own step `first` on.
 
-def graded_inputs(inputs: Inputs, initial: State | None) -> frozenset[str]:
-    """The inputs that send values: in these events, or in the last steps before them."""
-    recent = {} if initial is None else initial.recent
-    return frozenset(
-        name
-        for name, events in inputs.items()
-        if events.value is not None or (name in recent and not np.isin(recent[name], (0, 1)).all())
-    )
+        Only the tables of float traces depend on the number of steps.
+        """
+        horizon = INDEX_MAX
+        if network.sam and not network.fixed:
+            horizon = max(HORIZON, 1 << (first + steps - 1).bit_length())
+        if most_steps is not None:
+            horizon = min(horizon, most_steps - first)
+        graded &= {p.name for p in network.inputs}
+        return cls(record, horizon, path, options.dtype, graded, options.threads or 1, True, first)
+
+
+def sends_values(values: npt.NDArray[Any]) -> bool:
+    """Whether any of these is neither 0 nor 1, so that its sender's events are graded."""
+    return not np.isin(values, (0, 1)).all()
 
 
 class Memo(Protocol):
@@ -125,6 +145,8 @@ class Plan:
         How layers add up their sums, a member of Way.
     inputs : mapping of str to (C, H, W)
         Shapes of the input populations.
+    largest_input : mapping of str to float
+        Largest magnitude that they may send.
     answers : mapping of str to str
         By output population: "last", "mean", "max" or "count".
     at_rest : State or None
@@ -162,6 +184,7 @@ class Plan:
         self.record_dtype = np.int32 if network.fixed else np.float64
         self.way = WAYS.get(key.path, ANY_WAY)
         self.inputs = {p.name: as_chw(p.shape) for p in network.inputs}
+        self.largest_input = {p.name: p.magnitude if network.fixed else FLOAT_MAX for p in network.inputs}
         self.answers = network.answers
         initial = State.initial(network, 1)
         self.at_rest = initial if any(x.any() for held in initial.neurons.values() for x in held.values()) else None
