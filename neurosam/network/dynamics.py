@@ -167,10 +167,12 @@ def step(i: Any, state: NeuronState, p: Parameters, o: Switches) -> tuple[Neuron
             start = select(late, 0, v)
         elif o.reset == VALUE:
             start = select(late, p.amount, v)
-    overflow = wraps_total(start, u, p.factor_v, p.bias)
     x = total(start, u, p.factor_v, p.bias)
     if o.delayed and o.reset == SUBTRACT:
+        overflow = wraps_total(start, u, p.factor_v, p.bias - (late * 1) * p.amount)
         x = lowered(x, (late * 1) * p.amount)
+    else:
+        overflow = wraps_total(start, u, p.factor_v, p.bias)
     integrated = saturate(x)
     saturated = integrated != x
     if o.refractory > 0:

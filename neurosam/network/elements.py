@@ -244,7 +244,9 @@ def _delay(where: str, delay: Any, synapse: Synapse) -> Any:
     array = integers(where, delay, low=0, high=MAX_DELAY, ndim=(synapse.weight.ndim,))
     if array.shape != synapse.weight.shape:
         raise NetworkError(where, f"has shape {array.shape}; the weights have {synapse.weight.shape}")
-    return int(array.flat[0]) if array.size and (array == array.flat[0]).all() else array
+    if not array.size:  # no synapses: a projection all the same
+        return 1
+    return int(array.flat[0]) if (array == array.flat[0]).all() else array
 
 
 def _is_allowed(name: str) -> bool:

@@ -11,8 +11,10 @@ import pytest
 import neurosam as ns
 from support.agreement import assert_agree, assert_identical
 from support.networks import KINDS, edge_case, random_case
-from support.oracle import global_onsets, simulate
-from support.scalar import contribution, fixed_step, wrap24
+from support.oracle import simulate
+from support.scalar import fixed_step, wrap24
+from support.scores import contribution
+from support.states import global_onsets
 
 EVERYTHING = {"factor_u": 4095, "factor_v": 4096, "bias": 0, "reset_amount": None}
 

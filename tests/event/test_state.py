@@ -43,7 +43,7 @@ def test_answers_inputs_and_states_are_those_of_the_reference(kind: str, seed: i
     assert_identical(expected, whole, (kind, seed))
     assert whole.state == expected.state
     stateless = ns.run(network, inputs, record=record)
-    assert_identical(whole, stateless, (kind, seed))
+    assert_identical(replace(whole, state=None), stateless, (kind, seed))
     for name, answer in expected.other_outputs.items():
         for got in (whole, stateless):
             assert got.other_outputs[name].dtype == answer.dtype

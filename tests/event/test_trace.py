@@ -19,7 +19,7 @@ from neurosam.backends.event.plan import blocks, compiled, populations
 from neurosam.backends.event.plan.compiled import PATHS
 from neurosam.network.trace import MODES
 from neurosam.signals.inputs import Inputs
-from support.scalar import contribution
+from support.scores import contribution
 
 Spikes = npt.NDArray[np.uint8]
 

@@ -27,10 +27,30 @@ AREAS = {
     "schedule": Area(
         ("neurosam.network.schedule",), ("tests/network/test_schedule.py", "tests/network/test_network.py")
     ),
-    "quantise": Area(("neurosam.deploy.quantise", "neurosam.deploy.fixed_neuron"), ("tests/deploy/test_quantise.py",)),
+    "quantise": Area(
+        (
+            "neurosam.deploy.quantise",
+            "neurosam.deploy.fixed_neuron",
+            "neurosam.deploy.error_model",
+            "neurosam.deploy.headroom",
+            "neurosam.deploy.units",
+            "neurosam.deploy.unit_search",
+            "neurosam.deploy.quantisation_report",
+        ),
+        (
+            "tests/deploy/test_quantise.py",
+            "tests/deploy/test_units.py",
+            "tests/deploy/test_headroom.py",
+            "tests/deploy/test_calibration.py",
+        ),
+    ),
     "rounding": Area(
         ("neurosam.equivalence.rounding", "neurosam.equivalence.threshold"),
-        ("tests/equivalence/test_rounding.py", "tests/equivalence/test_threshold.py", "tests/equivalence/test_equivalence.py"),
+        (
+            "tests/equivalence/test_rounding.py",
+            "tests/equivalence/test_threshold.py",
+            "tests/equivalence/test_equivalence.py",
+        ),
     ),
     "divergence": Area(
         ("neurosam.equivalence.divergence", "neurosam.equivalence.tolerance", "neurosam.equivalence.variables"),

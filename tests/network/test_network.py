@@ -14,7 +14,7 @@ import neurosam as ns
 from neurosam.errors import NetworkError
 from neurosam.network.schedule import earliest
 from support.networks import KINDS, cases, random_case
-from support.oracle import global_onsets
+from support.states import global_onsets
 
 
 def ints(*shape: int, value: int = 1) -> np.ndarray[Any, Any]:
@@ -286,8 +286,8 @@ def test_impossible_parts_are_refused(case: str) -> None:
 
 
 def test_an_impossible_precision_is_an_argument_and_a_value_error() -> None:
-    with pytest.raises(ns.ArgumentError, match=r"^precision: weight_bits: got 9; allowed is 2\.\.8$") as caught:
-        ns.Precision(weight_bits=9)
+    with pytest.raises(ns.ArgumentError, match=r"^precision: weight_bits: got 10; allowed is 2\.\.9$") as caught:
+        ns.Precision(weight_bits=10)
     assert isinstance(caught.value, ValueError)
     with pytest.raises(ns.ArgumentError, match="precision: name: got 3; a string is required"):
         ns.Precision(3)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from support.oracle import global_onsets
+from support.states import global_onsets
 
 Edge = tuple[str, str, int]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import neurosam as ns
 from neurosam.errors import NetworkError
 from neurosam.network.trace import MODES, SUM_LIMIT
-from support.scalar import contribution
+from support.scores import contribution
 
 
 def times(pattern: tuple[int, ...]) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import NetworkError
-from support.oracle import deliver
+from support.delivery import deliver
 
 LIF = ns.FixedLIF(membrane_decay=0, threshold=1)
 WEIGHTS = np.random.default_rng(0)

@@ -9,26 +9,52 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.signals.recording import Recording
+from neurosam.signals.state import State
 
 __all__ = ["assert_agree", "assert_identical"]
 
 
 def assert_identical(expected: Recording, got: Recording, case: object = "") -> None:
-    """Every spike, membrane, current, map, count and number of operations is equal, in value, type and shape."""
+    """Every number is equal, in value, type and shape."""
     _spikes(expected, got, case)
     _equal("output", expected.output, got.output, case)
-    for variable in ("sam", "membrane", "current"):
+    for variable in ("sam", "membrane", "current", "other_outputs", "saturated", "wrapped"):
         for name, values in _pairs(expected, got, variable, case).items():
             _equal(f"{variable} of {name!r}", values, getattr(got, variable)[name], case)
+    _state(expected, got, 0.0, case)
 
 
 def assert_agree(expected: Recording, got: Recording, case: object = "") -> None:
     """Every spike is equal (random reals do not lie within rounding of a threshold); the rest to rounding."""
     _spikes(expected, got, case)
     _near("output", expected.output, got.output, 1e-9, case)
-    for variable, tolerance in (("sam", 1e-12), ("membrane", 1e-9), ("current", 1e-9)):
+    for variable, tolerance in (("sam", 1e-12), ("membrane", 1e-9), ("current", 1e-9), ("other_outputs", 1e-9)):
         for name, values in _pairs(expected, got, variable, case).items():
             _near(f"{variable} of {name!r}", values, getattr(got, variable)[name], tolerance, case)
+    _state(expected, got, 1e-9, case)
+
+
+def _state(expected: Recording, got: Recording, tolerance: float, case: object) -> None:
+    """The same steps, and the same arrays under the same names, to a relative tolerance (of reals)."""
+    assert (got.state is None) == (expected.state is None), f"{case}: a state"
+    if expected.state is None or got.state is None:
+        return
+    assert (got.state.step, got.state.samples) == (expected.state.step, expected.state.samples), case
+    mine, theirs = _arrays(expected.state), _arrays(got.state)
+    assert list(mine) == list(theirs), f"{case}: the state has {list(theirs)}, expected {list(mine)}"
+    for what, values in mine.items():
+        if values.dtype.kind == "f" and tolerance:
+            finite = np.where(np.isinf(values), 0.0, values)  # the largest of no membrane is -inf
+            _near(f"state: {what}", finite, np.where(np.isinf(theirs[what]), 0.0, theirs[what]), tolerance, case)
+        else:
+            _equal(f"state: {what}", values, theirs[what], case)
+
+
+def _arrays(state: State) -> dict[str, npt.NDArray[Any]]:
+    """Every array of a state by name."""
+    held = {f"{name}.{variable}": x for name, own in state.neurons.items() for variable, x in own.items()}
+    recent = {f"recent {name}": x for name, x in state.recent.items()}
+    return held | recent | {f"answer {name}": x for name, x in state.answers.items()}
 
 
 def _spikes(expected: Recording, got: Recording, case: object) -> None:
@@ -39,6 +65,7 @@ def _spikes(expected: Recording, got: Recording, case: object) -> None:
         _equal(f"counts of {name!r}", counts, got.counts[name], case)
     for name, spikes in _pairs(expected, got, "spikes", case).items():
         assert spikes.shape == got.spikes[name].shape, case
+        assert (spikes.magnitude is None) == (got.spikes[name].magnitude is None), f"{case}: magnitudes of {name!r}"
         _equal(f"spikes of {name!r}", spikes.dense(), got.spikes[name].dense(), case)
         _equal(f"planes of {name!r}", spikes.planes, got.spikes[name].planes, case)
 

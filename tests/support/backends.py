@@ -17,7 +17,7 @@ import pytest
 from neurosam.backends import load_backend
 from neurosam.errors import BackendError
 
-__all__ = ["EXCEPTIONS", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
+__all__ = ["EXCEPTIONS", "STATELESS", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
 
 GROUP = "neurosam.backends"
 
@@ -70,14 +70,19 @@ EXCEPTIONS = {
 }
 
 
+STATELESS = frozenset({"lava"})
+"""Back ends that start every run from the beginning, and hand over no state."""
+
+
 def installed() -> tuple[str, ...]:
     """Names of all back ends of this Python."""
     return tuple(sorted(entry.name for entry in entry_points(group=GROUP)))
 
 
-def held(test: str, names: Iterable[str]) -> list[str]:
-    """Those of some back ends that a test holds: all but the excused ones."""
-    return [name for name in names if name not in EXCEPTIONS or test in EXCEPTIONS[name].tests]
+def held(test: str, names: Iterable[str], *, states: bool = False) -> list[str]:
+    """Those of some back ends that a test holds: all but the excused ones, and those without the states it needs."""
+    able = [name for name in names if not (states and name in STATELESS)]
+    return [name for name in able if name not in EXCEPTIONS or test in EXCEPTIONS[name].tests]
 
 
 def networks(backend: str, count: int) -> range:

@@ -6,6 +6,7 @@ Thresholds are set from the spread of what arrives, so that networks fire (the c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Sy
 from neurosam.network.trace import MODES, SamTrace
 from neurosam.signals.events import Events
 
-__all__ = ["KINDS", "cases", "edge_case", "large_case", "random_case"]
+__all__ = ["KINDS", "Array", "Case", "Draw", "cases", "edge_case", "large_case", "random_case"]
 
 KINDS = ("chain", "dense", "pooled", "residual", "recurrent")
 RATE = 0.3  # spikes a neuron and step that thresholds are chosen for
@@ -34,12 +35,12 @@ Array: TypeAlias = npt.NDArray[Any]
 def random_case(rng: np.random.Generator, kind: str | None = None, *, fixed: bool = True) -> Case:
     """A network of one of the `KINDS`, with 1..8 steps of input for 1..3 samples."""
     kind = KINDS[int(rng.integers(len(KINDS)))] if kind is None else kind
-    return _Draw(rng, fixed, steps=int(rng.integers(1, 9))).case(kind, samples=int(rng.integers(1, 4)))
+    return Draw(rng, fixed, steps=int(rng.integers(1, 9))).case(kind, samples=int(rng.integers(1, 4)))
 
 
 def large_case(rng: np.random.Generator, kind: str, *, fixed: bool = True) -> Case:
     """The same with bigger pictures, more channels and more steps: too slow for the oracle, right for two back ends."""
-    draw = _Draw(rng, fixed, steps=int(rng.integers(12, 24)), side=(9, 20), channels=(3, 20))
+    draw = Draw(rng, fixed, steps=int(rng.integers(12, 24)), side=(9, 20), channels=(3, 20))
     return draw.case(kind, samples=int(rng.integers(2, 6)))
 
 
@@ -53,7 +54,7 @@ def cases(*, fixed: bool = True) -> st.SearchStrategy[Case]:
 
 
 @dataclass
-class _Draw:
+class Draw:
     """One network in the making."""
 
     rng: np.random.Generator
@@ -77,18 +78,19 @@ class _Draw:
 
     def case(self, kind: str, samples: int) -> Case:
         source = self.input(kind)
-        if kind == "residual":
-            populations, projections = self.residual(source)
-        else:
-            populations, projections = self.chain(source, kind)
-            if kind == "recurrent":
-                projections += self.feedback(populations)
+        populations, projections = self.graph(source, kind)
         if self.chance(0.3):
             populations = [replace(p, onset=0) for p in populations]
         network = Network(tuple(populations), tuple(projections), precision=self.precision if self.fixed else None)
         gamma = float(self.rng.choice([0.0, 0.1, 0.5, 2.0]))
         trace = SamTrace(gamma, MODES[self.between(0, len(MODES) - 1)])
         return network.with_sam(trace, steps=self.steps), self.events(source, samples)
+
+    def graph(self, source: Population, kind: str) -> tuple[list[Population], list[Projection]]:
+        if kind == "residual":
+            return self.residual(source)
+        populations, projections = self.chain(source, kind)
+        return populations, projections + (self.feedback(populations) if kind == "recurrent" else [])
 
     def input(self, kind: str) -> Population:
         magnitude = int(self.rng.choice([1, 1, 3, 20]))
@@ -117,7 +119,7 @@ class _Draw:
             projections.append(projection)
         population, projection = self.layer(populations[-1], "out", True, None)
         if self.chance(0.7):
-            population = replace(population, neuron=self.readout(population.shape[0]))
+            population = replace(population, neuron=self.readout(population.shape))
         return [*populations, population], [*projections, projection]
 
     def residual(self, source: Population) -> tuple[list[Population], list[Projection]]:
@@ -132,7 +134,7 @@ class _Draw:
             projections.append(Projection("first", "second", one_to_one, delay=self.between(0, 3)))
         out, into_out = self.layer(second, "out", True, None)
         if self.chance(0.5):
-            out = replace(out, neuron=self.readout(out.shape[0]))
+            out = replace(out, neuron=self.readout(out.shape))
         return [source, first, second, out], [*projections, into_out]
 
     def feedback(self, populations: list[Population]) -> list[Projection]:
@@ -153,7 +155,7 @@ class _Draw:
         exponent = self.exponent()
         projection = Projection(source.name, name, synapse, delay=self.between(0, 3), pool=pool, exponent=exponent)
         target = synapse.output_shape(shape)
-        return Population(name, target, self.neuron(target[0], self.spread(source, projection))), projection
+        return Population(name, target, self.neuron(target, self.spread(source, projection))), projection
 
     def join(self, source: Population, target: Population, delay: int | None = None) -> Projection:
         """A projection between two populations that exist already."""
@@ -216,47 +218,47 @@ class _Draw:
         squares = float(np.mean(np.square(weight))) if weight.size else 1.0
         return float(np.sqrt(max(fan_in, 1.0) * RATE * squares) * size * 2.0**projection.exponent)
 
-    def each(self, channels: int, low: int, high: int) -> Any:
+    def each(self, shape: Shape, low: int, high: int) -> Any:
         """An integer parameter: one for all, or one a channel."""
-        return self.rng.integers(low, high + 1, channels) if self.chance(0.5) else self.between(low, high)
+        return self.rng.integers(low, high + 1, shape[0]) if self.chance(0.5) else self.between(low, high)
 
-    def neuron(self, channels: int, spread: float) -> Neuron:
-        return self.fixed_neuron(channels, spread) if self.fixed else self.float_neuron(channels, spread)
+    def each_real(self, shape: Shape, low: float, high: float) -> Any:
+        """A real parameter: one for all, or one a channel."""
+        return self.rng.uniform(low, high, shape[0] if self.chance(0.5) else None)
 
-    def fixed_neuron(self, channels: int, spread: float) -> FixedLIF:
+    def neuron(self, shape: Shape, spread: float) -> Neuron:
+        return self.fixed_neuron(shape, spread) if self.fixed else self.float_neuron(shape, spread)
+
+    def fixed_neuron(self, shape: Shape, spread: float) -> FixedLIF:
         low, high = max(1, int(spread * 0.3)), max(1, int(spread * 0.9))
-        threshold = np.minimum(self.each(channels, low, high), THRESHOLD_MAX)
+        threshold = np.minimum(self.each(shape, low, high), THRESHOLD_MAX)
         reset = "zero" if self.chance(0.4) else "subtract"
-        amount = self.each(channels, low * 32, high * 64) if reset == "subtract" and self.chance(0.5) else None
+        amount = self.each(shape, low * 32, high * 64) if reset == "subtract" and self.chance(0.5) else None
         exponent = self.between(0, 7)
         bias = min(4095, int(high * 16 / 2**exponent))
         slow, fast = self.precision.current_decay_range()
-        current = (
-            self.each(channels, *((slow, fast) if self.chance(0.3) else (800, 3500))) if self.chance(0.5) else None
-        )
+        current = self.each(shape, *((slow, fast) if self.chance(0.3) else (800, 3500))) if self.chance(0.5) else None
         slow, fast = self.precision.membrane_decay_range()
         tables: dict[str, Any] = {}
         if self.chance(0.25):
-            rows, columns = self.steps + self.between(0, 2), int(self.rng.choice([1, channels]))
+            rows, columns = self.steps + self.between(0, 2), int(self.rng.choice([1, shape[0]]))
             shift = self.between(2, 9)
             tables["gain"] = self.rng.integers(-(1 << shift) // 3, (2 << shift) + 1, (rows, columns))
             tables["offset_64ths"] = self.rng.integers(-high * 16, high * 16 + 1, (rows, columns))
             tables["gain_shift"] = shift
         return FixedLIF(
-            membrane_decay=self.each(channels, *((slow, fast) if self.chance(0.2) else (0, 1500))),
+            membrane_decay=self.each(shape, *((slow, fast) if self.chance(0.2) else (0, 1500))),
             threshold=threshold, reset=reset, reset_amount_64ths=amount,
-            bias_mantissa=self.each(channels, -bias // 2, bias) if self.chance(0.5) else 0, bias_exponent=exponent,
+            bias_mantissa=self.each(shape, -bias // 2, bias) if self.chance(0.5) else 0, bias_exponent=exponent,
             current_decay=current, **tables,
         )  # fmt: skip
 
-    def float_neuron(self, channels: int, spread: float) -> LIF:
-        def each(low: float, high: float) -> Any:
-            return self.rng.uniform(low, high, channels if self.chance(0.5) else None)
-
+    def float_neuron(self, shape: Shape, spread: float) -> LIF:
+        each = partial(self.each_real, shape)
         reset = "zero" if self.chance(0.4) else "subtract"
         tables: dict[str, Any] = {}
         if self.chance(0.25):
-            rows, columns = self.steps + self.between(0, 2), int(self.rng.choice([1, channels]))
+            rows, columns = self.steps + self.between(0, 2), int(self.rng.choice([1, shape[0]]))
             tables["gain"] = self.rng.uniform(-0.3, 2.0, (rows, columns))
             tables["offset"] = self.rng.normal(0.0, 0.2 * spread, (rows, columns))
         return LIF(
@@ -267,10 +269,10 @@ class _Draw:
             current_leak=each(0.0, 0.9) if self.chance(0.5) else None, **tables,
         )  # fmt: skip
 
-    def readout(self, channels: int) -> Neuron:
+    def readout(self, shape: Shape) -> Neuron:
         if self.fixed:
-            return FixedReadout(self.each(channels, -40, 40), self.between(0, 7))
-        return Readout(self.rng.normal(0.0, 0.1, channels))
+            return FixedReadout(self.each(shape, -40, 40), self.between(0, 7))
+        return Readout(self.rng.normal(0.0, 0.1, shape[0]))
 
     # --- input ---
 

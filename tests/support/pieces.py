@@ -60,13 +60,17 @@ def joined(pieces: Sequence[ns.Recording]) -> ns.Recording:
             np.concatenate([x.planes for x in parts]), parts[0].shape, np.concatenate(graded) if graded else None
         )
 
+    added: dict[str, Any] = {
+        kind: {name: np.add.reduce([getattr(piece, kind)[name] for piece in pieces]) for name in getattr(last, kind)}
+        for kind in ("saturated", "wrapped")
+    }
+    timed: dict[str, Any] = {name: along_time(name) for name in ("sam", "membrane", "current", "counts")}
     return replace(
         last,
         steps=sum(piece.steps for piece in pieces),
         spikes={name: spikes(name) for name in last.spikes},
-        **{variable: along_time(variable) for variable in ("sam", "membrane", "current", "counts")},
-        saturated={name: sum(piece.saturated[name] for piece in pieces) for name in last.saturated},
-        wrapped={name: sum(piece.wrapped[name] for piece in pieces) for name in last.wrapped},
+        **timed,
+        **added,
         operations={name: sum(piece.operations[name] for piece in pieces) for name in last.operations},
         state=None,
     )

@@ -87,7 +87,10 @@ class Run:
         }
         first = plan.first_step if initial is None else initial.step
         outputs = answer_arrays(plan, self.samples)
-        self.context = RunContext(inputs, self.steps, first, targets, counts, outputs, initial, final, begin, timed)
+        lost = {name: np.zeros((self.samples, 2), np.int64) for name in plan.populations if plan.fixed}
+        self.context = RunContext(
+            inputs, self.steps, first, targets, counts, outputs, initial, final, lost, begin, timed
+        )
         self._inputs = inputs
         self.operations = np.zeros(len(plan.labels), np.int64)
         self.work = np.zeros((len(plan.populations), len(Work)), np.int64)
@@ -191,6 +194,8 @@ class Run:
             output=output,
             other_outputs=dict(others),
             state=self.context.final,
+            saturated={name: counted[:, 0] for name, counted in self.context.lost.items()},
+            wrapped={name: counted[:, 1] for name, counted in self.context.lost.items()},
             sam_scale={name: self.plan.sam_scale[name] for variable, name in self.context.targets if variable == "sam"},
             counts=self.context.counts,
             operations=self._operations(),

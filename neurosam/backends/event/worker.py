@@ -23,8 +23,6 @@ __all__ = ["Worker"]
 Array = npt.NDArray[Any]
 
 EXECUTORS: dict[str, type[Executor]] = {"chain": ChainExecutor, "loop": RecurrentExecutor, "general": GeneralExecutor}
-RECORDS = {"spikes": "planes", "sam": "sam", "membrane": "membranes", "current": "currents"}
-"""The field of a State that holds each recorded variable."""
 
 
 class Worker:
@@ -89,8 +87,10 @@ class Worker:
         for name, counts in context.counts.items():
             if name in states:
                 counts[first:end, self.memory.sample] = states[name].counts[history[name] : history[name] + steps]
+        for name, lost in context.lost.items():
+            lost[self.memory.sample] += states[name].counts[-2:]
         for (variable, name), target in context.targets.items():
-            values = getattr(states[name], RECORDS[variable])[history[name] : history[name] + steps]
+            values = self.memory.recorded(variable, name)[history[name] : history[name] + steps]
             self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))
 
     def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -117,7 +118,8 @@ class _Run:
 
     def recording(self) -> Recording:
         first, *others = self.outputs
-        empty = self.keep_state and not self.states
+        if self.keep_state and not self.states:  # no samples
+            self.states = [replace(self.initial, step=self.first_step + self.steps)]
         return Recording(
             backend="reference",
             steps=self.steps,
@@ -129,7 +131,7 @@ class _Run:
             operations=self.operations,
             saturated=self.saturated,
             wrapped=self.wrapped,
-            state=self.initial if empty else joined(self.states) if self.states else None,
+            state=joined(self.states) if self.states else None,
             **arranged(self.network, self.arrays),
         )
 

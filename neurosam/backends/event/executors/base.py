@@ -35,8 +35,8 @@ class Executor(ABC):
         self.projections = [projection for name in names for projection in plan.incoming[name]]
 
     def _is_graded(self, projection: CompiledProjection) -> bool:
-        """Whether a projection delivers values, not spikes: its source is an input with values."""
-        return projection.source in self.plan.graded
+        """Whether a projection delivers values, not spikes."""
+        return projection.source in self.plan.graded or projection.source in self.plan.magnitudes
 
     @abstractmethod
     def run(self, context: RunContext, first: int, end: int) -> None:

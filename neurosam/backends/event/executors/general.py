@@ -13,7 +13,8 @@ import numpy as np
 from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.executors.base import Executor
 from neurosam.backends.event.kernels.neurons import block
-from neurosam.backends.event.kernels.spike_lists import decode
+from neurosam.backends.event.kernels.optional_neurons import optional_block
+from neurosam.backends.event.kernels.spike_lists import decode, list_magnitudes
 from neurosam.backends.event.memory import SampleMemory
 from neurosam.backends.event.plan import blocks
 from neurosam.backends.event.plan.compiled import Plan
@@ -33,12 +34,12 @@ class GeneralExecutor(Executor):
 
     def run(self, context: RunContext, first: int, end: int) -> None:
         """Run the steps ``first:end``."""
-        for step in range(first, end) if self.recurrent else (first,):
+        for step in range(first, max(end, first + 1)) if self.recurrent else (first,):
             for name in self.names:
                 if context.stopped:
                     return
                 start = time.perf_counter()
-                self._run_population(context, name, step, step + 1 if self.recurrent else end)
+                self._run_population(context, name, step, min(step + 1, end) if self.recurrent else end)
                 self.memory.seconds[self.plan.index_of[name]] += time.perf_counter() - start
 
     def _run_population(self, context: RunContext, name: str, first: int, end: int) -> None:
@@ -58,12 +59,16 @@ class GeneralExecutor(Executor):
             for projection in projections:
                 arriving = self._arriving(context, projection, start, start + steps)
                 self.memory.operations[self.plan.labels[projection.label]] += projection.deliver(arriving, acc)
-            block(acc.reshape(steps, p.pixels, pitch), 0, steps, start, 0, base, p.rule, self.memory.states[name])
+            block_sums, state = acc.reshape(steps, p.pixels, pitch), self.memory.states[name]
+            if p.optional is None:
+                block(block_sums, 0, steps, start, 0, base, p.rule, state)
+            else:
+                optional_block(block_sums, steps, start, base, p.rule, p.optional, state, self.memory.optional[name])
 
     def _arriving(self, context: RunContext, projection: CompiledProjection, first: int, end: int) -> EventList:
         """The events that a projection delivers in the steps ``first:end`` of its target."""
         memory, lag = self.memory, projection.lag
-        if self._is_graded(projection):
+        if projection.source in self.plan.graded:
             return context.inputs[projection.source].block(memory.sample, first - lag, end - lag)
         channels, height, width = projection.source_shape
         pixels = int(height * width)
@@ -73,4 +78,8 @@ class GeneralExecutor(Executor):
         start = np.empty((end - first) * pixels + 1, np.int32)
         at = first - lag - memory.base + self.plan.history[projection.source]
         decode(memory.planes[projection.source], at, end - first, 0, pixels, int(channels), start, self.listed)
-        return start, pixels, self.listed, self.no_values, False
+        if projection.source not in self.plan.magnitudes:
+            return start, pixels, self.listed, self.no_values, False
+        value = np.empty(start[-1], self.plan.record_dtype)
+        list_magnitudes(start[::pixels].copy(), self.listed, memory.optional[projection.source].magnitude[at:], value)
+        return start, pixels, self.listed, value, True

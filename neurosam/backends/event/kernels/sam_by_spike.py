@@ -3,6 +3,7 @@
 There are two ways, with identical results. Short integer traces are updated 128 neurons at a time, on CPUs that can
 (kernels/sam_vector.py). All others are updated spike by spike: only neurons that fired touch their trace, so the cost
 is that of the spikes, each of which is listed and accesses two numbers in memory, its neuron's trace and last spike.
+Spikes that come several at once are always updated one event at a time (:func:`trace_magnitudes`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.load_store import address, item, put
 from neurosam.network.trace import MODES
 
-__all__ = ["OFFICIAL", "trace"]
+__all__ = ["OFFICIAL", "trace", "trace_magnitudes"]
 
 Array = npt.NDArray[Any]
 
@@ -53,23 +54,30 @@ def _faded_compiled(trace: Any, table: Any, shift: Any) -> Callable[..., Any]:
 
 @inlined
 def _score(
-    t: int, j: int, traces: Any, lasts: Any, spikes: Any, table: Any, fade_out: int, shift: int, impulse: Any, mode: int
+    t: int, j: int, traces: Any, lasts: Any, spikes: Any, table: Any, fade_out: int, shift: int, impulse: Any,
+    mode: int, magnitude: int,
 ) -> Any:  # fmt: skip
-    """Update the trace of neuron `j`, which fired in step `t`; returns what it adds to the map."""
+    """Update the trace of neuron `j`, which fired `magnitude` times in step `t`; returns what it adds to the map."""
     decayed = _faded(item(traces, j), item(table, min(t - item(lasts, j), fade_out)), shift)
-    put(decayed + impulse, traces, j)
+    left = decayed + magnitude * impulse
+    put(left, traces, j)
     put(t, lasts, j)
-    score = decayed if mode == STRICT else decayed + impulse
+    score = decayed if mode == STRICT else left
     if mode == OFFICIAL:
         silent = t - item(spikes, j)
         put(t + 1 - silent, spikes, j)
         score += _faded(silent * impulse, item(table, min(t, fade_out)), shift)
-    return score
+    return magnitude * score
 
 
 @kernel
-def _by_spike(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
-    """Update the traces and maps of pixels ``begin:end``, in the order of the bit planes."""
+def _by_spike(
+    first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State, magnitude: Array | None
+) -> None:
+    """Update the traces and maps of pixels ``begin:end``, in the order of the bit planes.
+
+    `magnitude` is that of :class:`OptionalState`; without it, neurons fire once.
+    """
     impulse, shift, mode, fade_out = rule.impulse, rule.trace_shift, rule.flags[MODE], rule.table.size - 1
     image, width, channels = state.planes.shape[1], state.planes.shape[2], state.trace.shape[1]
     planes, maps = address(state.planes, at * image * width), address(state.sam, at * image)
@@ -81,9 +89,13 @@ def _by_spike(first: int, steps: int, begin: int, end: int, at: int, rule: Rule,
             for w in range(width):
                 fired = np.uint64(item(planes, (k * image + p) * width + w))
                 while fired != np.uint64(0):
-                    j = p * channels + 64 * w + trailing_zeros(fired)
+                    c = 64 * w + trailing_zeros(fired)
                     fired &= fired - np.uint64(1)
-                    total += _score(first + k, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
+                    times = 1
+                    if magnitude is not None:
+                        times = magnitude[at + k, p, c]
+                    j = p * channels + c
+                    total += _score(first + k, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode, times)
             put(total, maps, k * image + p)
 
 
@@ -110,7 +122,7 @@ def _by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, 
             put(total, sums, 0)
             for e in range(count):
                 j = item(index, e)
-                total += _score(first + k, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode)
+                total += _score(first + k, j, traces, lasts, spikes, table, fade_out, shift, impulse, mode, 1)
                 put(total, sums, e + 1)
             for q in range(pixels):
                 score = item(sums, item(start, q + 1)) - item(sums, item(start, q))
@@ -147,8 +159,14 @@ def _trace_compiled(
             _by_list(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
 
     def reals(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
-        _by_spike(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
+        _by_spike(first + rule.flags[CLOCK], steps, begin, end, at, rule, state, None)
 
     if isinstance(state[STATE_TRACE].dtype, types.Float):
         return reals
     return integers_together if LOOKS_UP else integers
+
+
+@inlined
+def trace_magnitudes(first: int, steps: int, at: int, rule: Rule, state: State, magnitude: Array) -> None:
+    """As :func:`trace`, for all pixels of neurons that fire `magnitude` times in a step (:class:`OptionalState`)."""
+    _by_spike(first + rule.flags[CLOCK], steps, 0, state.planes.shape[1], at, rule, state, magnitude)

@@ -37,7 +37,7 @@ from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE, add, add_
 from neurosam.backends.event.simd.load_store import address, item, load_like, put, store
 from neurosam.backends.event.simd.vectors import LANES
 
-__all__ = ["active", "decode", "decode_short", "decode_step", "windows"]
+__all__ = ["active", "decode", "decode_short", "decode_step", "list_magnitudes", "windows"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -101,6 +101,15 @@ def _list_positions(word: int, base: int, first: int, end: int, neurons: Any) ->
         store(sixteen_bytes(positions, 2) + base, neurons, first + 2 * LANES)
     if first + 3 * LANES < end:
         store(sixteen_bytes(positions, 3) + base, neurons, first + 3 * LANES)
+
+
+@kernel
+def list_magnitudes(edges: Array, index: Array, magnitude: Array, value: Array) -> None:
+    """Write how often each listed neuron fired, for the spikes ``index[edges[k] : edges[k + 1]]`` of step k."""
+    for k in range(edges.size - 1):
+        plane = address(magnitude, k * magnitude.shape[1] * magnitude.shape[2])
+        for e in range(edges[k], edges[k + 1]):
+            value[e] = item(plane, item(index, e))
 
 
 @kernel

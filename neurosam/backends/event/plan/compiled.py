@@ -20,6 +20,7 @@ from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCA
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
 from neurosam.backends.protocol import Options
+from neurosam.network.bounds import largest_input, proven
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw
@@ -36,6 +37,9 @@ HORIZON = 2**16
 """Steps that a session's tables serve at first; ever twice as many."""
 CHUNK_STEPS = 256
 """Most steps of a chunk."""
+CURRENT_INPUT = 2**24
+INPUT = 2**31 - 2**25
+"""Largest inputs of neurons with a current, and without one, for which no sum leaves 32 bits: lanes of int32."""
 WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
 """The paths that fix how a layer adds up its sums."""
 PATHS = ("auto", "general", *WAYS)
@@ -155,6 +159,8 @@ class Plan:
         Populations that emit spikes or events, inputs among them.
     populations : mapping of str to CompiledPopulation
         All but the inputs.
+    magnitudes : frozenset of str
+        Populations that can fire several times in a step: they emit graded events.
     incoming : mapping of str to list of CompiledProjection
         By target.
     sam_scale : mapping of str to float
@@ -194,6 +200,7 @@ class Plan:
         self.populations = {
             p.name: _population(network, p, key, memo) for p in network.populations if p.neuron is not None
         }
+        self.magnitudes = frozenset(name for name, p in self.populations.items() if p.has_magnitudes)
         self.incoming = {
             name: [_projection(network, p, key, memo) for p in network.incoming(name)] for name in self.populations
         }
@@ -234,25 +241,33 @@ class Plan:
         if key.path == "general":
             return "general"
         if group in self.recurrent:
-            return "loop" if self.fixed else "general"
+            return "loop" if self.fixed and all(self._is_plain(member) for member in group) else "general"
         projections = self.incoming[name]
-        if len(projections) != 1 or projections[0].source in self.graded:
+        if len(projections) != 1 or projections[0].source in self.graded or not self._is_plain(name):
             return "general"
         if not key.stateful and _is_max_pool(network, self.populations[name], key, memo):
             return "or"
         return "general" if projections[0].conv is None else "layer"
 
+    def _is_plain(self, name: str) -> bool:
+        """Whether a population has no options, and receives nothing that fires several times in a step."""
+        graded = any(projection.source in self.magnitudes for projection in self.incoming[name])
+        return self.populations[name].optional is None and not graded
+
     def _kernels(self, name: str) -> tuple[Any, ...]:
         """What decides which compiled kernels a population needs."""
         if self.paths[name] != "general":
             return (self.paths[name],)
-        return tuple((projection.kernel, projection.gathers) for projection in self.incoming[name])
+        p = self.populations[name]
+        delivered = ((q.kernel, q.gathers, q.source in self.magnitudes) for q in self.incoming[name])
+        return p.optional is not None, p.has_magnitudes, *delivered
 
     def _step_bytes(self, network: Network, record: Record) -> int:
         """Bytes of bit planes and recorded values per step."""
         numbers = (x for (variable, _), x in extents(network, record, 1, 1).items() if variable != "spikes")
         recorded = sum(math.prod(shape) * dtype.itemsize for shape, dtype in numbers)
-        return sum(8 * p.pixels * p.words for p in self.populations.values()) + recorded
+        magnitudes = sum(4 * math.prod(self.populations[name].shape) for name in self.magnitudes)
+        return sum(8 * p.pixels * p.words for p in self.populations.values()) + magnitudes + recorded
 
 
 def _kept(network: Network, key: CacheKey) -> Record:
@@ -266,7 +281,13 @@ def _kept(network: Network, key: CacheKey) -> Record:
 def _population(network: Network, population: Population, key: CacheKey, memo: Memo) -> CompiledPopulation:
     """A population with what the run records of it."""
     precision = network.precision
-    compiled = memo(population, (precision, key.dtype), lambda: compile_population(population, precision, key.dtype))
+    largest = largest_input(network, population.name)
+    wide = largest > (CURRENT_INPUT if population.has_current else INPUT)
+    compiled = memo(
+        population, (precision, key.dtype, wide),
+        lambda: compile_population(population, precision, key.dtype, wide=wide),
+    )  # fmt: skip
+    compiled = compiled.counting(*proven(network, population.name))
     return compiled.recording(key.record, network.sam.get(population.name), key.steps, key.first_step, key.stateful)
 
 
@@ -274,7 +295,7 @@ def _projection(network: Network, projection: Projection, key: CacheKey, memo: M
     """A projection with its lag in this network."""
     origin = network[projection.source]
     source, target = as_chw(origin.shape), as_chw(network[projection.target].shape)
-    spikes = origin.neuron is not None
+    spikes = origin.neuron is not None and origin.largest_event == 1
     compiled = memo(
         projection, (source, target, spikes, key.dtype),
         lambda: compile_projection(projection, source, target, spikes=spikes, dtype=key.dtype),

@@ -9,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam import arithmetic
-from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, shift_by
-from neurosam.backends.event.kernels.layout import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, Rule
+from neurosam.arithmetic import shift_by
+from neurosam.backends.event.kernels.layout import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, OptionalRule, Rule
 from neurosam.backends.event.kernels.sam_vector import is_vectorised
 from neurosam.backends.event.simd.int16 import TILE
-from neurosam.backends.event.simd.vectors import aligned
+from neurosam.backends.event.simd.vectors import LANES, aligned
+from neurosam.errors import BackendError
+from neurosam.network.dynamics import UNREACHABLE, ZERO, Parameters, Switches, resolve
 from neurosam.network.elements import Population, Projection
-from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
-from neurosam.network.neuron import LIF, Readout
+from neurosam.network.fixed_neuron import FixedLIF
+from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Shape, as_chw
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
@@ -28,8 +30,6 @@ Array = npt.NDArray[Any]
 
 UNDERFLOW = 746.0
 """``exp(-x)`` is 0 in float64 from here on."""
-NEVER = 2**31 - 1
-"""A threshold that no membrane exceeds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +42,14 @@ class CompiledPopulation:
     shape : (C, H, W)
     rule : Rule
         Parameters of its neurons, and what is recorded of them.
+    optional : OptionalRule, optional
+        Of neurons that are not plain: with options, or with parameters per neuron.
     """
 
     name: str
     shape: tuple[int, int, int]
     rule: Rule
+    optional: OptionalRule | None = None
 
     @property
     def pixels(self) -> int:
@@ -64,9 +67,22 @@ class CompiledPopulation:
         return words(self.shape[0])
 
     @property
+    def has_magnitudes(self) -> bool:
+        """Whether a neuron can fire several times in a step."""
+        return self.optional is not None and self.optional.switches.max_spikes > 1
+
+    @property
     def recorded(self) -> bool:
         """Whether membranes, currents or SAM are recorded; spikes always are, in bit planes."""
         return any(self.rule.flags[flag] for flag in (Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
+
+    def counting(self, no_wrap: bool, no_saturation: bool) -> CompiledPopulation:
+        """The same population, which counts what wraps around or saturates unless that is proven not to happen."""
+        if no_wrap and no_saturation:
+            return self
+        flags = self.rule.flags.copy()
+        flags[Flag.WRAPS], flags[Flag.SATURATES] = not no_wrap, not no_saturation
+        return replace(self, rule=self.rule._replace(flags=flags))
 
     def recording(
         self, record: Record, trace: SamTrace | FixedSamTrace | None, steps: int, first: int = 0, stateful: bool = False
@@ -99,7 +115,7 @@ class CompiledPopulation:
         if requested[Flag.SAM] and trace is not None:
             flags[Flag.MODE], flags[Flag.CLOCK] = MODES.index(trace.mode), first
             if isinstance(trace, FixedSamTrace):
-                flags[Flag.VECTORISED] = is_vectorised(trace) and not stateful
+                flags[Flag.VECTORISED] = is_vectorised(trace) and not stateful and not self.has_magnitudes
                 rule = rule._replace(table=trace.table.copy(), trace_shift=trace.shift, impulse=trace.impulse)
             else:
                 ages = min(first + steps, int(UNDERFLOW / trace.gamma) + 1 if trace.gamma else 1)
@@ -107,7 +123,9 @@ class CompiledPopulation:
         return replace(self, rule=rule)
 
 
-def compile_population(population: Population, precision: Precision | None, dtype: str) -> CompiledPopulation:
+def compile_population(
+    population: Population, precision: Precision | None, dtype: str, *, wide: bool = False
+) -> CompiledPopulation:
     """A population of which nothing is recorded.
 
     Parameters
@@ -118,12 +136,24 @@ def compile_population(population: Population, precision: Precision | None, dtyp
         Of a fixed-point network; None for a float network.
     dtype : str
         Type of a float network's states.
+    wide : bool
+        Whether sums may leave 32 bits: such neurons are left to kernels/optional_neurons.py.
     """
     shape = as_chw(population.shape)
-    return CompiledPopulation(population.name, shape, _rule(population, shape, precision, dtype))
+    if population.neuron is None:
+        raise BackendError(f"population {population.name!r}", "is an input, which has no neurons to compile")
+    parameters, switches = resolve(population.neuron, precision)
+    rule = _rule(population, shape, switches, precision, dtype)
+    number = np.dtype(dtype if precision is None else np.int32)
+    if switches.plain and not wide and all(np.ndim(parameter) < 3 for parameter in parameters):
+        return CompiledPopulation(
+            population.name, shape, rule._replace(parameters=_plain(parameters, switches, shape, number))
+        )
+    return CompiledPopulation(population.name, shape, rule, _optional(parameters, switches, shape, number))
 
 
-def _rule(population: Population, shape: Shape, precision: Precision | None, dtype: str) -> Rule:
+def _rule(population: Population, shape: Shape, switches: Switches, precision: Precision | None, dtype: str) -> Rule:
+    """A population's rule, without the parameters."""
     neuron = population.neuron
     whole = -(-shape[0] // TILE) * TILE
     wide: Any = np.float64 if precision is None else np.int64
@@ -137,42 +167,47 @@ def _rule(population: Population, shape: Shape, precision: Precision | None, dty
 
     lif = neuron if isinstance(neuron, (LIF, FixedLIF)) else None
     flags = np.zeros(len(Flag), dtype=np.int64)
-    flags[Flag.FIRES] = lif is not None
-    flags[Flag.ZERO] = lif is not None and lif.reset == "zero"
-    flags[Flag.CURRENT] = population.has_current
+    flags[Flag.FIRES] = population.fires
+    flags[Flag.ZERO] = switches.reset == ZERO
+    flags[Flag.CURRENT] = switches.current
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
     offset = lif and (lif.offset if isinstance(lif, LIF) else lif.offset_64ths)
-    values = _float(neuron) if precision is None else _fixed(neuron, precision)
-    rows = np.zeros((PARAMETERS, whole), dtype if precision is None else np.int32)
-    for row, value in zip(rows, values, strict=True):
-        row[: shape[0]] = value
-    rows[THRESHOLD, shape[0] :] = NEVER
-    parameters = aligned((whole // TILE, PARAMETERS, TILE), rows.dtype)
-    parameters[:] = rows.reshape(PARAMETERS, -1, TILE).swapaxes(0, 1)
     return Rule(
-        flags, parameters, table(lif and lif.gain), lif.gain_shift if isinstance(lif, FixedLIF) else 0,
-        table(offset), np.zeros(1, dtype=wide), 0, wide(1).item(),
+        flags, np.zeros((0, PARAMETERS, TILE), dtype if precision is None else np.int32), table(lif and lif.gain),
+        lif.gain_shift if isinstance(lif, FixedLIF) else 0, table(offset), np.zeros(1, dtype=wide), 0, wide(1).item(),
     )  # fmt: skip
 
 
-def _float(neuron: Any) -> tuple[Any, ...]:
-    """factor_u, factor_v, bias, threshold, amount of a float neuron; a readout forgets nothing and never fires."""
-    if isinstance(neuron, Readout):
-        return 0.0, 1.0, neuron.bias, np.inf, 0.0
-    keep = 0.0 if neuron.current_leak is None else neuron.current_leak
-    return keep, neuron.leak, neuron.bias, neuron.threshold, 0.0 if neuron.reset_amount is None else neuron.reset_amount
+def _plain(parameters: Parameters, switches: Switches, shape: Shape, number: np.dtype[Any]) -> Array:
+    """The parameters of plain neurons by tile, as :class:`Rule` has them."""
+    whole = -(-shape[0] // TILE) * TILE
+    rows = np.zeros((PARAMETERS, whole), number)
+    for row, value in zip(rows, parameters[:PARAMETERS], strict=True):
+        row[: shape[0]] = value
+    if switches.at:
+        rows[THRESHOLD] = rows[THRESHOLD] - 1 if number.kind == "i" else np.nextafter(rows[THRESHOLD], -np.inf)
+    rows[THRESHOLD, shape[0] :] = UNREACHABLE
+    by_tile = aligned((whole // TILE, PARAMETERS, TILE), number)
+    by_tile[:] = rows.reshape(PARAMETERS, -1, TILE).swapaxes(0, 1)
+    return by_tile
 
 
-def _fixed(neuron: Any, precision: Precision) -> tuple[Any, ...]:
-    """factor_u, factor_v, bias, threshold, amount of an integer neuron, as arithmetic.py takes them."""
-    bias = shift_by(neuron.bias_mantissa, neuron.bias_exponent)
-    if isinstance(neuron, FixedReadout):
-        return 0, DECAY_ONE, bias, NEVER, 0
-    forget = neuron.current_decay is None
-    keep = 0 if forget else DECAY_ONE - neuron.current_decay - precision.current_decay_offset
-    factor = DECAY_ONE - neuron.membrane_decay - precision.membrane_decay_offset
-    amount = 0 if neuron.reset_amount_64ths is None else neuron.reset_amount_64ths
-    return keep, factor, bias, neuron.threshold << FRACTION_BITS, amount
+def _optional(parameters: Parameters, switches: Switches, shape: Shape, number: np.dtype[Any]) -> OptionalRule:
+    """What the kernel of optional neurons takes. Spare channels cannot fire, and have an amount that can divide."""
+    channels, pixels = shape[0], shape[1] * shape[2]
+    whole = -(-channels // LANES) * LANES
+    rows = []
+    for name, value in zip(Parameters._fields, parameters, strict=True):
+        by_neuron = np.ndim(value) == 3
+        row = np.zeros((pixels if by_neuron else 1, whole), number)
+        row[:, :channels] = np.asarray(value).reshape(channels, pixels).T if by_neuron else value
+        row[:, channels:] = {"threshold": UNREACHABLE, "amount": 1}.get(name, 0)
+        rows.append(row)
+    sizes = np.array([row.size for row in rows], np.int64)
+    pitch = np.array([whole if len(row) > 1 else 0 for row in rows], np.int64)
+    values = aligned((int(sizes.sum()),), number)
+    values[:] = np.concatenate([row.reshape(-1) for row in rows])
+    return OptionalRule(switches, values, np.cumsum(sizes) - sizes, pitch)
 
 
 def is_max_pool(population: CompiledPopulation, projection: Projection) -> bool:
@@ -182,6 +217,8 @@ def is_max_pool(population: CompiledPopulation, projection: Projection) -> bool:
     arrives, and the threshold is exceeded by every possible number of spikes in a window, but not by none.
     """
     flags = population.rule.flags
+    if population.optional is not None:
+        return False
     if not flags[Flag.FIRES] or flags[Flag.CURRENT] or flags[Flag.TABLES] or population.recorded:
         return False
     return _fires_with_any(population.rule, projection)

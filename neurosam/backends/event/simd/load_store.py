@@ -14,11 +14,22 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from neurosam.backends.event.simd.bounds import address_type, array_address, require_inside, unchecked_pointer
-from neurosam.backends.event.simd.vectors import I1, I32, I64, LANES, build_splat, instruction, llvm_function, vector_of
+from neurosam.backends.event.simd.vectors import (
+    I1,
+    I32,
+    I64,
+    LANES,
+    Longs,
+    Reals,
+    build_splat,
+    instruction,
+    llvm_function,
+    vector_of,
+)
 
 __all__ = [
-    "address", "element_pointer", "item", "load", "load_first", "load_same_count", "load_weights", "put", "store",
-    "store_first",
+    "address", "element_pointer", "item", "load", "load_first", "load_same_count", "load_weights", "load_wide", "put",
+    "store", "store_first",
 ]  # fmt: skip
 
 
@@ -139,15 +150,32 @@ def load_first(typing: Any, array: Any, at: Any, count: Any) -> Any:
     """``array[at : at + count]``, at most 16 lanes; the others are 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        form = sig.return_type.form
-        size = _some_bytes(builder, args[2], LANES, array.dtype)
-        place = element_pointer(context, builder, sig.args[0], args[0], args[1], form, size)
-        kind = ir.FunctionType(form, [place.type, I32, ir.VectorType(I1, LANES), form])
-        function = llvm_function(builder, f"llvm.masked.load.{_suffix(form)}.p0", kind)
-        align = ir.Constant(I32, array.dtype.bitwidth // 8)
-        return builder.call(function, [place, align, _some(builder, args[2], LANES), ir.Constant(form, None)])
+        return _masked_load(context, builder, sig.return_type.form, sig.args[0], *args)
 
     return vector_of(array.dtype, LANES)(array, types.intp, types.int64), build
+
+
+@instruction
+def load_wide(typing: Any, array: Any, at: Any, count: Any) -> Any:
+    """As :func:`load_first`, with integers of any width as int64 lanes."""
+    kind = Reals(array.dtype, LANES) if isinstance(array.dtype, types.Float) else Longs(LANES)
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form = ir.VectorType(context.get_value_type(array.dtype), LANES)
+        value = _masked_load(context, builder, form, sig.args[0], *args)
+        return value if form == kind.form else builder.sext(value, kind.form)
+
+    return kind(array, types.intp, types.int64), build
+
+
+def _masked_load(context: Any, builder: Any, form: Any, kind: Any, array: Any, at: Any, count: Any) -> Any:
+    """The first `count` of a vector's lanes; the others are 0."""
+    size = _some_bytes(builder, count, LANES, kind.dtype)
+    place = element_pointer(context, builder, kind, array, at, form, size)
+    signature = ir.FunctionType(form, [place.type, I32, ir.VectorType(I1, LANES), form])
+    function = llvm_function(builder, f"llvm.masked.load.{_suffix(form)}.p0", signature)
+    align = ir.Constant(I32, kind.dtype.bitwidth // 8)
+    return builder.call(function, [place, align, _some(builder, count, LANES), ir.Constant(form, None)])
 
 
 @instruction
@@ -166,15 +194,17 @@ def store(typing: Any, value: Any, array: Any, at: Any) -> Any:
 
 @instruction
 def store_first(typing: Any, value: Any, array: Any, at: Any, count: Any) -> Any:
-    """Write the first `count` lanes to ``array[at : at + count]``."""
+    """Write the first `count` lanes to ``array[at : at + count]``, converted as :func:`store` does."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form = ir.VectorType(context.get_value_type(array.dtype), value.count)
+        lanes_ = args[0] if form == value.form else builder.trunc(args[0], form)
         size = _some_bytes(builder, args[3], value.count, array.dtype)
-        place = element_pointer(context, builder, sig.args[1], args[1], args[2], value.form, size)
-        kind = ir.FunctionType(ir.VoidType(), [value.form, place.type, I32, ir.VectorType(I1, value.count)])
-        function = llvm_function(builder, f"llvm.masked.store.{_suffix(value.form)}.p0", kind)
+        place = element_pointer(context, builder, sig.args[1], args[1], args[2], form, size)
+        kind = ir.FunctionType(ir.VoidType(), [form, place.type, I32, ir.VectorType(I1, value.count)])
+        function = llvm_function(builder, f"llvm.masked.store.{_suffix(form)}.p0", kind)
         align = ir.Constant(I32, array.dtype.bitwidth // 8)
-        builder.call(function, [args[0], place, align, _some(builder, args[3], value.count)])
+        builder.call(function, [lanes_, place, align, _some(builder, args[3], value.count)])
         return context.get_dummy_value()
 
     return types.void(value, array, types.intp, types.int64), build

@@ -1,11 +1,12 @@
-"""Vectors for kernels: 16 to 128 lanes of int32, float32 or float64, on which a neuron's formulas run as they are.
+"""Vectors for kernels: lanes of int32, int64, float32 or float64, on which a neuron's formulas run as they are.
 
 Numba compiles scalar code and leaves vectorising it to LLVM's heuristics. Here vectors are explicit: LLVM's portable
 vector types, which it lowers to what the CPU has (AVX-512, AVX2, NEON); 64 lanes of int32 are four registers of AVX-512
-and eight of AVX2. Three types, passed by value:
+and eight of AVX2. Four types of 16 to 128 lanes, passed by value:
 
-    Lanes   n x int32, with ``+ - * & >> <<`` modulo 2^32 and ``< > <=`` between lanes, or lanes and an integer
-    Reals   n x float32 or float64, with ``+ - *`` and ``>``, each rounded once: nothing is fused or reordered
+    Lanes   n x int32, with ``+ - * & >> <<`` modulo 2^32 and comparisons between lanes, or lanes and an integer
+    Longs   n x int64, likewise, and with Lanes; ``//`` is exact within +-2^53
+    Reals   n x float32 or float64, with ``+ - * /`` and ``>``, each rounded once: nothing is fused or reordered
     Mask    n x bool, the result of a comparison; ``mask * x`` is x where the mask is true and 0 elsewhere
 
 simd/load_store.py moves them from and to memory, simd/bits.py to words of bits. Functions named ``build_...`` emit LLVM
@@ -26,9 +27,10 @@ from numba.core.typing.templates import ConcreteTemplate, Signature, infer_globa
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 __all__ = [
-    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Mask", "Reals", "Vector", "VectorModel", "aligned",
-    "build_add", "build_splat", "float_zeros", "instruction", "int32_zeros", "literal_instruction", "llvm_function",
-    "reduce_add", "select", "splat", "vector_of", "zero_where",
+    "CACHE_LINE", "I1", "I16", "I32", "I64", "LANES", "Lanes", "Longs", "Mask", "Reals", "Vector", "VectorModel",
+    "aligned", "build_add", "build_splat", "float_zeros", "instruction", "int32_zeros", "literal_instruction",
+    "llvm_function", "ones_where", "reduce_add", "round_down", "round_up", "select", "splat", "to_int32_lanes",
+    "vector_of", "within", "zero_where",
 ]  # fmt: skip
 
 LANES = 16
@@ -68,6 +70,13 @@ class Lanes(Vector):
         super().__init__("Lanes", I32, count)
 
 
+class Longs(Vector):
+    """int64 lanes."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("Longs", I64, count)
+
+
 class Reals(Vector):
     """Lanes of Numba's float32 or float64."""
 
@@ -89,6 +98,7 @@ class Mask(Vector):
 
 
 @register_model(Lanes)
+@register_model(Longs)
 @register_model(Reals)
 @register_model(Mask)
 class VectorModel(models.PrimitiveModel):
@@ -140,6 +150,7 @@ def _real(x: Any) -> bool:
 
 KINDS: dict[str, Callable[[int], Any]] = {
     "l": Lanes,
+    "w": Longs,
     "m": Mask,
     "i": lambda _: types.int64,
     "f": lambda n: Reals(types.float32, n),
@@ -148,12 +159,13 @@ KINDS: dict[str, Callable[[int], Any]] = {
 
 
 def _operator(symbol: Any, build: Callable[..., Any], result: str, *sides: str) -> None:
-    """Define an operator for operands of these KINDS (an integer is copied to all lanes).
+    """Define an operator for operands of these KINDS.
 
-    `result` is one of KINDS; if empty, the result has the type of the second operand.
+    An integer is copied to all lanes, and becomes a float beside floats; int32 lanes are widened beside int64 lanes.
+    `result` is one of KINDS; if empty, the result has the type of the second operand, or of the first if that is "i".
     """
     signatures = [
-        Signature(KINDS[result or side[1]](n), (KINDS[side[0]](n), KINDS[side[1]](n)), None)  # type: ignore[no-untyped-call]
+        Signature(KINDS[result or side.strip("im")[-1]](n), tuple(KINDS[kind](n) for kind in side), None)  # type: ignore[no-untyped-call]
         for n in COUNTS
         for side in sides
     ]
@@ -166,36 +178,82 @@ def _operator(symbol: Any, build: Callable[..., Any], result: str, *sides: str) 
 
         @lower_builtin(symbol, *signature.args)  # type: ignore[no-untyped-call]
         def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            count = next(kind.count for kind in sig.args if isinstance(kind, Vector))
-            operands = (
-                side if isinstance(kind, Vector) else build_splat(builder, side, ir.VectorType(I32, count))
-                for kind, side in zip(sig.args, args, strict=True)
-            )
-            return build(builder, *operands)
+            return build(builder, *_operands(builder, sig.args, args))
+
+
+def _operands(builder: Any, kinds: Any, sides: Any) -> Any:
+    """The two sides of an operator as vectors that LLVM can combine."""
+    numbers = [kind.form for kind in kinds if isinstance(kind, (Longs, Reals))]
+    vector = next(kind for kind in kinds if isinstance(kind, Vector))
+    form = numbers[0] if numbers else ir.VectorType(I32, vector.count)
+    for kind, side in zip(kinds, sides, strict=True):
+        if isinstance(kind, Lanes):
+            yield builder.sext(side, form) if form.element == I64 else side
+        elif isinstance(kind, Vector):
+            yield side
+        elif isinstance(form.element, (ir.FloatType, ir.DoubleType)):
+            yield build_splat(builder, builder.sitofp(side, form.element), form)
+        else:
+            yield build_splat(builder, side, form)
 
 
 def _product(builder: Any, x: Any, y: Any) -> Any:
     if x.type.element == I1:
         return _select(builder, x, y)
+    if y.type.element == I1:
+        return _select(builder, y, x)
     return builder.fmul(x, y) if _real(x) else builder.mul(x, y)
 
 
-def _above(builder: Any, x: Any, y: Any) -> Any:
-    return builder.fcmp_ordered(">", x, y) if _real(x) else builder.icmp_signed(">", x, y)
+def _comparison(symbol: str) -> Callable[..., Any]:
+    def build(builder: Any, x: Any, y: Any) -> Any:
+        if x.type.element == I1:
+            x = builder.zext(x, y.type)
+        if not _real(x):
+            return builder.icmp_signed(symbol, x, y)
+        return (builder.fcmp_unordered if symbol == "!=" else builder.fcmp_ordered)(symbol, x, y)
+
+    return build
+
+
+def _floor_quotient(builder: Any, x: Any, y: Any) -> Any:
+    """In float64: no rounded quotient of integers below 2^53 reaches the next integer."""
+    form = ir.VectorType(ir.DoubleType(), x.type.count)
+    quotient = builder.fdiv(builder.sitofp(x, form), builder.sitofp(y, form))
+    return builder.fptosi(build_rounded(builder, "floor", quotient), x.type)
+
+
+def build_rounded(builder: Any, direction: str, x: Any) -> Any:
+    """Round floats to integers, by LLVM's "floor" or "ceil"."""
+    name = f"llvm.{direction}.v{x.type.count}{x.type.element.intrinsic_name}"
+    return builder.call(llvm_function(builder, name, ir.FunctionType(x.type, [x.type])), [x])
 
 
 _operator(operator.add, build_add, "l", "ll", "li", "il")
+_operator(operator.add, build_add, "w", "ww", "wi", "iw", "wl")
 _operator(operator.add, build_add, "", "ff", "dd")
 _operator(operator.sub, lambda b, x, y: b.sub(x, y), "l", "ll", "li", "il")
-_operator(operator.sub, lambda b, x, y: b.fsub(x, y), "", "ff", "dd")
-_operator(operator.and_, lambda b, x, y: b.and_(x, y), "l", "ll", "li", "il")
+_operator(operator.sub, lambda b, x, y: b.sub(x, y), "w", "ww", "wi", "iw", "wl")
+_operator(operator.sub, lambda b, x, y: b.fsub(x, y), "", "ff", "dd", "fi", "di")
+_operator(operator.and_, lambda b, x, y: b.and_(x, y), "l", "ll", "li")
+_operator(operator.and_, lambda b, x, y: b.and_(x, y), "w", "ww", "wi")
+_operator(operator.and_, lambda b, x, y: b.and_(x, y), "m", "mm")
+_operator(operator.or_, lambda b, x, y: b.or_(x, y), "m", "mm")
 _operator(operator.lshift, lambda b, x, y: b.shl(x, y), "l", "ll", "li")
+_operator(operator.lshift, lambda b, x, y: b.shl(x, y), "w", "ww", "wi")
 _operator(operator.rshift, lambda b, x, y: b.ashr(x, y), "l", "ll", "li")
-_operator(operator.gt, _above, "m", "ll", "li", "ff", "dd")
-_operator(operator.lt, lambda b, x, y: b.icmp_signed("<", x, y), "m", "ll", "li")
-_operator(operator.le, lambda b, x, y: b.icmp_signed("<=", x, y), "m", "ll", "li")
+_operator(operator.rshift, lambda b, x, y: b.ashr(x, y), "w", "ww", "wi")
+_operator(operator.gt, _comparison(">"), "m", "ll", "li", "ww", "wi", "mi", "ff", "dd", "fi", "di")
+_operator(operator.lt, _comparison("<"), "m", "ll", "li", "ww", "wi")
+_operator(operator.le, _comparison("<="), "m", "ll", "li", "ww", "wi")
+_operator(operator.ge, _comparison(">="), "m", "ll", "li", "ww", "wi", "ff", "dd")
+_operator(operator.eq, _comparison("=="), "m", "li", "wi", "mi")
+_operator(operator.ne, _comparison("!="), "m", "ll", "li", "ww", "ff", "dd")
 _operator(operator.mul, _product, "l", "ll", "li", "il", "ml", "mi")
-_operator(operator.mul, _product, "", "ff", "dd", "mf", "md")
+_operator(operator.mul, _product, "w", "ww", "wi", "iw", "mw", "wm", "lw")
+_operator(operator.mul, _product, "", "ff", "dd", "mf", "md", "fm", "dm", "fi", "di", "if", "id")
+_operator(operator.floordiv, _floor_quotient, "w", "ww")
+_operator(operator.truediv, lambda b, x, y: b.fdiv(x, y), "", "ff", "dd")
 
 
 @instruction
@@ -216,6 +274,59 @@ def select(typing: Any, mask: Any, x: Any, y: Any) -> Any:
         return builder.select(*args)
 
     return x(mask, x, x), build
+
+
+@instruction
+def ones_where(typing: Any, mask: Any, other: Any) -> Any:
+    """1 where the mask is true, else 0, as lanes of another vector's type."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return (builder.uitofp if isinstance(other, Reals) else builder.zext)(args[0], other.form)
+
+    return other(mask, other), build
+
+
+@instruction
+def to_int32_lanes(typing: Any, x: Any) -> Any:
+    """int64 modulo 2^32, or floats without their fraction, as int32 lanes."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return (builder.fptosi if isinstance(x, Reals) else builder.trunc)(args[0], sig.return_type.form)
+
+    return Lanes(x.count)(x), build
+
+
+@instruction
+def round_down(typing: Any, x: Any) -> Any:
+    """The largest integers that are not above `x`, which is floats."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return build_rounded(builder, "floor", args[0])
+
+    return x(x), build
+
+
+@instruction
+def round_up(typing: Any, x: Any) -> Any:
+    """The smallest integers that are not below `x`, which is floats."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return build_rounded(builder, "ceil", args[0])
+
+    return x(x), build
+
+
+@instruction
+def within(typing: Any, x: Any, most: Any) -> Any:
+    """Floats clipped to 0..most."""
+
+    def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(x.form, None)
+        limit = build_splat(builder, builder.sitofp(args[1], x.form.element), x.form)
+        low = builder.select(builder.fcmp_ordered(">", args[0], zero), args[0], zero)
+        return builder.select(builder.fcmp_ordered(">", low, limit), limit, low)
+
+    return x(x, types.int64), build
 
 
 @literal_instruction

@@ -1,0 +1,91 @@
+"""Every back end does what the oracle says, whatever the options of neurons, projections and networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import neurosam as ns
+from neurosam.signals.inputs import Inputs
+from support.agreement import assert_agree, assert_identical
+from support.backends import STATELESS, networks
+from support.networks import KINDS
+from support.options import OptionsCase, large_options_case, limits_case, options_case, options_cases
+from support.oracle import simulate
+
+SEEDS = 60
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def execute(network: ns.Network, inputs: Inputs, backend: str) -> ns.Recording:
+    record = ns.Record.everything(network)
+    return ns.run(network, inputs, backend, record, threads=1, keep_state=backend not in STATELESS)
+
+
+def held_to(backend: str, answer: ns.Recording) -> ns.Recording:
+    """What a back end has to give: all, or all but the state."""
+    return replace(answer, state=None) if backend in STATELESS else answer
+
+
+@cache
+def expected(kind: str, seed: int, fixed: bool) -> tuple[ns.Network, Inputs, ns.Recording]:
+    """A case and the oracle's answer, worked out once for all back ends."""
+    network, inputs = options_case(np.random.default_rng([KINDS.index(kind), seed, fixed]), kind, fixed=fixed)
+    return network, inputs, simulate(network, inputs, keep_state=True)
+
+
+@every_kind
+def test_fixed_networks_are_bit_exact(backend: str, kind: str) -> None:
+    for seed in networks(backend, SEEDS):
+        network, inputs, answer = expected(kind, seed, True)
+        assert_identical(held_to(backend, answer), execute(network, inputs, backend), (kind, seed))
+
+
+@every_kind
+def test_float_networks_agree(backend: str, kind: str) -> None:
+    for seed in networks(backend, SEEDS // 2):
+        network, inputs, answer = expected(kind, seed, False)
+        assert_agree(held_to(backend, answer), execute(network, inputs, backend), (kind, seed))
+
+
+@cache
+def at_limits(seed: int) -> tuple[ns.Network, Inputs, ns.Recording]:
+    network, inputs = limits_case(np.random.default_rng(seed))
+    return network, inputs, simulate(network, inputs, keep_state=True)
+
+
+def test_integer_limits_are_bit_exact(backend: str) -> None:
+    for seed in networks(backend, SEEDS):
+        network, inputs, answer = at_limits(seed)
+        assert_identical(held_to(backend, answer), execute(network, inputs, backend), seed)
+
+
+@given(case=options_cases())
+def test_any_fixed_network_is_bit_exact(backend: str, case: OptionsCase) -> None:
+    network, inputs = case
+    assert_identical(held_to(backend, simulate(network, inputs, keep_state=True)), execute(network, inputs, backend))
+
+
+@every_kind
+@pytest.mark.parametrize("seed", range(3))
+def test_back_ends_are_identical_on_larger_fixed_networks(backend: str, kind: str, seed: int) -> None:
+    network, inputs = large_options_case(np.random.default_rng([KINDS.index(kind), seed]), kind)
+    assert_identical(of_the_reference(kind, seed, True), execute(network, inputs, backend))
+
+
+@every_kind
+def test_back_ends_agree_on_larger_float_networks(backend: str, kind: str) -> None:
+    network, inputs = large_options_case(np.random.default_rng([KINDS.index(kind), 0]), kind, fixed=False)
+    assert_agree(of_the_reference(kind, 0, False), execute(network, inputs, backend))
+
+
+@cache
+def of_the_reference(kind: str, seed: int, fixed: bool) -> ns.Recording:
+    """What the reference makes of a large case: all others give the same."""
+    rng = np.random.default_rng([KINDS.index(kind), seed])
+    return execute(*large_options_case(rng, kind, fixed=fixed), "reference")
