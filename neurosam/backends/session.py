@@ -135,7 +135,7 @@ class Session:
             Before the first step.
         """
         self._require(0)
-        if self._steps == self._first_step:
+        if self._steps == 0:
             raise ArgumentError("session", "has no output before its first step")
         return self._running.answers()
 
@@ -263,7 +263,7 @@ class _Repeated:
 
     def restart(self) -> None:
         """Go back to where the run began."""
-        self._state, self._answers = self._initial, dict[str, Array]()
+        self._state = self._initial
 
     def advance(self, inputs: Inputs) -> Recording:
         """Run further steps."""
@@ -273,7 +273,6 @@ class _Repeated:
         if recording.state is None:
             raise EventError("session", f"the {recording.backend} back end returns no state; use another one")
         self._state = recording.state
-        self._answers = {self._network.output: recording.output, **recording.other_outputs}
         return replace(recording, state=None)
 
     def step(self, values: Mapping[str, Array]) -> None:
@@ -284,7 +283,13 @@ class _Repeated:
 
     def answers(self) -> dict[str, Array]:
         """Answers of the whole run so far."""
-        return self._answers
+        return {name: self._answer(name, answer) for name, answer in self._network.answers.items()}
+
+    def _answer(self, name: str, answer: str) -> Array:
+        if answer == "last":
+            return self._state.neurons[name]["v"].reshape(self._state.samples, -1)
+        total = self._state.answers[name]
+        return total / self._state.step if answer == "mean" else total
 
     def state(self) -> State:
         """The state after the steps so far."""

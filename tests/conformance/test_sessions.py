@@ -65,6 +65,9 @@ def test_single_steps_pieces_and_runs_follow_each_other(engine: str, fixed: bool
         state = ns.run(network, part(inputs, 0, begin), engine, keep_state=True).state
     session = ns.Session(network, engine, samples=whole.samples, initial=state)
     for _ in range(2):
+        if state is not None:
+            before = ns.run(network, part(inputs, 0, begin), engine).output
+            np.testing.assert_array_equal(session.outputs[network.output], before)
         for first, end in cuts(rng, whole.steps):
             first, end = max(first, begin), max(end, begin)
             if first == end:

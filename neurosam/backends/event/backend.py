@@ -20,6 +20,7 @@ added up, is logged to ``neurosam.backends.event`` at level INFO.
 A run goes down through these modules, and each imports only from those below it:
 
     backend     takes a Network and a request; its plan comes from the cache
+    session     a run that goes on: plan, memory and state stay in place between its pieces
     run         threads that take samples, and what they counted
     cache       plans, and the memory of samples, for the next run
     worker      the order of the work on one sample; it calls the executors
