@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,3 +145,41 @@ def test_a_session_makes_no_plan_and_no_memory_for_a_step(monkeypatch: pytest.Mo
         monkeypatch.setattr(f"neurosam.backends.event.session.{name}", refused)
     for values in x[1:]:
         session.step(values != 0)
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
+@pytest.mark.parametrize("outputs", [None, {"pool": "last"}, {"pool": "max"}])
+def test_a_state_has_the_membranes_of_a_max_pooling(reset: str, outputs: dict[str, str] | None) -> None:
+    """Though its kernel keeps none."""
+    rng = np.random.default_rng(0)
+    lif = ns.FixedLIF(membrane_decay=500, threshold=30)
+    a = ns.Population("a", (3, 6, 6), lif)
+    pool, into_pool = ns.max_pool(a, "pool", 2, fixed=True)
+    neuron: Any = pool.neuron
+    network = ns.Network(
+        [
+            ns.Population("in", (2, 6, 6)), a, replace(pool, neuron=replace(neuron, reset=reset)),
+            ns.Population("out", (4,), ns.FixedReadout()),
+        ],
+        [
+            ns.Projection("in", "a", ns.Conv2d(rng.integers(-20, 40, (3, 2, 1, 1)))), replace(into_pool, delay=1),
+            ns.Projection("in", "out", ns.Dense(rng.integers(-9, 9, (4, 72))), delay=3),
+            ns.Projection("pool", "out", ns.Dense(rng.integers(-9, 9, (4, 27)))),
+        ],
+        outputs=outputs,
+    )  # fmt: skip
+    x = (rng.random((9, 2, 2, 6, 6)) < 0.3).astype(np.uint8)
+    expected = ns.run(network, ns.Events.from_dense(x), "reference", keep_state=True)
+    whole = ns.run(network, ns.Events.from_dense(x), keep_state=True)
+    assert whole.state == expected.state
+    assert dict(whole.operations) == dict(expected.operations)
+    np.testing.assert_array_equal(whole.output, expected.output)
+    session = ns.Session(network, samples=2)
+    for t in range(4):
+        session.step(x[t])
+    middle = ns.run(network, ns.Events.from_dense(x[:4]), "reference", keep_state=True).state
+    assert session.state == middle
+    assert ns.Session(network, samples=2, initial=middle).state == middle
+    piece = session.advance(ns.Events.from_dense(x[4:]))
+    assert session.state == expected.state
+    np.testing.assert_array_equal(piece.counts["pool"], expected.counts["pool"][4:])

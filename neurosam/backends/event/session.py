@@ -164,7 +164,8 @@ class EventSession:
         """The state after the steps so far."""
         state = replace(State.initial(self._network, self._samples), step=self._plan.first_step + self._position)
         for sample, worker in enumerate(self._workers):
-            worker.memory.save(state, sample)
+            worker.memory.sample = sample
+            worker.save(self._context, state)
         for name in self._plan.graded & state.recent.keys():
             recent = state.recent[name]
             recent[:] = self._frames[name].recent.reshape(recent.shape)

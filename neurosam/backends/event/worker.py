@@ -34,17 +34,21 @@ class Worker:
         Its counters add up over samples.
     executors : list of Executor
         In order of evaluation.
+    pools : list of Executor
+        Of max poolings whose membranes are part of a state.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.memory = plan, SampleMemory(plan)
         self.executors = [EXECUTORS[name](plan, self.memory, group) for name, group in plan.schedule]
+        pools = [name for name, path in plan.paths.items() if path == "or"] if plan.stateful else []
+        self.pools = [GeneralExecutor(plan, self.memory, (name,)) for name in pools]
 
     def load_kernels(self, context: RunContext) -> None:
         """Call every kernel that a sample needs, on no steps, so that it is loaded or compiled."""
         self.memory.clear(0)
         self.memory.begin(context.inputs, 0, 0)
-        for executor in self.executors:
+        for executor in (*self.executors, *self.pools):
             executor.run(context, 0, 0)
         self.memory.add_answers()
 
@@ -108,7 +112,20 @@ class Worker:
         for name, out in context.outputs.items():
             out[memory.sample] = self.answer(name, steps)
         if context.final is not None:
-            memory.save(context.final, memory.sample)
+            self.save(context, context.final)
+
+    def save(self, context: RunContext, into: State) -> None:
+        """Write the state after the last step to this sample of a state.
+
+        A max pooling keeps no membranes: those of the last step are computed here, from the spikes that arrived then.
+        """
+        memory = self.memory
+        if memory.length:
+            operations, end = memory.operations.copy(), memory.base + memory.length
+            for executor in self.pools:
+                executor.run(context, end - 1, end)
+            memory.operations[:] = operations
+        memory.save(into, memory.sample)
 
     def answer(self, name: str, steps: int) -> Array:
         """The answer of an output after `steps` own steps, in the network's order."""

@@ -137,7 +137,7 @@ class Plan:
 
     Attributes
     ----------
-    steps, threads, graded, first_step
+    steps, threads, graded, stateful, first_step
         As in the key.
     fixed : bool
         Whether the network computes in integers.
@@ -186,6 +186,7 @@ class Plan:
     def __init__(self, network: Network, key: CacheKey, memo: Memo) -> None:
         self.steps, self.threads = key.steps, key.threads
         self.fixed, self.graded, self.first_step = network.fixed, key.graded, key.first_step
+        self.stateful = key.stateful
         self.dtype: np.dtype[Any] = np.dtype(np.int32 if network.fixed else key.dtype)
         self.record_dtype = np.int32 if network.fixed else np.float64
         self.way = WAYS.get(key.path, ANY_WAY)
@@ -217,7 +218,7 @@ class Plan:
         self.labels = {label: k for k, label in enumerate(dict.fromkeys(p.label for p in network.projections))}
         self.index_of = {name: k for k, name in enumerate(name for group in groups for name in group)}
         paths = frozenset(self._kernels(name) for name in self.populations)
-        self.kernels = (self.dtype.name, bool(key.graded), paths, frozenset(self.answers.values()))
+        self.kernels = (self.dtype.name, bool(key.graded), key.stateful, paths, frozenset(self.answers.values()))
 
     def _schedule(self, groups: list[Group]) -> Iterator[tuple[str, Group]]:
         """Executors and their populations, in order of evaluation; neighbouring groups on chained paths are joined."""
@@ -245,7 +246,7 @@ class Plan:
         projections = self.incoming[name]
         if len(projections) != 1 or projections[0].source in self.graded or not self._is_plain(name):
             return "general"
-        if not key.stateful and _is_max_pool(network, self.populations[name], key, memo):
+        if _is_max_pool(network, self.populations[name], key, memo):
             return "or"
         return "general" if projections[0].conv is None else "layer"
 
@@ -306,7 +307,7 @@ def _projection(network: Network, projection: Projection, key: CacheKey, memo: M
 def _is_max_pool(network: Network, compiled: CompiledPopulation, key: CacheKey, memo: Memo) -> bool:
     """Whether a population with a single projection is a max pooling."""
     (projection,) = network.incoming(compiled.name)
-    if compiled.recorded:
+    if compiled.recorded or network.answers.get(compiled.name) == "last":
         return False
     return memo(
         network[compiled.name], ("max pool", weakref.ref(projection), network.precision, key.dtype),
