@@ -27,6 +27,7 @@ from neurosam.equivalence.comparison import Equivalence, verify
 from neurosam.errors import BackendError
 from neurosam.explain.localisation import baselines, localisation
 from neurosam.explain.maps import aggregate
+from neurosam.metrics.overflow import overflow_warning, overflows
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
@@ -136,6 +137,8 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
     explained = run(
         deployed.network, shown.select(0, plan.explained), record=Record(spikes=layers, sam=layers, membrane=("out",))
     )
+    if warning := overflow_warning(explained):
+        say(f"warning: {warning}")
     scores = _localisation(explained, deployed.test, layers)
     timed = _throughput(deployed, shown.select(0, plan.timed), bar)
     if lava is not None:
@@ -149,6 +152,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
         "quantisation": deployed.quantisation.to_dict(),
         "equivalence": {name: e.to_dict() for name, e in equivalences.items()},
         "localisation": scores,
+        "out of range": {name: row._asdict() for name, row in overflows(explained).items()},
         "throughput": timed,
         "duration_s": time.perf_counter() - start,
     }

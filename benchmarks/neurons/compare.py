@@ -20,11 +20,12 @@ from typing import Any
 
 sys.path.append(os.fspath(Path(__file__).resolve().parents[1] / "peers"))  # for environments
 
+import neurosam as ns
 from capture import Run, load
 from environments import Skip, command
 from neurosam._util.atomic_write import write_text
-from recipes import recipe, short, text
-from simulate import difference
+from recipes import Recipe, recipe, short, text
+from simulate import difference, difference_in_integers, is_whole
 from tables import markdown
 
 HERE = Path(__file__).resolve().parent
@@ -95,7 +96,18 @@ def row(run: Run) -> dict[str, Any]:
         "weight": short(made.weight),
         "differs": made.differs,
         "difference": {backend: asdict(difference(run, made, backend)) for backend in BACKENDS},
+        "in_integers": in_integers(run, made),
     }
+
+
+def in_integers(run: Run, made: Recipe) -> dict[str, Any]:
+    """Spikes that differ in integers, by back end, or why quantising is refused; empty for networks of fractions."""
+    if not is_whole(run, made):
+        return {}
+    try:
+        return {backend: difference_in_integers(run, made, backend) for backend in BACKENDS}
+    except ns.ExportError as error:
+        return {"refused": str(error)}
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

@@ -9,12 +9,16 @@ import numpy as np
 
 import neurosam as ns
 from capture import Run
+from neurosam.deploy.quantise import quantise
 from recipes import Recipe
 
-__all__ = ["Difference", "difference", "network", "neuron"]
+__all__ = ["Difference", "difference", "difference_in_integers", "is_whole", "network", "neuron"]
 
 TIE = 1e-9
 """A membrane this close to its threshold is at a tie: no rounding error here is larger."""
+
+WHOLE = ("threshold", "reset_amount", "reset_value", "bias", "lower_bound", "initial_membrane")
+"""Parameters in the unit of weights."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,8 @@ def network(run: Run, recipe: Recipe) -> ns.Network:
 
 def difference(run: Run, recipe: Recipe, backend: str) -> Difference:
     """Run the recipe on a back end, in float64, and compare."""
-    events = ns.Events.from_dense(run.drive.inputs[:, None])
     record = ns.Record(spikes=() if recipe.readout else ("neurons",), membrane=("neurons",))
-    recording = ns.run(network(run, recipe), events, backend, record, threads=1)
+    recording = ns.run(network(run, recipe), _events(run), backend, record, threads=1)
     membrane = recording.membrane["neurons"][:, 0] + recipe.offset
     spikes = np.zeros(membrane.shape, np.int64)
     if not recipe.readout:
@@ -73,6 +76,32 @@ def difference(run: Run, recipe: Recipe, backend: str) -> Difference:
         silent = np.zeros((recipe.lag, spikes.shape[1]), np.int64)
         spikes, membrane = np.concatenate([silent, spikes[: -recipe.lag]]), membrane[: -recipe.lag]
     return _difference(run, recipe, spikes, membrane)
+
+
+def is_whole(run: Run, recipe: Recipe) -> bool:
+    """Whether all of a network's numbers are multiples of 1/8 and stay so: no leak, no gain, no current."""
+    if run.drive.name != "eighths" or recipe.readout or recipe.differs or {"gain", "current_leak"} & set(recipe.neuron):
+        return False
+    numbers = [value for name, value in recipe.neuron.items() if name in WHOLE]
+    return bool(np.all(recipe.neuron["leak"] == 1)) and all(np.all(np.asarray(value) * 8 % 1 == 0) for value in numbers)
+
+
+def difference_in_integers(run: Run, recipe: Recipe, backend: str) -> int:
+    """Quantise the network to 8-bit weights, run it in integers, and count the spikes that differ.
+
+    Raises
+    ------
+    ExportError
+        If the network has no proven head-room in 24 bits.
+    """
+    quantised, _ = quantise(network(run, recipe), ns.Precision.lava())
+    recording = ns.run(quantised, _events(run), backend, ns.Record(spikes=("neurons",)), threads=1)
+    spikes = recording.spikes["neurons"].dense()[:, 0].astype(np.int64)
+    return int(np.abs(spikes - run.answer.spikes).sum())
+
+
+def _events(run: Run) -> ns.Events:
+    return ns.Events.from_dense(run.drive.inputs[:, None])
 
 
 def _difference(run: Run, recipe: Recipe, spikes: Any, membrane: Any) -> Difference:

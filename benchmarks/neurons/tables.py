@@ -25,6 +25,7 @@ def markdown(results: dict[str, list[dict[str, Any]]]) -> str:
     for framework in dict.fromkeys(row["framework"] for row in exact):
         own = [row for row in exact if row["framework"] == framework]
         lines += ["", f"## {framework} {own[0]['version']}", "", *_table(own)]
+    lines += ["", "## In integers", "", *_integers([row for row in rows if row["in_integers"]])]
     lines += ["", "## Ties that the last bit decides", "", *_ties(ties)]
     lines += ["", "## Rules that no neuron equals", "", *_unequal([row for row in rows if row["differs"]])]
     return "\n".join(lines) + "\n"
@@ -58,6 +59,27 @@ def _ties(rows: list[dict[str, Any]]) -> list[str]:
         worst = max(row["difference"].values(), key=lambda d: d["differ"])
         counts = f"{worst['spikes']:,} | {worst['differ']} | {worst['neurons']} | {worst['ties']}"
         lines.append(f"| {row['framework']} `{_module(row)}` | {row['drive']} | {counts} |")
+    return lines
+
+
+def _integers(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "Networks whose numbers are all multiples of 1/8 (drive `eighths`), quantised to 8-bit weights and run in",
+        "integers, against the framework's floats: their membranes meet thresholds exactly, again and again.",
+        "",
+        "| module | spikes | differ |",
+        "|---|---:|---:|",
+    ]
+    for row in rows:
+        found = row["in_integers"]
+        counts = (
+            f"refused: {found['refused']}"
+            if "refused" in found
+            else " / ".join(f"{count:,}" for count in dict.fromkeys(found.values()))
+        )
+        lines.append(
+            f"| {row['framework']} `{_module(row)}` | {row['difference']['reference']['spikes']:,} | {counts} |"
+        )
     return lines
 
 

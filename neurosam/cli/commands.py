@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam._version import __version__
-from neurosam.cli import convert, deploy, explain, info, plugins, quantise, train, verify
+from neurosam.cli import convert, deploy, explain, info, plugins, quantise, run, train, verify
 from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
@@ -67,7 +67,7 @@ def _root(
 
 
 for command in (
-    explain.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, deploy.run, verify.verify,
+    explain.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, run.run, verify.verify,
     explain.explain,
 ):  # fmt: skip
     app.command()(command)

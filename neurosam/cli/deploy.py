@@ -1,4 +1,4 @@
-"""``neurosam export`` turns a trained model into a network file; ``neurosam run`` runs it on a back end."""
+"""``neurosam export`` turns a trained model into a network file."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from neurosam.cli.common import HDF5, network_in, new_file, progress, require, say, show
-from neurosam.cli.inputs import (
-    Coding,
-    Data,
-    Dtype,
-    EventsFile,
-    Seed,
-    Size,
-    Steps,
-    held_out,
-    presented,
-    read_events,
-    training_set,
-)
+from neurosam.cli.common import HDF5, new_file, progress, require, say, show
+from neurosam.cli.inputs import held_out, training_set
 from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
-from neurosam.signals.recording import Record, Recording
 
 if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
     from neurosam.training.model_file import Recipe
 
-__all__ = ["export", "fixed_precision", "run", "show_quantisation"]
+__all__ = ["LongestRun", "Rounding", "Scale", "export", "fixed_precision", "show_quantisation"]
+
+LongestRun = Annotated[
+    int | None,
+    typer.Option(
+        "--longest-run",
+        min=1,
+        show_default=False,
+        help="Steps of the longest run that is planned; the readout gets room for it. Default: twice the calibration.",
+    ),
+]
+Scale = Annotated[
+    str, typer.Option("--scale", help="population: one unit for all its channels; channel: one for each, more exact.")
+]
+Rounding = Annotated[str, typer.Option("--rounding", help="Of weights: nearest or stochastic.")]
 
 PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
@@ -52,18 +52,9 @@ def export(
     calibrate: Annotated[
         int, typer.Option(min=0, help="Training samples used to choose scales; 0: none, all inputs weigh the same.")
     ] = 64,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            show_default=False,
-            help="Longest run that is planned, in steps; the readout gets room for it. Default: twice as trained.",
-        ),
-    ] = None,
-    scale: Annotated[
-        str, typer.Option(help="population: one unit for all its channels; channel: one for each (more exact weights).")
-    ] = "population",
-    rounding: Annotated[str, typer.Option(help="nearest or stochastic, of weights.")] = "nearest",
+    longest_run: LongestRun = None,
+    scale: Scale = "population",
+    rounding: Rounding = "nearest",
     fine_tune: Annotated[
         int, typer.Option(min=0, help="Epochs of training with quantised weights first, when few bits cost accuracy.")
     ] = 0,
@@ -102,7 +93,7 @@ def export(
             images = train_set.images[: min(calibrate, len(train_set))]
             calibration = recipe.stimulus.encode(images, seed=recipe.seed)
         network, report = quantise(
-            network, fixed, calibration, steps=steps, scale=scale, rounding=rounding, seed=recipe.seed
+            network, fixed, calibration, steps=longest_run, scale=scale, rounding=rounding, seed=recipe.seed
         )
         show_quantisation(report)
     network.save(out)
@@ -158,85 +149,3 @@ def show_quantisation(report: QuantisationReport) -> None:
     show("quantisation", columns, rows, note=note)
     for warning in report.warnings:
         say(f"warning: {warning}")
-
-
-def run(
-    network: Annotated[Path, typer.Argument(help="Network file.")],
-    data: Data = None,
-    size: Size = None,
-    events: EventsFile = None,
-    backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 100,
-    steps: Steps = None,
-    coding: Coding = None,
-    seed: Seed = 0,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to use. Default: chosen by the back end.", show_default=False)
-    ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda, for the reference back end.")] = "cpu",
-    dtype: Dtype = "float64",
-    record: Annotated[
-        str,
-        typer.Option(help="What to write to --out besides outputs and counts: spikes, sam, membrane, current, or all."),
-    ] = "",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Recording file to write.", show_default=False)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-) -> None:
-    """Run a network on held-out images or events; report accuracy, spikes, operations and time.
-
-    Variables named by --record are streamed to --out, so they may be larger than memory.
-    """
-    from neurosam.backends.registry import run as run_network
-
-    if out is not None:
-        new_file(out, force, HDF5)
-    elif record:
-        raise NeurosamError("--record", "needs --out; give a file to write to")
-    if events is not None and (data is not None or size is not None):
-        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
-    net = network_in(network)
-    request = _record(record, Record.everything(net))
-    labels = None
-    if events is not None:
-        stimulus = read_events(events, net)
-    else:
-        stimulus, images = presented(net, data, samples, seed, steps, coding, size)
-        labels = images.labels
-    with progress(f"running on {backend}") as tick:
-        recording = run_network(
-            net, stimulus, backend, request, device=device, dtype=dtype, threads=threads, progress=tick, out=out
-        )
-    _summary(net, recording)
-    if labels is not None:
-        say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")
-    if out is not None:
-        say(f"wrote {out}")
-
-
-def _summary(network: Network, recording: Recording) -> None:
-    """Print the spikes of each population, and the speed."""
-    samples = max(recording.samples, 1)
-    rows = []
-    for name, counts in recording.counts.items():
-        active = f"{counts.mean() / np.prod(network[name].shape):.2%}" if counts.size else "-"
-        rows.append((name, f"{int(counts.sum()):,}", f"{counts.sum() / samples:,.0f}", active))
-    title = f"{recording.samples} samples x {recording.steps} steps on {recording.backend}"
-    show(title, ("population", "spikes", "per sample", "active per step"), rows)
-    if recording.time_s:
-        speed = f"{recording.time_s:.3f} s: {recording.samples / recording.time_s:,.0f} samples/s"
-        operations = sum(recording.operations.values())
-        if operations:
-            speed += f", {operations / recording.time_s / 1e9:.2f} G synaptic operations/s"
-        say(speed)
-
-
-def _record(text: str, everything: Record) -> Record:
-    """Parse a comma-separated list of variables into a request for all populations that have them."""
-    names = [part.strip() for part in text.split(",") if part.strip()]
-    variables = tuple(Record.__dataclass_fields__)
-    for name in names:
-        if name != "all" and name not in variables:
-            raise NetworkError("--record", f"got {name!r}; allowed: {', '.join(variables)}, all")
-    return Record(**{name: getattr(everything, name) for name in variables if name in names or "all" in names})

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from neurosam.cli.common import network_in, new_folder, progress, require, say, show
+from neurosam.cli.errors import report_warning
 from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
 from neurosam.errors import NetworkError
+from neurosam.metrics.overflow import overflow_warning
 
 __all__ = ["demo", "explain"]
 
@@ -87,6 +89,8 @@ def explain(
             highlights={f"accuracy on {len(images)} samples": f"{accuracy:.1%}"}, tables=tables,
         )  # fmt: skip
     say(f"accuracy {accuracy:.1%} on {len(images)} samples")
+    if warning := overflow_warning(recording):
+        report_warning(warning)
     say(f"wrote {len(files)} files; open {files[0]}")
 
 

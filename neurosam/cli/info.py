@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,32 +12,69 @@ import typer
 
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
+from neurosam.metrics.overflow import overflow_warning
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, neurons
+from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
+from neurosam.signals.state import State
 
 __all__ = ["info"]
 
 
-def info(file: Annotated[Path, typer.Argument(help="A network, recording or events file (HDF5).")]) -> None:
+ANSWERS = {
+    "last": "membrane after the last step", "mean": "mean membrane", "max": "largest membrane", "count": "spike count"
+}  # fmt: skip
+FLOAT_UNITS = "leaks: fraction kept per step; refractory: steps; the others are in the unit of the weights"
+FIXED_UNITS = (
+    "decays: 4096ths lost per step; thresholds: units of the weights; ..._64ths: 64ths of that unit, which is the "
+    "membrane's own; refractory: steps"
+)
+HIDDEN_AT_DEFAULT = {
+    "bias", "bias_mantissa", "fires", "reset_timing", "refractory", "max_spikes", "initial_membrane",
+    "initial_current", "initial_membrane_64ths", "initial_current_64ths", "leak",
+}  # fmt: skip
+
+
+def info(file: Annotated[Path, typer.Argument(help="A network, recording, events or state file (HDF5).")]) -> None:
     """Print what a file holds: shapes, parameters, synapses, ranges, bytes."""
-    from neurosam.hdf5.files import file_kind, load_events, load_network, load_recording
+    from neurosam.hdf5.files import file_kind, load
 
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
-    kind = file_kind(file)
-    if kind == "network":
-        _network(load_network(file))
-    elif kind == "recording":
-        _recording(load_recording(file, mapped=True))
+    held = load(file, mapped=file_kind(file) == "recording")
+    if isinstance(held, Network):
+        _network(held)
+    elif isinstance(held, Recording):
+        _recording(held)
+    elif isinstance(held, State):
+        _state(held)
+    elif isinstance(held, Events):
+        say(_events(held))
     else:
-        events = load_events(file)
-        values = "spikes" if events.value is None else f"values up to {events.magnitude:g}"
-        say(
-            f"{len(events):,} events ({values}) in {events.steps} steps of {events.samples} samples, "
-            f"shape {_shape(events.shape)}"
-        )
+        for name, events in held.items():
+            say(f"{name}: {_events(events)}")
+
+
+def _events(events: Events) -> str:
+    values = "spikes" if events.value is None else f"values up to {events.magnitude:g}"
+    return (
+        f"{len(events):,} events ({values}) in {events.steps} steps of {events.samples} samples, "
+        f"shape {_shape(events.shape)}"
+    )
+
+
+def _state(state: State) -> None:
+    rows = [
+        (name, ", ".join(held), _shape(next(iter(held.values())).shape[1:]) if held else "-")
+        for name, held in state.neurons.items()
+    ]
+    show(
+        f"state of {state.samples} samples after {state.step} steps", ("population", "variables", "shape"), rows, left=3
+    )
+    if state.recent:
+        say("spikes and events on their way: " + ", ".join(f"{n}, {len(x)} steps" for n, x in state.recent.items()))
 
 
 def _network(network: Network) -> None:
@@ -49,7 +88,8 @@ def _network(network: Network) -> None:
         populations.append((p.name, _shape(p.shape), neuron, sam, f"{neurons(p.shape):,}", network.onsets[p.name]))
     columns = ("population", "shape", "neuron", "SAM", "neurons", "onset")
     show(f"populations: {kind}", columns, populations, left=4)
-    show("parameters", ("population", "values"), [(p.name, _parameters(p)) for p in network.populations], left=2)
+    rows = [(p.name, _parameters(p)) for p in network.populations]
+    show("parameters", ("population", "values"), rows, left=2, note=FIXED_UNITS if network.fixed else FLOAT_UNITS)
 
     projections = []
     synapses = size = 0
@@ -68,6 +108,7 @@ def _network(network: Network) -> None:
 
     neuron_count = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
     say(f"{neuron_count:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
+    say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
     for key, value in network.metadata.items():
         say(f"{key}: {value if len(value) <= 100 else value[:97] + '...'}")
 
@@ -77,16 +118,21 @@ def _shape(sides: tuple[int, ...]) -> str:
 
 
 def _parameters(population: Population) -> str:
-    """Format the parameters that are set and have an effect, arrays as ranges."""
+    """Format the options that are set and have an effect, arrays as ranges."""
     neuron: Any = population.neuron
     if neuron is None:
         return f"|value| <= {population.magnitude}"
-    values = {name: getattr(neuron, name) for name in neuron.__dataclass_fields__}
-    if not np.any(values.get("bias", values.get("bias_mantissa"))):
-        values |= dict.fromkeys(("bias", "bias_mantissa", "bias_exponent"))
-    if values.get("gain") is None:
-        values["gain_shift"] = None
-    return ", ".join(f"{name} {_span(value)}" for name, value in values.items() if value is not None) or "-"
+    values: dict[str, Any] = {}
+    for item in fields(neuron):
+        value: Any = getattr(neuron, item.name)
+        default: Any = item.default
+        if value is not None and not (item.name in HIDDEN_AT_DEFAULT and np.array_equal(value, default)):
+            values[item.name] = value
+    if "bias_mantissa" not in values:
+        values.pop("bias_exponent", None)
+    if "gain" not in values:
+        values.pop("gain_shift", None)
+    return ", ".join(f"{name} {_span(value)}" for name, value in values.items()) or "-"
 
 
 def _span(value: Any) -> str:
@@ -122,13 +168,29 @@ def _both(sides: tuple[int, int]) -> str:
 
 
 def _recording(recording: Recording) -> None:
+    variables = ("spikes", "sam", "membrane", "current")
+    parts: list[Mapping[str, Any]] = [
+        recording.counts, *(getattr(recording, v) for v in variables), recording.saturated,
+    ]  # fmt: skip
+    counted = bool(recording.saturated)
     rows = []
-    for name, counts in recording.counts.items():
-        recorded = [v for v in ("spikes", "sam", "membrane", "current") if name in getattr(recording, v)]
-        mean = counts.mean() if counts.size else 0.0
-        rows.append((name, ", ".join(recorded) or "-", f"{int(counts.sum()):,}", f"{mean:,.1f}"))
-    for variable in ("sam", "membrane", "current"):  # a readout never fires, so it has no counts
-        rows += [(name, variable, "-", "-") for name in getattr(recording, variable) if name not in recording.counts]
+    for name in dict.fromkeys(name for part in parts for name in part):
+        recorded = [v for v in variables if name in getattr(recording, v)]
+        counts = recording.counts.get(name)
+        mean = counts.mean() if counts is not None and counts.size else 0.0
+        spikes = ("-", "-") if counts is None else (f"{int(counts.sum()):,}", f"{mean:,.1f}")
+        left_range = (recording.saturated, recording.wrapped) if counted else ()
+        rows.append((
+            name, ", ".join(recorded) or "-", *spikes,
+            *(f"{int(by_name[name].sum()):,}" if name in by_name else "-" for by_name in left_range),
+        ))  # fmt: skip
     title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
-    show(title, ("population", "recorded", "spikes", "per sample and step"), rows, left=2)
+    columns = ["population", "recorded", "spikes", "per sample and step"]
+    show(title, [*columns, *(("saturated", "wrapped") if counted else ())], rows, left=2)
     say(f"output {_shape(recording.output.shape)} {recording.output.dtype}; {recording.time_s:.3f} s")
+    for name, output in recording.other_outputs.items():
+        say(f"output of {name} {_shape(output.shape)} {output.dtype}")
+    if recording.state is not None:
+        say(f"with the state after {recording.state.step} steps")
+    if warning := overflow_warning(recording):
+        say(f"warning: {warning}")

@@ -30,6 +30,7 @@ __all__ = [
     "Seed",
     "Size",
     "Steps",
+    "events_in",
     "held_out",
     "presented",
     "read_events",
@@ -133,6 +134,12 @@ def presented(
         raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}")
     if size is None and name == stimulus.data:
         size = stimulus.size
+    if len(network.inputs) > 1:
+        names = [p.name for p in network.inputs]
+        each = " ".join(f"--events {name}=FILE" for name in names)
+        raise DataError(
+            name, f"gives images for one input; the network has {', '.join(names)}. Give events: neurosam run {each}"
+        )
     images = held_out(name, split_seed(network), size)
     images = images.subset(np.arange(min(samples, len(images))))
     return stimulus.encode(_fitting(images, name, network), seed), images
@@ -184,23 +191,30 @@ def read_events(path: Path, network: Network) -> Events:
     NeurosamError
         If the file is neither, or its events do not fit the network; the message names the file.
     """
-    events = _dense(path) if path.suffix.lower() == ".npy" else _sparse(path)
+    events = events_in(path)
     if not events.samples:
         raise EventError(str(path), "holds no samples; at least 1 is required")
     try:
-        check(network, Inputs.of(network, events), Record())
+        inputs = Inputs.of(network, events)
+        check(network, inputs, Record())
     except EventError as error:
         raise EventError(f"{path}: {error.where}", error.problem) from None
-    return events
+    return inputs[network.input.name]
 
 
-def _sparse(path: Path) -> Events:
-    from neurosam.hdf5.files import file_kind, load_events
+def events_in(path: Path) -> Events | Inputs:
+    """Read events of one input, or of several, from HDF5 (neurosam.save), or from a dense array in .npy."""
+    return _dense(path) if path.suffix.lower() == ".npy" else _sparse(path)
+
+
+def _sparse(path: Path) -> Events | Inputs:
+    from neurosam.hdf5.files import file_kind, load
 
     kind = file_kind(path)
-    if kind != "events":
+    held = load(path) if kind in ("events", "inputs") else None
+    if not isinstance(held, (Events, Inputs)):
         raise EventError(str(path), f"holds a {kind}; events are required (neurosam.save), or a .npy")
-    return load_events(path)
+    return held
 
 
 def _dense(path: Path) -> Events:

@@ -13,7 +13,7 @@ import typer
 
 from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import HDF5, console, network_in, new_file, new_folder, progress, require, say
-from neurosam.cli.deploy import fixed_precision, show_quantisation
+from neurosam.cli.deploy import LongestRun, Rounding, Scale, fixed_precision, show_quantisation
 from neurosam.cli.inputs import (
     Data,
     EventsFile,
@@ -56,6 +56,9 @@ def quantise(
         ),
     ] = None,
     calibrate: Annotated[int, typer.Option(min=0, help="Samples used to choose scales; 0: none.")] = 64,
+    longest_run: LongestRun = None,
+    scale: Scale = "population",
+    rounding: Rounding = "nearest",
     search: Annotated[
         bool,
         typer.Option(
@@ -99,7 +102,9 @@ def quantise(
         raise NeurosamError(str(network), "is in fixed point already; give the float network it was made from")
     images = training_name(net, data) if events is None else None
     typical = _calibration(net, calibration, calibrate, images, seed, steps, size)
-    fixed, quantisation = quantise_network(net, format_, typical)
+    fixed, quantisation = quantise_network(
+        net, format_, typical, steps=longest_run, scale=scale, rounding=rounding, seed=seed
+    )
     show_quantisation(quantisation)
     found = None
     if search:
@@ -108,7 +113,7 @@ def quantise(
         else:
             stimulus, _ = _evaluation(net, data, events, calibration, samples, seed, steps, size)
         with progress("searching thresholds") as tick:
-            fixed, found = search_thresholds(net, fixed, stimulus, progress=tick)
+            fixed, found = search_thresholds(net, fixed, quantisation, stimulus, progress=tick)
         _show_search(found)
     if report is not None:
         stimulus, labels = _evaluation(net, data, events, calibration, samples, seed, steps, size)

@@ -10,8 +10,10 @@ import typer
 
 from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import console, network_in, new_file, progress, say
-from neurosam.cli.inputs import Data, Dtype, EventsFile, Seed, Size, Steps, presented, read_events
+from neurosam.cli.event_files import EventsFiles, read_inputs
+from neurosam.cli.inputs import Data, Dtype, Seed, Size, Steps, presented
 from neurosam.errors import FormatError, NeurosamError
+from neurosam.signals.inputs import Inputs
 
 __all__ = ["verify"]
 
@@ -26,7 +28,7 @@ def verify(
     ] = "reference,event",
     data: Data = None,
     size: Size = None,
-    events: EventsFile = None,
+    events: EventsFiles = None,
     samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
     steps: Steps = None,
     seed: Seed = 0,
@@ -65,7 +67,7 @@ def _backends(
     names: str,
     data: str | None,
     size: int | None,
-    events: Path | None,
+    events: list[str] | None,
     samples: int,
     steps: int | None,
     seed: int,
@@ -74,18 +76,17 @@ def _backends(
     from neurosam.backends.registry import load_backend
     from neurosam.equivalence.comparison import verify as verify_network
 
-    if events is not None and (data is not None or size is not None):
+    if events and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     requested = tuple(name.strip() for name in names.split(",") if name.strip())
     for name in requested:  # a missing back end is reported before the others run
         load_backend(name)
     net = network_in(path)
-    if events is not None:
-        stimulus = read_events(events, net)
-    else:
-        stimulus, _ = presented(net, data, samples, seed, steps, size=size)
+    inputs = (
+        read_inputs(events, net) if events else Inputs.of(net, presented(net, data, samples, seed, steps, size=size)[0])
+    )
     with progress("verifying") as tick:
-        results = verify_network(net, stimulus, requested, progress=tick, dtype=dtype)
+        results = verify_network(net, inputs, requested, progress=tick, dtype=dtype)
     for equivalence in results.values():
         console.print(equivalence.table())
     return all(e.equal for e in results.values()), {name: e.to_dict() for name, e in results.items()}

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
+from neurosam.deploy.units import per_neuron, per_weight
 from neurosam.errors import NetworkError
 from neurosam.network.elements import Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
@@ -29,7 +30,7 @@ from neurosam.network.precision import Precision
 __all__ = ["dequantise", "hybrid"]
 
 
-def dequantise(network: Network, fixed: Network, units: Mapping[str, float]) -> Network:
+def dequantise(network: Network, fixed: Network, units: Mapping[str, Any]) -> Network:
     """The float network whose parameters are exactly those of `fixed`.
 
     Parameters
@@ -38,8 +39,9 @@ def dequantise(network: Network, fixed: Network, units: Mapping[str, float]) -> 
         The float network that `fixed` was made from; gives what quantisation does not change.
     fixed : Network
         Of the same populations and projections.
-    units : mapping of str to float
-        Float value of an input of integer 1, by population (:attr:`~neurosam.deploy.quantise.PopulationReport.unit`).
+    units : mapping of str to float or (C,) array
+        Float value of an input of integer 1, by population, or one per channel
+        (:attr:`~neurosam.deploy.quantisation_report.PopulationReport.unit_by_channel`).
 
     Raises
     ------
@@ -115,27 +117,30 @@ def hybrid(network: Network, other: Network, names: Collection[str]) -> Network:
     )
 
 
-def _projection(projection: Projection, fixed: Projection, unit: float) -> Projection:
-    weight = fixed.synapse.weight * (unit * 2.0**fixed.exponent)
+def _projection(projection: Projection, fixed: Projection, unit: Any) -> Projection:
+    weight = fixed.synapse.weight * (per_weight(np.asarray(unit), fixed.synapse) * 2.0**fixed.exponent)
     return replace(projection, synapse=replace(projection.synapse, weight=weight))
 
 
-def _neuron(neuron: Neuron, fixed: Neuron | None, unit: float, precision: Precision) -> Neuron:
+def _neuron(neuron: Neuron, fixed: Neuron | None, unit: Any, precision: Precision) -> Neuron:
     """The float neuron with the rounded parameters; settings without a unit stay."""
-    fine = unit / (1 << FRACTION_BITS)
     values: dict[str, Any] = {}
+
+    def real(whole: Any) -> Any:
+        return whole * (per_neuron(unit, np.ndim(whole)) / (1 << FRACTION_BITS))
+
     if isinstance(fixed, (FixedLIF, FixedReadout)):
-        values["bias"] = fixed.bias_mantissa * (2.0**fixed.bias_exponent * fine)
+        values["bias"] = real(fixed.bias_mantissa * 2.0**fixed.bias_exponent)
         if fixed.membrane_decay is not None:
             values["leak"] = _leak(fixed.membrane_decay, precision.membrane_decay_offset)
         if fixed.current_decay is not None:
             values["current_leak"] = _leak(fixed.current_decay, precision.current_decay_offset)
-        values |= {name: getattr(fixed, f"{name}_64ths") * fine for name in ("initial_membrane", "initial_current")}
+        values |= {name: real(getattr(fixed, f"{name}_64ths")) for name in ("initial_membrane", "initial_current")}
     if isinstance(fixed, FixedLIF) and isinstance(neuron, LIF):
-        values["threshold"] = fixed.threshold * unit
+        values["threshold"] = real(fixed.threshold << FRACTION_BITS)
         for name in ("reset_amount", "reset_value", "lower_bound", "threshold_step", "offset"):
             whole = getattr(fixed, f"{name}_64ths")
-            values[name] = None if whole is None else whole * fine
+            values[name] = None if whole is None else real(whole)
         for name, decay in (("threshold_leak", fixed.threshold_decay), ("relative_leak", fixed.relative_decay)):
             values[name] = None if decay is None else _leak(decay, 0)
         if fixed.gain is not None:

@@ -28,7 +28,7 @@ from neurosam.backends.registry import run
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Sparse, Synapse, neurons
-from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record
 
 __all__ = [
@@ -105,11 +105,11 @@ def uninformed(network: Network) -> Observation:
 
 
 def _typical(population: Population) -> Activity:
-    rate = np.full(population.shape, UNINFORMED_RATE * population.magnitude)
-    return Activity(rate, rate * population.magnitude, 0)
+    rate = np.full(population.shape, UNINFORMED_RATE * population.largest_event)
+    return Activity(rate, rate * population.largest_event, 0)
 
 
-def observe(network: Network, events: Events) -> Observation:
+def observe(network: Network, events: Inputs) -> Observation:
     """Run a network on `events` and collect the statistics, a few samples at a time to bound the memory."""
     simulated = [p for p in network.populations if p.neuron is not None]
     record = Record(spikes=tuple(p.name for p in simulated if p.fires), membrane=tuple(p.name for p in simulated))
@@ -121,7 +121,7 @@ def observe(network: Network, events: Events) -> Observation:
     for start in range(0, events.samples, chunk):
         part = events.select(start, start + chunk)
         recording = run(network, part, record=record)
-        sent = {network.input.name: part.dense().astype(np.float64)}
+        sent = {name: values.dense().astype(np.float64) for name, values in part.items()}
         sent |= {name: spikes.dense().astype(np.float64) for name, spikes in recording.spikes.items()}
         for name, values in sent.items():
             rates[name] += np.abs(values).sum(axis=(0, 1))

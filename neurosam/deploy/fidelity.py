@@ -17,13 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.backends.registry import run
+from neurosam.deploy.units import per_neuron
 from neurosam.network.elements import Population
 from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF, Neuron
 from neurosam.network.network import Network
@@ -79,7 +80,7 @@ def measure_fidelity(
     network: Network,
     rounded: Network,
     fixed: Network,
-    units: Mapping[str, float],
+    units: Mapping[str, Any],
     events: Events,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, tuple[Fidelity, Fidelity]]:
@@ -93,8 +94,8 @@ def measure_fidelity(
         The same with the parameters of `fixed` (:func:`~neurosam.deploy.dequantise.dequantise`).
     fixed : Network
         The quantised network.
-    units : mapping of str to float
-        Float value of an input of integer 1, by population.
+    units : mapping of str to float or (C,) array
+        Float value of an input of integer 1, by population (and channel).
     events : Events
     progress : callable, optional
         Called with (samples done, all samples).
@@ -123,7 +124,8 @@ def measure_fidelity(
     floats, integers = _Extended(network), _Extended(fixed)
     original = {name: _View(floats.observer(network, name), name) for name in names}
     alone = {name: _View(floats.observer(rounded, name), floats.copy(rounded, name)) for name in names}
-    deployed = {name: _View(integers.observer(fixed, name), name, units[name] / (1 << FRACTION_BITS)) for name in names}
+    fine = {name: per_neuron(units[name], len(network[name].shape)) / (1 << FRACTION_BITS) for name in names}
+    deployed = {name: _View(integers.observer(fixed, name), name, fine[name]) for name in names}
     tallies = {name: (_Tally(), _Tally()) for name in names}
     chunk = max(1, MEMORY_BYTES // (48 * events.steps * sum(neurons(network[name].shape) for name in names)))
     for start in range(0, events.samples, chunk):
@@ -198,7 +200,7 @@ class _View:
 
     observer: str
     population: str
-    scale: float = 1.0
+    scale: Any = 1.0
 
     def values(self, recording: Recording) -> _Values:
         spikes = recording.spikes.get(self.population)

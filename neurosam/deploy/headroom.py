@@ -20,6 +20,7 @@ import numpy.typing as npt
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.deploy.error_model import Observation
 from neurosam.deploy.fixed_neuron import kept_parts, whole_gains
+from neurosam.deploy.units import by_channel, per_neuron
 from neurosam.errors import ExportError, NetworkError
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import BIAS_HIGH, THRESHOLD_MAX
@@ -33,6 +34,16 @@ MEMBRANE_ROOM = ARRIVAL_LIMIT // 2
 """Largest expected |membrane|, in units: half of the range, because other inputs may drive it harder."""
 BIAS_UNITS = BIAS_HIGH << (7 - FRACTION_BITS)
 """Largest |bias| in units: a full mantissa at the largest exponent, 7, less the fractional bits."""
+STATE_UNITS = STATE_MAX / (1 << FRACTION_BITS)
+LIMITS = {
+    "bias": BIAS_UNITS,
+    "threshold": THRESHOLD_MAX,
+    **dict.fromkeys(
+        ("reset_amount", "reset_value", "lower_bound", "threshold_step", "initial_membrane", "initial_current"),
+        STATE_UNITS,
+    ),
+}
+"""Largest value of each parameter, in units."""
 
 Array = npt.NDArray[np.float64]
 
@@ -47,17 +58,14 @@ def smallest_units(population: Population, observed: Observation, steps: int | N
     steps : int, optional
         Longest run; as long as the calibration if None.
     """
-    neuron = population.neuron
-    state = STATE_MAX / (1 << FRACTION_BITS)
+    neuron, channels = population.neuron, population.shape[0]
     needed: dict[str, Array] = {}
-    if isinstance(neuron, (LIF, Readout)):
-        needed["bias"] = np.abs(neuron.bias) / BIAS_UNITS
-    if isinstance(neuron, LIF):
-        needed["threshold"] = np.asarray(neuron.threshold) / THRESHOLD_MAX
-        if neuron.reset_amount is not None:
-            needed["reset_amount"] = np.asarray(neuron.reset_amount) / state
-        if neuron.offset is not None:
-            needed["offset"] = np.abs(neuron.offset).max(axis=0) / state
+    for name, limit in LIMITS.items():
+        value = getattr(neuron, name, None)
+        if value is not None:
+            needed[name] = by_channel(np.abs(value), channels) / limit
+    if isinstance(neuron, LIF) and neuron.offset is not None:
+        needed["offset"] = np.abs(neuron.offset).max(axis=0) / STATE_UNITS
     if population.name in observed.membrane_peaks:
         grown = 1.0
         if steps is not None and not population.fires:
@@ -67,8 +75,8 @@ def smallest_units(population: Population, observed: Observation, steps: int | N
 
 
 def largest_leak(population: Population) -> float:
-    """What the slowest neuron of a population retains per step; a readout retains everything."""
-    return float(np.max(getattr(population.neuron, "leak", 1.0)))
+    """What the slowest neuron of a float population retains per step."""
+    return float(np.max(population.neuron.leak)) if isinstance(population.neuron, (LIF, Readout)) else 1.0
 
 
 def _growth(population: Population, steps: float) -> float:
@@ -99,20 +107,20 @@ def arrival_bound(network: Network, population: Population, fixed: list[Projecti
         return None
     reach = float(bound)
     neuron = population.neuron
-    if isinstance(neuron, LIF):
-        if neuron.gain is not None and neuron.offset is not None:
-            gain, shift = whole_gains(neuron.gain)
-            offset = float(np.abs(neuron.offset / unit).max())
-            reach = max(reach, reach * float(np.abs(gain).max()) / 2**shift + offset + 1)
-        if neuron.current_leak is not None:
-            kept = int(np.max(kept_parts(neuron.current_leak)))
-            if kept >= DECAY_ONE:
-                raise ExportError(
-                    f"population {population.name!r}: current_leak",
-                    f"got {np.max(neuron.current_leak):g}, which is 1 in twelve bits: the current would never fade and "
-                    "could wrap; give less than 4095.5 / 4096",
-                )
-            reach = reach * DECAY_ONE / (DECAY_ONE - kept)
+    if isinstance(neuron, LIF) and neuron.gain is not None and neuron.offset is not None:
+        gain, shift = whole_gains(neuron.gain)
+        offset = float(np.abs(neuron.offset / unit).max())
+        reach = max(reach, reach * float(np.abs(gain).max()) / 2**shift + offset + 1)
+    if isinstance(neuron, (LIF, Readout)) and neuron.current_leak is not None:
+        kept = int(np.max(kept_parts(neuron.current_leak)))
+        if kept >= DECAY_ONE:
+            raise ExportError(
+                f"population {population.name!r}: current_leak",
+                f"got {np.max(neuron.current_leak):g}, which is 1 in twelve bits: the current would never fade and "
+                "could wrap; give less than 4095.5 / 4096",
+            )
+        initial = float((np.abs(neuron.initial_current) / per_neuron(unit, np.ndim(neuron.initial_current))).max())
+        reach = max(reach, initial) * DECAY_ONE / (DECAY_ONE - kept)
     return bound if reach < ARRIVAL_LIMIT else None
 
 

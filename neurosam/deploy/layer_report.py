@@ -206,7 +206,7 @@ def layer_report(
         raise EventError(
             "layer_report: labels", f"got {labels.shape} for {events.samples} samples; one each is required"
         )
-    units = {row.population: row.unit for row in quantisation.populations}
+    units = {row.population: row.unit_by_channel for row in quantisation.populations}
     rounded = dequantise(network, fixed, units)
     names = [name for group in network.groups for name in group if network[name].neuron is not None]
     output = run(network, events)

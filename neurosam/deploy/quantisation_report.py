@@ -84,6 +84,11 @@ class PopulationReport:
     safe_steps: int | None = None
     channel_units: tuple[float, ...] = ()
 
+    @property
+    def unit_by_channel(self) -> Any:
+        """The unit, or an array ``(C,)`` if each channel has its own."""
+        return np.array(self.channel_units) if self.channel_units else self.unit
+
 
 @dataclass(frozen=True)
 class QuantisationReport:
@@ -225,7 +230,7 @@ def warnings_of(
     """What the user should know of one population."""
     texts = []
     if row.largest_clip > CLIP_WARNING:
-        texts.append(f"the most clipped weight loses {row.largest_clip:.0%}; more bits or a scale per channel keep it")
+        texts.append(f"the most clipped weight loses {row.largest_clip:.0%} of its value; more bits would keep it")
     if row.dead_channels:
         texts.append(
             f"all weights of {row.dead_channels} channel(s) became 0: they are too small beside the largest weight, or "

@@ -33,12 +33,14 @@ from neurosam.deploy.quantisation_report import (
     with_run,
 )
 from neurosam.deploy.unit_search import UnitSearch
+from neurosam.deploy.units import in_units
 from neurosam.errors import ArgumentError, ExportError
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 
 __all__ = ["quantise"]
 
@@ -50,7 +52,7 @@ THRESHOLDS_PER_CORE = {"nxsdk": 8}
 def quantise(
     network: Network,
     precision: Precision,
-    calibration: Events | None = None,
+    calibration: Events | Mapping[str, Events] | None = None,
     *,
     steps: int | None = None,
     scale: str = "population",
@@ -65,7 +67,7 @@ def quantise(
     network : Network
         In float64.
     precision : Precision
-    calibration : Events, optional
+    calibration : Events or mapping of str to Events, optional
         Typical input; the first 64 samples are used. Without it, all sources count as equally active, and membranes
         may saturate. It must represent later input in how often each source fires, and in how fast membranes grow.
     steps : int, optional
@@ -113,15 +115,16 @@ def quantise(
         raise ExportError("network", "is in fixed point already; quantise the float network it was made from")
     choice("quantise: scale", scale, ("population", "channel"))
     choice("quantise: rounding", rounding, ("nearest", "stochastic"))
-    if calibration is not None:
-        if calibration.samples == 0:
+    shown = None if calibration is None else Inputs.of(network, calibration)
+    if shown is not None:
+        if shown.samples == 0:
             raise ExportError("calibration", "has no samples; give some typical input, or None")
-        calibration = calibration.select(0, CALIBRATION_SAMPLES)
+        shown = shown.select(0, CALIBRATION_SAMPLES)
     if steps is not None:
         steps = integer("quantise: steps", steps, 1, 2**31 - 1, ArgumentError)
-        if calibration is None:
+        if shown is None:
             raise ArgumentError("quantise: steps", "needs a calibration: how fast membranes grow is measured on it")
-    observed = uninformed(network) if calibration is None else observe(network, calibration)
+    observed = uninformed(network) if shown is None else observe(network, shown)
     bits = _weight_bits(network, precision, weight_bits or {})
     populations: dict[str, Population] = {p.name: p for p in network.inputs}
     projections: dict[int, Projection] = {}
@@ -142,7 +145,8 @@ def quantise(
         )
         best = search.best()
         where = f"population {population.name!r}"
-        fixed = replace(population, neuron=fixed_neuron(where, population.neuron, best.value, precision))
+        neuron, unit = in_units(population.neuron, best.unit)
+        fixed = replace(population, neuron=fixed_neuron(where, neuron, unit, precision))
         populations[population.name] = fixed
         projections.update(zip(places, best.projections, strict=True))
         rows[population.name] = population_report(
@@ -159,14 +163,14 @@ def quantise(
     for name, trace in network.sam.items():
         if isinstance(trace, SamTrace):
             result = result.with_sam(trace, (name,))
-    return result, _report(precision.name, network, result, calibration, observed, rows, steps)
+    return result, _report(precision.name, network, result, shown, observed, rows, steps)
 
 
 def _report(
     precision: str,
     network: Network,
     fixed: Network,
-    calibration: Events | None,
+    calibration: Inputs | None,
     observed: Observation,
     rows: dict[str, PopulationReport],
     steps: int | None,

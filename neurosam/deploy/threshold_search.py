@@ -2,26 +2,30 @@
 
 Quantised weights are a little smaller or larger on average than the float ones, so a layer fires a little too rarely or
 too often. For each population that fires, the threshold mantissas are multiplied by each candidate factor, and what is
-subtracted at a spike with them; the factor with the best score is kept, if it is better than none. One sweep over all
-populations may be followed by others, which start from the result.
+subtracted at a spike with them. The factor of least loss is kept, among those with which no fewer predictions are right
+than before. One sweep over all populations may be followed by others, which start from the result.
 
-    score    accuracy, if there are labels; else agreement with the predictions of the float network
+    right   the label, if there are labels; else the prediction of the float network
+    loss    mean over samples of  - sum_k p_k log softmax(y / T)_k,   p = 1 for the label and 0 elsewhere, else
+            softmax(x / T);  x, y: outputs of the float and of the fixed-point network in the same unit, T: steps
 
-The samples are divided in two. Factors are chosen on the first half; the second is not seen by the search, and tells
-whether what was found holds for other samples.
+The number of right predictions is a coarse measure, which a search over a few hundred samples fits by chance; the loss
+is a smooth one. The samples are divided in two: the search uses the first half, and the second, which it does not see,
+tells whether what was found holds for other samples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.arithmetic import STATE_MAX
+from neurosam.arithmetic import FRACTION_BITS, STATE_MAX
 from neurosam.backends.registry import run
+from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.errors import ArgumentError, EventError, NetworkError
 from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF
 from neurosam.network.network import Network
@@ -63,6 +67,7 @@ class ThresholdSearch:
 def search_thresholds(
     network: Network,
     fixed: Network,
+    quantisation: QuantisationReport,
     events: Events,
     labels: npt.NDArray[np.int64] | None = None,
     *,
@@ -77,6 +82,8 @@ def search_thresholds(
     network : Network
         The float network that `fixed` was made from; without labels, its predictions are what is wanted.
     fixed : Network
+    quantisation : QuantisationReport
+        As :func:`neurosam.quantise` returned it with `fixed`.
     events : Events
         At least 2 samples that the network was neither trained nor calibrated on; a few hundred are enough. The first
         half is searched on.
@@ -119,8 +126,8 @@ def search_thresholds(
     ...     ],
     ... )
     >>> spikes = ns.Events.from_dense((rng.random((10, 64, 8)) < 0.3).astype(np.uint8))
-    >>> fixed, _ = ns.quantise(network, ns.Precision.lava(2), spikes)
-    >>> better, search = search_thresholds(network, fixed, spikes)
+    >>> fixed, quantisation = ns.quantise(network, ns.Precision.lava(2), spikes)
+    >>> better, search = search_thresholds(network, fixed, quantisation, spikes)
     >>> search.search_after >= search.search_before, list(search.factors)
     (True, ['a'])
     """
@@ -134,41 +141,86 @@ def search_thresholds(
         )
     if sweeps < 1 or not all(np.isfinite(factor) and factor > 0 for factor in factors):
         raise ArgumentError("search_thresholds", f"got factors {[*factors]}, sweeps {sweeps}; above 0, at least 1")
-    wanted = run(network, events).predictions if labels is None else labels
     names = [name for group in fixed.groups for name in group if isinstance(fixed[name].neuron, FixedLIF)]
     half = (events.samples + 1) // 2
-    searched, held_out = events.select(0, half), events.select(half, events.samples)
+    unit = 1.0 if fixed.readout.fires else _unit(quantisation, fixed.readout.name)
+    searched, held_out = (
+        _Goal.of(network, events.select(start, stop), None if labels is None else labels[start:stop], unit)
+        for start, stop in ((0, half), (half, events.samples))
+    )
     total, done = sweeps * len(names) * len(factors) + 3, 0
 
-    def score(candidate: Network, part: Events, target: npt.NDArray[np.int64]) -> float:
+    def measure(candidate: Network, goal: _Goal) -> _Measure:
         nonlocal done
-        value = float(np.mean(run(candidate, part).predictions == target))
+        measured = goal.measure(candidate)
         done += 1
         if progress is not None:
-            progress(min(done, total), total)
-        return value
+            progress(done, total)
+        return measured
 
-    before = best = score(fixed, searched, wanted[:half])
+    before = best = measure(fixed, searched)
     found = dict.fromkeys(names, 1.0)
     for _ in range(sweeps):
         for name in names:
             start = found[name]
             for factor in factors:
-                candidate = _scaled(fixed, found | {name: start * factor})
-                if (value := score(candidate, searched, wanted[:half])) > best:
-                    best, found[name] = value, start * factor
+                measured = measure(_scaled(fixed, found | {name: start * factor}), searched)
+                if measured.loss < best.loss and measured.right >= best.right:
+                    best, found[name] = measured, start * factor
     result = _scaled(fixed, found)
     search = ThresholdSearch(
         factors=found,
         measure="agreement" if labels is None else "accuracy",
-        search_before=before,
-        search_after=best,
-        held_out_before=score(fixed, held_out, wanted[half:]),
-        held_out_after=score(result, held_out, wanted[half:]),
+        search_before=before.right,
+        search_after=best.right,
+        held_out_before=measure(fixed, held_out).right,
+        held_out_after=measure(result, held_out).right,
         search_samples=half,
         held_out_samples=events.samples - half,
     )
     return result, search
+
+
+class _Measure(NamedTuple):
+    """Share of predictions that are right, and loss."""
+
+    right: float
+    loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Goal:
+    """Samples, their right predictions and target distributions, and the unit of fixed-point outputs."""
+
+    events: Events
+    predictions: npt.NDArray[np.int64]
+    target: npt.NDArray[np.float64]
+    unit: float
+
+    @classmethod
+    def of(cls, network: Network, events: Events, labels: npt.NDArray[np.int64] | None, unit: float) -> _Goal:
+        recording = run(network, events)
+        target = np.exp(_log_softmax(recording.output, 1 / events.steps))
+        if labels is None:
+            return cls(events, recording.predictions, target, unit)
+        return cls(events, labels, np.eye(target.shape[1])[labels], unit)
+
+    def measure(self, fixed: Network) -> _Measure:
+        recording = run(fixed, self.events)
+        log = _log_softmax(recording.output, self.unit / self.events.steps)
+        right = float(np.mean(recording.predictions == self.predictions))
+        return _Measure(right, -float((self.target * log).sum(axis=1).mean()))
+
+
+def _log_softmax(output: npt.NDArray[Any], scale: float) -> npt.NDArray[np.float64]:
+    x = output.reshape(len(output), -1) * scale
+    x = x - x.max(axis=1, keepdims=True)
+    return np.asarray(x - np.log(np.exp(x).sum(axis=1, keepdims=True)))
+
+
+def _unit(quantisation: QuantisationReport, name: str) -> float:
+    """Float value of one step of a membrane."""
+    return next(row.unit for row in quantisation.populations if row.population == name) / (1 << FRACTION_BITS)
 
 
 def _scaled(fixed: Network, factors: dict[str, float]) -> Network:

@@ -28,13 +28,17 @@ from neurosam.network.synapse import Sparse, Synapse
 __all__ = [
     "COARSER",
     "FRACTIONS",
+    "MEASURED",
     "base_units",
+    "by_channel",
     "exact_threshold",
     "fitting_exponents",
     "grid_units",
+    "in_units",
     "is_representable",
     "on_grid",
     "peaks_by_channel",
+    "per_neuron",
     "per_weight",
     "quantise_weights",
     "refinements",
@@ -49,6 +53,11 @@ ON_GRID = 1e-3
 """Weights this close to whole numbers of a step, in steps, lie on its grid: the rest is float rounding."""
 THRESHOLD_UNITS = 64
 """Units that a threshold has at least, where exponents and head-room allow: meeting it then changes weights little."""
+MEASURED = (
+    "threshold", "reset_amount", "bias", "offset", "reset_value", "lower_bound", "threshold_step", "initial_membrane",
+    "initial_current",
+)  # fmt: skip
+"""Parameters of a neuron that are measured in the membrane's unit."""
 GRID_SAMPLE = 4096
 """Weights of a projection that are looked at first, to dismiss a grid."""
 
@@ -77,6 +86,26 @@ def per_weight(unit: Array, synapse: Synapse) -> Array:
     if isinstance(synapse, Sparse):
         return np.repeat(by_row, np.diff(synapse.indptr))
     return np.asarray(by_row.reshape(-1, *(1,) * (synapse.weight.ndim - 1)))
+
+
+def per_neuron(unit: Any, ndim: int) -> Any:
+    """A unit, or one per channel, as a value that broadcasts to a parameter or state of 3, 2, 1 or no dimensions."""
+    array = np.asarray(unit)
+    return array[:, None, None] if array.ndim and ndim == 3 else unit
+
+
+def in_units(neuron: Any, unit: Array) -> tuple[Any, float]:
+    """A neuron and its unit; where each channel has its own, the neuron measured in these, and a unit of 1."""
+    if not unit.ndim:
+        return neuron, float(unit)
+    given = {name: getattr(neuron, name) for name in MEASURED if getattr(neuron, name, None) is not None}
+    return replace(neuron, **{name: x / per_neuron(unit, x.ndim) for name, x in given.items()}), 1.0
+
+
+def by_channel(parameter: Any, channels: int, reduce: Any = np.max) -> Array:
+    """The largest (or by another `reduce`) value of a parameter in each channel: a scalar, or ``(C,)``."""
+    array = np.asarray(parameter, dtype=np.float64)
+    return np.asarray(reduce(array.reshape(channels, -1), axis=1) if array.ndim == 3 else array)
 
 
 def quantise_weights(
@@ -165,7 +194,7 @@ def refinements(unit: Array, exponents: Sequence[int], neuron: Any) -> list[int]
     """Powers of two by which to make the unit finer and exponents larger: from what the threshold wants down to 0."""
     wanted = 0
     if isinstance(neuron, LIF):
-        share = float(np.min(neuron.threshold / unit)) / THRESHOLD_UNITS
+        share = float(np.min(neuron.threshold / per_neuron(unit, np.ndim(neuron.threshold)))) / THRESHOLD_UNITS
         wanted = int(np.clip(np.ceil(-np.log2(share)), 0, EXPONENT_HIGH - max(exponents, default=0)))
     return list(range(wanted, -1, -1))
 
@@ -186,5 +215,5 @@ def exact_threshold(unit: Any, neuron: Any) -> Array:
     whole: Array = np.asarray(unit, dtype=np.float64)
     if not isinstance(neuron, LIF):
         return whole
-    threshold = np.broadcast_to(neuron.threshold, whole.shape) if whole.ndim else np.min(neuron.threshold)
+    threshold = by_channel(neuron.threshold, whole.size, np.min) if whole.ndim else np.min(neuron.threshold)
     return np.asarray(threshold / np.maximum(1, np.floor(threshold / whole)))

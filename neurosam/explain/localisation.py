@@ -121,10 +121,13 @@ def intensity(images: npt.ArrayLike) -> Array:
 def spike_count(spikes: Spikes) -> Array:
     """Spike counts as a map: the sum over time and channels at each pixel, ``[B, H, W]``."""
     steps, samples = spikes.planes.shape[:2]
-    _, height, width = as_chw(spikes.shape)
+    channels, height, width = as_chw(spikes.shape)
     total = np.zeros((samples, height, width))
     for t in range(steps):
-        total += np.bitwise_count(spikes.planes[t]).sum(axis=-1)
+        if spikes.magnitude is None:
+            total += np.bitwise_count(spikes.planes[t]).sum(axis=-1)
+        else:
+            total += spikes.magnitude[t].reshape(samples, channels, height, width).sum(axis=1)
     return total
 
 

@@ -15,9 +15,9 @@ Source: Y. Kim and P. Panda, "Visual Explanations from Spiking Neural Networks u
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,10 @@ from neurosam.network.neuron import LIF
 from neurosam.network.synapse import Shape, as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events, encode
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Spikes
+
+Planes: TypeAlias = Callable[[], Iterator[npt.NDArray[Any]]]
 
 __all__ = ["SAM", "aggregate", "from_spikes", "normalise", "overlay", "upsample"]
 
@@ -100,14 +103,19 @@ class SAM:
                 )
 
     def attribute(
-        self, inputs: npt.ArrayLike | Events, steps: int | None = None, coding: str = "poisson", seed: int = 0
+        self,
+        inputs: npt.ArrayLike | Events | Mapping[str, Events],
+        steps: int | None = None,
+        coding: str = "poisson",
+        seed: int = 0,
     ) -> npt.NDArray[Any] | dict[str, npt.NDArray[Any]]:
         """Run the network and return the raw maps.
 
         Parameters
         ----------
-        inputs : (B, C, H, W) or (B, N) array, or Events
-            Images are encoded with `steps`, `coding` and `seed` (:func:`neurosam.signals.events.encode`).
+        inputs : (B, C, H, W) or (B, N) array, Events, or mapping of str to Events
+            Images are encoded with `steps`, `coding` and `seed` (:func:`neurosam.signals.events.encode`). A network
+            with several inputs needs events of each, by name.
         steps : int, optional
             Required for images; Events have their own.
         coding : {"poisson", "poisson_signed", "latency", "direct"}
@@ -118,7 +126,7 @@ class SAM:
         (T, B, H, W) array, or dict of them
             float64, or int32 for a fixed-point network; a dict by layer if `layers` is a sequence.
         """
-        events = self._events(inputs, steps, coding, seed)
+        events = self._inputs(inputs, steps, coding, seed)
         network = self.traced(events.steps)
         recording = run(network, events, self.backend, Record(sam=self.layers), **self.options)
         return recording.sam[self.layers[0]] if self._single else {name: recording.sam[name] for name in self.layers}
@@ -131,16 +139,24 @@ class SAM:
         network = self.traced(steps)
         return {name: network.sam[name].scale for name in self.layers}
 
-    def _events(self, inputs: npt.ArrayLike | Events, steps: int | None, coding: str, seed: int) -> Events:
-        if isinstance(inputs, Events):
-            if steps not in (None, inputs.steps):
+    def _inputs(
+        self, inputs: npt.ArrayLike | Events | Mapping[str, Events], steps: int | None, coding: str, seed: int
+    ) -> Inputs:
+        if isinstance(inputs, (Events, Mapping)):
+            events = Inputs.of(self.network, inputs)
+            if steps not in (None, events.steps):
                 raise NeurosamError(
-                    "SAM: steps", f"got {steps} for events of {inputs.steps} steps; leave it out for events"
+                    "SAM: steps", f"got {steps} for events of {events.steps} steps; leave it out for events"
                 )
-            return inputs
+            return events
+        if len(self.network.inputs) > 1:
+            names = ", ".join(repr(p.name) for p in self.network.inputs)
+            raise NeurosamError(
+                "SAM: inputs", f"are images for one input; the network has {names}. Give events of each"
+            )
         if steps is None:
             raise NeurosamError("SAM: steps", "is missing; images need a number of steps to be encoded into")
-        return encode(inputs, steps, coding, seed)
+        return Inputs.of(self.network, encode(inputs, steps, coding, seed))
 
     def traced(self, steps: int | None) -> Network:
         """The network with the requested traces; `steps` is None if the length of the run is not known yet."""
@@ -174,7 +190,8 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
 
     Parameters
     ----------
-    spikes : Spikes, or (T, B, C, H, W) or (T, B, N) array of 0 and 1
+    spikes : Spikes, or (T, B, C, H, W) or (T, B, N) array
+        How often each neuron fires in each step: 0 and 1, or more for neurons that can fire several times (trace.py).
     trace : SamTrace or FixedSamTrace
 
     Returns
@@ -196,17 +213,19 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
     steps, samples, shape, planes = _train(spikes)
     channels, height, width = as_chw(shape)
     if isinstance(trace, FixedSamTrace):
-        trace.check("from_spikes", channels, steps)
+        largest = max((int(plane.max(initial=0)) for plane in planes()), default=0)
+        trace.check("from_spikes", channels, steps, max(largest, 1))
     dtype = np.int64 if isinstance(trace, FixedSamTrace) else np.float64
     size = samples * channels * height * width
     state = np.zeros(size, dtype=dtype)
     last = np.zeros(size, dtype=np.int64)
     count = np.zeros(size, dtype=np.int64)
     maps = np.zeros((steps, samples, height, width), dtype=np.int32 if dtype is np.int64 else np.float64)
-    for t, plane in enumerate(planes):
+    for t, plane in enumerate(planes()):
         fired = np.flatnonzero(plane)
         count[fired] += 1
-        score, state[fired] = _spike(trace, state[fired], t - last[fired], t, t + 1 - count[fired])
+        s = plane[fired].astype(dtype)
+        score, state[fired] = _spike(trace, s, state[fired], t - last[fired], t, t + 1 - count[fired])
         last[fired] = t
         scores = np.zeros(size, dtype=dtype)
         scores[fired] = score
@@ -216,12 +235,13 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
 
 def _spike(
     trace: SamTrace | FixedSamTrace,
+    s: npt.NDArray[Any],
     state: npt.NDArray[Any],
     interval: npt.NDArray[np.int64],
     t: int,
     silent: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Score and new trace of neurons that spike at step t, `interval` steps after their last spike.
+    """Score and new trace of neurons that spike `s` times at step t, `interval` steps after their last spike.
 
     `silent` is the number of steps so far in which they did not spike.
     """
@@ -234,27 +254,28 @@ def _spike(
         decayed = state * np.exp(-trace.gamma * interval)
         waiting = silent * np.exp(-trace.gamma * t)
         unit = 1.0
-    after = decayed + unit
+    after = decayed + s * unit
     if trace.mode == "strict":
-        return decayed, after
-    return (after if trace.mode == "inclusive" else after + waiting), after
+        return s * decayed, after
+    return s * (after if trace.mode == "inclusive" else after + waiting), after
 
 
-def _train(spikes: npt.ArrayLike | Spikes) -> tuple[int, int, Shape, Iterator[npt.NDArray[Any]]]:
-    """Steps, samples, shape, and an iterator over the flat spikes ``[B * N]`` of each step."""
+def _train(spikes: npt.ArrayLike | Spikes) -> tuple[int, int, Shape, Planes]:
+    """Steps, samples, shape, and a function to iterate over the flat spikes ``[B * N]`` of each step."""
     if isinstance(spikes, Spikes):
         steps, samples = spikes.planes.shape[:2]
-        planes = spikes.planes
-        return (
-            steps,
-            samples,
-            spikes.shape,
-            (Spikes(planes[t : t + 1], spikes.shape).dense().ravel() for t in range(steps)),
-        )
+        return steps, samples, spikes.shape, lambda: (_step(spikes, t) for t in range(steps))
     array = np.asarray(spikes)
-    if array.ndim not in (3, 5) or array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+    if array.ndim not in (3, 5) or array.dtype.kind not in "biuf" or (array < 0).any() or (array % 1 != 0).any():
         raise NeurosamError(
             "from_spikes",
-            f"got {array.dtype} of shape {array.shape}; 0 and 1 of shape [T, B, C, H, W] or [T, B, N] are required",
+            f"got {array.dtype} of shape {array.shape}; numbers of spikes 0, 1, ... of shape [T, B, C, H, W] or "
+            "[T, B, N] are required",
         )
-    return array.shape[0], array.shape[1], array.shape[2:], (plane.ravel() for plane in array)
+    return array.shape[0], array.shape[1], array.shape[2:], lambda: (plane.ravel() for plane in array)
+
+
+def _step(spikes: Spikes, t: int) -> npt.NDArray[Any]:
+    """The flat spikes of a step."""
+    magnitude = None if spikes.magnitude is None else spikes.magnitude[t : t + 1]
+    return Spikes(spikes.planes[t : t + 1], spikes.shape, magnitude).dense().ravel()

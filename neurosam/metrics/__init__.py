@@ -41,9 +41,11 @@ from neurosam.metrics.measures import (
     spikes_per_step,
 )
 from neurosam.metrics.operations import Operations, fan_out, synaptic_operations
+from neurosam.metrics.overflow import Overflow, overflow_warning, overflows
 
 __all__ = [
     "Operations",
+    "Overflow",
     "accuracy",
     "activation_sparsity",
     "connection_sparsity",
@@ -51,6 +53,8 @@ __all__ = [
     "footprint_bytes",
     "membrane_updates",
     "neurobench",
+    "overflow_warning",
+    "overflows",
     "spikes_per_step",
     "synaptic_operations",
 ]

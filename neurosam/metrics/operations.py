@@ -7,6 +7,7 @@ Effective_ACs and Effective_MACs, and calls the operations of a machine that ski
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from neurosam.network.elements import Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, Synapse, neurons
 from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Recording, Spikes
 
 __all__ = ["Operations", "connections", "fan_out", "synaptic_operations"]
@@ -54,30 +56,36 @@ class Operations:
         )
 
 
-def synaptic_operations(network: Network, recording: Recording, events: Events) -> dict[str, Operations]:
+def synaptic_operations(
+    network: Network, recording: Recording, events: Events | Mapping[str, Events]
+) -> dict[str, Operations]:
     """Exact synaptic operations by projection label (NeuroBench: SynapticOperations, as totals).
 
     NeuroBench counts the operations of a layer as accumulates if its input in a batch holds -1, 0 and 1 only. Here this
-    is decided for the whole run, so the result does not depend on a batch size. Spikes through a SumPool2d are
-    delivered one at a time, hence as accumulates.
+    is decided for the whole run, so the result does not depend on a batch size. Several spikes of a neuron in one step
+    are one graded event. Spikes through a SumPool2d are delivered one at a time, hence as accumulates.
+
+    What a network splits (delays per synapse, weights beyond 8 bits) is counted part by part under one label, as a chip
+    with 8-bit weights and one delay per projection executes it.
 
     Parameters
     ----------
     network : Network
     recording : Recording
         With the spikes of every population that has outgoing projections.
-    events : Events
-        The input of the run.
+    events : Events or mapping of str to Events
+        The input of the run; by name for a network with several inputs.
 
     Raises
     ------
     NeurosamError
         If spikes are missing, or the events do not match the recording.
     """
-    if (events.steps, events.samples) != (recording.steps, recording.samples):
+    inputs = Inputs.of(network, events)
+    if (inputs.steps, inputs.samples) != (recording.steps, recording.samples):
         raise NeurosamError(
             "synaptic_operations: events",
-            f"have {events.steps} steps and {events.samples} samples; "
+            f"have {inputs.steps} steps and {inputs.samples} samples; "
             f"the recording has {recording.steps} and {recording.samples}",
         )
     by_label: dict[str, Operations] = {}
@@ -85,11 +93,13 @@ def synaptic_operations(network: Network, recording: Recording, events: Events) 
         source = network[projection.source]
         last = recording.steps - network.lag(projection)
         if source.neuron is None:
-            in_time = events.time < last
-            fired = np.bincount(events.neuron[in_time], minlength=neurons(source.shape)).astype(np.int64)
-            unit_values = events.value is None or bool(np.isin(events.value, (-1, 0, 1)).all())
+            sent = inputs[source.name]
+            fired = np.bincount(sent.neuron[sent.time < last], minlength=neurons(source.shape)).astype(np.int64)
+            unit_values = sent.value is None or bool(np.isin(sent.value, (-1, 0, 1)).all())
         elif source.name in recording.spikes:
-            fired, unit_values = _fired(recording.spikes[source.name], last), True
+            spikes = recording.spikes[source.name]
+            fired = _fired(spikes, last)
+            unit_values = spikes.magnitude is None or int(spikes.magnitude.max(initial=0)) <= 1
         else:
             raise NeurosamError(
                 "synaptic_operations", f"requires the spikes of {source.name!r}; record them with Record(spikes=...)"
@@ -167,7 +177,7 @@ def _taps(size: int, out: int, kernel: int, stride: int, padding: int, dilation:
 
 
 def _fired(spikes: Spikes, last: int) -> Counts:
-    """Spikes of each neuron before step `last`, over all samples."""
+    """Steps before `last` in which each neuron fires, over all samples."""
     total = np.zeros(neurons(spikes.shape), dtype=np.int64)
     for t in range(max(last, 0)):
         step = Spikes(spikes.planes[t : t + 1], spikes.shape).dense()

@@ -21,7 +21,7 @@ from neurosam.network.dynamics import SUBTRACT, VALUE, resolve
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 
-__all__ = ["Proven", "proven"]
+__all__ = ["Proven", "largest_input", "proven"]
 
 
 class Proven(NamedTuple):
@@ -48,13 +48,9 @@ def proven(network: Network, name: str) -> Proven:
     if neuron is None or network.precision is None:
         return Proven(True, True)
     p, o = resolve(neuron, network.precision)
-    reach = float(network.accumulator_bound(name) << FRACTION_BITS)
-    largest_input = reach
-    if isinstance(neuron, FixedLIF) and neuron.gain is not None:
-        reach = reach * _most(neuron.gain) / 2**neuron.gain_shift + _most(neuron.offset_64ths) + 1
-        largest_input = max(largest_input, reach)
-    current = _accumulated(max(reach, _initial(neuron, "current")), p.factor_u) if o.current else reach
-    no_wrap = largest_input < 2**31 and current < STATE_MAX + 1
+    before, after = _inputs(network, name)
+    current = _accumulated(max(after, _initial(neuron, "current")), p.factor_u) if o.current else after
+    no_wrap = max(before, after) < 2**31 and current < STATE_MAX + 1
     left = max(_most(p.bias) + current, _initial(neuron, "membrane"))
     if o.reset == VALUE:
         left = max(left, _most(p.amount))
@@ -63,6 +59,20 @@ def proven(network: Network, name: str) -> Proven:
             return Proven(no_wrap, False)
         left = max(left, _most(np.asarray(p.amount) - np.asarray(p.threshold)))
     return Proven(no_wrap, no_wrap and _accumulated(left, p.factor_v) < STATE_MAX + 1)
+
+
+def largest_input(network: Network, name: str) -> float:
+    """Largest magnitude of a population's input before and after its tables, in membrane units; 0 for floats."""
+    return max(_inputs(network, name)) if network.fixed else 0.0
+
+
+def _inputs(network: Network, name: str) -> tuple[float, float]:
+    """The same, before and after tables."""
+    neuron = network[name].neuron
+    before = float(network.accumulator_bound(name) << FRACTION_BITS)
+    if not isinstance(neuron, FixedLIF) or neuron.gain is None:
+        return before, before
+    return before, before * _most(neuron.gain) / 2**neuron.gain_shift + _most(neuron.offset_64ths) + 1
 
 
 def _most(value: Any) -> float:

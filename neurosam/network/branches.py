@@ -75,9 +75,8 @@ def concatenate(
         )
     convolution = isinstance(synapse, Conv2d)
     if convolution and len({shape[1:] for shape in shapes}) > 1:
-        raise NetworkError(
-            where, f"got sources of shapes {', '.join(map(str, shapes))}; one height and width is needed"
-        )
+        got = ", ".join(map(str, shapes))
+        raise NetworkError(where, f"got sources of shapes {got}; all need one height and width")
     sizes = [shape[0] if convolution else neurons(shape) for shape in shapes]
     expected = synapse.sources if isinstance(synapse, Sparse) else synapse.weight.shape[1]
     if sum(sizes) != expected:

@@ -1,7 +1,8 @@
 """Projections that chips have in parts: a delay per synapse, and integer weights beyond 8 bits.
 
-A delay per synapse gives one projection for each delay, with the synapses that have it. A weight ``w`` beyond 8 bits
-is ``m * 2^k`` where one mantissa holds it (Loihi's even weights, -256..254), else the sum of two projections,
+A delay per synapse gives one projection for each delay, with the synapses that have it; an exponent below 0 then rounds
+down the sum of each delay. A weight ``w`` beyond 8 bits is ``m * 2^k`` where one mantissa holds it (Loihi's even
+weights, -256..254), else the sum of two projections,
 
     w = lo + 2^k hi,     hi = w / 2^k truncated toward zero,     |lo| < 2^k,
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.metrics.overflow import overflows
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.report.figures import heat_sheet, sample_sheet, save
@@ -60,7 +61,7 @@ def write_folder(
     shown : int
         Samples on the page: the first ones, without selection.
     title, provenance, highlights, tables
-        See :class:`~neurosam.report.Report`.
+        See :class:`~neurosam.report.Report`. A table of saturated membranes and wrapped sums is added if there are any.
 
     Returns
     -------
@@ -80,8 +81,8 @@ def write_folder(
         **(provenance or {}),
     }
     report = Report(
-        title, samples, classes, provenance=origin, highlights=highlights or {}, tables=tables, neurons=sizes,
-        unit="summed contribution score",
+        title, samples, classes, provenance=origin, highlights=highlights or {},
+        tables=[*tables, *_left_range(recording)], neurons=sizes, unit="summed contribution score",
     )  # fmt: skip
     files = [*write_page(out / "report.html", report)]
     files.append(save(sample_sheet(samples[:SIDE_BY_SIDE], classes), out / "samples.png"))
@@ -93,3 +94,12 @@ def write_folder(
             files.append(save(raster(spikes, 0, name=name), out / f"raster-{name}.png"))
     files.append(save(spikes_per_step(recording.counts, sizes), out / "spikes.png"))
     return files
+
+
+def _left_range(recording: Recording) -> list[Table]:
+    """A table of the populations whose integers left their range; none if all stayed within it."""
+    found = overflows(recording)
+    columns = ("population", "saturated (neuron-steps)", "wrapped (neuron-steps)", "samples")
+    rows = [(name, row.saturated, row.wrapped, f"{row.samples} of {recording.samples}") for name, row in found.items()]
+    note = "membranes that were clipped to 24 bits, and sums that wrapped around; quantise with a coarser unit"
+    return [Table("Integers out of range", columns, rows, note)] if found else []

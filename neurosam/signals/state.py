@@ -7,7 +7,7 @@ the state in which another one ended gives the bits of one long run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from neurosam._util.arguments import identical
 from neurosam._util.saving import save
+from neurosam.arithmetic import STATE_MAX
 from neurosam.errors import EventError
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
@@ -28,6 +29,8 @@ Array = npt.NDArray[Any]
 VARIABLES = ("u", "v", "wait", "h", "r", "trace", "last", "fired")
 """What a neuron may keep: current, membrane, steps left to wait, rise of the threshold, relative reset (dynamics.py);
 its SAM trace, the own step of its last spike, and in how many steps it has fired (trace.py)."""
+
+MAX_STEP = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +114,7 @@ class State:
         )
 
     def check(self, network: Network, samples: int) -> None:
-        """Refuse a state of another network or number of samples.
+        """Refuse a state of another network or number of samples, or with values that no step leaves.
 
         Raises
         ------
@@ -134,6 +137,32 @@ class State:
                         f"initial state: {part} {name!r}",
                         f"is {array.dtype} of shape {array.shape}; {wanted.dtype} of shape {wanted.shape} is required",
                     )
+        for label, array, low, high in self._ranges(network):
+            if array.size and not (low <= array.min() and array.max() <= high):
+                raise EventError(
+                    f"initial state: {label}", f"has values in {array.min()}..{array.max()}; allowed is {low}..{high}"
+                )
+
+    def _ranges(self, network: Network) -> Iterator[tuple[str, Array, int, int]]:
+        """What kernels take for granted of integers: each variable with its smallest and largest value."""
+        if not 0 <= self.step <= MAX_STEP:
+            raise EventError("initial state: step", f"got {self.step}; allowed is 0..{MAX_STEP}")
+        for name, held in self.neurons.items():
+            limits = {
+                "wait": (0, getattr(network[name].neuron, "refractory", 0)),
+                "last": (0, max(self.step - 1, 0)),
+                "fired": (0, self.step),
+            }
+            if network.fixed:
+                rises = dict.fromkeys(("h", "r"), (0, STATE_MAX)) | {"trace": (0, MAX_STEP)}
+                limits |= {"v": (-2 * STATE_MAX, 2 * STATE_MAX), **rises}
+            for variable in limits.keys() & held.keys():
+                yield f"{variable} of {name!r}", held[variable], *limits[variable]
+        for name, array in self.recent.items():
+            source = network[name]
+            if source.neuron is not None or network.fixed:
+                most = source.largest_event
+                yield f"recent events of {name!r}", array, -most if source.neuron is None else 0, most
 
     def save(self, path: Any) -> None:
         """Write the state to an HDF5 file, atomically."""

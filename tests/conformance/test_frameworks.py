@@ -51,6 +51,19 @@ def test_a_recipe_gives_the_frameworks_spikes(path: Path, backend: str, study: A
     assert spikes > 30 * equal
 
 
+@pytest.mark.parametrize("path", GOLDEN, ids=NAMES)
+def test_a_quantised_network_of_whole_numbers_gives_them_too(path: Path, backend: str, study: Any) -> None:
+    """Ties included: its membranes meet thresholds exactly."""
+    simulate, spikes = study("simulate"), 0
+    for run in study("capture").load(path):
+        made = study("recipes").recipe(run.framework, run.module, run.options, run.answer.parameters)
+        unlimited = made.neuron.get("max_spikes") == study("recipes").UNLIMITED
+        if simulate.is_whole(run, made) and not (run.layers == 2 and unlimited):  # that has no proven head-room
+            assert simulate.difference_in_integers(run, made, backend) == 0, (run.module, run.options)
+            spikes += int(run.answer.spikes.sum())
+    assert spikes > 100 or path.stem == "neurons-rockpool"  # LIFTorch always has a current
+
+
 def test_a_wrong_recipe_is_noticed(study: Any) -> None:
     """Without what is special about it, some runs of each kind differ."""
     noticed: Counter[str] = Counter()
@@ -91,3 +104,10 @@ def test_spikes_differ_in_the_table_at_ties_alone() -> None:
     assert all(difference["neurons"] == difference["ties"] for difference in found)
     assert sum(difference["differ"] for difference in found) < 1e-5 * sum(difference["spikes"] for difference in found)
     assert {name for row in rows for name in row["difference"]} == {"event", "reference"}
+
+
+def test_no_spike_differs_in_integers_in_the_table() -> None:
+    found = [row["in_integers"] for rows in results().values() for row in rows if row["in_integers"]]
+    refused = [one for one in found if "refused" in one]
+    assert all(not any(one.values()) for one in found if one not in refused)
+    assert len(refused) < 0.1 * len(found)

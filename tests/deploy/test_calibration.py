@@ -11,6 +11,7 @@ import pytest
 import neurosam as ns
 from neurosam.deploy.error_model import PRIOR_STEPS, Activity, expected_errors, expected_loss, observe
 from neurosam.deploy.quantise import quantise
+from neurosam.signals.inputs import Inputs
 
 LAVA = ns.Precision.lava()
 
@@ -131,7 +132,7 @@ def test_graded_input_counts_by_its_power() -> None:
     values = rng.integers(1, 10, (4000, 1, 30)) * (rng.random((4000, 1, 30)) < 0.02)
     weight = rng.normal(size=(3, 30))
     net = layer(weight, ns.Readout(), magnitude=9)
-    sent = observe(net, ns.Events.from_dense(values)).sent["in"]
+    sent = observe(net, Inputs.of(net, ns.Events.from_dense(values))).sent["in"]
     np.testing.assert_allclose(sent.power, np.square(values.astype(float)).mean(axis=(0, 1)))
     fixed = ns.Projection("in", "n", ns.Dense(np.rint(weight / 0.2).astype(np.int8)))
     error = weight - np.rint(weight / 0.2) * 0.2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,19 @@ def test_a_run_that_no_unit_allows_is_refused_by_name() -> None:
     net, rng = classes()
     with pytest.raises(ExportError, match=r"'out': membrane: needs a unit of .* times .* or plan shorter runs"):
         quantise(net, LAVA, spikes(rng, 8), steps=10**7)
+
+
+def test_a_readout_that_forgets_needs_no_more_for_longer_runs() -> None:
+    net, rng = classes()
+    shown = spikes(rng, 40, 5)
+
+    def unit(leak: float, steps: int | None) -> float:
+        leaky = replace(net, populations=(net["in"], ns.Population("out", (10,), ns.Readout(leak=leak))))
+        return quantise(leaky, LAVA, shown, steps=steps)[1].populations[0].unit
+
+    assert unit(0.9, 10**6) == pytest.approx(unit(0.9, None), rel=0.02)  # 1 / (1 - leak) bounds it
+    assert unit(0.999, 10**6) > 10 * unit(0.999, None)
+    assert unit(0.999, 10**6) < unit(1.0, 2000)
 
 
 @pytest.mark.parametrize("leak", [0.5, 1.0])

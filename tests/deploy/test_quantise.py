@@ -14,6 +14,7 @@ from neurosam.deploy.fixed_neuron import bias_mantissas
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
+from neurosam.signals.inputs import Inputs
 
 LAVA = ns.Precision.lava()
 
@@ -164,7 +165,7 @@ def test_expected_loss_is_the_variance_of_bernoulli_input() -> None:
 
 def test_rates_and_peaks_are_those_of_the_run() -> None:
     net, shown = network(), events(7)
-    seen = observe(net, shown)
+    seen = observe(net, Inputs.of(net, shown))
     recording = ns.run(net, shown, "reference", ns.Record(spikes=("a", "b"), membrane=("out",)))
     np.testing.assert_allclose(seen.sent["a"].rate, recording.spikes["a"].dense().mean(axis=(0, 1)))
     np.testing.assert_allclose(seen.sent["in"].rate, shown.dense().mean(axis=(0, 1)))

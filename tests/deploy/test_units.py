@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import neurosam as ns
+from neurosam.deploy.dequantise import dequantise
+from neurosam.deploy.layer_report import layer_report
 from neurosam.deploy.quantise import quantise
-from neurosam.deploy.units import base_units, fitting_exponents, grid_units
+from neurosam.deploy.units import MEASURED, base_units, fitting_exponents, grid_units
 from neurosam.errors import ArgumentError, ExportError
 from support.agreement import assert_identical
 
@@ -96,6 +99,29 @@ def test_a_network_on_a_grid_changes_no_spike(seed: int, step: float) -> None:
     np.testing.assert_allclose(output, ns.run(net, events).output, atol=1e-9)
 
 
+@pytest.mark.parametrize("fires", ["above", "at"])
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_ties_on_a_grid_are_decided_alike(fires: str, reset: str) -> None:
+    """Whole numbers meet whole thresholds all the time."""
+    rng = np.random.default_rng(8)
+    neuron = ns.LIF(
+        1.0, np.array([2.0, 3.0, 5.0, 4.0] * 5), reset, fires=fires, bias=rng.integers(-1, 2, 20).astype(float)
+    )
+    net = ns.Network(
+        [ns.Population("in", (16,)), ns.Population("n", (20,), neuron)],
+        [ns.Projection("in", "n", ns.Dense(rng.integers(-3, 5, (20, 16)).astype(float)))],
+    )
+    events = ns.Events.from_dense((rng.random((60, 8, 16)) < 0.2).astype(np.uint8))
+    record = ns.Record(spikes=("n",), membrane=("n",))
+    fixed, report = quantise(net, LAVA, events)
+    a, b = (ns.run(n, events, record=record) for n in (net, fixed))
+    np.testing.assert_array_equal(a.spikes["n"].dense(), b.spikes["n"].dense())
+    np.testing.assert_array_equal(a.membrane["n"], b.membrane["n"] * report.populations[0].unit / 64)
+    opposite = replace(neuron, fires="at" if fires == "above" else "above")
+    other, _ = quantise(replace(net, populations=(net["in"], ns.Population("n", (20,), opposite))), LAVA, events)
+    assert spikes_that_differ(net, other, events) > 100  # so many ties there are
+
+
 def test_of_all_grids_the_one_that_suits_the_threshold_comes_first() -> None:
     projection = ns.Projection("in", "n", ns.Dense(np.array([[3.0, -2.0, 1.0]])))
     units = grid_units([projection], [127], ns.LIF(1.0, 2.5))
@@ -179,6 +205,46 @@ def test_a_unit_per_channel_keeps_the_weights_of_each() -> None:
     for name in ("a", "b"):
         few = spikes_that_differ(net, fixed, events, name)
         assert few < spikes_that_differ(net, common, events, name)
+
+
+def test_what_units_per_channel_stand_for_is_what_was_given() -> None:
+    """Dequantised, every parameter that is measured in the unit: scalars, per channel, and per neuron."""
+    rng = np.random.default_rng(7)
+    size = np.array([1.0, 30.0, 900.0])
+
+    def each(low: float, high: float) -> Any:
+        return rng.uniform(low, high, (3, 2, 2)) * size[:, None, None]
+
+    neuron = ns.LIF(
+        0.9, each(1.0, 1.5), "value", reset_value=each(-0.5, 0.5), bias=each(-0.2, 0.2), current_leak=0.5,
+        lower_bound=-0.25, threshold_leak=0.9, threshold_step=size / 4, initial_membrane=each(-1, 1),
+        initial_current=size / 8, gain=np.ones((4, 3)), offset=rng.uniform(-0.1, 0.1, (4, 3)) * size, fires="at",
+    )  # fmt: skip
+    weight = rng.normal(0, 0.3, (12, 9)) * np.repeat(size, 4)[:, None]
+    net = ns.Network(
+        [ns.Population("in", (9,)), ns.Population("n", (3, 2, 2), neuron), ns.Population("out", (2,), ns.Readout())],
+        [
+            ns.Projection("in", "n", ns.Dense(weight)),
+            ns.Projection("n", "out", ns.Dense(rng.normal(size=(2, 12)))),
+        ],
+    )
+    events = ns.Events.from_dense((rng.random((4, 5, 9)) < 0.3).astype(np.uint8))
+    fixed, report = quantise(net, LAVA, events, scale="channel")
+    units = {row.population: row.unit_by_channel for row in report.populations}
+    assert units["n"].shape == (3,)
+    assert units["n"].max() > 500 * units["n"].min()
+    found: Any = dequantise(net, fixed, units)["n"].neuron
+    for name in MEASURED:
+        given = getattr(neuron, name)
+        if given is not None:
+            scale = size[:, None, None] if np.ndim(given) == 3 else size
+            difference = np.broadcast_to(getattr(found, name) - given, np.broadcast_shapes(given.shape, scale.shape))
+            assert np.abs(difference / scale).max() < 0.01, name
+    layers = layer_report(net, fixed, report, events).layers
+    assert layers[0].weight_snr_db > 40
+    assert layers[0].deployed.input_snr_db > 40
+    record = ns.Record.everything(fixed)
+    assert_identical(ns.run(fixed, events, "reference", record), ns.run(fixed, events, "event", record))
 
 
 def test_back_ends_agree_on_units_per_channel() -> None:

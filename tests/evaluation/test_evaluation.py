@@ -334,3 +334,19 @@ def test_spiking_gradcam_variance_is_measurable() -> None:
     net, x = net_and_input()
     both = [ModuleSAM(net, "conv1").attribute(x), SpikingGradCAM(net, "conv1").attribute(x)]
     assert all((pixel_variance(maps) > 0).all() for maps in both)
+
+
+def test_predictors_of_networks_with_several_inputs_and_other_answers() -> None:
+    def network(inputs: tuple[str, ...], answer: str) -> ns.Network:
+        return ns.Network(
+            (*(ns.Population(name, (1, 2, 2)) for name in inputs), ns.Population("out", (2,), ns.Readout())),
+            [ns.Projection(name, "out", ns.Dense(np.arange(8.0).reshape(2, 4))) for name in inputs],
+            outputs={"out": answer},
+        )
+
+    x = np.ones((5, 1, 1, 2, 2))
+    for answer, expected in (("last", 1.0), ("max", 5.0), ("mean", 3.0)):  # of 1 to 5 times the sum of one step
+        found = of_network(network(("in",), answer), backend="reference")(x)
+        np.testing.assert_allclose(found, [[6 * expected, 22 * expected]])
+    with pytest.raises(NeurosamError, match=r"has the inputs 'a', 'b'; write a function that calls neurosam\.run"):
+        of_network(network(("a", "b"), "last"))

@@ -15,6 +15,7 @@ from neurosam.backends import registry
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.explain.sam import SAM, aggregate, from_spikes, normalise, overlay, upsample
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Spikes
 from support.networks import random_case
 from support.oracle import simulate
@@ -139,12 +140,63 @@ def test_bit_planes_dense_arrays_and_flat_populations_agree() -> None:
 
 
 def test_what_is_no_spike_train_is_refused() -> None:
-    with pytest.raises(NeurosamError, match="0 and 1"):
-        from_spikes(np.full((2, 1, 3), 2), SamTrace())
+    for value in (-1, 0.5):
+        with pytest.raises(NeurosamError, match="numbers of spikes 0, 1"):
+            from_spikes(np.full((2, 1, 3), value), SamTrace())
     with pytest.raises(NeurosamError, match=r"\[T, B"):
         from_spikes(np.zeros((2, 1)), SamTrace())
     with pytest.raises(NetworkError, match=r"2\^23"):
         from_spikes(np.zeros((2, 1, 2**16)), FixedSamTrace(np.array([4, 2, 0]), 2, 2**15))
+
+
+def definition_of_several(spikes: Array, gamma: float, mode: str) -> Array:
+    """Each of s spikes at once sees all spikes of earlier steps; `inclusive` also the s of its own step."""
+    out = np.zeros((len(spikes), 1))
+    for t, s in enumerate(spikes.tolist()):
+        earlier = sum(n * math.exp(-gamma * (t - e)) for e, n in enumerate(spikes[:t].tolist()))
+        silent = int((spikes[: t + 1] == 0).sum()) * math.exp(-gamma * t)
+        out[t] = s * {"strict": earlier, "inclusive": earlier + s, "official": earlier + s + silent}[mode]
+    return out
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_several_spikes_at_once_are_the_definition(mode: str) -> None:
+    spikes = np.random.default_rng(3).integers(0, 5, (30, 1, 1)) * (np.random.default_rng(4).random((30, 1, 1)) < 0.6)
+    expected = definition_of_several(spikes[:, 0, 0], 0.3, mode)
+    maps = from_spikes(spikes, SamTrace(0.3, mode))
+    np.testing.assert_allclose(maps[:, 0, 0], expected, rtol=1e-12)
+    recorded = Spikes.from_dense(spikes, graded=True)
+    assert np.array_equal(from_spikes(recorded, SamTrace(0.3, mode)), maps)
+    single = from_spikes(np.minimum(spikes, 1), SamTrace(0.3, mode))
+    assert np.array_equal(from_spikes(Spikes(recorded.planes, recorded.shape), SamTrace(0.3, mode)), single)
+
+
+def test_several_spikes_at_once_can_leave_24_bits() -> None:
+    trace = FixedSamTrace(np.array([8, 4, 0]), 3, 2**13, "inclusive")
+    assert from_spikes(np.full((4, 1, 8), 8), trace).max() == 8 * 8 * 8 * 2**13 * 15 // 8
+    with pytest.raises(NetworkError, match=r"2\^23"):
+        from_spikes(np.full((4, 1, 8), 9), trace)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fixed", [True, False])
+def test_maps_of_several_spikes_are_those_of_the_run(fixed: bool, mode: str) -> None:
+    """What is computed from recorded spikes equals what the run traced, and goes on across a state."""
+    neuron: Any = ns.FixedLIF(300, 20, max_spikes=6, fires="at") if fixed else ns.LIF(0.9, 20.0, max_spikes=6)
+    weight = np.random.default_rng(0).integers(-20, 60, (3, 2, 3, 3)).astype(np.int8 if fixed else np.float64)
+    network = ns.Network(
+        (ns.Population("in", (2, 6, 6)), ns.Population("conv", (3, 4, 4), neuron)),
+        (ns.Projection("in", "conv", ns.Conv2d(weight)),),
+    ).with_sam(SamTrace(0.4, mode))
+    events = ns.encode(np.random.default_rng(1).random((2, 2, 6, 6)), 12)
+    recording = ns.run(network, events, "reference", Record.everything(network))
+    spikes = recording.spikes["conv"]
+    assert spikes.dense().max() > 2
+    maps = from_spikes(spikes, network.sam["conv"])
+    if fixed:
+        assert np.array_equal(maps, recording.sam["conv"])
+    else:
+        np.testing.assert_allclose(maps, recording.sam["conv"], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("fixed", [True, False])
@@ -187,8 +239,8 @@ def oracle_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' oracle as a back end, so that SAM is tested independently of the real back ends."""
 
     class Oracle:
-        def run(self, network: ns.Network, events: ns.Events, record: Record, options: backends.Options) -> Recording:
-            return simulate(network, events)
+        def run(self, network: ns.Network, inputs: Inputs, record: Record, options: backends.Options) -> Recording:
+            return simulate(network, inputs[network.input.name])
 
     load = registry.load_backend
     monkeypatch.setattr(registry, "load_backend", lambda name: Oracle() if name == "oracle" else load(name))
@@ -385,3 +437,17 @@ def test_overlay_refuses() -> None:
     ):
         with pytest.raises(NeurosamError, match=message):
             overlay(*arguments)
+
+
+def test_networks_with_several_inputs_take_events_of_each() -> None:
+    weight = np.random.default_rng(0).integers(-20, 60, (2, 3, 6)).astype(np.int8)
+    network = ns.Network(
+        (ns.Population("a", (6,)), ns.Population("b", (6,)), ns.Population("out", (3,), ns.FixedLIF(300, 50))),
+        (ns.Projection("a", "out", ns.Dense(weight[0])), ns.Projection("b", "out", ns.Dense(weight[1]))),
+    )
+    inputs = {name: ns.encode(np.full((2, 6), 0.5), 9, seed=seed) for seed, name in enumerate("ab")}
+    maps = SAM(network, "out", backend="reference").attribute(inputs)
+    recording = ns.run(network.with_sam(), inputs, "reference", Record(sam=("out",)))
+    assert np.array_equal(np.asarray(maps), recording.sam["out"])
+    with pytest.raises(NeurosamError, match="SAM: inputs: are images for one input; the network has 'a', 'b'"):
+        SAM(network, "out").attribute(np.zeros((2, 6)), steps=4)

@@ -15,6 +15,7 @@ import pytest
 
 from neurosam.hdf5 import VERSION, save
 from neurosam.hdf5.schema import RECORDS
+from neurosam.hdf5.version1 import NEW_FIELDS, OLD_NAMES
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
@@ -23,6 +24,7 @@ from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording, Spikes
+from neurosam.signals.state import State
 
 TEXT = resources.files("neurosam").joinpath("FORMAT.md").read_text(encoding="utf-8")
 NUMBERS = ("int8", "int16", "int32", "int64", "uint64", "float32", "float64")
@@ -49,30 +51,58 @@ def documented() -> dict[str, dict[str, Row]]:
 def everything(folder: Path) -> list[Path]:
     """Files that together have every type of record with every field."""
     zeros = np.zeros((4, 3))
-    lif = LIF(0.9, 1.0, current_leak=0.5, gain=zeros, offset=zeros)
+    lif = LIF(
+        0.9, 1.0, reset_amount=0.5, current_leak=0.5, gain=zeros, offset=zeros, lower_bound=-1.0, threshold_leak=0.5,
+        threshold_step=0.1,
+    )  # fmt: skip
+    other = LIF(0.9, 1.0, "value", reset_value=0.5)
+    relative = LIF(0.9, 1.0, "relative", relative_leak=0.5)
     conv = Conv2d(np.ones((3, 2, 1, 1)))
     pool = SumPool2d(2)
     floats = Network(
-        (Population("in", (2, 4, 4)), Population("a", (3, 2, 2), lif, onset=1), Population("out", (5,), Readout())),
-        (Projection("in", "a", conv, pool=pool), Projection("a", "out", Dense(np.ones((5, 12))))),
+        (
+            Population("in", (2, 4, 4)), Population("a", (3, 2, 2), lif, onset=1), Population("b", (12,), other),
+            Population("c", (12,), relative), Population("out", (5,), Readout(current_leak=0.5)),
+        ),
+        (
+            Projection("in", "a", conv, pool=pool), Projection("a", "b", Dense(np.ones((12, 12)))),
+            Projection("b", "c", Dense(np.ones((12, 12)))), Projection("c", "out", Dense(np.ones((5, 12)))),
+        ),
         {"a": SamTrace()},
-    )
+    )  # fmt: skip
     table = np.ones((4, 1), dtype=int)
-    fixed = FixedLIF(0, 1, current_decay=0, gain=table, offset_64ths=table)
+    fixed = FixedLIF(
+        0, 1, reset_amount_64ths=3, current_decay=0, gain=table, offset_64ths=table, lower_bound_64ths=-1,
+        threshold_decay=1, threshold_step_64ths=1,
+    )  # fmt: skip
+    valued = FixedLIF(0, 1, "value", reset_value_64ths=3)
+    sinking = FixedLIF(0, 1, "relative", relative_decay=1)
+    one = Sparse.one_to_one((2,), 1)
     integers = Network(
-        (Population("in", (2,)), Population("a", (2,), fixed), Population("out", (2,), FixedReadout())),
-        (Projection("in", "a", Sparse.one_to_one((2,), 1)), Projection("a", "out", Dense(np.ones((2, 2), dtype=int)))),
-    ).with_sam()
-    state = {"a": np.zeros((4, 1, 2))}
+        (
+            Population("in", (2,)), Population("a", (2,), fixed), Population("b", (2,), valued),
+            Population("c", (2,), sinking), Population("out", (2,), FixedReadout(membrane_decay=1, current_decay=1)),
+        ),
+        (
+            Projection("in", "a", one), Projection("a", "b", one), Projection("b", "c", one),
+            Projection("c", "out", Dense(np.ones((2, 2), dtype=int)), delay=2),
+        ),
+        outputs={"out": "mean"},
+    ).with_sam()  # fmt: skip
+    values, counts = {"a": np.zeros((4, 1, 2))}, {"a": np.zeros(1, dtype=np.int64)}
+    state = State(4, 1, {"a": {"v": np.zeros((1, 2))}}, {"a": np.zeros((1, 1, 2))}, {"b": np.zeros((1, 2))})
     recording = Recording(
-        "event", 4, 1, np.zeros((1, 2)), {"a": Spikes.from_dense(np.ones((4, 1, 2)))}, {"a": np.zeros((4, 1, 1, 1))},
-        {"a": 1.0}, state, state, {"a": np.zeros((4, 1), dtype=np.int64)}, {"in->a": 3}, 0.5,
+        "event", 4, 1, np.zeros((1, 2)), {"a": Spikes.from_dense(np.full((4, 1, 2), 3), graded=True)},
+        {"a": np.zeros((4, 1, 1, 1))}, {"a": 1.0}, values, values, {"a": np.zeros((4, 1), dtype=np.int64)},
+        {"in->a": 3}, 0.5, {"b": np.zeros((1, 2))}, counts, counts, state,
     )  # fmt: skip
     events = Events.from_dense(np.full((4, 1, 2), 3))
     save(floats, folder / "floats")
     save(integers, folder / "integers")
     save(recording, folder / "recording")
+    save(state, folder / "state")
     save(events, folder / "events")
+    save({"left": events, "right": events}, folder / "inputs")
     return sorted(folder.iterdir())
 
 
@@ -106,7 +136,9 @@ def inner(entry: Any, stored: dict[str, dict[str, tuple[str, str]]]) -> str:
     if "value" in entry.attrs:
         return dtype_name(entry.attrs.get_id("value"))
     value = entry["value"]
-    return dtype_name(value) if isinstance(value, h5py.Dataset) else inner(value, stored)
+    if isinstance(value, h5py.Dataset):
+        return dtype_name(value)
+    return inner(value if "type" in value.attrs else value["0"], stored)
 
 
 def test_tables_are_what_files_hold(tmp_path: Path) -> None:
@@ -142,6 +174,30 @@ def test_optional_means_that_none_is_the_default() -> None:
     for kind, fields in RECORDS.items():
         defaults = {field.name: field.default for field in dataclasses.fields(kind)}
         assert all(defaults[name] is None for name, field in fields.items() if field.optional)
+
+
+def test_version_1_is_the_one_described() -> None:
+    """The table of what version 1 lacks, with the defaults that its absence means, and the old names."""
+    section = TEXT.split("\n## Version 1\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (`.*) \|$", section, re.MULTILINE)
+    described = {kind: re.findall(r"`(\w+)`(?: \((?:`(\w+)`|([\w ]+))\))?", cells) for kind, cells in rows}
+    by_name = {kind.__name__: kind for kind in RECORDS}
+    assert described.keys() == {kind.__name__ for kind in NEW_FIELDS}
+    for name, fields in described.items():
+        kind = by_name[name]
+        assert {field for field, _, _ in fields} == NEW_FIELDS[kind]
+        defaults = {field.name: field for field in dataclasses.fields(kind)}
+        for field, text, value in fields:
+            default = defaults[field].default
+            if value == "no entries" or (name == "Recording" and default is dataclasses.MISSING):
+                assert defaults[field].default_factory is dict
+            elif text or value:
+                assert default == (text or float(value)), f"{name}.{field}"
+            else:
+                assert default is None, f"{name}.{field}"
+    for new, old in ((new, old) for names in OLD_NAMES.values() for new, old in names.items()):
+        assert f"`{old}`" in section
+        assert f"`{new}`" in section
 
 
 def test_version_is_the_one_described() -> None:

@@ -244,6 +244,98 @@ def test_float_and_current_and_sparse_footprint() -> None:
     assert footprint_bytes(net) == (3 * 8 + 4 * (3 + 3)) + 2 * 2 * 8 + 4 * 8
 
 
+def optional(**options: Any) -> ns.Network:
+    """In (3) -> a (2 x 1 x 2), whose neurons have these options."""
+    lif = ns.FixedLIF(membrane_decay=0, threshold=10, **options)
+    return ns.Network(
+        (ns.Population("in", (3,)), ns.Population("a", (2, 1, 2), lif)),
+        (ns.Projection("in", "a", Sparse.from_dense(weight(4, 3), (2, 1, 2))),),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters", "state"),
+    [
+        ({"refractory": 3}, 2, 4),
+        ({"threshold_decay": 5, "threshold_step_64ths": 6}, 2 + 4 - 4, 4),  # and no fixed amount to subtract
+        ({"reset": "relative", "relative_decay": 7}, 2 - 4, 4),
+        ({"reset": "value", "reset_value_64ths": [1, 2]}, 2 * 4 - 4, 0),
+        ({"max_spikes": 18}, 3, 0),
+        ({"lower_bound_64ths": np.arange(4).reshape(2, 1, 2) - 9}, 4 * 4, 0),
+        ({"initial_membrane_64ths": [5, 6]}, 2 * 4, 0),
+        ({"reset_timing": "next"}, 0, 0),
+        ({"fires": "at"}, 0, 0),
+    ],
+)
+def test_options_take_bytes_where_they_are_used(options: dict[str, Any], parameters: int, state: int) -> None:
+    assert footprint_bytes(optional(**options)) - footprint_bytes(optional()) == parameters + 4 * state
+
+
+def test_state_of_traces_and_of_leaky_readouts() -> None:
+    net = optional()
+    official = net.with_sam(ns.SamTrace(0.5, "official"))
+    strict = net.with_sam(ns.SamTrace(0.5))
+    assert footprint_bytes(official) - footprint_bytes(strict) == 4 * 4  # in how many steps a neuron has fired
+    plain, leaky = (
+        ns.Network((ns.Population("in", (2,)), ns.Population("out", (3,), readout)),
+                   (ns.Projection("in", "out", Dense(np.ones((3, 2)))),))
+        for readout in (ns.Readout(), ns.Readout(leak=0.5, current_leak=np.array([0.5, 0.25, 0.5])))
+    )  # fmt: skip
+    assert footprint_bytes(leaky) - footprint_bytes(plain) == 8 + 3 * 8 + 3 * 8
+
+
+def several_spikes() -> tuple[ns.Network, dict[str, ns.Events], Recording]:
+    """Two inputs -> a (2), up to 3 spikes per step -> out (1)."""
+    net = ns.Network(
+        (
+            ns.Population("left", (2,)), ns.Population("right", (1,), magnitude=9),
+            ns.Population("a", (2,), ns.FixedLIF(membrane_decay=0, threshold=2, max_spikes=3)),
+            ns.Population("out", (1,), ns.FixedReadout()),
+        ),
+        (
+            ns.Projection("left", "a", Dense(np.array([[3, 0], [0, 1]], np.int8))),
+            ns.Projection("right", "a", Dense(np.array([[1], [0]], np.int8))),
+            ns.Projection("a", "out", Dense(np.array([[1, 0]], np.int8))),
+        ),
+    )  # fmt: skip
+    events = {
+        "left": ns.Events.from_dense(np.array([[[1, 0]], [[0, 0]], [[1, 1]]])),
+        "right": ns.Events.from_dense(np.array([[[7]], [[0]], [[0]]])),
+    }
+    return net, events, ns.run(net, events, "reference", ns.Record.everything(net))
+
+
+def test_several_spikes_per_step_are_one_operation_and_one_active_step() -> None:
+    """a[0] gets 10, 0 and 3: it fires 3 times, once and twice."""
+    net, events, made = several_spikes()
+    assert made.spikes["a"].dense()[:, 0].tolist() == [[3, 0], [1, 0], [2, 0]]
+    found = synaptic_operations(net, made, events)
+    assert found["left->a"] == Operations(delivered=6, effective_acs=3, dense=4 * 3)
+    assert found["right->a"] == Operations(delivered=2, effective_macs=1, dense=2 * 3)
+    assert found["a->out"] == Operations(delivered=3, effective_macs=3, dense=2 * 3)
+    assert dict(made.operations) == {label: operations.delivered for label, operations in found.items()}
+    assert activation_sparsity(net, made) == 1 - 3 / 6
+    assert spikes_per_step(net, made)["a"].tolist() == spikes_per_step(net, replace(made, counts={}))["a"].tolist()
+    assert spikes_per_step(net, made)["a"].tolist() == [3.0, 1.0, 2.0]
+    assert neurobench(net, made, events)["SynapticOperations"]["Effective_MACs"] == 4.0
+    with pytest.raises(NeurosamError, match="requires the spikes of 'a', whose neurons fire several times"):
+        activation_sparsity(net, replace(made, spikes={}))
+
+
+def test_single_spikes_of_such_neurons_are_accumulates() -> None:
+    net, events, _ = several_spikes()
+    events["right"] = ns.Events.from_dense(np.zeros((3, 1, 1)))
+    made = ns.run(net, events, "reference", ns.Record.everything(net))
+    assert made.spikes["a"].dense()[:, 0].tolist() == [[1, 0], [0, 0], [1, 0]]
+    assert synaptic_operations(net, made, events)["a->out"] == Operations(delivered=2, effective_acs=2, dense=6)
+
+
+def test_all_inputs_of_a_run_are_needed() -> None:
+    net, events, made = several_spikes()
+    with pytest.raises(NeurosamError, match="lack the input 'right'"):
+        synaptic_operations(net, made, {"left": events["left"]})
+
+
 def test_no_number_depends_on_how_a_matrix_is_stored() -> None:
     net, made, events = by_hand()
     sparse = replace(
@@ -343,6 +435,8 @@ def test_baselines() -> None:
     assert list(baselines(images)) == ["uniform", "centre", "input"]
     assert intensity(images)[:, 0, 0].tolist() == [2.0, 0.0]
     assert np.array_equal(spike_count(Spikes.from_dense(spikes)), spikes.sum(axis=(0, 2)))
+    several = spikes * np.arange(1, 4).reshape(3, 1, 1, 1, 1)
+    assert np.array_equal(spike_count(Spikes.from_dense(several, graded=True)), several.sum(axis=(0, 2)))
     centre = centre_prior(1, (5, 5))[0]
     assert centre.argmax() == 2 * 5 + 2
     assert np.array_equal(centre, centre[::-1, ::-1])

@@ -27,7 +27,23 @@ AREAS = {
     "schedule": Area(
         ("neurosam.network.schedule",), ("tests/network/test_schedule.py", "tests/network/test_network.py")
     ),
-    "quantise": Area(("neurosam.deploy.quantise", "neurosam.deploy.fixed_neuron"), ("tests/deploy/test_quantise.py",)),
+    "quantise": Area(
+        (
+            "neurosam.deploy.quantise",
+            "neurosam.deploy.fixed_neuron",
+            "neurosam.deploy.error_model",
+            "neurosam.deploy.headroom",
+            "neurosam.deploy.units",
+            "neurosam.deploy.unit_search",
+            "neurosam.deploy.quantisation_report",
+        ),
+        (
+            "tests/deploy/test_quantise.py",
+            "tests/deploy/test_units.py",
+            "tests/deploy/test_headroom.py",
+            "tests/deploy/test_calibration.py",
+        ),
+    ),
     "rounding": Area(
         ("neurosam.equivalence.rounding", "neurosam.equivalence.threshold"),
         (

@@ -106,7 +106,7 @@ IMPOSSIBLE: dict[str, tuple[Callable[[], object], str]] = {
         lambda: ns.concatenate([A, B], "t", ns.Sparse.one_to_one((5,), 1)), r"for 5 neurons; the sources have 32 \+ 48"
     ),
     "groups": (lambda: ns.concatenate([A, A], "t", ns.Conv2d(np.ones((4, 2, 1, 1)), groups=2)), "got 2 groups"),
-    "sides": (lambda: ns.concatenate([A, OTHER], "t", ns.Conv2d(np.ones((1, 5, 1, 1)))), "one height and width"),
+    "sides": (lambda: ns.concatenate([A, OTHER], "t", ns.Conv2d(np.ones((1, 5, 1, 1)))), "need one height and width"),
     "none": (lambda: ns.concatenate([], "t", ns.Dense(np.ones((1, 1)))), "got no sources"),
     "delays": (lambda: ns.add([A, A], "t", 1.0, delay=[1]), "add into 't': got 1 delays for 2 sources"),
     "exponent": (lambda: ns.add([A, A], "t", 1, exponent=-1), "got exponent -1; below 0"),

@@ -74,9 +74,8 @@ class LavaBackend:
             recording = load_recording(folder / "recording.h5")
         if options.progress is not None and reported < inputs.samples:
             options.progress(inputs.samples, inputs.samples)
-        events = inputs[network.input.name]
         operations = {
-            label: count.delivered for label, count in synaptic_operations(network, recording, events).items()
+            label: count.delivered for label, count in synaptic_operations(network, recording, inputs).items()
         }
         return replace(recording, spikes={n: recording.spikes[n] for n in record.spikes}, operations=operations)
 

@@ -37,6 +37,8 @@ Int = npt.NDArray[np.int64]
 RECORDS = {"spikes": "planes", "sam": "sam", "membrane": "membranes", "current": "currents"}
 """The field of a State that holds each recorded variable."""
 
+LOST = 2
+"""Entries of `counts` behind the steps: what saturated, and what wrapped around."""
 FIELDS = {variable: "spikes" if variable == "fired" else variable for variable in VARIABLES}
 """The field of a State that holds each variable of a neuron."""
 
@@ -104,7 +106,7 @@ class SampleMemory:
                 if values.size:
                     values.fill(0)
         for name, kept in self.optional.items():
-            for values in (kept.wait, kept.h, kept.r, kept.magnitude[: self.plan.history[name]], kept.clipped):
+            for values in (kept.wait, kept.h, kept.r, kept.magnitude[: self.plan.history[name]]):
                 values.fill(0)
         for name, planes in self.planes.items():
             planes[: self.plan.history[name]] = 0  # nothing arrives from before the first step
@@ -227,7 +229,7 @@ def _state(plan: Plan, p: CompiledPopulation) -> State:
         np.zeros((0, 0) if vectorised else traced, np.int32),
         np.zeros(traced if flags[Flag.MODE] == OFFICIAL else (0, 0), np.int32),
         np.empty((rows if flags[Flag.FIRES] else 0, p.pixels, p.words), np.uint64),
-        np.zeros(rows, np.int64),
+        np.zeros(rows + LOST, np.int64),
         np.empty((rows if flags[Flag.SAM] else 0, p.pixels), plan.record_dtype),
         np.empty((rows if flags[Flag.MEMBRANE] else 0, *size), plan.dtype),
         np.empty((rows if flags[Flag.CURRENTS] else 0, *size), plan.dtype),
@@ -242,5 +244,4 @@ def _optional_state(plan: Plan, p: CompiledPopulation, switches: Switches) -> Op
         aligned(size if switches.adaptive else (0, 0), plan.dtype),
         aligned(size if switches.reset == RELATIVE else (0, 0), plan.dtype),
         np.empty((rows if p.has_magnitudes else 0, *size), np.int32),
-        np.zeros(2, np.int64),
     )

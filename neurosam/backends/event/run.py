@@ -82,7 +82,8 @@ class Run:
         }
         first = 0 if initial is None else initial.step
         outputs = answer_arrays(plan, self.samples)
-        self.context = RunContext(inputs, self.steps, first, targets, counts, outputs, initial, final, timed)
+        lost = {name: np.zeros((self.samples, 2), np.int64) for name in plan.populations if plan.fixed}
+        self.context = RunContext(inputs, self.steps, first, targets, counts, outputs, initial, final, lost, timed)
         self.operations = np.zeros(len(plan.labels), np.int64)
         self.work = np.zeros((len(plan.populations), len(Work)), np.int64)
         self.seconds = np.zeros(len(plan.populations))
@@ -170,6 +171,8 @@ class Run:
             output=output,
             other_outputs=dict(others),
             state=self.context.final,
+            saturated={name: counted[:, 0] for name, counted in self.context.lost.items()},
+            wrapped={name: counted[:, 1] for name, counted in self.context.lost.items()},
             sam_scale={name: self.plan.sam_scale[name] for variable, name in self.context.targets if variable == "sam"},
             counts=self.context.counts,
             operations=self._operations(),

@@ -19,8 +19,9 @@ __all__ = [
     "AMOUNT", "ANY_WAY", "BIAS", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
     "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
     "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SATURATED",
-    "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED", "ZERO", "Conv",
-    "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work", "Workspace",
+    "SATURATES", "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED",
+    "WRAPS", "ZERO", "Conv", "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work",
+    "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -104,6 +105,7 @@ class Flag(IntEnum):
     """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py.
 
     CLOCK is the own step with which the run begins: kernels count steps from there on, traces from the very first.
+    SATURATES and WRAPS: whether membranes may saturate and currents wrap around, so that it has to be counted.
     """
 
     FIRES = 0
@@ -116,6 +118,8 @@ class Flag(IntEnum):
     MODE = 7
     VECTORISED = 8
     CLOCK = 9
+    SATURATES = 10
+    WRAPS = 11
 
 
 class Rule(NamedTuple):
@@ -141,8 +145,10 @@ class State(NamedTuple):
     """The state and the records of a population in one sample: P pixels of C channels, and the last K steps.
 
     `u`, `v`, `trace`, `last`, `spikes` are ``(P, C)``, with C padded to whole tiles where kernels take tiles; `trace`
-    without `last` is that of kernels/sam_vector.py; `planes` ``(K, P, words)``; `counts` ``(K,)``; `sam` ``(K, P)``;
-    `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step `base` of a kernel.
+    without `last` is that of kernels/sam_vector.py; `planes` ``(K, P, words)``; `counts` ``(K + 2,)``: the spikes
+    of each step, then how often in these steps a membrane saturated, and a sum wrapped around (SATURATED, WRAPPED);
+    `sam` ``(K, P)``; `membranes` and `currents` ``(K, P, C)``. What is not needed has no rows. Row 0 is the step
+    `base` of a kernel.
     """
 
     u: Array
@@ -187,15 +193,12 @@ class OptionalState(NamedTuple):
         Rise of the threshold, relative reset.
     magnitude : (K, P, C) int32 array
         How often neurons fired in each step, where that can be more than once.
-    clipped : (2,) int64 array
-        Neuron-steps in which a membrane saturated, and in which a sum wrapped (SATURATED, WRAPPED).
     """
 
     wait: Array
     h: Array
     r: Array
     magnitude: Array
-    clipped: Int
 
 
 # --- threads ---
@@ -220,8 +223,10 @@ class Workspace(NamedTuple):
 
 FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
 PARAMETERS = 5
-SATURATED, WRAPPED = range(2)
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK = (int(flag) for flag in Flag)
+SATURATED, WRAPPED = -2, -1
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK, SATURATES, WRAPS = (
+    int(flag) for flag in Flag
+)
 (
     KERNEL_HEIGHT, KERNEL_WIDTH, STRIDE_Y, STRIDE_X, PADDING_Y, PADDING_X, DILATION_Y, DILATION_X, GROUPS, OUTPUTS,
 ) = (int(column) for column in Geometry)  # fmt: skip

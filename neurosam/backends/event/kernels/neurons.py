@@ -28,8 +28,12 @@ from neurosam.backends.event.kernels.layout import (
     MEMBRANE,
     PARAMETERS,
     SAM,
+    SATURATED,
+    SATURATES,
     TABLES,
     THRESHOLD,
+    WRAPPED,
+    WRAPS,
     ZERO,
     Rule,
     State,
@@ -38,8 +42,17 @@ from neurosam.backends.event.kernels.sam_by_spike import trace
 from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
 from neurosam.backends.event.simd.bits import mask_bits, popcount
 from neurosam.backends.event.simd.int16 import TILE
-from neurosam.backends.event.simd.load_store import address, load, load_first, load_same_count, store, store_first
-from neurosam.backends.event.simd.vectors import LANES, Reals, int32_zeros, zero_where
+from neurosam.backends.event.simd.load_store import (
+    address,
+    item,
+    load,
+    load_first,
+    load_same_count,
+    put,
+    store,
+    store_first,
+)
+from neurosam.backends.event.simd.vectors import LANES, Reals, zero_where
 
 __all__ = [
     "NeuronView", "block", "neuron_view", "normalise_sums", "record_state", "scale_sums", "step_neurons",
@@ -50,7 +63,8 @@ Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
 
-_arrive, _normalise, _current, _membrane = formulas.arrive, formulas.normalise, formulas.current, formulas.membrane
+_arrive, _normalise, _decay, _wrap24 = formulas.arrive, formulas.normalise, formulas.decay, formulas.wrap24
+_total, _saturate = formulas.total, formulas.saturate
 _fire, _to_zero, _by_subtraction = formulas.fire, formulas.reset_to_zero, formulas.reset_by_subtraction
 
 
@@ -72,9 +86,13 @@ class NeuronView(NamedTuple):
     u: Any
     v: Any
     parameters: Any
+    counts: Any
+    last: int
     current: bool
     narrow: bool
     zero: bool
+    saturates: bool
+    wraps: bool
 
 
 @kernel
@@ -82,15 +100,19 @@ def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
     """The view of a rule and a state; `narrow` if no input exceeds 24 bits, so that a current need not wrap."""
     flags = rule.flags
     return NeuronView(
-        address(state.u, 0), address(state.v, 0), address(rule.parameters, 0), flags[CURRENT] != 0,
-        narrow and flags[TABLES] == 0, flags[ZERO] != 0,
+        address(state.u, 0), address(state.v, 0), address(rule.parameters, 0), address(state.counts, 0),
+        state.counts.size, flags[CURRENT] != 0, narrow and flags[TABLES] == 0, flags[ZERO] != 0, flags[SATURATES] != 0,
+        flags[WRAPS] != 0,
     )  # fmt: skip
 
 
 @inlined
 def without_current(view: NeuronView) -> NeuronView:
     """The same, for neurons that are known to have no current."""
-    return NeuronView(view.u, view.v, view.parameters, False, view.narrow, view.zero)
+    return NeuronView(
+        view.u, view.v, view.parameters, view.counts, view.last, False, view.narrow, view.zero, view.saturates,
+        view.wraps,
+    )  # fmt: skip
 
 
 @inlined
@@ -167,15 +189,35 @@ def _arrived(i: Any) -> Callable[..., Any]:
 
 
 @inlined
+def _count(lost: Any, which: int, view: NeuronView) -> None:
+    """Count the lanes that lost something, which are few."""
+    bits = mask_bits(lost)
+    if bits != 0:
+        put(item(view.counts, view.last + which) + popcount(bits), view.counts, view.last + which)
+
+
+@inlined
 def _integer_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, Any, Any]:
-    """One step of the neurons of channels from `c` on: current, membrane, spikes. `i` is in membrane units."""
+    """One step of the neurons of channels from `c` on: current, membrane, spikes. `i` is in membrane units.
+
+    What saturates or wraps around is counted where it can happen (network/bounds.py); the plan gives this kernel only
+    neurons whose sums stay within 32 bits (plan/compiled.py), so that a wrap is one around 24 bits.
+    """
     if view.current:
-        u = _current(u, i, _parameter(i, FACTOR_U, c, view))
+        x = _decay(u, _parameter(i, FACTOR_U, c, view)) + i
+        u = _wrap24(x)
+        if view.wraps:
+            _count(u != x, WRAPPED, view)
     elif view.narrow:
         u = i
     else:
-        u = _current(int32_zeros(i), i, 0)
-    v = _membrane(v, u, _parameter(i, FACTOR_V, c, view), _parameter(i, BIAS, c, view))
+        u = _wrap24(i)
+        if view.wraps:
+            _count(u != i, WRAPPED, view)
+    x = _total(v, u, _parameter(i, FACTOR_V, c, view), _parameter(i, BIAS, c, view))
+    v = _saturate(x)
+    if view.saturates:
+        _count(v != x, SATURATED, view)
     s = _fire(v, _parameter(i, THRESHOLD, c, view))
     v = _to_zero(v, s) if view.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, view))
     return u, v, s

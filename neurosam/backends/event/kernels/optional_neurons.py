@@ -241,8 +241,8 @@ def optional_block(
                     if o.max_spikes == 1:
                         count += popcount(fired)
         state.counts[t - base] += count
-        kept.clipped[SATURATED] += saturations
-        kept.clipped[WRAPPED] += wraps
+        state.counts[SATURATED] += saturations
+        state.counts[WRAPPED] += wraps
         if recorded:
             record_state(t - base, 0, pixels, 0, channels, rule, state)
     if rule.flags[SAM] != 0:

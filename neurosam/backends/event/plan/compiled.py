@@ -18,6 +18,7 @@ import numpy as np
 from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
+from neurosam.network.bounds import largest_input, proven
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw
@@ -30,6 +31,9 @@ CHUNK_BYTES = 2**26
 """Bit planes and recorded values that a sample's memory may hold; a single step is never divided."""
 CHUNK_STEPS = 256
 """Most steps of a chunk."""
+CURRENT_INPUT = 2**24
+INPUT = 2**31 - 2**25
+"""Largest inputs of neurons with a current, and without one, for which no sum leaves 32 bits: lanes of int32."""
 WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
 """The paths that fix how a layer adds up its sums."""
 PATHS = ("auto", "general", *WAYS)
@@ -231,7 +235,13 @@ def _kept(network: Network, key: CacheKey) -> Record:
 def _population(network: Network, population: Population, key: CacheKey, memo: Memo) -> CompiledPopulation:
     """A population with what the run records of it."""
     precision = network.precision
-    compiled = memo(population, (precision, key.dtype), lambda: compile_population(population, precision, key.dtype))
+    largest = largest_input(network, population.name)
+    wide = largest > (CURRENT_INPUT if population.has_current else INPUT)
+    compiled = memo(
+        population, (precision, key.dtype, wide),
+        lambda: compile_population(population, precision, key.dtype, wide=wide),
+    )  # fmt: skip
+    compiled = compiled.counting(*proven(network, population.name))
     return compiled.recording(key.record, network.sam.get(population.name), key.first_step, key.steps, key.stateful)
 
 

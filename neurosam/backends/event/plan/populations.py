@@ -76,6 +76,14 @@ class CompiledPopulation:
         """Whether membranes, currents or SAM are recorded; spikes always are, in bit planes."""
         return any(self.rule.flags[flag] for flag in (Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
 
+    def counting(self, no_wrap: bool, no_saturation: bool) -> CompiledPopulation:
+        """The same population, which counts what wraps around or saturates unless that is proven not to happen."""
+        if no_wrap and no_saturation:
+            return self
+        flags = self.rule.flags.copy()
+        flags[Flag.WRAPS], flags[Flag.SATURATES] = not no_wrap, not no_saturation
+        return replace(self, rule=self.rule._replace(flags=flags))
+
     def recording(
         self, record: Record, trace: SamTrace | FixedSamTrace | None, first: int, steps: int, stateful: bool
     ) -> CompiledPopulation:
@@ -115,7 +123,9 @@ class CompiledPopulation:
         return replace(self, rule=rule)
 
 
-def compile_population(population: Population, precision: Precision | None, dtype: str) -> CompiledPopulation:
+def compile_population(
+    population: Population, precision: Precision | None, dtype: str, *, wide: bool = False
+) -> CompiledPopulation:
     """A population of which nothing is recorded.
 
     Parameters
@@ -126,6 +136,8 @@ def compile_population(population: Population, precision: Precision | None, dtyp
         Of a fixed-point network; None for a float network.
     dtype : str
         Type of a float network's states.
+    wide : bool
+        Whether sums may leave 32 bits: such neurons are left to kernels/optional_neurons.py.
     """
     shape = as_chw(population.shape)
     if population.neuron is None:
@@ -133,7 +145,7 @@ def compile_population(population: Population, precision: Precision | None, dtyp
     parameters, switches = resolve(population.neuron, precision)
     rule = _rule(population, shape, switches, precision, dtype)
     number = np.dtype(dtype if precision is None else np.int32)
-    if switches.plain and all(np.ndim(parameter) < 3 for parameter in parameters):
+    if switches.plain and not wide and all(np.ndim(parameter) < 3 for parameter in parameters):
         return CompiledPopulation(
             population.name, shape, rule._replace(parameters=_plain(parameters, switches, shape, number))
         )

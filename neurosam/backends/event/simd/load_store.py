@@ -150,7 +150,7 @@ def load_first(typing: Any, array: Any, at: Any, count: Any) -> Any:
     """``array[at : at + count]``, at most 16 lanes; the others are 0."""
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _masked_load(context, builder, sig.args[0], *args, sig.return_type.form)
+        return _masked_load(context, builder, sig.return_type.form, sig.args[0], *args)
 
     return vector_of(array.dtype, LANES)(array, types.intp, types.int64), build
 
@@ -162,13 +162,14 @@ def load_wide(typing: Any, array: Any, at: Any, count: Any) -> Any:
 
     def build(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = ir.VectorType(context.get_value_type(array.dtype), LANES)
-        value = _masked_load(context, builder, sig.args[0], *args, form)
+        value = _masked_load(context, builder, form, sig.args[0], *args)
         return value if form == kind.form else builder.sext(value, kind.form)
 
     return kind(array, types.intp, types.int64), build
 
 
-def _masked_load(context: Any, builder: Any, kind: Any, array: Any, at: Any, count: Any, form: Any) -> Any:
+def _masked_load(context: Any, builder: Any, form: Any, kind: Any, array: Any, at: Any, count: Any) -> Any:
+    """The first `count` of a vector's lanes; the others are 0."""
     size = _some_bytes(builder, count, LANES, kind.dtype)
     place = element_pointer(context, builder, kind, array, at, form, size)
     signature = ir.FunctionType(form, [place.type, I32, ir.VectorType(I1, LANES), form])
