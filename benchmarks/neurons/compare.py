@@ -64,7 +64,7 @@ def main() -> None:
             print(f"{name}: {reason}")
             continue
         print(f"{name}: {summary(results[name])}")
-        write_text(path, json.dumps(dict(sorted(results.items())), indent=1) + "\n")
+        write_text(path, in_lines(results))
         write_text(options.out / "results.md", markdown(results))
 
 
@@ -108,6 +108,15 @@ def in_integers(run: Run, made: Recipe) -> dict[str, Any]:
         return {backend: difference_in_integers(run, made, backend) for backend in BACKENDS}
     except ns.ExportError as error:
         return {"refused": str(error)}
+
+
+def in_lines(results: dict[str, list[dict[str, Any]]]) -> str:
+    """JSON with one line per run."""
+    parts = [
+        f"{json.dumps(name)}: [\n" + ",\n".join(json.dumps(row) for row in results[name]) + "\n]"
+        for name in sorted(results)
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

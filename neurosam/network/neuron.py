@@ -14,7 +14,8 @@ options, for floats and integers alike. What published rules they equal:
 - ``reset="subtract"`` with a reset amount of ``threshold / leak``: Eq. 2 of Kim & Panda 2021, which subtracts after
   the leak; ``reset_timing="next"`` subtracts in the next step: snnTorch's default. ``reset_timing="both"`` is its
   ``reset_delay=False``: a membrane that is still above the threshold after a reset fires only above twice of it.
-- ``threshold_leak = rho``, ``threshold_step = beta (1 - rho)``: the adaptive LIF of Bellec et al. 2018.
+- ``threshold_leak = rho``, ``threshold_step = beta (1 - rho) / rho``: the adaptive LIF of Bellec et al. 2018 (the rise
+  decays before it is used).
 - ``reset="relative"`` with a threshold leak and step and ``fires="at"``: Lava's ATRLIF.
 - ``refractory`` with ``reset="zero"``: Lava's LIFRefractory.
 - ``max_spikes``, ``lower_bound``, ``fires="at"``: Sinabs' LIF with multiple spikes; Xylo.

@@ -1,6 +1,6 @@
 """Every test with a parameter `backend` runs for each installed back end (but see support/backends.py).
 
-A module with ``OPTIONS = True`` holds networks that need more than a plain one does.
+A module with ``STATES = True`` starts and ends runs in states, which not all of them have.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from support.backends import held, installed, ready
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each back end."""
     if "backend" in metafunc.fixturenames:
-        names = held(metafunc.definition.originalname, installed(), options=getattr(metafunc.module, "OPTIONS", False))
+        names = held(metafunc.definition.originalname, installed(), states=getattr(metafunc.module, "STATES", False))
         metafunc.parametrize("backend", names, indirect=True, scope="session")
 
 

@@ -10,16 +10,15 @@ import numpy.typing as npt
 
 from neurosam.signals.recording import Recording
 from neurosam.signals.state import State
-from support.backends import PLAIN_ONLY, UNCOUNTED
 
 __all__ = ["assert_agree", "assert_identical"]
 
 
 def assert_identical(expected: Recording, got: Recording, case: object = "") -> None:
-    """Every number is equal, in value, type and shape; but for what one of the back ends does not record."""
+    """Every number is equal, in value, type and shape."""
     _spikes(expected, got, case)
     _equal("output", expected.output, got.output, case)
-    for variable in ("sam", "membrane", "current", *_more(expected, got)):
+    for variable in ("sam", "membrane", "current", "other_outputs", "saturated", "wrapped"):
         for name, values in _pairs(expected, got, variable, case).items():
             _equal(f"{variable} of {name!r}", values, getattr(got, variable)[name], case)
     _state(expected, got, 0.0, case)
@@ -33,12 +32,6 @@ def assert_agree(expected: Recording, got: Recording, case: object = "") -> None
         for name, values in _pairs(expected, got, variable, case).items():
             _near(f"{variable} of {name!r}", values, getattr(got, variable)[name], tolerance, case)
     _state(expected, got, 1e-9, case)
-
-
-def _more(expected: Recording, got: Recording) -> tuple[str, ...]:
-    """What a recording of a network with options has more."""
-    both = {expected.backend, got.backend}
-    return (() if both & PLAIN_ONLY else ("other_outputs",)) + (() if both & UNCOUNTED else ("saturated", "wrapped"))
 
 
 def _state(expected: Recording, got: Recording, tolerance: float, case: object) -> None:

@@ -17,7 +17,7 @@ import pytest
 from neurosam.backends import load_backend
 from neurosam.errors import BackendError
 
-__all__ = ["EXCEPTIONS", "PLAIN_ONLY", "UNCOUNTED", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
+__all__ = ["EXCEPTIONS", "STATELESS", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
 
 GROUP = "neurosam.backends"
 
@@ -70,11 +70,8 @@ EXCEPTIONS = {
 }
 
 
-PLAIN_ONLY = frozenset({"lava"})
-"""Back ends that take plain networks only: no options, no further outputs, no states."""
-
-UNCOUNTED = PLAIN_ONLY | {"event"}
-"""Back ends that do not count saturation and wraps yet."""
+STATELESS = frozenset({"lava"})
+"""Back ends that start every run from the beginning, and hand over no state."""
 
 
 def installed() -> tuple[str, ...]:
@@ -82,9 +79,9 @@ def installed() -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in entry_points(group=GROUP)))
 
 
-def held(test: str, names: Iterable[str], *, options: bool = False) -> list[str]:
-    """Those of some back ends that a test holds: all but the excused ones, and those that lack the options it needs."""
-    able = [name for name in names if not (options and name in PLAIN_ONLY)]
+def held(test: str, names: Iterable[str], *, states: bool = False) -> list[str]:
+    """Those of some back ends that a test holds: all but the excused ones, and those without the states it needs."""
+    able = [name for name in names if not (states and name in STATELESS)]
     return [name for name in able if name not in EXCEPTIONS or test in EXCEPTIONS[name].tests]
 
 
