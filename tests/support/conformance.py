@@ -25,7 +25,7 @@ from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Recording, Spikes
 from neurosam.signals.state import State
 from support.agreement import assert_agree, assert_identical
-from support.backends import PLAIN_ONLY
+from support.backends import STATELESS
 from support.networks import KINDS, edge_case, random_case
 from support.options import OptionsCase, limits_case, options_case
 from support.oracle import simulate
@@ -63,7 +63,7 @@ def values(recording: Any) -> int:
 def failure(network: ns.Network, inputs: Inputs, answer: Recording, backend: str, cut: np.random.Generator) -> str:
     """What differs on one back end, or nothing."""
     same = assert_identical if network.fixed else assert_agree
-    keep_state = backend not in PLAIN_ONLY
+    keep_state = backend not in STATELESS
     record = ns.Record.everything(network)
     try:
         whole = ns.run(network, inputs, backend, record, threads=1, keep_state=keep_state)
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m support.conformance")
     parser.add_argument("--networks", type=int, default=1500, help="integer networks (1500)")
     parser.add_argument("--backends", default="reference,event", help="names, with commas (reference,event)")
-    parser.add_argument("--lava", type=int, default=0, help="plain networks that Lava runs too, seconds each (0)")
+    parser.add_argument("--lava", type=int, default=0, help="integer networks that Lava runs too, seconds each (0)")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
     backends, left = chosen.backends.split(","), chosen.lava
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
         answer = simulate(network, inputs, keep_state=True)
         table.networks[sort] += 1
         table.values[sort] += values(answer)
-        on_lava = sort.startswith("plain") and left > 0
+        on_lava = left > 0
         left -= on_lava
         for backend in [*backends, *(["lava"] if on_lava else [])]:
             wrong = failure(network, inputs, answer, backend, np.random.default_rng([chosen.seed, number]))
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
                 table.differ[sort, backend] += 1
                 sys.stderr.write(f"{sort} {number} on {backend}: {wrong}\n")
     sys.stdout.write("\n".join(table.lines()) + "\n")
-    lava = f", Lava {chosen.lava - left} of the plain ones" if chosen.lava else ""
+    lava = f", Lava the first {chosen.lava - left}" if chosen.lava else ""
     sys.stdout.write(f"seed {chosen.seed}, {time.perf_counter() - start:.0f} s{lava}\n")
     return 1 if table.differ else 0
 
