@@ -11,7 +11,7 @@ bit planes ``[T, H * W, words]``. A population takes one of four paths, all with
 
 A float network runs in float64 or float32 (``Options.dtype``): weights, sums, currents and membranes have that type;
 traces, maps and all recorded values are float64 in both. Each path adds in an order of its own, and so does the
-reference: two of them agree to rounding (equivalence/divergence.py), and to the bit where no sum is rounded.
+reference: two of them agree to rounding (equivalence/tolerance.py), and to the bit where no sum is rounded.
 
 Threads take samples, which are independent. Where there are fewer samples than threads, several threads share the
 strips of a layer, or the parts of a large recurrent population. Which path a population took, and how its blocks were
