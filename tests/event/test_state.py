@@ -10,28 +10,11 @@ import pytest
 
 import neurosam as ns
 from neurosam.backends.event.plan import compiled
-from neurosam.signals.state import State
 from support.agreement import assert_identical
 from support.networks import KINDS, large_case, random_case
-from support.pieces import cuts, joined, part, varied
+from support.pieces import cuts, in_pieces, varied
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-def in_pieces(
-    network: ns.Network, inputs: dict[str, ns.Events], where: list[tuple[int, int]], backend: str
-) -> tuple[ns.Recording, State]:
-    """A run cut into pieces, and the state in which it ends."""
-    state: State | None = None
-    pieces = []
-    for first, end in where:
-        piece = ns.run(
-            network, part(inputs, first, end), backend, ns.Record.everything(network), initial=state, keep_state=True
-        )
-        state = piece.state
-        pieces.append(piece)
-    assert state is not None
-    return joined(pieces), state
 
 
 @every_kind
