@@ -48,7 +48,7 @@ def projection_of(network: ns.Network, dtype: str = "float64") -> CompiledProjec
 def population_of(network: ns.Network, name: str, record: ns.Record | None = None) -> CompiledPopulation:
     """A population, compiled for a run of three steps that records `record`."""
     made = compile_population(network[name], network.precision, "float64")
-    return made.recording(ns.Record() if record is None else record, network.sam.get(name), 0, 3, False)
+    return made.recording(ns.Record() if record is None else record, network.sam.get(name), 3)
 
 
 def plan_of(network: ns.Network, key: CacheKey) -> Plan:
@@ -85,7 +85,7 @@ def busy(network: ns.Network, steps: int = 3, share: float = 1.0) -> ns.Events:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_gain_can_lift_a_small_sum_over_the_wrap(sign: int, channels: int) -> None:
     """100 << 6 times 1563 is between 2^23 and 2^24: the current wraps to the other sign, though no sum is large."""
-    tables: dict[str, Any] = {"gain": np.array([[sign * 1563], [1]]), "offset": np.array([[5], [0]])}
+    tables: dict[str, Any] = {"gain": np.array([[sign * 1563], [1]]), "offset_64ths": np.array([[5], [0]])}
     network = layer(np.full((channels, 2), 50), ns.FixedLIF(membrane_decay=0, threshold=131071, **tables))
     expected = as_the_oracle(network, busy(network, 2))
     first = 100 * 64 * 1563 * sign + 5

@@ -16,12 +16,12 @@ from neurosam.backends.event.simd.vectors import CACHE_LINE
 from neurosam.network.dynamics import Switches
 
 __all__ = [
-    "AMOUNT", "ANY_WAY", "BIAS", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
+    "AMOUNT", "ANY_WAY", "BIAS", "BOUNDED", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
     "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
-    "LOOK_UP", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS", "SAM", "SATURATED",
-    "SATURATES", "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD", "VECTORISED", "WRAPPED",
-    "WRAPS", "ZERO", "Conv", "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule", "State", "Way", "Work",
-    "Workspace",
+    "LOOK_UP", "LOWER_BOUND", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS",
+    "SAM", "SATURATED", "SATURATES", "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD",
+    "VECTORISED", "WRAPPED", "WRAPS", "ZERO", "Conv", "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule",
+    "State", "Way", "Work", "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -104,6 +104,8 @@ class Conv(NamedTuple):
 class Flag(IntEnum):
     """Columns of a rule's `flags`: switches, and the trace's mode; VECTORISED chooses kernels/sam_vector.py.
 
+    ZERO is a reset to 0. BOUNDED is what neurons have that are reset to a value, or have a lower bound: their membrane
+    is raised to LOWER_BOUND, and ZERO resets it to AMOUNT.
     CLOCK is the own step with which the run begins: kernels count steps from there on, traces from the very first.
     SATURATES and WRAPS: whether membranes may saturate and currents wrap around, so that it has to be counted.
     """
@@ -120,15 +122,16 @@ class Flag(IntEnum):
     CLOCK = 9
     SATURATES = 10
     WRAPS = 11
+    BOUNDED = 12
 
 
 class Rule(NamedTuple):
     """The parameters of a population: int32 and int64 (arithmetic.py), or float32 or float64 (neuron.py).
 
-    `parameters` are ``(tiles, 5, 64)``: of 64 channels FACTOR_U (0 without a current), FACTOR_V, BIAS, THRESHOLD (out
-    of reach where neurons do not fire) and AMOUNT, side by side, so that a kernel needs one address for all. `gain`
-    and `offset` are ``(T, C)``, with C padded to whole tiles for floats. `table` (float64 for all float neurons),
-    `trace_shift` and `impulse` belong to the trace (trace.py).
+    `parameters` are ``(tiles, 6, 64)``: of 64 channels FACTOR_U (0 without a current), FACTOR_V, BIAS, THRESHOLD (out
+    of reach where neurons do not fire), AMOUNT (that is subtracted, or left) and LOWER_BOUND, side by side, so that a
+    kernel needs one address for all. `gain` and `offset` are ``(T, C)``, with C padded to whole tiles for floats.
+    `table` (float64 for all float neurons), `trace_shift` and `impulse` belong to the trace (trace.py).
     """
 
     flags: Int
@@ -164,7 +167,7 @@ class State(NamedTuple):
 
 
 class OptionalRule(NamedTuple):
-    """What a population has besides its rule if it is not plain (kernels/optional_neurons.py).
+    """What a population has besides its rule if it needs kernels/optional_neurons.py.
 
     Parameters
     ----------
@@ -221,10 +224,10 @@ class Workspace(NamedTuple):
 
 # --- the names as plain integers ---
 
-FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT = range(5)
-PARAMETERS = 5
+FACTOR_U, FACTOR_V, BIAS, THRESHOLD, AMOUNT, LOWER_BOUND = range(6)
+PARAMETERS = 6
 SATURATED, WRAPPED = -2, -1
-FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK, SATURATES, WRAPS = (
+FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK, SATURATES, WRAPS, BOUNDED = (
     int(flag) for flag in Flag
 )
 (

@@ -20,11 +20,13 @@ import numpy.typing as npt
 from neurosam.backends.event.kernels.layout import (
     AMOUNT,
     BIAS,
+    BOUNDED,
     CURRENT,
     CURRENTS,
     FACTOR_U,
     FACTOR_V,
     FIRES,
+    LOWER_BOUND,
     MEMBRANE,
     PARAMETERS,
     SAM,
@@ -52,11 +54,11 @@ from neurosam.backends.event.simd.load_store import (
     store,
     store_first,
 )
-from neurosam.backends.event.simd.vectors import LANES, Reals, zero_where
+from neurosam.backends.event.simd.vectors import LANES, Reals, select, zero_where
 
 __all__ = [
     "NeuronView", "block", "neuron_view", "normalise_sums", "record_state", "scale_sums", "step_neurons",
-    "to_membrane_units", "without_current",
+    "to_membrane_units", "usual",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -66,6 +68,7 @@ Int = npt.NDArray[np.int64]
 _arrive, _normalise, _decay, _wrap24 = formulas.arrive, formulas.normalise, formulas.decay, formulas.wrap24
 _total, _saturate = formulas.total, formulas.saturate
 _fire, _to_zero, _by_subtraction = formulas.fire, formulas.reset_to_zero, formulas.reset_by_subtraction
+_larger = formulas.larger
 
 
 @kernel
@@ -93,6 +96,7 @@ class NeuronView(NamedTuple):
     zero: bool
     saturates: bool
     wraps: bool
+    bounded: bool
 
 
 @kernel
@@ -102,16 +106,16 @@ def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
     return NeuronView(
         address(state.u, 0), address(state.v, 0), address(rule.parameters, 0), address(state.counts, 0),
         state.counts.size, flags[CURRENT] != 0, narrow and flags[TABLES] == 0, flags[ZERO] != 0, flags[SATURATES] != 0,
-        flags[WRAPS] != 0,
+        flags[WRAPS] != 0, flags[BOUNDED] != 0,
     )  # fmt: skip
 
 
 @inlined
-def without_current(view: NeuronView) -> NeuronView:
-    """The same, for neurons that are known to have no current."""
+def usual(view: NeuronView) -> NeuronView:
+    """The same, for neurons that are known to have no current, and are not BOUNDED."""
     return NeuronView(
         view.u, view.v, view.parameters, view.counts, view.last, False, view.narrow, view.zero, view.saturates,
-        view.wraps,
+        view.wraps, False,
     )  # fmt: skip
 
 
@@ -219,7 +223,12 @@ def _integer_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any
     if view.saturates:
         _count(v != x, SATURATED, view)
     s = _fire(v, _parameter(i, THRESHOLD, c, view))
-    v = _to_zero(v, s) if view.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, view))
+    if view.bounded:
+        amount = _parameter(i, AMOUNT, c, view)
+        v = select(s, amount, v) if view.zero else _by_subtraction(v, s, amount)
+        v = _larger(v, _parameter(i, LOWER_BOUND, c, view))
+    else:
+        v = _to_zero(v, s) if view.zero else _by_subtraction(v, s, _parameter(i, AMOUNT, c, view))
     return u, v, s
 
 
@@ -229,7 +238,12 @@ def _real_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, A
     u = _parameter(i, FACTOR_U, c, view) * u + i if view.current else i
     v = (_parameter(i, FACTOR_V, c, view) * v + u) + _parameter(i, BIAS, c, view)
     s = v > _parameter(i, THRESHOLD, c, view)
-    v = zero_where(v, s) if view.zero else v - s * _parameter(i, AMOUNT, c, view)
+    if view.bounded:
+        amount, bound = _parameter(i, AMOUNT, c, view), _parameter(i, LOWER_BOUND, c, view)
+        v = select(s, amount, v) if view.zero else v - s * amount
+        v = select(bound > v, bound, v)
+    else:
+        v = zero_where(v, s) if view.zero else v - s * _parameter(i, AMOUNT, c, view)
     return u, v, s
 
 

@@ -7,7 +7,7 @@ primitives below on floats. So every option, and every question whether a sum wr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ from neurosam.backends.event.simd.vectors import (
     within,
 )
 from neurosam.network import dynamics
-from neurosam.network.dynamics import RELATIVE, NeuronState, Parameters
+from neurosam.network.dynamics import RELATIVE, NeuronState, Parameters, Switches
 
 __all__ = ["optional_block"]
 
@@ -164,30 +164,57 @@ def _step_compiled(i: Any, state: Any, parameters: Any, switches: Any) -> Callab
     return reals if isinstance(i, Reals) else integers
 
 
-def _normalised(a: Any, at: Any, left: Any, tables: Any, rule: Any) -> Any:
+def _normalised(a: Any, at: Any, left: Any, view: Any) -> Any:
     """Sums in membrane units, normalised by the tables from element `at` on, and where they wrapped."""
     raise NotImplementedError  # compiled only
 
 
 @overload(_normalised, forceinline=True)
-def _normalised_compiled(a: Any, at: Any, left: Any, tables: Any, rule: Any) -> Callable[..., Any]:
-    def integers(a: Any, at: Any, left: Any, tables: Any, rule: Any) -> Any:
+def _normalised_compiled(a: Any, at: Any, left: Any, view: Any) -> Callable[..., Any]:
+    def integers(a: Any, at: Any, left: Any, view: Any) -> Any:
         i, wrapped = _arrive(a), _wraps_arriving(a)
-        if tables:
-            gain, offset = load_wide(rule.gain, at, left), load_wide(rule.offset, at, left)
-            wrapped = wrapped | _wraps_normalised(i, gain, rule.shift, offset)
-            i = _normalise(i, gain, rule.shift, offset)
+        if view.tables:
+            gain, offset = load_wide(view.gain, at, left), load_wide(view.offset, at, left)
+            wrapped = wrapped | _wraps_normalised(i, gain, view.shift, offset)
+            i = _normalise(i, gain, view.shift, offset)
         return i, wrapped
 
-    def reals(a: Any, at: Any, left: Any, tables: Any, rule: Any) -> Any:
-        if tables:
-            a = load_wide(rule.gain, at, left) * a + load_wide(rule.offset, at, left)
+    def reals(a: Any, at: Any, left: Any, view: Any) -> Any:
+        if view.tables:
+            a = load_wide(view.gain, at, left) * a + load_wide(view.offset, at, left)
         return a, a > a
 
     return reals if isinstance(a, Reals) else integers
 
 
 # --- the pass over a block ---
+
+
+class _View(NamedTuple):
+    """What the inner loop needs of a population: addresses and switches instead of arrays, whose references count."""
+
+    u: Any
+    v: Any
+    wait: Any
+    h: Any
+    r: Any
+    parameters: Any
+    start: Any
+    pitch: Any
+    tables: bool
+    gain: Any
+    offset: Any
+    shift: int
+    switches: Switches
+
+
+@kernel
+def _view(rule: Rule, optional: OptionalRule, state: State, kept: OptionalState) -> _View:
+    return _View(
+        address(state.u, 0), address(state.v, 0), address(kept.wait, 0), address(kept.h, 0), address(kept.r, 0),
+        address(optional.parameters, 0), address(optional.start, 0), address(optional.pitch, 0),
+        rule.flags[TABLES] != 0, address(rule.gain, 0), address(rule.offset, 0), rule.shift, optional.switches,
+    )  # fmt: skip
 
 
 @kernel
@@ -208,11 +235,10 @@ def optional_block(
     rule, optional, state, kept
         See kernels/layout.py; `state` and `kept` are updated in place.
     """
-    o = optional.switches
-    fires, tables = rule.flags[FIRES] != 0, rule.flags[TABLES] != 0
+    view, fires, several = _view(rule, optional, state, kept), rule.flags[FIRES] != 0, optional.switches.max_spikes > 1
     recorded = rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
     pixels, pitch, channels, width = sums.shape[1], sums.shape[2], state.v.shape[1], rule.gain.shape[1]
-    inputs, planes = address(sums, 0), state.planes
+    inputs, planes, magnitudes = address(sums, 0), state.planes, address(kept.magnitude, 0)
     for k in range(steps):
         t = first + k
         row = min(t, rule.gain.shape[0] - 1)  # the last row of tables goes on
@@ -223,22 +249,21 @@ def optional_block(
                 for c in range(64 * w, min(64 * w + 64, channels), LANES):
                     place, left = p * channels + c, channels - c
                     a = load_wide(inputs, (k * pixels + p) * pitch + c, left)
-                    i, arriving = _normalised(a, row * width + c, left, tables, rule)
-                    new, s, saturated, wrapped = _step(
-                        i, _load_state(a, place, left, o, state, kept), _load_parameters(p, c, optional), o
-                    )
-                    _store_state(new, place, left, o, state, kept)
+                    i, arriving = _normalised(a, row * width + c, left, view)
+                    before, parameters = _load_state(a, place, left, view), _load_parameters(p, c, view)
+                    new, s, saturated, wrapped = _step(i, before, parameters, view.switches)
+                    _store_state(new, place, left, view)
                     fired |= mask_bits(s > 0) << np.uint64(c - 64 * w)
-                    if o.max_spikes > 1:
+                    if several:
                         magnitude = to_int32_lanes(s)
                         count += reduce_add(magnitude)
                         at = ((t - base) * pixels + p) * channels + c
-                        store_first(magnitude, kept.magnitude, at, left)
+                        store_first(magnitude, magnitudes, at, left)
                     saturations += popcount(mask_bits(saturated))
                     wraps += popcount(mask_bits(arriving | wrapped))
                 if fires:
                     planes[t - base, p, w] = fired
-                    if o.max_spikes == 1:
+                    if not several:
                         count += popcount(fired)
         state.counts[t - base] += count
         state.counts[SATURATED] += saturations
@@ -246,54 +271,52 @@ def optional_block(
         if recorded:
             record_state(t - base, 0, pixels, 0, channels, rule, state)
     if rule.flags[SAM] != 0:
-        if o.max_spikes > 1:
+        if several:
             trace_magnitudes(first, steps, first - base, rule, state, kept.magnitude)
         else:
             trace(first, steps, 0, pixels, first - base, rule, state)
 
 
 @inlined
-def _load_state(a: Any, place: int, left: int, o: Any, state: State, kept: OptionalState) -> NeuronState:
+def _load_state(a: Any, place: int, left: int, view: _View) -> NeuronState:
     """The state of 16 neurons; what they do not have is anything."""
-    wait = to_int32_lanes(a)
-    u, h, r = a, a, a
+    o, wait, u, h, r = view.switches, to_int32_lanes(a), a, a, a
     if o.current:
-        u = load_wide(state.u, place, left)
+        u = load_wide(view.u, place, left)
     if o.refractory > 0:
-        wait = load_first(kept.wait, place, left)
+        wait = load_first(view.wait, place, left)
     if o.adaptive:
-        h = load_wide(kept.h, place, left)
+        h = load_wide(view.h, place, left)
     if o.reset == RELATIVE:
-        r = load_wide(kept.r, place, left)
-    return NeuronState(u, load_wide(state.v, place, left), wait, h, r)
+        r = load_wide(view.r, place, left)
+    return NeuronState(u, load_wide(view.v, place, left), wait, h, r)
 
 
 @inlined
-def _store_state(new: NeuronState, place: int, left: int, o: Any, state: State, kept: OptionalState) -> None:
+def _store_state(new: NeuronState, place: int, left: int, view: _View) -> None:
     """Store the state of 16 neurons."""
+    o = view.switches
     if o.current:
-        store_first(new.u, state.u, place, left)
-    store_first(new.v, state.v, place, left)
+        store_first(new.u, view.u, place, left)
+    store_first(new.v, view.v, place, left)
     if o.refractory > 0:
-        store_first(new.wait, kept.wait, place, left)
+        store_first(new.wait, view.wait, place, left)
     if o.adaptive:
-        store_first(new.h, kept.h, place, left)
+        store_first(new.h, view.h, place, left)
     if o.reset == RELATIVE:
-        store_first(new.r, kept.r, place, left)
+        store_first(new.r, view.r, place, left)
 
 
 @inlined
-def _load_parameters(p: int, c: int, optional: OptionalRule) -> Parameters:
+def _load_parameters(p: int, c: int, view: _View) -> Parameters:
     """The parameters of the 16 channels from `c` on at pixel `p`."""
     return Parameters(
-        _parameter(FACTOR_U, p, c, optional), _parameter(FACTOR_V, p, c, optional), _parameter(BIAS, p, c, optional),
-        _parameter(THRESHOLD, p, c, optional), _parameter(AMOUNT, p, c, optional),
-        _parameter(LOWER_BOUND, p, c, optional), _parameter(FACTOR_H, p, c, optional),
-        _parameter(THRESHOLD_STEP, p, c, optional), _parameter(FACTOR_R, p, c, optional),
+        _parameter(FACTOR_U, p, c, view), _parameter(FACTOR_V, p, c, view), _parameter(BIAS, p, c, view),
+        _parameter(THRESHOLD, p, c, view), _parameter(AMOUNT, p, c, view), _parameter(LOWER_BOUND, p, c, view),
+        _parameter(FACTOR_H, p, c, view), _parameter(THRESHOLD_STEP, p, c, view), _parameter(FACTOR_R, p, c, view),
     )  # fmt: skip
 
 
 @inlined
-def _parameter(which: int, p: int, c: int, optional: OptionalRule) -> Any:
-    at = item(optional.start, which) + p * item(optional.pitch, which) + c
-    return load_wide(optional.parameters, at, LANES)
+def _parameter(which: int, p: int, c: int, view: _View) -> Any:
+    return load_wide(view.parameters, item(view.start, which) + p * item(view.pitch, which) + c, LANES)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numba import types
 
 from neurosam.backends.event.kernels.layout import (
+    BOUNDED,
     CURRENT,
     CURRENTS,
     FIRES,
@@ -40,7 +41,7 @@ from neurosam.backends.event.kernels.neurons import (
     scale_sums,
     step_neurons,
     to_membrane_units,
-    without_current,
+    usual,
 )
 from neurosam.backends.event.kernels.sam_by_spike import trace
 from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel, overload
@@ -156,7 +157,7 @@ def _tile(
     kept = rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
     view, exponent = neuron_view(rule, state, conv.narrow), conv.exponent
     if plain:
-        view, exponent = without_current(view), 0
+        view, exponent = usual(view), 0
     geometry, out_width = conv.geometry, conv.size[1]
     kernel_height, stride = geometry[KERNEL_HEIGHT], geometry[STRIDE_Y]
     sources = geometry[KERNEL_WIDTH] * conv.source[0]
@@ -200,9 +201,10 @@ def _tile(
 
 @kernel
 def _plain(conv: Conv, rule: Rule) -> bool:
-    """Whether neurons fire, have neither a current nor tables, and sums need no shift: true of nearly all layers."""
+    """Whether neurons fire, have nothing that :func:`usual` excludes, and sums need no shift: nearly all layers."""
     flags = rule.flags
-    return conv.exponent == 0 and flags[FIRES] != 0 and flags[CURRENT] == 0 and flags[TABLES] == 0
+    options = flags[CURRENT] + flags[TABLES] + flags[BOUNDED]
+    return conv.exponent == 0 and flags[FIRES] != 0 and options == 0
 
 
 @inlined_source

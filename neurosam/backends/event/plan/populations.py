@@ -10,12 +10,21 @@ import numpy.typing as npt
 
 from neurosam import arithmetic
 from neurosam.arithmetic import shift_by
-from neurosam.backends.event.kernels.layout import BIAS, FACTOR_V, PARAMETERS, THRESHOLD, Flag, OptionalRule, Rule
+from neurosam.backends.event.kernels.layout import (
+    BIAS,
+    FACTOR_V,
+    LOWER_BOUND,
+    PARAMETERS,
+    THRESHOLD,
+    Flag,
+    OptionalRule,
+    Rule,
+)
 from neurosam.backends.event.kernels.sam_vector import is_vectorised
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.vectors import LANES, aligned
 from neurosam.errors import BackendError
-from neurosam.network.dynamics import UNREACHABLE, ZERO, Parameters, Switches, resolve
+from neurosam.network.dynamics import NONE, UNREACHABLE, VALUE, ZERO, Parameters, Switches, resolve
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.neuron import LIF
@@ -43,7 +52,7 @@ class CompiledPopulation:
     rule : Rule
         Parameters of its neurons, and what is recorded of them.
     optional : OptionalRule, optional
-        Of neurons that are not plain: with options, or with parameters per neuron.
+        Of neurons that kernels/neurons.py cannot run, because of their options or because of parameters per neuron.
     """
 
     name: str
@@ -85,7 +94,7 @@ class CompiledPopulation:
         return replace(self, rule=self.rule._replace(flags=flags))
 
     def recording(
-        self, record: Record, trace: SamTrace | FixedSamTrace | None, first: int, steps: int, stateful: bool
+        self, record: Record, trace: SamTrace | FixedSamTrace | None, steps: int, first: int = 0, stateful: bool = False
     ) -> CompiledPopulation:
         """The same population with what a run records of it.
 
@@ -94,7 +103,7 @@ class CompiledPopulation:
         record : Record
         trace : SamTrace or FixedSamTrace, optional
             Its own, if it has one.
-        first, steps : int
+        steps, first : int
             The run's own steps are ``first : first + steps``.
         stateful : bool
             Whether the state is given or returned: kernels/sam_vector.py, which forgets how old an old spike is, then
@@ -145,11 +154,16 @@ def compile_population(
     parameters, switches = resolve(population.neuron, precision)
     rule = _rule(population, shape, switches, precision, dtype)
     number = np.dtype(dtype if precision is None else np.int32)
-    if switches.plain and not wide and all(np.ndim(parameter) < 3 for parameter in parameters):
-        return CompiledPopulation(
-            population.name, shape, rule._replace(parameters=_plain(parameters, switches, shape, number))
-        )
+    if _is_plain(switches) and not wide and all(np.ndim(parameter) < 3 for parameter in parameters):
+        by_tile = _by_tile(parameters, switches, shape, number)
+        return CompiledPopulation(population.name, shape, rule._replace(parameters=by_tile))
     return CompiledPopulation(population.name, shape, rule, _optional(parameters, switches, shape, number))
+
+
+def _is_plain(switches: Switches) -> bool:
+    """Whether kernels/neurons.py has all options: it takes a reset to a value and a lower bound too."""
+    reset = NONE if switches.reset == VALUE else switches.reset
+    return switches._replace(reset=reset, bounded=False).plain
 
 
 def _rule(population: Population, shape: Shape, switches: Switches, precision: Precision | None, dtype: str) -> Rule:
@@ -168,7 +182,8 @@ def _rule(population: Population, shape: Shape, switches: Switches, precision: P
     lif = neuron if isinstance(neuron, (LIF, FixedLIF)) else None
     flags = np.zeros(len(Flag), dtype=np.int64)
     flags[Flag.FIRES] = population.fires
-    flags[Flag.ZERO] = switches.reset == ZERO
+    flags[Flag.ZERO] = switches.reset in (ZERO, VALUE)
+    flags[Flag.BOUNDED] = switches.bounded or switches.reset == VALUE
     flags[Flag.CURRENT] = switches.current
     flags[Flag.TABLES] = lif is not None and lif.gain is not None
     offset = lif and (lif.offset if isinstance(lif, LIF) else lif.offset_64ths)
@@ -178,8 +193,8 @@ def _rule(population: Population, shape: Shape, switches: Switches, precision: P
     )  # fmt: skip
 
 
-def _plain(parameters: Parameters, switches: Switches, shape: Shape, number: np.dtype[Any]) -> Array:
-    """The parameters of plain neurons by tile, as :class:`Rule` has them."""
+def _by_tile(parameters: Parameters, switches: Switches, shape: Shape, number: np.dtype[Any]) -> Array:
+    """The parameters of neurons by tile, as :class:`Rule` has them."""
     whole = -(-shape[0] // TILE) * TILE
     rows = np.zeros((PARAMETERS, whole), number)
     for row, value in zip(rows, parameters[:PARAMETERS], strict=True):
@@ -187,6 +202,8 @@ def _plain(parameters: Parameters, switches: Switches, shape: Shape, number: np.
     if switches.at:
         rows[THRESHOLD] = rows[THRESHOLD] - 1 if number.kind == "i" else np.nextafter(rows[THRESHOLD], -np.inf)
     rows[THRESHOLD, shape[0] :] = UNREACHABLE
+    if not switches.bounded:
+        rows[LOWER_BOUND] = np.iinfo(number).min if number.kind == "i" else -np.inf
     by_tile = aligned((whole // TILE, PARAMETERS, TILE), number)
     by_tile[:] = rows.reshape(PARAMETERS, -1, TILE).swapaxes(0, 1)
     return by_tile
