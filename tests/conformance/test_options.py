@@ -16,7 +16,14 @@ from neurosam.signals.inputs import Inputs
 from support.agreement import assert_agree, assert_identical
 from support.backends import STATELESS, networks
 from support.networks import KINDS
-from support.options import OptionsCase, large_options_case, limits_case, options_case, options_cases
+from support.options import (
+    OptionsCase,
+    large_options_case,
+    limits_case,
+    many_channels_case,
+    options_case,
+    options_cases,
+)
 from support.oracle import simulate
 
 SEEDS = 60
@@ -84,6 +91,14 @@ def test_back_ends_are_identical_on_larger_fixed_networks(backend: str, kind: st
 def test_back_ends_agree_on_larger_float_networks(backend: str, kind: str) -> None:
     network, inputs = large_options_case(np.random.default_rng([KINDS.index(kind), 0]), kind, fixed=False)
     assert_agree(of_the_reference(kind, 0, False), execute(network, inputs, backend))
+
+
+@every_kind
+@pytest.mark.parametrize("fixed", [True, False])
+def test_any_number_of_channels(backend: str, kind: str, fixed: bool) -> None:
+    same = assert_identical if fixed else assert_agree
+    network, inputs = many_channels_case(np.random.default_rng([KINDS.index(kind), fixed]), kind, fixed=fixed)
+    same(execute(network, inputs, "reference"), execute(network, inputs, backend))
 
 
 @cache

@@ -26,7 +26,7 @@ from neurosam.network.trace import MODES, SamTrace
 from neurosam.signals.inputs import Inputs
 from support.networks import KINDS, Array, Draw, edge_case
 
-__all__ = ["OptionsCase", "large_options_case", "limits_case", "options_case", "options_cases"]
+__all__ = ["OptionsCase", "large_options_case", "limits_case", "many_channels_case", "options_case", "options_cases"]
 
 OptionsCase: TypeAlias = tuple[Network, Inputs]
 
@@ -45,6 +45,13 @@ def large_options_case(rng: np.random.Generator, kind: str, *, fixed: bool = Tru
     """The same with bigger pictures, more channels and more steps: too slow for the oracle, right for two back ends."""
     draw = OptionsDraw(rng, fixed, steps=int(rng.integers(12, 24)), side=(9, 20), channels=(3, 20))
     return draw.options_case(kind, samples=int(rng.integers(2, 6)))
+
+
+def many_channels_case(rng: np.random.Generator, kind: str, *, fixed: bool = True) -> OptionsCase:
+    """Small pictures with about 64 channels: spikes travel in words of 64, and vectors have 16 lanes."""
+    channels = (14, 34) if kind == "pooled" else (60, 67)
+    draw = OptionsDraw(rng, fixed, steps=int(rng.integers(3, 24)), side=(2, 4), channels=channels)
+    return draw.options_case(kind, samples=int(rng.integers(1, 4)))
 
 
 def options_cases(*, fixed: bool = True) -> st.SearchStrategy[OptionsCase]:
