@@ -419,7 +419,7 @@ def test_parameters_lie_in_tiles_and_spare_channels_never_fire(channels: int) ->
         tiles = made.rule.parameters
         assert tiles.shape == (-(-channels // 64), 6, 64)
         assert tiles.dtype == (np.int32 if name == "fixed" else np.float64)
-        rows = tiles.transpose(1, 0, 2).reshape(5, -1)
+        rows = tiles.transpose(1, 0, 2).reshape(6, -1)
         for row, values in zip(rows, expected[name], strict=True):
             np.testing.assert_array_equal(row[:channels], values)
         assert (rows[THRESHOLD, channels:] == 2**31 - 1).all()
