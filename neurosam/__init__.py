@@ -41,6 +41,7 @@ _MODULE_OF = {
     "Spikes": "neurosam.signals.recording",
     "available_backends": "neurosam.backends.registry",
     "run": "neurosam.backends.registry",
+    "Session": "neurosam.backends.session",
     # files
     "load": "neurosam.hdf5.files",
     "load_events": "neurosam.hdf5.files",
@@ -76,6 +77,7 @@ __all__ = ["__version__", *_MODULE_OF]
 if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.py compares the two
     from neurosam.backends.registry import available_backends as available_backends
     from neurosam.backends.registry import run as run
+    from neurosam.backends.session import Session as Session
     from neurosam.deploy.from_torch import export as export
     from neurosam.deploy.quantise import quantise as quantise
     from neurosam.equivalence.comparison import compare as compare

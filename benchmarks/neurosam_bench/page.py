@@ -86,6 +86,11 @@ SWEEP: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
 }  # fmt: skip
+SESSIONS: tuple[Column, ...] = (
+    ("", "case", str), ("", "what", str), ("median, ms", "median_s", scaled(1e3, 3)),
+    ("99th percentile, ms", "p99_s", scaled(1e3, 3)),
+)  # fmt: skip
+SESSIONS_NOTE = "Single steps of small networks on one thread, from a dense array to the output (`ns.Session.step`)."
 EQUAL: tuple[Column, ...] = (
     ("", "case", str), ("samples", "samples", str), ("steps", "steps", str),
     ("values compared", "compared", scaled(1, 0)), ("differing", "differing", scaled(1, 0)), ("first", "first", str),
@@ -115,6 +120,8 @@ def markdown(results: Mapping[str, Any], plot_files: Sequence[str] = ()) -> str:
         lines += _device(results["device"])
     for case in results.get("cases", ()):
         lines += _case(case)
+    if "sessions" in results:
+        lines += ["", "## A step at a time", "", SESSIONS_NOTE, *table(SESSIONS, results["sessions"])]
     for kind, rows in results.get("sweeps", {}).items():
         note, columns = SWEEP[kind]
         lines += ["", f"## Sweep over {kind}", "", note, *table(columns, rows)]

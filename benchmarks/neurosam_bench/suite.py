@@ -17,6 +17,7 @@ from neurosam_bench.cases import CASES, Case, build, uniform
 from neurosam_bench.limits import machine, roofline, startup
 from neurosam_bench.measure import best_arrangement, measure, memory, references
 from neurosam_bench.profile import profile
+from neurosam_bench.sessions import latency
 
 __all__ = ["FULL", "QUICK", "SWEEPS", "Plan", "bench", "bench_device"]
 
@@ -43,6 +44,8 @@ class Plan:
         Also measure memory and start-up, which need new processes.
     densities, batches, lengths, sizes : tuple
         Points of the sweeps.
+    session_steps : int
+        Single steps timed of each small network.
     device_batches : tuple of int
         Batch sizes for the measurement of a device.
     """
@@ -58,6 +61,7 @@ class Plan:
     batches: tuple[int, ...] = (1, 2, 4, 8, 16)
     lengths: tuple[int, ...] = (10, 30, 100, 300, 1000)
     sizes: tuple[int, ...] = (10**4, 10**5, 10**6, 10**7)
+    session_steps: int = 5000
     device_batches: tuple[int, ...] = (1, 16, 128)
 
     def __post_init__(self) -> None:
@@ -70,7 +74,7 @@ class Plan:
 FULL = Plan()
 QUICK = Plan(
     cases=("conv32", "demo"), sweeps=("activity", "batch", "sam"), repeats=5, densities=(0.01, 0.05, 0.2),
-    batches=(1, 4), lengths=(10, 100), sizes=(10**4, 10**5), device_batches=(1, 16),
+    batches=(1, 4), lengths=(10, 100), sizes=(10**4, 10**5), session_steps=1000, device_batches=(1, 16),
 )  # fmt: skip
 
 
@@ -97,6 +101,8 @@ def bench(plan: Plan, bar: Bar, networks: Mapping[str, Network] | None = None) -
             results["startup"] = startup()
     cases = _cases(plan, bar, networks)
     best: dict[str, str | None] = {}
+    with bar("a step at a time") as tick:
+        results["sessions"] = latency(plan.density, plan.session_steps, tick)
     results["cases"] = [_case(case, plan, results["machine"], best, bar) for case in cases]
     results["sweeps"] = _sweeps({case.name: case for case in cases}, plan, best, bar)
     points = [*results["sweeps"].get("activity", ()), *results["sweeps"].get("steps", ())]

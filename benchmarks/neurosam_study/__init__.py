@@ -11,6 +11,7 @@
     gallery.py, charts.py, sheets.py, paper_charts.py, sanity_charts.py
                                          the paper's figures, and ours
     report.py, runner.py, cli.py         results.md; the run; the command
+    bits.py                              by itself: accuracy against bits per weight (python -m neurosam_study.bits)
 
 The unit of evidence is the training seed: an interval is Student's over seeds, never over samples.
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from neurosam.network.network import Network
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Target
 from neurosam.signals.state import State
 
-__all__ = ["Backend", "Options", "Progress", "Streaming"]
+__all__ = ["Backend", "Options", "Progress", "Running", "Sessions", "Streaming"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of samples done and of all samples."""
@@ -95,5 +98,63 @@ class Streaming(Protocol):
         -------
         Recording
             All else: without spikes, maps, membranes and currents.
+        """
+        ...
+
+
+class Running(Protocol):
+    """A run that goes on: what it is given next has been checked."""
+
+    def advance(self, inputs: Inputs) -> Recording:
+        """Run further steps; returns what they give, and the answers of the whole run so far."""
+        ...
+
+    def step(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Run one step.
+
+        Parameters
+        ----------
+        values : mapping of str to (B, *shape) array
+            By input; numbers.
+
+        Raises
+        ------
+        EventError
+            If a fixed-point network cannot take the values, before anything is run.
+        """
+        ...
+
+    def answers(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Answers of the whole run so far, by output, as a Recording has them; after at least one step."""
+        ...
+
+    def state(self) -> State:
+        """The state after the steps so far."""
+        ...
+
+    def restart(self) -> None:
+        """Go back to where the run began."""
+        ...
+
+
+@runtime_checkable
+class Sessions(Protocol):
+    """A back end that can keep a network ready between the pieces of a run."""
+
+    def session(
+        self, network: Network, samples: int, record: Record, options: Options, most_steps: int | None
+    ) -> Running:
+        """Begin a run.
+
+        Parameters
+        ----------
+        network : Network
+            Its gain tables are as the user gave them: one row, or one for each own step from 0 on.
+        samples : int
+        record : Record
+            What to record in :meth:`Running.advance`.
+        options : Options
+        most_steps : int, optional
+            Own steps after which no further ones come.
         """
         ...

@@ -8,7 +8,7 @@ population's own time.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosam.backends.protocol import Backend, Options, Progress
 from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError
@@ -30,7 +31,10 @@ from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
 from neurosam.signals.state import State
 
-__all__ = ["GROUP", "REMEDY", "available_backends", "check", "load_backend", "run", "unrolled"]
+__all__ = [
+    "GROUP", "REMEDY", "available_backends", "check", "check_options", "check_record", "check_values", "load_backend",
+    "run", "shifted", "table_steps", "unrolled",
+]  # fmt: skip
 
 GROUP = "neurosam.backends"
 REMEDY = {"reference": "pip install 'neurosam[torch]'"}
@@ -146,11 +150,8 @@ def run(
     """
     record = Record() if record is None else record
     inputs = Inputs.of(network, events)
-    check(network, inputs, record, initial)
-    if dtype not in ("float64", "float32"):
-        raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
-    if threads is not None and threads < 1:
-        raise ArgumentError("threads", f"got {threads}; at least 1 is required")
+    check(network, inputs, record, initial, keep_state)
+    check_options(dtype, threads)
     runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s, initial, keep_state)
     network = unrolled(network, inputs.steps, options.first_step)
@@ -165,11 +166,11 @@ def run(
     return recording
 
 
-def check(network: Network, inputs: Inputs, record: Record, initial: State | None = None) -> None:
+def check(
+    network: Network, inputs: Inputs, record: Record, initial: State | None = None, keep_state: bool = False
+) -> None:
     """Refuse a request that does not fit the network, before any work is done."""
-    if network.fixed:
-        for source in network.inputs:
-            _whole(source, inputs[source.name])
+    check_values(network, inputs)
     if initial is not None:
         initial.check(network, inputs.samples)
     steps = inputs.steps + (0 if initial is None else initial.step)
@@ -180,14 +181,84 @@ def check(network: Network, inputs: Inputs, record: Record, initial: State | Non
                 "events: steps",
                 f"got {steps}; the gain table of population {population.name!r} has {gain.shape[0]} steps",
             )
+    check_record(network, record, steps, keep_state)
+
+
+def check_options(dtype: str, threads: int | None) -> None:
+    """Refuse an unknown type or a number of threads below 1."""
+    if dtype not in ("float64", "float32"):
+        raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
+    if threads is not None and threads < 1:
+        raise ArgumentError("threads", f"got {threads}; at least 1 is required")
+
+
+def check_values(network: Network, inputs: Inputs) -> None:
+    """Refuse input values that a fixed-point network cannot take."""
+    if network.fixed:
+        for source in network.inputs:
+            _whole(source, inputs[source.name])
+
+
+def check_record(network: Network, record: Record, steps: int | None, keep_state: bool) -> None:
+    """Refuse to record what a network does not have, and traces that do not fit their bits.
+
+    Parameters
+    ----------
+    network, record
+    steps : int, optional
+        Own steps at the end of the run; None if it may go on for ever.
+    keep_state : bool
+        Whether all traces are part of the result.
+    """
     for variable in ("spikes", "sam", "membrane", "current"):
         for name in getattr(record, variable):
             _recordable(network, name, variable)
-    for name in record.sam:
+    for name in network.sam if keep_state else record.sam:
         trace = network.sam[name]
         if isinstance(trace, FixedSamTrace):
             population = network[name]
             trace.check(f"sam {name!r}", as_chw(population.shape)[0], steps, population.largest_event)
+
+
+def unrolled(network: Network, steps: int, first: int = 0) -> Network:
+    """The same network with a row of its gain and offset tables for each step from `first` on, as back ends expect."""
+
+    def rows(length: int) -> npt.NDArray[np.int64] | None:
+        if first == 0 and (length > 1 or steps == 1):
+            return None  # rows behind the last step do no harm
+        return np.arange(first, first + steps) if length > 1 else np.zeros(steps, np.int64)
+
+    return _with_rows(network, rows)
+
+
+def shifted(network: Network, first: int) -> Network:
+    """The same network with gain and offset tables that begin at own step `first`; one row for all steps stays one."""
+    return _with_rows(network, lambda length: np.arange(first, length) if first > 0 and length > 1 else None)
+
+
+def table_steps(network: Network) -> int | None:
+    """Own steps for which a network has gain tables; None if for all."""
+    gains = (p.neuron.gain for p in network.populations if isinstance(p.neuron, (LIF, FixedLIF)))
+    return min((len(gain) for gain in gains if gain is not None and len(gain) > 1), default=None)
+
+
+def _with_rows(network: Network, rows_of: Callable[[int], npt.NDArray[np.int64] | None]) -> Network:
+    """The same network with these rows of its gain and offset tables, by a table's length; all of them if None."""
+
+    def chosen(population: Population) -> Population:
+        neuron = population.neuron
+        if not isinstance(neuron, (LIF, FixedLIF)) or neuron.gain is None:
+            return population
+        rows = rows_of(len(neuron.gain))
+        if rows is None:
+            return population
+        names = ("gain", "offset" if isinstance(neuron, LIF) else "offset_64ths")
+        tables: dict[str, Any] = {name: getattr(neuron, name)[rows] for name in names}
+        return replace(population, neuron=replace(neuron, **tables))
+
+    populations = tuple(chosen(p) for p in network.populations)
+    unchanged = all(new is old for new, old in zip(populations, network.populations, strict=True))
+    return network if unchanged else replace(network, populations=populations)
 
 
 def _whole(source: Population, events: Events) -> None:
@@ -200,25 +271,6 @@ def _whole(source: Population, events: Events) -> None:
             f"got |value| {events.magnitude}; the input population {source.name!r} allows {source.magnitude} "
             "(Population.magnitude, which bounds the accumulators)",
         )
-
-
-def unrolled(network: Network, steps: int, first: int = 0) -> Network:
-    """The same network with a row of its gain and offset tables for each step from `first` on, as back ends expect."""
-
-    def every_step(population: Population) -> Population:
-        neuron = population.neuron
-        if not isinstance(neuron, (LIF, FixedLIF)) or neuron.gain is None:
-            return population
-        rows = np.arange(first, first + steps) if len(neuron.gain) > 1 else np.zeros(steps, int)
-        if np.array_equal(rows, np.arange(len(neuron.gain))):
-            return population
-        names = ("gain", "offset" if isinstance(neuron, LIF) else "offset_64ths")
-        tables: dict[str, Any] = {name: getattr(neuron, name)[rows] for name in names}
-        return replace(population, neuron=replace(neuron, **tables))
-
-    populations = tuple(every_step(p) for p in network.populations)
-    unchanged = all(new is old for new, old in zip(populations, network.populations, strict=True))
-    return network if unchanged else replace(network, populations=populations)
 
 
 def _recordable(network: Network, name: str, variable: str) -> None:

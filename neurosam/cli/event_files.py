@@ -58,11 +58,11 @@ def read_inputs(files: Sequence[str], network: Network) -> Inputs:
         events |= given
     try:
         inputs = Inputs.of(network, events)
-        if not inputs.samples:
-            raise EventError("events", "hold no samples; at least 1 is required")
         check(network, inputs, Record())
     except EventError as error:
         raise EventError(f"{', '.join(files)}: {error.where}", error.problem) from None
+    if not inputs.samples:
+        raise EventError(files[0], "holds no samples; at least 1 is required")
     return inputs
 
 

@@ -153,11 +153,12 @@ def training_name(network: Network, data: str | None) -> str | None:
 def training_events(
     network: Network, name: str, samples: int, seed: int, steps: int | None, size: int | None, first: int = 0
 ) -> Events:
-    """Encode training images of a data set for a network, from number `first` on."""
+    """Encode training images of a data set for a network, from number `first` on (from 0 if there are not as many)."""
     stimulus = stimulus_of(network, steps, None)
     if size is None and name == stimulus.data:
         size = stimulus.size
     images = training_set(name, split_seed(network), size)
+    first = first if first < len(images) else 0
     chosen = images.subset(np.arange(first, min(first + samples, len(images))))
     return stimulus.encode(_fitting(chosen, name, network), seed, first)
 

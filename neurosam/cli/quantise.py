@@ -102,22 +102,24 @@ def quantise(
         raise NeurosamError(str(network), "is in fixed point already; give the float network it was made from")
     images = training_name(net, data) if events is None else None
     typical = _calibration(net, calibration, calibrate, images, seed, steps, size)
+    shown, labels, searched = None, None, None
+    if report is not None or (search and images is None):
+        shown, labels = _evaluation(net, data, events, calibration, samples, seed, steps, size)
+    if search:
+        searched = shown
+        if images is not None:
+            searched = training_events(net, images, samples, seed, steps, size, first=calibrate)
     fixed, quantisation = quantise_network(
         net, format_, typical, steps=longest_run, scale=scale, rounding=rounding, seed=seed
     )
     show_quantisation(quantisation)
     found = None
-    if search:
-        if images is not None:
-            stimulus = training_events(net, images, samples, seed, steps, size, first=calibrate)
-        else:
-            stimulus, _ = _evaluation(net, data, events, calibration, samples, seed, steps, size)
+    if searched is not None:
         with progress("searching thresholds") as tick:
-            fixed, found = search_thresholds(net, fixed, quantisation, stimulus, progress=tick)
+            fixed, found = search_thresholds(net, fixed, quantisation, searched, progress=tick)
         _show_search(found)
-    if report is not None:
-        stimulus, labels = _evaluation(net, data, events, calibration, samples, seed, steps, size)
-        _report(report, net, fixed, quantisation, found, stimulus, labels)
+    if report is not None and shown is not None:
+        _report(report, net, fixed, quantisation, found, shown, labels)
     fixed.save(out)
     say(f"wrote {out}; next: neurosam run {out}")
 

@@ -43,7 +43,7 @@ def verify(
     report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
 ) -> None:
-    """Compare every spike, membrane and SAM value of one network on several back ends, or of two files.
+    """Compare all that one network gives on several back ends (spikes, membranes, maps, answers, ...), or two files.
 
     Exit status 0 if all are equal, 1 if anything differs; the first difference is located. Floats are compared up to
     the rounding of --dtype; for two recordings made in float32, give their --network as well.

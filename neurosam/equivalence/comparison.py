@@ -2,7 +2,7 @@
 
 :func:`compare` returns the first divergence of two recordings, :func:`report` all counts, and :func:`verify` runs the
 back ends as well. In fixed point, two recordings are equal bit for bit or they are not. In float64, differences that
-rounding can explain (divergence.py, rounding.py) are separated from those that it cannot. Comparing nothing is an
+rounding can explain (tolerance.py, rounding.py) are separated from those that it cannot. Comparing nothing is an
 error, never an agreement.
 """
 

@@ -81,7 +81,7 @@ def overflow_warning(recording: Recording) -> str:
     samples = _affected(recording.saturated, recording.wrapped)
     return (
         f"{' and '.join(clauses)}, in {samples} of {recording.samples} samples, whose answers may be wrong. Quantise "
-        "with a coarser unit (neurosam export --steps T gives room for T steps), or run fewer steps"
+        "with a coarser unit (neurosam export --longest-run T gives room for T steps), or run fewer steps"
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.network.dynamics import SUBTRACT, VALUE, resolve
@@ -57,7 +58,7 @@ def proven(network: Network, name: str) -> Proven:
     if o.reset == SUBTRACT and not o.adapted:
         if o.delayed:
             return Proven(no_wrap, False)
-        left = max(left, _most(np.asarray(p.amount) - np.asarray(p.threshold)))
+        left = max(left, _most(_by_neuron(p.amount) - _by_neuron(p.threshold)))
     return Proven(no_wrap, no_wrap and _accumulated(left, p.factor_v) < STATE_MAX + 1)
 
 
@@ -73,6 +74,12 @@ def _inputs(network: Network, name: str) -> tuple[float, float]:
     if not isinstance(neuron, FixedLIF) or neuron.gain is None:
         return before, before
     return before, before * _most(neuron.gain) / 2**neuron.gain_shift + _most(neuron.offset_64ths) + 1
+
+
+def _by_neuron(parameter: Any) -> npt.NDArray[Any]:
+    """A parameter as an array that broadcasts to ``(C, H, W)``."""
+    values = np.asarray(parameter)
+    return values.reshape(-1, 1, 1) if values.ndim == 1 else values
 
 
 def _most(value: Any) -> float:

@@ -69,9 +69,10 @@ def write_folder(
         The files, the page first.
     """
     out = Path(folder)
-    output = network.output if network.output in recording.membrane else None
+    answer = network.answers[network.output]
+    output = network.output if network.output in recording.membrane and answer != "count" else None
     first = range(min(shown, recording.samples))
-    samples = from_recording(recording, images, labels=labels, masks=masks, readout=output, select=first)
+    samples = from_recording(recording, images, labels=labels, masks=masks, readout=output, answer=answer, select=first)
     sizes = {name: neurons(network[name].shape) for name in recording.counts}
     precision = network.precision
     origin: dict[str, Any] = {

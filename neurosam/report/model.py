@@ -201,6 +201,7 @@ def from_recording(
     labels: npt.ArrayLike | None = None,
     masks: npt.NDArray[np.bool_] | None = None,
     readout: str | None = None,
+    answer: str = "last",
     select: Sequence[int] | None = None,
 ) -> tuple[Sample, ...]:
     """Make samples of a recording: maps (in units of the float trace), counts and predictions.
@@ -213,7 +214,9 @@ def from_recording(
     labels : (B,) int array, optional
     masks : (B, H, W) bool array, optional
     readout : str, optional
-        Population whose membrane, which must be recorded, is the output after each step.
+        Population whose membrane, which must be recorded, gives the output after each step.
+    answer : {"last", "mean", "max"}
+        Its answer over the steps so far (``Network.answers``).
     select : sequence of int, optional
         Indices of the samples to use; all if None.
 
@@ -226,7 +229,7 @@ def from_recording(
         raise NeurosamError("report: images", f"got {len(images)}; the recording has {recording.samples} samples")
     if readout is not None and readout not in recording.membrane:
         raise NeurosamError(f"report: readout {readout!r}", "its membrane was not recorded; use Record(membrane=...)")
-    membrane = None if readout is None else recording.membrane[readout]
+    membrane = None if readout is None else _so_far(recording.membrane[readout], answer)
     label_array = None if labels is None else np.asarray(labels)
     return tuple(
         Sample(
@@ -240,6 +243,16 @@ def from_recording(
         )
         for b in (range(recording.samples) if select is None else select)
     )
+
+
+def _so_far(membrane: npt.NDArray[Any], answer: str) -> npt.NDArray[Any]:
+    """The answer that a run would give if it ended after each of its steps, ``[T, ...]``."""
+    if answer == "max":
+        return np.maximum.accumulate(membrane, axis=0)
+    if answer == "mean":
+        steps = np.arange(1, len(membrane) + 1).reshape(-1, *[1] * (membrane.ndim - 1))
+        return np.asarray(np.cumsum(membrane, axis=0, dtype=np.float64) / steps)
+    return np.asarray(membrane)
 
 
 def _classes(sample: Sample) -> int:

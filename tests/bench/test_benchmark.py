@@ -30,6 +30,7 @@ from neurosam_bench.memory import fresh, measured
 from neurosam_bench.page import markdown, table
 from neurosam_bench.plots import plots
 from neurosam_bench.profile import profile, shares
+from neurosam_bench.sessions import NETWORKS, latency
 from neurosam_bench.sizes import picture, recurrent
 from neurosam_bench.suite import FULL, QUICK, SWEEPS, Plan, bench, bench_device
 from neurosam_bench.timing import Timing, crossing, fit, turns
@@ -442,6 +443,22 @@ def test_an_arrangement_that_does_not_fit_on_a_device_is_left_out(monkeypatch: p
     assert last["median_s"] > 0
 
 
+def test_single_steps_are_timed() -> None:
+    done: list[tuple[int, int]] = []
+    rows = latency(0.1, 3, lambda *args: done.append(args))
+    assert [row["case"] for row in rows] == [name for name in NETWORKS for _ in range(3)]
+    assert all(0 < row["median_s"] <= row["p99_s"] for row in rows)
+    assert done == [(k, 6) for k in range(1, 7)]
+    for network in (build() for build in NETWORKS.values()):  # they do something
+        x = np.random.default_rng(0).random((20, 1, *network.input.shape)) < 0.1
+        recording = ns.run(network, ns.Events.from_dense(x.astype(np.uint8)))
+        assert all(
+            0 < recording.counts[p.name].sum() < recording.steps * np.prod(p.shape)
+            for p in network.populations
+            if p.fires
+        )
+
+
 def test_memory_is_free_before_the_cache_of_a_full_device_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
     references: list[weakref.ref[torch.Tensor]] = []
 
@@ -476,7 +493,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Plan:
 def test_the_whole_suite_and_its_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     results = bench(small(monkeypatch), quiet, {"other.h5": tiny().network})
     results = json.loads(json.dumps(results))
-    assert set(results) == {"machine", "plan", "cases", "sweeps", "linear", "crossings"}
+    assert set(results) == {"machine", "plan", "sessions", "cases", "sweeps", "linear", "crossings"}
     assert [case["case"] for case in results["cases"]] == ["tiny", "other.h5"]
     assert list(results["sweeps"]) == ["activity", "batch", "sam"]
     alone = {"case": "tiny", "operations": 1, "update_s": 1e-9, "before_bytes": 1e6, "peak_bytes": 2e6}

@@ -87,6 +87,21 @@ def test_export_chooses_precision_bits_and_trace(place: Path, tmp_path: Path) ->
     assert network.sam["conv1"].mode == "official"
 
 
+def test_export_plans_for_long_runs_and_warns(place: Path, tmp_path: Path) -> None:
+    model, out = place / "digits.safetensors", tmp_path / "long.h5"
+    text = done("export", model, "-o", out, "--longest-run", 5000, "--scale", "channel")
+    (row,) = (line.split() for line in text.splitlines() if line.split()[:1] == ["out"])
+    assert int(row[-1].replace(",", "")) >= 5000  # safe steps
+    network = load_network(out)
+    assert np.ndim(network["conv1"].neuron.threshold) == 1  # type: ignore[union-attr]  # one per channel
+    assert "warning: population 'conv1': the most clipped weight loses" in done(
+        "export", model, "-o", tmp_path / "coarse.h5", "--bits", 2, "--rounding", "stochastic"
+    )
+    assert "steps: needs a calibration" in done(
+        "export", model, "-o", tmp_path / "none.h5", "--longest-run", 9, "--calibrate", 0, status=2
+    )
+
+
 def test_export_fine_tunes_for_few_bits(place: Path, tmp_path: Path) -> None:
     model, out = place / "digits.safetensors", tmp_path / "tuned.h5"
     text = done("export", model, "-o", out, "--bits", 3, "--fine-tune", 1)

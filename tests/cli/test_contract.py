@@ -180,7 +180,7 @@ def test_saturation_and_wraps_are_shown_and_warned_of(tmp_path: Path, monkeypatc
     assert f"out - - - {saturated} 0" in text
     warning = (
         f"sums wrapped around ('a' {wrapped} neuron-steps), in 1 of 2 samples, whose answers may be wrong. Quantise "
-        "with a coarser unit (neurosam export --steps T gives room for T steps), or run fewer steps"
+        "with a coarser unit (neurosam export --longest-run T gives room for T steps), or run fewer steps"
     )
     assert f"warning: membranes saturated ('out' {saturated} neuron-steps) and {warning}" in text
     assert text.count("saturated (") == 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,3 +91,66 @@ def of_the_reference(kind: str, seed: int, fixed: bool) -> ns.Recording:
     """What the reference makes of a large case: all others give the same."""
     rng = np.random.default_rng([KINDS.index(kind), seed])
     return execute(*large_options_case(rng, kind, fixed=fixed), "reference")
+
+
+# --- what must hold whatever the network ---
+
+
+@every_kind
+def test_a_batch_is_its_samples_one_by_one(backend: str, kind: str) -> None:
+    network, inputs = large_options_case(np.random.default_rng([KINDS.index(kind), 10]), kind)
+    whole = execute(network, inputs, backend)
+    for b in range(inputs.samples):
+        one = execute(network, inputs.select(b, b + 1), backend)
+        assert_identical(whole.select(b, b + 1), replace(one, operations={}), (kind, b))
+
+
+@every_kind
+@pytest.mark.parametrize("fixed", [True, False])
+def test_what_is_not_recorded_changes_nothing(backend: str, kind: str, fixed: bool) -> None:
+    """The state has traces, whether or not maps are recorded."""
+    network, inputs = large_options_case(np.random.default_rng([KINDS.index(kind), 11, fixed]), kind, fixed=fixed)
+    whole = execute(network, inputs, backend)
+    nothing: dict[str, Any] = {"spikes": {}, "sam": {}, "sam_scale": {}, "membrane": {}, "current": {}}
+    for threads in (1, 2):
+        bare = ns.run(network, inputs, backend, threads=threads, keep_state=backend not in STATELESS)
+        (assert_identical if fixed else assert_agree)(replace(whole, **nothing), bare, (kind, threads))
+
+
+# --- the suite itself ---
+
+
+def test_random_networks_use_every_option_and_are_alive() -> None:
+    """Of the networks above: populations that fire, by option, and networks in which something happens at all."""
+    fired, reached = Counter[str](), Counter[str]()
+    populations = 0
+    for kind in KINDS:
+        for seed in range(SEEDS // 2):
+            network, _, answer = expected(kind, seed, True)
+            reached["saturated"] += any(count.any() for count in answer.saturated.values())
+            reached["wrapped"] += any(count.any() for count in answer.wrapped.values())
+            reached["several inputs"] += len(network.inputs) > 1
+            reached["several outputs"] += len(network.answers) > 1
+            reached["lag"] += any(network.lag(p) > 0 for p in network.projections)
+            reached["split"] += len({p.label for p in network.projections}) < len(network.projections)
+            reached.update(network.answers.values())
+            for population in network.populations:
+                neuron = population.neuron
+                populations += isinstance(neuron, ns.FixedLIF)
+                if not isinstance(neuron, ns.FixedLIF) or not answer.spikes[population.name].count():
+                    continue
+                several = answer.spikes[population.name].magnitude
+                fired.update([neuron.reset, neuron.reset_timing, neuron.fires])
+                fired["more than one"] += several is not None and int(several.max()) > 1
+                fired["as many as allowed"] += several is not None and int(several.max()) == neuron.max_spikes
+                fired["bound"] += neuron.lower_bound_64ths is not None
+                fired["refractory"] += neuron.refractory > 0
+                fired["adaptive"] += neuron.threshold_decay is not None
+                fired["adapted amount"] += neuron.reset == "subtract" and neuron.reset_amount_64ths is None
+                fired["by neuron"] += np.ndim(neuron.threshold) == 3
+                fired["from elsewhere"] += bool(np.any(neuron.initial_membrane_64ths))
+    assert fired["above"] + fired["at"] > 0.6 * populations
+    assert min(fired.values()) >= 5, fired
+    assert len(fired) == 5 + 3 + 2 + 8, fired
+    assert min(reached.values()) >= 2, reached
+    assert len(reached) == 6 + 4, reached

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ import pytest
 import neurosam as ns
 from support.agreement import assert_agree, assert_identical
 from support.networks import KINDS, edge_case, random_case
+from support.options import options_case
 from support.oracle import simulate
-from support.scalar import fixed_step, wrap24
-from support.scores import contribution
+from support.pieces import cuts, joined, part
+from support.scalar import Cell, Life, fixed_step, float_neuron, integer_neuron, wrap24
+from support.scores import Past, contribution, held
 from support.states import global_onsets
 
 EVERYTHING = {"factor_u": 4095, "factor_v": 4096, "bias": 0, "reset_amount": None}
@@ -41,6 +44,99 @@ def test_fixed_step_is_lavas_with_resets_of_our_own() -> None:
     assert fixed_step(0, 0, 4, threshold=256, **EVERYTHING) == (256, 256, False)  # type: ignore[arg-type]  # strict
     halved = fixed_step(0, 0, -1, threshold=999, norm=(3, 1, 7), **EVERYTHING)  # type: ignore[arg-type]
     assert halved == (-89, -89, False)  # floor(-64 * 3 / 2) + 7
+
+
+def story(inputs: list[float], start: float = 0.0, **options: Any) -> list[tuple[int, float]]:
+    """Spikes and membrane of each step; of a threshold of 1, which is 20 in integers, and of floats the same."""
+    named = ("threshold", "amount", "value", "floor", "rise")
+    scaled = {name: round(x * 1280) if name in named else x for name, x in {"threshold": 1.0, **options}.items()}
+    whole, life = Cell(**{"keep_v": 4096, **scaled}), Life(0, round(start * 1280))
+    keep = {name: options[name] / 4096 for name in options if name.startswith("keep")}
+    real, other = Cell(**{"keep_v": 1.0, "threshold": 1.0, **options, **keep}), Life(0.0, start)
+    out = []
+    for t, i in enumerate(inputs):
+        spikes, _, _ = integer_neuron(whole, life, t, round(i * 20))
+        assert float_neuron(real, other, t, i) == spikes
+        assert other.v == pytest.approx(life.v / 1280)
+        out.append((spikes, life.v / 1280))
+    return out
+
+
+def test_options_by_hand() -> None:
+    zero: dict[str, Any] = {"reset": "zero"}
+    subtract: dict[str, Any] = {"reset": "subtract", "amount": 1.0}
+    assert story([1.0, 0.0], **zero) == [(0, 1.0), (0, 1.0)]
+    assert story([1.0, 0.0], at=True, **zero) == [(1, 0.0), (0, 0.0)]
+    assert story([1.5, 0.0], reset="value", value=-0.5) == [(1, -0.5), (0, -0.5)]
+    assert story([1.5, 1.0], reset="none") == [(1, 1.5), (1, 2.5)]
+    assert story([-2.0, 1.5, 0.5], floor=-0.5, **subtract) == [(0, -0.5), (0, 1.0), (1, 0.5)]
+    assert story([1.5], floor=-0.0, reset="value", value=-1.0) == [(1, 0.0)]  # the bound acts after the reset
+    assert story([0.0], start=1.5, **zero) == [(1, 0.0)]
+
+
+def test_late_resets_by_hand() -> None:
+    subtract: dict[str, Any] = {"reset": "subtract", "amount": 1.0}
+    assert story([1.5, 0.0, 0.0], reset="zero", timing="next") == [(1, 1.5), (0, 0.0), (0, 0.0)]
+    assert story([1.5, 0.25], reset="value", value=-0.5, timing="next") == [(1, 1.5), (0, -0.25)]
+    assert story([2.5, 0.0, 0.0], timing="next", **subtract) == [(1, 2.5), (1, 1.5), (0, 0.5)]
+    # both: 2.5 fires and is reset to 1.5, which is above: 1.5 - 1 does not fire, and gets the amount back
+    assert story([2.5, 0.0, 0.0], timing="both", **subtract) == [(1, 1.5), (0, 1.5), (0, 1.5)]
+    assert story([2.5, 1.0], timing="both", **subtract) == [(1, 1.5), (1, 1.5)]
+
+
+def test_refractory_and_adaptive_neurons_by_hand() -> None:
+    held = story([1.5, 5.0, 5.0, 0.5], refractory=2, reset="zero")
+    assert held == [(1, 0.0), (0, 0.0), (0, 0.0), (0, 0.5)]
+    assert story([1.5, 1.5, 1.5], keep_h=2048, rise=2.0, reset="zero") == [(1, 0.0), (0, 1.5), (1, 0.0)]  # 1, 2, 1.5
+    risen: dict[str, Any] = {"keep_h": 4096, "rise": 1.0, "reset": "subtract"}
+    assert story([1.5, 3.0], **risen) == [(1, 0.5), (1, 1.5)]  # 1 is subtracted, then 2
+    # r is 2 after the first spike, then 1: 1.75 - 1 is not above; then 0.5: 1.75 - 0.5 is
+    assert story([1.5, 0.25, 0.0], keep_r=2048, reset="relative") == [(1, 1.5), (0, 1.75), (1, 1.75)]
+
+
+def test_several_spikes_by_hand() -> None:
+    some: dict[str, Any] = {"reset": "subtract", "amount": 1.0, "most": 3}
+    assert story([2.0], **some) == [(1, 1.0)]
+    assert story([2.0], at=True, **some) == [(2, 0.0)]
+    assert story([7.5, 0.0], **some) == [(3, 4.5), (3, 1.5)]
+    assert story([1.5], reset="subtract", amount=0.25, most=9) == [(2, 1.0)]  # 1.5, 1.25 are above 1, and 1 is not
+    assert story([3.5], reset="zero", most=9) == [(3, 0.0)]
+    assert story([4.5, 3.5], keep_h=4096, rise=0.5, reset="zero", most=9) == [(4, 0.0), (1, 0.0)]  # of 1, of 3
+
+
+def test_saturation_and_wraps_by_hand() -> None:
+    cell = Cell(threshold=2**23 - 1, reset="none", bias=1)
+    assert integer_neuron(cell, Life(0, 2**23 - 3), 0, 0) == (0, False, False)
+    assert integer_neuron(cell, Life(0, 2**23 - 1), 0, 0) == (0, True, False)
+    assert integer_neuron(cell, Life(0, -(2**23)), 0, 0) == (0, False, False)  # 1 above the lowest
+    assert integer_neuron(cell, Life(0, 0), 0, 2**17) == (0, True, False)  # +2^23 does not wrap
+    assert integer_neuron(cell, Life(0, 0), 0, -(2**17)) == (0, True, True)  # -2^23 does
+    assert integer_neuron(cell, Life(0, 0, wait=1), 0, 2**26) == (0, False, True)  # waiting, what arrives wraps
+
+
+def test_scores_of_several_spikes_by_hand() -> None:
+    e = math.exp
+    assert contribution(ns.SamTrace(0.5, "strict"), [0, 2], [3, 2]) == pytest.approx(2 * 3 * e(-1))
+    assert contribution(ns.SamTrace(0.5, "inclusive"), [0, 2], [3, 2]) == pytest.approx(2 * (3 * e(-1) + 2))
+    assert contribution(ns.SamTrace(0.5, "official"), [0, 2], [3, 2]) == pytest.approx(2 * (3 * e(-1) + 2 + e(-1)))
+    fixed = ns.FixedSamTrace(np.array([16, 10, 5, 0]), shift=4, impulse=16)
+    assert contribution(fixed, [0, 2], [3, 2]) == 2 * ((48 * 5) >> 4)
+    assert contribution(replace(fixed, mode="official"), [1, 2], [3, 2]) == 2 * (30 + 32 + ((1 * 16 * 5) >> 4))
+    past = Past(trace=48, last=0, fired=1)  # the same spikes, of which the run saw only the second
+    assert contribution(fixed, [2], [2], past) == contribution(fixed, [0, 2], [3, 2])
+    assert held(fixed, [2], [2], past) == held(fixed, [0, 2], [3, 2], Past()) == Past(15 + 32, 2, 2)
+
+
+def test_the_oracle_in_pieces_is_the_oracle() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        network, inputs = options_case(rng, fixed=seed % 4 > 0)
+        state, pieces = None, []
+        for first, end in cuts(rng, inputs.steps):
+            pieces.append(simulate(network, part(inputs, first, end), state, keep_state=True))
+            state = pieces[-1].state
+        same = assert_identical if network.fixed else assert_agree
+        same(simulate(network, inputs, keep_state=True), replace(joined(pieces), state=state), seed)
 
 
 def test_the_wrap_of_the_current_is_not_symmetric() -> None:

@@ -17,6 +17,7 @@ import neurosam as ns
 from neurosam.errors import BackendError
 from support.agreement import assert_agree, assert_identical
 from support.networks import KINDS, large_case, random_case
+from support.options import large_options_case
 from support.oracle import simulate
 
 torch = pytest.importorskip("torch")
@@ -38,6 +39,20 @@ def test_chunks_and_windows_change_nothing(monkeypatch: pytest.MonkeyPatch, kind
     seen: list[int] = []
     assert_identical(whole, execute(network, events, progress=lambda done, total: seen.append(done)))
     assert len(seen) == (events.samples if 1 in (chunk, window) else len(seen))
+
+
+@pytest.mark.parametrize(("chunk", "window"), [(1, 1), (5000, 20000)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_chunks_and_windows_change_nothing_with_options(
+    monkeypatch: pytest.MonkeyPatch, kind: str, chunk: int, window: int
+) -> None:
+    """Nor do they change the state and the counts of saturation and wraps."""
+    network, inputs = large_options_case(np.random.default_rng([KINDS.index(kind), 12]), kind)
+    record = ns.Record.everything(network)
+    whole = ns.run(network, inputs, "reference", record, threads=1, keep_state=True)
+    monkeypatch.setattr("neurosam.backends.reference.backend.CHUNK", chunk)
+    monkeypatch.setattr("neurosam.backends.reference.backend.WINDOW", window)
+    assert_identical(whole, ns.run(network, inputs, "reference", record, threads=1, keep_state=True))
 
 
 def test_sums_beyond_float32_are_exact() -> None:

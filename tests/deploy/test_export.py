@@ -169,3 +169,12 @@ def test_what_cannot_be_expressed_is_refused_by_name(message: str, layers: list[
 def test_a_module_that_is_no_sequential_is_refused() -> None:
     with pytest.raises(ExportError, match="Sequential"):
         to_network(nn.Conv2d(2, 3, 3), SHAPE)  # type: ignore[arg-type]
+
+
+def test_a_quantised_export_is_planned_for_its_longest_run() -> None:
+    """Calibrated on 4 steps; its readout then runs for 4,000."""
+    net, (events, _) = module(), inputs(steps=4)
+    short, planned = (ns.export(net, SHAPE, ns.Precision.lava(), events, longest_run=steps) for steps in (None, 4000))
+    limit = 2**23 - 1
+    reached = [np.abs(ns.run(fixed, inputs(steps=4000, samples=1)[0]).output).max() for fixed in (short, planned)]
+    assert reached[0] == limit > reached[1] > 0

@@ -133,7 +133,7 @@ def test_observers_see_the_weighted_sums() -> None:
     neuron: Any = fixed["a"].neuron
     whole = sums(fixed.projections[0].synapse.weight.astype(np.int64) << fixed.projections[0].exponent).astype(np.int64)
     z = (whole * 64 * neuron.gain[:, None, :, None, None]) >> neuron.gain_shift
-    z = (z + neuron.offset[:, None, :, None, None]) * (units(report)["a"] / 64)
+    z = (z + neuron.offset_64ths[:, None, :, None, None]) * (units(report)["a"] / 64)
     assert deployed.input_snr_db == pytest.approx(snr_db((x**2).sum(), ((x - z) ** 2).sum()), abs=1e-6)
 
 

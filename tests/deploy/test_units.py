@@ -104,9 +104,8 @@ def test_a_network_on_a_grid_changes_no_spike(seed: int, step: float) -> None:
 def test_ties_on_a_grid_are_decided_alike(fires: str, reset: str) -> None:
     """Whole numbers meet whole thresholds all the time."""
     rng = np.random.default_rng(8)
-    neuron = ns.LIF(
-        1.0, np.array([2.0, 3.0, 5.0, 4.0] * 5), reset, fires=fires, bias=rng.integers(-1, 2, 20).astype(float)
-    )
+    bias = rng.integers(-1, 2, 20).astype(float)
+    neuron = ns.LIF(1.0, np.array([2.0, 3.0, 5.0, 4.0] * 5), reset, fires=fires, bias=bias)
     net = ns.Network(
         [ns.Population("in", (16,)), ns.Population("n", (20,), neuron)],
         [ns.Projection("in", "n", ns.Dense(rng.integers(-3, 5, (20, 16)).astype(float)))],

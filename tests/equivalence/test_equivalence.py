@@ -138,7 +138,8 @@ def test_the_same_is_equal(kind: str, fixed: bool) -> None:
     assert compare(a, b, net) is None
     assert whole.equal
     assert whole.total.mismatches == whole.total.rounded == whole.total.caused == 0
-    sizes = [x.size for part in (a.membrane, a.current, a.sam, a.counts) for x in part.values()]
+    parts = (a.membrane, a.current, a.sam, a.counts, a.saturated, a.wrapped, a.other_outputs)
+    sizes = [x.size for part in parts for x in part.values()]
     assert whole.total.compared == sum(sizes) + sum(s.dense().size for s in a.spikes.values()) + a.output.size
 
 

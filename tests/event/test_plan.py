@@ -48,7 +48,7 @@ def projection_of(network: ns.Network, dtype: str = "float64") -> CompiledProjec
 def population_of(network: ns.Network, name: str, record: ns.Record | None = None) -> CompiledPopulation:
     """A population, compiled for a run of three steps that records `record`."""
     made = compile_population(network[name], network.precision, "float64")
-    return made.recording(ns.Record() if record is None else record, network.sam.get(name), 0, 3, False)
+    return made.recording(ns.Record() if record is None else record, network.sam.get(name), 3)
 
 
 def plan_of(network: ns.Network, key: CacheKey) -> Plan:

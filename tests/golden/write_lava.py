@@ -3,8 +3,9 @@
     PYTHONPATH=tests python tests/golden/write_lava.py        (where the back end `lava` works: make lava)
 
 They let a Python without Lava check `event` and `reference` against Lava's bits (tests/conformance/test_golden.py).
-Each folder holds network.h5, events.h5 and recording.h5, of everything that the network has. Rewriting them must
-change no file: the same network always gives the same bytes, but for the times of the recording, which are left out.
+Each folder holds network.h5, events.h5 and recording.h5, of everything that the network has. These files are of version
+1 of the format, and prove that it is read (tests/hdf5/test_version1.py): keep them. Rewritten, they would be of the
+present version, with the same values.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from support.pieces import joined, part
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FIXED = GOLDEN / "options-fixed"
+BACKENDS = ["reference", "event"]
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +35,9 @@ def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
-def run(first: int = 0, end: int = STEPS, **options: Any) -> Recording:
+def run(first: int = 0, end: int = STEPS, backend: str = "reference", **options: Any) -> Recording:
     net = network(True)
-    return ns.run(net, part(inputs(), first, end), "reference", Record.everything(net), **options)
+    return ns.run(net, part(inputs(), first, end), backend, Record.everything(net), **options)
 
 
 # --- golden files ---
@@ -48,15 +49,16 @@ def test_golden_networks_are_read_as_they_were_written(fixed: bool) -> None:
     assert load_network(folder / "network.h5") == network(fixed)
 
 
-def test_golden_recordings_are_read_as_they_were_written() -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_golden_recordings_are_read_as_they_were_written(backend: str) -> None:
     """And the run is still that of the file, in two parts."""
-    first = run(0, CUT, keep_state=True)
+    first = run(0, CUT, backend, keep_state=True)
     stored, state = load_recording(FIXED / "recording.h5"), load(FIXED / "state.h5")
     assert isinstance(state, State)
     assert stored.same_as(first)
     assert stored.state == state == first.state
     assert stored.spikes["graded"].dense().max() > 1
-    assert load_recording(FIXED / "resumed.h5").same_as(run(CUT, STEPS, initial=state))
+    assert load_recording(FIXED / "resumed.h5").same_as(run(CUT, STEPS, backend, initial=state))
     assert identical(load(FIXED / "inputs.h5"), Inputs(inputs()))
 
 
@@ -163,20 +165,22 @@ def test_inputs_of_different_length_and_other_mappings_are_not_written(tmp_path:
 # --- streaming ---
 
 
-def test_a_run_to_a_file_has_all_that_a_run_in_memory_has(tmp_path: Path) -> None:
-    """In batches of one sample, of all steps and resumed, with magnitudes, further outputs, counts and the state."""
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_to_a_file_has_all_that_a_run_in_memory_has(backend: str, tmp_path: Path) -> None:
+    """In two runs, the second resumed from the file of the first: magnitudes, outputs, counts and the state."""
     first = run(0, CUT, keep_state=True)
     rest = run(CUT, STEPS, keep_state=True, initial=first.state)
-    hdf5_first = run(0, CUT, keep_state=True, out=tmp_path / "a.h5")
-    hdf5_rest = run(CUT, STEPS, keep_state=True, initial=load_recording(tmp_path / "a.h5").state, out=tmp_path / "b.h5")
-    for got, expected, path in ((hdf5_first, first, "a.h5"), (hdf5_rest, rest, "b.h5")):
+    streamed = run(0, CUT, backend, keep_state=True, out=tmp_path / "a.h5")
+    state = load_recording(tmp_path / "a.h5").state
+    resumed = run(CUT, STEPS, backend, keep_state=True, initial=state, out=tmp_path / "b.h5")
+    for got, expected, path in ((streamed, first, "a.h5"), (resumed, rest, "b.h5")):
         assert got.same_as(expected)
         assert load_recording(tmp_path / path).same_as(expected)
         assert got.spikes["graded"].magnitude is not None
         assert got.other_outputs.keys() == {"graded", "both"}
         assert got.saturated.keys() == got.wrapped.keys() == {p.name for p in network(True).populations if p.neuron}
     whole = run()
-    assert joined([hdf5_first, hdf5_rest]).same_as(whole)
+    assert joined([streamed, resumed]).same_as(whole)
 
 
 def test_batches_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,6 +138,71 @@ def test_normalise_floors_and_wraps(carrier: Carrier) -> None:
     assert got == [wrap32(x * g // 2**s + o) for x, g, s, o in zip(i, gain, shift, offset, strict=True)]
 
 
+def test_select_and_larger(carrier: Carrier) -> None:
+    a, b = EXTREMES + draw(-(2**33), 2**33), [*reversed(EXTREMES), *draw(-(2**33), 2**33, seed=1)]
+    condition = [x % 3 == 0 for x in a]
+    chosen = [x if c else y for c, x, y in zip(condition, a, b, strict=True)]
+    assert carrier(arithmetic.select, [int(c) for c in condition], a, b) == chosen
+    assert carrier(arithmetic.larger, a, b) == [max(x, y) for x, y in zip(a, b, strict=True)]
+    assert carrier(arithmetic.larger, a, a) == a
+
+
+def test_lowered_wraps(carrier: Carrier) -> None:
+    x = EXTREMES + draw(-(2**31), 2**31 - 1)
+    amount = draw(1, TOP, len(x), seed=1)
+    assert carrier(arithmetic.lowered, x, amount) == [wrap32(v - m) for v, m in zip(x, amount, strict=True)]
+
+
+def test_fire_at_is_fire_above_the_integer_below(carrier: Carrier) -> None:
+    v = [x for e in EDGES for x in (e - 1, e, e + 1)]
+    threshold = [e for e in EDGES for _ in range(3)]
+    expected = [int(x >= bar) for x, bar in zip(v, threshold, strict=True)]
+    assert carrier(arithmetic.fire_at, v, threshold) == expected
+    assert carrier(arithmetic.fire, v, [bar - 1 for bar in threshold]) == expected
+
+
+@pytest.mark.parametrize("at", [False, True])
+@pytest.mark.parametrize("most", [1, 2, 31, TOP])
+def test_spikes_are_subtractions_until_it_no_longer_fires(carrier: Carrier, at: bool, most: int) -> None:
+    rng = np.random.default_rng(4)
+    size = 500
+    threshold = rng.choice([1, 64, 4096, TOP, 2 * TOP], size)
+    amount = rng.choice([1, 64, 4096, TOP, 2 * TOP], size)
+    amount = np.maximum(amount, TOP // 1000)  # a loop of 2000 rounds is enough
+    around = rng.integers(0, 4, size) * amount + rng.integers(-1, 2, size) + threshold
+    v = np.where(rng.random(size) < 0.5, np.clip(around, -TOP, TOP), rng.integers(-TOP, TOP + 1, size))
+    expected = []
+    for x, bar, less in zip(v.tolist(), threshold.tolist(), amount.tolist(), strict=True):
+        count = 0
+        while count < most and (x >= bar if at else x > bar):
+            x, count = x - less, count + 1
+        expected.append(count)
+    rule = arithmetic.spikes_at if at else arithmetic.spikes_above
+    assert carrier(rule, v.tolist(), threshold.tolist(), amount.tolist(), [most] * size) == expected
+    assert max(expected) > 1 or most == 1
+
+
+def test_what_wraps_is_what_leaves_its_bits(carrier: Carrier) -> None:
+    a = EXTREMES + draw(-(2**31), 2**31 - 1)
+    fits = [-(2**31) <= 64 * x < 2**31 for x in a]
+    assert carrier(arithmetic.wraps_arriving, a) == [int(not f) for f in fits]
+    rng = np.random.default_rng(5)
+    gain, offset = (
+        rng.choice([-(2**15), -1, 0, 1, 2**15 - 1], len(a)).tolist(),
+        rng.choice([-TOP, 0, TOP], len(a)).tolist(),
+    )
+    shift = rng.integers(0, 31, len(a)).tolist()
+    exact = [x * g // 2**s + o for x, g, s, o in zip(a, gain, shift, offset, strict=True)]
+    assert carrier(arithmetic.wraps_normalised, a, gain, shift, offset) == [int(wrap32(x) != x) for x in exact]
+    u, factor = draw(-(2**23), 2**23, len(a), seed=6), rng.choice([0, 1, 4095, 4096], len(a)).tolist()
+    exact = [rtz12(x * f) + i for x, f, i in zip(u, factor, a, strict=True)]
+    assert carrier(arithmetic.wraps_current, u, a, factor) == [int(not -(2**23) < x <= 2**23) for x in exact]
+    bias = rng.choice([-(2**19), 0, 2**19], len(a)).tolist()
+    exact = [rtz12(x * f) + i + b for x, f, i, b in zip(u, factor, a, bias, strict=True)]
+    assert carrier(arithmetic.wraps_total, u, a, factor, bias) == [int(wrap32(x) != x) for x in exact]
+    assert carrier(arithmetic.fresh, a) == [wrap24(x) for x in a]
+
+
 def test_contribution_floors(carrier: Carrier) -> None:
     trace = [0, 1, 5, 2**23 - 1, 2**22 + 3]
     assert carrier(arithmetic.contribution, trace, [3, 2**16 - 1, 7, 2**16, 1], [2, 16, 3, 16, 16]) == [

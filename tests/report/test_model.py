@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import neurosam as ns
 from neurosam.errors import NeurosamError
 from neurosam.report import Report, Sample, Table, from_recording
 from neurosam.signals.recording import Recording
@@ -103,6 +104,24 @@ def test_from_recording(recording: Recording) -> None:
         assert s.readout is not None
         assert np.array_equal(s.readout, recording.membrane["out"][:, b])
         assert s.prediction == recording.predictions[b]
+
+
+@pytest.mark.parametrize("answer", ["last", "mean", "max"])
+def test_the_output_after_each_step_is_the_answer_of_a_run_that_ends_there(answer: str) -> None:
+    net = ns.Network(
+        (ns.Population("in", (1, 2, 2)), ns.Population("out", (3,), ns.FixedReadout(membrane_decay=900))),
+        (ns.Projection("in", "out", ns.Dense(np.random.default_rng(0).integers(-50, 50, (3, 4)))),),
+        outputs={"out": answer},
+    )
+    dense = np.random.default_rng(1).integers(0, 2, (6, 2, 1, 2, 2))
+    whole = ns.run(net, ns.Events.from_dense(dense), "reference", ns.Record(membrane=("out",)))
+    images = np.zeros((2, 1, 2, 2), np.uint8)
+    samples = from_recording(whole, images, readout="out", answer=answer)
+    for step in range(6):
+        ended = ns.run(net, ns.Events.from_dense(dense[: step + 1]), "reference").output
+        for b, sample in enumerate(samples):
+            assert sample.readout is not None
+            assert np.array_equal(sample.readout[step], ended[b])
 
 
 def test_from_recording_refuses_other_images_and_an_unrecorded_readout(recording: Recording) -> None:

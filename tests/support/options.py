@@ -262,7 +262,8 @@ def limits_case(rng: np.random.Generator) -> OptionsCase:
         return rng.choice(values, edge.shape)
 
     options = draw.compositions((1,))
-    options["reset_amount_64ths"] = each(1, 64, 2**22, STATE_MAX) if options["reset"] == "subtract" else None
+    fixed_amount = options["reset"] == "subtract" and draw.chance(0.6)
+    options["reset_amount_64ths"] = each(1, 64, 2**22, STATE_MAX) if fixed_amount else None
     if options["reset"] == "value":
         options["reset_value_64ths"] = each(*ends)
     if options["reset"] == "relative":

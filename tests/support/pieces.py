@@ -18,8 +18,9 @@ import neurosam as ns
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.synapse import as_chw, neurons
 from neurosam.signals.recording import Spikes
+from neurosam.signals.state import State
 
-__all__ = ["cuts", "joined", "part", "varied"]
+__all__ = ["cuts", "in_pieces", "joined", "part", "varied"]
 
 Inputs = Mapping[str, ns.Events]
 
@@ -41,6 +42,22 @@ def part(inputs: Inputs, first: int, end: int) -> dict[str, ns.Events]:
         for name, e in inputs.items()
         for here in [(e.time >= first) & (e.time < end)]
     }  # fmt: skip
+
+
+def in_pieces(
+    network: ns.Network, inputs: Inputs, where: Sequence[tuple[int, int]], backend: str
+) -> tuple[ns.Recording, State]:
+    """A run cut into pieces, each from the state in which the one before ended; and the last state."""
+    state: State | None = None
+    pieces = []
+    for first, end in where:
+        record = ns.Record.everything(network)
+        given = part(inputs, first, end)
+        piece = ns.run(network, given, backend, record, threads=1, initial=state, keep_state=True)
+        state = piece.state
+        pieces.append(piece)
+    assert state is not None
+    return joined(pieces), state
 
 
 def joined(pieces: Sequence[ns.Recording]) -> ns.Recording:

@@ -33,7 +33,7 @@ class Cell:
     bias: Any = 0
     threshold: Any = None  # None: a readout
     reset: str = "none"
-    amount: Any = 0  # what "subtract" subtracts; None: the threshold, as it has risen
+    amount: Any = None  # what "subtract" subtracts; None: the threshold, as it has risen
     value: Any = 0  # what "value" leaves
     at: bool = False
     timing: str = "now"

@@ -11,7 +11,7 @@ bit planes ``[T, H * W, words]``. A population takes one of four paths, all with
 
 A float network runs in float64 or float32 (``Options.dtype``): weights, sums, currents and membranes have that type;
 traces, maps and all recorded values are float64 in both. Each path adds in an order of its own, and so does the
-reference: two of them agree to rounding (equivalence/divergence.py), and to the bit where no sum is rounded.
+reference: two of them agree to rounding (equivalence/tolerance.py), and to the bit where no sum is rounded.
 
 Threads take samples, which are independent. Where there are fewer samples than threads, several threads share the
 strips of a layer, or the parts of a large recurrent population. Which path a population took, and how its blocks were
@@ -20,6 +20,7 @@ added up, is logged to ``neurosam.backends.event`` at level INFO.
 A run goes down through these modules, and each imports only from those below it:
 
     backend     takes a Network and a request; its plan comes from the cache
+    session     a run that goes on: plan, memory and state stay in place between its pieces
     run         threads that take samples, and what they counted
     cache       plans, and the memory of samples, for the next run
     worker      the order of the work on one sample; it calls the executors
@@ -48,6 +49,7 @@ import numpy as np
 from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.plan.compiled import PATHS, CacheKey
 from neurosam.backends.event.run import LayerProfile, Run
+from neurosam.backends.event.session import EventSession
 from neurosam.backends.protocol import Options
 from neurosam.backends.registry import check, unrolled
 from neurosam.errors import BackendError
@@ -107,6 +109,19 @@ class EventBackend:
         run.report()
         return run.recording(seconds)
 
+    def session(
+        self, network: Network, samples: int, record: Record, options: Options, most_steps: int | None
+    ) -> EventSession:
+        """Begin a run that goes on; see :class:`neurosam.backends.protocol.Sessions`.
+
+        Raises
+        ------
+        BackendError
+            As :meth:`run` does.
+        """
+        _on_the_cpu(options)
+        return EventSession(network, samples, record, options, most_steps, self.path)
+
     def profile(
         self, network: Network, events: Events | Mapping[str, Events], threads: int | None = None
     ) -> list[LayerProfile]:
@@ -129,32 +144,21 @@ class EventBackend:
         targets: Mapping[tuple[str, str], Target], timed: bool = False,
     ) -> tuple[Run, float]:  # fmt: skip
         """A finished run, and its seconds without compilation."""
-        if options.device != "cpu":
-            raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")
+        _on_the_cpu(options)
         threads = options.threads or os.cpu_count() or 1
         at_once = max(1, min(threads, inputs.samples))
-        initial = options.initial
-        key = CacheKey(
-            record, inputs.steps, self.path, options.dtype, graded_inputs(inputs, initial), threads // at_once,
-            initial is not None or options.keep_state, options.first_step if network.sam else 0,
-        )  # fmt: skip
-        final = (
-            replace(State.initial(network, inputs.samples), step=options.first_step + inputs.steps)
-            if options.keep_state
-            else None
-        )
-        run = Run(CACHE.plan(network, key), inputs, targets, at_once, options.progress, timed, initial, final)
+        key = CacheKey.of(network, inputs, record, options, self.path, threads // at_once)
+        final = None
+        if options.keep_state:
+            final = replace(State.initial(network, inputs.samples), step=options.first_step + inputs.steps)
+        run = Run(CACHE.plan(network, key), inputs, targets, at_once, options.progress, timed, options.initial, final)
         run.load_kernels()
         start = time.perf_counter()
         run.run_samples()
         return run, time.perf_counter() - start
 
 
-def graded_inputs(inputs: Inputs, initial: State | None) -> frozenset[str]:
-    """The inputs that send values: in these events, or in the last steps before them."""
-    recent = {} if initial is None else initial.recent
-    return frozenset(
-        name
-        for name, events in inputs.items()
-        if events.value is not None or (name in recent and not np.isin(recent[name], (0, 1)).all())
-    )
+def _on_the_cpu(options: Options) -> None:
+    """Refuse another device."""
+    if options.device != "cpu":
+        raise BackendError("event back end", f"runs on the CPU, not {options.device!r}; the reference takes a GPU")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.plan.inputs import Input
+from neurosam.backends.event.plan.inputs import Source
 from neurosam.signals.recording import Target
 from neurosam.signals.state import State
 
@@ -22,10 +22,12 @@ class RunContext:
 
     Parameters
     ----------
-    inputs : mapping of str to Input
+    inputs : mapping of str to Source
     steps : int
     first_step : int
-        Own step with which the run begins; steps are counted from there.
+        Own step with which the run begins; kernels count steps from there.
+    begin : int
+        Step of the first row of inputs and results, as kernels count them: 0 but in a later piece of a session.
     targets : mapping of (variable, population) to Target
         What is recorded, and where it goes.
     counts : mapping of str to (T, B) int64 array
@@ -42,7 +44,7 @@ class RunContext:
         Set by a thread that fails, and at the end of the run: all threads stop after the current call of a kernel.
     """
 
-    inputs: Mapping[str, Input]
+    inputs: Mapping[str, Source]
     steps: int
     first_step: int
     targets: Mapping[tuple[str, str], Target]
@@ -51,5 +53,6 @@ class RunContext:
     initial: State | None = None
     final: State | None = None
     lost: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    begin: int = 0
     timed: bool = False
     stopped: bool = False

@@ -20,11 +20,12 @@ from neurosam.backends.event.kernels.layout import Flag, OptionalState, State, W
 from neurosam.backends.event.kernels.sam_by_spike import OFFICIAL
 from neurosam.backends.event.kernels.synapses import tally
 from neurosam.backends.event.plan.compiled import Plan
-from neurosam.backends.event.plan.inputs import Input
+from neurosam.backends.event.plan.inputs import Source
 from neurosam.backends.event.plan.populations import CompiledPopulation
 from neurosam.backends.event.simd.int16 import tiles
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.network.dynamics import RELATIVE, Switches
+from neurosam.network.synapse import as_chw
 from neurosam.signals.recording import Spikes, words
 from neurosam.signals.state import VARIABLES
 from neurosam.signals.state import State as NetworkState
@@ -113,7 +114,7 @@ class SampleMemory:
         for name, total in self.answers.items():
             total.fill(_lowest(total.dtype) if self.plan.answers[name] == "max" else 0)
 
-    def begin(self, inputs: Mapping[str, Input], first: int, end: int) -> None:
+    def begin(self, inputs: Mapping[str, Source], first: int, end: int) -> None:
         """Begin the chunk ``first:end``: keep the history that it reads, and fill in its inputs."""
         history = self.plan.history
         if self.length:
@@ -158,7 +159,7 @@ class SampleMemory:
             total[:] = answer[sample] if total.ndim == 1 else _pixels_first(answer[sample], total.shape[0])
 
     def save(self, into: NetworkState, sample: int) -> None:
-        """Write the state at the end of the chunk, without what inputs sent, to a sample of a state."""
+        """Write the state at the end of the chunk, without what graded inputs sent, to a sample of a state."""
         for name in self.states:
             for variable, values in into.neurons[name].items():
                 held = self._held(name, variable)[:, : self.plan.populations[name].channels]
@@ -167,9 +168,9 @@ class SampleMemory:
             if name in self.plan.magnitudes:
                 magnitude = self.optional[name].magnitude[self.length : self.length + len(recent)]
                 recent[:, sample] = magnitude.swapaxes(1, 2).reshape(recent[:, sample].shape)
-            elif name in self.states:
-                p, planes = self.plan.populations[name], self.planes[name]
-                sent = planes[self.length : self.length + len(recent)].reshape(len(recent), 1, *p.shape[1:], p.words)
+            elif name not in self.plan.graded:
+                planes, (_, height, width) = self.planes[name], as_chw(recent.shape[2:])
+                sent = planes[self.length : self.length + len(recent)].reshape(len(recent), 1, height, width, -1)
                 recent[:, sample : sample + 1] = Spikes(sent, recent.shape[2:]).dense()
         for name, answer in into.answers.items():
             total = self.answers[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,28 +62,36 @@ class Run:
         Whether to measure the time of each population.
     initial, final : State, optional
         Where the run begins, if not at rest, and what its end is written to.
+    begin : int
+        Steps that have been done, of a run in pieces (:meth:`go_on`).
+    recent : mapping of str to (K, B, *shape) array, optional
+        What graded inputs have sent in the last steps before; as in `initial` if None.
     """
 
     def __init__(
         self, plan: Plan, given: Inputs, targets: Mapping[tuple[str, str], Target], threads: int,
         progress: Progress | None = None, timed: bool = False, initial: State | None = None,
-        final: State | None = None,
+        final: State | None = None, begin: int = 0, recent: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> None:  # fmt: skip
         self.plan, self.threads, self.progress = plan, threads, progress
         self.steps, self.samples = given.steps, given.samples
-        recent = {} if initial is None else initial.recent
+        if recent is None:
+            recent = {} if initial is None else initial.recent
         inputs = {
-            name: Input(given[name], shape, plan.record_dtype, name in plan.graded, recent.get(name))
+            name: Input(given[name], shape, plan.record_dtype, name in plan.graded, recent.get(name), begin)
             for name, shape in plan.inputs.items()
         }
         counts = {
             name: inputs[name].counts if name in inputs else np.zeros((self.steps, self.samples), np.int64)
             for name in plan.firing
         }
-        first = 0 if initial is None else initial.step
+        first = plan.first_step if initial is None else initial.step
         outputs = answer_arrays(plan, self.samples)
         lost = {name: np.zeros((self.samples, 2), np.int64) for name in plan.populations if plan.fixed}
-        self.context = RunContext(inputs, self.steps, first, targets, counts, outputs, initial, final, lost, timed)
+        self.context = RunContext(
+            inputs, self.steps, first, targets, counts, outputs, initial, final, lost, begin, timed
+        )
+        self._inputs = inputs
         self.operations = np.zeros(len(plan.labels), np.int64)
         self.work = np.zeros((len(plan.populations), len(Work)), np.int64)
         self.seconds = np.zeros(len(plan.populations))
@@ -103,11 +111,22 @@ class Run:
             run_parallel(self._work, self.threads)
         finally:
             self.context.stopped = True
-        for worker in self._workers:
+        self._add_counters(self._workers)
+        CACHE.release(self.plan, self._workers)
+
+    def go_on(self, workers: Sequence[Worker]) -> None:
+        """Run all samples, each by the worker that has done its steps so far."""
+        for sample, worker in enumerate(workers):
+            worker.memory.sample = sample
+            worker.memory.reset_counters()
+            worker.go_on(self.context)
+        self._add_counters(workers)
+
+    def _add_counters(self, workers: Sequence[Worker]) -> None:
+        for worker in workers:
             self.operations += worker.memory.operations
             self.work += worker.memory.work
             self.seconds += worker.memory.seconds
-        CACHE.release(self.plan, self._workers)
 
     def _work(self, thread: int) -> None:
         """Take sample after sample until none is left."""
@@ -158,12 +177,16 @@ class Run:
                 operations[self.plan.incoming[name][0].label] += in_chains[index]
         return operations
 
+    def write_last(self, name: str, into: npt.NDArray[Any]) -> None:
+        """What an input has sent in the last steps, ``(K, B, *shape)``."""
+        self._inputs[name].write_last(into)
+
     def recording(self, time_s: float) -> Recording:
         """The recording, without the arrays that went to the targets."""
         (_, output), *others = self.context.outputs.items()
         if self.context.final is not None:
-            for name in self.context.inputs.keys() & self.context.final.recent.keys():
-                self.context.inputs[name].write_last(self.context.final.recent[name])
+            for name in self.plan.graded & self.context.final.recent.keys():
+                self.write_last(name, self.context.final.recent[name])
         return Recording(
             backend="event",
             steps=self.steps,

@@ -16,6 +16,7 @@ from neurosam.backends.event.memory import SampleMemory
 from neurosam.backends.event.plan import blocks
 from neurosam.backends.event.plan.compiled import Plan
 from neurosam.signals.recording import Target
+from neurosam.signals.state import State
 
 __all__ = ["Worker"]
 
@@ -33,36 +34,56 @@ class Worker:
         Its counters add up over samples.
     executors : list of Executor
         In order of evaluation.
+    pools : list of Executor
+        Of max poolings whose membranes are part of a state.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan, self.memory = plan, SampleMemory(plan)
         self.executors = [EXECUTORS[name](plan, self.memory, group) for name, group in plan.schedule]
+        pools = [name for name, path in plan.paths.items() if path == "or"] if plan.stateful else []
+        self.pools = [GeneralExecutor(plan, self.memory, (name,)) for name in pools]
 
     def load_kernels(self, context: RunContext) -> None:
         """Call every kernel that a sample needs, on no steps, so that it is loaded or compiled."""
         self.memory.clear(0)
         self.memory.begin(context.inputs, 0, 0)
-        for executor in self.executors:
+        for executor in (*self.executors, *self.pools):
             executor.run(context, 0, 0)
         self.memory.add_answers()
 
     def run(self, context: RunContext, sample: int) -> None:
         """Run a sample to its last step, or until the run is stopped."""
+        self.start(context.initial, sample)
+        self.go_on(context)
+
+    def start(self, initial: State | None, sample: int) -> None:
+        """Begin a sample in a given state, or in that before the first step."""
         self.memory.clear(sample)
-        if context.initial is not None:
-            self.memory.restore(context.initial, sample)
+        if initial is not None:
+            self.memory.restore(initial, sample)
         elif self.plan.at_rest is not None:
             self.memory.restore(self.plan.at_rest, 0)
-        for first in range(0, context.steps, self.plan.chunk):
-            end = min(first + self.plan.chunk, context.steps)
-            self.memory.begin(context.inputs, first, end)
-            for executor in self.executors:
-                executor.run(context, first, end)
-                if context.stopped:
-                    return
-            self._record(context, first, end)
+
+    def go_on(self, context: RunContext) -> None:
+        """Run the steps of `context`, and hand over what they give, unless the run is stopped."""
+        last = context.begin + context.steps
+        for first in range(context.begin, last, self.plan.chunk):
+            end = min(first + self.plan.chunk, last)
+            if not self.advance(context, first, end):
+                return
+            self._record(context, first - context.begin, end - context.begin)
         self._finish(context)
+
+    def advance(self, context: RunContext, first: int, end: int) -> bool:
+        """Run the steps ``first:end``, a chunk; False if the run was stopped."""
+        self.memory.begin(context.inputs, first, end)
+        for executor in self.executors:
+            executor.run(context, first, end)
+            if context.stopped:
+                return False
+        self.memory.add_answers()
+        return True
 
     def _record(self, context: RunContext, first: int, end: int) -> None:
         """Hand over what is recorded of a chunk."""
@@ -75,7 +96,6 @@ class Worker:
         for (variable, name), target in context.targets.items():
             values = self.memory.recorded(variable, name)[history[name] : history[name] + steps]
             self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))
-        self.memory.add_answers()
 
     def _put(self, target: Target, first: int, values: Array, channels_first: bool) -> None:
         """Write the values of some steps to their target, as many at a time as L2 holds while they are reordered."""
@@ -88,11 +108,24 @@ class Worker:
 
     def _finish(self, context: RunContext) -> None:
         """Hand over the answers of a sample, and its state."""
-        memory, steps = self.memory, context.first_step + context.steps
+        memory, steps = self.memory, context.first_step + context.begin + context.steps
         for name, out in context.outputs.items():
             out[memory.sample] = self.answer(name, steps)
         if context.final is not None:
-            memory.save(context.final, memory.sample)
+            self.save(context, context.final)
+
+    def save(self, context: RunContext, into: State) -> None:
+        """Write the state after the last step to this sample of a state.
+
+        A max pooling keeps no membranes: those of the last step are computed here, from the spikes that arrived then.
+        """
+        memory = self.memory
+        if memory.length:
+            operations, end = memory.operations.copy(), memory.base + memory.length
+            for executor in self.pools:
+                executor.run(context, end - 1, end)
+            memory.operations[:] = operations
+        memory.save(into, memory.sample)
 
     def answer(self, name: str, steps: int) -> Array:
         """The answer of an output after `steps` own steps, in the network's order."""

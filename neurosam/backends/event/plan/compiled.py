@@ -14,21 +14,27 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
+from neurosam.backends.protocol import Options
 from neurosam.network.bounds import largest_input, proven
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw
+from neurosam.signals.events import INDEX_MAX
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, extents
 from neurosam.signals.state import State
 
-__all__ = ["PATHS", "CacheKey", "Memo", "Plan"]
+__all__ = ["PATHS", "CacheKey", "Memo", "Plan", "sends_values"]
 
 CHUNK_BYTES = 2**26
 """Bit planes and recorded values that a sample's memory may hold; a single step is never divided."""
+HORIZON = 2**16
+"""Steps that a session's tables serve at first; ever twice as many."""
 CHUNK_STEPS = 256
 """Most steps of a chunk."""
 CURRENT_INPUT = 2**24
@@ -39,6 +45,8 @@ WAYS = {"scatter": SCATTER, "gather": GATHER, "table": LOOK_UP}
 PATHS = ("auto", "general", *WAYS)
 CHAINED = ("layer", "or")
 """Paths of one executor, "chain"; each other path has an executor of its name."""
+
+FLOAT_MAX = float(np.finfo(np.float64).max)
 
 Group = tuple[str, ...]
 T = TypeVar("T")
@@ -74,6 +82,41 @@ class CacheKey(NamedTuple):
     stateful: bool = False
     first_step: int = 0
 
+    @classmethod
+    def of(
+        cls, network: Network, inputs: Inputs, record: Record, options: Options, path: str, threads: int
+    ) -> CacheKey:
+        """The key of a run."""
+        initial = options.initial
+        recent = {} if initial is None else initial.recent
+        graded = (n for n, e in inputs.items() if e.value is not None or (n in recent and sends_values(recent[n])))
+        return cls(
+            record, inputs.steps, path, options.dtype, frozenset(graded), threads,
+            initial is not None or options.keep_state, options.first_step if network.sam else 0,
+        )  # fmt: skip
+
+    @classmethod
+    def of_session(
+        cls, network: Network, record: Record, options: Options, path: str, graded: frozenset[str], first: int,
+        steps: int, most_steps: int | None,
+    ) -> CacheKey:  # fmt: skip
+        """The key of a session's plan, which serves at least so many steps from own step `first` on.
+
+        Only the tables of float traces depend on the number of steps.
+        """
+        horizon = INDEX_MAX
+        if network.sam and not network.fixed:
+            horizon = max(HORIZON, 1 << (first + steps - 1).bit_length())
+        if most_steps is not None:
+            horizon = min(horizon, most_steps - first)
+        graded &= {p.name for p in network.inputs}
+        return cls(record, horizon, path, options.dtype, graded, options.threads or 1, True, first)
+
+
+def sends_values(values: npt.NDArray[Any]) -> bool:
+    """Whether any of these is neither 0 nor 1, so that its sender's events are graded."""
+    return not np.isin(values, (0, 1)).all()
+
 
 class Memo(Protocol):
     """Keeps what depends on one population or projection alone (cache.py), so that the next plan need not make it."""
@@ -94,7 +137,7 @@ class Plan:
 
     Attributes
     ----------
-    steps, threads, graded, first_step
+    steps, threads, graded, stateful, first_step
         As in the key.
     fixed : bool
         Whether the network computes in integers.
@@ -106,6 +149,8 @@ class Plan:
         How layers add up their sums, a member of Way.
     inputs : mapping of str to (C, H, W)
         Shapes of the input populations.
+    largest_input : mapping of str to float
+        Largest magnitude that they may send.
     answers : mapping of str to str
         By output population: "last", "mean", "max" or "count".
     at_rest : State or None
@@ -141,10 +186,12 @@ class Plan:
     def __init__(self, network: Network, key: CacheKey, memo: Memo) -> None:
         self.steps, self.threads = key.steps, key.threads
         self.fixed, self.graded, self.first_step = network.fixed, key.graded, key.first_step
+        self.stateful = key.stateful
         self.dtype: np.dtype[Any] = np.dtype(np.int32 if network.fixed else key.dtype)
         self.record_dtype = np.int32 if network.fixed else np.float64
         self.way = WAYS.get(key.path, ANY_WAY)
         self.inputs = {p.name: as_chw(p.shape) for p in network.inputs}
+        self.largest_input = {p.name: p.magnitude if network.fixed else FLOAT_MAX for p in network.inputs}
         self.answers = network.answers
         initial = State.initial(network, 1)
         self.at_rest = initial if any(x.any() for held in initial.neurons.values() for x in held.values()) else None
@@ -171,7 +218,7 @@ class Plan:
         self.labels = {label: k for k, label in enumerate(dict.fromkeys(p.label for p in network.projections))}
         self.index_of = {name: k for k, name in enumerate(name for group in groups for name in group)}
         paths = frozenset(self._kernels(name) for name in self.populations)
-        self.kernels = (self.dtype.name, bool(key.graded), paths, frozenset(self.answers.values()))
+        self.kernels = (self.dtype.name, bool(key.graded), key.stateful, paths, frozenset(self.answers.values()))
 
     def _schedule(self, groups: list[Group]) -> Iterator[tuple[str, Group]]:
         """Executors and their populations, in order of evaluation; neighbouring groups on chained paths are joined."""
@@ -199,7 +246,7 @@ class Plan:
         projections = self.incoming[name]
         if len(projections) != 1 or projections[0].source in self.graded or not self._is_plain(name):
             return "general"
-        if not key.stateful and _is_max_pool(network, self.populations[name], key, memo):
+        if _is_max_pool(network, self.populations[name], key, memo):
             return "or"
         return "general" if projections[0].conv is None else "layer"
 
@@ -242,7 +289,7 @@ def _population(network: Network, population: Population, key: CacheKey, memo: M
         lambda: compile_population(population, precision, key.dtype, wide=wide),
     )  # fmt: skip
     compiled = compiled.counting(*proven(network, population.name))
-    return compiled.recording(key.record, network.sam.get(population.name), key.first_step, key.steps, key.stateful)
+    return compiled.recording(key.record, network.sam.get(population.name), key.steps, key.first_step, key.stateful)
 
 
 def _projection(network: Network, projection: Projection, key: CacheKey, memo: Memo) -> CompiledProjection:
@@ -260,7 +307,7 @@ def _projection(network: Network, projection: Projection, key: CacheKey, memo: M
 def _is_max_pool(network: Network, compiled: CompiledPopulation, key: CacheKey, memo: Memo) -> bool:
     """Whether a population with a single projection is a max pooling."""
     (projection,) = network.incoming(compiled.name)
-    if compiled.recorded:
+    if compiled.recorded or network.answers.get(compiled.name) == "last":
         return False
     return memo(
         network[compiled.name], ("max pool", weakref.ref(projection), network.precision, key.dtype),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,20 @@ from neurosam.backends.event.runtime.jit import kernel
 from neurosam.network.synapse import Shape
 from neurosam.signals.events import Events
 
-__all__ = ["Input"]
+__all__ = ["Input", "Source"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
+
+
+class Source(Protocol):
+    """Gives an input's events by step, as kernels count steps."""
+
+    def fill(self, planes: Array, sample: int, first: int, end: int) -> None:
+        """Write the spikes of the steps ``first:end`` to ``planes[0]`` and on."""
+
+    def block(self, sample: int, first: int, end: int) -> EventList:
+        """Graded events of the steps ``first:end``."""
 
 
 class Input:
@@ -91,12 +102,14 @@ class Input:
     def write_last(self, into: Array) -> None:
         """What arrived in the last K steps, ``(K, B, *shape)``: a part of a State."""
         events, length = self.events, len(into)
+        earlier = None if self.recent is None else self.recent[events.steps :].copy()  # `into` may be `recent`
         into[:] = 0
-        if events.steps < length and self.recent is not None:
-            into[: length - events.steps] = self.recent[events.steps :]
+        if earlier is not None and events.steps < length:
+            into[: length - events.steps] = earlier
         begin = np.searchsorted(events.time, events.steps - length)
         place = events.time[begin:] - (events.steps - length), events.sample[begin:], events.neuron[begin:]
-        into.reshape(length, self.samples, -1)[place] = 1 if events.value is None else events.value[begin:]
+        flat = into.reshape(length, self.samples, math.prod(into.shape[2:]))
+        flat[place] = 1 if events.value is None else events.value[begin:]
 
 
 @kernel

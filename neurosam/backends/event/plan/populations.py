@@ -94,7 +94,7 @@ class CompiledPopulation:
         return replace(self, rule=self.rule._replace(flags=flags))
 
     def recording(
-        self, record: Record, trace: SamTrace | FixedSamTrace | None, first: int, steps: int, stateful: bool
+        self, record: Record, trace: SamTrace | FixedSamTrace | None, steps: int, first: int = 0, stateful: bool = False
     ) -> CompiledPopulation:
         """The same population with what a run records of it.
 
@@ -103,7 +103,7 @@ class CompiledPopulation:
         record : Record
         trace : SamTrace or FixedSamTrace, optional
             Its own, if it has one.
-        first, steps : int
+        steps, first : int
             The run's own steps are ``first : first + steps``.
         stateful : bool
             Whether the state is given or returned: kernels/sam_vector.py, which forgets how old an old spike is, then
