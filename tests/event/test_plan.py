@@ -393,17 +393,18 @@ def test_parameters_lie_in_tiles_and_spare_channels_never_fire(channels: int) ->
     fixed = ns.FixedLIF(
         rng.integers(0, 4096, channels), rng.integers(1, 2**17, channels), "subtract", rng.integers(1, 999, channels),
         rng.integers(-99, 99, channels), 3, current_decay=rng.integers(0, 4000, channels),
+        lower_bound_64ths=-rng.integers(0, 999, channels),
     )  # fmt: skip
     real = ns.LIF(
         rng.random(channels), rng.random(channels) + 1, "subtract", rng.random(channels) + 1, rng.random(channels),
-        rng.random(channels),
+        rng.random(channels), lower_bound=-rng.random(channels),
     )  # fmt: skip
     assert fixed.current_decay is not None
     assert fixed.reset_amount_64ths is not None
     expected: dict[str, list[Any]] = {
         "fixed": [4096 - fixed.current_decay - 1, 4096 - np.asarray(fixed.membrane_decay), fixed.bias_mantissa * 8,
-                  np.asarray(fixed.threshold) * 64, fixed.reset_amount_64ths],
-        "real": [real.current_leak, real.leak, real.bias, real.threshold, real.reset_amount],
+                  np.asarray(fixed.threshold) * 64, fixed.reset_amount_64ths, fixed.lower_bound_64ths],
+        "real": [real.current_leak, real.leak, real.bias, real.threshold, real.reset_amount, real.lower_bound],
     }  # fmt: skip
     for name, neuron, weight in (
         ("fixed", fixed, np.ones((channels, 1), np.int8)),
@@ -416,9 +417,9 @@ def test_parameters_lie_in_tiles_and_spare_channels_never_fire(channels: int) ->
         made = population_of(network, "a")
         assert (made.channels, made.pixels, made.words) == (channels, 1, -(-channels // 64))
         tiles = made.rule.parameters
-        assert tiles.shape == (-(-channels // 64), 5, 64)
+        assert tiles.shape == (-(-channels // 64), 6, 64)
         assert tiles.dtype == (np.int32 if name == "fixed" else np.float64)
-        rows = tiles.transpose(1, 0, 2).reshape(5, -1)
+        rows = tiles.transpose(1, 0, 2).reshape(6, -1)
         for row, values in zip(rows, expected[name], strict=True):
             np.testing.assert_array_equal(row[:channels], values)
         assert (rows[THRESHOLD, channels:] == 2**31 - 1).all()

@@ -30,6 +30,7 @@ class GeneralExecutor(Executor):
     def __init__(self, plan: Plan, memory: SampleMemory, names: Sequence[str]) -> None:
         super().__init__(plan, memory, names)
         self.recurrent = tuple(names) in plan.recurrent
+        self.sizes = {name: self._sizes(name) for name in names}
         self.listed, self.no_values = np.zeros(0, np.int32), np.zeros(0, plan.record_dtype)
 
     def run(self, context: RunContext, first: int, end: int) -> None:
@@ -42,15 +43,20 @@ class GeneralExecutor(Executor):
                 self._run_population(context, name, step, min(step + 1, end) if self.recurrent else end)
                 self.memory.seconds[self.plan.index_of[name]] += time.perf_counter() - start
 
-    def _run_population(self, context: RunContext, name: str, first: int, end: int) -> None:
-        p, projections, dtype = self.plan.populations[name], self.plan.incoming[name], self.plan.dtype
+    def _sizes(self, name: str) -> tuple[int, int]:
+        """Sums of a pixel of a population, and steps of a block."""
+        p, projections = self.plan.populations[name], self.plan.incoming[name]
         pitch = p.channels
         if p.pixels == 1:
             pitch = max((projection.pitch for projection in projections), default=pitch)
-        row = p.pixels * pitch
+        row = p.pixels * pitch * self.plan.dtype.itemsize
         most_spikes = max((int(np.prod(projection.source_shape)) for projection in projections), default=1)
-        length = max(1, min(blocks.BLOCK_BYTES // (row * dtype.itemsize), blocks.BLOCK_SPIKES // most_spikes))
-        sums = aligned((min(length, end - first), row), dtype)
+        return pitch, max(1, min(blocks.BLOCK_BYTES // row, blocks.BLOCK_SPIKES // most_spikes))
+
+    def _run_population(self, context: RunContext, name: str, first: int, end: int) -> None:
+        p, projections = self.plan.populations[name], self.plan.incoming[name]
+        pitch, length = self.sizes[name]
+        sums = aligned((min(length, end - first), p.pixels * pitch), self.plan.dtype)
         base = self.memory.base - self.plan.history[name]
         for start in range(first, max(end, first + 1), length):
             steps = min(length, end - start)

@@ -2,6 +2,11 @@
 
 The step is that of network/dynamics.py, 16 neurons at a time: as it stands on lanes of int64, and bound to the
 primitives below on floats. So every option, and every question whether a sum wrapped, is what it is in the reference.
+
+Cost, on one core of an EPYC (Zen 5), per neuron and step, where kernels/neurons.py takes 0.25 ns (0.18 ns in float32):
+0.9 ns in integers, 1.1 ns with a current, several spikes, or an adaptive threshold and a refractory period, 1.6 ns with
+all of them; 0.5 to 0.6 ns in float32, 0.65 to 0.8 ns in float64. Twice as many vectors hold int64 as int32, and each
+sum is also asked whether it wrapped. A switch is a branch per 16 neurons, always taken the same way.
 """
 
 from __future__ import annotations
