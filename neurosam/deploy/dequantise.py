@@ -53,12 +53,12 @@ def dequantise(network: Network, fixed: Network, units: Mapping[str, Any]) -> Ne
     >>> from neurosam.deploy.dequantise import dequantise
     >>> network = ns.Network(
     ...     [ns.Population("in", (2,)), ns.Population("out", (1,), ns.LIF(leak=0.9, threshold=1.0))],
-    ...     [ns.Projection("in", "out", ns.Dense([[0.5, -0.3]]))],
+    ...     [ns.Projection("in", "out", ns.Dense([[0.5, -0.37]]))],
     ... )
     >>> fixed, report = ns.quantise(network, ns.Precision.lava(4))
     >>> rounded = dequantise(network, fixed, {row.population: row.unit for row in report.populations})
     >>> rounded.projections[0].synapse.weight.round(3), round(float(rounded["out"].neuron.leak), 4)
-    (array([[ 0.5  , -0.286]]), 0.8999)
+    (array([[ 0.5  , -0.357]]), 0.8999)
     """
     names = [p.name for p in network.populations]
     labels = [p.label for p in network.projections]

@@ -1,7 +1,7 @@
 """Connects networks with Lava's own Processes, as a Lava user would; a program for Lava's Python.
 
-For every ``<case>/network.h5`` and ``<case>/events.h5`` in its folder it writes ``<case>/<port>.npy``, the output of
-each port in own time, ``(steps, *layout)``. Only the first sample is run.
+For every ``<case>/network.h5`` and ``<case>/events-<k>.h5`` (by input) in its folder it writes ``<case>/<port>.npy``,
+the output of each port in own time, ``(steps, *layout)``. Only the first sample is run.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from lava.proc.io.source import RingBuffer as Source
 
 from neurosam.hdf5 import load_events, load_network
 from neurosam_hw.lava import build
+from neurosam_hw.lava.spiking_network.process import named_ports
 
 
 def main(folder: Path) -> None:
     for case in sorted(folder.iterdir()):
-        network, events = load_network(case / "network.h5"), load_events(case / "events.h5")
+        network = load_network(case / "network.h5")
         process = build(network)
-        steps = events.steps + max(process.latency.values())
-        x = events.dense()[:, 0].T  # (W, H, C, steps): Lava's layout with time last
-        source = Source(data=np.concatenate([x, np.zeros((*x.shape[:-1], steps - events.steps), x.dtype)], axis=-1))
-        source.s_out.connect(process.input)
+        for k, port in enumerate(named_ports("input", [p.name for p in network.inputs]).values()):
+            events = load_events(case / f"events-{k}.h5")
+            steps = events.steps + max(process.latency.values())
+            x = events.dense()[:, 0].T  # (W, H, C, steps): Lava's layout with time last
+            source = Source(data=np.concatenate([x, np.zeros((*x.shape[:-1], steps - events.steps), x.dtype)], axis=-1))
+            source.s_out.connect(getattr(process, port))
         sinks = {}
         for port in process.latency:
             sinks[port] = Sink(shape=getattr(process, port).shape, buffer=steps)

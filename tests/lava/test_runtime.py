@@ -13,6 +13,7 @@ import neurosam as ns
 from neurosam.errors import BackendError
 from neurosam_hw.lava.timing import timing
 from support.agreement import assert_agree, assert_identical
+from support.all_options import all_options
 from support.networks import KINDS, edge_case, large_case, random_case
 
 pytestmark = pytest.mark.usefixtures("lava")
@@ -97,6 +98,22 @@ def test_twenty_presentations_through_one_graph() -> None:
     assert seen == sorted(seen)
     assert seen[0] == (1, 20)
     assert seen[-1] == (20, 20)
+
+
+def test_all_options_on_the_runtime() -> None:
+    network, inputs = all_options()
+    record = ns.Record.everything(network)
+    event = ns.run(network, inputs, "event", record)
+    assert_identical(event, ns.run(network, inputs, "lava", record), "options")
+    assert event.spikes["many"].dense().max() > 1
+    assert event.saturated["sum"].sum() > 0
+    assert all(spikes.count() > 20 for spikes in event.spikes.values())
+
+
+def test_a_state_is_refused_by_name() -> None:
+    network, events = random_case(np.random.default_rng(97), "chain")
+    with pytest.raises(BackendError, match="starts every run from the beginning and does not hand over a state"):
+        ns.run(network, events, "lava", keep_state=True)
 
 
 def test_a_presentation_does_not_depend_on_the_one_before() -> None:
