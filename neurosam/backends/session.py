@@ -81,7 +81,7 @@ class Session:
     (array([[1]]), 3)
     >>> recording = session.advance(ns.Events.from_dense(np.ones((4, 1, 2))))
     >>> recording.output, session.step_count, session.state.neurons["out"]["v"]
-    (array([[4]]), 7, array([[0.76171875]]))
+    (array([[5]]), 7, array([[0.01171875]]))
     """
 
     def __init__(

@@ -209,7 +209,7 @@ def test_another_device_is_refused() -> None:
 
 
 def test_the_plan_is_the_only_reader_of_a_network() -> None:
-    """Two modules above it hand one on, and read nothing of it; no other mentions it."""
+    """Three modules above it hand one on, and read nothing of it; no other mentions it."""
     mentions: set[str] = set()
     reads: set[str] = set()
     root = Path(event.__file__).parent
@@ -222,7 +222,7 @@ def test_the_plan_is_the_only_reader_of_a_network() -> None:
                     mentions.add(path.relative_to(root).as_posix())
                 case ast.Attribute(value=ast.Name(id="network")):
                     reads.add(path.relative_to(root).as_posix())
-    assert mentions == {"backend.py", "cache.py", "plan/compiled.py"}
+    assert mentions == {"backend.py", "session.py", "cache.py", "plan/compiled.py"}
     assert reads == {"plan/compiled.py"}
 
 
