@@ -10,6 +10,8 @@ import pytest
 
 import neurosam as ns
 from neurosam.backends.event.plan import compiled
+from neurosam.network.bounds import proven
+from neurosam.signals.state import State
 from support.agreement import assert_identical
 from support.networks import KINDS, large_case, random_case
 from support.pieces import cuts, in_pieces, varied
@@ -166,3 +168,19 @@ def test_a_state_has_the_membranes_of_a_max_pooling(reset: str, outputs: dict[st
     piece = session.advance(ns.Events.from_dense(x[4:]))
     assert session.state == expected.state
     np.testing.assert_array_equal(piece.counts["pool"], expected.counts["pool"][4:])
+
+
+def test_a_state_beyond_what_was_proven_is_counted() -> None:
+    """Proofs start from the neurons' own initial state; a given current may be at the limit, and stay there."""
+    neuron = ns.FixedLIF(2048, 100, reset="none", current_decay=100)
+    network = ns.Network(
+        [ns.Population("in", (1,)), ns.Population("out", (3,), neuron)],
+        [ns.Projection("in", "out", ns.Dense(np.array([[64], [-64], [1]])))],
+    )
+    assert proven(network, "out") == (True, True)
+    limit = np.array([[2**23 - 1, 1 - 2**23, 2**23 - 1]], np.int32)
+    state = replace(State.initial(network, 1), neurons={"out": {"u": limit, "v": limit}})
+    events = ns.Events.from_dense(np.ones((4, 1, 1), np.uint8))
+    expected, got = (ns.run(network, events, backend, initial=state) for backend in ("reference", "event"))
+    assert expected.saturated["out"].tolist() == got.saturated["out"].tolist()
+    assert expected.saturated["out"].sum() > 2

@@ -20,7 +20,7 @@ from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCA
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
 from neurosam.backends.protocol import Options
-from neurosam.network.bounds import largest_input, proven
+from neurosam.network.bounds import Proven, largest_input, proven
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw
@@ -288,7 +288,9 @@ def _population(network: Network, population: Population, key: CacheKey, memo: M
         population, (precision, key.dtype, wide),
         lambda: compile_population(population, precision, key.dtype, wide=wide),
     )  # fmt: skip
-    compiled = compiled.counting(*proven(network, population.name))
+    if network.fixed:  # what is proven holds for the neurons' own initial state, not for any that a caller gives
+        known = Proven(False, False) if key.stateful else proven(network, population.name)
+        compiled = compiled.counting(*known)
     return compiled.recording(key.record, network.sam.get(population.name), key.steps, key.first_step, key.stateful)
 
 
