@@ -132,6 +132,40 @@ def test_floats_are_the_references(seed: int) -> None:
     assert_agree(reference(case), event(case), seed)
 
 
+class Dyadic(Drawn):
+    """Options that are short binary fractions, so that floats of any width compute what is exact."""
+
+    def each(self, low: float, high: float) -> Any:
+        return np.round(super().each(low, high) * 8) / 8
+
+    def decay(self) -> Any:
+        return self.rng.choice([0.0, 0.5, 0.75, 1.0], self.shape[:1])
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_float32_is_the_references_to_the_bit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (20, 2, 3)
+    drawn = Dyadic(rng, shape, 4.0, fixed=False)
+    neuron = ns.LIF(
+        leak=drawn.decay(),
+        threshold=rng.integers(1, 9, shape) / 2,
+        current_leak=rng.choice([0.5, 0.75]),
+        **drawn.options(),
+    )
+    weight = np.round(rng.normal(1.0, 2.0, (20, 3, 1, 1)) * 4) / 4
+    network = ns.Network(
+        [ns.Population("in", (3, 2, 3)), ns.Population("a", shape, neuron), ns.Population("out", (2,), ns.Readout())],
+        [ns.Projection("in", "a", ns.Conv2d(weight)), ns.Projection("a", "out", ns.Dense(np.full((2, 120), 0.25)))],
+    )
+    events = ns.Events.from_dense((rng.random((6, 2, 3, 2, 3)) < 0.5).astype(np.uint8))
+    record = ns.Record(spikes=("a",), membrane=("a", "out"))
+    expected = ns.run(network, events, "reference", record, dtype="float32")
+    got = ns.run(network, events, record=record, dtype="float32")
+    assert expected.counts["a"].sum() > 0
+    assert_identical(expected, got, seed)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_states_and_cuts_are_those_of_one_run(seed: int) -> None:
     rng = np.random.default_rng(seed)
