@@ -27,6 +27,20 @@ AREAS = {
     "schedule": Area(
         ("neurosam.network.schedule",), ("tests/network/test_schedule.py", "tests/network/test_network.py")
     ),
+    "dynamics": Area(
+        (
+            "neurosam.network.dynamics",
+            "neurosam.network.bounds",
+            "neurosam.network.expand",
+            "neurosam.network.parameters",
+        ),
+        (
+            "tests/network/test_dynamics.py",
+            "tests/network/test_expand.py",
+            "tests/network/test_bounds.py",
+            "tests/network/test_network.py",
+        ),
+    ),
     "quantise": Area(
         (
             "neurosam.deploy.quantise",
