@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants paired clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks paired clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -101,6 +101,9 @@ lowest: $(VENV_LOWEST)/.stamp ## pytest in .venv-lowest, which has the lower bou
 
 mutants: env ## count the small changes to the code that its nearest tests miss (an hour or more; AREAS='quantise reader' SAMPLE=60)
 	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m mutation $(AREAS) --sample $(or $(SAMPLE),60) $(if $(AGAIN),--again)
+
+networks: env ## hold random networks over all options to the oracle, on every back end (minutes; NETWORKS=1500 SEED=0 ON_LAVA=40)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m support.conformance --networks $(or $(NETWORKS),1500) --seed $(or $(SEED),0) --lava $(or $(ON_LAVA),0)
 
 paired: env ## time the standard cases against another commit, interleaved: make paired BASE=main~1
 	@$(VENV)/bin/python benchmarks/paired.py --base $(or $(BASE),HEAD~1)

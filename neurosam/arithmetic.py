@@ -55,7 +55,6 @@ __all__ = [
     "wraps_arriving",
     "wraps_current",
     "wraps_normalised",
-    "wraps_total",
 ]
 
 FRACTION_BITS = 6
@@ -124,7 +123,11 @@ def fresh(i: Any) -> Any:
 
 
 def total(v: Any, u: Any, factor: Any, bias: Any) -> Any:
-    """The membrane after integration, before it saturates."""
+    """The membrane after integration, before it saturates.
+
+    The wraps are Lava's; they change nothing, since a current has ``|u| <= 2^31 - 2^24`` after its own wraps, and what
+    `v` and `bias` can add is less than 2^24 (a membrane above 2^23 is lowered, by a reset in the next step).
+    """
     return wrap32(wrap32(decay(v, factor) + u) + bias)
 
 
@@ -205,9 +208,3 @@ def wraps_current(u: Any, i: Any, factor: Any) -> Any:
     """Whether :func:`current` wraps."""
     x = decay(u, factor) + i
     return wrap24(wrap32(x)) != x
-
-
-def wraps_total(v: Any, u: Any, factor: Any, bias: Any) -> Any:
-    """Whether :func:`total` wraps (only with a current beyond 24 bits)."""
-    x = decay(v, factor) + u + bias
-    return wrap32(x) != x

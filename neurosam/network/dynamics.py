@@ -40,7 +40,6 @@ from neurosam.arithmetic import (
     spikes_at,
     total,
     wraps_current,
-    wraps_total,
 )
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.neuron import LIF, Readout
@@ -169,17 +168,13 @@ def step(i: Any, state: NeuronState, p: Parameters, o: Switches) -> tuple[Neuron
             start = select(late, p.amount, v)
     x = total(start, u, p.factor_v, p.bias)
     if o.delayed and o.reset == SUBTRACT:
-        overflow = wraps_total(start, u, p.factor_v, p.bias - (late * 1) * p.amount)
         x = lowered(x, (late * 1) * p.amount)
-    else:
-        overflow = wraps_total(start, u, p.factor_v, p.bias)
     integrated = saturate(x)
     saturated = integrated != x
     if o.refractory > 0:
         held = wait > 0
         v = select(held, v, integrated)
         saturated = saturated & (wait == 0)
-        overflow = overflow & (wait == 0)
         wait = wait - held * 1
     else:
         v = integrated
@@ -212,7 +207,7 @@ def step(i: Any, state: NeuronState, p: Parameters, o: Switches) -> tuple[Neuron
         h = saturate(h + s * p.threshold_step)
     if o.bounded:
         v = larger(v, p.lower_bound)
-    return NeuronState(u, v, wait, h, r), s, saturated, wrapped | overflow
+    return NeuronState(u, v, wait, h, r), s, saturated, wrapped
 
 
 def bind(**primitives: Any) -> Callable[[Any, NeuronState, Parameters, Switches], tuple[NeuronState, Any, Any, Any]]:

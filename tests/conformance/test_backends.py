@@ -260,7 +260,9 @@ def test_every_installed_back_end_is_held_but_for_named_exceptions() -> None:
         assert all(callable(globals()[name]) for name in exempt.tests)  # by their present names
 
 
-@pytest.mark.parametrize("wrong", ["spikes", "operations", "membrane", "current", "sam", "output"])
+@pytest.mark.parametrize(
+    "wrong", ["spikes", "operations", "membrane", "current", "sam", "output", "counts", "saturated", "wrapped"]
+)
 def test_a_new_back_end_that_is_wrong_in_one_number_does_not_pass(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oracle itself passes as a back end of an unknown name, and with one bit changed it does not."""
     spoil = False

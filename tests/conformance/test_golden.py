@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,4 +25,6 @@ def test_backends_give_lavas_bits(folder: Path, backend: str) -> None:
     stored = ns.load_recording(folder / "recording.h5")
     assert stored.backend == "lava"
     assert sum(spikes.count() for spikes in stored.spikes.values()) > 3
-    assert_identical(stored, ns.run(network, events, backend, ns.Record.everything(network)), folder.name)
+    recording = ns.run(network, events, backend, ns.Record.everything(network))
+    uncounted = replace(recording, saturated={}, wrapped={})  # the files are older than these counts
+    assert_identical(stored, uncounted, folder.name)

@@ -197,10 +197,18 @@ def test_what_wraps_is_what_leaves_its_bits(carrier: Carrier) -> None:
     u, factor = draw(-(2**23), 2**23, len(a), seed=6), rng.choice([0, 1, 4095, 4096], len(a)).tolist()
     exact = [rtz12(x * f) + i for x, f, i in zip(u, factor, a, strict=True)]
     assert carrier(arithmetic.wraps_current, u, a, factor) == [int(not -(2**23) < x <= 2**23) for x in exact]
-    bias = rng.choice([-(2**19), 0, 2**19], len(a)).tolist()
-    exact = [rtz12(x * f) + i + b for x, f, i, b in zip(u, factor, a, bias, strict=True)]
-    assert carrier(arithmetic.wraps_total, u, a, factor, bias) == [int(wrap32(x) != x) for x in exact]
     assert carrier(arithmetic.fresh, a) == [wrap24(x) for x in a]
+
+
+def test_the_sum_of_a_membrane_never_wraps() -> None:
+    """Whatever arrives: with the largest membranes, biases and late subtractions that a neuron can have."""
+    currents = [arithmetic.fresh(i) for i in EXTREMES]
+    assert max(map(abs, currents)) == 2**31 - 2**24
+    for u in currents:
+        for bias in (-(4096 << 7), 4095 << 7):
+            for v, amount in ((-(2**23), 0), (TOP, 0), (TOP, TOP), (2**24 - 65, TOP)):
+                exact = v + u + bias - amount
+                assert arithmetic.lowered(arithmetic.total(v, u, 4096, bias), amount) == exact
 
 
 def test_contribution_floors(carrier: Carrier) -> None:

@@ -30,7 +30,6 @@ _real_step = dynamics.bind(
     spikes_at=lambda v, theta, amount, most: np.clip(np.floor((v - (theta - amount)) / amount), 0, most),
     total=lambda v, u, leak, bias: (leak * v + u) + bias,
     wraps_current=lambda u, i, leak: False,
-    wraps_total=lambda v, u, leak, bias: False,
 )
 
 

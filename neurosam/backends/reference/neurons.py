@@ -49,7 +49,6 @@ _real_step = dynamics.bind(
     spikes_at=lambda v, theta, amount, most: _how_often(torch.floor((v - (theta - amount)) / amount), most),
     total=lambda v, u, leak, bias: (leak * v + u) + bias,
     wraps_current=_never,
-    wraps_total=_never,
 )
 """A step of floats: neuron.py's rule, in the order written there."""
 

@@ -148,7 +148,7 @@ _real_step = inlined(
     dynamics.bind(
         current=_real_current, decay=_real_decay, fire=_fires_above, fire_at=_fires_at, fresh=_same,
         larger=_real_larger, lowered=_real_lowered, saturate=_same, select=_chosen, spikes_above=_real_spikes_above,
-        spikes_at=_real_spikes_at, total=_real_total, wraps_current=_never, wraps_total=_never,
+        spikes_at=_real_spikes_at, total=_real_total, wraps_current=_never,
     )
 )  # fmt: skip
 
