@@ -43,7 +43,8 @@ def options_case(rng: np.random.Generator, kind: str | None = None, *, fixed: bo
 
 def large_options_case(rng: np.random.Generator, kind: str, *, fixed: bool = True) -> OptionsCase:
     """The same with bigger pictures, more channels and more steps: too slow for the oracle, right for two back ends."""
-    draw = OptionsDraw(rng, fixed, steps=int(rng.integers(12, 24)), side=(9, 20), channels=(3, 20))
+    side, channels = ((6, 10), (3, 10)) if kind == "recurrent" else ((9, 20), (3, 20))  # synapses grow as their square
+    draw = OptionsDraw(rng, fixed, steps=int(rng.integers(12, 24)), side=side, channels=channels)
     return draw.options_case(kind, samples=int(rng.integers(2, 6)))
 
 
