@@ -2,10 +2,11 @@
 
     make paired BASE=main~5          or: python benchmarks/paired.py --base main~5 --cases conv32,vgg11-64 --turns 21
 
-The base is checked out into a temporary worktree. A process for each commit loads the same network and input from
-files, compiles, and then both take turns, in the order base, head, head, base, so that whatever else the machine does
-meets both. A turn repeats the run until it has lasted at least TURN_S. The ratio is the median over turns of head to
-base, with the middle half of all ratios beside it: 1.00 is equal, less is faster.
+The base is checked out into a temporary worktree, and writes the cases: a newer version reads an older one's files, not
+the other way round. A process for each commit loads the same network and input, compiles, and then both take turns, in
+the order base, head, head, base, so that whatever else the machine does meets both. A turn repeats the run until it has
+lasted at least TURN_S. The ratio is the median over turns of head to base, with the middle half of all ratios beside
+it: 1.00 is equal, less is faster.
 """
 
 from __future__ import annotations
@@ -24,12 +25,22 @@ from typing import IO, cast
 
 ROOT = Path(__file__).parents[1]
 TURN_S = 0.1
+WRITE = -1
+"""The number of repeats that asks for a case's files."""
 WORKER = """
 import json, sys, time
+from pathlib import Path
 import neurosam as ns
 from neurosam.hdf5 import load_events, load_network
 for line in sys.stdin:
     case, threads, repeats = json.loads(line)
+    if repeats < 0:
+        from neurosam_bench.cases import CASES
+        made = CASES[Path(case).name]()
+        made.network.save(case + "/network.h5")
+        made.events.save(case + "/events.h5")
+        print(json.dumps(0), flush=True)
+        continue
     if repeats == 0:
         network, events = load_network(case + "/network.h5"), load_events(case + "/events.h5")
         for _ in range(3):
@@ -62,7 +73,7 @@ class Side:
         self.process.communicate()
 
     def ask(self, case: Path, threads: int, repeats: int) -> float:
-        """Seconds of a run; with no repeats: prepare, and the number of spikes."""
+        """Seconds of a run; with 0 repeats: prepare, and the number of spikes; with WRITE: write the case's files."""
         self.questions.write(json.dumps((str(case), threads, repeats)) + "\n")
         self.questions.flush()
         line = self.answers.readline()
@@ -83,16 +94,12 @@ def checkout(revision: str) -> Iterator[Path]:
             subprocess.run(["git", "-C", ROOT, "worktree", "remove", "--force", place], check=True)
 
 
-def write_case(name: str, folder: Path) -> Path:
+def write_case(name: str, folder: Path, base: Side) -> Path:
     """The network and the input of a standard case, as files that both commits read."""
-    from neurosam_bench.cases import CASES
-
-    case = CASES[name]()
-    folder = folder / name
-    folder.mkdir()
-    case.network.save(folder / "network.h5")
-    case.events.save(folder / "events.h5")
-    return folder
+    case = folder / name
+    case.mkdir()
+    base.ask(case, 0, WRITE)
+    return case
 
 
 def compare(case: Path, sides: tuple[Side, Side], threads: int, turns: int) -> tuple[float, float, list[float]]:
@@ -120,7 +127,9 @@ def main() -> None:
     with checkout(options.base) as base, tempfile.TemporaryDirectory() as files, Side(base) as old, Side(ROOT) as new:
         print(f"| case | {options.base}, ms | now, ms | now / {options.base} | middle half |\n|---|---|---|---|---|")
         for name in options.cases.split(","):
-            first, second, ratios = compare(write_case(name, Path(files)), (old, new), options.threads, options.turns)
+            first, second, ratios = compare(
+                write_case(name, Path(files), old), (old, new), options.threads, options.turns
+            )
             low, middle, high = statistics.quantiles(ratios, n=4)
             cells = f"{1e3 * first:.3g} | {1e3 * second:.3g} | {middle:.3f} | {low:.3f} to {high:.3f}"
             print(f"| {name} | {cells} |", flush=True)
