@@ -174,12 +174,12 @@ def check(
     if initial is not None:
         initial.check(network, inputs.samples)
     steps = inputs.steps + (0 if initial is None else initial.step)
-    for population in network.populations:
-        gain = population.neuron.gain if isinstance(population.neuron, (LIF, FixedLIF)) else None
-        if gain is not None and 1 < gain.shape[0] < steps:
+    for population in network.tabled:
+        rows = _rows(population)
+        if 1 < rows < steps:
             raise EventError(
                 "events: steps",
-                f"got {steps}; the gain table of population {population.name!r} has {gain.shape[0]} steps",
+                f"got {steps}; the gain table of population {population.name!r} has {rows} steps",
             )
     check_record(network, record, steps, keep_state)
 
@@ -238,12 +238,19 @@ def shifted(network: Network, first: int) -> Network:
 
 def table_steps(network: Network) -> int | None:
     """Own steps for which a network has gain tables; None if for all."""
-    gains = (p.neuron.gain for p in network.populations if isinstance(p.neuron, (LIF, FixedLIF)))
-    return min((len(gain) for gain in gains if gain is not None and len(gain) > 1), default=None)
+    return min((rows for rows in map(_rows, network.tabled) if rows > 1), default=None)
+
+
+def _rows(population: Population) -> int:
+    """Rows of a population's tables."""
+    neuron = population.neuron
+    return len(neuron.gain) if isinstance(neuron, (LIF, FixedLIF)) and neuron.gain is not None else 0
 
 
 def _with_rows(network: Network, rows_of: Callable[[int], npt.NDArray[np.int64] | None]) -> Network:
     """The same network with these rows of its gain and offset tables, by a table's length; all of them if None."""
+    if not network.tabled:
+        return network
 
     def chosen(population: Population) -> Population:
         neuron = population.neuron

@@ -126,7 +126,7 @@ class Network:
     def _by_name(self) -> PopulationsByName:
         return PopulationsByName(self.populations)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Population, ...]:
         """The input populations, in order."""
         return tuple(p for p in self.populations if p.neuron is None)
@@ -146,7 +146,12 @@ class Network:
             raise NetworkError("network", f"has the inputs {names}; this works for networks with a single input")
         return first
 
-    @property
+    @cached_property
+    def tabled(self) -> tuple[Population, ...]:
+        """The populations with gain and offset tables."""
+        return tuple(p for p in self.populations if isinstance(p.neuron, (LIF, FixedLIF)) and p.neuron.gain is not None)
+
+    @cached_property
     def answers(self) -> dict[str, str]:
         """The answer of each output population, in order: "last", "mean", "max" or "count"."""
         return dict(self.outputs)  # type: ignore[arg-type]  # canonical after __post_init__

@@ -33,6 +33,8 @@ class Inputs(Mapping[str, Events]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", dict(self.events))
+        if len(self.events) == 1:
+            return
         extents = {name: (e.steps, e.samples) for name, e in self.events.items()}
         if len(set(extents.values())) != 1:
             got = ", ".join(f"{name!r} {steps} and {samples}" for name, (steps, samples) in extents.items())
@@ -64,8 +66,8 @@ class Inputs(Mapping[str, Events]):
                     "events", f"are given for one input; the network has {', '.join(map(repr, names))}. Give a mapping"
                 )
             events = {names[0]: events}
-        missing, unknown = [n for n in names if n not in events], [n for n in events if n not in names]
-        if missing or unknown:
+        if events.keys() != set(names):
+            missing, unknown = [n for n in names if n not in events], [n for n in events if n not in names]
             problem = (
                 f"lack the input {missing[0]!r}" if missing else f"are given for {unknown[0]!r}, which is no input"
             )

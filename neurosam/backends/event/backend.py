@@ -88,7 +88,7 @@ class EventBackend:
         requested = extents(network, record, inputs.steps, inputs.samples)
         arrays = {key: np.empty(shape, dtype) for key, (shape, dtype) in requested.items()}
         recording = self.stream(network, inputs, record, options, arrays)
-        return replace(recording, **arranged(network, arrays))
+        return replace(recording, **arranged(network, arrays)) if arrays else recording
 
     def stream(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,8 @@ class RunContext:
         Answers.
     initial, final : State, optional
         Where the run begins, if not at rest, and where its end is to be written.
-    lost : mapping of str to (B, 2) int64 array
-        Of a fixed-point network's populations: how often a membrane saturated, and a sum wrapped around.
+    lost : (2, populations, B) int64 array, optional
+        Of a fixed-point network: how often a membrane saturated, and how often a sum wrapped around.
     timed : bool
         Whether to measure the time of each population, which takes a separate call of the kernel for each.
     stopped : bool
@@ -52,7 +52,7 @@ class RunContext:
     outputs: Mapping[str, npt.NDArray[Any]]
     initial: State | None = None
     final: State | None = None
-    lost: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    lost: npt.NDArray[np.int64] | None = None
     begin: int = 0
     timed: bool = False
     stopped: bool = False

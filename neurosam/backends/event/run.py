@@ -87,7 +87,7 @@ class Run:
         }
         first = plan.first_step if initial is None else initial.step
         outputs = answer_arrays(plan, self.samples)
-        lost = {name: np.zeros((self.samples, 2), np.int64) for name in plan.populations if plan.fixed}
+        lost = np.zeros((2, len(plan.populations), self.samples), np.int64) if plan.fixed else None
         self.context = RunContext(
             inputs, self.steps, first, targets, counts, outputs, initial, final, lost, begin, timed
         )
@@ -184,6 +184,8 @@ class Run:
     def recording(self, time_s: float) -> Recording:
         """The recording, without the arrays that went to the targets."""
         (_, output), *others = self.context.outputs.items()
+        lost = self.context.lost if self.context.lost is not None else ((), ())
+        saturated, wrapped = (dict(zip(self.plan.populations, counts, strict=False)) for counts in lost)
         if self.context.final is not None:
             for name in self.plan.graded & self.context.final.recent.keys():
                 self.write_last(name, self.context.final.recent[name])
@@ -194,8 +196,8 @@ class Run:
             output=output,
             other_outputs=dict(others),
             state=self.context.final,
-            saturated={name: counted[:, 0] for name, counted in self.context.lost.items()},
-            wrapped={name: counted[:, 1] for name, counted in self.context.lost.items()},
+            saturated=saturated,
+            wrapped=wrapped,
             sam_scale={name: self.plan.sam_scale[name] for variable, name in self.context.targets if variable == "sam"},
             counts=self.context.counts,
             operations=self._operations(),

@@ -91,8 +91,9 @@ class Worker:
         for name, counts in context.counts.items():
             if name in states:
                 counts[first:end, self.memory.sample] = states[name].counts[history[name] : history[name] + steps]
-        for name, lost in context.lost.items():
-            lost[self.memory.sample] += states[name].counts[-2:]
+        if context.lost is not None:
+            for index, name in self.plan.counted:
+                context.lost[:, index, self.memory.sample] += states[name].counts[-2:]
         for (variable, name), target in context.targets.items():
             values = self.memory.recorded(variable, name)[history[name] : history[name] + steps]
             self._put(target, first, values, channels_first=variable not in ("spikes", "sam"))

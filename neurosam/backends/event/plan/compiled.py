@@ -159,6 +159,8 @@ class Plan:
         Populations that emit spikes or events, inputs among them.
     populations : mapping of str to CompiledPopulation
         All but the inputs.
+    counted : list of (int, str)
+        Populations that count what saturates and wraps around, with their places in `populations`.
     magnitudes : frozenset of str
         Populations that can fire several times in a step: they emit graded events.
     incoming : mapping of str to list of CompiledProjection
@@ -201,6 +203,7 @@ class Plan:
         self.populations = {
             p.name: _population(network, p, key, memo) for p in network.populations if p.neuron is not None
         }
+        self.counted = [(k, p.name) for k, p in enumerate(self.populations.values()) if p.counts_lost]
         self.magnitudes = frozenset(name for name, p in self.populations.items() if p.has_magnitudes)
         self.incoming = {
             name: [_projection(network, p, key, memo) for p in network.incoming(name)] for name in self.populations

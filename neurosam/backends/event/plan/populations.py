@@ -85,6 +85,11 @@ class CompiledPopulation:
         """Whether membranes, currents or SAM are recorded; spikes always are, in bit planes."""
         return any(self.rule.flags[flag] for flag in (Flag.MEMBRANE, Flag.CURRENTS, Flag.SAM))
 
+    @property
+    def counts_lost(self) -> bool:
+        """Whether its kernels count what saturates and wraps around."""
+        return self.optional is not None or bool(self.rule.flags[Flag.SATURATES] or self.rule.flags[Flag.WRAPS])
+
     def counting(self, no_wrap: bool, no_saturation: bool) -> CompiledPopulation:
         """The same population, which counts what wraps around or saturates unless that is proven not to happen."""
         if no_wrap and no_saturation:
