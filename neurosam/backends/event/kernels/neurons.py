@@ -111,11 +111,11 @@ def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
 
 
 @inlined
-def usual(view: NeuronView) -> NeuronView:
-    """The same, for neurons that are known to have no current, and are not BOUNDED."""
+def usual(view: NeuronView, counted: bool) -> NeuronView:
+    """The same, for neurons that are known to have no current, not to be BOUNDED, and whether to count anything."""
     return NeuronView(
-        view.u, view.v, view.parameters, view.counts, view.last, False, view.narrow, view.zero, view.saturates,
-        view.wraps, False,
+        view.u, view.v, view.parameters, view.counts, view.last, False, view.narrow, view.zero,
+        counted and view.saturates, counted and view.wraps, False,
     )  # fmt: skip
 
 
