@@ -146,8 +146,8 @@ def _zeros_compiled(conv: Any) -> Callable[..., Any]:
 
 @kernel
 def _tile(
-    zero: Any, zero_entry: Any, width: int, look_up: bool, plain: bool, counted: bool, column: int, conv: Conv, block: Block,
-    rule: Rule, state: State, workspace: Workspace,
+    zero: Any, zero_entry: Any, width: int, look_up: bool, plain: bool, counted: bool, column: int, conv: Conv,
+    block: Block, rule: Rule, state: State, workspace: Workspace,
 ) -> None:  # fmt: skip
     """Sums and neurons of the 2^width channels from `column` on, for all pixels and steps of a block.
 
@@ -221,9 +221,6 @@ def tiled_strip(
     plain, counted = _plain(conv, rule), rule.flags[SATURATES] != 0 or rule.flags[WRAPS] != 0
     for column in range(0, conv.geometry[OUTPUTS], TILE):
         half = conv.geometry[OUTPUTS] - column <= HALF_TILE
-        if plain and counted and not look_up and not half:  # wide layers, which are seldom proven not to saturate
-            _tile(zero, zero_entry, 6, False, True, True, column, conv, block, rule, state, workspace)
-            continue
         uncounted = plain and not counted
         if uncounted and look_up:
             if half:
@@ -235,6 +232,8 @@ def tiled_strip(
                 _tile(half_zero, half_zero_entry, 5, False, True, False, column, conv, block, rule, state, workspace)
             else:
                 _tile(zero, zero_entry, 6, False, True, False, column, conv, block, rule, state, workspace)
+        elif plain and not look_up and not half:  # wide layers, which are seldom proven not to saturate
+            _tile(zero, zero_entry, 6, False, True, True, column, conv, block, rule, state, workspace)
         elif half:
             _tile(half_zero, half_zero_entry, 5, look_up, False, True, column, conv, block, rule, state, workspace)
         else:
