@@ -69,6 +69,7 @@ _MODULE_OF = {
     "ExportError": "neurosam.errors",
     "FormatError": "neurosam.errors",
     "NetworkError": "neurosam.errors",
+    "RangeWarning": "neurosam.errors",
 }
 """The module of every public name."""
 
@@ -92,6 +93,7 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.errors import FormatError as FormatError
     from neurosam.errors import NetworkError as NetworkError
     from neurosam.errors import NeurosamError as NeurosamError
+    from neurosam.errors import RangeWarning as RangeWarning
     from neurosam.explain.maps import aggregate as aggregate
     from neurosam.explain.maps import normalise as normalise
     from neurosam.explain.maps import overlay as overlay

@@ -27,11 +27,11 @@ from neurosam.equivalence.comparison import Equivalence, verify
 from neurosam.errors import BackendError
 from neurosam.explain.localisation import baselines, localisation
 from neurosam.explain.maps import aggregate
-from neurosam.metrics.overflow import overflow_warning, overflows
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
+from neurosam.signals.overflow import overflow_warning, overflows
 from neurosam.signals.recording import Record, Recording
 from neurosam.signals.stimulus import Stimulus
 

@@ -15,6 +15,7 @@ __all__ = [
     "FormatError",
     "NetworkError",
     "NeurosamError",
+    "RangeWarning",
 ]
 
 
@@ -72,3 +73,21 @@ class ExportError(NeurosamError):
 
 class DataError(NeurosamError):
     """A data set, image folder or checkpoint that cannot be used."""
+
+
+class RangeWarning(UserWarning):
+    """Integers left their range in a run: the result is the chip's, but no longer that of the trained network.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> net = ns.Network(
+    ...     populations=[ns.Population("in", (1,)), ns.Population("out", (1,), ns.FixedReadout())],
+    ...     projections=[ns.Projection("in", "out", ns.Dense(np.array([[127]])), exponent=7)],
+    ... )
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     recording = ns.run(net, ns.Events.from_dense(np.ones((10, 1, 1))))
+    >>> caught[0].category.__name__, recording.saturated["out"]
+    ('RangeWarning', array([2]))
+    """

@@ -8,6 +8,7 @@ population's own time.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.protocol import Backend, Options, Progress
-from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError
+from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError, RangeWarning
 from neurosam.network.elements import Population
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
@@ -28,6 +29,7 @@ from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
+from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Record, Recording
 from neurosam.signals.state import State
 
@@ -132,6 +134,11 @@ def run(
     FormatError
         If the file cannot be written.
 
+    Warns
+    -----
+    RangeWarning
+        If membranes saturated or sums wrapped around, with what to do.
+
     Examples
     --------
     >>> net = ns.Network(
@@ -161,6 +168,8 @@ def run(
         return run_to_file(runner, network, inputs, record, options, out)
     start = time.perf_counter()
     recording = runner.run(network, inputs, record, options)
+    if any(map(np.count_nonzero, (*recording.saturated.values(), *recording.wrapped.values()))):
+        warnings.warn(overflow_warning(recording), RangeWarning, stacklevel=2)
     if recording.time_s == 0.0:
         recording = replace(recording, time_s=time.perf_counter() - start)
     return recording

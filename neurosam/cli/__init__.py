@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # keeps torch's idle threads from spinning on a busy machine
     try:
         from neurosam.cli import interrupt
+        from neurosam.errors import RangeWarning
 
         interrupt.watch()
+        warnings.simplefilter("ignore", RangeWarning)  # commands say it themselves
         try:
             from neurosam.cli.commands import app
 

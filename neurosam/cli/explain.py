@@ -12,7 +12,7 @@ from neurosam.cli.common import network_in, new_folder, progress, require, say, 
 from neurosam.cli.errors import report_warning
 from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
 from neurosam.errors import NetworkError
-from neurosam.metrics.overflow import overflow_warning
+from neurosam.signals.overflow import overflow_warning
 
 __all__ = ["demo", "explain"]
 

@@ -12,11 +12,11 @@ import typer
 
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
-from neurosam.metrics.overflow import overflow_warning
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, neurons
 from neurosam.signals.events import Events
+from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Recording
 from neurosam.signals.state import State
 

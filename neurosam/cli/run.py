@@ -13,9 +13,9 @@ from neurosam.cli.errors import report_warning
 from neurosam.cli.event_files import EventsFiles, read_inputs, read_state
 from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented
 from neurosam.errors import NetworkError, NeurosamError
-from neurosam.metrics.overflow import overflow_warning
 from neurosam.network.network import Network
 from neurosam.signals.inputs import Inputs
+from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Record, Recording
 
 __all__ = ["run"]

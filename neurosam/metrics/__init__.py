@@ -41,7 +41,7 @@ from neurosam.metrics.measures import (
     spikes_per_step,
 )
 from neurosam.metrics.operations import Operations, fan_out, synaptic_operations
-from neurosam.metrics.overflow import Overflow, overflow_warning, overflows
+from neurosam.signals.overflow import Overflow, overflow_warning, overflows
 
 __all__ = [
     "Operations",

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.metrics.overflow import overflows
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.report.figures import heat_sheet, sample_sheet, save
 from neurosam.report.model import Cell, Report, Table, from_recording
 from neurosam.report.page import write_page
 from neurosam.report.raster import raster, spikes_per_step
+from neurosam.signals.overflow import overflows
 from neurosam.signals.recording import Recording
 
 __all__ = ["write_folder"]
