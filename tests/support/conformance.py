@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
@@ -104,6 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lava", type=int, default=0, help="integer networks that Lava runs too, seconds each (0)")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args(arguments)
+    warnings.simplefilter("ignore", ns.RangeWarning)  # how often integers leave their range is compared
     backends, left = chosen.backends.split(","), chosen.lava
     drawn = [(SORTS[k % len(SORTS)], k // len(SORTS)) for k in range(chosen.networks)]
     drawn += [("float", k) for k in range(chosen.networks // 5)]

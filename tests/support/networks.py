@@ -208,7 +208,7 @@ class Draw:
     # --- neurons ---
 
     def spread(self, source: Population, projection: Projection) -> float:
-        """About how much arrives in a step, in units of the weighted sum."""
+        """About how much arrives in a step, in units of the weighted sum; 1 where all weights are 0."""
         weight = projection.synapse.weight.astype(np.float64)
         rows = projection.synapse.output_shape(
             projection.pool.output_shape(source.shape) if projection.pool else source.shape
@@ -216,7 +216,7 @@ class Draw:
         fan_in = weight.size / neurons(rows) if isinstance(projection.synapse, Sparse) else weight[0].size
         size = max(1.0, source.magnitude / 2) * (projection.pool.area if projection.pool else 1) ** 0.5
         squares = float(np.mean(np.square(weight))) if weight.size else 1.0
-        return float(np.sqrt(max(fan_in, 1.0) * RATE * squares) * size * 2.0**projection.exponent)
+        return float(np.sqrt(max(fan_in, 1.0) * RATE * squares) * size * 2.0**projection.exponent) or 1.0
 
     def each(self, shape: Shape, low: int, high: int) -> Any:
         """An integer parameter: one for all, or one a channel."""
