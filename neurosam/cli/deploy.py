@@ -48,7 +48,7 @@ def export(
     precision: Annotated[
         str, typer.Option(help="lava or nxsdk (fixed point; they round the decay differently), or float.")
     ] = "lava",
-    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits per weight in fixed point.")] = 8,
+    bits: Annotated[int, typer.Option(min=2, max=9, help="Bits per weight in fixed point.")] = 8,
     calibrate: Annotated[
         int, typer.Option(min=0, help="Training samples used to choose scales; 0: none, all inputs weigh the same.")
     ] = 64,

@@ -46,7 +46,7 @@ def quantise(
         typer.Option("--out", "-o", help="Network file to write. Default: NAME-<bits>bit.h5.", show_default=False),
     ] = None,
     precision: Annotated[str, typer.Option(help="lava or nxsdk; they round the decay differently.")] = "lava",
-    bits: Annotated[int, typer.Option(min=2, max=8, help="Bits per weight.")] = 8,
+    bits: Annotated[int, typer.Option(min=2, max=9, help="Bits per weight.")] = 8,
     calibration: Annotated[
         Path | None,
         typer.Option(

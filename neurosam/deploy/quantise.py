@@ -137,7 +137,7 @@ def quantise(
             network=network,
             population=population,
             incoming=[network.projections[i] for i in places],
-            highs=[(1 << (bits[i] - 1)) - 1 for i in places],
+            highs=[_largest_mantissa(network.projections[i], bits[i], precision) for i in places],
             observed=observed,
             needed=smallest_units(population, observed, steps),
             by_channel=scale == "channel" and _has_threshold_per_channel(population, precision),
@@ -199,6 +199,20 @@ def _has_threshold_per_channel(population: Population, precision: Precision) -> 
             f"{limit}. Use scale 'population'",
         )
     return population.fires
+
+
+def _largest_mantissa(projection: Projection, bits: int, precision: Precision) -> int:
+    """Largest ``|mantissa|`` of a projection's weights, which have the sign that the precision allows."""
+    if precision.sign == "mixed":
+        return (1 << (bits - 1)) - 1
+    weight = projection.synapse.weight
+    if (weight < 0).any() if precision.sign == "excitatory" else (weight > 0).any():
+        raise ExportError(
+            f"projection {projection.label}: weight",
+            f"lies in [{weight.min():g}, {weight.max():g}]; a precision of sign {precision.sign!r} holds one sign. "
+            "Use sign 'mixed', or split the projection by sign",
+        )
+    return (1 << bits) - 1
 
 
 def _weight_bits(network: Network, precision: Precision, requested: Mapping[str, int]) -> list[int]:

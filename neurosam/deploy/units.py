@@ -114,7 +114,7 @@ def quantise_weights(
     """The projection in mantissas, rounded to nearest, or at random with the right mean if there is an `rng`."""
     scaled = projection.synapse.weight / (per_weight(unit, projection.synapse) * 2.0**exponent)
     rounded = np.rint(scaled) if rng is None else np.floor(scaled + rng.random(scaled.shape))
-    mantissa = np.clip(rounded, -high, high).astype(np.int8)
+    mantissa = np.clip(rounded, -high, high).astype(np.int16)  # beyond 8 bits, the network splits them (expand.py)
     return replace(projection, synapse=replace(projection.synapse, weight=mantissa), exponent=exponent)
 
 

@@ -326,3 +326,41 @@ def test_bits_per_projection_and_per_population() -> None:
 def test_unknown_options_are_refused(name: str, value: str) -> None:
     with pytest.raises(ns.NeurosamError, match=f"{name}: got '{value}'"):
         quantise(uneven(), LAVA, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bits", range(2, 10))
+def test_more_bits_are_more_exact_up_to_nine(bits: int) -> None:
+    """Nine bits are two projections (expand.py); both back ends run what was quantised."""
+    rng = np.random.default_rng(0)
+    network = ns.Network(
+        [ns.Population("in", (20,)), ns.Population("out", (16,), ns.LIF(0.9, 3.0))],
+        [ns.Projection("in", "out", ns.Dense(rng.normal(0, 0.4, (16, 20))))],
+    )
+    events = ns.Events.from_dense((rng.random((20, 8, 20)) < 0.3).astype(np.uint8))
+    fixed, report = ns.quantise(network, ns.Precision.lava(bits), events)
+    unit = report.populations[0].unit
+    stored = np.sum([p.synapse.weight * (unit * 2.0**p.exponent) for p in fixed.projections], axis=0)
+    weight = network.projections[0].synapse.weight
+    snr_db = 10 * np.log10(np.square(weight).sum() / np.square(stored - weight).sum())
+    assert snr_db == pytest.approx(report.populations[0].weight_snr_db)
+    assert snr_db > 6 * bits - 10
+    assert (len(fixed.projections) == 2) == (bits == 9)
+    record = ns.Record.everything(fixed)
+    event, reference = (ns.run(fixed, events, backend, record) for backend in ("event", "reference"))
+    assert ns.compare(event, reference) is None
+
+
+@pytest.mark.parametrize("sign", ["excitatory", "inhibitory"])
+def test_weights_of_one_sign_take_all_eight_bits(sign: str) -> None:
+    direction = 1 if sign == "excitatory" else -1
+    weight = direction * np.linspace(0.1, 1.0, 12).reshape(3, 4)
+    network = ns.Network(
+        [ns.Population("in", (4,)), ns.Population("out", (3,), ns.Readout())],
+        [ns.Projection("in", "out", ns.Dense(weight))],
+    )
+    fixed, _ = ns.quantise(network, ns.Precision.lava(sign=sign))
+    total = sum(p.synapse.weight.astype(int) << p.exponent for p in fixed.projections)
+    assert np.abs(total).max() > 127
+    mixed = replace(network, projections=[replace(network.projections[0], synapse=ns.Dense(weight * [[1], [-1], [1]]))])
+    with pytest.raises(ns.ExportError, match=rf"in->out: weight: lies in .* sign '{sign}' holds one sign"):
+        ns.quantise(mixed, ns.Precision.lava(sign=sign))
