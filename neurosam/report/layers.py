@@ -83,6 +83,8 @@ def _predictions(axes: Any, report: LayerReport) -> None:
     axes.set_ylabel("agreement with float", fontsize=SMALL)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
     axes.margins(y=0.1)
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 0.95), 1.0 + 0.03 * (1.0 - min(low, 0.95)) if high > 1.0 else high)  # no shares above 100 %
     axes.legend(fontsize=TINY, frameon=False, loc="best")
 
 
