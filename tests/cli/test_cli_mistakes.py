@@ -117,7 +117,7 @@ def refused(work: Path, *arguments: object) -> str:
         ("export m.safetensors -o x.h5 --precision nope", "--precision: got 'nope'; allowed: lava, nxsdk, float"),
         ("export m.safetensors -o x.h5 --mode nope", "mode: got 'nope'; allowed is 'strict'"),
         ("export m.safetensors -o x.h5 --gamma nan", "gamma"),
-        ("export m.safetensors -o x.h5 --bits 9", "--bits"),
+        ("export m.safetensors -o x.h5 --bits 10", "--bits"),
         ("explain m.h5 --layers out", "'out': does not have the shape (C, H, W); name a convolutional layer"),
         ("explain m.h5 --layers nope", "population 'nope': is not in the network; it has input, conv1, out"),
         ("explain m.h5 --gamma -1", "SamTrace: gamma: got values in [-1, -1]"),
