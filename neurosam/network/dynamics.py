@@ -48,7 +48,7 @@ from neurosam.network.precision import Precision
 
 __all__ = [
     "NONE", "RELATIVE", "SUBTRACT", "UNREACHABLE", "VALUE", "ZERO", "NeuronState", "Parameters", "Switches", "bind",
-    "resolve", "step",
+    "bind_reals", "resolve", "step",
 ]  # fmt: skip
 
 ZERO, SUBTRACT, VALUE, NONE, RELATIVE = range(5)
@@ -213,6 +213,32 @@ def step(i: Any, state: NeuronState, p: Parameters, o: Switches) -> tuple[Neuron
 def bind(**primitives: Any) -> Callable[[Any, NeuronState, Parameters, Switches], tuple[NeuronState, Any, Any, Any]]:
     """:func:`step` with other primitives in place of arithmetic.py's, by their names."""
     return FunctionType(step.__code__, {**globals(), **primitives}, "step", step.__defaults__)
+
+
+def bind_reals(
+    select: Any, larger: Any, ceil: Any, floor: Any, clip: Any
+) -> Callable[[Any, NeuronState, Parameters, Switches], tuple[NeuronState, Any, Any, Any]]:
+    """:func:`step` of floats, in the order written in neuron.py, with an array library's functions."""
+
+    def spikes_above(v: Any, theta: Any, amount: Any, most: int) -> Any:
+        return clip(ceil((v - (theta - amount)) / amount) - 1, 0, most)
+
+    def spikes_at(v: Any, theta: Any, amount: Any, most: int) -> Any:
+        return clip(floor((v - (theta - amount)) / amount), 0, most)
+
+    return bind(
+        current=lambda u, i, leak: leak * u + i,
+        decay=lambda x, leak: leak * x,
+        fresh=lambda i: i,
+        larger=larger,
+        lowered=lambda x, amount: x - amount,
+        saturate=lambda x: x,
+        select=select,
+        spikes_above=spikes_above,
+        spikes_at=spikes_at,
+        total=lambda v, u, leak, bias: (leak * v + u) + bias,
+        wraps_current=lambda u, i, leak: False,
+    )
 
 
 def resolve(neuron: Neuron, precision: Precision | None) -> tuple[Parameters, Switches]:

@@ -18,19 +18,7 @@ __all__ = ["Rule", "in_layout"]
 
 Array = npt.NDArray[Any]
 
-_real_step = dynamics.bind(
-    current=lambda u, i, leak: leak * u + i,
-    decay=lambda x, leak: leak * x,
-    fresh=lambda i: i,
-    larger=np.maximum,
-    lowered=lambda x, amount: x - amount,
-    saturate=lambda x: x,
-    select=np.where,
-    spikes_above=lambda v, theta, amount, most: np.clip(np.ceil((v - (theta - amount)) / amount) - 1, 0, most),
-    spikes_at=lambda v, theta, amount, most: np.clip(np.floor((v - (theta - amount)) / amount), 0, most),
-    total=lambda v, u, leak, bias: (leak * v + u) + bias,
-    wraps_current=lambda u, i, leak: False,
-)
+_real_step = dynamics.bind_reals(np.where, np.maximum, np.ceil, np.floor, np.clip)
 
 
 class Rule:

@@ -1,7 +1,7 @@
 """Neurons and SAM traces of one population as torch tensors: state in, one step, spikes out.
 
 States are ``[samples, channels, pixels]``; parameters broadcast as ``[channels, 1]`` or ``[channels, pixels]``. A step
-is that of network/dynamics.py: as it stands on int64 tensors, and bound to the primitives below on floats. A trace
+is that of network/dynamics.py: as it stands on int64 tensors, and bound to float primitives otherwise. A trace
 (trace.py) holds the decayed impulses, the step of the last spike and the number of steps with spikes, and changes only
 at spikes.
 """
@@ -27,29 +27,7 @@ __all__ = ["Neurons", "Traces"]
 
 Held = Mapping[str, npt.NDArray[Any]]
 
-
-def _never(*_: Any) -> bool:
-    """Floats leave no bits."""
-    return False
-
-
-def _how_often(y: torch.Tensor, most: int) -> torch.Tensor:
-    return torch.clamp(y, 0, most)
-
-
-_real_step = dynamics.bind(
-    current=lambda u, i, leak: leak * u + i,
-    decay=lambda x, leak: leak * x,
-    fresh=lambda i: i,
-    larger=torch.maximum,
-    lowered=lambda x, amount: x - amount,
-    saturate=lambda x: x,
-    select=torch.where,
-    spikes_above=lambda v, theta, amount, most: _how_often(torch.ceil((v - (theta - amount)) / amount) - 1, most),
-    spikes_at=lambda v, theta, amount, most: _how_often(torch.floor((v - (theta - amount)) / amount), most),
-    total=lambda v, u, leak, bias: (leak * v + u) + bias,
-    wraps_current=_never,
-)
+_real_step = dynamics.bind_reals(torch.where, torch.maximum, torch.ceil, torch.floor, torch.clamp)
 """A step of floats: neuron.py's rule, in the order written there."""
 
 
