@@ -27,6 +27,7 @@ _MODULE_OF = {
     "Conv2d": "neurosam.network.synapse",
     "Sparse": "neurosam.network.synapse",
     "SumPool2d": "neurosam.network.synapse",
+    "MaxPool2d": "neurosam.network.synapse",
     "SamTrace": "neurosam.network.trace",
     "FixedSamTrace": "neurosam.network.trace",
     "Precision": "neurosam.network.precision",
@@ -118,6 +119,7 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.network.precision import Precision as Precision
     from neurosam.network.synapse import Conv2d as Conv2d
     from neurosam.network.synapse import Dense as Dense
+    from neurosam.network.synapse import MaxPool2d as MaxPool2d
     from neurosam.network.synapse import Sparse as Sparse
     from neurosam.network.synapse import SumPool2d as SumPool2d
     from neurosam.network.trace import FixedSamTrace as FixedSamTrace

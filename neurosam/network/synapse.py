@@ -24,7 +24,7 @@ import numpy.typing as npt
 from neurosam._util.arguments import frozen, integer, integers, pair, reals
 from neurosam.errors import NetworkError
 
-__all__ = ["Conv2d", "Dense", "Shape", "Sparse", "SumPool2d", "Synapse", "as_chw", "neurons"]
+__all__ = ["Conv2d", "Dense", "MaxPool2d", "Shape", "Sparse", "SumPool2d", "Synapse", "as_chw", "neurons"]
 
 Shape: TypeAlias = tuple[int, ...]
 Weights: TypeAlias = npt.NDArray[Any]  # float64, or int8 mantissas (int16 until a network splits them)
@@ -67,7 +67,44 @@ def _output_side(where: str, size: int, kernel: int, stride: int, padding: int, 
 
 
 @dataclass(frozen=True, eq=False)
-class SumPool2d:
+class _Windows:
+    """Windows over a picture: kernel, stride and padding, each (height, width)."""
+
+    kernel: int | tuple[int, int]
+    stride: int | tuple[int, int] | None = None
+    padding: int | tuple[int, int] = 0
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        kernel = pair(f"{name}: kernel", self.kernel, 1, MAX_SIDE)
+        stride = kernel if self.stride is None else pair(f"{name}: stride", self.stride, 1, MAX_SIDE)
+        padding = pair(f"{name}: padding", self.padding, 0, MAX_SIDE)
+        if padding[0] >= kernel[0] or padding[1] >= kernel[1]:
+            raise NetworkError(f"{name}: padding", f"got {padding}; it must be smaller than the kernel {kernel}")
+        object.__setattr__(self, "kernel", kernel)
+        object.__setattr__(self, "stride", stride)
+        object.__setattr__(self, "padding", padding)
+
+    @property
+    def geometry(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """Kernel, stride and padding, each (height, width)."""
+        return self.kernel, self.stride, self.padding  # type: ignore[return-value]  # canonical after __post_init__
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape ``(C, H', W')`` of the pooled source."""
+        name = type(self).__name__
+        if len(shape) != 3:
+            raise NetworkError(name, f"got source shape {shape}; pooling needs (C, H, W)")
+        (kh, kw), (sh, sw), (ph, pw) = self.geometry
+        return (
+            shape[0],
+            _output_side(name, shape[1], kh, sh, ph, 1),
+            _output_side(name, shape[2], kw, sw, pw, 1),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool2d(_Windows):
     """Sum of the spikes in each window, by giving every spike its window's address.
 
     Parameters
@@ -85,41 +122,33 @@ class SumPool2d:
     (8, 12, 12)
     """
 
-    kernel: int | tuple[int, int]
-    stride: int | tuple[int, int] | None = None
-    padding: int | tuple[int, int] = 0
-
-    def __post_init__(self) -> None:
-        kernel = pair("SumPool2d: kernel", self.kernel, 1, MAX_SIDE)
-        stride = kernel if self.stride is None else pair("SumPool2d: stride", self.stride, 1, MAX_SIDE)
-        padding = pair("SumPool2d: padding", self.padding, 0, MAX_SIDE)
-        if padding[0] >= kernel[0] or padding[1] >= kernel[1]:
-            raise NetworkError("SumPool2d: padding", f"got {padding}; it must be smaller than the kernel {kernel}")
-        object.__setattr__(self, "kernel", kernel)
-        object.__setattr__(self, "stride", stride)
-        object.__setattr__(self, "padding", padding)
-
-    @property
-    def geometry(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        """Kernel, stride and padding, each (height, width)."""
-        return self.kernel, self.stride, self.padding  # type: ignore[return-value]  # canonical after __post_init__
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """Shape ``(C, H', W')`` of the pooled source."""
-        if len(shape) != 3:
-            raise NetworkError("SumPool2d", f"got source shape {shape}; pooling needs (C, H, W)")
-        (kh, kw), (sh, sw), (ph, pw) = self.geometry
-        return (
-            shape[0],
-            _output_side("SumPool2d", shape[1], kh, sh, ph, 1),
-            _output_side("SumPool2d", shape[2], kw, sw, pw, 1),
-        )
-
     @property
     def area(self) -> int:
         """Largest number of source neurons that share an address."""
         (kh, kw), _, _ = self.geometry
         return kh * kw
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool2d(_Windows):
+    """The largest sum of each window: ``Population(pool=...)``, whose neurons integrate it in place of one sum.
+
+    Max pooling of spikes needs none of this: it is an OR (:func:`neurosam.max_pool`).
+
+    Parameters
+    ----------
+    kernel : int or (int, int)
+        Window height and width.
+    stride : int or (int, int), optional
+        `kernel` if None.
+    padding : int or (int, int)
+        Border that is never the largest, smaller than the kernel.
+
+    Examples
+    --------
+    >>> ns.MaxPool2d(3, stride=2, padding=1).output_shape((64, 112, 112))
+    (64, 56, 56)
+    """
 
 
 @dataclass(frozen=True, eq=False)
