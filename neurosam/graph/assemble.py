@@ -196,7 +196,7 @@ class _Builder:
     def _answers(self) -> Mapping[str, str] | list[str] | None:
         """Output populations, with their answers if the graph gives any; an output without neurons gets a readout."""
         outputs = self.graph.outputs
-        sources = {edge.source for edge in self.graph.edges}
+        sources = {edge.source for edge in self.graph.edges if edge.steps == 0}  # feedback comes from ends, too
         ends = [name for name in self.graph.layers if name not in sources] if outputs is None else list(outputs)
         found = [self._end(name) for name in ends]
         if outputs is not None:
