@@ -146,45 +146,50 @@ class _Drawer:
         self.layers: dict[str, Layer] = {}
         self.edges: list[Edge] = []
         self.labels: dict[str, str] = {}
-        self.names: dict[int, str] = {}
+        self.names: dict[tuple[int, int], str] = {}
+        self.placed: dict[tuple[int, int], tuple[Node, int]] = {}
 
     def draw(self, outputs: list[_Output]) -> Drawing:
         """Layers in the order in which they were recorded."""
-        needed = self._needed([source.node for output in outputs for source in output.sources])
-        nodes = [node for node in self.recording.nodes if id(node) in needed]
-        if self.recording.input not in nodes:
+        for output in outputs:
+            for source in output.sources:
+                self._place(source.node, 0)
+        order = {id(node): place for place, node in enumerate(self.recording.nodes)}
+        placed = sorted(self.placed.values(), key=lambda pair: (order[id(pair[0])], pair[1]))
+        if not any(node is self.recording.input for node, _ in placed):
             raise ExportError("module", "returns nothing that depends on its input")
-        if not any(isinstance(node.what, (Weights, Neurons)) for node in nodes):
+        if not any(isinstance(node.what, (Weights, Neurons)) for node, _ in placed):
             raise ExportError("module", "has no layer with weights and no neurons; there is nothing to run")
-        for node in nodes:
-            self.names[id(node)] = self._name(node)
-            self.labels[self.names[id(node)]] = node.label
-        for node in nodes:
-            self._draw(node)
+        for node, ago in placed:
+            self.names[id(node), ago] = name = self._name(node)
+            self.labels[name] = node.label
+        for node, ago in placed:
+            self._draw(node, ago)
         answers = {}
         for output in outputs:
             if output.neurons is not None:
-                answers[self.names[id(output.neurons)]] = output.answer
+                answers[self.names[id(output.neurons), 0]] = output.answer
                 continue
             name = self._free("out")
             self.layers[name], self.labels[name] = Neurons(Readout()), "output"
-            self._connect(output.sources, name, output.shape)
+            self._connect(output.sources, name, output.shape, 0)
             answers[name] = "last"
         graph = Graph(self.layers, self.edges, answers, self.labels)
-        neurons = {self.names[id(n)]: n for n in nodes if isinstance(n.what, Neurons)}
+        neurons = {self.names[id(n), 0]: n for n, _ in placed if isinstance(n.what, Neurons)}
         return Drawing(graph, neurons, self.notes)
 
-    def _needed(self, work: list[Node]) -> set[int]:
-        found: set[int] = set()
+    def _place(self, node: Node, ago: int) -> None:
+        """A node and what it needs, `ago` steps earlier: only neurons and the input are late, so others move along."""
+        work = [(node, ago)]
         while work:
-            node = work.pop()
-            if id(node) not in found:
-                found.add(id(node))
-                work.extend(source.node for source in node.sources)
-        return found
+            node, ago = work.pop()
+            ago = 0 if isinstance(node.what, (Neurons, Input)) else ago
+            if (id(node), ago) not in self.placed:
+                self.placed[id(node), ago] = (node, ago)
+                work.extend((source.node, ago + source.steps) for source in node.sources)
 
-    def _draw(self, node: Node) -> None:
-        name, what, sources = self.names[id(node)], node.what, node.sources
+    def _draw(self, node: Node, ago: int) -> None:
+        name, what, sources = self.names[id(node), ago], node.what, node.sources
         if isinstance(what, Neurons):
             what, sources = self._with_tables(node, what)
         if isinstance(what, Tables):
@@ -193,7 +198,7 @@ class _Drawer:
             raise ExportError(node.label, problem or "has no equivalent in a network")
         self.layers[name] = what
         if not isinstance(what, Input):
-            self._connect(sources, name, self._entering(node))
+            self._connect(sources, name, self._entering(node), ago)
 
     def _entering(self, node: Node) -> tuple[int, ...] | None:
         """Shape in which a layer takes its sources; None if their own will do."""
@@ -224,21 +229,24 @@ class _Drawer:
         neuron = replace(what.neuron, gain=table.gain, offset=table.offset)
         return replace(what, neuron=neuron), tables[0].node.sources
 
-    def _connect(self, sources: tuple[Source, ...], target: str, shape: tuple[int, ...] | None) -> None:
+    def _connect(self, sources: tuple[Source, ...], target: str, shape: tuple[int, ...] | None, ago: int) -> None:
         for source in sources:
-            name = self.names[id(source.node)]
+            steps = ago + source.steps
+            late = isinstance(source.node.what, (Neurons, Input))
+            name = self.names[id(source.node), 0 if late else steps]
+            steps = steps if late else 0
             index = source.index
             before = population_shape(source.node.shape)
             wanted = before if shape is None else population_shape(shape)
             if index is None and before != wanted:
                 index = np.arange(source.node.size)
             if index is None:
-                self.edges.append(Edge(name, target, source.steps))
+                self.edges.append(Edge(name, target, steps))
                 continue
             moved = self._free(f"{name}>{target}")
             self.layers[moved] = Reindex(index.reshape(wanted))
             self.labels[moved] = self.labels.get(target, target)
-            self.edges += [Edge(name, moved, source.steps), Edge(moved, target)]
+            self.edges += [Edge(name, moved, steps), Edge(moved, target)]
 
     def _name(self, node: Node) -> str:
         what = node.what

@@ -24,7 +24,9 @@ from neurosam.graph.layers import Input
 
 __all__ = ["Recording", "tensors_in"]
 
-UNCHANGED = ("float", "double", "half", "bfloat16", "detach", "cpu", "contiguous", "data", "requires_grad_", "clone")
+CONVERSIONS = frozenset(
+    ("float", "double", "half", "bfloat16", "to", "type", "type_as", "detach", "cpu", "contiguous", "data", "clone")
+)
 """Functions that return their input here: everything is float64, and nothing is trained."""
 
 
@@ -122,7 +124,7 @@ class Recording(TorchFunctionMode):
         if self._paused or not any(x in self.values for x in tensors_in((args, kwargs))):
             return func(*args, **kwargs)
         name = _name(func)
-        if name in UNCHANGED or (name in ("to", "type", "type_as") and not _makes_integers(args, kwargs)):
+        if name in CONVERSIONS and args[0].is_floating_point() and not _makes_integers(args, kwargs):
             return args[0]
         if name == "__iter__":
             return iter(args[0].unbind(0))
@@ -132,6 +134,8 @@ class Recording(TorchFunctionMode):
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
                 self.failure = self.failure or (self.label(name), _said(name, args, error))
                 raise
+            if isinstance(out, Tensor) and out.is_floating_point() and out.dtype != torch.float64:
+                out = out.double()
             result = args[0] if name == "__setitem__" else out
             if any(True for _ in tensors_in(result)):
                 try:
