@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +29,10 @@ from neurosam._util.arguments import choice
 from neurosam.deploy.readers import own
 from neurosam.deploy.readers.protocol import Reading, read, reset
 from neurosam.deploy.tracing.axes import STATIC, Misread
+from neurosam.deploy.tracing.calls import Call, per_channel
 from neurosam.deploy.tracing.functions import record as record_function
 from neurosam.deploy.tracing.leaves import Leaf, TableLeaf
+from neurosam.deploy.tracing.nodes import Source
 from neurosam.deploy.tracing.recording import Recording, tensors_in
 from neurosam.errors import ExportError, NetworkError
 from neurosam.graph.layers import Input
@@ -84,7 +86,7 @@ def traceable(module: nn.Module) -> nn.Module:
 
 def record(
     module: nn.Module, shape: tuple[int, ...], source: Input, *, time: str = "auto", run: Run | None = None,
-    binary: bool = True,
+    real: bool = False, mean: Sequence[float] = (), std: Sequence[float] = (),
 ) -> Recorded:  # fmt: skip
     """Record a module (from :func:`traceable`).
 
@@ -99,8 +101,10 @@ def record(
         One of :data:`TIMES`.
     run : function, optional
         ``run(module, x)`` with x of shape ``[T, B, ...]``.
-    binary : bool
-        Whether the recorded input consists of spikes; else of numbers in [0, 1).
+    real : bool
+        Whether the recorded input consists of fractions of the largest event; else of events.
+    mean, std : sequence of float
+        The module takes (x - mean) / std, by channel.
 
     Raises
     ------
@@ -113,7 +117,8 @@ def record(
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
     failures: list[tuple[int, ExportError]] = []
     for way in ways:
-        attempt = _Attempt(copy.deepcopy(module), shape, source, readings, way, run, binary)
+        attempt = _Attempt(copy.deepcopy(module), shape, source, readings, way, run, real)
+        attempt.standardise(mean, std)
         try:
             return attempt.go()
         except Misread as error:
@@ -128,7 +133,7 @@ class _Attempt:
 
     def __init__(
         self, module: nn.Module, shape: tuple[int, ...], source: Input, readings: dict[str, Reading], way: str,
-        run: Run | None, binary: bool,
+        run: Run | None, real: bool,
     ) -> None:  # fmt: skip
         self.module, self.way, self.run = module, way, run
         paths = _paths(module)
@@ -148,9 +153,20 @@ class _Attempt:
                 reset(part)
             elif (table := own.tables(part)) is not None:
                 TableLeaf(self.recording, path, part, *table)
-        generator = torch.Generator().manual_seed(0)
-        x = torch.rand((steps, samples, *shape), generator=generator, dtype=torch.float64)
-        self.x = (x < 0.5).double() if binary else x
+        self.x = self.given = _input((steps, samples, *shape), source, real)
+
+    def standardise(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Give the module (x - mean) / std in place of x."""
+        if mean:
+            shape = self.recording.input.shape
+            ones = np.ones(shape[0])
+            call = Call(self.recording, ("", "standardisation"), None, (), {}, None)
+            sources = call.shifted((Source(self.recording.input),), shape, per_channel(-np.asarray(mean) * ones, shape))
+            sources = call.scaled(sources, shape, per_channel(1 / np.asarray(std) * ones, shape))
+            self.recording.entry = call.one(sources, shape)
+            self.given = (self.x - torch.tensor(per_channel(np.asarray(mean) * ones, shape))) / torch.tensor(
+                per_channel(np.asarray(std) * ones, shape).copy()
+            )
 
     def go(self) -> Recorded:
         """Run the module."""
@@ -183,7 +199,7 @@ class _Attempt:
         return ExportError(self.recording.label(kind), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
 
     def _outputs(self) -> list[Any]:
-        recording, x = self.recording, self.x
+        recording, x = self.recording, self.given
         steps, samples = recording.steps, recording.samples
         of_step = np.repeat(np.arange(steps), samples)
         if self.way == "step":
@@ -206,11 +222,19 @@ class _Attempt:
         for step in range(recording.steps):
             for leaf in self.leaves:
                 leaf.calls_in_pass = 0
-            x = recording.enter(self.x[step], np.full(recording.samples, step), (recording.samples,))
+            x = recording.enter(self.given[step], np.full(recording.samples, step), (recording.samples,))
             out = self.module(x, *state)
             if isinstance(out, tuple) and len(out) == 2 and _takes_state(self.module):
                 state = (out[1],)
             yield out
+
+
+def _input(shape: tuple[int, ...], source: Input, real: bool) -> Tensor:
+    """Random events, in the module's unit."""
+    uniform = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    if real and source.magnitude == 1:
+        return uniform * source.unit
+    return (uniform * (source.magnitude + 1)).floor() * source.unit
 
 
 class _InOrder(SpikingSequential):
