@@ -91,8 +91,8 @@ def read(module: Any) -> Reading | None:
             raise without_equal(module, f"has min_v_mem={number(low):g}", "leave it None: a readout has no lower bound")
         return Reading(Readout(leak=leak), time=time, weight=1 - leak if module.norm_input else 1.0)
     if kind not in FIRES:
-        rule = {"max_spikes": UNLIMITED, "reset_to": None}
-        raise without_equal(module, "has no equivalent", nearest(leaky(leak, 1.0, **rule)))
+        remedy = nearest(leaky(leak, 1.0, max_spikes=UNLIMITED, reset_to=None))
+        raise without_equal(module, "has no equivalent", remedy)
     rule = _rule(module, leak)
     if kind.startswith("ALIF"):
         rule["threshold"] = number(module.b0)
