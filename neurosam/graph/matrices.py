@@ -148,7 +148,7 @@ def _compressed(rows: Any, columns: Any, weight: Any, targets: int, sources: int
     """Sort entries, add repeats up, and leave zeros out."""
     key = rows.astype(np.int64) * sources + columns
     unique, place = np.unique(key, return_inverse=True)
-    sums = np.bincount(place, weight, unique.size)
+    sums = np.bincount(place, weight, unique.size).astype(np.float64)  # of no entries: integers
     unique, sums = unique[sums != 0], sums[sums != 0]
     rows, columns = np.divmod(unique, sources)
     indptr = np.searchsorted(rows, np.arange(targets + 1))
