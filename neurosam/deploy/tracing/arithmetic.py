@@ -13,22 +13,23 @@ from neurosam.deploy.tracing.calls import Array, Call, NotExpressible, array
 from neurosam.deploy.tracing.nodes import OverTime, Source
 from neurosam.deploy.tracing.pooling import average
 from neurosam.deploy.tracing.probing import probe
+from neurosam.deploy.tracing.recording import tensors_in
 
 __all__ = ["FUNCTIONS"]
 
 
 def add(call: Call, input: Any, other: Any, alpha: Any = 1, *, out: Any = None) -> None:
-    """input + alpha * other; each a value of the network or a constant."""
+    """Input + alpha * other; each a value of the network or a constant."""
     _combine(call, input, other, 1.0, float(alpha))
 
 
 def subtract(call: Call, input: Any, other: Any, alpha: Any = 1, *, out: Any = None) -> None:
-    """input - alpha * other."""
+    """Input - alpha * other."""
     _combine(call, input, other, 1.0, -float(alpha))
 
 
 def subtract_from(call: Call, input: Any, other: Any, alpha: Any = 1) -> None:
-    """other - alpha * input."""
+    """Other - alpha * input."""
     _combine(call, other, input, 1.0, -float(alpha))
 
 
@@ -54,18 +55,23 @@ def negative(call: Call, input: Tensor) -> None:
     _scale(call, input, -1.0)
 
 
-def total(call: Call, input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> None:
+def total(
+    call: Call, input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None
+) -> None:
     """A sum over axes."""
     _reduce(call, input, dim if axis is None else axis, "sum")
 
 
-def mean(call: Call, input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> None:
+def mean(
+    call: Call, input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None
+) -> None:
     """A mean over axes."""
     _reduce(call, input, dim if axis is None else axis, "mean")
 
 
 def maximum(call: Call, input: Tensor, dim: Any = None, keepdim: bool = False) -> None:
     """A maximum over steps."""
+    call.result = next(tensors_in(call.result))
     _reduce(call, input, dim, "max")
 
 
@@ -167,20 +173,27 @@ def _over_features(call: Call, x: Tensor, over: list[int], how: str) -> None:
     lead = len(rows.lead)
     pixels = over == [lead + 1, lead + 2] and x.ndim == lead + 3 and tuple(x.shape[:lead]) == rows.lead
     if how == "mean" and pixels:
-        average(call, rows, sources, (shape[0], 1, 1), (shape[1], shape[2]))
+        average(call, rows, sources, shape, (shape[0], 1, 1), (shape[1], shape[2]))
     else:
         probe(call, x)
 
 
 def _over_time(
-    call: Call, x: Tensor, rows: Rows, sources: tuple[Source, ...], shape: Any, axes: list[int], over: list[int], how: str
+    call: Call,
+    x: Tensor,
+    rows: Rows,
+    sources: tuple[Source, ...],
+    shape: Any,
+    axes: list[int],
+    over: list[int],
+    how: str,
 ) -> None:
     steps = np.moveaxis(rows.steps.reshape(rows.lead), [axes.index(axis) for axis in over], range(len(over)))
     samples = np.moveaxis(rows.samples.reshape(rows.lead), [axes.index(axis) for axis in over], range(len(over)))
     flat = samples.reshape(-1, *samples.shape[len(over) :])
     if (flat != flat[:1]).any():
         raise NotExpressible(f"takes the {how} over the samples of a batch")
-    if np.unique(steps).size != call.recording.steps:
+    if np.unique(steps).size != call.recording.length:
         raise NotExpressible(f"takes the {how} over some steps only; take it over all of them")
     node = call.node(OverTime(how), sources, shape, key=("over time", how))
     call.give(Rows(np.full(flat[0].size, STATIC), flat[0].ravel(), flat[0].shape), node)

@@ -163,7 +163,7 @@ class Addresses:
         """Sources of each value from the row of the last step; all other rows must agree with it."""
         ids = {id(block.node): number for number, block in enumerate(self._blocks)}  # the last block of each node
         unique = np.array([ids[id(block.node)] for block in self._blocks])
-        node = np.where(node >= 0, unique[node], NOWHERE)
+        node = np.where(node >= 0, unique[np.maximum(node, 0)], NOWHERE)
         behind = np.where(step >= 0, rows.steps[:, None] - step, 0)
         if (behind < 0).any():
             raise ExportError(where, "takes a value of a later step; a network cannot look ahead")

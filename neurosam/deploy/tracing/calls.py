@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from neurosam.deploy.tracing.axes import Rows, Value
@@ -78,9 +77,11 @@ class Call:
                 raise NotExpressible(problem)
         return traced
 
-    def node(self, what: What, sources: tuple[Source, ...], shape: Any, key: Any = None) -> Node:
-        """The node of that layer."""
-        return self.recording.node(what, sources, shape, self.where, _key(what) if key is None else key)
+    def node(self, what: What, sources: tuple[Source, ...], shape: Any, key: Any = None, entering: Any = None) -> Node:
+        """The node of that layer, with values of a shape; windows go over a picture of shape `entering`."""
+        node = self.recording.node(what, sources, shape, self.where, _key(what) if key is None else key)
+        node.entering = None if entering is None else tuple(int(side) for side in entering)
+        return node
 
     def give(self, rows: Rows, node: Node, result: Tensor | None = None) -> None:
         """Say that the result is a node's value at these rows, leading axes in front."""
@@ -107,6 +108,7 @@ class Call:
                 weights, bias = weighted
                 what, place = _times(weights.what, factor), (weights.path, weights.kind)
                 node = self.recording.node(what, weights.sources, weights.shape, place, _key(what))
+                node.entering = weights.entering
                 return self.shifted((Source(node),), shape, factor * bias)
         return (Source(self.node(Scale(factor), sources, shape)),)
 
@@ -192,9 +194,13 @@ def _key(what: What) -> Any:
     """What two layers of the same function have in common."""
     if isinstance(what, Weights):
         synapse = what.synapse
-        geometry = () if isinstance(synapse, Dense) else synapse.geometry if isinstance(synapse, Conv2d) else synapse.shape
+        geometry = (
+            () if isinstance(synapse, Dense) else synapse.geometry if isinstance(synapse, Conv2d) else synapse.shape
+        )
         extra = (synapse.groups,) if isinstance(synapse, Conv2d) else ()
-        parts = [synapse.weight] if not isinstance(synapse, Sparse) else [synapse.indptr, synapse.indices, synapse.weight]
+        parts = (
+            [synapse.weight] if not isinstance(synapse, Sparse) else [synapse.indptr, synapse.indices, synapse.weight]
+        )
         return type(synapse).__name__, parts[-1].shape, geometry, extra, *(_digest(part) for part in parts)
     if isinstance(what, (Pool, MaxPool)):
         return type(what).__name__, what.pool.geometry

@@ -77,7 +77,7 @@ def convolve(
         (*row, *dilation), groups,
     )  # fmt: skip
     out = call.result.shape[-axes - 1 :]
-    weighted = (Source(call.node(Weights(synapse), sources, out)),)
+    weighted = (Source(call.node(Weights(synapse), sources, out, entering=shape)),)
     call.give(rows, call.one(call.shifted(weighted, out, _bias(bias)), out))
 
 
@@ -97,7 +97,7 @@ def batch_norm(
     call: Call, input: Tensor, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> None:  # fmt: skip
-    """gain * (x - mean) + bias with gain = weight / sqrt(variance + eps)."""
+    """Gain * (x - mean) + bias with gain = weight / sqrt(variance + eps)."""
     if training or running_mean is None or running_var is None:
         raise NotExpressible(
             "is a batch norm without running statistics, which depends on the batch; train it with "
@@ -222,7 +222,9 @@ def neuron_hint(kind: str) -> str:
     )
 
 
-COMPARISONS = frozenset(("gt", "ge", "lt", "le", "heaviside", "sign", "greater", "greater_equal", "gt_", "ge_", "apply"))
+COMPARISONS = frozenset(
+    ("gt", "ge", "lt", "le", "heaviside", "sign", "greater", "greater_equal", "gt_", "ge_", "apply")
+)
 NORMS = frozenset(("group_norm", "layer_norm", "instance_norm", "local_response_norm", "rms_norm", "normalize"))
 ATTENTION = frozenset(("multi_head_attention_forward", "scaled_dot_product_attention"))
 

@@ -167,7 +167,9 @@ class Leaf:
             recording.values[answer] = recording.addresses.new(final, once)
             return
         if answer.shape != shape:
-            raise ExportError(self.label, f"returns {tuple(answer.shape)} for input of {tuple(shape)}; spikes were expected")
+            raise ExportError(
+                self.label, f"returns {tuple(answer.shape)} for input of {tuple(shape)}; spikes were expected"
+            )
         membrane = recording.node(Membrane(), source, node.shape, place, ("membrane", id(node)))
         recording.values[answer] = recording.addresses.new(membrane if graded else node, rows)
         if self.reading.membrane is not None and len(outputs) > self.reading.membrane:

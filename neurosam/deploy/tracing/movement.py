@@ -29,7 +29,11 @@ def move(call: Call, name: str) -> None:
     if name == "__setitem__":
         _put(call)
         return
-    if name == "pad" and call.kwargs.get("value") not in (None, 0, 0.0) and call.kwargs.get("mode") in (None, "constant"):
+    if (
+        name == "pad"
+        and call.kwargs.get("value") not in (None, 0, 0.0)
+        and call.kwargs.get("mode") in (None, "constant")
+    ):
         raise NotExpressible(f"pads with {call.kwargs['value']}; only zeros can be padded")
     out = call.func(*_addressed(call, call.args), **_addressed(call, call.kwargs))
     for addresses, result in zip(tensors_in(out), tensors_in(call.result), strict=True):

@@ -102,6 +102,12 @@ class Node:
         Of the module that computes it, in the module that is exported.
     kind : str
         Class of that module, or the name of the function if it is not a module's own.
+    entering : tuple of int, optional
+        Shape of the picture over which windows go.
+    calls : int
+        How often neurons were called.
+    values : list of (B, N) arrays
+        Spikes (or membranes) that neurons gave, in each step.
     """
 
     what: What
@@ -109,6 +115,7 @@ class Node:
     shape: tuple[int, ...]
     path: str
     kind: str
+    entering: tuple[int, ...] | None = None
     calls: int = 0
     values: list[npt.NDArray[np.float64]] = field(default_factory=list)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from neurosam.deploy.tracing.calls import Call, NotExpressible
@@ -25,7 +24,9 @@ def max_pool(
     """max_pool1d, which is a max_pool2d of one row, and max_pool2d."""
     axes = 1 if call.func is not None and "1d" in str(getattr(call.func, "__name__", "")) else 2
     rows, sources, shape = call.trace(input, lead=input.ndim - axes - 1)
-    kernel, steps, border = (_two(v, axes, none) for v, none in ((kernel_size, 1), (stride or kernel_size, 1), (padding, 0)))
+    kernel, steps, border = (
+        _two(v, axes, none) for v, none in ((kernel_size, 1), (stride or kernel_size, 1), (padding, 0))
+    )
     if set(_two(dilation, axes, 1)) != {1}:
         raise NotExpressible("uses dilation; only kernel, stride and padding are allowed")
     if return_indices:
@@ -34,7 +35,7 @@ def max_pool(
     out = tuple(call.result.shape[-axes - 1 :])
     if _exact(pool, shape) != _picture(out):
         raise NotExpressible("uses ceil_mode, whose last windows reach over the edge; use padding or another kernel")
-    call.give(rows, call.node(MaxPool(pool), sources, out))
+    call.give(rows, call.node(MaxPool(pool), sources, out, entering=shape))
 
 
 def adaptive_max_pool(call: Call, input: Tensor, output_size: Any, return_indices: bool = False) -> None:
@@ -45,7 +46,7 @@ def adaptive_max_pool(call: Call, input: Tensor, output_size: Any, return_indice
     kernel = _windows(_picture(shape), _picture(out))
     if kernel is None:
         raise NotExpressible(f"takes {shape[1:]} to {out[1:]} with windows of unequal size; use MaxPool2d")
-    call.give(rows, call.node(MaxPool(MaxPool2d(kernel)), sources, out))
+    call.give(rows, call.node(MaxPool(MaxPool2d(kernel)), sources, out, entering=shape))
 
 
 def avg_pool(
@@ -55,13 +56,15 @@ def avg_pool(
     """avg_pool1d, which is an avg_pool2d of one row, and avg_pool2d."""
     axes = 1 if "1d" in str(call.func.__name__) else 2
     rows, sources, shape = call.trace(input, lead=input.ndim - axes - 1)
-    kernel, steps, border = (_two(v, axes, none) for v, none in ((kernel_size, 1), (stride or kernel_size, 1), (padding, 0)))
+    kernel, steps, border = (
+        _two(v, axes, none) for v, none in ((kernel_size, 1), (stride or kernel_size, 1), (padding, 0))
+    )
     pool = SumPool2d(kernel, steps, border)
     out = tuple(call.result.shape[-axes - 1 :])
     if _exact(pool, shape) != _picture(out) or (border != (0, 0) and not count_include_pad):
         probe(call, input)  # windows at the edge are divided by other areas
         return
-    summed = (Source(call.node(Pool(pool), sources, out)),)
+    summed = (Source(call.node(Pool(pool), sources, out, entering=shape)),)
     call.give(rows, call.one(call.scaled(summed, out, 1.0 / (divisor_override or pool.area)), out))
 
 
@@ -74,15 +77,16 @@ def adaptive_avg_pool(call: Call, input: Tensor, output_size: Any) -> None:
     if kernel is None:
         probe(call, input)
         return
-    average(call, rows, sources, out, kernel)
+    average(call, rows, sources, shape, out, kernel)
 
 
-def average(call: Call, rows: Any, sources: tuple[Source, ...], out: tuple[int, ...], kernel: tuple[int, int]) -> None:
+def average(
+    call: Call, rows: Any, sources: tuple[Source, ...], shape: Any, out: tuple[int, ...], kernel: tuple[int, int]
+) -> None:  # fmt: skip
     """Means of windows that touch and do not overlap."""
     pool = SumPool2d(kernel)
-    shape = out if len(out) == 3 else (out[0], *out[1:])
-    summed = (Source(call.node(Pool(pool), sources, shape)),)
-    call.give(rows, call.one(call.scaled(summed, shape, 1.0 / pool.area), shape))
+    summed = (Source(call.node(Pool(pool), sources, out, entering=shape)),)
+    call.give(rows, call.one(call.scaled(summed, out, 1.0 / pool.area), out))
 
 
 def _two(value: Any, axes: int, none: int) -> tuple[int, int]:

@@ -37,7 +37,9 @@ def probe(call: Call, x: Tensor) -> None:
         part = np.arange(start, min(start + rows.steps.size, count))
         basis = torch.zeros(rows.steps.size, count, dtype=torch.float64)
         basis[np.arange(part.size), part] = 1.0
-        answer = _apply(call, x, basis.reshape(x.shape)).reshape(rows.steps.size, -1)[: part.size] - constant[: part.size]
+        answer = (
+            _apply(call, x, basis.reshape(x.shape)).reshape(rows.steps.size, -1)[: part.size] - constant[: part.size]
+        )
         row, column = np.nonzero(answer.numpy())
         targets.append(column)
         places.append(part[row])

@@ -28,6 +28,10 @@ UNCHANGED = ("float", "double", "half", "bfloat16", "detach", "cpu", "contiguous
 """Functions that return their input here: everything is float64, and nothing is trained."""
 
 
+class DefectError(Exception):
+    """A defect of the recording itself, as opposed to a module that cannot be run."""
+
+
 class Recording(TorchFunctionMode):
     """Records what happens to the tensors that are named as input by :meth:`enter`.
 
@@ -50,6 +54,7 @@ class Recording(TorchFunctionMode):
         self.values: Any = WeakIdKeyDictionary()
         self.input = Node(source, (), shape, "input", "input")
         self.nodes: list[Node] = [self.input]
+        self.looped = False
         self.failure: tuple[str, str] | None = None
         self._by_key: dict[Any, Node] = {}
         self._running: list[tuple[str, str, bool]] = []
@@ -77,6 +82,11 @@ class Recording(TorchFunctionMode):
             return "", name
         path, kind, single = self._running[-1]
         return (path, kind) if single else (path, f"{kind}: {name}")
+
+    @property
+    def length(self) -> int:
+        """Steps so far: of the input, or of a loop inside the module."""
+        return max(self.steps, max(node.calls for node in self.nodes)) if self.looped else self.steps
 
     @property
     def paused(self) -> bool:
@@ -120,14 +130,18 @@ class Recording(TorchFunctionMode):
             try:
                 out = func(*args, **kwargs)
             except (RuntimeError, ValueError, IndexError, TypeError) as error:
-                self.failure = self.failure or (self._label(name), _said(name, args, error))
+                self.failure = self.failure or (self.label(name), _said(name, args, error))
                 raise
             result = args[0] if name == "__setitem__" else out
             if any(True for _ in tensors_in(result)):
-                self.functions(self, name, func, args, kwargs, result)
+                try:
+                    self.functions(self, name, func, args, kwargs, result)
+                except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError) as error:
+                    raise DefectError(f"while recording {name}") from error
         return out
 
-    def _label(self, name: str) -> str:
+    def label(self, name: str) -> str:
+        """What the module that runs is called in messages, or else `name`."""
         path, kind = self.where(name)
         return f"layer {path!r} ({kind})" if path else f"module ({kind})"
 
@@ -159,4 +173,6 @@ def _said(name: str, args: tuple[Any, ...], error: Exception) -> str:
     shapes = [tuple(x.shape) for x in tensors_in(args)]
     if name == "linear" and len(shapes[0]) > 2 and shapes[0][-1] != shapes[1][-1]:
         return f"has input of shape {shapes[0][1:]}; put nn.Flatten before it"
+    if name == "conv2d" and len(shapes[0]) == 3:
+        return f"has input of shape {shapes[0][1:]}; (C, H, W) is required, as in (1, {shapes[0][1]}, {shapes[0][2]})"
     return f"got {shapes[0]}: {str(error).splitlines()[0]}"

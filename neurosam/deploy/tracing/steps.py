@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from neurosam.deploy.tracing.axes import STATIC, Misread
 from neurosam.deploy.tracing.functions import record as record_function
 from neurosam.deploy.tracing.leaves import Leaf, TableLeaf
 from neurosam.deploy.tracing.recording import Recording, tensors_in
-from neurosam.errors import ExportError
+from neurosam.errors import ExportError, NetworkError
 from neurosam.graph.layers import Input
 from neurosam.training.neurons import Temporal
 from neurosam.training.sequential import SpikingSequential, named_layers
@@ -117,7 +118,7 @@ def record(
             return attempt.go()
         except Misread as error:
             failure = failure or ExportError(error.where, error.problem)
-        except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError) as error:
+        except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NetworkError) as error:
             failure = failure or attempt.explained(error)
     if failure is None:
         raise ExportError("module", "could not be run")
@@ -169,14 +170,18 @@ class _Attempt:
             )
         if self.way == "inside" and counts:
             self.recording.steps = next(iter(counts))
+            self.x = self.x[:1].expand(self.recording.steps, *self.x.shape[1:])
         return Recorded(self.recording, tuple(self.leaves), outputs, self.x, self.way)
 
     def explained(self, error: Exception) -> ExportError:
         """What torch could not do, with the layer that was running."""
-        where, problem = self.recording.failure or (
-            f"module ({type(self.module).__name__})", f"cannot be run on {tuple(self.x.shape[1:])}: {error}"
-        )  # fmt: skip
-        return ExportError(where, problem)
+        if self.recording.failure is not None:
+            return ExportError(*self.recording.failure)
+        if isinstance(error, NetworkError) and error.where in (paths := dict(self.module.named_modules())):
+            return ExportError(f"layer {error.where!r} ({type(paths[error.where]).__name__})", error.problem)
+        kind = "Sequential" if isinstance(self.module, _InOrder) else type(self.module).__name__
+        problem = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return ExportError(self.recording.label(kind), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
 
     def _outputs(self) -> list[Any]:
         recording, x = self.recording, self.x
@@ -185,7 +190,7 @@ class _Attempt:
         if self.way == "step":
             return list(self._step_by_step())
         if self.way == "inside":
-            x = self.x = x[:1]
+            recording.steps, recording.looped = 0, True
             return [self.module(recording.enter(x[0], np.full(samples, STATIC), (samples,)))]
         x = recording.enter(x, of_step, (steps, samples))
         if self.way == "run" and self.run is not None:
@@ -259,8 +264,8 @@ def _float64() -> Iterator[None]:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a module warns of concerns its own runs
+            yield
     finally:
         torch.set_default_dtype(before)
-
-
