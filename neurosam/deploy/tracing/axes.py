@@ -130,7 +130,7 @@ class Addresses:
         sides, features = front[0].shape[: len(axes)], front[0].shape[len(axes) : -1]
         count = int(np.prod(sides, dtype=np.int64))
         node, step, sample, element = (table.reshape(count, -1) for table in front)
-        own = _rows(step, sample, sides, where) if rows is None else rows
+        own = self._rows(step, sample, sides, where) if rows is None else rows
         if rows is not None and (rows.lead != sides or not _at_samples(sample, rows.samples)):
             raise Misread(where, f"gets {values[0].shape}, whose samples are not where they are expected")
         return own, self._sources(node, step, element, own, (*features, len(values)), where), tuple(features)
@@ -156,6 +156,24 @@ class Addresses:
             node[here], element[here] = number, at
             step[here], sample[here] = block.rows.steps[row], block.rows.samples[row]
         return node, step, sample, element
+
+    def _rows(self, step: Indices, sample: Indices, sides: tuple[int, ...], where: str) -> Rows:
+        """Step and sample of each row; rows of zeros alone (in front of a delay) are where they have to be."""
+        steps, samples = step.max(axis=1, initial=STATIC), sample.max(axis=1, initial=NOWHERE)
+        unknown = samples == NOWHERE
+        if unknown.all():
+            raise ExportError(where, "gets only zeros")
+        if unknown.any():
+            size = int(samples.max()) + 1
+            for of_steps, of_samples in _grids(unknown.size // size, size):
+                if of_samples.size == unknown.size and (of_samples == samples)[~unknown].all():
+                    steps, samples = of_steps, of_samples
+                    break
+            else:
+                raise ExportError(where, "gets rows of zeros among rows of values")
+        if not _at_samples(sample, samples):
+            raise Misread(where, "mixes the samples of a batch")
+        return Rows(steps, samples, sides)
 
     def _sources(
         self, node: Indices, step: Indices, element: Indices, rows: Rows, shape: tuple[int, ...], where: str
@@ -194,24 +212,25 @@ def _counts_up(flat: torch.Tensor) -> bool:
 
 
 def _leading(step: Indices, sample: Indices) -> list[int]:
-    """Axes along which step or sample changes; the last axis numbers the values."""
+    """Axes along which samples change, or steps go on at an even pace; the last axis numbers the values."""
     out = []
     for axis in range(step.ndim - 1):
-        for table in (step, sample):
-            low = np.where(table == NOWHERE, np.iinfo(np.int64).max, table).min(axis=axis)
-            if (table.max(axis=axis) > low).any():
-                out.append(axis)
-                break
+        low = np.where(sample == NOWHERE, np.iinfo(np.int64).max, sample).min(axis=axis)
+        if (sample.max(axis=axis) > low).any():
+            out.append(axis)
+            continue
+        pace = np.diff(step, axis=axis)
+        later, earlier = (np.moveaxis(step, axis, 0)[part] for part in (slice(1, None), slice(-1)))
+        known = np.moveaxis(pace, axis, 0)[(later >= 0) & (earlier >= 0)]
+        if known.size and known[0] > 0 and (known == known[0]).all():
+            out.append(axis)
     return out
 
 
-def _rows(step: Indices, sample: Indices, sides: tuple[int, ...], where: str) -> Rows:
-    samples = sample.max(axis=1, initial=NOWHERE)
-    if (samples == NOWHERE).any():
-        raise ExportError(where, "gets rows without any value; start a delay with zeros behind the neurons instead")
-    if not _at_samples(sample, samples):
-        raise Misread(where, "mixes the samples of a batch")
-    return Rows(step.max(axis=1, initial=STATIC), samples, sides)
+def _grids(steps: int, samples: int) -> list[tuple[Indices, Indices]]:
+    """Steps and samples of all rows, in both orders."""
+    by_step, by_sample = np.indices((steps, samples)).reshape(2, -1), np.indices((samples, steps)).reshape(2, -1)
+    return [(by_step[0], by_step[1]), (by_sample[1], by_sample[0])]
 
 
 def _at_samples(sample: npt.NDArray[np.int64], samples: npt.NDArray[np.int64]) -> bool:

@@ -117,8 +117,12 @@ class Leaf:
         table = np.indices((samples, steps) if by_sample else (steps, samples)).reshape(2, -1)
         return Rows(table[int(by_sample)], table[1 - int(by_sample)], lead)
 
-    def _rows(self) -> Rows:
+    def _rows(self, x: Tensor) -> Rows:
         """Steps and samples of the leading axes."""
+        if not self.recording.steps and self.reading.time != "step":  # the module presents a still input itself
+            axis = 1 if self.reading.time == "second" and x.ndim > 1 else 0
+            folded = self.recording.samples if self.reading.time == "folded" else 1
+            self.recording.steps = x.shape[axis] // folded
         steps, samples = self.recording.steps, self.recording.samples
         if self.reading.time == "step":
             return Rows(np.full(samples, len(self.drives)), np.arange(samples), (samples,))
@@ -127,7 +131,7 @@ class Leaf:
         return self._grid((samples, steps) if self.reading.time == "second" else (samples * steps,), by_sample=True)
 
     def _drive(self, x: Tensor, value: Value | None) -> tuple[tuple[Source, ...], Rows, tuple[int, ...]]:
-        rows = self._rows()
+        rows = self._rows(x)
         lead = len(rows.lead)
         if x.ndim <= lead or tuple(x.shape[:lead]) != rows.lead:
             names = {"step": "one step [B, ...]", "first": "[T, B, ...]", "second": "[B, T, ...]"}

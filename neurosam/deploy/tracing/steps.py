@@ -127,18 +127,16 @@ def record(
     paths = _paths(module)
     readings = {path: reading for path, part in paths.items() if (reading := _read(path, part)) is not None}
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
-    failure: ExportError | None = None
+    failures: list[tuple[int, ExportError]] = []
     for way in ways:
         attempt = _Attempt(copied(module), shape, source, readings, way, run, binary, samples)
         try:
             return attempt.go()
         except Misread as error:
-            failure = failure or ExportError(error.where, error.problem)
+            failures.append((len(attempt.recording.nodes), ExportError(error.where, error.problem)))
         except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NetworkError) as error:
-            failure = failure or attempt.explained(error)
-    if failure is None:
-        raise ExportError("module", "could not be run")
-    raise failure
+            failures.append((len(attempt.recording.nodes), attempt.explained(error)))
+    raise max(failures, key=lambda pair: pair[0])[1]  # of the way that came furthest; the first of them
 
 
 class _Attempt:
@@ -187,6 +185,7 @@ class _Attempt:
             )
         if self.way == "inside" and counts:
             self.recording.steps = next(iter(counts))
+        if self.way == "inside":
             self.x = self.x[:1].expand(self.recording.steps, *self.x.shape[1:])
         return Recorded(self.recording, tuple(self.leaves), outputs, self.x, self.way)
 
