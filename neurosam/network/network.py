@@ -2,7 +2,9 @@
 
 One step ``t`` of population q, in its own time (step 0 is the first at which it acts):
 
-1. arrive      i = sum over projections p->q of weight * s_p[t - lag]          (fixed point: then arithmetic.arrive)
+1. arrive      i = sum over projections p->q of weight * s_p[t - lag]
+   pool        i <- the largest of each window                                 (optional: Population.pool)
+   scale       fixed point: arithmetic.arrive
 2. normalise   i <- gain[t] * i + offset[t]                                    (optional)
 3. integrate, fire, reset                                                      (neuron.py)
 4. trace       only at a spike                                                 (trace.py)
@@ -34,9 +36,9 @@ from neurosam.network.expand import split
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import as_chw
+from neurosam.network.synapse import Shape, as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
-from neurosam.network.validation import accumulator_bound, answers, validate
+from neurosam.network.validation import accumulator_bound, answers, drive_shape, validate
 
 __all__ = ["Network"]
 
@@ -174,6 +176,10 @@ class Network:
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections into a population, in the order of `projections`."""
         return tuple(p for p in self.projections if p.target == name)
+
+    def drive_shape(self, name: str) -> Shape:
+        """Shape of the sums that arrive at a population: its own, or what its pool takes."""
+        return drive_shape(self._by_name, self[name], self.incoming(name))
 
     @cached_property
     def onsets(self) -> dict[str, int]:

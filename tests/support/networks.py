@@ -128,7 +128,7 @@ class Draw:
         second, into_second = self.layer(first, "second", self.chance(0.5), None)
         shortcut = self.join(source, second)
         projections = [into_first, into_second, shortcut]
-        if first.shape == second.shape:
+        if first.shape == self.drive(second):
             weight = self.between(1, 15) if self.fixed else float(self.rng.normal())
             one_to_one = Sparse.one_to_one(first.shape, weight)
             projections.append(Projection("first", "second", one_to_one, delay=self.between(0, 3)))
@@ -160,8 +160,12 @@ class Draw:
     def join(self, source: Population, target: Population, delay: int | None = None) -> Projection:
         """A projection between two populations that exist already."""
         delay = self.between(0, 3) if delay is None else delay
-        synapse = self.matrix(neurons(source.shape), target.shape)
+        synapse = self.matrix(neurons(source.shape), self.drive(target))
         return Projection(source.name, target.name, synapse, delay=delay, exponent=self.exponent())
+
+    def drive(self, population: Population) -> Shape:
+        """Shape of what a population receives."""
+        return population.shape
 
     # --- synapses ---
 
