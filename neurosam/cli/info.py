@@ -12,6 +12,7 @@ import typer
 
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
+from neurosam.network.alignment import alignment_warning
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, MaxPool2d, SumPool2d, neurons
@@ -109,6 +110,8 @@ def _network(network: Network) -> None:
 
     neuron_count = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
     say(f"{neuron_count:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
+    if warning := alignment_warning(network.populations, network.projections, network.groups):
+        say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
     for key, value in network.metadata.items():
         say(f"{key}: {value if len(value) <= 100 else value[:97] + '...'}")

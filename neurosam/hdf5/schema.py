@@ -284,6 +284,10 @@ LAYOUTS: dict[int, dict[type, Layout]] = {
 """What files of each version hold: by type and name in the file, the name in the dataclass and how it is stored."""
 
 
+AS_STORED: dict[type, dict[str, Any]] = {Network: {"check_alignment": False}}
+"""Arguments for what is read that are no fields: whoever made a network has been warned."""
+
+
 def write_record(group: Writer, record: Any, only: Collection[str] | None = None) -> None:
     """Store the fields of a dataclass instance in a group: all of them, or those that `only` names."""
     kind = type(record)
@@ -324,7 +328,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
             parameter: None if field.optional and name not in present else field.read(group, name)
             for name, (parameter, field) in layout.items()
         }
-        return kind(**values)
+        return kind(**values, **AS_STORED.get(kind, {}))
     except (ArgumentError, EventError, NetworkError) as error:
         raise group.error("", f"is not a valid {kind.__name__}: {error}") from None
 

@@ -239,8 +239,8 @@ def test_maps_of_a_layer_that_is_used_twice() -> None:
     x = coded("poisson").float()
     for layer in ("1", "3"):
         for method in (ModuleSAM, SpikingGradCAM):
-            maps = [method(net, layer).attribute(x, TARGET) for net in (shared, apart)]
-            np.testing.assert_array_equal(*maps)
+            first, other = (method(net, layer).attribute(x, TARGET) for net in (shared, apart))
+            np.testing.assert_array_equal(first, other)
     plain = nn.Sequential(conv, nn.ReLU(), conv, nn.Flatten(), nn.Linear(96, 3))
     with pytest.raises(NeurosamError, match="layer '2': ran 2 times; once is required"):
         GradCAM(plain, "2").attribute(images().float())

@@ -371,6 +371,19 @@ def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
         assert row in rows, f"{row}\n{text}"
 
 
+def test_info_says_which_delays_would_align_a_shortcut(tmp_path: Path) -> None:
+    one = Dense(np.ones((1, 1), np.int8))
+    network = Network(
+        (Population("in", (1,)), Population("a", (1,), FixedLIF(0, 1)), Population("out", (1,), FixedReadout())),
+        (Projection("in", "a", one), Projection("a", "out", one), Projection("in", "out", one)),
+        check_alignment=False,
+    )
+    network.save(tmp_path / "n.h5")
+    text = " ".join(done("info", tmp_path / "n.h5").split())
+    assert "warning: in->out delivers 1 step(s) earlier than a->out" in text
+    assert "Delays that align all paths: in->out 1 -> 2 answer:" in text
+
+
 def test_help_leads_from_nothing_to_an_explained_network() -> None:
     text = done("--help")
     steps = ("demo", "train", "export", "info", "run", "verify", "explain")

@@ -39,6 +39,7 @@ def network(scale: float = 1.0, **lif: Any) -> ns.Network:
             ns.Projection("in", "b", ns.Dense(rng.normal(0, 0.6, (48, 96)))),
             ns.Projection("b", "out", ns.Dense(rng.normal(0, 0.3, (5, 48)))),
         ],
+        check_alignment=False,  # lags are wanted
     ).with_sam()
 
 

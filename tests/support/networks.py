@@ -81,7 +81,10 @@ class Draw:
         populations, projections = self.graph(source, kind)
         if self.chance(0.3):
             populations = [replace(p, onset=0) for p in populations]
-        network = Network(tuple(populations), tuple(projections), precision=self.precision if self.fixed else None)
+        network = Network(
+            tuple(populations), tuple(projections), precision=self.precision if self.fixed else None,
+            check_alignment=False,  # lags are wanted
+        )  # fmt: skip
         gamma = float(self.rng.choice([0.0, 0.1, 0.5, 2.0]))
         trace = SamTrace(gamma, MODES[self.between(0, len(MODES) - 1)])
         return network.with_sam(trace, steps=self.steps), self.events(source, samples)

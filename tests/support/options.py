@@ -104,7 +104,7 @@ class OptionsDraw(Draw):
             populations = [replace(p, onset=0) for p in populations]
         network = Network(
             tuple(populations), tuple(projections), precision=self.precision if self.fixed else None,
-            outputs=self.outputs(populations),
+            outputs=self.outputs(populations), check_alignment=False,  # lags are wanted
         )  # fmt: skip
         trace = SamTrace(self.pick(0.0, 0.1, 0.5, 2.0), self.pick(*MODES))
         traced = [
