@@ -58,8 +58,10 @@ def export(
     bits: Annotated[int, typer.Option(min=2, max=9, help="Bits per weight in fixed point.")] = 8,
     calibrate: Annotated[
         str,
-        typer.Option(help="Training samples used to choose scales (0: none, all inputs weigh the same); for a module, a "
-                     ".npy of images, or of events [T, B, ...]."),
+        typer.Option(
+            help="Training samples used to choose scales (0: none, all inputs weigh the same); for a module, a "
+            ".npy of images, or of events [T, B, ...]."
+        ),
     ] = "64",
     longest_run: LongestRun = None,
     scale: Scale = "population",
