@@ -49,6 +49,7 @@ def export(
     std: Sequence[float] = (),
     time: str = "auto",
     run: Callable[[nn.Module, Tensor], Any] | None = None,
+    samples: int | None = None,
     check: bool = True,
 ) -> Network:
     """Convert a trained module to a network, quantised if `precision` is given.
@@ -88,6 +89,8 @@ def export(
         ``[B * T, ...]``; or a still input ``[B, ...]``, which its own loop presents in every step. "auto" finds out.
     run : function, optional
         ``run(module, x)``, your own loop over x of shape ``[T, B, ...]``, in place of `time`.
+    samples : int, optional
+        Batch size, for a module that has it inside, as in ``x.view(batch_size, -1)``.
     check : bool
         Whether to compare the spikes of the network with those of the module.
 
@@ -118,7 +121,7 @@ def export(
         metadata = Stimulus(steps, coding, magnitude=magnitude).to_metadata() | dict(metadata or {})
     network = to_network(
         module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata, coding=coding,
-        mean=mean, std=std, time=time, run=run, check=check,
+        mean=mean, std=std, time=time, run=run, samples=samples, check=check,
     )  # fmt: skip
     if precision is None:
         return network
@@ -140,6 +143,7 @@ def to_network(
     std: Sequence[float] = (),
     time: str = "auto",
     run: Callable[[nn.Module, Tensor], Any] | None = None,
+    samples: int | None = None,
     check: bool = True,
 ) -> Network:
     """Convert a module to a float64 network; parameters as in :func:`export`."""
@@ -151,7 +155,8 @@ def to_network(
     source = Input(population_shape(shape), magnitude, input_unit)
     check_standardised(shape, coding, mean, std)
     recorded = record(
-        traceable(module), shape, source, time=time, run=run, real=coding == "direct", mean=mean, std=std
+        traceable(module), shape, source, time=time, run=run, real=coding == "direct", mean=mean, std=std,
+        samples=samples,
     )  # fmt: skip
     drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
     network = assemble(drawing.graph, sam=sam, metadata={**drawing.notes, **(metadata or {})})
