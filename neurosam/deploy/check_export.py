@@ -185,13 +185,13 @@ def _quantisation(network: Network, runs: Mapping[str, LayerRun], first: FirstSp
     if first is None:
         return []
     run = runs[first.population]
-    bits = "" if network.precision is None else f" with {network.precision.weight_bits}-bit weights"
+    bits = "" if network.precision is None else f", with weights of {network.precision.weight_bits} bits"
     text = (
-        f"the network computes in integers{bits}, so single spikes differ; whether it is the same network before that"
+        f"the network computes in integers{bits}, so single spikes differ; whether it is the same network otherwise is "
+        "told by the float export (precision=None)"
     )
-    text += " is told by the float export (precision=None)"
     if isinstance(run.neuron, LIF):
         by_step, _ = margins(run, run.neuron, first.place.sample, first.place.neuron)
         distance = abs(float(by_step[first.place.step])) / float(np.mean(run.neuron.threshold))
-        text += f". The module's membrane is {distance:.2%} of the threshold away from it here"
+        text += f". The module's membrane is off its threshold by {distance:.1%} of it here"
     return [Explanation(first.population, "quantisation", text, first.place, first.module, first.network, 1)]

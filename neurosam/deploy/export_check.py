@@ -153,10 +153,12 @@ class ExportCheck:
         table.add_column("reason")
         for layer in self.layers:
             reasons = ", ".join(dict.fromkeys(e.kind for e in self.explained(layer.population)))
+            if layer.differing and not reasons:
+                reasons = "quantisation" if self.quantised else "layers before it"
             table.add_row(
                 layer.population, layer.module, f"{layer.module_spikes:,}", f"{layer.differing:,}",
                 f"{layer.agreement:.2%}", "-" if layer.first_step is None else str(layer.first_step),
-                _db(layer.spike_snr_db), reasons or ("" if not layer.differing else "layers before it"),
+                _db(layer.spike_snr_db), reasons,
                 style="bold red" if layer.differing and not self.quantised and not self.equal else None,
             )  # fmt: skip
         return table

@@ -2,10 +2,12 @@
 
 A layer's *input* is what enters its membrane in a step, or its synaptic current where it has one:
 
-    E = gain * drive + offset       (+ bias, for neurons without a current)
+    E = gain * drive + offset + bias                   without a current
+    E = gain * drive + offset + (1 - alpha) bias       with one, of leak alpha, that starts from u + bias instead of u
 
-so that two layers can be compared whose constants are in different places: in the drive, a table, or the bias. A step
-of :func:`simulate` is dynamics.py's, in NumPy, with the *margin* beside the spikes: how far the membrane was above the
+so that two layers can be compared whose constants are in different places: in the drive, in a table, or in the bias
+(which on the membrane of a neuron with a current does what (1 - alpha) bias does in the current). A step of
+:func:`simulate` is dynamics.py's, in NumPy, with the *margin* beside the spikes: how far the membrane was above the
 level from which the neuron fires, before any reset.
 """
 
@@ -78,14 +80,17 @@ def input_of(neuron: LIF | Readout, shape: Shape, drive: npt.NDArray[Any], norma
         rows = np.arange(steps) if len(neuron.gain) > 1 else np.zeros(steps, np.int64)
         gain, offset = (np.asarray(table)[rows][:, None, :, None, None] for table in (neuron.gain, neuron.offset))
         x = gain * x + offset
-    if neuron.current_leak is None:
-        x = x + _by_channel(neuron.bias)
-    return x.reshape(steps, samples, neurons(shape))
+    bias = _by_channel(neuron.bias)
+    x = x + (bias if neuron.current_leak is None else (1 - _by_channel(neuron.current_leak)) * bias)
+    return np.asarray(x).reshape(steps, samples, neurons(shape))
 
 
 def without_input(neuron: LIF) -> LIF:
     """The neuron that takes E: without the tables, and without the bias, which E holds already."""
-    return replace(neuron, gain=None, offset=None, bias=0.0 if neuron.current_leak is None else neuron.bias)
+    bare = replace(neuron, gain=None, offset=None, bias=0.0)
+    if neuron.current_leak is None or not np.any(neuron.bias):
+        return bare
+    return replace(bare, initial_current=_by_channel(neuron.initial_current) + _by_channel(neuron.bias))
 
 
 class Trains(NamedTuple):

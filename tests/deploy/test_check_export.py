@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from rich.console import Console
 
 import neurosam as ns
 from neurosam.deploy.check_export import check_layers
@@ -31,6 +33,7 @@ SKIP = RNG.integers(-3, 4, (20, 48)) / 32
 OUT = RNG.normal(0, 1, (4, 20))
 BIAS = np.array([0.125, 0.0, -0.125])
 SPIKES = (RNG.random((T, B, 2, 6, 6)) < 0.3).astype(np.float64)
+SURPLUS = ns.Projection("in", "hidden", ns.Dense(RNG.normal(size=(20, 72))), delay=2)
 LIF = {"leak": 0.5, "threshold": 1.0}
 
 
@@ -45,11 +48,11 @@ def neurons(
     amount = threshold if amount is None else amount
     for t, x in enumerate(drive):
         if before:  # fire first
-            out[t] = fired = v > threshold
+            out[t] = fired = (v > threshold).astype(np.float64)
             v = leak * v * (1 - fired) + x if reset == "zero" else leak * v + x - amount * fired
             continue
         if late:
-            v = v * (1 - fired) if reset == "zero" else v - 0.0
+            v = v * (1 - fired) if reset == "zero" else v
         v = leak * (v + x) if order == "decays" else leak * v + x
         if late and reset == "subtract":
             v = v - amount * fired
@@ -90,6 +93,11 @@ def module(
     }  # fmt: skip
 
 
+def _ends(label: str) -> tuple[str, str]:
+    source, target = label.split("->")
+    return source, target
+
+
 def network(
     *, conv1: Mapping[str, Any] = {}, hidden: Mapping[str, Any] = {}, square: Mapping[str, Any] = {},
     synapses: Mapping[str, Any] = {}, delays: Mapping[str, int] = {}, extra: tuple[ns.Projection, ...] = (),
@@ -100,7 +108,7 @@ def network(
         "in->conv1": ns.Conv2d(CONV), "conv1->hidden": ns.Dense(HIDDEN), "hidden->square": ns.Dense(SQUARE),
         "conv1->square": ns.Dense(SKIP), "square->out": ns.Dense(OUT),
     } | dict(synapses)  # fmt: skip
-    delay = {label: 1 for label in parts} | {"conv1->square": 2} | dict(delays)
+    delay = dict.fromkeys(parts, 1) | {"conv1->square": 2} | dict(delays)
     return ns.Network(
         [
             ns.Population("in", (2, 6, 6)),
@@ -110,7 +118,7 @@ def network(
             ns.Population("out", (4,), ns.Readout()),
         ],
         [
-            *(ns.Projection(*label.split("->"), synapse, delay[label]) for label, synapse in parts.items()),
+            *(ns.Projection(*_ends(label), synapse, delay[label]) for label, synapse in parts.items()),
             *extra,
         ],
     )
@@ -132,7 +140,8 @@ AT: dict[str, Any] = {"at": True}
 FAULTS: dict[str, tuple[Callable[[], dict[str, LayerRun]], Callable[[], ns.Network], str, str, str]] = {
     "reset to zero": (lambda: module(hidden={"reset": "zero"}), network, "hidden", "reset",
                       'the module resets to zero; the network: reset="subtract"'),
-    "reset by subtraction": (module, lambda: network(conv1={"reset": "zero"}), "conv1", "reset", "reset 'subtract' in the module, 'zero' in the network$"),
+    "reset by subtraction": (module, lambda: network(conv1={"reset": "zero"}), "conv1", "reset",
+                             "reset 'subtract' in the module, 'zero' in the network$"),
     "no reset": (lambda: module(square={"reset": "none"}), network, "square", "reset", "not at all"),
     "at the threshold": (lambda: module(conv1=AT), network, "conv1", "comparison", "fires at its threshold or above"),
     "above the threshold": (module, lambda: network(conv1={"fires": "at"}), "conv1", "comparison", "only above its"),
@@ -169,8 +178,8 @@ FAULTS: dict[str, tuple[Callable[[], dict[str, LayerRun]], Callable[[], ns.Netwo
     "on and off": (lambda: module(weight=CONV[:, ::-1].copy()), network, "conv1", "weights", "reverse order"),
     "another weight": (module, lambda: network(synapses={"square->out": ns.Dense(OUT + 0.1 * np.eye(4, 20))}), "out",
                        "weights", "other values arrive in"),
-    "one path too many": (module, lambda: network(extra=(ns.Projection("in", "hidden", ns.Dense(RNG.normal(size=(20, 72))
-                          ), delay=2),)), "hidden", "path", "in->hidden is a connection that the module does not have"),
+    "one path too many": (module, lambda: network(extra=(SURPLUS,)), "hidden", "path",
+                          "in->hidden is a connection that the module does not have"),
 }  # fmt: skip
 
 
@@ -182,3 +191,180 @@ def test_a_fault_is_named_where_it_is(name: str) -> None:
     assert re.search(told, str(result.explanations[0])), str(result)
     assert not result.equal
     assert result.verdict == "NOT the same network"
+
+
+def test_two_faults_are_two_explanations() -> None:
+    result = check(module(conv1={"reset": "zero"}, square_weight=SQUARE.T.copy()), network())
+    assert [(e.population, e.kind) for e in result.explanations] == [("conv1", "reset"), ("square", "weights")]
+    assert result.first is not None
+    assert result.first.population == "conv1"
+    assert {layer.population for layer in result.layers if layer.differing} == {"conv1", "hidden", "square"}
+
+
+def test_a_reading_tells_the_parameter() -> None:
+    runs = module(conv1={"at": True})
+    runs["conv1"] = replace(runs["conv1"], neuron=ns.LIF(0.5, 1.0, fires="at"))
+    result = check(runs, network())
+    assert [(e.population, e.kind) for e in result.explanations] == [("conv1", "comparison")]
+    assert check(runs, network(conv1={"fires": "at"})).explanations == ()
+
+
+def test_a_threshold_that_is_one_ulp_off() -> None:
+    above = float(np.nextafter(1.0, 2.0))
+    runs = module(conv1={"at": True})
+    runs["conv1"] = replace(runs["conv1"], neuron=ns.LIF(0.5, 1.0, fires="at"))
+    result = check(runs, network(conv1={"fires": "at", "threshold": above}))
+    assert [(e.population, e.kind) for e in result.explanations] == [("conv1", "rounding")]
+    assert f"threshold 1.0 in the module, {above!r} in the network" in result.explanations[0].text
+    assert "2.2e-16 below the threshold" in result.explanations[0].text
+    assert result.equal
+    assert result.verdict == "the same network, but for rounding"
+    assert result.differing
+
+
+def test_sums_in_another_order_are_rounding_and_so_is_what_they_cause() -> None:
+    runs = module(conv1={"at": True}, channel_gain=np.full(3, 1 - 2e-16))
+    result = check(runs, network(conv1={"fires": "at"}))
+    assert {e.kind for e in result.explanations} == {"rounding"}
+    assert result.explanations[0].population == "conv1"
+    assert result.equal
+    assert {layer.population for layer in result.layers if layer.differing} >= {"conv1", "hidden"}
+    assert "may end on its other side" in str(result)
+
+
+def test_single_precision_is_told() -> None:
+    runs = module(channel_gain=np.array([1 + 3e-8, 1 - 5e-8, 1]))
+    result = check(runs, network())
+    assert [(e.population, e.kind) for e in result.explanations] == [("conv1", "rounding")]
+    assert "computes in float32" in result.explanations[0].text
+
+
+@pytest.mark.parametrize("gain", [False, True])
+def test_a_constant_may_be_anywhere(gain: bool) -> None:
+    """A bias in the drive is one on the membrane and in the initial current; a gain may be in the weights."""
+    rng = np.random.default_rng(8)
+    weight, b, alpha = rng.normal(0, 0.6, (6, 72)), rng.normal(0, 0.2, 6), 0.75
+    drive = SPIKES.reshape(T, B, -1) @ weight.T + b
+    u, v, sent = np.zeros((B, 6)), np.zeros((B, 6)), np.zeros((T, B, 6))
+    for t in range(T):
+        u = alpha * u + drive[t]
+        v = 0.5 * v + u
+        sent[t] = v > 1.0
+        v = v * (1 - sent[t])
+    run = LayerRun(ns.LIF(0.5, 1.0, reset="zero", current_leak=alpha), drive, sent)
+    k = b / (1 - alpha)
+    fields: dict[str, Any] = {"bias": k, "initial_current": -k}
+    if gain:
+        fields, weight = {"gain": np.full((1, 6), 0.5), "offset": b[None]}, weight * 2
+    net = ns.Network(
+        [
+            ns.Population("in", (2, 6, 6)),
+            ns.Population("a", (6,), ns.LIF(0.5, 1.0, reset="zero", current_leak=alpha, **fields)),
+        ],
+        [ns.Projection("in", "a", ns.Dense(weight))],
+    )
+    result = check({"a": run}, net)
+    assert result.equal
+    assert not result.differing
+    assert sent.mean() > 0.05
+    wrong = replace(
+        net,
+        populations=[net["in"], replace(net["a"], neuron=ns.LIF(0.5, 1.0, reset="zero", current_leak=0.5, **fields))],
+    )
+    assert [e.kind for e in check({"a": run}, wrong).explanations if e.kind != "bias"] == ["parameter"]
+
+
+def test_max_pooling_stands_between() -> None:
+    rng = np.random.default_rng(9)
+    weight = rng.normal(0, 0.5, (5, 12))
+    a = conv(SPIKES, CONV, BIAS)
+    s1 = neurons(a)
+    b = s1.reshape(T, B, 3, 2, 2, 2, 2).max(axis=(4, 6)).reshape(T, B, 12) @ weight.T
+    lif = ns.LIF(0.5, 1.0)
+    runs = {"conv1": LayerRun(lif, a, s1), "b": LayerRun(lif, b, neurons(b))}
+    conv1 = ns.Population("conv1", (3, 4, 4), replace(lif, bias=BIAS))
+    pool, edge = ns.max_pool(conv1, "pool", 2, fixed=False)
+
+    def of(w: Array) -> ns.Network:
+        return ns.Network(
+            [ns.Population("in", (2, 6, 6)), conv1, pool, ns.Population("b", (5,), lif)],
+            [ns.Projection("in", "conv1", ns.Conv2d(CONV)), edge, ns.Projection("pool", "b", ns.Dense(w))],
+        )
+
+    result = check(runs, of(weight))
+    assert result.equal
+    assert result.not_compared == ("pool",)
+    order = np.arange(12).reshape(2, 2, 3).transpose(2, 0, 1).ravel()
+    result = check(runs, of(weight[:, np.argsort(order)]))
+    assert [(e.population, e.kind) for e in result.explanations] == [("b", "weights")]
+    assert "pool->b are for inputs flattened as (H, W, C)" in result.explanations[0].text
+
+
+def test_quantised_is_measured_and_not_judged() -> None:
+    weight = CONV + RNG.normal(0, 0.05, CONV.shape)  # CONV itself is exact in four bits
+    fixed = ns.quantise(network(synapses={"in->conv1": ns.Conv2d(weight)}), ns.Precision.lava(4))[0]
+    result = check(module(weight=weight), fixed)
+    assert not result.equal
+    assert result.quantised
+    assert re.match(r"quantised: 9\d\.\d\d% of spikes and silences agree", result.verdict)
+    assert [e.kind for e in result.explanations] == ["quantisation"]
+    assert re.search(r"weights of 4 bits.*precision=None.*off its threshold by \d+\.\d%", result.explanations[0].text)
+    conv1 = result.layers[0]
+    assert conv1.agreement == 1 - conv1.differing / (T * B * 48)
+    assert conv1.spike_snr_db == pytest.approx(10 * np.log10(conv1.module_spikes / conv1.differing))
+
+
+@pytest.mark.parametrize("order", ["integrate_first", "fire_first"])
+def test_both_orders_of_our_own_layers(order: str) -> None:
+    from neurosam import training
+
+    torch.manual_seed(0)
+    lif: dict[str, Any] = {"leak": 0.9, "threshold": 0.4, "order": order}
+    layers = [torch.nn.Conv2d(2, 3, 3), training.LIF(**lif), torch.nn.Flatten(), torch.nn.Linear(48, 10)]
+    sequential = training.SpikingSequential(*layers, training.LIF(**lif), torch.nn.Linear(10, 4)).double().eval()
+    net = ns.export(sequential, (2, 6, 6))
+    runs = {}
+    for place, name in ((1, "conv1"), (4, "dense1")):
+        layer = sequential[place]
+        with torch.no_grad():
+            drive = sequential[:place](torch.from_numpy(SPIKES)).numpy()
+            sent = layer(torch.from_numpy(drive)).numpy()
+        neuron = replace(net[name].neuron, bias=0.0)  # type: ignore[type-var]
+        runs[name] = LayerRun(neuron, drive, sent, lag=int(order == "fire_first"))  # type: ignore[arg-type]
+    result = check(runs, net)
+    assert result.equal, str(result)
+    assert not result.differing
+    assert result.layers[1].module_spikes > 20
+    without = {name: replace(run, lag=1 - run.lag) for name, run in runs.items()}
+    assert check(without, net).explanations[0].kind == "delay"
+
+
+def test_what_cannot_be_compared() -> None:
+    runs, net = module(), network()
+    with pytest.raises(
+        ExportError, match=r"'features\.1': is to be population 'conv9'.* it has conv1, hidden, square, out"
+    ):
+        check({"conv9": runs["conv1"]}, net)
+    with pytest.raises(ExportError, match=r"'conv1': has shape \(20,\); population 'conv1' has \(3, 4, 4\)"):
+        check({"conv1": runs["hidden"]}, net)
+    with pytest.raises(ExportError, match="ran for 12 steps of 4 samples; the input has 6 of 4"):
+        check(runs, net, SPIKES[:6])
+    with pytest.raises(ExportError, match="nothing can be compared"):
+        check({}, net)
+
+
+def test_the_result_is_told() -> None:
+    result = check(module(hidden={"reset": "zero"}), network())
+    plain = json.loads(result.to_json())
+    assert plain["verdict"] == "NOT the same network"
+    assert plain["layers"][1]["differing"] == result.layers[1].differing
+    assert plain["layers"][0]["spike_snr_db"] == "inf"
+    assert plain["first"]["population"] == "hidden"
+    assert plain["first"]["place"] == plain["explanations"][0]["place"]
+    console = Console(width=150, file=io.StringIO())
+    console.print(result.table())
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "module and network: NOT the same network" in text
+    assert re.search(r"conv1 +│ features\.1 +│ +\d+ │ +0 │ 100\.00% │ +- │ +inf", text)
+    assert re.search(r"square +│.* layers before it", text)
+    assert "hidden: reset: the module resets to zero" in text
