@@ -12,12 +12,13 @@ depends on another layer's. Besides, both run freely, and the spikes that differ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor, nn
 
 from neurosam.backends.registry import run as run_network
 from neurosam.deploy.explain_difference import ROUNDING, Explanation, first_of, place_of
@@ -25,15 +26,114 @@ from neurosam.deploy.explain_neurons import differing_parameters, explain_neuron
 from neurosam.deploy.explain_synapses import explain_synapses
 from neurosam.deploy.export_check import ExportCheck, FirstSpike, LayerCheck
 from neurosam.deploy.layer_run import LayerRun
-from neurosam.errors import ExportError
+from neurosam.deploy.module_run import run_module
+from neurosam.errors import EventError, ExportError
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
 from neurosam.network.synapse import neurons
+from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record
 
-__all__ = ["check_layers"]
+__all__ = ["check_export", "check_layers"]
+
+
+def check_export(
+    module: nn.Module,
+    network: Network,
+    inputs: Events | npt.NDArray[Any],
+    *,
+    input_unit: float = 1.0,
+    time: str = "auto",
+    run: Callable[[nn.Module, Tensor], Any] | None = None,
+    layers: Mapping[str, str] | None = None,
+) -> ExportCheck:
+    """Run a module and the network that was exported from it, compare them layer by layer, and explain differences.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The original, of any framework that :func:`neurosam.export` reads. It is not changed; a float64 copy runs.
+    network : Network
+        Exported from it, or made in another way: by hand, through NIR. In float every spike should be equal; of a
+        quantised network the agreement is measured.
+    inputs : Events or (T, B, ...) array
+        A few samples are enough. An array is the module's own input; events are the network's.
+    input_unit : float
+        Input of the module that an event of value 1 stands for, as in the export.
+    time, run
+        How the module is called: see :func:`neurosam.export`.
+    layers : mapping of str to str, optional
+        Population of each layer that an export would name otherwise: ``{"features.1": "conv1"}``. Without it, layers
+        whose names the network does not have are matched in order, if their number and sizes are the same.
+
+    Returns
+    -------
+    ExportCheck
+        Prints as a few lines; ``table()`` and ``to_dict()`` for the terminal and JSON.
+
+    Raises
+    ------
+    ExportError
+        If the module cannot be run, or its layers are not those of the network.
+    EventError
+        If the input does not fit the network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from neurosam import training
+    >>> module = training.build("4C3-P2-D10", (1, 8, 8)).eval()
+    >>> spikes = ns.encode(np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8), np.uint8), steps=10)
+    >>> print(ns.check_export(module, ns.export(module, (1, 8, 8)), spikes))
+    the same network
+    2 sample(s), 10 steps
+
+    With another leak, the layer and the reason are named:
+
+    >>> other = training.build("4C3-P2-D10", (1, 8, 8), leak=0.75).eval()
+    >>> _ = other.load_state_dict(module.state_dict())
+    >>> result = ns.check_export(module, ns.export(other, (1, 8, 8)), spikes)
+    >>> print(result.explanations[0])
+    conv1: parameter: leak 0.9 in the module, 0.75 in the network
+    """
+    if isinstance(inputs, Events):
+        x, events = inputs.dense() * input_unit, inputs
+    else:
+        x = np.asarray(inputs, np.float64)
+        if x.ndim < 3:
+            raise EventError("check_export: inputs", f"got an array of shape {x.shape}; [T, B, ...] is required")
+        events = _events(network, x / input_unit)
+    runs = run_module(module, np.asarray(x, np.float64), time=time, run=run)
+    return check_layers(network, _matched(network, runs, layers or {}), Inputs.of(network, events))
+
+
+def _matched(network: Network, runs: dict[str, LayerRun], layers: Mapping[str, str]) -> dict[str, LayerRun]:
+    """What the layers did, by population."""
+    named = {layers.get(run.module, layers.get(name, name)): run for name, run in runs.items()}
+    names = {p.name for p in network.populations}
+    if layers or names.issuperset(named):
+        return named
+    matched: dict[str, LayerRun] = {}
+    for fires in (True, False):
+        theirs = [run for run in runs.values() if (run.spikes is not None) == fires]
+        ours = [network[name] for group in network.groups for name in group]
+        ours = [p for p in ours if p.neuron is not None and p.fires == fires]
+        if [neurons(run.shape) for run in theirs] != [neurons(p.shape) for p in ours]:
+            return named
+        matched |= {p.name: run for p, run in zip(ours, theirs, strict=True)}
+    return matched
+
+
+def _events(network: Network, x: npt.NDArray[np.float64]) -> Events:
+    """A module's input as events of the network's shape: integers where they are ones, but for rounding."""
+    whole = np.rint(x)
+    x = whole if (np.abs(x - whole) <= ROUNDING * np.maximum(1, np.abs(x))).all() else x
+    shape = network.input.shape
+    if x[0, 0].size != neurons(shape):
+        raise EventError("check_export: inputs", f"have shape {x.shape[2:]}; the network's input has {shape}")
+    return Events.from_dense(x.reshape(*x.shape[:2], *shape))
 
 
 class _Sides(NamedTuple):
@@ -83,7 +183,8 @@ def check_layers(network: Network, runs: Mapping[str, LayerRun], inputs: Inputs)
     explanations = _quantisation(network, runs, first) if network.fixed else _explain(network, runs, inputs, sides)
     others = (p.name for p in network.populations if p.neuron is not None and p.name not in runs)
     return ExportCheck(
-        inputs.steps, inputs.samples, network.fixed, tuple(_layer(name, runs[name], sides[name]) for name in firing),
+        inputs.steps, inputs.samples, network.fixed,
+        tuple(_layer(name, run, sides.get(name)) for name, run in runs.items()),
         first, tuple(explanations), tuple(others),
     )  # fmt: skip
 
@@ -95,15 +196,20 @@ def _check(network: Network, runs: Mapping[str, LayerRun], inputs: Inputs) -> No
         where = f"layer {run.module or name!r}"
         if all(p.name != name for p in network.populations):
             has = ", ".join(p.name for p in network.populations if p.neuron is not None)
-            raise ExportError(where, f"is to be population {name!r}, which the network has not; it has {has}")
+            raise ExportError(
+                where, f"is to be population {name!r}, which the network does not have; it has {has}. Give the names: "
+                f"layers={{{run.module or name!r}: ...}}",
+            )  # fmt: skip
         if neurons(run.shape) != neurons(network[name].shape):
             raise ExportError(where, f"has shape {run.shape}; population {name!r} has {network[name].shape}")
-        if run.drive.shape[:2] != (inputs.steps, inputs.samples):
+        if run.drive.shape[:2] != (1 if run.summed else inputs.steps, inputs.samples):
             got = f"{run.drive.shape[0]} steps of {run.drive.shape[1]} samples"
             raise ExportError(where, f"ran for {got}; the input has {inputs.steps} of {inputs.samples}")
 
 
-def _layer(name: str, run: LayerRun, sides: _Sides) -> LayerCheck:
+def _layer(name: str, run: LayerRun, sides: _Sides | None) -> LayerCheck:
+    if sides is None:
+        return LayerCheck(name, run.module or name, 0, 0, 0, 0, None)
     steps = np.flatnonzero(sides.differ.any(axis=(1, 2)))
     return LayerCheck(
         name, run.module or name, sides.module.size, int(sides.module.sum()), int(sides.network.sum()),
@@ -137,11 +243,12 @@ def _explain(
         sent[name] = padded
     faults: list[Explanation] = []
     for name, run in runs.items():
-        found = [explain_synapses(network, name, run, sent, steps)]
         neuron = network[name].neuron
-        if isinstance(neuron, LIF):
-            found.append(explain_neurons(name, run, neuron))
-        faults += [explanation for explanation in found if explanation is not None]
+        synapses = explain_synapses(network, name, run, sent, steps)
+        rule = explain_neurons(name, run, neuron) if isinstance(neuron, LIF) else None
+        if synapses and rule and synapses.kind == "bias" and rule.text.startswith("initial_current"):
+            rule = None  # a bias on the membrane of a neuron with a current: the same thing (layer_run.py)
+        faults += [explanation for explanation in (synapses, rule) if explanation is not None]
     faulty = {explanation.population for explanation in faults}
     rounded: dict[str, list[Explanation]] = {}
     for sample in range(inputs.samples):

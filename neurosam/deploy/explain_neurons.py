@@ -26,6 +26,7 @@ from neurosam.network.synapse import neurons
 __all__ = ["differing_parameters", "explain_neurons", "margins", "membrane_scale"]
 
 Mask = npt.NDArray[np.bool_]
+Reals = npt.NDArray[np.float64]
 Spikes = npt.NDArray[Any]
 
 MOST_TRAINS = 1024
@@ -54,7 +55,7 @@ def explain_neurons(population: str, run: LayerRun, neuron: LIF) -> Explanation 
     sample, index = (axis.ravel() for axis in np.indices((samples, count)))
     trains = Trains(sample, index, run.input.reshape(len(run.drive), -1)[: len(sent)])
     own = simulate(without_input(neuron), run.shape, trains)
-    wrong, close = _compared(own, sent, membrane_scale(neuron, trains.input, own), ROUNDING)
+    wrong, close = _compared(own, sent, membrane_scale(neuron, run, trains, own), ROUNDING)
     if not wrong.any() and not close.any():
         return None
     cause = _comparison(run, neuron, trains, own, sent) if not wrong.any() else _cause(run, neuron, trains, own, sent)
@@ -70,18 +71,21 @@ def explain_neurons(population: str, run: LayerRun, neuron: LIF) -> Explanation 
     )  # fmt: skip
 
 
-def margins(run: LayerRun, neuron: LIF, sample: int, index: int) -> tuple[npt.NDArray[np.float64], float]:
+def margins(run: LayerRun, neuron: LIF, sample: int, index: int) -> tuple[Reals, float]:
     """Margins of the network's neuron in every step, on the module's input, and the scale that rounding refers to."""
     trains = Trains(np.array([sample]), np.array([index]), run.input[:, sample, index, None])
     own = simulate(without_input(neuron), run.shape, trains)
-    return own.margin[:, 0], membrane_scale(neuron, trains.input, own)
+    return own.margin[:, 0], float(membrane_scale(neuron, run, trains, own)[0])
 
 
-def membrane_scale(neuron: LIF, received: npt.NDArray[np.float64], simulated: Simulated) -> float:
-    """Magnitude of the numbers that neurons add up: input, threshold, membrane."""
+def membrane_scale(neuron: LIF, run: LayerRun, trains: Trains, simulated: Simulated) -> Reals:
+    """Magnitude of the numbers that each train's neuron adds up: input, threshold, membrane."""
     finite = np.where(np.isfinite(simulated.margin), np.abs(simulated.margin), 0.0)
-    parts = (received, neuron.threshold, neuron.initial_membrane, finite)
-    return float(sum(np.abs(part).max(initial=0.0) for part in map(np.asarray, parts)))
+    constants = (neuron.threshold, neuron.initial_membrane)
+    return np.asarray(
+        np.abs(trains.input).max(axis=0, initial=0.0) + finite.max(axis=0, initial=0.0)
+        + sum(np.abs(of_neurons(value, run.shape, trains.neuron)) for value in constants)
+    )  # fmt: skip
 
 
 def differing_parameters(a: LIF, b: LIF) -> tuple[str, str]:
@@ -93,7 +97,7 @@ def differing_parameters(a: LIF, b: LIF) -> tuple[str, str]:
         if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
             if not _equal(x, y, 1e-12 if name == "initial_current" else 0.0):  # a bias is part of that (layer_run.py)
                 differences.append((name, f"{name} {_shown(x, y)} in the module, {_shown(y, x)} in the network"))
-        elif x is not y and x != y:
+        elif type(x) is not type(y) or x != y:
             differences.append((name, f"{name} {_shown(x)} in the module, {_shown(y)} in the network"))
     if not differences:
         return "", ""
@@ -102,7 +106,7 @@ def differing_parameters(a: LIF, b: LIF) -> tuple[str, str]:
     return KIND_OF.get(differences[0][0], "parameter"), "; ".join(text for _, text in differences)
 
 
-def _compared(simulated: Simulated, sent: Spikes, scale: float, tolerance: float) -> tuple[Mask, Mask]:
+def _compared(simulated: Simulated, sent: Spikes, scale: Reals, tolerance: float) -> tuple[Mask, Mask]:
     """Trains that differ, by more than rounding and within it."""
     differs = simulated.spikes != sent
     first = np.argmax(differs, axis=0)[None]
@@ -132,7 +136,7 @@ def _fires(neuron: LIF) -> str:
 
 def _cause(run: LayerRun, neuron: LIF, trains: Trains, own: Simulated, sent: Spikes) -> tuple[str, str]:
     """Kind and sentence."""
-    scale = membrane_scale(neuron, trains.input, own)
+    scale = membrane_scale(neuron, run, trains, own)
     if isinstance(run.neuron, LIF):
         kind, text = differing_parameters(run.neuron, neuron)
         if kind and not _differing(_Rule(run.neuron), run, trains, sent, scale)[0]:
@@ -146,7 +150,7 @@ def _cause(run: LayerRun, neuron: LIF, trains: Trains, own: Simulated, sent: Spi
         try:
             for change in changes:
                 rule = change.apply(rule)
-            wrong, close = _differing(rule, run, some, sent[:, chosen], scale)
+            wrong, close = _differing(rule, run, some, sent[:, chosen], scale[chosen])
         except NetworkError:  # options that exclude each other
             continue
         if not wrong and not close:
@@ -188,7 +192,7 @@ def _named(changes: tuple[_Change, ...]) -> tuple[str, str]:
     return changes[0].kind, "; and ".join(change.text for change in changes)
 
 
-def _differing(rule: _Rule, run: LayerRun, trains: Trains, sent: Spikes, scale: float) -> tuple[int, int]:
+def _differing(rule: _Rule, run: LayerRun, trains: Trains, sent: Spikes, scale: Reals) -> tuple[int, int]:
     """How many trains differ under a rule, by more than rounding (all, where no spike could tell), and within it."""
     moved = trains._replace(input=trains.input * of_neurons(rule.factor, run.shape, trains.neuron))
     simulated = simulate(without_input(rule.neuron), run.shape, moved)

@@ -33,6 +33,8 @@ Reals = npt.NDArray[np.float64]
 
 FURTHEST = 3
 """Steps by which delays are varied."""
+FEWEST = 4
+"""Steps times samples from which on a constant can be told from what varies."""
 
 
 def explain_synapses(
@@ -54,7 +56,8 @@ def explain_synapses(
     """
     arriving = _Arriving(network, name, run, sent, steps)
     own = in_own_time(network, name)
-    theirs, ours = run.input[:steps], arriving.through([own])[0]
+    ours = arriving.through([own])[0]
+    theirs = arriving.received(ours)
     scale = max(float(np.abs(side).max(initial=0.0)) for side in (theirs, ours))
     off = np.abs(theirs - ours)
     wrong = off > ROUNDING * scale
@@ -64,7 +67,9 @@ def explain_synapses(
         text = f"what arrives differs by up to {off.max():.1g}, the rounding of single precision; the module computes "
         cause = "rounding", text + "in float32 somewhere (a tensor that .double() does not reach)"
     else:
-        cause = _constant_or_factor(network, name, theirs, ours, run.shape, scale) or _variant(arriving, own, wrong)
+        cause = _constant_or_factor(network, name, theirs, ours, run.shape, scale) or _variant(
+            arriving, own, theirs, wrong
+        )
     first = first_of(wrong)
     count = int(wrong.any(axis=0).sum())
     return Explanation(name, *cause, place_of(first, run.shape), float(theirs[first]), float(ours[first]), count)
@@ -86,21 +91,28 @@ class _Arriving(NamedTuple):
         neuron = self.network[self.name].neuron
         if not isinstance(neuron, (LIF, Readout)):
             raise NetworkError(f"population {self.name!r}", "is no population of float neurons")
+        if neuron.current_leak is not None and self.run.neuron.current_leak is not None:
+            neuron = replace(neuron, current_leak=self.run.neuron.current_leak)  # a bias counts as in the module
         shape = self.network[self.name].shape
         seen = arrivals(self.network, self.name, sent, alternatives)
-        return [input_of(neuron, shape, x, normalised=True)[: self.steps] for x in seen]
+        inputs = [input_of(neuron, shape, x, normalised=True) for x in seen]
+        return [x.sum(axis=0, keepdims=True) if self.run.summed else x[: self.steps] for x in inputs]
 
-    def differs(self, through: Reals, sample: int) -> bool:
-        """Whether that is not what arrived at the module's layer."""
-        theirs = self.run.input[: self.steps, sample : sample + 1]
-        scale = max(float(np.abs(side).max(initial=0.0)) for side in (theirs, through))
-        return bool((np.abs(theirs - through) > ROUNDING * scale).any())
+    def received(self, ours: Reals) -> Reals:
+        """What the module's layer received; a sum over steps if it returned their mean."""
+        theirs = self.run.input[: self.steps]
+        if not self.run.summed:
+            return theirs
+        length = next(iter(self.sent.values())).shape[0]
+        return min((theirs, length * theirs), key=lambda side: float(np.abs(side - ours).max(initial=0.0)))
 
 
 def _constant_or_factor(
     network: Network, name: str, theirs: Reals, ours: Reals, shape: Shape, scale: float
 ) -> tuple[str, str] | None:
     """Fit ``theirs = factor * ours + constant``: one factor, then one per channel; constants per neuron."""
+    if theirs.shape[0] * theirs.shape[1] < FEWEST:
+        return None
     moving_t, moving_o = theirs - theirs.mean(axis=(0, 1)), ours - ours.mean(axis=(0, 1))
     channels = as_chw(shape)[0]
 
@@ -153,20 +165,41 @@ def _by_channel(constant: Reals) -> str:
     return "" if len(concerned) == len(constant) else f" (channels {', '.join(map(str, concerned[:8]))})"
 
 
-def _variant(arriving: _Arriving, own: list[Projection], wrong: npt.NDArray[np.bool_]) -> tuple[str, str]:
+def _variant(
+    arriving: _Arriving, own: list[Projection], theirs: Reals, wrong: npt.NDArray[np.bool_]
+) -> tuple[str, str]:
     """Replace one projection after the other until the module's values arrive, in the sample that differs most."""
     sample = int(np.argmax(wrong.sum(axis=(0, 2))))
+    wanted = theirs[:, sample : sample + 1]
     variants = list(_variants(arriving.network, own))
-    for (kind, text, _), seen in zip(
-        variants, arriving.through([v.projections for v in variants], sample), strict=True
-    ):
-        if not arriving.differs(seen, sample):
-            return kind, text
+    through = arriving.through([variant.projections for variant in variants], sample)
+    for variant, seen in zip(variants, through, strict=True):
+        scale = max(float(np.abs(side).max(initial=0.0)) for side in (wanted, seen))
+        if (np.abs(wanted - seen) <= ROUNDING * scale).all():
+            return variant.kind, variant.text
+    if len(own) > 1 and (factors := _factors(arriving, own, theirs)):
+        return factors
     share = float(wrong.mean())
     return "weights", (
         f"from the same spikes, other values arrive in {share:.1%} of all cases, and no constant, factor, delay or "
         "order of the weights explains it: compare the layer's weights and geometry (stride, padding, groups)"
     )
+
+
+def _factors(arriving: _Arriving, own: list[Projection], theirs: Reals) -> tuple[str, str] | None:
+    """One factor for each of several projections."""
+    parts = arriving.through([[projection] for projection in own])
+    nothing = arriving.through([[]])[0]
+    moving = [(part - nothing - (part - nothing).mean(axis=(0, 1))).ravel() for part in parts]
+    wanted = (theirs - theirs.mean(axis=(0, 1))).ravel()
+    factors = np.linalg.lstsq(np.stack(moving, axis=1), wanted, rcond=None)[0]
+    scale = float(np.abs(theirs).max(initial=0.0))
+    if float(np.abs(factors @ np.stack(moving) - wanted).max(initial=0.0)) > 10 * ROUNDING * scale:
+        return None
+    named = [
+        f"{p.label} delivers {f:.6g} times as much" for p, f in zip(own, factors, strict=True) if abs(f - 1) > ROUNDING
+    ]
+    return "scale", f"in the module {' and '.join(named)}"
 
 
 class _Variant(NamedTuple):

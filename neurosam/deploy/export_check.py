@@ -26,7 +26,8 @@ class LayerCheck:
     population, module : str
         Its names in the network and in the module.
     compared : int
-        Neurons times steps times samples.
+        Neurons times steps times samples; 0 for a readout, which never fires. What arrives at it is compared all the
+        same.
     module_spikes, network_spikes : int
     differing : int
         How many of `compared` differ.
@@ -155,12 +156,13 @@ class ExportCheck:
             reasons = ", ".join(dict.fromkeys(e.kind for e in self.explained(layer.population)))
             if layer.differing and not reasons:
                 reasons = "quantisation" if self.quantised else "layers before it"
-            table.add_row(
-                layer.population, layer.module, f"{layer.module_spikes:,}", f"{layer.differing:,}",
-                f"{layer.agreement:.2%}", "-" if layer.first_step is None else str(layer.first_step),
-                _db(layer.spike_snr_db), reasons,
-                style="bold red" if layer.differing and not self.quantised and not self.equal else None,
+            cells: tuple[str, ...] = (
+                f"{layer.module_spikes:,}", f"{layer.differing:,}", f"{layer.agreement:.2%}",
+                "-" if layer.first_step is None else str(layer.first_step), _db(layer.spike_snr_db),
             )  # fmt: skip
+            style = "bold red" if self.explained(layer.population) and not (self.quantised or self.equal) else None
+            cells = cells if layer.compared else ("-",) * len(cells)
+            table.add_row(layer.population, layer.module, *cells, reasons, style=style)
         return table
 
     def __str__(self) -> str:

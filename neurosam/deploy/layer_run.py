@@ -48,6 +48,9 @@ class LayerRun:
         Steps by which these spikes are behind those of `neuron` (:class:`neurosam.deploy.readers.protocol.Reading`).
     module : str
         The layer's name in the module.
+    summed : bool
+        Whether `drive` is the sum (or the mean) over all steps, ``(1, B, *shape)``: what a module without neurons at
+        its end returns.
     """
 
     neuron: LIF | Readout
@@ -55,6 +58,7 @@ class LayerRun:
     spikes: npt.NDArray[Any] | None = None
     lag: int = 0
     module: str = ""
+    summed: bool = False
 
     @property
     def shape(self) -> Shape:

@@ -132,8 +132,8 @@ def test_equal() -> None:
     result = check(module(), network())
     assert result.equal
     assert (result.verdict, result.differing, result.first, result.explanations) == ("the same network", 0, None, ())
-    assert [layer.population for layer in result.layers] == ["conv1", "hidden", "square"]
-    assert all(0.02 < layer.module_spikes / layer.compared < 0.5 for layer in result.layers)
+    assert [layer.population for layer in result.layers] == ["conv1", "hidden", "square", "out"]
+    assert all(0.02 < layer.module_spikes / layer.compared < 0.5 for layer in result.layers[:3])
 
 
 AT: dict[str, Any] = {"at": True}
@@ -342,7 +342,7 @@ def test_both_orders_of_our_own_layers(order: str) -> None:
 def test_what_cannot_be_compared() -> None:
     runs, net = module(), network()
     with pytest.raises(
-        ExportError, match=r"'features\.1': is to be population 'conv9'.* it has conv1, hidden, square, out"
+        ExportError, match=r"'features\.1': is to be population 'conv9'.* it has conv1, hidden, square, out\. Give"
     ):
         check({"conv9": runs["conv1"]}, net)
     with pytest.raises(ExportError, match=r"'conv1': has shape \(20,\); population 'conv1' has \(3, 4, 4\)"):
@@ -351,6 +351,87 @@ def test_what_cannot_be_compared() -> None:
         check(runs, net, SPIKES[:6])
     with pytest.raises(ExportError, match="nothing can be compared"):
         check({}, net)
+
+
+def trained() -> Any:
+    """A module of our own layers, whose weights are random, and its input."""
+    from neurosam import training
+
+    torch.manual_seed(0)
+    first, second = (training.LIF(0.75, 0.25) for _ in range(2))
+    layers = (
+        torch.nn.Conv2d(2, 3, 3),
+        first,
+        torch.nn.Flatten(),
+        torch.nn.Linear(48, 10),
+        second,
+        torch.nn.Linear(10, 4),
+    )
+    return training.SpikingSequential(*layers)
+
+
+def test_a_module_and_its_export() -> None:
+    net = ns.export(trained(), (2, 6, 6))
+    result = ns.check_export(trained(), net, SPIKES)
+    assert result.equal, str(result)
+    assert [(x.population, x.module, x.compared > 0) for x in result.layers] == [
+        ("conv1", "1", True), ("dense1", "4", True), ("out", "what the module returns", False),
+    ]  # fmt: skip
+    assert result.layers[1].module_spikes > 20
+    assert ns.check_export(trained(), net, ns.Events.from_dense(SPIKES)).to_dict() == result.to_dict()
+
+
+def test_what_only_the_answer_shows() -> None:
+    net = ns.export(trained(), (2, 6, 6))
+    last = net.projections[-1]
+    wrong = replace(last, synapse=ns.Dense(last.synapse.weight[::-1]))
+    result = ns.check_export(trained(), replace(net, projections=[*net.projections[:-1], wrong]), SPIKES)
+    assert [(e.population, e.kind) for e in result.explanations] == [("out", "weights")]
+    assert result.differing == 0
+    assert not result.equal
+
+
+def test_layers_are_matched_by_order_or_by_hand() -> None:
+    net = ns.export(trained(), (2, 6, 6))
+    new = {"input": "input", "conv1": "a", "dense1": "b", "out": "c"}
+    other = ns.Network(
+        [replace(p, name=new[p.name]) for p in net.populations],
+        [replace(p, source=new[p.source], target=new[p.target]) for p in net.projections],
+    )
+    assert [layer.population for layer in ns.check_export(trained(), other, SPIKES).layers] == ["a", "b", "c"]
+    by_hand = {"1": "a", "4": "b", "out": "c"}
+    assert ns.check_export(trained(), other, SPIKES, layers=by_hand).equal
+    with pytest.raises(ExportError, match=r"'4': is to be population 'x'.*layers=\{'4': \.\.\.\}"):
+        ns.check_export(trained(), other, SPIKES, layers={**by_hand, "4": "x"})
+
+
+def test_an_input_unit_that_was_forgotten() -> None:
+    net = ns.export(trained(), (2, 6, 6), magnitude=255, input_unit=1 / 255)
+    levels = np.round(RNG.random((T, B, 2, 6, 6)) * 255)
+    assert ns.check_export(trained(), net, levels / 255, input_unit=1 / 255).equal
+    result = ns.check_export(trained(), net, levels / 255)
+    assert [(e.population, e.kind) for e in result.explanations] == [("conv1", "scale")]
+    assert "255 times as large; another unit of the input" in result.explanations[0].text
+
+
+def test_a_loop_of_the_user() -> None:
+    class Cell(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = trained()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x)  # type: ignore[no-any-return]
+
+    def run(module: torch.nn.Module, x: torch.Tensor) -> Any:
+        return module(x)
+
+    net = ns.export(Cell(), (2, 6, 6), run=run)
+    result = ns.check_export(Cell(), net, SPIKES, run=run)
+    assert result.equal
+    assert result.layers[0].module == "inner.1"
+    with pytest.raises(ns.EventError, match=r"have shape \(5,\); the network's input has \(2, 6, 6\)"):
+        ns.check_export(Cell(), net, np.zeros((2, 1, 5)))
 
 
 def test_the_result_is_told() -> None:

@@ -11,7 +11,7 @@ from support.walkthrough import steps, walk
 BRING = Path(__file__).parents[2] / "docs" / "bring"
 
 
-@pytest.mark.parametrize(("name", "packages"), [("out", ("pandas", "xarray"))])
+@pytest.mark.parametrize(("name", "packages"), [("check", ("torch",)), ("out", ("pandas", "xarray"))])
 def test_a_page_does_what_it_says(
     name: str, packages: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

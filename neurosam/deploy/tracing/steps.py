@@ -37,7 +37,7 @@ from neurosam.graph.layers import Input
 from neurosam.training.neurons import Temporal
 from neurosam.training.sequential import SpikingSequential, named_layers
 
-__all__ = ["TIMES", "Recorded", "record", "traceable"]
+__all__ = ["TIMES", "Recorded", "Run", "float64", "record", "takes_state", "traceable"]
 
 TIMES = ("auto", "step", "first", "second", "folded", "inside")
 STEPS, SAMPLES = 4, 5
@@ -154,7 +154,7 @@ class _Attempt:
 
     def go(self) -> Recorded:
         """Run the module."""
-        with torch.no_grad(), _float64(), self.recording:
+        with torch.no_grad(), float64(), self.recording:
             outputs = self._outputs()
         for leaf in self.leaves:
             leaf.finish()
@@ -208,7 +208,7 @@ class _Attempt:
                 leaf.calls_in_pass = 0
             x = recording.enter(self.x[step], np.full(recording.samples, step), (recording.samples,))
             out = self.module(x, *state)
-            if isinstance(out, tuple) and len(out) == 2 and _takes_state(self.module):
+            if isinstance(out, tuple) and len(out) == 2 and takes_state(self.module):
                 state = (out[1],)
             yield out
 
@@ -251,14 +251,15 @@ def _ways(readings: dict[str, Reading], module: nn.Module) -> list[str]:
     return ["step", "inside", "first", "second"]
 
 
-def _takes_state(module: nn.Module) -> bool:
+def takes_state(module: nn.Module) -> bool:
+    """Whether a module takes, as its second argument, the state that it returned (Norse)."""
     parameters = list(inspect.signature(module.forward).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) > 1 and "state" in positional[1].name
 
 
 @contextmanager
-def _float64() -> Iterator[None]:
+def float64() -> Iterator[None]:
     """What forward makes itself (zero states) is float64 too."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
