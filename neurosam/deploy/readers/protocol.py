@@ -77,10 +77,14 @@ class Reading:
             raise ExportError("reading: time", f"got {self.time!r}; allowed are {', '.join(TIMES)}")
 
 
-_BY_HAND: dict[type, Callable[[Any], Reading | None]] = {}
+_BY_HAND: dict[type, tuple[Callable[[Any], Reading | None], Callable[[Any], None] | None]] = {}
 
 
-def register(kind: type[nn.Module], reader: Callable[[Any], Reading | None]) -> None:
+def register(
+    kind: type[nn.Module],
+    reader: Callable[[Any], Reading | None],
+    reset: Callable[[Any], None] | None = None,
+) -> None:
     """Read modules of a class of your own with a function.
 
     Parameters
@@ -89,6 +93,8 @@ def register(kind: type[nn.Module], reader: Callable[[Any], Reading | None]) -> 
         The class; those derived from it are read too.
     reader : function
         Takes the module, returns a :class:`Reading`.
+    reset : function, optional
+        Takes the module, and puts it into its initial state, where it keeps one.
 
     Examples
     --------
@@ -100,7 +106,7 @@ def register(kind: type[nn.Module], reader: Callable[[Any], Reading | None]) -> 
     >>> read(MyNeuron()).neuron.leak
     array(0.5)
     """
-    _BY_HAND[kind] = reader
+    _BY_HAND[kind] = reader, reset
 
 
 def read(module: nn.Module) -> Reading | None:
@@ -113,7 +119,7 @@ def read(module: nn.Module) -> Reading | None:
     """
     for kind in type(module).__mro__:
         if kind in _BY_HAND:
-            return _BY_HAND[kind](module)
+            return _BY_HAND[kind][0](module)
     for reader in _readers(module):
         reading: Reading | None = reader.read(module)
         if reading is not None:
@@ -123,6 +129,12 @@ def read(module: nn.Module) -> Reading | None:
 
 def reset(module: nn.Module) -> None:
     """Put a module of neurons into its initial state."""
+    for kind in type(module).__mro__:
+        if kind in _BY_HAND:
+            by_hand = _BY_HAND[kind][1]
+            if by_hand is not None:
+                by_hand(module)
+            return
     for reader in _readers(module):
         if hasattr(reader, "reset"):
             reader.reset(module)

@@ -14,6 +14,8 @@ from neurosam.deploy.tracing.nodes import OverTime, Source
 from neurosam.deploy.tracing.pooling import average
 from neurosam.deploy.tracing.probing import probe
 from neurosam.deploy.tracing.recording import tensors_in
+from neurosam.graph.layers import Neurons, Offset, Scale
+from neurosam.network.neuron import LIF
 
 __all__ = ["FUNCTIONS"]
 
@@ -34,13 +36,39 @@ def subtract_from(call: Call, input: Any, other: Any, alpha: Any = 1) -> None:
 
 
 def multiply(call: Call, input: Any, other: Any, *, out: Any = None) -> None:
-    """A value times a constant."""
+    """A value times a constant; of spikes, a layer of AND neurons."""
     if call.traced(input) and call.traced(other):
-        raise NotExpressible(
-            "multiplies two values of the network with each other; a network can only add: use an addition (SEW: ADD)"
-        )
+        _both(call, input, other)
+        return
     value, factor = (input, other) if call.traced(input) else (other, input)
     _scale(call, value, factor)
+
+
+def _both(call: Call, first: Tensor, second: Tensor) -> None:
+    """Spikes of a and of b (1 + 1 > 1.5), or of a and not of b (1 - 1 < 0.5), as SEW's AND and IAND need them."""
+    shape = tuple(call.result.shape)
+    spread = [_spread(call, x, shape) for x in (first, second)]
+    rows, (a, b), features = call.trace_all(spread)
+    threshold, sources = 1.5, (*a, *b)
+    if (absent := _absent(a)) is not None:
+        threshold, sources = 0.5, (*b, *call.scaled(absent, features, -1.0))
+    elif (absent := _absent(b)) is not None:
+        threshold, sources = 0.5, (*a, *call.scaled(absent, features, -1.0))
+    for source in (*(a if threshold > 1 else ()), *(b if threshold > 1 else ()), *(absent or ())):
+        if not source.node.spiking or source.node.largest != 1:
+            raise NotExpressible("multiplies values of the network with each other; only spikes can be (an AND)")
+    neurons = Neurons(LIF(0.0, threshold, reset="zero"))
+    _give(call, spread[0], rows, call.node(neurons, sources, features, key=("and", threshold)))
+
+
+def _absent(sources: tuple[Source, ...]) -> tuple[Source, ...] | None:
+    """s of 1 - s."""
+    node = sources[0].node
+    if len(sources) == 1 and isinstance(node.what, Offset) and np.all(node.what.value == 1):
+        before = node.sole()
+        if before is not None and isinstance(before.what, Scale) and np.all(before.what.factor == -1):
+            return before.sources
+    return None
 
 
 def divide(call: Call, input: Any, other: Any, *, rounding_mode: Any = None, out: Any = None) -> None:

@@ -212,14 +212,18 @@ def _counts_up(flat: torch.Tensor) -> bool:
 
 
 def _leading(step: Indices, sample: Indices) -> list[int]:
-    """Axes along which step or sample changes; the last axis numbers the values."""
+    """Axes along which samples change, or steps go on at an even pace; the last axis numbers the values."""
     out = []
     for axis in range(step.ndim - 1):
-        for table in (step, sample):
-            low = np.where(table == NOWHERE, np.iinfo(np.int64).max, table).min(axis=axis)
-            if (table.max(axis=axis) > low).any():
-                out.append(axis)
-                break
+        low = np.where(sample == NOWHERE, np.iinfo(np.int64).max, sample).min(axis=axis)
+        if (sample.max(axis=axis) > low).any():
+            out.append(axis)
+            continue
+        pace = np.diff(step, axis=axis)
+        later, earlier = (np.moveaxis(step, axis, 0)[part] for part in (slice(1, None), slice(-1)))
+        known = np.moveaxis(pace, axis, 0)[(later >= 0) & (earlier >= 0)]
+        if known.size and known[0] > 0 and (known == known[0]).all():
+            out.append(axis)
     return out
 
 

@@ -24,6 +24,11 @@ from neurosam.signals.recording import Record
 
 __all__ = ["check_recorded"]
 
+Values = npt.NDArray[np.float64]
+NOT_READ = (
+    "the module does something that was not read, such as a state that is kept between calls, or a function outside of "
+    "torch; check=False exports it all the same"
+)
 TIE = 1e-9
 """Change of a threshold, relative to it, that rounding amounts to at most."""
 
@@ -37,29 +42,25 @@ def check_recorded(network: Network, recorded: Recorded, drawing: Drawing) -> No
         If a spike differs and rounding does not explain it; the message names layer, step and neuron.
     """
     theirs = _recorded(network, recorded, drawing)
-    if not theirs:
-        return
     events = _events(network, recorded)
-    ours = _spikes(network, events, theirs)
+    ours, output = _run(network, events, theirs)
     first = _first_differences(theirs, ours)
-    if not first:
-        return
-    close = [_spikes(_with_thresholds(network, 1 + sign * TIE), events, theirs) for sign in (-1, 1)]
+    if first:
+        close = [_run(_with_thresholds(network, 1 + sign * TIE), events, theirs)[0] for sign in (-1, 1)]
     for sample, (step, name, neuron) in first.items():
         fires = theirs[name][step, sample, neuron]
-        if any(run_[name][step, sample, neuron] == fires for run_ in close):
-            continue
-        node = drawing.neurons[name]
-        got = ours[name][step, sample, neuron]
-        raise ExportError(
-            node.label,
-            f"gives {fires:g} in step {step}, neuron {neuron}, and the network's population {name!r} {got:g}; the "
-            "module does something that was not read (a state that is not reset, a function outside torch); check=False "
-            "exports it all the same",
-        )
+        if not any(run_[name][step, sample, neuron] == fires for run_ in close):
+            raise ExportError(
+                drawing.neurons[name].label,
+                f"gives {fires:g} in step {step}, neuron {neuron}, where the network gives "
+                f"{ours[name][step, sample, neuron]:g}: {NOT_READ}",
+            )
+    for name, total in drawing.totals.items():
+        if name in output and not _proportional(np.delete(total, list(first), 0), np.delete(output[name], list(first), 0)):
+            raise ExportError("output", f"differs from that of the network's readout {name!r}: {NOT_READ}")
 
 
-def _recorded(network: Network, recorded: Recorded, drawing: Drawing) -> dict[str, npt.NDArray[np.float64]]:
+def _recorded(network: Network, recorded: Recorded, drawing: Drawing) -> dict[str, Values]:
     """Spikes of the module, ``[T, B, neurons]`` in the population's own time."""
     out = {}
     for name, node in drawing.neurons.items():
@@ -78,13 +79,23 @@ def _events(network: Network, recorded: Recorded) -> Events:
     return Events.from_dense(np.rint(x) if np.all(np.abs(x - np.rint(x)) < TIE) else x)
 
 
-def _spikes(network: Network, events: Events, theirs: Any) -> dict[str, npt.NDArray[np.float64]]:
+def _run(network: Network, events: Events, theirs: Any) -> tuple[dict[str, Values], dict[str, Values]]:
+    """Spikes of the layers that were recorded, ``[T, B, neurons]``, and outputs, ``[B, neurons]``."""
     recording = run(network, events, "reference", Record(spikes=tuple(theirs)), threads=1)
+    answers = {network.output: recording.output, **recording.other_outputs}
     out = {}
     for name, spikes in theirs.items():
         dense = recording.spikes[name].dense().astype(np.float64)
         out[name] = dense.reshape(*dense.shape[:2], -1)[: len(spikes)]
-    return out
+    return out, {name: answer.reshape(len(answer), -1) for name, answer in answers.items()}
+
+
+def _proportional(theirs: Values, ours: Values) -> bool:
+    """Whether outputs are the same up to a positive factor and rounding."""
+    scale = float((ours * ours).sum())
+    factor = float((theirs * ours).sum()) / scale if scale else 1.0
+    largest = np.abs(theirs).max(initial=0.0)
+    return (factor > 0 or largest < TIE) and bool(np.allclose(theirs, factor * ours, rtol=0, atol=1e-6 * largest + TIE))
 
 
 def _first_differences(theirs: Any, ours: Any) -> dict[int, tuple[int, str, int]]:

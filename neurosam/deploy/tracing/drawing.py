@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosam.deploy.tracing.axes import Value
 from neurosam.deploy.tracing.nodes import Dropped, Membrane, Node, OverTime, Refused, Source, Tables, population_shape
+from neurosam.deploy.tracing.outputs import Output, outputs_of
 from neurosam.deploy.tracing.recording import Recording
 from neurosam.deploy.tracing.steps import Recorded
 from neurosam.errors import ExportError
@@ -28,12 +28,15 @@ class Drawing:
     graph : Graph
     neurons : dict of str to Node
         Layers of neurons of the module, by name.
+    totals : dict of str to (B, neurons) array
+        What outputs have to be, up to a positive factor.
     notes : dict of str to str
         What was left out, for the metadata.
     """
 
     graph: Graph
     neurons: dict[str, Node]
+    totals: dict[str, Any]
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -53,91 +56,8 @@ def draw(recorded: Recorded, chain: bool) -> Drawing:
         If what the module returns is no output of a network.
     """
     notes: dict[str, str] = {}
-    outputs = _outputs(recorded, notes)
+    outputs = outputs_of(recorded, notes)
     return _Drawer(recorded.recording, chain, notes).draw(outputs)
-
-
-@dataclass(frozen=True, eq=False)
-class _Output:
-    """What a module returns: the spikes or membranes of a layer of neurons, or sums behind the last of them."""
-
-    sources: tuple[Source, ...]
-    shape: tuple[int, ...]
-    answer: str
-    neurons: Node | None = None
-
-
-def _outputs(recorded: Recorded, notes: dict[str, str]) -> list[_Output]:
-    """Each once; membranes only where nothing else is returned."""
-    returned = _returned(recorded.recording, recorded.outputs[-1])
-    if not returned:
-        raise ExportError("module", "returns nothing that depends on its input")
-    outputs = [_output(recorded.recording, value, notes) for value in returned]
-    chosen = [output for output in outputs if output.answer in ("count", "sums")] or outputs
-    unique = {tuple(source.key for source in output.sources): output for output in reversed(chosen)}
-    return [*reversed(unique.values())]
-
-
-def _returned(recording: Recording, out: Any) -> list[Value]:
-    """Values among what a module returned: not those inside of states."""
-    items = list(out.values()) if isinstance(out, dict) else list(out) if isinstance(out, (tuple, list)) else [out]
-    values = [value for item in items if (value := recording.value(item)) is not None]
-    if not values and items and isinstance(items[0], (tuple, list)):  # a list of what each step gave
-        return _returned(recording, items[-1] if len(items) == recording.length else items[0])
-    return values[-1:] if isinstance(out, list) and len(values) == recording.length else values
-
-
-def _output(recording: Recording, value: Value, notes: dict[str, str]) -> _Output:
-    if value.refused is not None:
-        what = value.refused.what
-        raise ExportError(value.refused.label, what.problem if isinstance(what, Refused) else "is not expressible")
-    _, (sources,), shape = recording.addresses.trace([value], "output")
-    how, membrane = "last", False
-    while len(sources) == 1 and sources[0].index is None:
-        what = sources[0].node.what
-        if isinstance(what, Dropped):
-            notes["left out"] = f"{what.name} at the end"
-        elif isinstance(what, OverTime):
-            how = what.how
-        elif isinstance(what, Membrane):
-            membrane = True
-        else:
-            break
-        sources = sources[0].node.sources
-    sources = _summed_over_time(recording, sources)
-    if not sources:
-        raise ExportError("module", "returns zeros")
-    for source in sources:
-        if (problem := source.node.unusable) is not None:
-            raise ExportError("output", problem)
-    node = sources[0].node
-    if len(sources) == 1 and sources[0].index is None and isinstance(node.what, Neurons):
-        graded = isinstance(node.what.neuron, Readout)
-        answer = (how if how in ("mean", "max") else "last") if membrane or graded else "count"
-        return _Output((Source(node),), node.shape, answer, node)
-    return _Output(tuple(Source(source.node, 0, source.index) for source in sources), shape, "sums")
-
-
-def _summed_over_time(recording: Recording, sources: tuple[Source, ...]) -> tuple[Source, ...]:
-    """Spikes that a loop has added up step after step: those of one layer, in all steps."""
-    steps: dict[tuple[int, bytes | None], set[int]] = {}
-    firsts: dict[tuple[int, bytes | None], Source] = {}
-    work = [(source, 0, ()) for source in sources]
-    while work:
-        source, ago, _ = work.pop()
-        node, ago = source.node, ago + source.steps
-        is_sum = isinstance(node.what, Offset) and not np.any(node.what.value)
-        is_positive = isinstance(node.what, Scale) and node.what.factor.ndim == 0 and node.what.factor > 0
-        delayed = any(s.steps for s in node.sources) or ago
-        if source.index is None and (is_sum or is_positive) and (delayed or is_positive):
-            work.extend((before, ago, ()) for before in node.sources)
-            continue
-        key = (id(node), None if source.index is None else source.index.tobytes())
-        steps.setdefault(key, set()).add(ago)
-        firsts.setdefault(key, source)
-    if all(len(ago) == recording.steps for ago in steps.values()):
-        return tuple(Source(source.node, 0, source.index) for source in firsts.values())
-    return sources
 
 
 class _Drawer:
@@ -149,7 +69,7 @@ class _Drawer:
         self.names: dict[tuple[int, int], str] = {}
         self.placed: dict[tuple[int, int], tuple[Node, int]] = {}
 
-    def draw(self, outputs: list[_Output]) -> Drawing:
+    def draw(self, outputs: list[Output]) -> Drawing:
         """Layers in the order in which they were recorded."""
         for output in outputs:
             for source in output.sources:
@@ -165,18 +85,21 @@ class _Drawer:
             self.labels[name] = node.label
         for node, ago in placed:
             self._draw(node, ago)
-        answers = {}
+        answers: dict[str, str] = {}
+        totals: dict[str, Any] = {}
         for output in outputs:
             if output.neurons is not None:
-                answers[self.names[id(output.neurons), 0]] = output.answer
-                continue
-            name = self._free("out")
-            self.layers[name], self.labels[name] = Neurons(Readout()), "output"
-            self._connect(output.sources, name, output.shape, 0)
-            answers[name] = "last"
+                name = self.names[id(output.neurons), 0]
+            else:
+                name = self._free("out")
+                self.layers[name], self.labels[name] = Neurons(Readout()), "output"
+                self._connect(output.sources, name, output.shape, 0)
+            answers.setdefault(name, output.answer)
+            if output.total is not None:
+                totals[name] = output.total
         graph = Graph(self.layers, self.edges, answers, self.labels)
         neurons = {self.names[id(n), 0]: n for n, _ in placed if isinstance(n.what, Neurons)}
-        return Drawing(graph, neurons, self.notes)
+        return Drawing(graph, neurons, totals, self.notes)
 
     def _place(self, node: Node, ago: int) -> None:
         """A node and what it needs, `ago` steps earlier: only neurons and the input are late, so others move along."""
@@ -254,8 +177,8 @@ class _Drawer:
             return self._free("input")
         if isinstance(what, Neurons) or (isinstance(what, MaxPool) and node.spiking):
             path = node.path.replace(".", "_") if self.chain else node.path
-            if isinstance(what, MaxPool) and ":" in node.kind:
-                path = ""
+            if ":" in node.kind:  # a function of a module that does more than this
+                path = "" if isinstance(what, MaxPool) else f"{path}.and" if path else "and"
             if path.replace("_", "").replace(".", "").isdigit() or not path:
                 return self._numbered(node)
             return self._free(path)

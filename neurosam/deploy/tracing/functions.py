@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from neurosam.deploy.readers.nearest import unknown_neuron
 from neurosam.deploy.tracing import arithmetic, pooling
 from neurosam.deploy.tracing.calls import Call, NotExpressible, array, per_channel
 from neurosam.deploy.tracing.movement import MOVES, move
@@ -202,8 +203,9 @@ def _bias(bias: Any) -> Any:
 
 def _unknown(call: Call, name: str) -> str:
     """What is said about a function that no layer has."""
-    if name in COMPARISONS:
-        return neuron_hint(call.where[1].partition(":")[0])
+    if name in COMPARISONS and (found := call.recording.thresholding()) is not None:
+        call.where = (found[0], type(found[1]).__name__)
+        return unknown_neuron(found[1])
     if name in NORMS:
         return (
             f"is a {name}, whose mean and variance depend on the input of the moment, so it is no constant synapse; "
@@ -211,21 +213,22 @@ def _unknown(call: Call, name: str) -> str:
         )
     if name in ATTENTION:
         return "multiplies values of the network with each other (attention), which no synapse can; leave it out"
+    if name in RANDOM:
+        return f"draws random numbers ({name}), and a network has none; switch them off in evaluation mode"
+    if name in ACTIVATIONS:
+        return f"is a {name}, which is no spiking neuron; put a layer of neurons in its place"
     return f"computes {name}, which has no equivalent in a network; put a layer of neurons there, or leave it out"
-
-
-def neuron_hint(kind: str) -> str:
-    """What to do about neurons that no reader knows."""
-    return (
-        "compares with a threshold: it looks like a layer of neurons that no reader knows. Register a reader of "
-        f"a few lines: neurosam.register({kind}, lambda m: neurosam.Reading(neurosam.LIF(leak=..., threshold=...)))"
-    )
 
 
 COMPARISONS = frozenset(
     ("gt", "ge", "lt", "le", "heaviside", "sign", "greater", "greater_equal", "gt_", "ge_", "apply")
 )
 NORMS = frozenset(("group_norm", "layer_norm", "instance_norm", "local_response_norm", "rms_norm", "normalize"))
+RANDOM = frozenset(("rand_like", "randn_like", "randint_like", "bernoulli", "normal", "poisson", "multinomial"))
+ACTIVATIONS = frozenset(
+    ("gelu", "sigmoid", "tanh", "elu", "selu", "leaky_relu", "prelu", "hardtanh", "hardswish", "hardsigmoid", "silu",
+     "relu6", "softplus", "clamp", "clip", "celu", "mish", "logsigmoid", "softsign", "threshold", "exp", "abs")
+)  # fmt: skip
 ATTENTION = frozenset(("multi_head_attention_forward", "scaled_dot_product_attention"))
 
 FUNCTIONS: dict[str, Callable[..., None]] = {

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.graph.layers import Input, MaxPool, Neurons, Offset, Pool, Scale, Weights
+from neurosam.network.neuron import LIF
 from neurosam.network.synapse import Shape
 
 __all__ = ["Dropped", "Membrane", "Node", "OverTime", "Refused", "Source", "Tables", "What", "population_shape"]
@@ -134,7 +135,17 @@ class Node:
         """Whether its values are spikes: of neurons, of the input, or the largest of spikes."""
         if isinstance(self.what, MaxPool):
             return all(source.node.spiking for source in self.sources)
-        return isinstance(self.what, Input) or (isinstance(self.what, Neurons) and hasattr(self.what.neuron, "reset"))
+        return isinstance(self.what, Input) or (isinstance(self.what, Neurons) and isinstance(self.what.neuron, LIF))
+
+    @property
+    def largest(self) -> int:
+        """Largest value of a spike or event."""
+        what = self.what
+        if isinstance(what, MaxPool):
+            return max(source.node.largest for source in self.sources)
+        if isinstance(what, Input):
+            return what.magnitude if what.unit == 1.0 else 0
+        return what.neuron.max_spikes if isinstance(what, Neurons) and isinstance(what.neuron, LIF) else 0
 
     def sole(self) -> Node | None:
         """The node whose values it takes as they are, if that is all it takes."""

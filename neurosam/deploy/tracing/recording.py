@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from neurosam.deploy.readers.nearest import has_threshold
 from neurosam.deploy.tracing.axes import Addresses, Rows, Value
 from neurosam.deploy.tracing.nodes import Node, Source, What
 from neurosam.graph.layers import Input
@@ -54,18 +55,18 @@ class Recording(TorchFunctionMode):
         self.steps, self.samples = steps, samples
         self.addresses = Addresses()
         self.values: Any = WeakIdKeyDictionary()
-        self.input = Node(source, (), shape, "input", "input")
+        self.input = self.entry = Node(source, (), shape, "input", "input")
         self.nodes: list[Node] = [self.input]
         self.looped = False
         self.failure: tuple[str, str] | None = None
         self._by_key: dict[Any, Node] = {}
-        self._running: list[tuple[str, str, bool]] = []
+        self._running: list[tuple[str, nn.Module]] = []
         self._paused = 0
 
     def enter(self, x: Tensor, steps: npt.NDArray[np.int64], lead: tuple[int, ...]) -> Tensor:
         """Name a tensor as input: `steps` of its rows (STATIC: the same in every step); samples vary fastest."""
         samples = np.tile(np.arange(self.samples), steps.size // self.samples)
-        self.values[x] = self.addresses.new(self.input, Rows(steps, samples, lead))
+        self.values[x] = self.addresses.new(self.entry, Rows(steps, samples, lead))
         return x
 
     def value(self, x: Any) -> Value | None:
@@ -74,16 +75,23 @@ class Recording(TorchFunctionMode):
 
     def attach(self, path: str, module: nn.Module) -> None:
         """Keep account of when a module runs, for messages and names."""
-        entry = (path, type(module).__name__, not any(True for _ in module.children()))
-        module.register_forward_pre_hook(lambda _module, _args: self._running.append(entry))
+        module.register_forward_pre_hook(lambda _module, _args: self._running.append((path, module)))
         module.register_forward_hook(lambda _module, _args, _output: self._running.pop() and None)
 
     def where(self, name: str) -> tuple[str, str]:
         """Path and kind of the module that runs; a function that a composite module calls is named itself."""
         if not self._running:
             return "", name
-        path, kind, single = self._running[-1]
-        return (path, kind) if single else (path, f"{kind}: {name}")
+        path, module = self._running[-1]
+        kind = type(module).__name__
+        return (path, f"{kind}: {name}") if any(True for _ in module.children()) else (path, kind)
+
+    def thresholding(self) -> tuple[str, nn.Module] | None:
+        """Path and module of what compares with a threshold: the innermost that has one, else the innermost."""
+        for path, module in reversed(self._running):
+            if has_threshold(module):
+                return path, module
+        return self._running[-1] if self._running else None
 
     @property
     def length(self) -> int:
