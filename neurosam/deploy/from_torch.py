@@ -46,6 +46,7 @@ def export(
     longest_run: int | None = None,
     time: str = "auto",
     run: Callable[[nn.Module, Tensor], Any] | None = None,
+    samples: int | None = None,
     check: bool = True,
 ) -> Network:
     """Convert a trained module to a network, quantised if `precision` is given.
@@ -81,6 +82,8 @@ def export(
         ``[B * T, ...]``; or a still input ``[B, ...]``, which its own loop presents in every step. "auto" finds out.
     run : function, optional
         ``run(module, x)``, your own loop over x of shape ``[T, B, ...]``, in place of `time`.
+    samples : int, optional
+        Batch size, for a module that has it inside, as in ``x.view(batch_size, -1)``.
     check : bool
         Whether to compare the spikes of the network with those of the module.
 
@@ -108,7 +111,7 @@ def export(
     """
     network = to_network(
         module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata, time=time, run=run,
-        check=check,
+        samples=samples, check=check,
     )  # fmt: skip
     if precision is None:
         return network
@@ -127,6 +130,7 @@ def to_network(
     metadata: Mapping[str, str] | None = None,
     time: str = "auto",
     run: Callable[[nn.Module, Tensor], Any] | None = None,
+    samples: int | None = None,
     check: bool = True,
 ) -> Network:
     """Convert a module to a float64 network; parameters as in :func:`export`."""
@@ -137,7 +141,7 @@ def to_network(
         raise ExportError("export: input_shape", f"got {input_shape}; (C, H, W) or (N,) is required")
     source = Input(population_shape(shape), magnitude, input_unit)
     copy = traceable(module)
-    recorded = record(copy, shape, source, time=time, run=run)
+    recorded = record(copy, shape, source, time=time, run=run, samples=samples)
     drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
     network = assemble(drawing.graph, sam=sam, metadata={**drawing.notes, **(metadata or {})})
     if check:

@@ -4,6 +4,7 @@ A reader is a Python module (or any object) with
 
     read(module) -> Reading | None       None if it is not a layer of neurons; ExportError for one without an equal
     reset(module)                        put the module into its initial state, as before the first step
+    resize(module, steps, samples)       for a module that has one of the two inside (Sinabs' IAFSqueeze)
 
 found by the entry point of the group ``neurosam.layers`` whose name is the top-level package of the module's class: for
 ``snntorch._neurons.leaky.Leaky``, the entry point ``snntorch``. A class that is derived from such a one is read by the
@@ -25,7 +26,7 @@ from neurosam.network.neuron import LIF, Readout
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["GROUP", "Feedback", "Reading", "read", "register", "reset"]
+__all__ = ["GROUP", "Feedback", "Reading", "read", "register", "reset", "resize"]
 
 GROUP = "neurosam.layers"
 
@@ -64,6 +65,9 @@ class Reading:
     membrane : int or None
         Position of the membrane among the module's outputs, if it returns one; spikes are output 0.
     feedback : Feedback, optional
+    weight : float or (O, I) array
+        Synapses inside the module, in front of its neurons (the feedback is added behind them): a factor, or those of
+        a Linear.
     """
 
     neuron: LIF | Readout
@@ -71,6 +75,7 @@ class Reading:
     time: str = "step"
     membrane: int | None = None
     feedback: Feedback | None = None
+    weight: Any = 1.0
 
     def __post_init__(self) -> None:
         if self.time not in TIMES:
@@ -138,6 +143,13 @@ def reset(module: nn.Module) -> None:
     for reader in _readers(module):
         if hasattr(reader, "reset"):
             reader.reset(module)
+
+
+def resize(module: nn.Module, steps: int, samples: int) -> None:
+    """Tell a module of neurons how many steps and samples its next input has, if it has to know."""
+    for reader in _readers(module):
+        if hasattr(reader, "resize"):
+            reader.resize(module, steps, samples)
 
 
 def _readers(module: nn.Module) -> Iterator[Any]:

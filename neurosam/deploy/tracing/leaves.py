@@ -58,6 +58,9 @@ class Leaf:
         self.calls_in_pass = 0
         self._forward: Callable[..., Any] = module.forward
         module.forward = self
+        for inner in module.modules():  # recurrent synapses, which are given spikes that may be float32
+            if inner is not module and isinstance(getattr(inner, "weight", None), Tensor):
+                inner.register_forward_pre_hook(lambda _, given: _in_float64(given))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module; record what it got and gave."""
@@ -74,12 +77,13 @@ class Leaf:
         if folded:
             x = x.unflatten(0, (self.recording.steps, self.recording.samples))
             value = self.recording.value(x)
-        sources, rows, shape = self._drive(x, value)
+        sources, rows, shape = self._behind_weights(*self._drive(x, value))
         with self.recording.pause():
             out = self._forward(x, *args[1:], **kwargs) if args else self._forward(**{**kwargs, next(iter(kwargs)): x})
+            out = _in_float64(out)
         node = self._node(shape)
         self.drives.append(sources)
-        self._answers(node, rows, out, x.shape)
+        self._answers(node, rows, out, (*rows.lead, *shape))
         return out.flatten(0, 1) if folded else out
 
     def finish(self) -> None:
@@ -142,6 +146,18 @@ class Leaf:
             if (problem := source.node.unusable) is not None and not isinstance(source.node.what, Tables):
                 raise ExportError(self.label, problem)
         return sources, rows, shape
+
+    def _behind_weights(
+        self, sources: tuple[Source, ...], rows: Rows, shape: tuple[int, ...]
+    ) -> tuple[tuple[Source, ...], Rows, tuple[int, ...]]:
+        """What reaches the neurons, behind synapses that are inside the module."""
+        weight, call = array(self.reading.weight), Call(self.recording, (self.path, self.kind), None, (), {}, None)
+        if weight.ndim < 2:
+            return call.scaled(sources, shape, weight) if sources else sources, rows, shape
+        if shape != weight.shape[1:]:
+            raise Misread(self.label, f"gets {(*rows.lead, *shape)}; it takes {(*rows.lead, *weight.shape[1:])}")
+        synapses = call.node(Weights(Dense(weight)), sources, weight.shape[:1])
+        return (Source(synapses),) if sources else sources, rows, weight.shape[:1]
 
     def _node(self, shape: tuple[int, ...]) -> Node:
         if self.nodes and self.reading.time == "step":
@@ -220,6 +236,13 @@ class TableLeaf:
         tables = Tables(self.gain / power, self.offset)
         call.give(rows, call.node(tables, call.scaled(sources, shape, power), shape, key=("tables", id(self))))
         return out
+
+
+def _in_float64(items: Any) -> Any:
+    """Spikes that are float32 whatever the module is given, as in snnTorch and Sinabs: they are whole numbers."""
+    if isinstance(items, Tensor):
+        return items.double() if items.is_floating_point() else items
+    return type(items)(map(_in_float64, items)) if type(items) in (tuple, list) else items
 
 
 def _feedback(recording: Recording, node: Node, feedback: Feedback) -> Source:

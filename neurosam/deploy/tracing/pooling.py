@@ -68,6 +68,21 @@ def avg_pool(
     call.give(rows, call.one(call.scaled(summed, out, 1.0 / (divisor_override or pool.area)), out))
 
 
+def lp_pool(
+    call: Call, input: Tensor, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+) -> None:  # fmt: skip
+    """Sums of windows, where the norm is of order 1: ``LPPool2d(1, ...)``, as Sinabs' SumPool2d."""
+    if norm_type != 1:
+        raise NotExpressible(f"computes norms of order {norm_type:g} over windows; use order 1, or an average")
+    axes = 1 if "1d" in str(call.func.__name__) else 2
+    rows, sources, shape = call.trace(input, lead=input.ndim - axes - 1)
+    kernel, steps = (_two(value, axes, 1) for value in (kernel_size, stride or kernel_size))
+    pool, out = SumPool2d(kernel, steps), tuple(call.result.shape[-axes - 1 :])
+    if _exact(pool, shape) != _picture(out):
+        raise NotExpressible("uses ceil_mode, whose last windows reach over the edge; use another kernel")
+    call.give(rows, call.node(Pool(pool), sources, out, entering=shape))
+
+
 def adaptive_avg_pool(call: Call, input: Tensor, output_size: Any) -> None:
     """Windows of equal size; unequal ones are linear too."""
     axes = 1 if "1d" in str(call.func.__name__) else 2
@@ -119,6 +134,8 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
     "adaptive_max_pool2d": adaptive_max_pool,
     "avg_pool1d": avg_pool,
     "avg_pool2d": avg_pool,
+    "lp_pool1d": lp_pool,
+    "lp_pool2d": lp_pool,
     "adaptive_avg_pool1d": adaptive_avg_pool,
     "adaptive_avg_pool2d": adaptive_avg_pool,
 }

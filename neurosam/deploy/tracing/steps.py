@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from neurosam._util.arguments import choice
 from neurosam.deploy.readers import own
-from neurosam.deploy.readers.protocol import Reading, read, reset
+from neurosam.deploy.readers.protocol import Reading, read, reset, resize
 from neurosam.deploy.tracing.axes import STATIC, Misread
 from neurosam.deploy.tracing.functions import record as record_function
 from neurosam.deploy.tracing.leaves import Leaf, TableLeaf
@@ -73,18 +73,32 @@ def traceable(module: nn.Module) -> nn.Module:
             raise ExportError(
                 f"layer {name!r} ({type(part).__name__})", "has no weights yet; run the module once on an input first"
             )
+    out = copied(module).cpu().double().eval()
+    return _over_time(out) if type(out) in (nn.Sequential, SpikingSequential) and _has_own(out) else out
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A deep copy, of a module that was trained a moment ago as well, with all of its options.
+
+    States that a training step left behind belong to a graph, which ``deepcopy`` refuses; and a class with a
+    ``__deepcopy__`` of its own may forget options (Sinabs' ALIF forgets ``norm_input``).
+    """
     memo: dict[int, Any] = {}
-    for part in module.modules():  # states that a training run left behind are part of its graph: no copy of them
-        for value in tensors_in({key: v for key, v in vars(part).items() if not key.startswith("_")}):
+    for part in module.modules():
+        for value in tensors_in({key: v for key, v in vars(part).items() if key not in ("_parameters", "_modules")}):
             if value.grad_fn is not None:
                 memo[id(value)] = value.detach().clone()
-    out: nn.Module = copy.deepcopy(module, memo).cpu().double().eval()
-    return _over_time(out) if type(out) in (nn.Sequential, SpikingSequential) and _has_own(out) else out
+    for part in reversed(list(module.modules())):
+        if hasattr(type(part), "__deepcopy__") and id(part) not in memo:
+            memo[id(part)] = twin = object.__new__(type(part))
+            vars(twin).update(copy.deepcopy(vars(part), memo))
+    out: nn.Module = copy.deepcopy(module, memo)
+    return out
 
 
 def record(
     module: nn.Module, shape: tuple[int, ...], source: Input, *, time: str = "auto", run: Run | None = None,
-    binary: bool = True,
+    binary: bool = True, samples: int | None = None,
 ) -> Recorded:  # fmt: skip
     """Record a module (from :func:`traceable`).
 
@@ -101,6 +115,8 @@ def record(
         ``run(module, x)`` with x of shape ``[T, B, ...]``.
     binary : bool
         Whether the recorded input consists of spikes; else of numbers in [0, 1).
+    samples : int, optional
+        Of the recorded pass, for a module that has its batch size inside.
 
     Raises
     ------
@@ -113,7 +129,7 @@ def record(
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
     failures: list[tuple[int, ExportError]] = []
     for way in ways:
-        attempt = _Attempt(copy.deepcopy(module), shape, source, readings, way, run, binary)
+        attempt = _Attempt(copied(module), shape, source, readings, way, run, binary, samples)
         try:
             return attempt.go()
         except Misread as error:
@@ -128,14 +144,14 @@ class _Attempt:
 
     def __init__(
         self, module: nn.Module, shape: tuple[int, ...], source: Input, readings: dict[str, Reading], way: str,
-        run: Run | None, binary: bool,
+        run: Run | None, binary: bool, samples: int | None,
     ) -> None:  # fmt: skip
         self.module, self.way, self.run = module, way, run
         paths = _paths(module)
         lengths = [len(t[0]) for part in paths.values() if (t := own.tables(part)) is not None]
         steps = min([STEPS, *lengths])
-        samples = 1 if any(r.time == "folded" for r in readings.values()) else SAMPLES
-        samples = min(samples, 2) if int(np.prod(shape)) > LARGE else samples
+        if samples is None:
+            samples = 2 if int(np.prod(shape)) > LARGE else SAMPLES
         self.recording = Recording(record_function, source, shape, steps, samples)
         self.leaves = []
         for path, part in paths.items():
@@ -146,6 +162,7 @@ class _Attempt:
                 )
                 self.leaves.append(leaf)
                 reset(part)
+                resize(part, steps, samples)
             elif (table := own.tables(part)) is not None:
                 TableLeaf(self.recording, path, part, *table)
         generator = torch.Generator().manual_seed(0)
