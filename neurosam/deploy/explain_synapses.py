@@ -99,12 +99,18 @@ class _Arriving(NamedTuple):
         return [x.sum(axis=0, keepdims=True) if self.run.summed else x[: self.steps] for x in inputs]
 
     def received(self, ours: Reals) -> Reals:
-        """What the module's layer received; a sum over steps if it returned their mean."""
+        """What the module's layer received; of sums over steps, which may be means, the factor is not known."""
         theirs = self.run.input[: self.steps]
         if not self.run.summed:
             return theirs
         length = next(iter(self.sent.values())).shape[0]
-        return min((theirs, length * theirs), key=lambda side: float(np.abs(side - ours).max(initial=0.0)))
+        power = float(np.vdot(theirs, theirs))
+        fitted = max(float(np.vdot(theirs, ours)), 0.0) / power if power else 1.0
+        sides = [theirs * factor for factor in (1.0, float(length), fitted)]
+        off = [float(np.abs(side - ours).max(initial=0.0)) for side in sides]
+        if off[2] <= ROUNDING * float(np.abs(ours).max(initial=0.0)):
+            return sides[2]
+        return sides[int(np.argmin(off[:2]))]
 
 
 def _constant_or_factor(

@@ -49,7 +49,7 @@ class LayerRun:
     module : str
         The layer's name in the module.
     summed : bool
-        Whether `drive` is the sum (or the mean) over all steps, ``(1, B, *shape)``: what a module without neurons at
+        Whether `drive` is the sum over all steps up to a factor, ``(1, B, *shape)``: what a module without neurons at
         its end returns.
     """
 

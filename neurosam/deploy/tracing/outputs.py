@@ -159,9 +159,9 @@ def _total(recorded: Recorded, tensors: list[Tensor]) -> Values | None:
     total: Any = None
     for tensor in tensors:
         value = recording.value(tensor)
-        if value is None or value.block is None:
+        if value is None:
             return None
-        rows = value.block.rows
+        rows = recording.addresses.trace([value], "output")[0]
         flat = tensor.detach().reshape(rows.samples.size, -1).numpy()
         total = np.zeros((recording.samples, flat.shape[1])) if total is None else total
         np.add.at(total, rows.samples, flat)

@@ -37,7 +37,7 @@ from neurosam.graph.layers import Input
 from neurosam.training.neurons import Temporal
 from neurosam.training.sequential import SpikingSequential, named_layers
 
-__all__ = ["TIMES", "Recorded", "Run", "float64", "record", "takes_state", "traceable"]
+__all__ = ["TIMES", "Recorded", "Run", "record", "traceable"]
 
 TIMES = ("auto", "step", "first", "second", "folded", "inside")
 STEPS, SAMPLES = 4, 5
@@ -98,7 +98,7 @@ def copied(module: nn.Module) -> nn.Module:
 
 def record(
     module: nn.Module, shape: tuple[int, ...], source: Input, *, time: str = "auto", run: Run | None = None,
-    binary: bool = True, samples: int | None = None,
+    binary: bool = True, samples: int | None = None, x: Tensor | None = None,
 ) -> Recorded:  # fmt: skip
     """Record a module (from :func:`traceable`).
 
@@ -117,6 +117,8 @@ def record(
         Whether the recorded input consists of spikes; else of numbers in [0, 1).
     samples : int, optional
         Of the recorded pass, for a module that has its batch size inside.
+    x : (T, B, ...) tensor, optional
+        What to record it on; random numbers if None.
 
     Raises
     ------
@@ -129,7 +131,7 @@ def record(
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
     failures: list[tuple[int, ExportError]] = []
     for way in ways:
-        attempt = _Attempt(copied(module), shape, source, readings, way, run, binary, samples)
+        attempt = _Attempt(copied(module), shape, source, readings, way, run, binary, samples, x)
         try:
             return attempt.go()
         except Misread as error:
@@ -144,7 +146,7 @@ class _Attempt:
 
     def __init__(
         self, module: nn.Module, shape: tuple[int, ...], source: Input, readings: dict[str, Reading], way: str,
-        run: Run | None, binary: bool, samples: int | None,
+        run: Run | None, binary: bool, samples: int | None, x: Tensor | None,
     ) -> None:  # fmt: skip
         self.module, self.way, self.run = module, way, run
         paths = _paths(module)
@@ -152,6 +154,8 @@ class _Attempt:
         steps = min([STEPS, *lengths])
         if samples is None:
             samples = 2 if int(np.prod(shape)) > LARGE else SAMPLES
+        if x is not None:
+            steps, samples = x.shape[0], x.shape[1]
         self.recording = Recording(record_function, source, shape, steps, samples)
         self.leaves = []
         for path, part in paths.items():
@@ -165,13 +169,11 @@ class _Attempt:
                 resize(part, steps, samples)
             elif (table := own.tables(part)) is not None:
                 TableLeaf(self.recording, path, part, *table)
-        generator = torch.Generator().manual_seed(0)
-        x = torch.rand((steps, samples, *shape), generator=generator, dtype=torch.float64)
-        self.x = (x < 0.5).double() if binary else x
+        self.x = _drawn((steps, samples, *shape), binary) if x is None else x
 
     def go(self) -> Recorded:
         """Run the module."""
-        with torch.no_grad(), float64(), self.recording:
+        with torch.no_grad(), _float64(), self.recording:
             outputs = self._outputs()
         for leaf in self.leaves:
             leaf.finish()
@@ -225,9 +227,14 @@ class _Attempt:
                 leaf.calls_in_pass = 0
             x = recording.enter(self.x[step], np.full(recording.samples, step), (recording.samples,))
             out = self.module(x, *state)
-            if isinstance(out, tuple) and len(out) == 2 and takes_state(self.module):
+            if isinstance(out, tuple) and len(out) == 2 and _takes_state(self.module):
                 state = (out[1],)
             yield out
+
+
+def _drawn(shape: tuple[int, ...], binary: bool) -> Tensor:
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return (x < 0.5).double() if binary else x
 
 
 class _InOrder(SpikingSequential):
@@ -268,7 +275,7 @@ def _ways(readings: dict[str, Reading], module: nn.Module) -> list[str]:
     return ["step", "inside", "first", "second"]
 
 
-def takes_state(module: nn.Module) -> bool:
+def _takes_state(module: nn.Module) -> bool:
     """Whether a module takes, as its second argument, the state that it returned (Norse)."""
     parameters = list(inspect.signature(module.forward).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
@@ -276,7 +283,7 @@ def takes_state(module: nn.Module) -> bool:
 
 
 @contextmanager
-def float64() -> Iterator[None]:
+def _float64() -> Iterator[None]:
     """What forward makes itself (zero states) is float64 too."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
