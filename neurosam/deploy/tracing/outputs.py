@@ -117,7 +117,9 @@ def _output(recorded: Recorded, number: int, passes: list[list[Tensor]], notes: 
     if spikes:
         return Output(sources, node.shape, "count", node, None)
     total = None
-    if not (how or expanded):
+    if "left out" in notes:  # a softmax in every step
+        pass
+    elif not (how or expanded):
         total = _total(recorded, [tensors[number] for tensors in passes if len(tensors) > number])
     elif how != "max":
         total = tensor.detach().reshape(recording.samples, -1).numpy()
