@@ -10,8 +10,9 @@ import numpy as np
 import typer
 
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
+from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
 from neurosam.cli.inputs import held_out, training_set
-from neurosam.cli.modules import InputShape, Loop, ModuleCoding, ModuleSteps, export_module, names_module
+from neurosam.cli.modules import is_module
 from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
@@ -58,8 +59,10 @@ def export(
     bits: Annotated[int, typer.Option(min=2, max=9, help="Bits per weight in fixed point.")] = 8,
     calibrate: Annotated[
         str,
-        typer.Option(help="Training samples used to choose scales (0: none, all inputs weigh the same); for a module, a "
-                     ".npy of images, or of events [T, B, ...]."),
+        typer.Option(
+            help="Training samples used to choose scales (0: none, all inputs weigh the same); for a module, a "
+            ".npy of images, or of events [T, B, ...]."
+        ),
     ] = "64",
     longest_run: LongestRun = None,
     scale: Scale = "population",
@@ -77,7 +80,7 @@ def export(
 ) -> None:
     """Turn a trained model into a network file, quantised by default."""
     require("export", "torch", "torch", "safetensors")
-    if names_module(model):
+    if is_module(str(model)):
         report = export_module(
             model, out, shape, _precision(precision, bits), calibrate, SamTrace(gamma, mode), coding, steps, time,
             longest_run, scale, rounding, force,
