@@ -12,7 +12,8 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import ExportError
-from neurosam.formats.netx import read_by_netx, save_netx
+from neurosam.formats.netx.matrix import read_by_netx
+from neurosam.formats.netx.write import save_netx
 from support.agreement import assert_identical
 
 RNG = np.random.default_rng(3)

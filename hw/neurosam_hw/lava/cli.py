@@ -50,7 +50,7 @@ def netx(
     ] = False,
 ) -> None:
     """Write a hard-reset network for lava-dl's netx; whatever netx would run differently is refused."""
-    from neurosam.formats.netx import save_netx
+    from neurosam.formats.netx.write import save_netx
     from neurosam.hdf5 import load_network
 
     if out.exists():

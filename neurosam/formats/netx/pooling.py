@@ -1,0 +1,48 @@
+"""slayer's Pool: what its windows are, and where they are what they should be.
+
+slayer lays the channels of a picture below each other, so that windows must tile each channel: the stride is the
+kernel, there is no padding, and a side that the kernel does not divide is filled up with ``side % kernel`` zeros.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurosam.formats.netx.layout import Integers
+from neurosam.hdf5.reader import Reader
+from neurosam.network.synapse import Conv2d, Shape, Sparse, Synapse
+
+__all__ = ["pool_synapse"]
+
+Pair = tuple[int, int]
+
+
+def pool_synapse(layer: Reader, weight: Integers, shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Synapse:
+    """The synapses of a pool layer behind (C, H, W); `weight` is ``(1, 1, kH, kW)``.
+
+    Raises
+    ------
+    FormatError
+        If slayer's windows do not tile each channel, so that they mix channels.
+    """
+    channels, height, width = shape
+    kernel = weight.shape[2:]
+    if weight.shape[:2] != (1, 1):
+        raise layer.error("weight", f"has shape {weight.shape}; (1, 1, kH, kW), one window for all channels, is needed")
+    rows, columns = height + height % kernel[0], width + width % kernel[1]
+    if stride != kernel or padding != (0, 0) or dilation != (1, 1) or rows % kernel[0]:
+        raise layer.error(
+            "stride", f"is {stride} of windows {kernel}, padding {padding}, dilation {dilation} on {height} x {width}: "
+            "slayer's windows mix channels. Use a stride as large as the kernel, without padding"
+        )  # fmt: skip
+    if (rows, columns) == (height, width):
+        return Conv2d(np.repeat(weight, channels, axis=0), stride, groups=channels)
+    out = (channels, rows // kernel[0], columns // kernel[1])
+    channel, y, x = np.indices(shape).reshape(3, -1)
+    inside = x // kernel[1] < out[2]
+    target = np.ravel_multi_index((channel[inside], y[inside] // kernel[0], x[inside] // kernel[1]), out)
+    order = np.argsort(target, kind="stable")
+    source = np.flatnonzero(inside)[order]
+    values = weight[0, 0][y[source] % kernel[0], x[source] % kernel[1]]
+    indptr = np.searchsorted(target[order], np.arange(channels * out[1] * out[2] + 1))
+    return Sparse(indptr, source, values, height * width * channels, out)
