@@ -33,7 +33,6 @@ import numpy.typing as npt
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from neurosam.errors import FormatError
-from neurosam.hdf5.heap import REFERENCE, heap_text
 
 __all__ = ["MAX_MEMBERS", "MAX_TEXT", "MAX_TEXT_DATASET", "Reader", "opened"]
 
@@ -55,10 +54,11 @@ CLASSES = {
 
 
 @contextmanager
-def opened(path: str | Path, mapped: bool = False) -> Iterator[Reader]:
+def opened(path: str | Path, mapped: bool = False, wanted: str = "a file that neurosam saved") -> Iterator[Reader]:
     """The root group of an HDF5 file; the file is closed when the block ends.
 
     With `mapped`, arrays are not read but mapped into memory: their values come from the file when they are used.
+    `wanted` names the kind of file in messages.
 
     Raises
     ------
@@ -66,22 +66,20 @@ def opened(path: str | Path, mapped: bool = False) -> Iterator[Reader]:
         If the file is missing, unreadable, not a regular file, not HDF5, truncated or damaged.
     """
     where = str(path)
-    size = _examine(where, path)
+    size = _examine(where, path, wanted)
     with _damage(where):
         file = h5py.File(path, "r", locking=False)  # files are replaced, never changed: there is nothing to lock
     try:
         with _damage(where):
-            descriptor = file.id.get_vfd_handle()
-            root = Reader(
-                h5g.open(file.id, b"/"), where, "", _File(size, descriptor, mapped and sys.byteorder == "little")
-            )
+            descriptor = file.id.get_vfd_handle() if mapped and sys.byteorder == "little" else None
+            root = Reader(h5g.open(file.id, b"/"), where, "", _File(size, descriptor))
         yield root
     finally:
         with _damage(where):
             file.close()
 
 
-def _examine(where: str, path: str | Path) -> int:
+def _examine(where: str, path: str | Path, wanted: str) -> int:
     """Size of a regular file with HDF5's signature."""
     try:
         status = os.stat(path)  # before open(), which would block on a pipe
@@ -99,7 +97,7 @@ def _examine(where: str, path: str | Path) -> int:
         raise FormatError(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if head != SIGNATURE:
         what = "is empty" if not head else "is not an HDF5 file"
-        raise FormatError(where, f"{what}; a file that neurosam saved is required")
+        raise FormatError(where, f"{what}; {wanted} is required")
     return status.st_size
 
 
@@ -118,12 +116,15 @@ def _damage(where: str, at: str = "") -> Iterator[None]:
 
 
 class _File:
-    """The budget of bytes that may still be read, as a file holds no more than its size; and its descriptor."""
+    """The budget of bytes that may still be read, as a file holds no more than its size; and its descriptor, to map.
 
-    def __init__(self, size: int, descriptor: int = -1, mapped: bool = False) -> None:
+    `expanded` counts what compressed data became (foreign.py).
+    """
+
+    def __init__(self, size: int, descriptor: int | None = None) -> None:
         self.size = self.left = size
+        self.expanded = 0
         self.descriptor = descriptor
-        self.mapped = mapped
 
 
 class Reader:
@@ -197,25 +198,6 @@ class Reader:
         """A scalar dataset of text."""
         return self._text(name, self._dataset(name), MAX_TEXT_DATASET)
 
-    def foreign_text(self, name: str) -> str:
-        """A text dataset of other software: a scalar or an array of one, of fixed or variable length."""
-        dataset = self._dataset(name)
-        with _damage(self._where, self._path(name)):
-            stored = dataset.get_type()
-            variable = stored.get_class() == h5t.STRING and stored.is_variable_str()
-        if not variable:
-            return self._text(name, dataset, MAX_TEXT, (0, 1))
-        shape = self._extent(name, dataset, REFERENCE.size, (0, 1))
-        with _damage(self._where, self._path(name)):
-            offset = dataset.get_offset()
-        octets = None
-        if math.prod(shape) == 1 and offset is not None:
-            reference = os.pread(self._file.descriptor, REFERENCE.size, offset)
-            octets = heap_text(self._file.descriptor, reference, MAX_TEXT)
-        if octets is None:
-            raise self.error(name, f"is not one text of at most {MAX_TEXT} bytes")
-        return self._decoded(name, octets)
-
     def numbers(self, name: str, dtype: str, ndims: tuple[int, ...]) -> npt.NDArray[Any]:
         """An attribute of one or a few numbers of exactly this type."""
         return self._numbers(name, self._attribute(name), (dtype,), ndims)
@@ -261,11 +243,7 @@ class Reader:
         if external:
             raise self.error(name, "keeps its data in another file; only what lies in the file itself is read")
         if layout not in (h5d.CONTIGUOUS, h5d.COMPACT) or filters:
-            raise self.error(
-                name,
-                "is chunked, filtered or virtual; datasets are contiguous here. "
-                "`h5repack -l CONTI -f NONE` makes them so",
-            )
+            raise self.error(name, "is chunked, filtered or virtual; datasets are contiguous here (see FORMAT.md)")
         return dataset
 
     def _numbers(self, name: str, item: Any, dtypes: tuple[str, ...], ndims: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -276,13 +254,13 @@ class Reader:
             allowed = " or ".join(np.dtype(d).name for d in dtypes)
             raise self.error(name, f"has a {_described(stored)} type; {allowed} (little-endian) is required")
         shape = self._extent(name, item, dtype.itemsize, ndims)
-        if self._file.mapped and isinstance(item, h5d.DatasetID) and 0 not in shape:
+        if self._file.descriptor is not None and isinstance(item, h5d.DatasetID) and 0 not in shape:
             offset = item.get_offset()
             if offset is not None:  # not among the metadata, as a compact dataset is
                 return self._map(name, self._file.descriptor, offset, shape, dtype)
         return self._fill(name, item, shape, dtype.newbyteorder("="), None)
 
-    def _text(self, name: str, item: Any, limit: int, ndims: tuple[int, ...] = (0,)) -> str:
+    def _text(self, name: str, item: Any, limit: int) -> str:
         with _damage(self._where, self._path(name)):
             stored = item.get_type()
             plain = stored.get_class() == h5t.STRING and not stored.is_variable_str()
@@ -291,14 +269,9 @@ class Reader:
             raise self.error(
                 name, f"has a {_described(stored)} type; a fixed-length string of at most {limit} bytes is required"
             )
-        octets = self._fill(name, item, self._extent(name, item, size, ndims), np.dtype(f"S{size}"), stored)
-        if octets.size != 1:
-            raise self.error(name, f"has {octets.size} texts; one is required")
-        return self._decoded(name, bytes(octets.reshape(-1)[0]))
-
-    def _decoded(self, name: str, octets: bytes) -> str:
+        octets = self._fill(name, item, self._extent(name, item, size, (0,)), np.dtype(f"S{size}"), stored)
         try:
-            return octets.decode("utf-8")
+            return bytes(octets[()]).decode("utf-8")
         except UnicodeDecodeError:
             raise self.error(name, "is not UTF-8 text") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -260,7 +260,7 @@ def test_what_has_no_neuron_or_no_reachable_threshold_integrates(tmp_path: Path)
 
 # ---------------------------------------------------------------- what is refused
 def chunked(group: Any, name: str) -> None:
-    group.create_dataset(name, data=np.zeros((2, 3)), chunks=(1, 3), compression="gzip")
+    group.create_dataset(name, (10**5, 10**5), "f4", chunks=(100, 100), compression="gzip")
 
 
 def linked(group: Any, name: str) -> None:
@@ -287,9 +287,9 @@ K = np.ones((3, 2, 2, 3))
         ([{**GOOD, "weight": np.full((2, 3), 0.37)}], r"layer/0/weight holds fractions, such as 0.37"),
         ([{**GOOD, "weight": np.full((2, 3), np.nan)}], r"layer/0/weight holds NaN or infinite"),
         ([{**GOOD, "weight": np.full((2, 3), 400)}], r"layer/0/weight holds values 400..400; -256..255 is allowed"),
-        ([{**GOOD, "weight": np.ones((2, 3, 1))}], r"layer/0/weight has shape \(2, 3, 1\); 1 or 2 dimension"),
+        ([{**GOOD, "weight": np.ones((2, 3, 1))}], r"layer/0/weight is float32 of shape \(2, 3, 1\); numbers of 1"),
         ([{**GOOD, "weight": np.zeros((0, 3))}], r"layer/0/weight is empty"),
-        ([{**GOOD, "weight": chunked}], r"layer/0/weight is chunked.*h5repack"),
+        ([{**GOOD, "weight": chunked}], r"layer/0/weight declares shape \(100000, 100000\) in .* chunks, of which 0"),
         ([{**GOOD, "weight": linked}], r"layer/0/weight is a soft or external link"),
         ([{**GOOD, "weight": external}], r"layer/0/weight keeps its data in another file"),
         ([{**GOOD, "weight": unallocated}], r"layer/0/weight declares 4000000000000 bytes"),
@@ -301,7 +301,7 @@ K = np.ones((3, 2, 2, 3))
         ([{**GOOD, "delay": -W23[0]}], r"layer/0/delay holds values -1..-1"),
         ([{**GOOD, "neuron": {**NEURON, "type": "SDNN"}}], r"neuron/type is SDNN, which sends graded differences"),
         ([{**GOOD, "neuron": {**NEURON, "type": "RF_PHASE"}}], r"is RF_PHASE, which is a resonator.*CUBA is read"),
-        ([{**GOOD, "neuron": {**NEURON, "type": "X" * 5000}}], r"layer/0/neuron/type is not one text of at most 4096"),
+        ([{**GOOD, "neuron": {**NEURON, "type": "X" * 5000}}], r"layer/0/neuron/type declares a text of 5000 bytes"),
         ([{**GOOD, "neuron": {**NEURON, "gradedSpike": True}}], r"gradedSpike says that the layer sends graded spikes"),
         ([{**GOOD, "neuron": {**NEURON, "refDelay": 3}}], r"refDelay says that the layer has a refractory period"),
         ([{**GOOD, "neuron": {**NEURON, "weight_exp": 2}}], r"weight_exp says .*WgtScaleBatchNorm"),
@@ -347,17 +347,3 @@ def test_other_layouts_and_truncated_files_are_refused(tmp_path: Path) -> None:
         file["model_weights/dense"] = W23
     with pytest.raises(FormatError, match=r"is not netx: it has no /layer/0/type"):
         load_netx(tmp_path / "other.net")
-
-
-@pytest.mark.parametrize(
-    "change", [lambda b: b[:4] + b"\xff\xff\xff\xff" + b[8:], lambda b: bytes(16), lambda b: b[:-1] + b"\xff"]
-)
-def test_a_forged_reference_to_a_text_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
-    """The length, the address and the number that a text of variable length states."""
-    path = write(tmp_path / "net.net", [GOOD])
-    octets = path.read_bytes()
-    with h5py.File(path) as file:
-        at = file["layer/0/neuron/type"].id.get_offset()
-    path.write_bytes(octets[:at] + change(octets[at : at + 16]) + octets[at + 16 :])
-    with pytest.raises(FormatError, match=r"layer/0/neuron/type is"):
-        load_netx(path)

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE
-from neurosam.hdf5.reader import Reader
+from neurosam.hdf5.foreign import Foreign
 from neurosam.network.fixed_neuron import BIAS_HIGH, BIAS_LOW, THRESHOLD_MAX, FixedLIF, FixedReadout
 
 __all__ = [
@@ -47,7 +47,6 @@ WEIGHT_LOW, WEIGHT_HIGH = -256, 254
 """What slayer writes: even numbers; netx clips others."""
 UNREACHABLE = 2**18
 """A threshold that no membrane reaches: written for a readout."""
-NUMBERS = ("<f4", "<f8", "<i8", "<i4", "<i2", "|i1", "|u1", "?")
 CUBA = ("CUBA", "LOIHI")
 OTHER_NEURONS = {
     "SDNN": "sends graded differences (sigma-delta), which no population here does",
@@ -63,7 +62,7 @@ UNIT = {
 }  # fmt: skip
 
 
-def integers(group: Reader, name: str, ndims: tuple[int, ...], low: int, high: int) -> Integers:
+def integers(group: Foreign, name: str, ndims: tuple[int, ...], low: int, high: int) -> Integers:
     """A dataset of whole numbers, of any number type.
 
     Raises
@@ -71,7 +70,10 @@ def integers(group: Reader, name: str, ndims: tuple[int, ...], low: int, high: i
     FormatError
         If it is missing, holds fractions, NaN or values out of range, or has another rank.
     """
-    array = group.array(name, NUMBERS, ndims)
+    array = group.value(name)
+    if isinstance(array, str) or array.dtype.kind not in "biuf" or array.ndim not in ndims:
+        what = "text" if isinstance(array, str) else f"{array.dtype} of shape {array.shape}"
+        raise group.error(name, f"is {what}; numbers of {' or '.join(map(str, ndims))} dimension(s) are required")
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
             raise group.error(name, "holds NaN or infinite values; train or export the network again")
@@ -86,12 +88,22 @@ def integers(group: Reader, name: str, ndims: tuple[int, ...], low: int, high: i
     return out
 
 
-def optional_integers(group: Reader, name: str, ndims: tuple[int, ...], low: int, high: int) -> Integers | None:
+def text(group: Foreign, name: str) -> str:
+    """A dataset of one text: a scalar, or an array of one."""
+    value = group.value(name)
+    if not isinstance(value, str) and value.size == 1:
+        value = value.reshape(-1)[0]
+    if not isinstance(value, str):
+        raise group.error(name, "is no text; one word is required")
+    return value
+
+
+def optional_integers(group: Foreign, name: str, ndims: tuple[int, ...], low: int, high: int) -> Integers | None:
     """The same; None if the dataset is missing."""
     return integers(group, name, ndims, low, high) if name in group.members() else None
 
 
-def sides(group: Reader, name: str, default: int | None = None, low: int = 1) -> tuple[int, int]:
+def sides(group: Foreign, name: str, default: int | None = None, low: int = 1) -> tuple[int, int]:
     """(height, width): two numbers, or one for both."""
     if default is not None and name not in group.members():
         return default, default
@@ -101,15 +113,15 @@ def sides(group: Reader, name: str, default: int | None = None, low: int = 1) ->
     return values[0], values[-1]
 
 
-def neuron_of(group: Reader, channels: int, currents: bool, biased: bool = True) -> FixedLIF | FixedReadout:
+def neuron_of(group: Foreign, channels: int, currents: bool, biased: bool = True) -> FixedLIF | FixedReadout:
     """The neuron of a layer, with its bias if `biased`; see :func:`neurosam.formats.netx.load_netx` for `currents`."""
     bias: Any = 0
     if biased and "bias" in group.members():
         bias = _per_channel(group, "bias", channels, BIAS_LOW, BIAS_HIGH)
     if "neuron" not in group.members():
         return FixedReadout(bias_mantissa=bias, membrane_decay=DECAY_ONE, current_decay=-1)
-    neuron = group.group("neuron")
-    kind = neuron.foreign_text("type")
+    neuron = group.inner("neuron")
+    kind = text(neuron, "type")
     if kind not in CUBA:
         why = OTHER_NEURONS.get(kind, "is none that is known here")
         raise neuron.error("type", f"is {kind}, which {why}; CUBA is read (slayer.block.cuba)")
@@ -129,7 +141,7 @@ def neuron_of(group: Reader, channels: int, currents: bool, biased: bool = True)
     )
 
 
-def _per_channel(group: Reader, name: str, channels: int, low: int, high: int) -> Any:
+def _per_channel(group: Foreign, name: str, channels: int, low: int, high: int) -> Any:
     """A number, or one for each channel where they differ."""
     values = integers(group, name, (0, 1), low, high).reshape(-1)
     if values.size not in (1, channels):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurosam.formats.netx.layout import Integers
-from neurosam.hdf5.reader import Reader
+from neurosam.hdf5.foreign import Foreign
 from neurosam.network.synapse import Conv2d, Shape, Sparse, Synapse
 
 __all__ = ["pool_synapse"]
@@ -17,7 +17,9 @@ __all__ = ["pool_synapse"]
 Pair = tuple[int, int]
 
 
-def pool_synapse(layer: Reader, weight: Integers, shape: Shape, stride: Pair, padding: Pair, dilation: Pair) -> Synapse:
+def pool_synapse(
+    layer: Foreign, weight: Integers, shape: Shape, stride: Pair, padding: Pair, dilation: Pair
+) -> Synapse:
     """The synapses of a pool layer behind (C, H, W); `weight` is ``(1, 1, kH, kW)``.
 
     Raises

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from neurosam.arithmetic import DECAY_ONE
-from neurosam.errors import FormatError, NetworkError
+from neurosam.errors import NetworkError
 from neurosam.formats.netx.layout import (
     WEIGHT_HIGH,
     WEIGHT_LOW,
@@ -32,10 +32,11 @@ from neurosam.formats.netx.layout import (
     neuron_of,
     optional_integers,
     sides,
+    text,
 )
 from neurosam.formats.netx.matrix import read_by_netx
 from neurosam.formats.netx.pooling import pool_synapse
-from neurosam.hdf5.reader import Reader, opened
+from neurosam.hdf5.foreign import Foreign, opened_foreign
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import BIAS_HIGH, THRESHOLD_MAX, FixedLIF, FixedReadout
 from neurosam.network.network import Network
@@ -92,7 +93,7 @@ def load_netx(
     >>> load_netx("two.net").projections[0].synapse.weight.tolist()
     [[64, -32, 100], [0, 90, 2]]
     """
-    with opened(path) as root:
+    with opened_foreign(path, "a file that lava-dl's export_hdf5 wrote") as root:
         chain = _Chain(root, input_shape, magnitude, currents)
         for number, layer in enumerate(_layers(root)):
             try:
@@ -105,26 +106,26 @@ def load_netx(
             raise root.error("", f"is no network: {error}") from None
 
 
-def is_netx(root: Reader) -> bool:
+def is_netx(root: Foreign) -> bool:
     """Whether a file has netx's layout."""
     if "layer" not in root.members():
         return False
-    layers = root.group("layer")
-    return "0" in layers.members() and "type" in layers.group("0").members()
+    layers = root.inner("layer")
+    return "0" in layers.members() and "type" in layers.inner("0").members()
 
 
-def _layers(root: Reader) -> Iterator[Reader]:
+def _layers(root: Foreign) -> Iterator[Foreign]:
     if not is_netx(root):
         raise root.error("", "is not netx: it has no /layer/0/type. lava-dl's export_hdf5 writes it")
-    layers = root.group("layer")
+    layers = root.inner("layer")
     for number in range(len(layers.members())):
-        yield layers.group(str(number))
+        yield layers.inner(str(number))
 
 
 class _Chain:
     """The network so far: each layer is appended to the last one."""
 
-    def __init__(self, root: Reader, input_shape: Shape | None, magnitude: int | None, currents: bool) -> None:
+    def __init__(self, root: Foreign, input_shape: Shape | None, magnitude: int | None, currents: bool) -> None:
         self.root, self.input_shape, self.magnitude, self.currents = root, input_shape, magnitude, currents
         self.populations: list[Population] = []
         self.projections: list[Projection] = []
@@ -137,9 +138,9 @@ class _Chain:
         """The population that the next layer receives from."""
         return self.populations[-1]
 
-    def add(self, number: int, layer: Reader) -> None:
+    def add(self, number: int, layer: Foreign) -> None:
         """Append a layer of the file."""
-        kind = layer.foreign_text("type")
+        kind = text(layer, "type")
         if kind == "input":
             self._input(number, layer)
         elif kind == "flatten":
@@ -177,10 +178,10 @@ class _Chain:
         """How long a sample was in training, if the file says so."""
         if "simulation" not in self.root.members():
             return {}
-        steps = optional_integers(self.root.group("simulation"), "tSample", (0, 1), 1, 2**31 - 1)
+        steps = optional_integers(self.root.inner("simulation"), "tSample", (0, 1), 1, 2**31 - 1)
         return {"steps": str(int(steps.reshape(-1)[0]))} if steps is not None and steps.size == 1 else {}
 
-    def _input(self, number: int, layer: Reader) -> None:
+    def _input(self, number: int, layer: Foreign) -> None:
         if number:
             raise layer.error("type", "is input, which only the first layer can be")
         own = "neuron" in layer.members()
@@ -206,7 +207,7 @@ class _Chain:
         self.populations.append(population)
         self.flat = len(population.shape) == 1
 
-    def _dense(self, layer: Reader, kind: str) -> None:
+    def _dense(self, layer: Foreign, kind: str) -> None:
         weight = _weights(layer, "weight", (1, 2))
         if weight.ndim == 1:
             count = int(np.prod(integers(layer, "shape", (0, 1), 1, 2**31 - 1).reshape(-1), dtype=object))
@@ -242,7 +243,7 @@ class _Chain:
         if not np.array_equal(read_by_netx(weight), weight):
             self.notes.append(f"netx 0.6 itself runs other weights than those in the file for {population.name}")
 
-    def _windows(self, layer: Reader, kind: str) -> None:
+    def _windows(self, layer: Foreign, kind: str) -> None:
         """A convolution, or pooling."""
         weight = _weights(layer, "weight", (4, 5))
         if weight.ndim == 5 and weight.shape[-1] != 1:
@@ -274,7 +275,7 @@ class _Chain:
         self._append(self._population(layer, kind, shape), synapse)
         self._late(layer, optional_integers(layer, "delay", (0, 1), 0, MAX_DELAY))
 
-    def _average(self, layer: Reader) -> None:
+    def _average(self, layer: Foreign) -> None:
         """Spikes of equal groups, counted by a readout."""
         if not self.populations:
             raise layer.error("type", "is average, which no file can begin with")
@@ -286,14 +287,14 @@ class _Chain:
         self._append(Population(_name(layer) or "average", (outputs,), FixedReadout()), synapse)
         self.notes.append(f"average: {each * 64} of a membrane are one spike of each neuron of a group")
 
-    def _population(self, layer: Reader, kind: str, shape: Shape) -> Population:
+    def _population(self, layer: Foreign, kind: str, shape: Shape) -> Population:
         count = 1 + sum(p.name.rstrip("0123456789") == NAMES.get(kind, kind) for p in self.populations)
         neuron = neuron_of(layer, as_chw(shape)[0], self.currents)
         if neurons(shape) > MAX_NEURONS:
             raise layer.error("", f"has {neurons(shape)} neurons; {MAX_NEURONS} at most")
         return Population(_name(layer) or f"{NAMES.get(kind, kind)}{count}", shape, neuron)
 
-    def _shape(self, layer: Reader) -> Shape:
+    def _shape(self, layer: Foreign) -> Shape:
         shape = tuple(integers(layer, "shape", (1,), 1, 2**31 - 1).tolist())
         if len(shape) == 2:
             return (1, *shape)
@@ -301,7 +302,7 @@ class _Chain:
             raise layer.error("shape", f"is {shape}; (C, H, W) or (C,) is required")
         return shape
 
-    def _late(self, layer: Reader, late: Integers | None) -> None:
+    def _late(self, layer: Foreign, late: Integers | None) -> None:
         """Remember the delays of a layer's spikes, given for each channel."""
         self.delays = None
         if late is None or not late.any():
@@ -352,29 +353,21 @@ def _one_to_one(shape: Shape) -> Synapse:
     return Conv2d(np.ones((shape[0], 1, 1, 1), dtype=np.int8), groups=shape[0])
 
 
-def _weights(layer: Reader, name: str, ndims: tuple[int, ...]) -> Integers:
-    if name == "weight" and name in layer.members() and "real" in _members_of(layer, name):
-        raise layer.error("weight", "is complex, for a resonator, which no population here is")
+def _weights(layer: Foreign, name: str, ndims: tuple[int, ...]) -> Integers:
+    if name in layer.members() and layer.is_group(name):
+        raise layer.error(name, "is complex, for a resonator, which no population here is")
     weight = integers(layer, name, ndims, WEIGHT_LOW, WEIGHT_HIGH + 1)
     if not weight.size:
         raise layer.error(name, "is empty")
     return weight
 
 
-def _members_of(layer: Reader, name: str) -> list[str]:
-    """Members of a group; none of a dataset."""
-    try:
-        return layer.group(name).members()
-    except FormatError:
-        return []
-
-
-def _agree(layer: Reader, name: str, count: int) -> None:
+def _agree(layer: Foreign, name: str, count: int) -> None:
     """Refuse a file that says a number of channels or features which the weights do not have."""
     stated = optional_integers(layer, name, (0, 1), 1, 2**31 - 1)
     if stated is not None and (stated != count).any():
         raise layer.error(name, f"is {stated.reshape(-1)[0]}; the weights have {count}")
 
 
-def _name(layer: Reader) -> str | None:
-    return layer.foreign_text("name") if "name" in layer.members() else None
+def _name(layer: Foreign) -> str | None:
+    return text(layer, "name") if "name" in layer.members() else None
