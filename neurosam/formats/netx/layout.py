@@ -113,6 +113,28 @@ def sides(group: Foreign, name: str, default: int | None = None, low: int = 1) -
     return values[0], values[-1]
 
 
+def weights(layer: Foreign, name: str, ndims: tuple[int, ...]) -> Integers:
+    """Weights, at least one."""
+    if name in layer.members() and layer.is_group(name):
+        raise layer.error(name, "is complex, for a resonator, which no population here is")
+    weight = integers(layer, name, ndims, WEIGHT_LOW, WEIGHT_HIGH + 1)
+    if not weight.size:
+        raise layer.error(name, "is empty")
+    return weight
+
+
+def agree(layer: Foreign, name: str, count: int) -> None:
+    """Refuse a file that says a number of channels or features which the weights do not have."""
+    stated = optional_integers(layer, name, (0, 1), 1, 2**31 - 1)
+    if stated is not None and (stated != count).any():
+        raise layer.error(name, f"is {stated.reshape(-1)[0]}; the weights have {count}")
+
+
+def own_name(layer: Foreign) -> str | None:
+    """The name that :func:`save_netx` gave a layer."""
+    return text(layer, "name") if "name" in layer.members() else None
+
+
 def neuron_of(group: Foreign, channels: int, currents: bool, biased: bool = True) -> FixedLIF | FixedReadout:
     """The neuron of a layer, with its bias if `biased`; see :func:`neurosam.formats.netx.load_netx` for `currents`."""
     bias: Any = 0

@@ -25,17 +25,18 @@ import numpy as np
 from neurosam.arithmetic import DECAY_ONE
 from neurosam.errors import NetworkError
 from neurosam.formats.netx.layout import (
-    WEIGHT_HIGH,
-    WEIGHT_LOW,
     Integers,
+    agree,
     integers,
     neuron_of,
     optional_integers,
+    own_name,
     sides,
     text,
+    weights,
 )
 from neurosam.formats.netx.matrix import read_by_netx
-from neurosam.formats.netx.pooling import pool_synapse
+from neurosam.formats.netx.synapses import delayed, one_to_one, pool_synapse
 from neurosam.hdf5.foreign import Foreign, opened_foreign
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import BIAS_HIGH, THRESHOLD_MAX, FixedLIF, FixedReadout
@@ -189,11 +190,11 @@ class _Chain:
         shape = self._shape(layer)
         if self.input_shape is not None and shape != tuple(self.input_shape):
             raise layer.error("shape", f"is {shape}; input_shape is {tuple(self.input_shape)}. Leave it out")
-        self._begin(Population("in" if own else _name(layer) or "in", shape, magnitude=magnitude))
+        self._begin(Population("in" if own else own_name(layer) or "in", shape, magnitude=magnitude))
         if not own:
             return
         neuron = neuron_of(layer, as_chw(shape)[0], self.currents, biased=False)
-        self._append(Population(_name(layer) or "input", shape, neuron), _one_to_one(shape))
+        self._append(Population(own_name(layer) or "input", shape, neuron), one_to_one(shape))
         parts = [optional_integers(layer, name, (0, 1), -(2**15), 2**15) for name in ("weight", "bias")]
         if all(part is not None and part.size == 1 for part in parts):
             weight, bias = (int(part.reshape(-1)[0]) for part in parts if part is not None)
@@ -208,7 +209,7 @@ class _Chain:
         self.flat = len(population.shape) == 1
 
     def _dense(self, layer: Foreign, kind: str) -> None:
-        weight = _weights(layer, "weight", (1, 2))
+        weight = weights(layer, "weight", (1, 2))
         if weight.ndim == 1:
             count = int(np.prod(integers(layer, "shape", (0, 1), 1, 2**31 - 1).reshape(-1), dtype=object))
             if not count or weight.size % count:
@@ -221,8 +222,8 @@ class _Chain:
         if not self.flat and self.last.shape[1:] not in ((), (1, 1)):
             raise layer.error("type", f"is {kind} behind {self.last.shape}; a flatten layer is required in between")
         self.flat = True
-        _agree(layer, "inFeatures", weight.shape[1])
-        _agree(layer, "outFeatures", weight.shape[0])
+        agree(layer, "inFeatures", weight.shape[1])
+        agree(layer, "outFeatures", weight.shape[0])
         population = self._population(layer, kind, (weight.shape[0],))
         late = optional_integers(layer, "delay", (0, 1, 2), 0, MAX_DELAY)
         if late is not None and late.ndim == 2:  # of each synapse
@@ -235,7 +236,7 @@ class _Chain:
             self._append(population, Dense(weight))
             self._late(layer, late)
         if kind == "dense_rec":
-            recurrent = _weights(layer, "weight_rec", (1, 2))
+            recurrent = weights(layer, "weight_rec", (1, 2))
             if recurrent.size != weight.shape[0] ** 2:
                 raise layer.error("weight_rec", f"has {recurrent.size} values for {weight.shape[0]} neurons")
             name = population.name
@@ -245,7 +246,7 @@ class _Chain:
 
     def _windows(self, layer: Foreign, kind: str) -> None:
         """A convolution, or pooling."""
-        weight = _weights(layer, "weight", (4, 5))
+        weight = weights(layer, "weight", (4, 5))
         if weight.ndim == 5 and weight.shape[-1] != 1:
             raise layer.error(
                 "weight", f"has shape {weight.shape}; (O, I, kH, kW), perhaps with a 1 behind, is required"
@@ -267,8 +268,8 @@ class _Chain:
         else:
             groups = int(integers(layer, "groups", (0,), 1, 2**16)) if "groups" in layer.members() else 1
             synapse = Conv2d(weight, stride, padding, dilation, groups)
-            _agree(layer, "inChannels", synapse.weight.shape[1] * groups)
-            _agree(layer, "outChannels", synapse.weight.shape[0])
+            agree(layer, "inChannels", synapse.weight.shape[1] * groups)
+            agree(layer, "outChannels", synapse.weight.shape[0])
         shape = synapse.output_shape(self.last.shape)
         if "shape" in layer.members() and self._shape(layer) != shape:
             raise layer.error("shape", f"is {self._shape(layer)}; its synapses give {shape}")
@@ -284,7 +285,7 @@ class _Chain:
             raise layer.error("shape", f"is {outputs} groups of {count} neurons, which are not equal")
         each = count // outputs
         synapse = Sparse(np.arange(outputs + 1) * each, np.arange(count), np.ones(count, dtype=np.int8), count)
-        self._append(Population(_name(layer) or "average", (outputs,), FixedReadout()), synapse)
+        self._append(Population(own_name(layer) or "average", (outputs,), FixedReadout()), synapse)
         self.notes.append(f"average: {each * 64} of a membrane are one spike of each neuron of a group")
 
     def _population(self, layer: Foreign, kind: str, shape: Shape) -> Population:
@@ -292,7 +293,7 @@ class _Chain:
         neuron = neuron_of(layer, as_chw(shape)[0], self.currents)
         if neurons(shape) > MAX_NEURONS:
             raise layer.error("", f"has {neurons(shape)} neurons; {MAX_NEURONS} at most")
-        return Population(_name(layer) or f"{NAMES.get(kind, kind)}{count}", shape, neuron)
+        return Population(own_name(layer) or f"{NAMES.get(kind, kind)}{count}", shape, neuron)
 
     def _shape(self, layer: Foreign) -> Shape:
         shape = tuple(integers(layer, "shape", (1,), 1, 2**31 - 1).tolist())
@@ -319,55 +320,7 @@ class _Chain:
         source, delays = self.last, self.delays
         if delays is not None or extra is not None:  # it starts when input would arrive without delays
             population = replace(population, onset=len(self.populations))
-        for part, delay in _delayed(synapse, source.shape, delays, extra):
+        for part, delay in delayed(synapse, source.shape, delays, extra):
             self.projections.append(Projection(source.name, population.name, part, delay))
         self.populations.append(population)
         self.delays = None
-
-
-def _delayed(synapse: Synapse, shape: Shape, delays: Integers | None, extra: Any) -> Iterator[tuple[Synapse, Any]]:
-    """Synapses with a delay of 1 and that of their source; of a convolution, one for each delay that occurs."""
-    if delays is None and extra is None:
-        yield synapse, 1
-        return
-    late = np.zeros(neurons(shape), dtype=np.int64) if delays is None else delays
-    if extra is None and (late == late[0]).all():
-        yield synapse, int(1 + late[0])
-    elif isinstance(synapse, Dense):
-        yield synapse, np.broadcast_to(1 + late, synapse.weight.shape) + (0 if extra is None else extra)
-    elif isinstance(synapse, Sparse):
-        yield synapse, 1 + late[synapse.indices]
-    else:
-        of_channel = late.reshape(shape[0], -1)[:, 0]
-        outputs, per_group = synapse.weight.shape[:2]
-        group = np.arange(outputs) // (outputs // synapse.groups)
-        steps = of_channel[group[:, None] * per_group + np.arange(per_group)]
-        for value in np.unique(steps).tolist():
-            weight = np.where((steps == value)[:, :, None, None], synapse.weight, 0)
-            yield replace(synapse, weight=weight), 1 + value
-
-
-def _one_to_one(shape: Shape) -> Synapse:
-    if len(shape) == 1:
-        return Sparse.one_to_one(shape, 1)
-    return Conv2d(np.ones((shape[0], 1, 1, 1), dtype=np.int8), groups=shape[0])
-
-
-def _weights(layer: Foreign, name: str, ndims: tuple[int, ...]) -> Integers:
-    if name in layer.members() and layer.is_group(name):
-        raise layer.error(name, "is complex, for a resonator, which no population here is")
-    weight = integers(layer, name, ndims, WEIGHT_LOW, WEIGHT_HIGH + 1)
-    if not weight.size:
-        raise layer.error(name, "is empty")
-    return weight
-
-
-def _agree(layer: Foreign, name: str, count: int) -> None:
-    """Refuse a file that says a number of channels or features which the weights do not have."""
-    stated = optional_integers(layer, name, (0, 1), 1, 2**31 - 1)
-    if stated is not None and (stated != count).any():
-        raise layer.error(name, f"is {stated.reshape(-1)[0]}; the weights have {count}")
-
-
-def _name(layer: Foreign) -> str | None:
-    return text(layer, "name") if "name" in layer.members() else None

@@ -1,18 +1,22 @@
-"""slayer's Pool: what its windows are, and where they are what they should be.
+"""Synapses of a netx layer: slayer's Pool, an input that is passed on, delays by source.
 
-slayer lays the channels of a picture below each other, so that windows must tile each channel: the stride is the
+slayer's Pool lays the channels of a picture below each other, so that windows must tile each channel: the stride is the
 kernel, there is no padding, and a side that the kernel does not divide is filled up with ``side % kernel`` zeros.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from neurosam.formats.netx.layout import Integers
 from neurosam.hdf5.foreign import Foreign
-from neurosam.network.synapse import Conv2d, Shape, Sparse, Synapse
+from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, Synapse, neurons
 
-__all__ = ["pool_synapse"]
+__all__ = ["delayed", "one_to_one", "pool_synapse"]
 
 Pair = tuple[int, int]
 
@@ -48,3 +52,32 @@ def pool_synapse(
     values = weight[0, 0][y[source] % kernel[0], x[source] % kernel[1]]
     indptr = np.searchsorted(target[order], np.arange(channels * out[1] * out[2] + 1))
     return Sparse(indptr, source, values, height * width * channels, out)
+
+
+def one_to_one(shape: Shape) -> Synapse:
+    """Each source adds its events to the target with its own address."""
+    if len(shape) == 1:
+        return Sparse.one_to_one(shape, 1)
+    return Conv2d(np.ones((shape[0], 1, 1, 1), dtype=np.int8), groups=shape[0])
+
+
+def delayed(synapse: Synapse, shape: Shape, delays: Integers | None, extra: Any) -> Iterator[tuple[Synapse, Any]]:
+    """Synapses with a delay of 1 and that of their source; of a convolution, one for each delay that occurs."""
+    if delays is None and extra is None:
+        yield synapse, 1
+        return
+    late = np.zeros(neurons(shape), dtype=np.int64) if delays is None else delays
+    if extra is None and (late == late[0]).all():
+        yield synapse, int(1 + late[0])
+    elif isinstance(synapse, Dense):
+        yield synapse, np.broadcast_to(1 + late, synapse.weight.shape) + (0 if extra is None else extra)
+    elif isinstance(synapse, Sparse):
+        yield synapse, 1 + late[synapse.indices]
+    else:
+        of_channel = late.reshape(shape[0], -1)[:, 0]
+        outputs, per_group = synapse.weight.shape[:2]
+        group = np.arange(outputs) // (outputs // synapse.groups)
+        steps = of_channel[group[:, None] * per_group + np.arange(per_group)]
+        for value in np.unique(steps).tolist():
+            weight = np.where((steps == value)[:, :, None, None], synapse.weight, 0)
+            yield replace(synapse, weight=weight), 1 + value
