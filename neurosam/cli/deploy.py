@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
+from neurosam.cli.formats import OtherFormat, Reset, Restarts, export_network
 from neurosam.cli.inputs import held_out, training_set
 from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.deploy.quantise import quantise
@@ -40,10 +42,14 @@ PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Model written by `neurosam train` (.safetensors).")],
+    model: Annotated[
+        Path, typer.Argument(help="Model written by `neurosam train` (.safetensors); with --format, a network file.")
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Network file to write. Default: NAME.h5.", show_default=False),
+        typer.Option(
+            "--out", "-o", help="File to write. Default: NAME.h5, or the format's suffix.", show_default=False
+        ),
     ] = None,
     precision: Annotated[
         str, typer.Option(help="lava or nxsdk (fixed point; they round the decay differently), or float.")
@@ -60,12 +66,20 @@ def export(
     ] = 0,
     gamma: Annotated[float, typer.Option(help="Decay of the SAM traces per step.")] = 0.5,
     mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
+    other: OtherFormat = None,
+    restarts: Restarts = False,
+    reset: Reset = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Turn a trained model into a network file, quantised by default."""
+    """Turn a trained model into a network file, quantised by default; or a network file into another tool's format."""
+    if other is not None:
+        export_network(model, other, out, restarts, reset, force)
+        return
+    refuse_foreign(model)
     require("export", "torch", "torch", "safetensors")
     if model.suffix in HDF5:
-        raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it was exported from")
+        raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it was exported from, or "
+                            "--format netx, nir or graphml to write it for other tools")  # fmt: skip
     fixed = _precision(precision, bits)
     trace = SamTrace(gamma, mode)
     out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from neurosam.arithmetic import DECAY_ONE
-from neurosam.errors import NetworkError
+from neurosam.errors import FormatError, NetworkError
 from neurosam.formats.netx.layout import (
     Integers,
     agree,
@@ -47,6 +47,7 @@ __all__ = ["is_netx", "load_netx"]
 
 MAX_NEURONS = 2**24
 """Most neurons of a layer, so that a file cannot claim more than fits into memory."""
+WANTED = "a file that lava-dl's export_hdf5 wrote"
 MAX_NETX_DELAY = 62
 MAX_DELAY = 2**12
 NAMES = {"dense_rec": "recurrent", "average": "average"}
@@ -94,7 +95,7 @@ def load_netx(
     >>> load_netx("two.net").projections[0].synapse.weight.tolist()
     [[64, -32, 100], [0, 90, 2]]
     """
-    with opened_foreign(path, "a file that lava-dl's export_hdf5 wrote") as root:
+    with opened_foreign(path, WANTED) as root:
         chain = _Chain(root, input_shape, magnitude, currents)
         for number, layer in enumerate(_layers(root)):
             try:
@@ -107,16 +108,24 @@ def load_netx(
             raise root.error("", f"is no network: {error}") from None
 
 
-def is_netx(root: Foreign) -> bool:
-    """Whether a file has netx's layout."""
-    if "layer" not in root.members():
+def is_netx(path: str | Path) -> bool:
+    """Whether a file is HDF5 in netx's layout, whatever else is wrong with it."""
+    try:
+        with opened_foreign(path, WANTED) as root:
+            return _has_layers(root)
+    except FormatError:
+        return False
+
+
+def _has_layers(root: Foreign) -> bool:
+    if "layer" not in root.members() or not root.is_group("layer"):
         return False
     layers = root.inner("layer")
-    return "0" in layers.members() and "type" in layers.inner("0").members()
+    return "0" in layers.members() and layers.is_group("0") and "type" in layers.inner("0").members()
 
 
 def _layers(root: Foreign) -> Iterator[Foreign]:
-    if not is_netx(root):
+    if not _has_layers(root):
         raise root.error("", "is not netx: it has no /layer/0/type. lava-dl's export_hdf5 writes it")
     layers = root.inner("layer")
     for number in range(len(layers.members())):
