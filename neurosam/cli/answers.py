@@ -19,22 +19,23 @@ ANSWERS = {
     "module, load them, export it:" + CODE,
     "torchscript": "is a TorchScript archive, whose code would have to be run. Build the module, load its weights, "
     "export it:" + CODE,
-    "pickle": "is a pickle, which would run whatever code it names, so it is not opened here. If it holds PyTorch weights: "
+    "pickle": "is a pickle, which runs whatever code it names, so it is not opened here. If it holds PyTorch weights, "
     "build the module, load them, export it:" + CODE,
-    "onnx": "is ONNX, which has operators for layers but none for a neuron that keeps a membrane and resets it: no leak, "
-    "threshold or reset is in the file. Export the module that it was made from: ns.export, or neurosam export FILE.py",
-    "keras": "is of Keras, whose layers have no spiking neurons. Train or rebuild the network in PyTorch, and export that",
+    "onnx": "is ONNX, which has operators for layers but none for a neuron with a membrane and a reset: no leak, "
+    "threshold or reset is in it. Export the module that it was made from (ns.export)",
+    "keras": "is of Keras, whose layers have no spiking neurons. Rebuild the network in PyTorch, and export that",
     "model": "is a trained model of neurosam's; export it: neurosam export {path}",
-    "safetensors": "holds tensors alone, no architecture. Build the module, load them (safetensors.torch.load_file), and "
-    "ns.export it",
+    "safetensors": "holds tensors alone, no architecture. Build the module, load them into it (safetensors.torch), and "
+    "export it (ns.export)",
     "network": "is a network of neurosam's already; next: neurosam info {path}, neurosam run {path}",
     "recording": "holds a recording of neurosam's, not a network; next: neurosam info {path}",
     "events": "holds events, not a network; run one on them: neurosam run NETWORK.h5 --events {path}",
     "inputs": "holds events, not a network; run one on them: neurosam run NETWORK.h5 --events {path}",
     "state": "holds the state of a network; go on from it: neurosam run NETWORK.h5 --initial {path}",
-    "image": "is a picture, not a network; run one on a folder of pictures: neurosam run NETWORK.h5 --data FOLDER",
-    "npy": "is an array, not a network; run one on it: neurosam run NETWORK.h5 --events {path}",
-    "npz": "holds arrays, not a network; run one on them: neurosam run NETWORK.h5 --events {path}",
+    "camera": "is a recording of an event camera, not a network; run one on it: neurosam run NETWORK.h5 {path}",
+    "image": "is a picture, not a network; run one on it: neurosam run NETWORK.h5 {path}",
+    "npy": "is an array, not a network; run one on it: neurosam run NETWORK.h5 {path}",
+    "npz": "holds arrays, not a network; run one on them: neurosam run NETWORK.h5 {path}",
     "python": "is Python code; export what a function in it returns: neurosam export {path}:FUNCTION --shape CxHxW",
     "hdf5": "is HDF5, but of no layout that is known: {read}, or neurosam's own",
     "empty": "is empty; copy or make it again",

@@ -75,6 +75,8 @@ def export(
     if other is not None:
         export_network(model, other, out, restarts, reset, force)
         return
+    if restarts or reset is not None:
+        raise NeurosamError("--restarts, --reset", "go with --format, which writes a network file for other tools")
     refuse_foreign(model)
     require("export", "torch", "torch", "safetensors")
     if model.suffix in HDF5:

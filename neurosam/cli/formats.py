@@ -72,8 +72,8 @@ def import_network(
     say(f"{file}: {known.title}")
     show_network(network, full=True)
     network.save(target)
-    then = f"neurosam run {target}" if network.fixed else f"neurosam quantise {target}, or neurosam run {target}"
-    say(f"wrote {target}; next: {then}")
+    run = f"neurosam run {target} --events FILE"
+    say(f"wrote {target}; next: {run if network.fixed else f'{run}, or neurosam quantise {target}'}")
 
 
 def export_network(

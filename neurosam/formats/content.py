@@ -4,7 +4,7 @@ HDF5        ours ("network", "recording", "events", ...), a registered format, "
 zip         "torch" (with data.pkl), "torchscript" (with code/), "keras" (v3), "npz", or another ("zip")
 pickle      "pickle": also what older versions of torch.save wrote
 protobuf    "onnx"
-others      "safetensors" and "model" (ours), "npy", "image", "events", "python", "text", "empty", "unknown"
+others      "safetensors" and "model" (ours), "npy", "image", "camera", "python", "text", "empty", "unknown"
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ MAX_HEADER = 2**24
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAGIC = (
     (b"\x93NUMPY", "npy"), (b"\x89PNG\r\n\x1a\n", "image"), (b"\xff\xd8\xff", "image"), (b"GIF8", "image"),
-    (b"BM", "image"), (b"P5", "image"), (b"P6", "image"), (b"#!AER-DAT", "events"), (b"% ", "events"),
+    (b"BM", "image"), (b"P5", "image"), (b"P6", "image"), (b"#!AER-DAT", "camera"), (b"% ", "camera"),
 )  # fmt: skip
 SUFFIXES = {
     ".pth": "torch", ".pt": "torch", ".ckpt": "torch", ".pkl": "pickle", ".pickle": "pickle", ".onnx": "onnx",
-    ".bs2": "events", ".dat": "events", ".raw": "events", ".aedat4": "events", ".bin": "events", ".csv": "events",
+    ".bs2": "camera", ".dat": "camera", ".raw": "camera", ".aedat4": "camera", ".bin": "camera", ".csv": "camera",
     ".py": "python", ".keras": "keras",
 }  # fmt: skip
 """What a file is taken for if its content does not say."""

@@ -64,8 +64,14 @@ class Format:
     needs: str = ""
 
     def recognises(self, path: Path) -> bool:
-        """Whether a file is one of this format, by its content."""
-        return self.recognise is not None and bool(_function(self.recognise)(path))
+        """Whether a file is one of this format, by its content; never, if the format's module cannot be imported."""
+        if self.recognise is None:
+            return False
+        try:
+            recognise = _function(self.recognise)
+        except ImportError:
+            return False
+        return bool(recognise(path))
 
     def read(self, path: Path, **options: Any) -> Network:
         """The network in a file."""
