@@ -12,19 +12,16 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 import neurosam as ns
-from formats.test_netx import network
 from neurosam.errors import FormatError
 from neurosam.formats.netx.read import load_netx
 from neurosam.formats.netx.write import save_netx
 from support.data import data_file
+from support.netx import NEURON, Layer, Values, conv, dense, network, weights, write
 
 INTEROP = Path(__file__).parents[2] / "benchmarks" / "interop"
-Values = npt.NDArray[Any]
-Layer = dict[str, Any]
 
 
 # ---------------------------------------------------------------- lava-dl's own files
@@ -130,48 +127,6 @@ def pooled(spikes: Values, weight: Values) -> Values:
     windows = x[:, : rows * kh, : columns * kw].reshape(steps, rows, kh, columns, kw)
     out: Values = np.einsum("trhcw,hw->trc", windows, weight).reshape(steps, channels, -1, columns)
     return out
-
-
-NEURON = {"type": "CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 80, "refDelay": 1, "gradedSpike": False}
-
-
-def weights(*shape: int, low: int = -30, high: int = 60) -> Values:
-    return np.random.default_rng(shape).integers(low, high, shape) * 2
-
-
-def write(path: Path, layers: list[Layer], **others: Any) -> Path:
-    """A file as slayer's export_hdf5 writes it; a Callable among the values makes its own dataset."""
-    with h5py.File(path, "w") as file:
-        for name, value in others.items():
-            file[name] = value
-        for number, layer in enumerate(layers):
-            fill(file.create_group(f"layer/{number}"), layer)
-    return path
-
-
-def fill(group: Any, content: Mapping[str, Any]) -> None:
-    for name, value in content.items():
-        if isinstance(value, Mapping):
-            fill(group.create_group(name), value)
-        elif callable(value):
-            value(group, name)
-        elif name == "type" and "vThMant" not in content:
-            group.create_dataset(name, (1,), "S10", [str(value).encode()])
-        elif isinstance(value, np.ndarray):
-            group.create_dataset(name, data=value.astype(np.float32) if name in ("weight", "bias", "delay") else value)
-        else:
-            group.create_dataset(name, data=value)  # a str is of variable length
-
-
-def conv(weight: Values, shape: tuple[int, ...], **more: Any) -> Layer:
-    return {
-        "type": "conv", "shape": np.array(shape), "weight": weight, "stride": np.array([1, 1]),
-        "padding": np.array([0, 0]), "dilation": np.array([1, 1]), "groups": 1, "neuron": NEURON, **more,
-    }  # fmt: skip
-
-
-def dense(weight: Values, **more: Any) -> Layer:
-    return {"type": "dense", "shape": np.array([len(weight), 1, 1]), "weight": weight, "neuron": NEURON, **more}
 
 
 def stimulus(*shape: int) -> Values:
