@@ -256,7 +256,7 @@ K = np.ones((3, 2, 2, 3))
         ([{**GOOD, "delay": -W23[0]}], r"layer/0/delay holds values -1..-1"),
         ([{**GOOD, "neuron": {**NEURON, "type": "SDNN"}}], r"neuron/type is SDNN, which sends graded differences"),
         ([{**GOOD, "neuron": {**NEURON, "type": "RF_PHASE"}}], r"is RF_PHASE, which is a resonator.*CUBA is read"),
-        ([{**GOOD, "neuron": {**NEURON, "type": "X" * 5000}}], r"layer/0/neuron/type declares a text of 5000 bytes"),
+        ([{**GOOD, "neuron": {**NEURON, "type": "X" * 5000}}], r"layer/0/neuron/type is no text of at most 64 letters"),
         ([{**GOOD, "neuron": {**NEURON, "gradedSpike": True}}], r"gradedSpike says that the layer sends graded spikes"),
         ([{**GOOD, "neuron": {**NEURON, "refDelay": 3}}], r"refDelay says that the layer has a refractory period"),
         ([{**GOOD, "neuron": {**NEURON, "weight_exp": 2}}], r"weight_exp says .*WgtScaleBatchNorm"),

@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE
 from neurosam.hdf5.foreign import Foreign
+from neurosam.network.elements import MAX_NAME
 from neurosam.network.fixed_neuron import BIAS_HIGH, BIAS_LOW, THRESHOLD_MAX, FixedLIF, FixedReadout
 
 __all__ = [
@@ -93,8 +94,8 @@ def text(group: Foreign, name: str) -> str:
     value = group.value(name)
     if not isinstance(value, str) and value.size == 1:
         value = value.reshape(-1)[0]
-    if not isinstance(value, str):
-        raise group.error(name, "is no text; one word is required")
+    if not isinstance(value, str) or len(value) > MAX_NAME:
+        raise group.error(name, f"is no text of at most {MAX_NAME} letters")
     return value
 
 
