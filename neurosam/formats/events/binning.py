@@ -161,7 +161,9 @@ class _Clock:
         name = self.source.name
         if t.dtype.kind == "f":
             if not self.unit:
-                raise EventError(name, f"has times in {t.dtype}; say their unit: unit='s' or unit='ms' (--time-unit)")
+                raise EventError(
+                    name, f"has times in {t.dtype}; say their unit: unit='s' or unit='ms' (--rule unit=ms)"
+                )
             scaled = t * UNITS[self.unit]
             if np.abs(scaled).max(initial=0) > LONGEST_US:
                 raise EventError(name, f"has a time of {t[np.argmax(np.abs(scaled))]:g} {self.unit}; check the unit")
@@ -196,7 +198,7 @@ class _Clock:
             at = int(np.argmax(time < before))
             unit = "step" if self.unit == "step" else "us"
             raise EventError(self.source.name, f"time runs backwards at event {self._count + at}: from {before[at]} to "
-                             f"{time[at]} {unit}; sort the events, or order='sort' (--sort)")  # fmt: skip
+                             f"{time[at]} {unit}; sort the events, or order='sort' (--rule order=sort)")  # fmt: skip
 
     def _check_gap(self, step: npt.NDArray[np.int64]) -> None:
         """Refuse microseconds in place of steps, and times that damage has made."""
@@ -240,7 +242,7 @@ class _View:
         if rules.crop == "centre":
             if self.sensor is None:
                 raise EventError(source.name, "does not say how large its sensor is, of which crop='centre' takes the "
-                                 "centre; give it: sensor=(width, height) (--sensor)")  # fmt: skip
+                                 "centre; give it: sensor=(width, height) (--rule sensor=WIDTHxHEIGHT)")  # fmt: skip
             self.corner = ((self.sensor[0] - self.width) // 2, (self.sensor[1] - self.height) // 2)
         elif isinstance(rules.crop, tuple):
             self.corner = rules.crop
@@ -260,9 +262,9 @@ class _View:
         if swapped or (verb == "has" and width <= self.height and height <= self.width):
             fix = "width and height are swapped: shapes are (C, H, W)"
         elif verb == "is" and ratio > 1 and -(-height * factor // self.height) == ratio:
-            fix = f"downsample={ratio} (--downsample {ratio}), or crop='centre' (--crop centre)"
+            fix = f"downsample={ratio} (--rule downsample={ratio}), or crop='centre' (--rule crop=centre)"
         else:
-            fix = "crop='centre' (--crop centre) takes the centre of the sensor, downsample joins pixels (--downsample)"
+            fix = "crop='centre' (--rule crop=centre) takes the centre of the sensor, downsample joins pixels"
         raise EventError(self.name, f"{got}; {fix}")
 
     def cells(self, block: Block) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -1,8 +1,8 @@
 """Event columns by the names that people give them: structured arrays, dictionaries, archives and tables.
 
 A field of an array may be called as in Tonic and Metavision (x, y, t, p), faery (t, x, y, on), dv (timestamp, x, y,
-polarity) or slayer. The polarity is a bool, 0 and 1, or -1 and +1; without one, all events are on. Without y, the sensor
-is one line.
+polarity) or slayer. The polarity is a bool, 0 and 1, or -1 and +1; without one, all events are on. Without y, the
+sensor is one line.
 """
 
 from __future__ import annotations

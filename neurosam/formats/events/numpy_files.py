@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,17 @@ def numpy_file(path: Path, columns: str = "") -> Source | Events:
     """Open a .npy or .npz."""
     if path.suffix.lower() == ".npz":
         return _archive(path, columns)
-    return array_source(str(path), load_array(path), columns)
+    where, array = str(path), load_array(path)
+    source = array_source(where, array, columns)
+    if isinstance(source, Events):
+        return source
+
+    def blocks() -> Iterator[Block]:
+        for start in range(0, max(len(array), 1), BLOCK):
+            part = load_array(path)[start : start + BLOCK]  # a map of its own, whose pages are given back
+            yield block(where, _fields(where, part, columns), start)
+
+    return replace(source, blocks=blocks)
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:
@@ -68,18 +79,22 @@ def array_source(where: str, array: npt.NDArray[Any], columns: str = "") -> Sour
     EventError
         If the array is none of these.
     """
-    if array.dtype.names is not None:
-        if not is_event_record(array.dtype) or array.ndim != 1:
-            raise EventError(where, f"has fields {', '.join(array.dtype.names)} and shape {array.shape}; one row of "
-                             "records with t, x, y and p is required")  # fmt: skip
-        names = columns_of(array.dtype.names)
-        return table_source(where, {column: array[name] for column, name in names.items()})
-    if array.ndim == 2 or columns:
-        return table_source(where, ordered(where, array, columns))
+    if array.dtype.names is not None or columns or (array.ndim == 2 and array.shape[1] in (3, 4)):
+        return table_source(where, _fields(where, array, columns))
     try:
         return Events.from_dense(array)
     except EventError as error:
         raise EventError(where, error.problem) from None
+
+
+def _fields(where: str, array: npt.NDArray[Any], columns: str) -> dict[str, npt.NDArray[Any]]:
+    """The columns t, x, y, p of a structured array, or of a plain one in the given order."""
+    if array.dtype.names is None:
+        return ordered(where, array, columns)
+    if not is_event_record(array.dtype) or array.ndim != 1:
+        raise EventError(where, f"has fields {', '.join(array.dtype.names)} and shape {array.shape}; one row of "
+                         "records with t, x, y and p is required")  # fmt: skip
+    return {column: array[name] for column, name in columns_of(array.dtype.names).items()}
 
 
 def table_source(where: str, fields: dict[str, npt.NDArray[Any]]) -> Source:

@@ -146,7 +146,7 @@ class EventRules:
             return shape[2] * self.downsample, shape[1] * self.downsample
         if sensor is None:
             raise EventError(where, f"does not say how large its sensor is, which an input of shape {shape} needs; "
-                             "give it: sensor=(width, height)")  # fmt: skip
+                             "give it: sensor=(width, height) (--rule sensor=WIDTHxHEIGHT)")  # fmt: skip
         width, height = (-(-side // self.downsample) for side in sensor)
         if self.channels * width * height != shape[0]:
             raise EventError(where, f"has {self.channels} x {height} x {width} inputs (polarity {self.polarity!r}, "

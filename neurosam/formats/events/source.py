@@ -19,7 +19,7 @@ __all__ = ["BLOCK", "UNITS", "Block", "Source"]
 UNITS = {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6, "step": 1.0}
 """Microseconds in each unit of time; times in "step" are steps already."""
 
-BLOCK = 1 << 18
+BLOCK = 1 << 16
 """Events in a block of a reader that chooses its size."""
 
 
