@@ -14,7 +14,7 @@ from neurosam.errors import EventError
 from neurosam.formats.events.rules import POLARITIES, EventRules
 from neurosam.network.network import Network
 
-__all__ = ["DtUs", "Files", "FilmFile", "Polarity", "Rule", "Window", "rules_of"]
+__all__ = ["DtUs", "Files", "FilmFile", "Polarity", "Rule", "Window", "columns_in", "rules_of"]
 
 Files = Annotated[
     list[str] | None,
@@ -75,6 +75,11 @@ def rules_of(
     if changes.get("unit") == "step":
         changes.setdefault("dt_us", None)
     return replace(rules, **changes)
+
+
+def columns_in(given: Sequence[str]) -> str:
+    """The order of columns among the rules, which it takes to tell what a file holds."""
+    return next((text.partition("=")[2] for text in given if text.startswith("columns=")), "")
 
 
 def _value(name: str, text: str) -> Any:

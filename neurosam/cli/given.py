@@ -62,6 +62,9 @@ def given(files: Sequence[str], network: Network, size: int | None, most: int, c
     NeurosamError
         If files of several kinds are mixed, one is of no known kind, or images do not fit the network's input.
     """
+    if len(network.inputs) > 1:
+        each = " ".join(f"--events {p.name}=FILE" for p in network.inputs)
+        raise EventError(" ".join(files[:3]), f"is for one input; the network has several: {each}")
     paths = [Path(file) for file in files]
     kinds = {path: _kind(path, network.input.shape, columns) for path in paths}
     if len(set(kinds.values())) > 1:

@@ -11,7 +11,7 @@ import typer
 from neurosam.cli.common import HDF5, network_in, new_file, progress, say
 from neurosam.cli.errors import report_warning
 from neurosam.cli.event_files import EventsFiles, read_inputs, read_state
-from neurosam.cli.event_options import DtUs, Files, FilmFile, Polarity, Rule, Window, rules_of
+from neurosam.cli.event_options import DtUs, Files, FilmFile, Polarity, Rule, Window, columns_in, rules_of
 from neurosam.cli.given import Given, given
 from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
 from neurosam.cli.recordings import FilmRequest, read_all, run_recordings
@@ -87,11 +87,11 @@ def run(
         raise NeurosamError("--record", "needs --out; give a file to write to")
     _refuse_mixed(files, events, data, size)
     net = network_in(network)
-    rules = rules_of(net, dt_us, polarity, steps, rule or [])
-    found = given(files, net, size, samples, rules.columns) if files else _data_files(data, net, size, samples)
+    found = given(files, net, size, samples, columns_in(rule or [])) if files else _data_files(data, net, size, samples)
     if not found.recordings and (film is not None or dt_us or polarity or rule):
         raise NeurosamError("--film, --dt-us, --polarity, --rule", "are for recordings of an event camera; name some")
-    if found.recordings and not (out or keep_state or initial):
+    rules = rules_of(net, dt_us, polarity, steps, rule or []) if found.recordings else None
+    if rules is not None and not (out or keep_state or initial):
         picture = FilmRequest(film, layers, window)
         run_recordings(net, found, rules, picture, backend, device=device, dtype=dtype, threads=threads)
         return
@@ -101,7 +101,7 @@ def run(
     labels = None
     if events or found.spikes is not None:
         inputs = read_inputs(events or [str(found.spikes)], net)
-    elif found.recordings:
+    elif rules is not None:
         whole, tally = read_all(found.recordings, net, rules)
         inputs = Inputs.of(net, whole)
         labels = None if found.labels is None else np.array(found.labels)
@@ -148,7 +148,11 @@ def _refuse_mixed(files: list[str] | None, events: list[str] | None, data: str |
 def _data_files(data: str | None, network: Network, size: int | None, most: int) -> Given:
     """Images that --data names by file, or by a folder without classes; nothing if it names a data set."""
     path = None if data is None else Path(data)
-    if path is None or not (is_image(path) or path.suffix.lower() == ".npy" or (path.is_dir() and image_files(path))):
+    if (
+        path is None
+        or len(network.inputs) > 1
+        or not (is_image(path) or path.suffix.lower() == ".npy" or (path.is_dir() and image_files(path)))
+    ):
         return Given()
     found = given([str(path)], network, size, most)
     if found.images is None:

@@ -159,6 +159,8 @@ class _Clock:
     def _microseconds(self, t: npt.NDArray[np.float64 | np.int64]) -> npt.NDArray[np.int64]:
         """Times as whole microseconds, or as steps."""
         name = self.source.name
+        if not t.size:
+            return np.zeros(0, np.int64)
         if t.dtype.kind == "f":
             if not self.unit:
                 raise EventError(
@@ -261,7 +263,7 @@ class _View:
         ratio = -(-width * factor // self.width)
         if swapped or (verb == "has" and width <= self.height and height <= self.width):
             fix = "width and height are swapped: shapes are (C, H, W)"
-        elif verb == "is" and ratio > 1 and -(-height * factor // self.height) == ratio:
+        elif verb == "is" and ratio not in (1, factor) and -(-height * factor // self.height) == ratio:
             fix = f"downsample={ratio} (--rule downsample={ratio}), or crop='centre' (--rule crop=centre)"
         else:
             fix = "crop='centre' (--rule crop=centre) takes the centre of the sensor, downsample joins pixels"

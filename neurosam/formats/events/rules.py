@@ -27,6 +27,7 @@ KEY = "event_rules"
 """Where the rules stand in ``Network.metadata``."""
 
 POLARITIES = ("two", "one", "signed", "on")
+CHANNELS = {1: "1 channel", 2: "2 channels"}
 LONGEST_US = 2**53
 """No time is later: 285 years, up to which whole microseconds are exact as floats."""
 
@@ -140,7 +141,7 @@ class EventRules:
         if len(shape) == 3:
             if shape[0] != self.channels:
                 rest = "two" if shape[0] == 2 else "one, signed or on"
-                raise EventError(where, f"polarity {self.polarity!r} gives {self.channels} channels; the input {shape} "
+                raise EventError(where, f"polarity {self.polarity!r} gives {CHANNELS[self.channels]}; the input {shape} "
                                  f"has {shape[0]}: " + (f"choose the polarity {rest}" if shape[0] <= 2 else
                                                         "events have at most two"))  # fmt: skip
             return shape[2] * self.downsample, shape[1] * self.downsample
