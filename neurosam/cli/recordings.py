@@ -78,7 +78,9 @@ def run_recordings(
     say(f"{result.wall_s:.3f} s with reading: {rate}{operations if totals.operations else ''}")
     predictions = np.argmax(result.answers, axis=1)
     if max(result.steps) == 1 and result.tally.read > 1 and rules.steps is None:
-        report_warning(f"everything lies within one step of {rules.dt_us} us; is the unit another one (--rule unit=ms)?")
+        report_warning(
+            f"everything lies within one step of {rules.dt_us} us; is the unit another one (--rule unit=ms)?"
+        )
     if found.labels is not None:
         say(f"accuracy {(predictions == np.array(found.labels)).mean():.2%} on {count} recordings")
     show_answers(net, predictions.tolist(), [path.name for path in found.recordings])

@@ -205,7 +205,8 @@ class _Clock:
     def _check_gap(self, step: npt.NDArray[np.int64]) -> None:
         """Refuse microseconds in place of steps, and times that damage has made."""
         last, name = int(step.max()), self.source.name
-        if self.unit == "step" and last >= max(MANY_STEPS, self.rules.steps or 0):
+        steps = self.rules.steps
+        if self.unit == "step" and last >= (MANY_STEPS if steps is None else max(steps, min(MANY_STEPS, 100 * steps))):
             raise EventError(name, f"has events up to step {last}; these look like microseconds: give dt_us, the "
                              "microseconds in a step (--dt-us)")  # fmt: skip
         if last >= self.limit:
@@ -260,10 +261,11 @@ class _View:
         views = f"{self.width} x {self.height} (width x height)"
         got = f"{verb} {width} x {height} pixels (width x height); the input {self.shape} sees {views}"
         swapped = (width, height) == (self.height, self.width)
-        ratio = -(-width * factor // self.width)
+        columns, rows = self.width // factor, self.height // factor
+        ratio = -(-width // columns)
         if swapped or (verb == "has" and width <= self.height and height <= self.width):
             fix = "width and height are swapped: shapes are (C, H, W)"
-        elif verb == "is" and ratio not in (1, factor) and -(-height * factor // self.height) == ratio:
+        elif verb == "is" and ratio > 1 and (-(-width // ratio), -(-height // ratio)) == (columns, rows):
             fix = f"downsample={ratio} (--rule downsample={ratio}), or crop='centre' (--rule crop=centre)"
         else:
             fix = "crop='centre' (--rule crop=centre) takes the centre of the sensor, downsample joins pixels"

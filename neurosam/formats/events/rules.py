@@ -141,8 +141,8 @@ class EventRules:
         if len(shape) == 3:
             if shape[0] != self.channels:
                 rest = "two" if shape[0] == 2 else "one, signed or on"
-                raise EventError(where, f"polarity {self.polarity!r} gives {CHANNELS[self.channels]}; the input {shape} "
-                                 f"has {shape[0]}: " + (f"choose the polarity {rest}" if shape[0] <= 2 else
+                raise EventError(where, f"polarity {self.polarity!r} gives {CHANNELS[self.channels]}; the input "
+                                 f"{shape} has {shape[0]}: " + (f"choose the polarity {rest}" if shape[0] <= 2 else
                                                         "events have at most two"))  # fmt: skip
             return shape[2] * self.downsample, shape[1] * self.downsample
         if sensor is None:
