@@ -229,8 +229,14 @@ def _spikingjelly(p: Parameters, leak: Values | float, **options: Any) -> LIF:
     return LIF(leak, p.v_threshold, fires="at", **hard(p.v_reset), **start, **options)
 
 
+def _spikingjelly_rate(p: Parameters, tau: str) -> Values:
+    """In float64, in which its importer computes, whatever the file has."""
+    p.rate(tau)
+    return np.minimum(p.dt / p.values[tau].astype(np.float64), 1.0)
+
+
 def spikingjelly_lif(p: Parameters) -> Cell:
-    rate = p.rate("tau")
+    rate = _spikingjelly_rate(p, "tau")
     p.must("v_leak", p.v_reset, "SpikingJelly")
     gain = one(p.r * rate)
     if np.ndim(gain):  # not 1, so it has to be decay_input
@@ -241,7 +247,7 @@ def spikingjelly_lif(p: Parameters) -> Cell:
 
 
 def spikingjelly_cuba_lif(p: Parameters) -> Cell:
-    synapse, membrane = p.rate("tau_syn"), p.rate("tau_mem")
+    synapse, membrane = _spikingjelly_rate(p, "tau_syn"), _spikingjelly_rate(p, "tau_mem")
     p.must("v_leak", 0.0, "SpikingJelly")
     p.must("r", p.tau_mem / p.dt, "SpikingJelly")
     p.must("w_in", p.tau_syn / p.dt, "SpikingJelly")
