@@ -1,10 +1,9 @@
 """NIR, the Neuromorphic Intermediate Representation: networks from other tools' files, and for other tools.
 
-file.py       a file, read with suspicion, or an object of the package nir -> plain values (drawing.py)
-structure.py  subgraphs opened, feedback found, nodes in the order in which values flow
-sources.py    the step dt and the discretisation, which NIR does not have: one preset for each framework
-nodes.py      a node -> layers of neurosam.graph
-load.py       all of it together;  save.py  a network as a NIR file
+file.py reads a file with suspicion, or takes an object of the package nir, as plain values (drawing.py). structure.py
+opens subgraphs, finds feedback and orders nodes. sources.py has the step and the discretisation, which NIR does not
+have: equations.py its own equations, frameworks.py what frameworks compute. nodes.py makes layers of neurosam.graph of
+nodes, and load.py a network of them all. save.py writes a network.
 """
 
 from neurosam.formats.nir.file import is_nir

@@ -18,6 +18,7 @@ from neurosam.hdf5.foreign import Foreign, opened_foreign
 __all__ = ["is_nir", "read_drawing"]
 
 MAX_DEPTH = 8
+EXTRA = ("v_reset", "w_in", "input_shape")
 MEMORY = "NIR graph"
 
 
@@ -79,7 +80,7 @@ class _Reading:
         if kind == "NIRGraph":
             inside = self._graph(group, members, metadata, depth)
             return Node(name, kind, where, metadata=metadata, inside=inside)
-        known = {*FIELDS[kind], "v_reset", "w_in", "input_shape", "input_type"}
+        known = {*FIELDS[kind], *EXTRA}
         fields = {member: group.value(member) for member in members if member in known}
         return Node(name, kind, where, fields, metadata)
 

@@ -5,6 +5,7 @@ file or object -> drawing -> flat, in order -> neurosam.graph -> network
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,19 +15,17 @@ import numpy as np
 from neurosam.errors import ExportError, FormatError, NetworkError
 from neurosam.formats.nir.drawing import Drawing, Node
 from neurosam.formats.nir.file import read_drawing
-from neurosam.formats.nir.nodes import delay_steps, input_shape, layers_of, network_shape
-from neurosam.formats.nir.sources import SOURCES, Source, resetting
+from neurosam.formats.nir.nodes import Discretised, delay_steps, input_shape, layers_of, network_shape
+from neurosam.formats.nir.sources import SOURCES, checked_reset, source_of, step_of
 from neurosam.formats.nir.structure import NEURONS, Flow, flat, flow
 from neurosam.graph.assemble import assemble
 from neurosam.graph.layers import Edge, Graph, Input, Layer, Reindex, Scale
 from neurosam.network.network import Network
-from neurosam.network.parameters import TIMINGS
 from neurosam.network.synapse import Shape, neurons
 from neurosam.network.trace import SamTrace
 
 __all__ = ["load_nir", "nir_graph"]
 
-KEYS = ("source", "framework", "simulator", "producer", "generator", "library")
 MAX_DELAYS = 256
 SPIKING = frozenset({"CubaLIF", "IF", "LIF", "Threshold"})
 
@@ -95,66 +94,19 @@ def _lower(
 ) -> tuple[Graph, dict[str, str]]:
     """The graph, and what was decided; `like` has the magnitude and the unit of the inputs."""
     opened = flat(drawing)
-    name = _source(opened, source)
-    rule = SOURCES[name]
-    if reset[0] is not None:
-        if reset[0] not in ("subtract", "zero") or reset[1] not in TIMINGS:
-            raise FormatError(
-                drawing.where,
-                f"got reset {reset[0]!r} ({reset[1]!r}); 'subtract' or 'zero' is allowed, {', '.join(TIMINGS)}",
-            )
-        rule = resetting(rule, reset[0], reset[1])
-    step = _step(opened, name, rule, dt)
+    name = source_of(opened, source)
+    step = step_of(opened, name, dt)
+    asked = checked_reset(opened, *reset)
     delays = {n.name: delay_steps(n, _known(n, step)) for n in opened.nodes.values() if n.kind == "Delay"}
-    least = {key: int(steps.min(initial=0)) for key, steps in delays.items()}
-    order = flow(opened, least)
-    layers = _Layers(opened, order, rule, step, delays)
-    graph = layers.build(like)
-    notes = {
-        "nir.source": name,
-        "nir.rule": rule.rule,
-        "nir.dt_s": "of each layer, from r" if step is None else f"{step!r}",
-    }
+    order = flow(opened, {key: int(steps.min(initial=0)) for key, steps in delays.items()})
+    graph = _Layers(opened, order, Discretised(name, step, asked), delays).build(like)
+    rule = SOURCES[name].rule + ("" if asked is None else f"; but reset {asked[0]!r} ({asked[1]!r})")
+    notes = {"nir.source": name, "nir.rule": rule, "nir.dt_s": "of each layer, from r" if step is None else f"{step!r}"}
     if opened.version:
         notes["nir.version"] = opened.version
     if late := [f"{w.source} -> {w.target}" for w in order.wires if w.steps]:
         notes["nir.feedback"] = ", ".join(late) + ": one step late"
     return graph, notes
-
-
-def _source(drawing: Drawing, source: str | None) -> str:
-    """The preset that was asked for, or that the metadata name."""
-    if source is not None:
-        if source not in SOURCES:
-            raise FormatError(drawing.where, f"got source {source!r}; allowed are {', '.join(SOURCES)}")
-        return source
-    metadata = [drawing.metadata, *(node.metadata for node in drawing.nodes.values())]
-    named = {str(data[key]).strip().lower() for data in metadata for key in KEYS if key in data}
-    found = {known for known in SOURCES for text in named if text.partition(" ")[0].replace("-", "") == known}
-    if len(found) == 1:
-        return found.pop()
-    raise FormatError(
-        drawing.where,
-        "does not say from which framework it comes, and NIR has neither a step nor a discretisation: give source= "
-        f"(--source): {', '.join(SOURCES)}",
-    )
-
-
-def _step(drawing: Drawing, name: str, rule: Source, dt: float | None) -> float | None:
-    """The step; None where the source finds it in each node."""
-    if dt is None:
-        if rule.dt is None and rule.step is None:
-            raise FormatError(
-                drawing.where, f"has no step, and source={name!r} implies none; give dt= (--dt) in seconds"
-            )
-        return rule.dt
-    try:
-        step = float(dt)
-    except (TypeError, ValueError):
-        step = np.nan
-    if not 0 < step < np.inf:
-        raise FormatError(drawing.where, f"got dt {dt!r}; a number of seconds above 0 is required")
-    return step
 
 
 def _known(node: Node, step: float | None) -> float:
@@ -170,8 +122,7 @@ class _Layers:
 
     drawing: Drawing
     flow: Flow
-    source: Source
-    step: float | None
+    neurons: Discretised
     delays: Mapping[str, Any]
     layers: dict[str, Layer] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
@@ -218,7 +169,7 @@ class _Layers:
             self._delay(node, shape, sources, len(arriving) > len(forward))
             return
         try:
-            out, layers = layers_of(node, shape, self.source, self.step)
+            out, layers = layers_of(node, shape, self.neurons)
         except NetworkError as error:
             raise node.error(str(error)) from None
         self.shapes[name] = out
@@ -234,7 +185,7 @@ class _Layers:
         for name, layer in zip(names, layers, strict=True):
             self._put(name, node, layer)
         self.edges += [Edge(layer, names[0], late) for layer, late in sources]
-        self.edges += [Edge(a, b) for a, b in zip(names, names[1:], strict=False)]
+        self.edges += [Edge(a, b) for a, b in itertools.pairwise(names)]
         self.enters[node.name] = names[0]
         self.leaves[node.name] = [(node.name, 0)]
 

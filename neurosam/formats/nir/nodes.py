@@ -8,26 +8,27 @@ nir's inference, which is wrong for groups, for kernels that are not square, and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosam.formats.nir.drawing import Node
-from neurosam.formats.nir.sources import Cell, Parameters, Source
+from neurosam.formats.nir.parameters import Parameters
+from neurosam.formats.nir.sources import KINDS, cell_of
 from neurosam.graph.layers import Layer, Neurons, Offset, Pool, Reindex, Scale, Weights
 from neurosam.network.elements import MAX_SIZE
 from neurosam.network.neuron import LIF
-from neurosam.network.synapse import MAX_SIDE, Conv2d, Dense, Shape, SumPool2d, neurons
+from neurosam.network.synapse import MAX_SIDE, Conv2d, Dense, Shape, SumPool2d
+from neurosam.network.synapse import neurons as size
 
-__all__ = ["delay_steps", "input_shape", "layers_of", "network_shape"]
+__all__ = ["Discretised", "delay_steps", "input_shape", "layers_of", "network_shape"]
 
 Values = npt.NDArray[Any]
 Built = tuple[Shape, list[Layer]]
 
 OPTIONAL: Mapping[str, float] = {"v_reset": 0.0, "w_in": 1.0}
-TIMES = ("tau", "tau_mem", "tau_syn")
 
 
 def input_shape(node: Node) -> Shape:
@@ -37,8 +38,8 @@ def input_shape(node: Node) -> Shape:
         shape = shape[1:]
     if not 1 <= len(shape) <= 3:
         raise node.error(f"has shape {shape}; (N,), (C, L) or (C, H, W) is required, without a batch")
-    if neurons(shape) > MAX_SIZE:
-        raise node.error(f"has {neurons(shape)} elements; at most {MAX_SIZE} are allowed")
+    if size(shape) > MAX_SIZE:
+        raise node.error(f"has {size(shape)} elements; at most {MAX_SIZE} are allowed")
     return shape
 
 
@@ -57,7 +58,16 @@ def delay_steps(node: Node, dt: float) -> npt.NDArray[np.int64]:
     return whole.astype(np.int64)
 
 
-def layers_of(node: Node, shape: Shape, source: Source, dt: float | None) -> Built:
+@dataclass(frozen=True)
+class Discretised:
+    """How neurons are stepped: a preset, the step (None where it is found in the nodes), and another reset, if any."""
+
+    source: str
+    dt: float | None
+    reset: tuple[str, str] | None = None
+
+
+def layers_of(node: Node, shape: Shape, neurons: Discretised) -> Built:
     """The shape that a node gives, and the layers that compute it.
 
     Parameters
@@ -66,9 +76,7 @@ def layers_of(node: Node, shape: Shape, source: Source, dt: float | None) -> Bui
         Of any type but Input, Output, Delay and NIRGraph.
     shape : tuple of int
         Of what arrives, as NIR has it.
-    source : Source
-    dt : float or None
-        The step; None where the source finds it in the node.
+    neurons : Discretised
 
     Raises
     ------
@@ -77,8 +85,8 @@ def layers_of(node: Node, shape: Shape, source: Source, dt: float | None) -> Bui
     NetworkError
         For values outside the range of a network.
     """
-    if node.kind in NEURON_RULES:
-        return _neurons(node, shape, source, dt)
+    if node.kind in KINDS:
+        return _neurons(node, shape, neurons)
     return BUILDERS[node.kind](node, shape)
 
 
@@ -86,8 +94,8 @@ def _linear(node: Node, shape: Shape) -> Built:
     weight = node.numbers("weight")
     if weight.ndim != 2 or 0 in weight.shape:
         raise node.error(f"has a weight of shape {weight.shape}; (out, in) is required")
-    if weight.shape[1] != neurons(shape):
-        raise node.error(f"takes {weight.shape[1]} inputs; {neurons(shape)} arrive {shape}")
+    if weight.shape[1] != size(shape):
+        raise node.error(f"takes {weight.shape[1]} inputs; {size(shape)} arrive {shape}")
     built: list[Layer] = [Weights(Dense(weight.astype(np.float64)))]
     return (weight.shape[0],), built + _bias(node, weight.shape[0])
 
@@ -125,7 +133,7 @@ def _conv(node: Node, shape: Shape, axes: int) -> Built:
     (groups,) = node.whole("groups", 1, MAX_SIDE)
     if weight.shape[1] * groups != shape[0] or weight.shape[0] % groups:
         raise node.error(
-            f"takes {weight.shape[1]} channels in each of {groups} group(s) and gives {weight.shape[0]}; {shape[0]} arrive"
+            f"takes {weight.shape[1]} x {groups} channels (groups) and gives {weight.shape[0]}; {shape[0]} arrive"
         )
     stride, dilation = _each(node, "stride", axes), _each(node, "dilation", axes)
     kernel = weight.shape[2:]
@@ -157,7 +165,7 @@ def _conv(node: Node, shape: Shape, axes: int) -> Built:
 def _padded(shape: Shape, before: tuple[int, int], total: tuple[int, int]) -> Reindex:
     """Zeros around a picture, more behind than before."""
     index = np.full((shape[0], shape[1] + total[0], shape[2] + total[1]), -1)
-    inside = np.arange(neurons(shape)).reshape(shape)
+    inside = np.arange(size(shape)).reshape(shape)
     index[:, before[0] : before[0] + shape[1], before[1] : before[1] + shape[2]] = inside
     return Reindex(index)
 
@@ -178,28 +186,19 @@ def _flatten(node: Node, shape: Shape) -> Built:
     first, last = (node.whole(name, -len(shape), len(shape) - 1)[0] % len(shape) for name in ("start_dim", "end_dim"))
     if first > last:
         raise node.error(f"flattens dimensions {first} to {last} of {shape}")
-    out = (*shape[:first], neurons(shape[first : last + 1]), *shape[last + 1 :])
+    out = (*shape[:first], size(shape[first : last + 1]), *shape[last + 1 :])
     return out, _reshaped(shape, out)
 
 
 def _reshaped(shape: Shape, out: Shape) -> list[Layer]:
     if network_shape(out) == network_shape(shape):
         return []
-    return [Reindex(np.arange(neurons(shape)).reshape(network_shape(out)))]
+    return [Reindex(np.arange(size(shape)).reshape(network_shape(out)))]
 
 
 def _through(node: Node, shape: Shape) -> Built:
     return shape, []
 
-
-NEURON_RULES: Mapping[str, tuple[str, ...]] = {
-    "CubaLI": ("cuba_leaky", "tau_syn", "tau_mem", "r", "v_leak", "w_in"),
-    "CubaLIF": ("cuba_lif", "tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in"),
-    "I": ("integrator", "r"),
-    "IF": ("integrate_fire", "r", "v_threshold", "v_reset"),
-    "LI": ("leaky", "tau", "r", "v_leak"),
-    "LIF": ("lif", "tau", "r", "v_leak", "v_threshold", "v_reset"),
-}
 
 BUILDERS: Mapping[str, Callable[[Node, Shape], Built]] = {
     "Affine": _linear,
@@ -215,24 +214,11 @@ BUILDERS: Mapping[str, Callable[[Node, Shape], Built]] = {
 }
 
 
-def parameters(node: Node, shape: Shape, dt: float) -> Parameters:
-    """The fields of neurons, each of the shape of the layer or of one element."""
-    _, *names = NEURON_RULES[node.kind]
-    values = {}
-    for name in names:
-        if name in OPTIONAL and name not in node.fields:
-            values[name] = np.full(1, OPTIONAL[name], dtype=values["r"].dtype if "r" in values else float)
-        else:
-            values[name] = _fitting(node, name, shape)
-    return Parameters(node, values, dt)
-
-
-def _neurons(node: Node, shape: Shape, source: Source, dt: float | None) -> Built:
+def _neurons(node: Node, shape: Shape, neurons: Discretised) -> Built:
     """Neurons by the rule of the source; a gain by channel is theirs, one by neuron is a Scale in front."""
-    found = parameters(node, shape, 1.0 if dt is None else dt)
-    if dt is None and source.step is not None and any(name in found.values for name in TIMES):
-        found = Parameters(node, found.values, source.step(found))
-    cell: Cell = getattr(source, NEURON_RULES[node.kind][0])(found)
+    found = {name: _parameter(node, name, shape) for name in KINDS[node.kind][1:]}
+    p = Parameters(node, found, 1.0 if neurons.dt is None else neurons.dt)
+    cell = cell_of(neurons.source, p, neurons.dt, neurons.reset)
     gain = np.asarray(cell.gain, dtype=np.float64)
     if gain.size == 1 and float(gain.reshape(-1)[0]) == 1.0:
         return shape, [Neurons(cell.neuron)]
@@ -241,6 +227,13 @@ def _neurons(node: Node, shape: Shape, source: Source, dt: float | None) -> Buil
         row = gain.reshape(gain.shape[0], -1)[:, 0] if gain.ndim == 3 else gain.reshape(-1)
         return shape, [Neurons(replace(cell.neuron, gain=row[None, :], offset=np.zeros((1, row.size))))]
     return shape, [Scale(_spread(gain, shape)), Neurons(cell.neuron)]
+
+
+def _parameter(node: Node, name: str, shape: Shape) -> Values:
+    """A field of neurons, or what NIR takes where it is absent."""
+    if name in OPTIONAL and name not in node.fields:
+        return np.full(1, OPTIONAL[name], dtype=np.float32)
+    return _fitting(node, name, shape)
 
 
 def _fitting(node: Node, name: str, shape: Shape) -> Values:

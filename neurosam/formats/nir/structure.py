@@ -118,7 +118,7 @@ def flow(drawing: Drawing, delays: Mapping[str, int]) -> Flow:
 
 
 def _search(starts: Iterable[str], follow: Mapping[str, list[str]]) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
-    """Depth-first: nodes with every source before its targets, but for the edges that close loops, which come second."""
+    """Nodes with every source before its targets, and the edges that close loops, along which that does not hold."""
     finished: list[str] = []
     closing: list[tuple[str, str]] = []
     state: dict[str, bool] = {}  # False: on the way; True: finished
