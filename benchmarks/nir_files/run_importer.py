@@ -28,6 +28,7 @@ def weights(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> np.nda
 
 
 def single(value: float, shape: int | tuple[int, ...]) -> np.ndarray:
+    """A parameter that all neurons share."""
     return np.full(shape, value, dtype=np.float32)
 
 
@@ -56,6 +57,7 @@ def decaying(framework: str, shape: Any) -> nir.NIRNode:
 
 
 def cuba(framework: str, shape: Any, threshold: float = 3.0) -> nir.NIRNode:
+    """A CubaLIF with the r and w_in that the importer wants."""
     dt = DT[framework]
     r, w_in = {
         "snntorch": (8.0, 4.0), "spikingjelly": (8.0, 4.0), "norse": (1.0, 4.0),
@@ -68,19 +70,23 @@ def cuba(framework: str, shape: Any, threshold: float = 3.0) -> nir.NIRNode:
 
 
 def integrate_fire(framework: str, shape: Any) -> nir.NIRNode:
+    """An IF with the r that the importer wants."""
     r = 1 / DT[framework] if framework == "spikingjelly" else 1.0
     return nir.IF(r=single(r, shape), v_threshold=single(1, shape))
 
 
 def sequence(*nodes: nir.NIRNode) -> nir.NIRGraph:
+    """Nodes one behind the other, between an Input and an Output."""
     return nir.NIRGraph.from_list(*nodes)
 
 
 def affine(rng: np.random.Generator, out: int, into: int) -> nir.NIRNode:
+    """Weights and biases."""
     return nir.Affine(weights(rng, out, into, scale=2 / np.sqrt(into)), weights(rng, out, scale=0.25))
 
 
 def conv(rng: np.random.Generator, out: int, into: int, size: int, **options: Any) -> nir.NIRNode:
+    """A convolution of 3 x 3."""
     defaults = {"stride": 1, "padding": 1, "dilation": 1, "groups": 1} | options
     return nir.Conv2d(
         (size, size), weights(rng, out, into, 3, 3, scale=0.5), bias=weights(rng, out, scale=0.25), **defaults
@@ -185,6 +191,7 @@ def tensors(graph: nir.NIRGraph) -> None:
 
 
 def main(framework: str, folder: Path) -> None:
+    """Write and run all cases."""
     folder.mkdir(parents=True, exist_ok=True)
     for case, graph in cases(framework).items():
         path = folder / f"{framework}-{case}.nir"

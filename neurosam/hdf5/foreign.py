@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from h5py import h5d, h5g, h5s, h5t, h5z
 
-from neurosam.hdf5.reader import MAX_TEXT, Reader, _damage, _described, opened
+from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader, _damage, _described, opened
 
 __all__ = ["EXPANDED", "EXPANSION", "MAX_TEXTS", "Foreign", "opened_foreign"]
 
@@ -121,9 +121,9 @@ class Foreign(Reader):
                 file.seek(offset)
                 references = np.frombuffer(file.read(count * REFERENCE), place)
         lengths = references.view("<u4").reshape(-1, REFERENCE // 4)[:, 0]
-        longest = int(lengths.max(initial=0))
-        if longest > MAX_TEXT:
-            raise self.error(name, f"declares a text of {longest} bytes; at most {MAX_TEXT} are allowed")
+        longest, limit = int(lengths.max(initial=0)), MAX_TEXT if shape else MAX_TEXT_DATASET
+        if longest > limit:
+            raise self.error(name, f"declares a text of {longest} bytes; at most {limit} are allowed")
         self._charge(name, int(lengths.sum(dtype=np.int64)))
         texts: Array = np.empty(shape, dtype=object)
         with _damage(self._where, self._path(name)):

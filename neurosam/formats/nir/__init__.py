@@ -8,6 +8,7 @@ nodes, and load.py a network of them all. save.py writes a network.
 
 from neurosam.formats.nir.file import is_nir
 from neurosam.formats.nir.load import load_nir, nir_graph
+from neurosam.formats.nir.save import save_nir, to_nir
 from neurosam.formats.nir.sources import SOURCES
 
-__all__ = ["SOURCES", "is_nir", "load_nir", "nir_graph"]
+__all__ = ["SOURCES", "is_nir", "load_nir", "nir_graph", "save_nir", "to_nir"]

@@ -98,7 +98,7 @@ class SpikingJelly(Euler):
 
 
 class Norse(Euler):
-    """LIFBoxCell, behind an LIBoxCell for a CubaLIF, and IAFCell; r and v_reset of a LIF are dropped by its importer."""
+    """LIFBoxCell, behind an LIBoxCell for a CubaLIF, and IAFCell; its importer drops r and v_reset of a LIF."""
 
     dt = 1e-3
     rule = "v += dt/tau ((v_leak - v) + x), from v_leak; v > v_threshold; v = 0"

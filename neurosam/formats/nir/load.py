@@ -15,6 +15,7 @@ import numpy as np
 from neurosam.errors import ExportError, FormatError, NetworkError
 from neurosam.formats.nir.drawing import Drawing, Node
 from neurosam.formats.nir.file import read_drawing
+from neurosam.formats.nir.marker import MARK, content_of, restored
 from neurosam.formats.nir.nodes import Discretised, delay_steps, input_shape, layers_of, network_shape
 from neurosam.formats.nir.sources import SOURCES, checked_reset, source_of, step_of
 from neurosam.formats.nir.structure import NEURONS, Flow, flat, flow
@@ -50,7 +51,8 @@ def load_nir(
         The package ``nir`` is not needed.
     source : str, optional
         The framework whose importer and neurons decide how a step is computed: snntorch, spikingjelly, norse, sinabs,
-        rockpool, lava; or "euler" and "exact" for NIR's own equations. Found in the metadata of the file if None.
+        rockpool, lava; or "euler" and "exact" for NIR's own equations. Found in the metadata of the file if None; a
+        file that :func:`save_nir` wrote gives the same network again.
     dt : float, optional
         Step in seconds (in steps for Sinabs); the framework's own if None.
     reset : {"subtract", "zero"}, optional
@@ -79,9 +81,14 @@ def load_nir(
     drawing = read_drawing(source_file)
     graph, notes = _lower(drawing, source, dt, (reset, reset_timing), Input((1,), magnitude, input_unit))
     try:
-        return assemble(graph, sam=sam, metadata={**notes, **(metadata or {})})
+        network = assemble(graph, sam=sam, metadata={**notes, **(metadata or {})})
     except (ExportError, NetworkError) as error:
         raise FormatError(drawing.where, str(error)) from None
+    if notes["nir.source"] != MARK:
+        return network
+    saved = restored(network, content_of(drawing.where, drawing.metadata), drawing.where)
+    saved = saved if sam is None else saved.with_sam(sam)
+    return saved if metadata is None else replace(saved, metadata={**saved.metadata, **metadata})
 
 
 def nir_graph(source_file: Any, *, source: str | None = None, dt: float | None = None) -> Graph:
@@ -97,10 +104,16 @@ def _lower(
     name = source_of(opened, source)
     step = step_of(opened, name, dt)
     asked = checked_reset(opened, *reset)
+    if asked is not None and name == MARK:
+        raise FormatError(opened.where, "was written by neurosam as it is reset; give source= (--source) to change it")
     delays = {n.name: delay_steps(n, _known(n, step)) for n in opened.nodes.values() if n.kind == "Delay"}
-    order = flow(opened, {key: int(steps.min(initial=0)) for key, steps in delays.items()})
+    order = flow(opened, {key: int(steps.min()) for key, steps in delays.items() if steps.size})
     graph = _Layers(opened, order, Discretised(name, step, asked), delays).build(like)
-    rule = SOURCES[name].rule + ("" if asked is None else f"; but reset {asked[0]!r} ({asked[1]!r})")
+    rule = (
+        "as saved"
+        if name == MARK
+        else SOURCES[name].rule + ("" if asked is None else f"; but reset {asked[0]!r} ({asked[1]!r})")
+    )
     notes = {"nir.source": name, "nir.rule": rule, "nir.dt_s": "of each layer, from r" if step is None else f"{step!r}"}
     if opened.version:
         notes["nir.version"] = opened.version

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.formats.nir.drawing import Node
+from neurosam.formats.nir.marker import MARK, PREFIX, exact_neuron, exact_sparse
 from neurosam.formats.nir.parameters import Parameters
 from neurosam.formats.nir.sources import KINDS, cell_of
 from neurosam.graph.layers import Layer, Neurons, Offset, Pool, Reindex, Scale, Weights
@@ -85,9 +86,18 @@ def layers_of(node: Node, shape: Shape, neurons: Discretised) -> Built:
     NetworkError
         For values outside the range of a network.
     """
+    ours = neurons.source == MARK
     if node.kind in KINDS:
         return _neurons(node, shape, neurons)
-    return BUILDERS[node.kind](node, shape)
+    if ours and node.kind in ("Affine", "Linear", "Scale"):
+        name = "scale" if node.kind == "Scale" else "weight"
+        sparse = exact_sparse(node, node.numbers(name), shape if name == "scale" else node.numbers(name).shape[:1])
+        if sparse is not None:
+            return sparse.output_shape(shape), [Weights(sparse)]
+    out, layers = BUILDERS[node.kind](node, shape)
+    if ours and PREFIX + "bias" in node.metadata:
+        layers = [layer for layer in layers if not isinstance(layer, Offset)]
+    return out, layers
 
 
 def _linear(node: Node, shape: Shape) -> Built:
@@ -216,6 +226,8 @@ BUILDERS: Mapping[str, Callable[[Node, Shape], Built]] = {
 
 def _neurons(node: Node, shape: Shape, neurons: Discretised) -> Built:
     """Neurons by the rule of the source; a gain by channel is theirs, one by neuron is a Scale in front."""
+    if neurons.source == MARK and neurons.dt is not None:
+        return shape, [Neurons(exact_neuron(node, network_shape(shape), neurons.dt))]
     found = {name: _parameter(node, name, shape) for name in KINDS[node.kind][1:]}
     p = Parameters(node, found, 1.0 if neurons.dt is None else neurons.dt)
     cell = cell_of(neurons.source, p, neurons.dt, neurons.reset)

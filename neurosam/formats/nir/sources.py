@@ -22,6 +22,7 @@ from neurosam.errors import FormatError
 from neurosam.formats.nir.drawing import Drawing
 from neurosam.formats.nir.equations import Euler, Exact
 from neurosam.formats.nir.frameworks import Lava, Norse, Rockpool, Sinabs, SnnTorch, SpikingJelly
+from neurosam.formats.nir.marker import MARK, content_of, is_ours
 from neurosam.formats.nir.parameters import Cell, Parameters
 from neurosam.network.neuron import LIF
 from neurosam.network.parameters import TIMINGS
@@ -49,18 +50,23 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 """Of each type of neuron, the method of a source, and the fields that it takes."""
 
+STATED = ("euler", "exact")
+"""Presets without a step of their own."""
+
 KEYS = ("source", "framework", "simulator", "producer", "generator", "library")
 """Metadata in which a file may name the framework that wrote it."""
 
 
 def source_of(drawing: Drawing, asked: str | None) -> str:
-    """The preset that was asked for, or that the metadata name.
+    """The preset that was asked for, or that the metadata name; "neurosam" for a file that neurosam wrote.
 
     Raises
     ------
     FormatError
         If it is unknown, or there is none.
     """
+    if asked in (None, MARK) and is_ours(drawing.metadata):
+        return MARK
     if asked is not None:
         if asked not in SOURCES:
             raise FormatError(drawing.where, f"got source {str(asked)[:64]!r}; allowed are {', '.join(SOURCES)}")
@@ -85,6 +91,12 @@ def step_of(drawing: Drawing, name: str, dt: float | None) -> float | None:
     FormatError
         If it has to be given, or is no number above 0.
     """
+    if name == MARK or (dt is None and name in STATED and is_ours(drawing.metadata)):
+        if dt is not None:
+            raise FormatError(
+                drawing.where, "was written by neurosam with its own step; give source= (--source) to change it"
+            )
+        return float(content_of(drawing.where, drawing.metadata)["dt"])
     source = SOURCES[name]
     if dt is None:
         if source.dt is None and not source.finds_dt:
@@ -98,7 +110,7 @@ def step_of(drawing: Drawing, name: str, dt: float | None) -> float | None:
 
 
 def checked_reset(drawing: Drawing, reset: str | None, timing: str) -> tuple[str, str] | None:
-    """How neurons are reset instead of what the source says; None if it is left alone."""
+    """How neurons are reset instead of what the preset says; None if it is left alone."""
     if reset is None:
         return None
     if reset not in ("subtract", "zero") or timing not in TIMINGS:
