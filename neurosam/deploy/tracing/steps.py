@@ -64,6 +64,8 @@ class Presented:
         The module takes (x - mean) / std.
     samples : int, optional
         Batch size, for a module that has it inside.
+    x : (T, B, ...) tensor, optional
+        The input itself; random numbers if None.
     """
 
     source: Input
@@ -72,14 +74,13 @@ class Presented:
     mean: npt.NDArray[np.float64] | None = None
     std: npt.NDArray[np.float64] | None = None
     samples: int | None = None
+    x: Tensor | None = None
 
-    def batch(self) -> int:
-        """Samples of the recording."""
-        return self.samples or (2 if int(np.prod(self.shape)) > LARGE else SAMPLES)
-
-    def draw(self, steps: int) -> Tensor:
-        """Random input ``[T, B, ...]``, in the unit of the module, before it is standardised."""
-        size = (steps, self.batch(), *self.shape)
+    def draw(self, most: int) -> Tensor:
+        """The input ``[T, B, ...]``, of at most `most` steps if it is random; before it is standardised."""
+        if self.x is not None:
+            return self.x
+        size = (most, self.samples or (2 if int(np.prod(self.shape)) > LARGE else SAMPLES), *self.shape)
         uniform = torch.rand(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
         largest = self.source.magnitude
         return (uniform if self.real and largest == 1 else (uniform * (largest + 1)).floor()) * self.source.unit
@@ -90,6 +91,7 @@ class Recorded:
     """A recording, its input ``[T, B, ...]``, and what the module returned: per step if it was called step by step."""
 
     recording: Recording
+    leaves: tuple[Leaf, ...]
     outputs: list[Any]
     input: Tensor
     way: str
@@ -137,7 +139,8 @@ class _Attempt:
         self.module, self.presented, self.way, self.run = module, presented, way, run
         paths = dict(module.named_modules())
         lengths = [len(tables[0]) for part in paths.values() if (tables := own.tables(part)) is not None]
-        steps, samples = min([STEPS, *lengths]), presented.batch()
+        self.drawn = presented.draw(min([STEPS, *lengths]))
+        steps, samples = self.drawn.shape[:2]
         self.recording = Recording(record_function, presented.source, presented.shape, steps, samples)
         self.leaves = []
         for path, part in paths.items():
@@ -149,7 +152,6 @@ class _Attempt:
                 resize(part, steps, samples)
             elif (tables := own.tables(part)) is not None:
                 TableLeaf(self.recording, path, part, *tables)
-        self.drawn = presented.draw(steps)
         self.x = self._standardised()
 
     def go(self) -> Recorded:
@@ -170,7 +172,7 @@ class _Attempt:
         if self.way == "inside":
             self.recording.steps = next(iter(counts), self.recording.steps)
             shown = shown[:1].expand(self.recording.steps, *shown.shape[1:])
-        return Recorded(self.recording, outputs, shown, self.way)
+        return Recorded(self.recording, tuple(self.leaves), outputs, shown, self.way)
 
     def explained(self, error: Exception) -> ExportError:
         """What torch could not do, with the layer that was running."""
@@ -244,6 +246,7 @@ def _ways(readings: dict[str, Reading], module: nn.Module) -> list[str]:
 
 
 def _takes_state(module: nn.Module) -> bool:
+    """Whether a module takes, as its second argument, the state that it returned (Norse)."""
     parameters = list(inspect.signature(module.forward).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) > 1 and "state" in positional[1].name
