@@ -155,9 +155,15 @@ class Recording(TorchFunctionMode):
                     raise DefectError(f"while recording {name}") from error
         return out
 
-    def label(self, name: str) -> str:
+    @property
+    def running(self) -> nn.Module | None:
+        """The innermost module that runs."""
+        return self._running[-1][1] if self._running else None
+
+    def label(self, name: str = "") -> str:
         """What the module that runs is called in messages, or else `name`."""
         path, kind = self.where(name)
+        kind = kind.partition(":")[0] if not name else kind
         return f"layer {path!r} ({kind})" if path else f"module ({kind})"
 
 
