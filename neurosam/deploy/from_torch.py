@@ -129,7 +129,10 @@ def export(
     if precision is None:
         return network
     if calibration is not None and not isinstance(calibration, Events):
-        calibration = encode(calibration, steps, coding, magnitude=magnitude if coding == "direct" else 1)
+        images = np.asarray(calibration)
+        if images.shape[1:] == tuple(input_shape):
+            images = images.reshape(len(images), *network.input.shape)
+        calibration = encode(images, steps, coding, magnitude=magnitude if coding == "direct" else 1)
     return quantise(network, precision, calibration, steps=longest_run)[0]
 
 
