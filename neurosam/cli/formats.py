@@ -11,10 +11,10 @@ import typer
 from neurosam.cli.answers import answer
 from neurosam.cli.common import HDF5, network_in, new_file, require, say
 from neurosam.cli.info import show_network
+from neurosam.cli.modules import shape_of
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.formats.content import identify
 from neurosam.formats.registry import Format, find, formats
-from neurosam.network.synapse import Shape
 
 __all__ = ["OtherFormat", "Reset", "Restarts", "export_network", "import_network"]
 
@@ -65,7 +65,7 @@ def import_network(
     known = next((f for f in formats() if f.name == kind and f.load is not None), None)
     if known is None:
         raise answer(file, kind)
-    given = {"source": source, "dt": dt, "reset": reset, "shape": shape and _sides(shape), "magnitude": magnitude}
+    given = {"source": source, "dt": dt, "reset": reset, "shape": shape and shape_of(shape), "magnitude": magnitude}
     options = _options(known, given, known.load_options, file)
     target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5)
     network = known.read(file, **options)
@@ -97,14 +97,6 @@ def export_network(
     target = new_file(file.with_suffix(known.suffix) if out is None else out, force, (known.suffix,))
     known.write(network, target, **options)
     say(f"wrote {target}: {known.title}")
-
-
-def _sides(text: str) -> Shape:
-    """A shape as the command line has it: 3x66x200."""
-    sides = text.lower().split("x")
-    if len(sides) not in (1, 3) or not all(side.isascii() and side.isdecimal() and int(side) > 0 for side in sides):
-        raise NeurosamError("--shape", f"got {text!r}; CxHxW or N is required, such as 1x28x28")
-    return tuple(int(side) for side in sides)
 
 
 def _options(known: Format, given: Mapping[str, Any], taken: Mapping[str, str], file: Path) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def test_a_shape_where_no_layer_says_it(work: Path) -> None:
     assert "--shape CxHxW" in refused("import", "conv.net")
     done("import", "conv.net", "--shape", "2x6x9")
     assert ns.load_network("conv.h5").input.shape == (2, 6, 9)
-    assert "got '2xx9'; CxHxW or N" in refused("import", "conv.net", "--shape", "2xx9")
+    assert "got '2xx9'; sides with x between" in refused("import", "conv.net", "--shape", "2xx9")
     assert "its synapses give" in refused("import", "conv.net", "--shape", "2x7x9", "-o", "new.h5")
 
 
