@@ -119,8 +119,14 @@ def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
     except FileNotFoundError:
         raise ArgumentError("--calibrate", f"{path} does not exist; give a .npy of images, or a number") from None
     except (OSError, ValueError, EOFError) as error:
-        raise ArgumentError("--calibrate", f"{path} is not a readable .npy array ({str(error).split('. ')[0]})") from None
-    if not isinstance(array, np.ndarray) or array.shape[-len(shape) :] != shape or array.ndim - len(shape) not in (1, 2):
+        raise ArgumentError(
+            "--calibrate", f"{path} is not a readable .npy array ({str(error).split('. ')[0]})"
+        ) from None
+    if (
+        not isinstance(array, np.ndarray)
+        or array.shape[-len(shape) :] != shape
+        or array.ndim - len(shape) not in (1, 2)
+    ):
         got = array.shape if isinstance(array, np.ndarray) else "an .npz archive"
         raise ArgumentError("--calibrate", f"{path} is {got}; images [B, {', '.join(map(str, shape))}] are required")
     return np.asarray(array)
