@@ -11,9 +11,10 @@ import typer
 
 from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
+from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
 from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
 from neurosam.cli.inputs import held_out, training_set
-from neurosam.cli.modules import InputShape, Loop, ModuleCoding, ModuleSteps, export_module, names_module
+from neurosam.cli.modules import is_module
 from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
@@ -96,7 +97,7 @@ def export(
         )
     refuse_foreign(model)
     require("export", "torch", "torch", "safetensors")
-    if names_module(model):
+    if is_module(str(model)):
         report = export_module(
             model, out, shape, _precision(precision, bits), calibrate, SamTrace(gamma, mode), coding, steps, time,
             longest_run, scale, rounding, force,

@@ -12,8 +12,8 @@ import typer
 from neurosam.cli.answers import answer
 from neurosam.cli.common import HDF5, network_in, new_file, require, say
 from neurosam.cli.errors import report_warning
+from neurosam.cli.export_module import shape_of
 from neurosam.cli.info import show_network
-from neurosam.cli.modules import shape_of
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.formats.content import identify
 from neurosam.formats.registry import Format, find, formats

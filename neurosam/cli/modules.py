@@ -1,132 +1,111 @@
-"""``neurosam export file.py:build --shape 1x28x28``: a network of the module that a function of the user returns."""
+"""A torch module from the user's own Python file, named as ``file.py:build``: a function that returns it, or itself.
+
+The file is run as ``python file.py`` would run it, with its folder on the search path, but not as ``__main__``: what
+stands behind ``if __name__ == "__main__":`` (a training) is left out.
+"""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import typer
-
-from neurosam.cli.common import HDF5, new_file, say
-from neurosam.deploy.quantise import quantise
-from neurosam.errors import ArgumentError, NeurosamError
-from neurosam.network.network import Network
-from neurosam.signals.events import Events
-from neurosam.signals.stimulus import Stimulus
+from neurosam.errors import ExportError
 
 if TYPE_CHECKING:
-    from neurosam.deploy.quantisation_report import QuantisationReport
-    from neurosam.network.precision import Precision
-    from neurosam.network.synapse import Shape
-    from neurosam.network.trace import SamTrace
+    from torch import nn
 
-__all__ = ["InputShape", "Loop", "ModuleCoding", "ModuleSteps", "export_module", "names_module", "shape_of"]
-
-InputShape = Annotated[
-    str | None,
-    typer.Option("--shape", show_default=False, help="Of a module's input, without batch and time: 1x28x28, or 784."),
-]
-Loop = Annotated[
-    str,
-    typer.Option(
-        "--time", help="What a module takes: step, first [T, B, ...], second [B, T, ...], folded [B*T, ...], inside."
-    ),
-]
-ModuleCoding = Annotated[
-    str,
-    typer.Option("--coding", help="Of a module's images: poisson, latency or direct (bytes as graded events)."),
-]
-ModuleSteps = Annotated[int, typer.Option("--steps", min=1, help="Of a module: steps per sample.")]
+__all__ = ["is_module", "load_module"]
 
 
-def names_module(model: Path) -> bool:
-    """Whether an argument is ``file.py:function``."""
-    return ".py:" in str(model) or model.suffix == ".py"
+def is_module(text: str) -> bool:
+    """Whether an argument is written as ``file.py:name`` (or as ``file.py``, whose name is still to be given)."""
+    return text.endswith(".py") or ".py:" in text
 
 
-def export_module(
-    model: Path, out: Path | None, shape: str | None, precision: Precision | None, calibrate: str, trace: SamTrace,
-    coding: str, steps: int, time: str, longest_run: int | None, scale: str, rounding: str, force: bool,
-) -> QuantisationReport | None:  # fmt: skip
-    """Build the module, convert it, quantise the network if there is a `precision`, and write it."""
-    file, _, function = str(model).partition(".py:")
-    path = Path(file if file.endswith(".py") else f"{file}.py")
-    if not function:
-        raise NeurosamError(str(model), f"is a Python file; name the function that returns the module: {path}:build")
-    sides = shape_of(shape)
-    out = new_file(path.with_suffix(".h5") if out is None else out, force, HDF5)
-    images = None if calibrate.isdecimal() else _images(Path(calibrate), sides)
-    from neurosam.deploy.from_torch import to_network
+def load_module(text: str) -> nn.Module:
+    """Run the user's file and return the module that it builds.
 
-    graded = coding == "direct" and precision is not None
-    stimulus = Stimulus(steps, coding, magnitude=255 if graded else 1)
-    network: Network = to_network(
-        _module(path, function), sides, sam=trace, coding=coding, time=time, magnitude=255 if graded else 1,
-        input_unit=1 / 255 if graded else 1.0, metadata=stimulus.to_metadata() | {"module": f"{path.name}:{function}"},
-    )  # fmt: skip
-    report = None
-    if precision is not None:
-        calibration: Events | None = None
-        if images is not None:
-            calibration = Events.from_dense(images) if images.ndim == len(sides) + 2 else stimulus.encode(images)
-        network, report = quantise(network, precision, calibration, steps=longest_run, scale=scale, rounding=rounding)
-    network.save(out)
-    say(f"wrote {out}; next: neurosam info {out}")
-    return report
+    Parameters
+    ----------
+    text : str
+        ``file.py:name``; `name` is a function without arguments that returns the module, a class derived from
+        ``nn.Module`` that takes none, or a module.
 
-
-def shape_of(text: str | None) -> Shape:
-    """A shape as the command line has it: 1x28x28."""
-    if text is None:
-        raise NeurosamError("--shape", "is missing; a module needs the shape of its input, as in --shape 1x28x28")
-    sides = text.lower().replace(",", "x").split("x")
-    if not all(side.isdecimal() and 0 < int(side) < 2**31 for side in sides) or not 1 <= len(sides) <= 4:
-        raise NeurosamError("--shape", f"got {text!r}; sides with x between them are required, as in 1x28x28")
-    return tuple(int(side) for side in sides)
-
-
-def _module(path: Path, function: str) -> Any:
-    """What the user's function returns; its file runs as any script would."""
+    Raises
+    ------
+    ExportError
+        If the file or the name does not exist, the code raises, or what comes is no ``nn.Module``; in a sentence, with
+        the line of the user's file at which it happened.
+    """
+    file, _, name = text.rpartition(":") if ".py:" in text else (text, "", "")
+    path = Path(file)
     if not path.is_file():
-        raise NeurosamError(str(path), "does not exist; check the name")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+        raise ExportError(file, "does not exist; give FILE.py:FUNCTION, a function that returns the module")
+    with _own_folder(path):
+        offered = _run(path)
+        if not name.isidentifier() or not hasattr(offered, name):
+            own = [k for k, v in vars(offered).items() if getattr(v, "__module__", "") == offered.__name__]
+            problem = f"has no {name!r}" if name else "is a file; name what builds the module in it"
+            raise ExportError(file, f"{problem}: {file}:FUNCTION (it defines {', '.join(own) or 'nothing'})")
+        from torch import nn
+
+        built = getattr(offered, name)
+        if callable(built) and not isinstance(built, nn.Module):
+            with _in_a_sentence(text, path):
+                built = built()
+    if not isinstance(built, nn.Module):
+        raise ExportError(text, f"gives a {type(built).__name__}; a torch nn.Module is required (return the module)")
+    return built
+
+
+def _run(path: Path) -> ModuleType:
+    """Execute a file; it stays in ``sys.modules``, since classes are looked up there."""
+    name = f"_neurosam_user_{path.stem}"
+    spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise NeurosamError(str(path), "is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
+        raise ExportError(str(path), "is not a Python file; its name must end in .py")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    with _in_a_sentence(str(path), path):
         spec.loader.exec_module(module)
-        if not callable(build := getattr(module, function, None)):
-            raise NeurosamError(str(path), f"has no function {function!r}; it has to return the trained module")
-        return build()
-    except NeurosamError:
-        raise
-    except Exception as error:  # whatever the user's own code raises
-        raise NeurosamError(f"{path}:{function}", f"failed with {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
+    return module
 
 
-def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
-    """Images ``[B, ...]``, or dense events ``[T, B, ...]``."""
+@contextmanager
+def _own_folder(path: Path) -> Iterator[None]:
+    """Let the file import its neighbours."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise ArgumentError("--calibrate", f"{path} does not exist; give a .npy of images, or a number") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ArgumentError(
-            "--calibrate", f"{path} is not a readable .npy array ({str(error).split('. ')[0]})"
-        ) from None
-    if (
-        not isinstance(array, np.ndarray)
-        or array.shape[-len(shape) :] != shape
-        or array.ndim - len(shape) not in (1, 2)
-    ):
-        got = array.shape if isinstance(array, np.ndarray) else "an .npz archive"
-        raise ArgumentError("--calibrate", f"{path} is {got}; images [B, {', '.join(map(str, shape))}] are required")
-    return np.asarray(array)
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+@contextmanager
+def _in_a_sentence(where: str, path: Path) -> Iterator[None]:
+    """Report what the user's code raises, with the line of it."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise ExportError(where, f"raised {type(error).__name__}{_line(error, path)}: {_text(error)}") from None
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Where in the user's file it happened."""
+    if isinstance(error, SyntaxError):
+        return f" at line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
+    return f" at line {lines[-1]}" if lines else ""
+
+
+def _text(error: BaseException) -> str:
+    message: Any = error.msg if isinstance(error, SyntaxError) else error
+    return " ".join(str(message).split()) or "no message"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,8 @@ def test_import_tells_what_it_found_and_writes_a_network(work: Path) -> None:
     text = done("import", "deep.net")
     for part in (
         "deep.net: lava-dl's netx", "populations: fixed point (lava, 8-bit weights)", "conv1 3x5x7 FixedLIF",
-        "conv1 -> dense1 Dense", "source: netx", "steps: 25",
-        "decided: an input x of lava-dl is an event of round(40 x +36) in every step",
+        "conv1 -> dense1 Dense", "netx.layers: 4", "steps: 25",
+        "netx.decided: an input x of lava-dl is an event of round(40 x +36) in every step",
         "wrote deep.h5; next: neurosam run deep.h5 --events FILE",
     ):  # fmt: skip
         assert part in text, part
@@ -93,6 +94,21 @@ def test_graphs_are_written(work: Path) -> None:
     done("export", "net.h5", "--format", "json", "-o", "drawing.json")
     assert Path("net.graphml").read_text().startswith("<graphml")
     assert '"conv1"' in Path("drawing.json").read_text()
+
+
+def test_nir_both_ways(work: Path) -> None:
+    pytest.importorskip("nir")
+    lif = ns.LIF(leak=0.875, threshold=1.0, reset="subtract")
+    float_net = ns.Network(
+        [ns.Population("in", (6,)), ns.Population("out", (3,), lif)],
+        [ns.Projection("in", "out", ns.Dense(np.random.default_rng(0).normal(size=(3, 6))))],
+    )
+    float_net.save("soft.h5")
+    assert "(--reset zero)" in refused("export", "soft.h5", "--format", "nir")
+    text = done("export", "soft.h5", "--format", "nir", "--reset", "zero")
+    assert re.search(r"wrote soft.nir: NIR .*another network: \d+ spikes differ, of \d+ on 32 steps of random", text)
+    done("import", "soft.nir", "-o", "back.h5")
+    assert ns.load_network("back.h5")["out"].neuron.reset == "zero"  # type: ignore[union-attr]
 
 
 def test_a_shape_where_no_layer_says_it(work: Path) -> None:

@@ -39,7 +39,7 @@ from neurosam.graph.layers import Input
 from neurosam.training.neurons import Temporal
 from neurosam.training.sequential import SpikingSequential, named_layers
 
-__all__ = ["TIMES", "Recorded", "record", "traceable"]
+__all__ = ["TIMES", "Recorded", "Run", "record", "traceable"]
 
 TIMES = ("auto", "step", "first", "second", "folded", "inside")
 STEPS, SAMPLES = 4, 5
@@ -101,6 +101,7 @@ def copied(module: nn.Module) -> nn.Module:
 def record(
     module: nn.Module, shape: tuple[int, ...], source: Input, *, time: str = "auto", run: Run | None = None,
     real: bool = False, mean: Sequence[float] = (), std: Sequence[float] = (), samples: int | None = None,
+    x: Tensor | None = None,
 ) -> Recorded:  # fmt: skip
     """Record a module (from :func:`traceable`).
 
@@ -121,6 +122,8 @@ def record(
         The module takes (x - mean) / std, by channel.
     samples : int, optional
         Of the recorded pass, for a module that has its batch size inside.
+    x : (T, B, ...) tensor, optional
+        What to record it on; random numbers if None.
 
     Raises
     ------
@@ -133,7 +136,7 @@ def record(
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
     failures: list[tuple[int, ExportError]] = []
     for way in ways:
-        attempt = _Attempt(copied(module), shape, source, readings, way, run, real, samples)
+        attempt = _Attempt(copied(module), shape, source, readings, way, run, real, samples, x)
         attempt.standardise(mean, std)
         try:
             return attempt.go()
@@ -149,7 +152,7 @@ class _Attempt:
 
     def __init__(
         self, module: nn.Module, shape: tuple[int, ...], source: Input, readings: dict[str, Reading], way: str,
-        run: Run | None, real: bool, samples: int | None,
+        run: Run | None, real: bool, samples: int | None, x: Tensor | None,
     ) -> None:  # fmt: skip
         self.module, self.way, self.run = module, way, run
         paths = _paths(module)
@@ -157,6 +160,8 @@ class _Attempt:
         steps = min([STEPS, *lengths])
         if samples is None:
             samples = 2 if int(np.prod(shape)) > LARGE else SAMPLES
+        if x is not None:
+            steps, samples = x.shape[0], x.shape[1]
         self.recording = Recording(record_function, source, shape, steps, samples)
         self.leaves = []
         for path, part in paths.items():
@@ -170,7 +175,7 @@ class _Attempt:
                 resize(part, steps, samples)
             elif (table := own.tables(part)) is not None:
                 TableLeaf(self.recording, path, part, *table)
-        self.x = self.given = _input((steps, samples, *shape), source, real)
+        self.x = self.given = _input((steps, samples, *shape), source, real) if x is None else x
 
     def standardise(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Give the module (x - mean) / std in place of x."""
@@ -293,6 +298,7 @@ def _ways(readings: dict[str, Reading], module: nn.Module) -> list[str]:
 
 
 def _takes_state(module: nn.Module) -> bool:
+    """Whether a module takes, as its second argument, the state that it returned (Norse)."""
     parameters = list(inspect.signature(module.forward).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) > 1 and "state" in positional[1].name
