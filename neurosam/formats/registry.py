@@ -7,6 +7,7 @@ format is imported before a file needs it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -112,8 +113,15 @@ BUILT_IN = (
 @cache
 def formats() -> tuple[Format, ...]:
     """All formats, ours first; those of other packages in alphabetical order."""
-    others = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    return (*BUILT_IN, *(point.load() for point in others))
+    found = list(BUILT_IN)
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            known = point.load()
+        except Exception as error:  # of a package that is not ours: the other formats work
+            warnings.warn(f"cannot load the format {point.name!r}: {type(error).__name__}: {error}", stacklevel=2)
+            continue
+        found.append(known)
+    return tuple(found)
 
 
 def find(name: str) -> Format:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 import neurosam as ns
 from neurosam.cli import app
+from neurosam.formats import registry
 from neurosam.formats.netx.write import save_netx
 from support.netx import NEURON, conv, dense, network, weights, write
 
@@ -109,6 +111,44 @@ def test_nir_both_ways(work: Path) -> None:
     assert re.search(r"wrote soft.nir: NIR .*another network: \d+ spikes differ, of \d+ on 32 steps of random", text)
     done("import", "soft.nir", "-o", "back.h5")
     assert ns.load_network("back.h5")["out"].neuron.reset == "zero"  # type: ignore[union-attr]
+
+
+PLUG_IN = """
+from neurosam.formats.registry import Format
+from neurosam.hdf5 import load_network
+
+MINE = Format("mine", "my format", ".mine", "plug_in:is_mine", "plug_in:load", "plug_in:save", {"dt": "step_s"})
+
+
+def is_mine(path):
+    return path.read_bytes().startswith(b"\\x89HDF") and path.name.startswith("mine")
+
+
+def load(path, step_s):
+    return load_network("net.h5")
+
+
+def save(network, path):
+    path.write_text("mine")
+"""
+
+
+def test_another_package_adds_a_format_by_an_entry_point(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("plug_in.py").write_text(PLUG_IN)
+    monkeypatch.syspath_prepend(work)
+    points = [EntryPoint("mine", "plug_in:MINE", registry.GROUP), EntryPoint("broken", "plug_in:NONE", registry.GROUP)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    registry.formats.cache_clear()
+    with pytest.warns(UserWarning, match="cannot load the format 'broken': AttributeError"):
+        registry.formats()
+    try:
+        with h5py.File("mine.x", "w") as file:
+            file["nothing"] = 0
+        assert "mine.x: my format" in done("import", "mine.x", "--dt", 1, "-o", "out.h5")
+        assert "wrote net.mine: my format" in done("export", "net.h5", "--format", "mine")
+        assert "graphml, json, mine are written" in refused("export", "net.h5", "--format", "x")
+    finally:
+        registry.formats.cache_clear()
 
 
 def test_a_shape_where_no_layer_says_it(work: Path) -> None:
