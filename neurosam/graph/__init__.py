@@ -1,5 +1,6 @@
 """A network as other tools draw it, and how it becomes populations and projections; data flows layers -> assemble."""
 
+from neurosam.graph.assemble import assemble
 from neurosam.graph.layers import (
     Edge,
     Graph,
@@ -26,4 +27,5 @@ __all__ = [
     "Reindex",
     "Scale",
     "Weights",
+    "assemble",
 ]

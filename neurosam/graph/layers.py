@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import integer, integers, reals
-from neurosam.errors import NetworkError
+from neurosam.errors import ExportError, NetworkError
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.synapse import MaxPool2d, Shape, SumPool2d, Synapse
 
@@ -41,6 +41,7 @@ __all__ = [
     "Reindex",
     "Scale",
     "Weights",
+    "layer_shapes",
 ]
 
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -199,3 +200,40 @@ class Graph:
     def label(self, name: str) -> str:
         """What a layer is called in messages."""
         return self.labels.get(name, f"layer {name!r}")
+
+
+def layer_shapes(graph: Graph) -> dict[str, Shape]:
+    """The shape of what each layer gives; a layer that no input reaches is missing.
+
+    Raises
+    ------
+    ExportError
+        If a layer does not fit the shape that arrives; the message names it.
+    """
+    shapes: dict[str, Shape] = {}
+    waiting = [name for name, layer in graph.layers.items() if isinstance(layer, Input)]
+    for name in waiting:
+        layer = graph.layers[name]
+        shapes[name] = tuple(layer.shape) if isinstance(layer, Input) else ()
+    following: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        following.setdefault(edge.source, []).append(edge.target)
+    while waiting:
+        source = waiting.pop(0)
+        for name in following.get(source, ()):
+            if name not in shapes:
+                shapes[name] = _output_shape(graph, name, shapes[source])
+                waiting.append(name)
+    return shapes
+
+
+def _output_shape(graph: Graph, name: str, shape: Shape) -> Shape:
+    layer = graph.layers[name]
+    try:
+        if isinstance(layer, Weights):
+            return layer.synapse.output_shape(shape)
+        if isinstance(layer, (Pool, MaxPool)):
+            return layer.pool.output_shape(shape)
+    except NetworkError as error:
+        raise ExportError(graph.label(name), str(error)) from None
+    return tuple(layer.index.shape) if isinstance(layer, Reindex) else shape

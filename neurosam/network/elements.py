@@ -196,6 +196,7 @@ def max_pool(
     name: str,
     kernel: int | tuple[int, int],
     stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
     *,
     fixed: bool,
     delay: int = 1,
@@ -210,6 +211,8 @@ def max_pool(
         Name of the new population.
     kernel, stride : int or (int, int)
         Window; `stride` is the kernel if None.
+    padding : int or (int, int)
+        Border without spikes, smaller than the kernel.
     fixed : bool
         Integer neurons, for a fixed-point network whose membrane offset is 0 (`lava` and `nxsdk`).
     delay : int
@@ -227,10 +230,11 @@ def max_pool(
     >>> pool.population.shape, pool.projection.label
     ((8, 12, 12), 'conv->pool')
     """
-    pool = SumPool2d(kernel, stride)
+    pool = SumPool2d(kernel, stride, padding)
     channels = source.shape[0]
     weight = np.ones((channels, 1, *pool.geometry[0]), dtype=np.int8 if fixed else np.float64)
-    synapse = Conv2d(weight * weight.dtype.type(2 if fixed else 1), stride=pool.geometry[1], groups=channels)
+    _, strides, border = pool.geometry
+    synapse = Conv2d(weight * weight.dtype.type(2 if fixed else 1), strides, border, groups=channels)
     neuron: Neuron = (
         FixedLIF(membrane_decay=4096, threshold=1, reset="zero")
         if fixed
