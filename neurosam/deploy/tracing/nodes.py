@@ -142,12 +142,10 @@ class Node:
 
     @property
     def largest(self) -> int:
-        """Largest value of a spike or event."""
+        """Most spikes per step; 0 for what is no layer of neurons."""
         what = self.what
         if isinstance(what, MaxPool):
             return max(source.node.largest for source in self.sources)
-        if isinstance(what, Input):
-            return what.magnitude if what.unit == 1.0 else 0
         return what.neuron.max_spikes if isinstance(what, Neurons) and isinstance(what.neuron, LIF) else 0
 
     def sole(self) -> Node | None:

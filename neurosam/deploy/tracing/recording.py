@@ -26,7 +26,7 @@ from neurosam.graph.layers import Input
 __all__ = ["Recording", "tensors_in"]
 
 CONVERSIONS = frozenset(
-    ("float", "double", "half", "bfloat16", "to", "type", "type_as", "detach", "cpu", "contiguous", "data", "clone")
+    ("float", "double", "half", "bfloat16", "to", "type", "type_as", "detach", "cpu", "contiguous", "data")
 )
 """Functions that return their input here: everything is float64, and nothing is trained."""
 
