@@ -84,10 +84,10 @@ def _layer(node: Node, reading: Reading, extent: tuple[int, ...]) -> LayerRun:
     """What one layer did."""
     shape = population_shape(node.shape)
     neuron = reading.neuron
-    drive = np.stack(node.received)
+    drive = np.stack(node.received).astype(np.float64)
     weight = np.asarray(reading.weight, np.float64)
     drive = (drive @ weight.T if weight.ndim == 2 else drive * weight).reshape(*extent, *shape)
-    sent = np.stack(node.values).reshape(drive.shape) if isinstance(neuron, LIF) else None
+    sent = np.stack(node.values).astype(np.float64).reshape(drive.shape) if isinstance(neuron, LIF) else None
     if reading.feedback is not None and sent is not None:
         drive = drive + _fed_back(reading.feedback, sent.reshape(*extent, *node.shape)).reshape(drive.shape)
     return LayerRun(neuron, drive, sent, reading.lag, node.path)

@@ -68,7 +68,7 @@ def _recorded(network: Network, recorded: Recorded, drawing: Drawing) -> dict[st
     for name, node in drawing.neurons.items():
         what = node.what
         if isinstance(what, Neurons) and isinstance(what.neuron, LIF) and node.values:
-            values = np.stack(node.values)
+            values = np.stack(node.values).astype(np.float64)
             out[name] = values[what.lag :] if what.lag else values
     return {p.name: out[p.name] for p in network.populations if p.name in out}
 

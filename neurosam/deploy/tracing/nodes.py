@@ -110,7 +110,7 @@ class Node:
     values : list of (B, N) arrays
         Spikes (or membranes) that neurons gave, in each step.
     received : list of (B, K) arrays
-        What their module was given, in each step.
+        What their module was given, in each step, if the recording is watched.
     """
 
     what: What
@@ -120,8 +120,8 @@ class Node:
     kind: str
     entering: tuple[int, ...] | None = None
     calls: int = 0
-    values: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    received: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    values: list[npt.NDArray[Any]] = field(default_factory=list)
+    received: list[npt.NDArray[Any]] = field(default_factory=list)
 
     @property
     def label(self) -> str:

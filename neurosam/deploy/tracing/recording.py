@@ -66,6 +66,7 @@ class Recording(TorchFunctionMode):
         self.values: Any = WeakIdKeyDictionary()
         self.input = self.entry = Node(source, (), shape, "input", "input")
         self.nodes: list[Node] = [self.input]
+        self.watched = False
         self.looped = False
         self.read_out = ""
         self.failure: tuple[str, str] | None = None

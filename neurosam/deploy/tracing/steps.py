@@ -147,6 +147,7 @@ class _Attempt:
         self.drawn = presented.draw(min([STEPS, *lengths]))
         steps, samples = self.drawn.shape[:2]
         self.recording = Recording(record_function, presented.source, presented.shape, steps, samples)
+        self.recording.watched = presented.x is not None
         self.leaves = []
         for path, part in paths.items():
             self.recording.attach(path, part)
