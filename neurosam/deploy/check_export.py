@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from neurosam.backends.registry import run as run_network
 from neurosam.deploy.explain_difference import ROUNDING, Explanation, first_of, place_of
-from neurosam.deploy.explain_neurons import differing_parameters, explain_neurons, margins
+from neurosam.deploy.explain_neurons import explain_neurons
+from neurosam.deploy.explain_readout import explain_readout
+from neurosam.deploy.explain_rounding import explain_quantisation, explain_rounding
 from neurosam.deploy.explain_synapses import explain_synapses
 from neurosam.deploy.export_check import ExportCheck, FirstSpike, LayerCheck
 from neurosam.deploy.layer_run import LayerRun
@@ -30,7 +32,7 @@ from neurosam.deploy.module_run import run_module
 from neurosam.errors import EventError, ExportError
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
-from neurosam.network.neuron import LIF
+from neurosam.network.neuron import LIF, Readout
 from neurosam.network.synapse import neurons
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
@@ -180,7 +182,9 @@ def check_layers(network: Network, runs: Mapping[str, LayerRun], inputs: Inputs)
         dense = recording.spikes[name].dense()[: len(sent)]
         sides[name] = _Sides(sent.reshape(*sent.shape[:2], -1), dense.reshape(*dense.shape[:2], -1), order[name])
     first = _first(network, sides)
-    explanations = _quantisation(network, runs, first) if network.fixed else _explain(network, runs, inputs, sides)
+    explanations = (
+        explain_quantisation(network, runs, first) if network.fixed else _explain(network, runs, inputs, sides)
+    )
     others = (p.name for p in network.populations if p.neuron is not None and p.name not in runs)
     return ExportCheck(
         inputs.steps, inputs.samples, network.fixed,
@@ -245,7 +249,11 @@ def _explain(
     for name, run in runs.items():
         neuron = network[name].neuron
         synapses = explain_synapses(network, name, run, sent, steps)
-        rule = explain_neurons(name, run, neuron) if isinstance(neuron, LIF) else None
+        rule = None
+        if isinstance(neuron, LIF):
+            rule = explain_neurons(name, run, neuron)
+        elif isinstance(neuron, Readout):
+            rule = explain_readout(name, run, neuron)
         if synapses and rule and synapses.kind == "bias" and rule.text.startswith("initial_current"):
             rule = None  # a bias on the membrane of a neuron with a current: the same thing (layer_run.py)
         faults += [explanation for explanation in (synapses, rule) if explanation is not None]
@@ -254,51 +262,14 @@ def _explain(
     for sample in range(inputs.samples):
         first = _first(network, sides, sample)
         if first is not None and first.population not in faulty:
-            explanation = _rounding(network, runs[first.population], first)
+            explanation = explain_rounding(network, runs[first.population], first)
             rounded.setdefault(first.population, []).append(explanation)
     ranks = {name: i for i, name in enumerate(runs)}
     everything = [*faults, *(_merged(explanations) for explanations in rounded.values())]
     return sorted(everything, key=lambda e: ranks[e.population])
 
 
-def _rounding(network: Network, run: LayerRun, first: FirstSpike) -> Explanation:
-    """Why a spike differs in a layer that is the same in both."""
-    neuron = network[first.population].neuron
-    if not isinstance(neuron, LIF):
-        raise ExportError(f"population {first.population!r}", "is no population of float neurons that fire")
-    by_step, scale = margins(run, neuron, first.place.sample, first.place.neuron)
-    margin = float(by_step[first.place.step])
-    if abs(margin) <= ROUNDING * scale:
-        kind = "rounding"
-        how_far = "exactly at" if margin == 0 else f"{abs(margin):.2g} {'above' if margin > 0 else 'below'}"
-        text = f"the membrane is {how_far} the threshold; sums in another order may end on its other side"
-        if isinstance(run.neuron, LIF):
-            differing = differing_parameters(run.neuron, neuron)[1]
-            text += f" ({differing})" if differing else ""
-    else:
-        kind = "unexplained"
-        text = f"the layer by itself does what the module's does, but here it differs {abs(margin):.2g} from threshold"
-    return Explanation(first.population, kind, text, first.place, first.module, first.network, 1)
-
-
 def _merged(explanations: list[Explanation]) -> Explanation:
     """One explanation for the samples of a layer: the first that is not explained, or else the first."""
     first = min(explanations, key=lambda e: (e.kind == "rounding", e.place.step))
     return replace(first, count=len(explanations))
-
-
-def _quantisation(network: Network, runs: Mapping[str, LayerRun], first: FirstSpike | None) -> list[Explanation]:
-    """What the first spike that differs says of a fixed-point network."""
-    if first is None:
-        return []
-    run = runs[first.population]
-    bits = "" if network.precision is None else f", with weights of {network.precision.weight_bits} bits"
-    text = (
-        f"the network computes in integers{bits}, so single spikes differ; whether it is the same network otherwise is "
-        "told by the float export (precision=None)"
-    )
-    if isinstance(run.neuron, LIF):
-        by_step, _ = margins(run, run.neuron, first.place.sample, first.place.neuron)
-        distance = abs(float(by_step[first.place.step])) / float(np.mean(run.neuron.threshold))
-        text += f". The module's membrane is off its threshold by {distance:.1%} of it here"
-    return [Explanation(first.population, "quantisation", text, first.place, first.module, first.network, 1)]

@@ -85,10 +85,11 @@ def _layer(node: Node, reading: Reading, extent: tuple[int, ...]) -> LayerRun:
     drive = np.stack(node.received)
     weight = np.asarray(reading.weight, np.float64)
     drive = (drive @ weight.T if weight.ndim == 2 else drive * weight).reshape(*extent, *shape)
-    sent = np.stack(node.values).reshape(drive.shape) if isinstance(neuron, LIF) else None
+    given = np.stack(node.values).reshape(drive.shape) if node.values else None
+    sent, membrane = (given, None) if isinstance(neuron, LIF) else (None, given)
     if reading.feedback is not None and sent is not None:
         drive = drive + _fed_back(reading.feedback, sent.reshape(*extent, *node.shape)).reshape(drive.shape)
-    return LayerRun(neuron, drive, sent, reading.lag, node.path)
+    return LayerRun(neuron, drive, sent, reading.lag, node.path, membrane=membrane)
 
 
 def _fed_back(feedback: Feedback, spikes: Array) -> Any:
