@@ -71,6 +71,7 @@ _MODULE_OF = {
     "ExportError": "neurosam.errors",
     "FormatError": "neurosam.errors",
     "NetworkError": "neurosam.errors",
+    "AlignmentWarning": "neurosam.errors",
     "RangeWarning": "neurosam.errors",
 }
 """The module of every public name."""
@@ -88,6 +89,7 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.equivalence.comparison import verify as verify
     from neurosam.equivalence.divergence import Divergence as Divergence
     from neurosam.equivalence.result import Equivalence as Equivalence
+    from neurosam.errors import AlignmentWarning as AlignmentWarning
     from neurosam.errors import ArgumentError as ArgumentError
     from neurosam.errors import BackendError as BackendError
     from neurosam.errors import DataError as DataError
