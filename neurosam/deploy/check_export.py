@@ -12,7 +12,7 @@ depends on another layer's. Besides, both run freely, and the spikes that differ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from neurosam.deploy.explain_readout import explain_readout
 from neurosam.deploy.explain_rounding import explain_quantisation, explain_rounding
 from neurosam.deploy.explain_synapses import explain_synapses
 from neurosam.deploy.export_check import ExportCheck, FirstSpike, LayerCheck
+from neurosam.deploy.from_torch import standardised
 from neurosam.deploy.layer_run import LayerRun
 from neurosam.deploy.module_run import run_module
 from neurosam.errors import EventError, ExportError
@@ -37,6 +38,7 @@ from neurosam.network.synapse import neurons
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record
+from neurosam.signals.stimulus import Stimulus
 
 __all__ = ["check_export", "check_layers"]
 
@@ -46,7 +48,9 @@ def check_export(
     network: Network,
     inputs: Events | npt.NDArray[Any],
     *,
-    input_unit: float = 1.0,
+    input_unit: float | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
     time: str = "auto",
     run: Callable[[nn.Module, Tensor], Any] | None = None,
     layers: Mapping[str, str] | None = None,
@@ -62,8 +66,12 @@ def check_export(
         quantised network the agreement is measured.
     inputs : Events or (T, B, ...) array
         A few samples are enough. An array is the module's own input; events are the network's.
-    input_unit : float
-        Input of the module that an event of value 1 stands for, as in the export.
+    input_unit : float, optional
+        Input of the module that an event of value 1 stands for, as in the export; if None, what the network's metadata
+        say of direct coding, or 1.
+    mean, std : sequence of float
+        Of each channel, if the module takes standardised input, as in the export: `inputs` are then what they are
+        before that.
     time, run
         How the module is called: see :func:`neurosam.export`.
     layers : mapping of str to str, optional
@@ -100,14 +108,16 @@ def check_export(
     >>> print(result.explanations[0])
     conv1: parameter: leak 0.9 in the module, 0.75 in the network
     """
+    unit = 1 / Stimulus.from_metadata(network.metadata).magnitude if input_unit is None else input_unit
     if isinstance(inputs, Events):
-        x, events = inputs.dense() * input_unit, inputs
+        x, events = inputs.dense().astype(np.float64) * unit, inputs
     else:
         x = np.asarray(inputs, np.float64)
         if x.ndim < 3:
             raise EventError("check_export: inputs", f"got an array of shape {x.shape}; [T, B, ...] is required")
-        events = _events(network, x / input_unit)
-    runs = run_module(module, np.asarray(x, np.float64), time=time, run=run)
+        events = _events(network, x / unit)
+    means, deviations = standardised(x.shape[2:], "direct", mean, std)
+    runs = run_module(module, x, time=time, run=run, mean=means, std=deviations)
     return check_layers(network, _matched(network, runs, layers or {}), Inputs.of(network, events))
 
 

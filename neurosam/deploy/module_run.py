@@ -6,6 +6,7 @@ in which it wants to be called, and its layers of neurons are watched.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ __all__ = ["run_module"]
 Array = npt.NDArray[np.float64]
 
 
-def run_module(module: nn.Module, x: Array, *, time: str = "auto", run: Run | None = None) -> dict[str, LayerRun]:
+def run_module(
+    module: nn.Module, x: Array, *, time: str = "auto", run: Run | None = None, mean: Any = None, std: Any = None
+) -> dict[str, LayerRun]:
     """Run a module.
 
     Parameters
@@ -36,9 +39,11 @@ def run_module(module: nn.Module, x: Array, *, time: str = "auto", run: Run | No
     module : nn.Module
         It is not changed.
     x : (T, B, ...) array
-        Its input.
+        Its input, before it is standardised.
     time, run
         How it is called: as in :func:`neurosam.export`.
+    mean, std : (C,) array, optional
+        The module is given (x - mean) / std.
 
     Returns
     -------
@@ -51,7 +56,12 @@ def run_module(module: nn.Module, x: Array, *, time: str = "auto", run: Run | No
     ExportError
         If the module cannot be run, or ran for another number of steps.
     """
-    recorded = _recorded(module, x, time, run)
+    shape = tuple(int(side) for side in x.shape[2:])
+    given = torch.from_numpy(np.array(x, np.float64))
+    presented = Presented(Input(population_shape(shape)), shape, True, mean, std, x=given)
+    recorded = _recorded(module, presented, time, run)
+    if recorded.recording.steps != x.shape[0]:
+        raise ExportError("module", f"runs for {recorded.recording.steps} steps; the input has {x.shape[0]}")
     drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
     readings = {leaf.path: leaf.reading for leaf in recorded.leaves}
     runs = {name: _layer(node, readings[node.path], x.shape[:2]) for name, node in drawing.neurons.items()}
@@ -62,22 +72,20 @@ def run_module(module: nn.Module, x: Array, *, time: str = "auto", run: Run | No
     return runs
 
 
-def _recorded(module: nn.Module, x: Array, time: str, run: Run | None) -> Recorded:
-    """Record the module on `x`; how it is called is found out on few steps and samples of different numbers."""
-    shape = tuple(int(side) for side in x.shape[2:])
-    source = Input(population_shape(shape))
+def _recorded(module: nn.Module, presented: Presented, time: str, run: Run | None) -> Recorded:
+    """Record the module; how it is called is found out on few steps and samples of different numbers, if possible."""
+    x = presented.draw(0)
     if time == "auto" and run is None:
-        time = record(traceable(module), Presented(source, shape)).way
-    if time == "inside" and (x != x[:1]).any():
+        drawn = replace(presented, x=None)
+        try:
+            time = record(traceable(module), drawn).way
+        except ExportError:  # a module that has its batch size inside
+            time = record(traceable(module), replace(drawn, samples=x.shape[1])).way
+    if time == "inside" and bool((x != x[:1]).any()):
         raise ExportError(
             "module", "presents one input in every step of its own loop; give inputs that are the same in every step"
         )
-    given = torch.from_numpy(np.array(x, np.float64))
-    presented = Presented(source, shape, x=given)
-    recorded = record(traceable(module), presented, time="auto" if run is not None else time, run=run)
-    if recorded.recording.steps != x.shape[0]:
-        raise ExportError("module", f"runs for {recorded.recording.steps} steps; the input has {x.shape[0]}")
-    return recorded
+    return record(traceable(module), presented, time="auto" if run is not None else time, run=run)
 
 
 def _layer(node: Node, reading: Reading, extent: tuple[int, ...]) -> LayerRun:

@@ -124,6 +124,7 @@ def network(
             *(ns.Projection(*_ends(label), synapse, delay[label]) for label, synapse in parts.items()),
             *extra,
         ],
+        check_alignment=False,
     )
 
 
@@ -455,9 +456,19 @@ def test_an_input_unit_that_was_forgotten() -> None:
     net = ns.export(trained(), (2, 6, 6), magnitude=255, input_unit=1 / 255)
     levels = np.round(RNG.random((T, B, 2, 6, 6)) * 255)
     assert ns.check_export(trained(), net, levels / 255, input_unit=1 / 255).equal
+    told = replace(net, metadata={"coding": "direct", "magnitude": "255"})  # as an export with direct coding says it
+    assert ns.check_export(trained(), told, levels / 255).equal
     result = ns.check_export(trained(), net, levels / 255)
     assert [(e.population, e.kind) for e in result.explanations] == [("conv1", "scale")]
     assert "255 times as large; another unit of the input" in result.explanations[0].text
+
+
+def test_standardised_images() -> None:
+    how: dict[str, Any] = {"mean": (0.25, 0.5), "std": (0.5, 0.25)}
+    net = ns.export(trained(), (2, 6, 6), coding="direct", **how)
+    x = np.repeat(RNG.random((1, B, 2, 6, 6)), T, axis=0)
+    assert ns.check_export(trained(), net, x, **how).equal
+    assert not ns.check_export(trained(), net, x).equal
 
 
 def test_a_loop_of_the_user() -> None:
