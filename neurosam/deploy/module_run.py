@@ -64,7 +64,11 @@ def run_module(
         raise ExportError("module", f"runs for {recorded.recording.steps} steps; the input has {x.shape[0]}")
     drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
     readings = {leaf.path: leaf.reading for leaf in recorded.leaves}
-    runs = {name: _layer(node, readings[node.path], x.shape[:2]) for name, node in drawing.neurons.items()}
+    runs = {
+        name: _layer(node, readings[node.path], x.shape[:2])
+        for name, node in drawing.neurons.items()
+        if node.received  # neurons that stand for a function (a product of spikes) have no layer in the module
+    }
     for name, total in drawing.totals.items():
         layer = drawing.graph.layers[name]
         if name not in runs and not drawing.notes and isinstance(layer, Neurons):
