@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 import neurosam as ns
-from neurosam.deploy.check_export import check_layers
+from neurosam.deploy.check_layers import check_layers
 from neurosam.deploy.export_check import ExportCheck
 from neurosam.deploy.layer_input import arrivals, in_own_time
 from neurosam.deploy.layer_run import LayerRun
