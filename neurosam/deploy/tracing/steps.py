@@ -31,6 +31,7 @@ from neurosam.deploy.readers.protocol import Reading, read, reset, resize
 from neurosam.deploy.tracing.axes import STATIC, Misread
 from neurosam.deploy.tracing.calls import Call, per_channel
 from neurosam.deploy.tracing.copies import InOrder, copied
+from neurosam.deploy.tracing.functions import ATTENTION
 from neurosam.deploy.tracing.functions import record as record_function
 from neurosam.deploy.tracing.leaves import Leaf, TableLeaf
 from neurosam.deploy.tracing.nodes import Source
@@ -180,9 +181,10 @@ class _Attempt:
             return ExportError(*self.recording.failure)
         if isinstance(error, NetworkError) and error.where in (paths := dict(self.module.named_modules())):
             return ExportError(f"layer {error.where!r} ({type(paths[error.where]).__name__})", error.problem)
-        kind = "Sequential" if isinstance(self.module, InOrder) else type(self.module).__name__
+        if isinstance(self.recording.running, nn.MultiheadAttention):
+            return ExportError(self.recording.label(), ATTENTION)
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return ExportError(self.recording.label(kind), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
+        return ExportError(self.recording.label(), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
 
     def _standardised(self) -> Tensor:
         """What the module takes; the network standardises by itself."""
