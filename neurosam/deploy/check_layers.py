@@ -27,7 +27,7 @@ from neurosam.deploy.explain_rounding import explain_quantisation, explain_round
 from neurosam.deploy.explain_synapses import explain_synapses
 from neurosam.deploy.export_check import ExportCheck, FirstSpike, LayerCheck
 from neurosam.deploy.layer_run import LayerRun
-from neurosam.errors import ExportError
+from neurosam.errors import EventError, ExportError
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
@@ -96,6 +96,8 @@ def check_layers(network: Network, runs: Mapping[str, LayerRun], inputs: Inputs)
 def _check(network: Network, runs: Mapping[str, LayerRun], inputs: Inputs) -> None:
     if not runs:
         raise ExportError("module", "has no layer of neurons that the network has too; nothing can be compared")
+    if not inputs.samples:
+        raise EventError("check: events", "hold no samples; nothing can be compared")
     for name, run in runs.items():
         where = f"layer {run.module or name!r}"
         if all(p.name != name for p in network.populations):
@@ -106,6 +108,9 @@ def _check(network: Network, runs: Mapping[str, LayerRun], inputs: Inputs) -> No
             )  # fmt: skip
         if neurons(run.shape) != neurons(network[name].shape):
             raise ExportError(where, f"has shape {run.shape}; population {name!r} has {network[name].shape}")
+        if (run.spikes is not None) != network[name].fires:
+            sides = ("fires", "does not") if run.spikes is not None else ("never fires", "does")
+            raise ExportError(where, f"{sides[0]} in the module; population {name!r} {sides[1]}")
         if run.drive.shape[:2] != (1 if run.summed else inputs.steps, inputs.samples):
             got = f"{run.drive.shape[0]} steps of {run.drive.shape[1]} samples"
             raise ExportError(where, f"ran for {got}; the input has {inputs.steps} of {inputs.samples}")

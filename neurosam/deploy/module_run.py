@@ -17,14 +17,14 @@ from torch import nn
 from neurosam.deploy.layer_run import LayerRun
 from neurosam.deploy.readers.protocol import Feedback, Reading
 from neurosam.deploy.tracing.copies import traceable
-from neurosam.deploy.tracing.drawing import draw
+from neurosam.deploy.tracing.drawing import Drawing, draw
 from neurosam.deploy.tracing.nodes import Node, population_shape
 from neurosam.deploy.tracing.steps import Presented, Recorded, Run, record
 from neurosam.errors import ExportError
 from neurosam.graph.layers import Input, Neurons
 from neurosam.network.neuron import LIF
 
-__all__ = ["run_module"]
+__all__ = ["layers_of", "run_module"]
 
 Array = npt.NDArray[np.float64]
 
@@ -62,10 +62,15 @@ def run_module(
     recorded = _recorded(module, presented, time, run)
     if recorded.recording.steps != x.shape[0]:
         raise ExportError("module", f"runs for {recorded.recording.steps} steps; the input has {x.shape[0]}")
-    drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
+    return layers_of(recorded, draw(recorded, chain=isinstance(module, nn.Sequential)))
+
+
+def layers_of(recorded: Recorded, drawing: Drawing) -> dict[str, LayerRun]:
+    """What the layers of a recorded module did, by population."""
+    extent = recorded.recording.steps, recorded.recording.samples
     readings = {leaf.path: leaf.reading for leaf in recorded.leaves}
     runs = {
-        name: _layer(node, readings[node.path], x.shape[:2])
+        name: _layer(node, readings[node.path], extent)
         for name, node in drawing.neurons.items()
         if node.received  # neurons that stand for a function (a product of spikes) have no layer in the module
     }

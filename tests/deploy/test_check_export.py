@@ -398,6 +398,10 @@ def test_what_cannot_be_compared() -> None:
         check(runs, net, SPIKES[:6])
     with pytest.raises(ExportError, match="nothing can be compared"):
         check({}, net)
+    with pytest.raises(ExportError, match="never fires in the module; population 'hidden' does"):
+        check({"hidden": replace(runs["hidden"], spikes=None)}, net)
+    with pytest.raises(ns.EventError, match="hold no samples"):
+        check(runs, net, SPIKES[:, :0])
 
 
 def trained() -> Any:

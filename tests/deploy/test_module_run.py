@@ -138,6 +138,15 @@ def test_functions_that_become_neurons_stand_between() -> None:
     assert len(result.not_compared) == 1
 
 
+def test_an_export_tells_what_is_wrong_with_a_reader() -> None:
+    class Soft(Stepwise):
+        pass
+
+    register(Soft, lambda module: Reading(ns.LIF(leak=0.75, threshold=0.5, reset="subtract")))
+    with pytest.raises(ExportError, match=r"'n2' \(Soft\): gives .* resets to zero; .* Correct the reader"):
+        ns.export(Net([Stepwise(), Soft()]), (12,))
+
+
 def test_what_the_layers_received_is_what_the_module_computed() -> None:
     module: Any = Net([Stepwise(), Stepwise(feedback=True)]).double()
     runs = run_module(module, X)
