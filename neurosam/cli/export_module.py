@@ -63,7 +63,8 @@ def export_module(
     if precision is not None:
         calibration: Events | None = None
         if images is not None:
-            calibration = Events.from_dense(images) if images.ndim == len(sides) + 2 else stimulus.encode(images)
+            given = images.reshape(*images.shape[: -len(sides)], *network.input.shape)
+            calibration = Events.from_dense(given) if images.ndim == len(sides) + 2 else stimulus.encode(given)
         network, report = quantise(network, precision, calibration, steps=longest_run, scale=scale, rounding=rounding)
     network.save(out)
     say(f"wrote {out}; next: neurosam info {out}")

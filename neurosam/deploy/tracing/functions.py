@@ -128,6 +128,8 @@ def dropout(call: Call, input: Tensor, p: float = 0.5, training: bool = False, i
 def softmax(call: Call, input: Tensor, dim: Any = None, *_: Any, **__: Any) -> None:
     """Left out at the very end."""
     rows, sources, shape = call.trace_any(input)
+    if dim is not None and dim % input.ndim < len(rows.lead):
+        raise NotExpressible("is a softmax over steps or samples; take it over the last axis")
     call.give(rows, call.node(Dropped("softmax"), sources, shape, key="softmax"))
 
 

@@ -132,6 +132,10 @@ def _unwrapped(sources: tuple[Source, ...], notes: dict[str, str]) -> tuple[str,
     while len(sources) == 1 and sources[0].index is None:
         what = sources[0].node.what
         if isinstance(what, Dropped):
+            if how:
+                raise ExportError(
+                    "output", f"is the {how} over steps of {what.name}; return the {how} of what enters it"
+                )
             notes["left out"] = f"{what.name} at the end"
         elif isinstance(what, OverTime):
             how = what.how

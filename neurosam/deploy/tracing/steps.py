@@ -67,6 +67,8 @@ class Presented:
         Batch size, for a module that has it inside.
     x : (T, B, ...) tensor, optional
         The input itself; random numbers if None.
+    seed : int
+        Of those.
     """
 
     source: Input
@@ -76,13 +78,14 @@ class Presented:
     std: npt.NDArray[np.float64] | None = None
     samples: int | None = None
     x: Tensor | None = None
+    seed: int = 0
 
     def draw(self, most: int) -> Tensor:
         """The input ``[T, B, ...]``, of at most `most` steps if it is random; before it is standardised."""
         if self.x is not None:
             return self.x
         size = (most, self.samples or (2 if int(np.prod(self.shape)) > LARGE else SAMPLES), *self.shape)
-        uniform = torch.rand(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        uniform = torch.rand(size, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
         largest = self.source.magnitude
         return (uniform if self.real and largest == 1 else (uniform * (largest + 1)).floor()) * self.source.unit
 
