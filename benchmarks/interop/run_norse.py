@@ -133,9 +133,10 @@ def at_once(net: Any, x: Any) -> Any:
 def by_exporter(net: Any, x: Any) -> Any:
     from norse.torch.utils.export_nir import to_nir
 
-    return to_nir(net.float(), x[0].float(), dt=0.001)
+    return to_nir(net, x[0])  # one sample: it keeps the batch axis
 
 
+EXPORTED = {"source": "norse", "dt": 1e-6}  # it writes dt / tau_inv, 0.001 times the time constant
 DIGITS = spikes(STEPS, SAMPLES, 1, 28, 28, rate=0.3)
 SMALL = spikes(STEPS, SAMPLES, 2, 16, 16, rate=0.3)
 CASES = [
