@@ -61,6 +61,8 @@ class Case:
         Takes a float32 copy of the module and one step of input, returns the graph of the framework's own exporter.
     load : dict
         Arguments of :func:`neurosam.load_nir` for that graph.
+    remark : str
+        On what its exporter leaves out.
     scaled : bool
         Whether weights are scaled for spikes; False for modules with batch norm in front of every neuron.
     """
@@ -72,6 +74,7 @@ class Case:
     code: str
     nir: Callable[[Any, torch.Tensor], Any] | None = None
     load: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
     scaled: bool = True
 
 
@@ -287,7 +290,7 @@ def row(case: Case) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     module = module.double()
     about = {"network": case.name, "lines": case.code.count("\n") + 3, "export_s": round(seconds, 2)}
-    return {**about, **compared(case, module, network), "nir": nir(case, module)}
+    return {**about, **compared(case, module, network), "nir": nir(case, module), "remark": case.remark}
 
 
 def nir(case: Case, module: nn.Module) -> Any:

@@ -44,7 +44,7 @@ def converted() -> nn.Module:
 
 
 def summed() -> nn.Module:
-    """What Sinabs' own NIR exporter takes: sum pooling, any number of spikes per step, a lower bound of one threshold."""
+    """What Sinabs' own NIR exporter takes: sum pooling, any number of spikes per step, a bound of one threshold."""
     ann = nn.Sequential(
         nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), sl.SumPool2d(2), nn.Flatten(), nn.Linear(8 * 8 * 8, 10), nn.ReLU()
     )

@@ -124,7 +124,7 @@ def nmnist() -> nn.Module:
 
 
 class Residual(nn.Module):
-    """By hand: a strided convolution, a block with a shortcut, a block with a projected shortcut, pooling, a readout."""
+    """By hand: a strided convolution, a block with a shortcut, one with a projected shortcut, pooling, a readout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -218,9 +218,9 @@ def per_neuron() -> nn.Module:
         nn.AvgPool2d(2),
         nn.Flatten(),
         nn.Linear(6 * 7 * 7, 20),
-        snn.Leaky(torch.linspace(0.5, 0.9, 20), torch.ones(20), init_hidden=True),
+        snn.Synaptic(torch.full((20,), 0.5), torch.full((20,), 0.75), torch.ones(20), init_hidden=True),
         nn.Linear(20, 10),
-        snn.Synaptic(torch.full((10,), 0.5), torch.full((10,), 0.75), torch.ones(10), init_hidden=True, output=True),
+        snn.Leaky(torch.linspace(0.5, 0.9, 10), torch.ones(10), init_hidden=True, output=True),
     )
 
 
