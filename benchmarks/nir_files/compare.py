@@ -5,6 +5,7 @@ python compare.py FOLDER        # with what run_importer.py wrote there
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def main(folder: Path) -> None:
     for path in sorted(folder.glob("*.nir")):
         framework, _, case = path.stem.partition("-")
         data = np.load(path.with_suffix(".npz"))
-        network = load_nir(path, source=framework)
+        network = load_nir(path, source=framework, **json.loads(str(data["told"])))
         events = ns.Events.from_dense(data["x"])
         recording = ns.run(network, events, record=ns.Record(spikes=(network.output,)), backend="reference")
         spikes = recording.spikes[network.output].dense().reshape(data["out"].shape)

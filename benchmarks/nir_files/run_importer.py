@@ -9,7 +9,11 @@ compared are neurons, their parameters and the structure.
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -190,24 +194,145 @@ def tensors(graph: nir.NIRGraph) -> None:
                     setattr(node, name, torch.from_numpy(getattr(node, name)))
 
 
+def exported(framework: str) -> dict[str, tuple[nir.NIRGraph, Callable[[torch.Tensor], torch.Tensor], dict[str, Any]]]:
+    """Modules of the framework: the graph of its own exporter, the module as it runs, and what load_nir is told."""
+    rng = np.random.default_rng(11)
+    if framework == "snntorch":
+        return _snntorch_modules(rng)
+    if framework == "norse":
+        import norse.torch as norse
+
+        cells = [norse.LIFBoxCell(norse.LIFBoxParameters(
+            tau_mem_inv=torch.full((n,), 125.0), v_th=torch.full((n,), 0.125), v_leak=torch.zeros(n))) for n in (30, 10)]  # fmt: skip
+        net = norse.SequentialState(linear(rng, 30, 20), cells[0], linear(rng, 10, 30), cells[1])
+        graph = norse.to_nir(net, torch.zeros(1, 20))
+        return {"LIFBoxCell": (graph, lambda x: stepped(doubled(net), x), {"dt": 1e-6})}
+    if framework == "sinabs":
+        import sinabs.layers as sl
+        from sinabs.nir import to_nir
+
+        layers = [sl.IAFSqueeze(batch_size=BATCH, min_v_mem=-1.0) for _ in range(3)]
+        convolution = torch.nn.Conv2d(2, 4, 3, padding=1)
+        convolution.weight.data = torch.from_numpy(weights(rng, 4, 2, 3, 3, scale=0.5))
+        convolution.bias.data = torch.from_numpy(weights(rng, 4, scale=0.25))
+        net = torch.nn.Sequential(convolution, layers[0], sl.SumPool2d(2), torch.nn.Flatten(), linear(rng, 10, 64), layers[1],
+                                  linear(rng, 5, 10), layers[2])  # fmt: skip
+        net(torch.zeros(BATCH, 2, 9, 9))
+        graph = to_nir(net, torch.zeros(BATCH, 2, 9, 9))
+        graph.infer_types()
+
+        def all_steps(x: torch.Tensor) -> torch.Tensor:
+            for layer in layers:
+                layer.reset_states()
+            out = net(x.float().transpose(0, 1).flatten(0, 1))
+            return out.unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
+
+        return {"IAFSqueeze-conv": (graph, all_steps, {})}
+    if framework == "spikingjelly":
+        from spikingjelly.activation_based import functional, layer, neuron
+        from spikingjelly.activation_based.nir_exchange import export_to_nir
+
+        net = torch.nn.Sequential(linear(rng, 30, 20), neuron.LIFNode(tau=8.0, v_threshold=0.125, v_reset=0.0),
+                                  linear(rng, 20, 30), neuron.IFNode(v_reset=0.0), linear(rng, 10, 20),
+                                  neuron.LIFNode(tau=4.0, decay_input=False, v_reset=-0.25))  # fmt: skip
+        graph = export_to_nir(net, torch.zeros(1, 20), dt=1e-4)
+
+        def by_step(x: torch.Tensor) -> torch.Tensor:
+            functional.reset_net(net.double())
+            return torch.stack([net(step) for step in x])
+
+        return {"LIFNode-IFNode": (graph, by_step, {})}
+    from rockpool.nn.combinators import Sequential
+    from rockpool.nn.modules import LIFTorch, LinearTorch
+    from rockpool.nn.modules.torch.nir import to_nir
+
+    dense = [LinearTorch((i, o), has_bias=True) for i, o in ((20, 30), (30, 10))]
+    for module in dense:
+        module.weight.data = torch.from_numpy(weights(rng, *module.weight.shape, scale=0.2) - 1 / 64)
+        module.bias.data = torch.from_numpy(weights(rng, *module.bias.shape, scale=0.25))
+    net = Sequential(dense[0], LIFTorch(30, tau_mem=torch.full((30,), 0.02), tau_syn=torch.full((30, 1), 0.01), dt=1e-3),
+                     dense[1], LIFTorch(10, tau_mem=torch.full((10,), 0.02), tau_syn=torch.full((10, 1), 0.01), dt=1e-3))  # fmt: skip
+    graph = to_nir(net, torch.zeros(1, 1, 20))
+
+    def from_rest(x: torch.Tensor) -> torch.Tensor:
+        net.reset_state()  # the exporter has run it
+        return net(x.float().transpose(0, 1))[0].transpose(0, 1)
+
+    return {"LIFTorch": (graph, from_rest, {"dt": 1e-3})}
+
+
+def _snntorch_modules(rng: np.random.Generator) -> dict[str, Any]:
+    import snntorch as snn
+    from snntorch.export_nir import export_to_nir
+
+    def net(options: dict[str, Any], recurrent: bool) -> torch.nn.Module:
+        now = {"init_hidden": True, **options}
+        beta, alpha = torch.full((30,), 0.875), torch.full((10,), 0.75)
+        if recurrent:
+            first = snn.RLeaky(beta=0.875, linear_features=30, **now)
+            first.recurrent.weight.data = torch.from_numpy(weights(rng, 30, 30, scale=0.25))
+            first.recurrent.bias.data = torch.from_numpy(weights(rng, 30, scale=0.125))
+            second = snn.Leaky(beta=torch.full((10,), 0.875), threshold=torch.ones(10), **now)
+        else:
+            first = snn.Leaky(beta=beta, threshold=torch.ones(30), **now)
+            second = snn.Synaptic(alpha=alpha, beta=torch.full((10,), 0.875), threshold=torch.full((10,), 2.0), **now)
+        return torch.nn.Sequential(linear(rng, 30, 20), first, linear(rng, 10, 30), second)
+
+    found = {}
+    for name, options, recurrent, told in (
+        ("zero", {"reset_mechanism": "zero", "reset_delay": False}, False, {}),
+        ("default", {}, False, {"reset": "subtract", "reset_timing": "next"}),
+        ("recurrent", {"reset_mechanism": "zero", "reset_delay": False}, True, {}),
+    ):
+        module = net(options, recurrent)
+        graph = export_to_nir(module, torch.zeros(1, 20), ignore_dims=[0])
+        for part in module.modules():
+            if hasattr(part, "spike_grad"):
+                part.spike_grad = lambda mem: (mem > 0).double()
+        found[name] = (graph, partial(_snntorch_steps, module.double()), told)
+    return found
+
+
+def _snntorch_steps(module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    for part in module.modules():
+        if hasattr(part, "reset_mem"):
+            part.reset_mem()
+    return torch.stack([module(step) for step in x])
+
+
+def linear(rng: np.random.Generator, out: int, into: int) -> torch.nn.Linear:
+    """torch's, with the weights of `affine`."""
+    node, module = affine(rng, out, into), torch.nn.Linear(into, out)
+    module.weight.data, module.bias.data = torch.from_numpy(node.weight), torch.from_numpy(node.bias)
+    return module
+
+
+def files(framework: str) -> dict[str, nir.NIRGraph]:
+    """Files of the NIR paper, if the folder NEUROSAM_DATA has them."""
+    name = {"norse": "lif_norse", "rockpool": "lif_rockpool"}.get(framework, "")
+    path = Path(os.environ.get("NEUROSAM_DATA", "")) / "nir" / f"{name}.nir"
+    return {f"file-{name}": nir.read(path)} if path.exists() else {}
+
+
 def main(framework: str, folder: Path) -> None:
     """Write and run all cases."""
     folder.mkdir(parents=True, exist_ok=True)
-    for case, graph in cases(framework).items():
+    done: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+        case: (graph, None, {}) for case, graph in {**cases(framework), **files(framework)}.items()
+    }
+    done |= {f"module-{name}": case for name, case in exported(framework).items()}
+    for case, (graph, module, told) in done.items():
         path = folder / f"{framework}-{case}.nir"
         nir.write(path, graph)
-        shape = (2, 9, 9) if case == "conv" else (20,)
+        shape = (2, 9, 9) if "conv" in case else (1,) if "file" in case else (20,)
         rng = np.random.default_rng(3)
-        x = (rng.random((STEPS, BATCH, *shape)) < 0.3).astype(np.float64)
+        x = (rng.random((STEPS, BATCH, *shape)) < (0.8 if "file" in case else 0.3)).astype(np.float64)
         with torch.no_grad():
-            out = run(framework, nir.read(path), torch.from_numpy(x))
+            out = run(framework, nir.read(path), torch.from_numpy(x)) if module is None else module(torch.from_numpy(x))
         np.savez_compressed(
-            path.with_suffix(".npz"),
-            x=x.astype(np.uint8),
-            out=out.numpy(),
-            version=version(framework),
-            dt=DT[framework],
-        )
+            path.with_suffix(".npz"), x=x.astype(np.uint8), out=out.detach().numpy(), version=version(framework),
+            told=json.dumps(told),
+        )  # fmt: skip
         print(f"{framework} {case}: {float(out.sum()):.0f} spikes, largest {float(out.max()):.0f}")
 
 

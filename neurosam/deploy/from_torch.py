@@ -8,7 +8,7 @@ recorded input: its spikes must be those of the module, neuron by neuron and ste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from neurosam.network.precision import Precision
 from neurosam.network.synapse import Shape
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events, encode
+from neurosam.signals.stimulus import Stimulus
 
 __all__ = ["export", "to_network"]
 
@@ -44,6 +45,8 @@ def export(
     input_unit: float = 1.0,
     metadata: Mapping[str, str] | None = None,
     longest_run: int | None = None,
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
     time: str = "auto",
     run: Callable[[nn.Module, Tensor], Any] | None = None,
     samples: int | None = None,
@@ -65,7 +68,8 @@ def export(
         Typical input (64 samples are enough) from which the scales of the weights are chosen; without it, all sources
         count as equally active.
     steps, coding
-        How calibration images are encoded (:func:`neurosam.signals.events.encode`).
+        How images are encoded (:func:`neurosam.signals.events.encode`). With "direct", a network with a `precision`
+        takes bytes as graded events: ``magnitude=255``, ``input_unit=1/255``.
     sam : SamTrace, optional
         Trace of every spiking population; ``SamTrace(gamma=0.5, mode="strict")`` if None.
     magnitude : int
@@ -77,6 +81,9 @@ def export(
     longest_run : int, optional
         In steps, if longer than twice the calibration: see ``steps`` of :func:`neurosam.quantise`, which also returns a
         report with warnings.
+    mean, std : sequence of float
+        Of each channel, for a module that takes standardised images ``(x - mean) / std``: the network then takes x, and
+        has both in its first weights. Only with ``coding="direct"``.
     time : {"auto", "step", "first", "second", "folded", "inside"}
         What the module takes: one step ``[B, ...]`` at a time; all of them, ``[T, B, ...]``, ``[B, T, ...]`` or
         ``[B * T, ...]``; or a still input ``[B, ...]``, which its own loop presents in every step. "auto" finds out.
@@ -109,14 +116,17 @@ def export(
     >>> fixed.projections[0].synapse.weight.dtype
     dtype('int8')
     """
+    if coding == "direct" and precision is not None and magnitude == 1 and input_unit == 1.0:
+        magnitude, input_unit = 255, 1 / 255
+        metadata = Stimulus(steps, coding, magnitude=magnitude).to_metadata() | dict(metadata or {})
     network = to_network(
-        module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata, time=time, run=run,
-        samples=samples, check=check,
+        module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata, coding=coding,
+        mean=mean, std=std, time=time, run=run, samples=samples, check=check,
     )  # fmt: skip
     if precision is None:
         return network
     if calibration is not None and not isinstance(calibration, Events):
-        calibration = encode(calibration, steps, coding)
+        calibration = encode(calibration, steps, coding, magnitude=magnitude if coding == "direct" else 1)
     return quantise(network, precision, calibration, steps=longest_run)[0]
 
 
@@ -128,6 +138,9 @@ def to_network(
     magnitude: int = 1,
     input_unit: float = 1.0,
     metadata: Mapping[str, str] | None = None,
+    coding: str = "poisson",
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
     time: str = "auto",
     run: Callable[[nn.Module, Tensor], Any] | None = None,
     samples: int | None = None,
@@ -140,10 +153,25 @@ def to_network(
     if not 1 <= len(shape) <= 4 or min(shape) < 1:
         raise ExportError("export: input_shape", f"got {input_shape}; (C, H, W) or (N,) is required")
     source = Input(population_shape(shape), magnitude, input_unit)
-    copy = traceable(module)
-    recorded = record(copy, shape, source, time=time, run=run, samples=samples)
+    check_standardised(shape, coding, mean, std)
+    recorded = record(
+        traceable(module), shape, source, time=time, run=run, real=coding == "direct", mean=mean, std=std,
+        samples=samples,
+    )  # fmt: skip
     drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
     network = assemble(drawing.graph, sam=sam, metadata={**drawing.notes, **(metadata or {})})
     if check:
         check_recorded(network, recorded, drawing)
     return network
+
+
+def check_standardised(shape: Shape, coding: str, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Refuse a mean and standard deviation that do not fit the input."""
+    if not mean and not std:
+        return
+    if coding != "direct":
+        raise ExportError("export: mean, std", f'go with coding="direct"; {coding!r} makes spikes of intensities')
+    if len(mean) != len(std) or len(mean) not in (1, shape[0]) or min(std) <= 0:
+        raise ExportError(
+            "export: mean, std", f"got {len(mean)} and {len(std)} values; one for each of {shape[0]} channels, std > 0"
+        )

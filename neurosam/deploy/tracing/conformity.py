@@ -56,7 +56,9 @@ def check_recorded(network: Network, recorded: Recorded, drawing: Drawing) -> No
                 f"{ours[name][step, sample, neuron]:g}: {NOT_READ}",
             )
     for name, total in drawing.totals.items():
-        if name in output and not _proportional(np.delete(total, list(first), 0), np.delete(output[name], list(first), 0)):
+        if name in output and not _proportional(
+            np.delete(total, list(first), 0), np.delete(output[name], list(first), 0)
+        ):
             raise ExportError("output", f"differs from that of the network's readout {name!r}: {NOT_READ}")
 
 

@@ -12,7 +12,7 @@ from neurosam.deploy.tracing.outputs import Output, outputs_of
 from neurosam.deploy.tracing.recording import Recording
 from neurosam.deploy.tracing.steps import Recorded
 from neurosam.errors import ExportError
-from neurosam.graph.layers import Edge, Graph, Input, Layer, MaxPool, Neurons, Offset, Reindex, Scale, Weights
+from neurosam.graph.layers import Edge, Graph, Input, Layer, MaxPool, Neurons, Reindex, Weights
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.synapse import Conv2d, Sparse
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 from neurosam.deploy.readers.protocol import Feedback, Reading
@@ -22,6 +23,8 @@ from neurosam.errors import ExportError
 from neurosam.graph.layers import Neurons, Weights
 from neurosam.network.neuron import Readout
 from neurosam.network.synapse import Conv2d, Dense, Sparse
+
+Array = npt.NDArray[np.float64]
 
 __all__ = ["Leaf", "SeveralCalls", "TableLeaf"]
 
@@ -82,6 +85,7 @@ class Leaf:
             out = self._forward(x, *args[1:], **kwargs) if args else self._forward(**{**kwargs, next(iter(kwargs)): x})
             out = _in_float64(out)
         node = self._node(shape)
+        node.received.extend(self._by_step(rows, x))
         self.drives.append(sources)
         self._answers(node, rows, out, (*rows.lead, *shape))
         return out.flatten(0, 1) if folded else out
@@ -194,13 +198,16 @@ class Leaf:
         recording.values[answer] = recording.addresses.new(membrane if graded else node, rows)
         if self.reading.membrane is not None and len(outputs) > self.reading.membrane:
             recording.values[outputs[self.reading.membrane]] = recording.addresses.new(membrane, rows)
-        flat = answer.detach().reshape(rows.steps.size, -1).numpy()
+        node.values.extend(self._by_step(rows, answer))
+
+    def _by_step(self, rows: Rows, x: Tensor) -> list[Array]:
+        """Values of one step or of all, each ``[B, elements]``."""
+        flat = x.detach().reshape(rows.steps.size, -1).numpy()
         if self.reading.time == "step":
-            node.values.append(flat.copy())
-        else:
-            by_step = np.zeros((recording.steps, recording.samples, node.size))
-            by_step[rows.steps, rows.samples] = flat
-            node.values.extend(by_step)
+            return [flat.copy()]
+        by_step = np.zeros((self.recording.steps, self.recording.samples, flat.shape[1]))
+        by_step[rows.steps, rows.samples] = flat
+        return list(by_step)
 
 
 class TableLeaf:

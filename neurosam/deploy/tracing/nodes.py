@@ -109,6 +109,8 @@ class Node:
         How often neurons were called.
     values : list of (B, N) arrays
         Spikes (or membranes) that neurons gave, in each step.
+    received : list of (B, K) arrays
+        What their module was given, in each step.
     """
 
     what: What
@@ -119,6 +121,7 @@ class Node:
     entering: tuple[int, ...] | None = None
     calls: int = 0
     values: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    received: list[npt.NDArray[np.float64]] = field(default_factory=list)
 
     @property
     def label(self) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,15 +29,17 @@ from neurosam._util.arguments import choice
 from neurosam.deploy.readers import own
 from neurosam.deploy.readers.protocol import Reading, read, reset, resize
 from neurosam.deploy.tracing.axes import STATIC, Misread
+from neurosam.deploy.tracing.calls import Call, per_channel
 from neurosam.deploy.tracing.functions import record as record_function
 from neurosam.deploy.tracing.leaves import Leaf, TableLeaf
+from neurosam.deploy.tracing.nodes import Source
 from neurosam.deploy.tracing.recording import Recording, tensors_in
 from neurosam.errors import ExportError, NetworkError
 from neurosam.graph.layers import Input
 from neurosam.training.neurons import Temporal
 from neurosam.training.sequential import SpikingSequential, named_layers
 
-__all__ = ["TIMES", "Recorded", "record", "traceable"]
+__all__ = ["TIMES", "Recorded", "Run", "record", "traceable"]
 
 TIMES = ("auto", "step", "first", "second", "folded", "inside")
 STEPS, SAMPLES = 4, 5
@@ -98,7 +100,8 @@ def copied(module: nn.Module) -> nn.Module:
 
 def record(
     module: nn.Module, shape: tuple[int, ...], source: Input, *, time: str = "auto", run: Run | None = None,
-    binary: bool = True, samples: int | None = None,
+    real: bool = False, mean: Sequence[float] = (), std: Sequence[float] = (), samples: int | None = None,
+    x: Tensor | None = None,
 ) -> Recorded:  # fmt: skip
     """Record a module (from :func:`traceable`).
 
@@ -113,10 +116,14 @@ def record(
         One of :data:`TIMES`.
     run : function, optional
         ``run(module, x)`` with x of shape ``[T, B, ...]``.
-    binary : bool
-        Whether the recorded input consists of spikes; else of numbers in [0, 1).
+    real : bool
+        Whether the recorded input consists of fractions of the largest event; else of events.
+    mean, std : sequence of float
+        The module takes (x - mean) / std, by channel.
     samples : int, optional
         Of the recorded pass, for a module that has its batch size inside.
+    x : (T, B, ...) tensor, optional
+        What to record it on; random numbers if None.
 
     Raises
     ------
@@ -129,7 +136,8 @@ def record(
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
     failures: list[tuple[int, ExportError]] = []
     for way in ways:
-        attempt = _Attempt(copied(module), shape, source, readings, way, run, binary, samples)
+        attempt = _Attempt(copied(module), shape, source, readings, way, run, real, samples, x)
+        attempt.standardise(mean, std)
         try:
             return attempt.go()
         except Misread as error:
@@ -144,7 +152,7 @@ class _Attempt:
 
     def __init__(
         self, module: nn.Module, shape: tuple[int, ...], source: Input, readings: dict[str, Reading], way: str,
-        run: Run | None, binary: bool, samples: int | None,
+        run: Run | None, real: bool, samples: int | None, x: Tensor | None,
     ) -> None:  # fmt: skip
         self.module, self.way, self.run = module, way, run
         paths = _paths(module)
@@ -152,6 +160,8 @@ class _Attempt:
         steps = min([STEPS, *lengths])
         if samples is None:
             samples = 2 if int(np.prod(shape)) > LARGE else SAMPLES
+        if x is not None:
+            steps, samples = x.shape[0], x.shape[1]
         self.recording = Recording(record_function, source, shape, steps, samples)
         self.leaves = []
         for path, part in paths.items():
@@ -165,9 +175,20 @@ class _Attempt:
                 resize(part, steps, samples)
             elif (table := own.tables(part)) is not None:
                 TableLeaf(self.recording, path, part, *table)
-        generator = torch.Generator().manual_seed(0)
-        x = torch.rand((steps, samples, *shape), generator=generator, dtype=torch.float64)
-        self.x = (x < 0.5).double() if binary else x
+        self.x = self.given = _input((steps, samples, *shape), source, real) if x is None else x
+
+    def standardise(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Give the module (x - mean) / std in place of x."""
+        if mean:
+            shape = self.recording.input.shape
+            ones = np.ones(shape[0])
+            call = Call(self.recording, ("", "standardisation"), None, (), {}, None)
+            sources = call.shifted((Source(self.recording.input),), shape, per_channel(-np.asarray(mean) * ones, shape))
+            sources = call.scaled(sources, shape, per_channel(1 / np.asarray(std) * ones, shape))
+            self.recording.entry = call.one(sources, shape)
+            self.given = (self.x - torch.tensor(per_channel(np.asarray(mean) * ones, shape))) / torch.tensor(
+                per_channel(np.asarray(std) * ones, shape).copy()
+            )
 
     def go(self) -> Recorded:
         """Run the module."""
@@ -200,7 +221,7 @@ class _Attempt:
         return ExportError(self.recording.label(kind), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
 
     def _outputs(self) -> list[Any]:
-        recording, x = self.recording, self.x
+        recording, x = self.recording, self.given
         steps, samples = recording.steps, recording.samples
         of_step = np.repeat(np.arange(steps), samples)
         if self.way == "step":
@@ -223,11 +244,19 @@ class _Attempt:
         for step in range(recording.steps):
             for leaf in self.leaves:
                 leaf.calls_in_pass = 0
-            x = recording.enter(self.x[step], np.full(recording.samples, step), (recording.samples,))
+            x = recording.enter(self.given[step], np.full(recording.samples, step), (recording.samples,))
             out = self.module(x, *state)
             if isinstance(out, tuple) and len(out) == 2 and _takes_state(self.module):
                 state = (out[1],)
             yield out
+
+
+def _input(shape: tuple[int, ...], source: Input, real: bool) -> Tensor:
+    """Random events, in the module's unit."""
+    uniform = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    if real and source.magnitude == 1:
+        return uniform * source.unit
+    return (uniform * (source.magnitude + 1)).floor() * source.unit
 
 
 class _InOrder(SpikingSequential):
@@ -269,6 +298,7 @@ def _ways(readings: dict[str, Reading], module: nn.Module) -> list[str]:
 
 
 def _takes_state(module: nn.Module) -> bool:
+    """Whether a module takes, as its second argument, the state that it returned (Norse)."""
     parameters = list(inspect.signature(module.forward).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return len(positional) > 1 and "state" in positional[1].name

@@ -150,7 +150,8 @@ class _Layers:
         for name in self.flow.order:
             node = self.drawing.nodes[name]
             if node.kind == "Input":
-                self.shapes[name] = input_shape(node)
+                followers = [self.drawing.nodes[w.target] for w in self.flow.wires if w.source == name]
+                self.shapes[name] = input_shape(node, followers)
                 self._put(name, node, replace(like, shape=network_shape(self.shapes[name])))
                 self.leaves[name] = [(name, 0)]
             elif node.kind != "Output":

@@ -7,7 +7,7 @@ nir's inference, which is wrong for groups, for kernels that are not square, and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from neurosam.formats.nir.sources import KINDS, cell_of
 from neurosam.graph.layers import Layer, Neurons, Offset, Pool, Reindex, Scale, Weights
 from neurosam.network.elements import MAX_SIZE
 from neurosam.network.neuron import LIF
+from neurosam.network.parameters import folded
 from neurosam.network.synapse import MAX_SIDE, Conv2d, Dense, Shape, SumPool2d
 from neurosam.network.synapse import neurons as size
 
@@ -29,12 +30,18 @@ __all__ = ["Discretised", "delay_steps", "input_shape", "layers_of", "network_sh
 Values = npt.NDArray[Any]
 Built = tuple[Shape, list[Layer]]
 
+PICTURES = frozenset({"AvgPool2d", "Conv1d", "Conv2d", "Flatten", "SumPool2d"})
 OPTIONAL: Mapping[str, float] = {"v_reset": 0.0, "w_in": 1.0}
 
 
-def input_shape(node: Node) -> Shape:
-    """Shape of an Input, without leading ones beyond three dimensions."""
+def input_shape(node: Node, followers: Iterable[Node]) -> Shape:
+    """Shape of an Input, without the ones of a batch, which exporters leave in it.
+
+    These are leading ones beyond three dimensions, and all ones in front of layers that take vectors.
+    """
     shape = node.whole("shape", 1, MAX_SIZE)
+    if not any(follower.kind in PICTURES for follower in followers) and len(_bare(shape)) == 1:
+        shape = _bare(shape)
     while len(shape) > 3 and shape[0] == 1:
         shape = shape[1:]
     if not 1 <= len(shape) <= 3:
@@ -122,11 +129,11 @@ def _bias(node: Node, channels: int) -> list[Layer]:
 
 def _scale(node: Node, shape: Shape) -> Built:
     scale = _fitting(node, "scale", shape)
-    return shape, [Scale(_spread(scale, shape))]
+    return shape, [Scale(_spread(scale))]
 
 
 def _threshold(node: Node, shape: Shape) -> Built:
-    threshold = _spread(_fitting(node, "threshold", shape), shape)
+    threshold = _spread(_fitting(node, "threshold", shape))
     return shape, [Neurons(LIF(leak=0.0, threshold=threshold, reset="zero"))]
 
 
@@ -161,8 +168,8 @@ def _conv(node: Node, shape: Shape, axes: int) -> Built:
         padding = _each(node, "padding", axes, low=0)
     out = []
     arriving = built[0].index.shape[3 - axes :] if built and isinstance(built[0], Reindex) else shape[1:]
-    for size, k, s, p, d in zip(arriving, kernel, stride, padding, dilation, strict=True):
-        out.append((size + 2 * p - d * (k - 1) - 1) // s + 1)
+    for side, k, s, p, d in zip(arriving, kernel, stride, padding, dilation, strict=True):
+        out.append((side + 2 * p - d * (k - 1) - 1) // s + 1)
     if min(out) < 1:
         raise node.error(f"has a kernel {tuple(kernel)} that does not fit into {shape[1:]} padded by {padding}")
     four = weight if axes == 2 else weight[:, :, None, :]
@@ -231,14 +238,13 @@ def _neurons(node: Node, shape: Shape, neurons: Discretised) -> Built:
     found = {name: _parameter(node, name, shape) for name in KINDS[node.kind][1:]}
     p = Parameters(node, found, 1.0 if neurons.dt is None else neurons.dt)
     cell = cell_of(neurons.source, p, neurons.dt, neurons.reset)
-    gain = np.asarray(cell.gain, dtype=np.float64)
-    if gain.size == 1 and float(gain.reshape(-1)[0]) == 1.0:
+    gain = folded(np.asarray(cell.gain, dtype=np.float64))
+    if gain.ndim == 0 and gain == 1.0:
         return shape, [Neurons(cell.neuron)]
-    by_neuron = gain.ndim == 3 and (gain != gain[:, :1, :1]).any()
-    if isinstance(cell.neuron, LIF) and not by_neuron:
-        row = gain.reshape(gain.shape[0], -1)[:, 0] if gain.ndim == 3 else gain.reshape(-1)
-        return shape, [Neurons(replace(cell.neuron, gain=row[None, :], offset=np.zeros((1, row.size))))]
-    return shape, [Scale(_spread(gain, shape)), Neurons(cell.neuron)]
+    if isinstance(cell.neuron, LIF) and gain.ndim < 2:
+        row = gain.reshape(1, -1)
+        return shape, [Neurons(replace(cell.neuron, gain=row, offset=np.zeros_like(row)))]
+    return shape, [Scale(gain), Neurons(cell.neuron)]
 
 
 def _parameter(node: Node, name: str, shape: Shape) -> Values:
@@ -265,7 +271,7 @@ def _bare(shape: Shape) -> Shape:
     return tuple(side for side in shape if side != 1)
 
 
-def _spread(values: Values, shape: Shape) -> Values:
+def _spread(values: Values) -> Values:
     """One value as a scalar, others as they are, in float64."""
     return np.asarray(values.reshape(()) if values.size == 1 else values, dtype=np.float64)
 

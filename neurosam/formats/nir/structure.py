@@ -17,7 +17,6 @@ from neurosam.formats.nir.drawing import MAX_EDGES, Drawing, Node
 __all__ = ["NEURONS", "Flow", "Wire", "flat", "flow"]
 
 NEURONS = frozenset({"CubaLI", "CubaLIF", "I", "IF", "LI", "LIF", "Threshold"})
-STATEFUL = NEURONS - {"Threshold"}
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def flow(drawing: Drawing, delays: Mapping[str, int]) -> Flow:
         instant = {name for name in nodes if not delays.get(name)}
         if source not in instant or target not in instant or not _reaches(target, source, follow, backward, instant):
             continue  # a Delay is in every such loop
-        plain = {name for name in instant if nodes[name].kind not in STATEFUL}
+        plain = {name for name in instant if nodes[name].kind not in NEURONS}
         if {source, target} <= plain and _reaches(target, source, follow, backward, plain):
             raise nodes[target].error(
                 f"is in a loop without delay: {source!r} feeds it in the same step, with no neuron between; "
@@ -168,6 +167,6 @@ def _early(
     before: Mapping[str, list[str]],
 ) -> tuple[str, str]:
     """The edge of a loop that gets the step: in front of layers that lie on this loop alone."""
-    while nodes[source].kind not in STATEFUL and len(follow[source]) == 1 and len(before[source]) == 1:
+    while nodes[source].kind not in NEURONS and len(follow[source]) == 1 and len(before[source]) == 1:
         source, target = before[source][0], source
     return source, target
