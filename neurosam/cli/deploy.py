@@ -122,11 +122,19 @@ def export(
         if fixed is None:
             raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
         module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
-    stimulus, graded = recipe.stimulus, {}
-    if fixed is not None and stimulus.coding == "direct":  # integers: a byte is an event of up to 255
-        stimulus, graded = replace(stimulus, magnitude=255), {"magnitude": 255, "input_unit": 1 / 255}
+    stimulus = recipe.stimulus
+    if fixed is not None and stimulus.coding == "direct":
+        stimulus = replace(stimulus, magnitude=255)  # integers: a byte is an event of up to 255
     metadata = stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
-    network = to_network(module, recipe.input_shape, sam=trace, metadata=metadata, **graded)
+    network = to_network(
+        module,
+        recipe.input_shape,
+        sam=trace,
+        metadata=metadata,
+        coding=stimulus.coding,
+        magnitude=stimulus.magnitude,
+        input_unit=1 / stimulus.magnitude,
+    )
     if fixed is not None:
         calibration = None
         if int(calibrate):

@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
 from neurosam.deploy.quantise import quantise
 from neurosam.deploy.tracing.conformity import check_recorded
+from neurosam.deploy.tracing.copies import traceable
 from neurosam.deploy.tracing.drawing import draw
 from neurosam.deploy.tracing.nodes import population_shape
-from neurosam.deploy.tracing.steps import record, traceable
+from neurosam.deploy.tracing.steps import Presented, record
 from neurosam.errors import ExportError
 from neurosam.graph.assemble import assemble
 from neurosam.graph.layers import Input
@@ -152,12 +154,11 @@ def to_network(
     shape = tuple(int(side) for side in input_shape)
     if not 1 <= len(shape) <= 4 or min(shape) < 1:
         raise ExportError("export: input_shape", f"got {input_shape}; (C, H, W) or (N,) is required")
+    standard = _standardised(shape, coding, mean, std)
     source = Input(population_shape(shape), magnitude, input_unit)
-    check_standardised(shape, coding, mean, std)
     recorded = record(
-        traceable(module), shape, source, time=time, run=run, real=coding == "direct", mean=mean, std=std,
-        samples=samples,
-    )  # fmt: skip
+        traceable(module), Presented(source, shape, coding == "direct", *standard, samples), time=time, run=run
+    )
     drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
     network = assemble(drawing.graph, sam=sam, metadata={**drawing.notes, **(metadata or {})})
     if check:
@@ -165,13 +166,15 @@ def to_network(
     return network
 
 
-def check_standardised(shape: Shape, coding: str, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Refuse a mean and standard deviation that do not fit the input."""
-    if not mean and not std:
-        return
+def _standardised(shape: Shape, coding: str, mean: Sequence[float], std: Sequence[float]) -> tuple[Any, Any]:
+    """Mean and standard deviation of each channel; None if there are none."""
+    if not len(mean) and not len(std):
+        return None, None
     if coding != "direct":
         raise ExportError("export: mean, std", f'go with coding="direct"; {coding!r} makes spikes of intensities')
     if len(mean) != len(std) or len(mean) not in (1, shape[0]) or min(std) <= 0:
         raise ExportError(
             "export: mean, std", f"got {len(mean)} and {len(std)} values; one for each of {shape[0]} channels, std > 0"
         )
+    ones = np.ones(shape[0])
+    return np.asarray(mean, dtype=np.float64) * ones, np.asarray(std, dtype=np.float64) * ones

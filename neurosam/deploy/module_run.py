@@ -15,9 +15,10 @@ from torch import nn
 
 from neurosam.deploy.layer_run import LayerRun
 from neurosam.deploy.readers.protocol import Feedback, Reading
+from neurosam.deploy.tracing.copies import traceable
 from neurosam.deploy.tracing.drawing import draw
 from neurosam.deploy.tracing.nodes import Node, population_shape
-from neurosam.deploy.tracing.steps import Recorded, Run, record, traceable
+from neurosam.deploy.tracing.steps import Presented, Recorded, Run, record
 from neurosam.errors import ExportError
 from neurosam.graph.layers import Input, Neurons
 from neurosam.network.neuron import LIF
@@ -66,13 +67,14 @@ def _recorded(module: nn.Module, x: Array, time: str, run: Run | None) -> Record
     shape = tuple(int(side) for side in x.shape[2:])
     source = Input(population_shape(shape))
     if time == "auto" and run is None:
-        time = record(traceable(module), shape, source).time
+        time = record(traceable(module), Presented(source, shape)).way
     if time == "inside" and (x != x[:1]).any():
         raise ExportError(
             "module", "presents one input in every step of its own loop; give inputs that are the same in every step"
         )
     given = torch.from_numpy(np.array(x, np.float64))
-    recorded = record(traceable(module), shape, source, time="auto" if run is not None else time, run=run, x=given)
+    presented = Presented(source, shape, x=given)
+    recorded = record(traceable(module), presented, time="auto" if run is not None else time, run=run)
     if recorded.recording.steps != x.shape[0]:
         raise ExportError("module", f"runs for {recorded.recording.steps} steps; the input has {x.shape[0]}")
     return recorded

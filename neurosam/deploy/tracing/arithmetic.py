@@ -62,7 +62,7 @@ def _both(call: Call, first: Tensor, second: Tensor) -> None:
 
 
 def _absent(sources: tuple[Source, ...]) -> tuple[Source, ...] | None:
-    """s of 1 - s."""
+    """S of 1 - s."""
     node = sources[0].node
     if len(sources) == 1 and isinstance(node.what, Offset) and np.all(node.what.value == 1):
         before = node.sole()

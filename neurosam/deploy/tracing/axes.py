@@ -99,7 +99,7 @@ class Addresses:
     def trace(
         self, values: Sequence[Value], where: str, lead: int | None = None, rows: Rows | None = None
     ) -> tuple[Rows, list[tuple[Source, ...]], tuple[int, ...]]:
-        """Rows that several values of one shape have in common, the sources of each, and the shape without leading axes.
+        """Rows that values of one shape have in common, the sources of each, and the shape without leading axes.
 
         Parameters
         ----------
@@ -119,9 +119,9 @@ class Addresses:
             If rows are made up differently.
         """
         block = values[0].block
-        if len(values) == 1 and block is not None and lead in (None, len(block.rows.lead)):
-            if rows is None or rows.same(block.rows):
-                return block.rows, [(Source(block.node),)], block.node.shape
+        whole = len(values) == 1 and block is not None and lead in (None, len(block.rows.lead))
+        if whole and block is not None and (rows is None or rows.same(block.rows)):
+            return block.rows, [(Source(block.node),)], block.node.shape
         node, step, sample, element = self._decode([value.addresses for value in values])
         axes = _leading(step, sample) if lead is None else list(range(lead))
         if lead is not None and (outside := [axis for axis in _leading(step, sample) if axis >= lead]):

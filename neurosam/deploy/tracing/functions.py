@@ -71,12 +71,8 @@ def convolve(
     if before != after:  # "same" with an even kernel: one side is padded more
         sources, shape = _padded(call, sources, shape, before, after)
         before = (0,) * axes
-    row: tuple[int, ...] = () if axes == 2 else (1,)
-    none: tuple[int, ...] = () if axes == 2 else (0,)
-    synapse = Conv2d(
-        kernel.reshape(*kernel.shape[:2], *row, *kernel.shape[2:]), (*row, *stride), (*none, *before),
-        (*row, *dilation), groups,
-    )  # fmt: skip
+    row = kernel if axes == 2 else kernel[:, :, None]
+    synapse = Conv2d(row, _two(stride, 1), _two(before, 0), _two(dilation, 1), groups)
     out = call.result.shape[-axes - 1 :]
     weighted = (Source(call.node(Weights(synapse), sources, out, entering=shape)),)
     call.give(rows, call.one(call.shifted(weighted, out, _bias(bias)), out))
@@ -115,8 +111,7 @@ def batch_norm(
 
 def relu(call: Call, input: Tensor, inplace: bool = False) -> None:
     """The identity where nothing is negative."""
-    rows, sources, shape = call.trace(input)
-    if not all(_never_negative(source) for source in sources):
+    if not all(_never_negative(source) for source in call.trace(input)[1]):
         raise NotExpressible(
             "is a ReLU, which is no spiking neuron; put a layer of neurons in its place (an ANN: neurosam convert)"
         )
@@ -175,6 +170,11 @@ def _never_negative(source: Source) -> bool:
 
 def _sides(value: Any, axes: int) -> tuple[int, ...]:
     return tuple(int(v) for v in value) if isinstance(value, (tuple, list)) else (int(value),) * axes
+
+
+def _two(sides: tuple[int, ...], none: int) -> tuple[int, int]:
+    """Of height and width; the height of a row is `none`."""
+    return (none, sides[0]) if len(sides) == 1 else (sides[0], sides[1])
 
 
 def _padding(padding: Any, kernel: Any, dilation: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -149,7 +149,7 @@ def _refuse_part(recorded: Recorded, rows: Rows, how: str, expanded: bool) -> No
     if how == "max":
         raise ExportError("output", "is a maximum over steps; return the sum or mean over steps, or all steps")
     everything = steps.size == recorded.recording.steps or STATIC in steps
-    if recorded.time != "step" and not how and not expanded and not everything:
+    if recorded.way != "step" and not how and not expanded and not everything:
         raise ExportError(
             "output", f"is of step {int(steps[0])} alone; return the sum or mean over steps, or all of them"
         )

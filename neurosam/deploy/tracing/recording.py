@@ -76,7 +76,10 @@ class Recording(TorchFunctionMode):
     def attach(self, path: str, module: nn.Module) -> None:
         """Keep account of when a module runs, for messages and names."""
         module.register_forward_pre_hook(lambda _module, _args: self._running.append((path, module)))
-        module.register_forward_hook(lambda _module, _args, _output: self._running.pop() and None)
+        module.register_forward_hook(self._leave)
+
+    def _leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+        self._running.pop()
 
     def where(self, name: str) -> tuple[str, str]:
         """Path and kind of the module that runs; a function that a composite module calls is named itself."""
