@@ -44,8 +44,8 @@ def unknown_neuron(module: nn.Module) -> str:
     """What to do about a layer of neurons that no reader knows."""
     kind, neuron = type(module), nearest(module)
     return (
-        f"compares with a threshold, so it looks like neurons, but no reader knows its class {kind.__qualname__} of "
-        f"{kind.__module__}. The nearest equivalent is {neuron}; if that is what it computes, say so before the export: "
+        f"compares with a threshold, so it looks like neurons, but no reader knows its class {kind.__qualname__} "
+        f"of {kind.__module__}. The nearest equivalent is {neuron}; if that is what it computes, say so first: "
         f"neurosam.deploy.readers.register({kind.__qualname__}, lambda m: Reading({neuron})) (docs: extend/reader)"
     )
 

@@ -150,8 +150,8 @@ class Leaf:
             if at > len(self.drives):
                 raise ExportError(
                     self.label,
-                    f"is called for the {_ordinal(len(self.drives) + 1)} time in step {at}; a network calls every layer "
-                    "once in every step",
+                    f"is called for the {_ordinal(len(self.drives) + 1)} time in step {at}; a network calls every "
+                    "layer once in every step",
                 )
         _, (sources,), shape = self.recording.addresses.trace([value], self.label, lead, rows)
         for source in sources:
