@@ -129,6 +129,7 @@ def test_files_that_are_no_recordings(tmp_path: Path, monkeypatch: pytest.Monkey
     refused("c.csv", b"1,2\n", "begins with '1,2'; t, x, y, p are required")
     refused("d.csv", b"5,1,1,1\n4,1,1,1\n", "time runs backwards at event 1: from 5 to 4 us")
     refused("e.npy", b"\x93NUMPY\x01\x00", "not a readable .npy")
+    refused("f.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<i8'( \n", "not a readable .npy")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     refused("objects.npy", None, "not a readable .npy array of numbers")
     np.savez(tmp_path / "a.npz", a=np.zeros(3), b=np.zeros(3))
