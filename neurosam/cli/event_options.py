@@ -19,7 +19,7 @@ __all__ = ["DtUs", "Files", "FilmFile", "Polarity", "Rule", "Window", "columns_i
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILE]...", show_default=False,
+        metavar="FILE", show_default=False,
         help="Instead of held-out images: recordings of an event camera (.bin, .bs2, .aedat4, .raw, .dat, .es, .csv, "
         ".npy, .npz, or a folder), which are run in bounded memory; spikes (.npz, .npy, .h5); or images (.png, .npy, "
         "or a folder).",

@@ -72,8 +72,8 @@ def run(
 ) -> None:
     """Run a network on held-out images, your files or recordings; report accuracy, spikes, operations and time.
 
-    Variables named by --record are streamed to --out, so they may be larger than memory. Recordings of an event camera
-    are run piece by piece, so they may be too; with --out they are read whole.
+    Variables named by --record are streamed to --out, so they may be larger than memory. So may recordings of an
+    event camera, which are run piece by piece; with --out they are read whole.
     """
     from neurosam.backends.registry import run as run_network
     from neurosam.hdf5.files import save
