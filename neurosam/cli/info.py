@@ -10,17 +10,19 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
+from neurosam.network.alignment import alignment_warning
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, neurons
+from neurosam.network.synapse import Conv2d, MaxPool2d, SumPool2d, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Recording
 from neurosam.signals.state import State
 
-__all__ = ["info"]
+__all__ = ["info", "show_network"]
 
 
 ANSWERS = {
@@ -41,11 +43,12 @@ def info(file: Annotated[Path, typer.Argument(help="A network, recording, events
     """Print what a file holds: shapes, parameters, synapses, ranges, bytes."""
     from neurosam.hdf5.files import file_kind, load
 
+    refuse_foreign(file)
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
     held = load(file, mapped=file_kind(file) == "recording")
     if isinstance(held, Network):
-        _network(held)
+        show_network(held)
     elif isinstance(held, Recording):
         _recording(held)
     elif isinstance(held, State):
@@ -77,13 +80,15 @@ def _state(state: State) -> None:
         say("spikes and events on their way: " + ", ".join(f"{n}, {len(x)} steps" for n, x in state.recent.items()))
 
 
-def _network(network: Network) -> None:
+def show_network(network: Network, full: bool = False) -> None:
+    """Print a network as tables; long metadata are cut unless `full`."""
     precision = network.precision
     kind = "float64" if precision is None else f"fixed point ({precision.name}, {precision.weight_bits}-bit weights)"
     populations = []
     for p in network.populations:
         trace = network.sam.get(p.name)
         neuron = type(p.neuron).__name__ if p.neuron else "input"
+        neuron = neuron if p.pool is None else f"{_pool('max', p.pool)}, {neuron}"
         sam = "" if trace is None else f"{trace.mode} {trace.gamma:.3g}"
         populations.append((p.name, _shape(p.shape), neuron, sam, f"{neurons(p.shape):,}", network.onsets[p.name]))
     columns = ("population", "shape", "neuron", "SAM", "neurons", "onset")
@@ -108,9 +113,11 @@ def _network(network: Network) -> None:
 
     neuron_count = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
     say(f"{neuron_count:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
+    if warning := alignment_warning(network.populations, network.projections, network.groups):
+        say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
     for key, value in network.metadata.items():
-        say(f"{key}: {value if len(value) <= 100 else value[:97] + '...'}")
+        say(f"{key}: {value if full or len(value) <= 100 else value[:97] + '...'}")
 
 
 def _shape(sides: tuple[int, ...]) -> str:
@@ -154,13 +161,15 @@ def _synapse(projection: Projection) -> str:
             if value != default:
                 words.append(f"{name} {value}" if name == "groups" else f"{name} {_both(value)}")
     text = " ".join(words)
-    if projection.pool is None:
-        return text
-    kernel, stride, padding = projection.pool.geometry
-    pool = f"sum pool {_shape(kernel)}"
-    pool += f" stride {_both(stride)}" if stride != kernel else ""
-    pool += f" padding {_both(padding)}" if padding != (0, 0) else ""
-    return f"{pool}, {text}"
+    return text if projection.pool is None else f"{_pool('sum', projection.pool)}, {text}"
+
+
+def _pool(what: str, windows: SumPool2d | MaxPool2d) -> str:
+    """Format a pool with the settings that are not the defaults."""
+    kernel, stride, padding = windows.geometry
+    text = f"{what} pool {_shape(kernel)}"
+    text += f" stride {_both(stride)}" if stride != kernel else ""
+    return text + (f" padding {_both(padding)}" if padding != (0, 0) else "")
 
 
 def _both(sides: tuple[int, int]) -> str:

@@ -54,10 +54,11 @@ CLASSES = {
 
 
 @contextmanager
-def opened(path: str | Path, mapped: bool = False) -> Iterator[Reader]:
+def opened(path: str | Path, mapped: bool = False, wanted: str = "a file that neurosam saved") -> Iterator[Reader]:
     """The root group of an HDF5 file; the file is closed when the block ends.
 
     With `mapped`, arrays are not read but mapped into memory: their values come from the file when they are used.
+    `wanted` names the kind of file in messages.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def opened(path: str | Path, mapped: bool = False) -> Iterator[Reader]:
         If the file is missing, unreadable, not a regular file, not HDF5, truncated or damaged.
     """
     where = str(path)
-    size = _examine(where, path)
+    size = _examine(where, path, wanted)
     with _damage(where):
         file = h5py.File(path, "r", locking=False)  # files are replaced, never changed: there is nothing to lock
     try:
@@ -78,7 +79,7 @@ def opened(path: str | Path, mapped: bool = False) -> Iterator[Reader]:
             file.close()
 
 
-def _examine(where: str, path: str | Path) -> int:
+def _examine(where: str, path: str | Path, wanted: str) -> int:
     """Size of a regular file with HDF5's signature."""
     try:
         status = os.stat(path)  # before open(), which would block on a pipe
@@ -96,7 +97,7 @@ def _examine(where: str, path: str | Path) -> int:
         raise FormatError(where, f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if head != SIGNATURE:
         what = "is empty" if not head else "is not an HDF5 file"
-        raise FormatError(where, f"{what}; a file that neurosam saved is required")
+        raise FormatError(where, f"{what}; {wanted} is required")
     return status.st_size
 
 
@@ -115,10 +116,14 @@ def _damage(where: str, at: str = "") -> Iterator[None]:
 
 
 class _File:
-    """The budget of bytes that may still be read, as a file holds no more than its size; and its descriptor, to map."""
+    """The budget of bytes that may still be read, as a file holds no more than its size; and its descriptor, to map.
+
+    `expanded` counts what compressed data became (foreign.py).
+    """
 
     def __init__(self, size: int, descriptor: int | None = None) -> None:
         self.size = self.left = size
+        self.expanded = 0
         self.descriptor = descriptor
 
 
