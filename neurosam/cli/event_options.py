@@ -49,7 +49,7 @@ FilmFile = Annotated[
 Window = Annotated[
     int | None,
     typer.Option("--window", min=1, show_default=False,
-                 help="Steps in a frame of the film. Default: 5; doubled as a long film needs it."),
+                 help="Steps in a frame of the film. Default: 5 ms; doubled as a long film needs it."),
 ]  # fmt: skip
 
 

@@ -220,7 +220,9 @@ class _Run:
             conv = F.conv1d if kind == "Conv1d" else F.conv2d
             sizes = (node.stride, node.padding, node.dilation)
             plain = [v if isinstance(v, (str, int)) else tuple(int(i) for i in v) for v in sizes]
-            return conv(torch.from_numpy(x), torch.from_numpy(node.weight), torch.from_numpy(node.bias), *plain, node.groups).numpy()
+            return conv(
+                torch.from_numpy(x), torch.from_numpy(node.weight), torch.from_numpy(node.bias), *plain, node.groups
+            ).numpy()
         return self._neuron(name, node, kind, x)
 
     def _delay(self, name: str, steps: Any, x: Any) -> Any:
