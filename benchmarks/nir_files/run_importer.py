@@ -229,7 +229,7 @@ def exported(framework: str) -> dict[str, tuple[nir.NIRGraph, Callable[[torch.Te
 
         return {"IAFSqueeze-conv": (graph, all_steps, {})}
     if framework == "spikingjelly":
-        from spikingjelly.activation_based import functional, layer, neuron
+        from spikingjelly.activation_based import functional, neuron
         from spikingjelly.activation_based.nir_exchange import export_to_nir
 
         net = torch.nn.Sequential(linear(rng, 30, 20), neuron.LIFNode(tau=8.0, v_threshold=0.125, v_reset=0.0),
