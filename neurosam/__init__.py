@@ -32,6 +32,7 @@ _MODULE_OF = {
     "FixedSamTrace": "neurosam.network.trace",
     "Precision": "neurosam.network.precision",
     # from a trained module
+    "check_export": "neurosam.deploy.check_export",
     "export": "neurosam.deploy.from_torch",
     "quantise": "neurosam.deploy.quantise",
     # a run
@@ -70,6 +71,7 @@ _MODULE_OF = {
     "ExportError": "neurosam.errors",
     "FormatError": "neurosam.errors",
     "NetworkError": "neurosam.errors",
+    "AlignmentWarning": "neurosam.errors",
     "RangeWarning": "neurosam.errors",
 }
 """The module of every public name."""
@@ -80,12 +82,14 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.backends.registry import available_backends as available_backends
     from neurosam.backends.registry import run as run
     from neurosam.backends.session import Session as Session
+    from neurosam.deploy.check_export import check_export as check_export
     from neurosam.deploy.from_torch import export as export
     from neurosam.deploy.quantise import quantise as quantise
     from neurosam.equivalence.comparison import compare as compare
     from neurosam.equivalence.comparison import verify as verify
     from neurosam.equivalence.divergence import Divergence as Divergence
     from neurosam.equivalence.result import Equivalence as Equivalence
+    from neurosam.errors import AlignmentWarning as AlignmentWarning
     from neurosam.errors import ArgumentError as ArgumentError
     from neurosam.errors import BackendError as BackendError
     from neurosam.errors import DataError as DataError

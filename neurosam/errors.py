@@ -7,6 +7,7 @@ The command line prints the message alone and exits with status 2; a traceback a
 from __future__ import annotations
 
 __all__ = [
+    "AlignmentWarning",
     "ArgumentError",
     "BackendError",
     "DataError",
@@ -90,4 +91,29 @@ class RangeWarning(UserWarning):
     ...     recording = ns.run(net, ns.Events.from_dense(np.ones((10, 1, 1))))
     >>> caught[0].category.__name__, recording.saturated["out"]
     ('RangeWarning', array([2]))
+    """
+
+
+class AlignmentWarning(UserWarning):
+    """Paths of different length meet in a network: a target adds up different steps of the input.
+
+    Examples
+    --------
+    A shortcut around one layer, with the default delay of 1 for all. The sum starts when the shortcut arrives, and then
+    waits a step for the layer; ``delay=2`` for the shortcut would align them.
+
+    >>> import warnings
+    >>> neuron = ns.LIF(leak=0.9, threshold=1.0)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     net = ns.Network(
+    ...         [ns.Population("in", (2,)), ns.Population("layer", (2,), neuron), ns.Population("sum", (2,), neuron)],
+    ...         [
+    ...             ns.Projection("in", "layer", ns.Dense(np.eye(2))),
+    ...             ns.Projection("layer", "sum", ns.Dense(np.eye(2))),
+    ...             ns.Projection("in", "sum", ns.Dense(np.eye(2))),
+    ...         ],
+    ...     )
+    >>> print(str(caught[0].message).partition(". ")[0])
+    in->sum delivers 1 step(s) earlier than layer->sum, so 'sum' adds up different steps of the input
     """

@@ -24,7 +24,8 @@ import neurosam as ns
 from capture import Run, load
 from environments import Skip, command
 from neurosam._util.atomic_write import write_text
-from recipes import Recipe, recipe, short, text
+from neurosam.deploy.readers.rules import short
+from recipes import Recipe, recipe, text
 from simulate import difference, difference_in_integers, is_whole
 from tables import markdown
 

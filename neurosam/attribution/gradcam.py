@@ -24,6 +24,7 @@ from neurosam._util.arguments import choice
 from neurosam.attribution.method import Method, logits
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.training import LIF, SpikingSequential
+from neurosam.training.sequential import named_layers
 
 __all__ = ["GradCAM", "SpikingGradCAM"]
 
@@ -56,7 +57,7 @@ class GradCAM(Method):
 
     def __init__(self, module: nn.Module, layer: str) -> None:
         super().__init__(module)
-        names = [name for name, _ in module.named_modules() if name]
+        names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
         self.layer = _require_layer("GradCAM", layer, names)
         for name, part in module.named_modules():
             if isinstance(part, LIF):
@@ -114,7 +115,7 @@ class SpikingGradCAM(Method):
         if not isinstance(module, SpikingSequential):
             raise NeurosamError("SpikingGradCAM", f"got {type(module).__name__}; a SpikingSequential is required")
         self._net = module
-        self.layer = _require_layer("SpikingGradCAM", layer, [name for name, _ in module.named_children()])
+        self.layer = _require_layer("SpikingGradCAM", layer, [name for name, _ in named_layers(module)])
         self.alpha = choice("SpikingGradCAM: alpha", alpha, ("time_sum", "per_step"), ArgumentError)
 
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:

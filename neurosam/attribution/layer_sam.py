@@ -13,6 +13,7 @@ from neurosam.errors import NeurosamError
 from neurosam.explain.sam import from_spikes
 from neurosam.network.trace import SamTrace
 from neurosam.training import LIF, SpikingSequential
+from neurosam.training.sequential import named_layers
 
 __all__ = ["ModuleSAM"]
 
@@ -41,7 +42,7 @@ class ModuleSAM(Method):
 
     def __init__(self, module: SpikingSequential, layer: str, gamma: float = 0.5, mode: str = "strict") -> None:
         super().__init__(module)
-        spiking = [name for name, part in module.named_children() if isinstance(part, LIF)]
+        spiking = [name for name, part in named_layers(module) if isinstance(part, LIF)]
         if layer not in spiking:
             raise NeurosamError(
                 f"ModuleSAM: layer {layer!r}", f"is not a LIF layer of a SpikingSequential; it has {spiking or 'none'}"

@@ -1,8 +1,8 @@
 """The command line ``neurosam COMMAND``: commands.py lists the commands, errors.py reports what goes wrong.
 
-Exit status 0: success; 1: `verify` found a difference; 2: a user error, reported in a sentence or two without a
-traceback; 130: interrupted (finished results are kept). Nothing is imported before :func:`main` runs, so that Ctrl-C
-prints a single line from the very start.
+Exit status 0: success; 1: `verify` or `check` found a difference; 2: a user error, reported in a sentence or two
+without a traceback; 130: interrupted (finished results are kept). Nothing is imported before :func:`main` runs, so that
+Ctrl-C prints a single line from the very start.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam._version import __version__
-from neurosam.cli import convert, deploy, explain, info, plugins, quantise, run, train, verify
+from neurosam.cli import check, convert, deploy, explain, info, plugins, quantise, run, train, verify
 from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
@@ -27,10 +27,11 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
 \b
 [bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
 [bold]neurosam quantise[/bold] quantises a float network file, with a report by layer.
+[bold]neurosam check[/bold] compares a network with the torch module it was made from.
 
 \b
-Exit status: 0 success; 1 `verify` found a difference; 2 a user error (no file
-is left half-written); 130 interrupted."""
+Exit status: 0 success; 1 `verify` or `check` found a difference; 2 a user error
+(no file is left half-written); 130 interrupted."""
 
 
 class _Commands(TyperGroup):
@@ -68,7 +69,7 @@ def _root(
 
 for command in (
     explain.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, run.run, verify.verify,
-    explain.explain,
+    check.check, explain.explain,
 ):  # fmt: skip
     app.command()(command)
 plugins.register(app)

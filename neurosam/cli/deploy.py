@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,9 @@ import numpy as np
 import typer
 
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
+from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
 from neurosam.cli.inputs import held_out, training_set
+from neurosam.cli.modules import is_module
 from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
@@ -40,7 +43,12 @@ PRECISIONS = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="Model written by `neurosam train` (.safetensors).")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Model written by `neurosam train` (.safetensors), or file.py:FUNCTION, which returns a torch module."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", help="Network file to write. Default: NAME.h5.", show_default=False),
@@ -50,8 +58,12 @@ def export(
     ] = "lava",
     bits: Annotated[int, typer.Option(min=2, max=9, help="Bits per weight in fixed point.")] = 8,
     calibrate: Annotated[
-        int, typer.Option(min=0, help="Training samples used to choose scales; 0: none, all inputs weigh the same.")
-    ] = 64,
+        str,
+        typer.Option(
+            help="Training samples used to choose scales (0: none, all inputs weigh the same); for a module, a "
+            ".npy of images, or of events [T, B, ...]."
+        ),
+    ] = "64",
     longest_run: LongestRun = None,
     scale: Scale = "population",
     rounding: Rounding = "nearest",
@@ -60,10 +72,26 @@ def export(
     ] = 0,
     gamma: Annotated[float, typer.Option(help="Decay of the SAM traces per step.")] = 0.5,
     mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
+    shape: InputShape = None,
+    time: Loop = "auto",
+    coding: ModuleCoding = "poisson",
+    steps: ModuleSteps = 16,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Turn a trained model into a network file, quantised by default."""
     require("export", "torch", "torch", "safetensors")
+    if is_module(str(model)):
+        report = export_module(
+            model, out, shape, _precision(precision, bits), calibrate, SamTrace(gamma, mode), coding, steps, time,
+            longest_run, scale, rounding, force,
+        )  # fmt: skip
+        if report is not None:
+            show_quantisation(report)
+        return
+    if shape is not None or time != "auto":
+        raise NeurosamError("--shape, --time", "go with file.py:FUNCTION; a model of `neurosam train` knows its input")
+    if not calibrate.isdecimal():
+        raise NeurosamError("--calibrate", f"got {calibrate!r}; the number of training samples is required")
     if model.suffix in HDF5:
         raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it was exported from")
     fixed = _precision(precision, bits)
@@ -75,23 +103,21 @@ def export(
     module, recipe = load_model(model)
     if recipe.ann:
         raise NeurosamError(str(model), f"is an ANN; convert it to a spiking network first: neurosam convert {model}")
-    if fixed is not None and recipe.stimulus.coding == "direct":
-        raise NeurosamError(
-            str(model), "was trained on fractional input (coding direct), but fixed point needs integers; "
-            "give --precision float, or train with --coding poisson",
-        )  # fmt: skip
     if fine_tune:
         if fixed is None:
             raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
         module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
-    metadata = recipe.stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
-    network = to_network(module, recipe.input_shape, sam=trace, metadata=metadata)
+    stimulus, graded = recipe.stimulus, {}
+    if fixed is not None and stimulus.coding == "direct":  # integers: a byte is an event of up to 255
+        stimulus, graded = replace(stimulus, magnitude=255), {"magnitude": 255, "input_unit": 1 / 255}
+    metadata = stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
+    network = to_network(module, recipe.input_shape, sam=trace, metadata=metadata, **graded)
     if fixed is not None:
         calibration = None
-        if calibrate:
-            train_set = training_set(recipe.stimulus.data, recipe.seed, recipe.stimulus.size)
-            images = train_set.images[: min(calibrate, len(train_set))]
-            calibration = recipe.stimulus.encode(images, seed=recipe.seed)
+        if int(calibrate):
+            train_set = training_set(stimulus.data, recipe.seed, stimulus.size)
+            images = train_set.images[: min(int(calibrate), len(train_set))]
+            calibration = stimulus.encode(images, seed=recipe.seed)
         network, report = quantise(
             network, fixed, calibration, steps=longest_run, scale=scale, rounding=rounding, seed=recipe.seed
         )

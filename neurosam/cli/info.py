@@ -12,9 +12,10 @@ import typer
 
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
+from neurosam.network.alignment import alignment_warning
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, neurons
+from neurosam.network.synapse import Conv2d, MaxPool2d, SumPool2d, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Recording
@@ -84,6 +85,7 @@ def _network(network: Network) -> None:
     for p in network.populations:
         trace = network.sam.get(p.name)
         neuron = type(p.neuron).__name__ if p.neuron else "input"
+        neuron = neuron if p.pool is None else f"{_pool('max', p.pool)}, {neuron}"
         sam = "" if trace is None else f"{trace.mode} {trace.gamma:.3g}"
         populations.append((p.name, _shape(p.shape), neuron, sam, f"{neurons(p.shape):,}", network.onsets[p.name]))
     columns = ("population", "shape", "neuron", "SAM", "neurons", "onset")
@@ -108,6 +110,8 @@ def _network(network: Network) -> None:
 
     neuron_count = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
     say(f"{neuron_count:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
+    if warning := alignment_warning(network.populations, network.projections, network.groups):
+        say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
     for key, value in network.metadata.items():
         say(f"{key}: {value if len(value) <= 100 else value[:97] + '...'}")
@@ -154,13 +158,15 @@ def _synapse(projection: Projection) -> str:
             if value != default:
                 words.append(f"{name} {value}" if name == "groups" else f"{name} {_both(value)}")
     text = " ".join(words)
-    if projection.pool is None:
-        return text
-    kernel, stride, padding = projection.pool.geometry
-    pool = f"sum pool {_shape(kernel)}"
-    pool += f" stride {_both(stride)}" if stride != kernel else ""
-    pool += f" padding {_both(padding)}" if padding != (0, 0) else ""
-    return f"{pool}, {text}"
+    return text if projection.pool is None else f"{_pool('sum', projection.pool)}, {text}"
+
+
+def _pool(what: str, windows: SumPool2d | MaxPool2d) -> str:
+    """Format a pool with the settings that are not the defaults."""
+    kernel, stride, padding = windows.geometry
+    text = f"{what} pool {_shape(kernel)}"
+    text += f" stride {_both(stride)}" if stride != kernel else ""
+    return text + (f" padding {_both(padding)}" if padding != (0, 0) else "")
 
 
 def _both(sides: tuple[int, int]) -> str:

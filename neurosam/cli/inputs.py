@@ -106,6 +106,9 @@ def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stim
         if coding == "poisson_signed":
             raise EventError("--coding", f"poisson_signed needs the mean and std measured in training; this network "
                              f"was trained with {stimulus.coding!r}")  # fmt: skip
+        if stimulus.magnitude > 1:
+            raise EventError("--coding", f"got {coding!r}; this network takes an intensity of 1 as an event of "
+                             f"{stimulus.magnitude}, which only direct gives")  # fmt: skip
         stimulus = replace(stimulus, coding=coding, mean=(), std=())
     return stimulus if steps is None else replace(stimulus, steps=steps)
 

@@ -34,7 +34,7 @@ from neurosam.network.synapse import neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
 
-__all__ = ["Fidelity", "measure_fidelity", "snr_db"]
+__all__ = ["Fidelity", "measure_fidelity", "observer_of", "snr_db"]
 
 MEMORY_BYTES = 2**28
 NEVER = 1e300
@@ -164,7 +164,7 @@ class _Extended:
 
     def observer(self, source: Network, name: str) -> str:
         """Add a population whose membrane is the input of a population of `source`; return its name."""
-        return self.copy(source, name, _observer(source[name].neuron, source.precision))
+        return self.copy(source, name, observer_of(source[name].neuron, source.precision))
 
     def network(self) -> Network:
         return replace(
@@ -176,7 +176,7 @@ class _Extended:
         return Record(spikes=tuple(p.name for p in simulated if p.fires), membrane=tuple(p.name for p in simulated))
 
 
-def _observer(neuron: Neuron | None, precision: Precision | None) -> Neuron:
+def observer_of(neuron: Neuron | None, precision: Precision | None) -> Neuron:
     """A neuron whose membrane is the input of `neuron`, after gain and offset, in each step."""
     if precision is None:
         observer = LIF(leak=0.0, threshold=NEVER, reset="zero")

@@ -159,6 +159,7 @@ def quantise(
         precision=precision,
         outputs=network.answers,
         metadata=network.metadata,
+        check_alignment=False,
     )
     for name, trace in network.sam.items():
         if isinstance(trace, SamTrace):

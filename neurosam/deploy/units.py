@@ -199,12 +199,14 @@ def refinements(unit: Array, exponents: Sequence[int], neuron: Any) -> list[int]
     return list(range(wanted, -1, -1))
 
 
-def is_representable(neuron: Any, unit: float) -> bool:
-    """Whether no threshold or reset amount becomes 0 in this unit."""
+def is_representable(neuron: Any, unit: Any) -> bool:
+    """Whether no threshold or reset amount becomes 0 in this unit, or in these, one per channel."""
     if not isinstance(neuron, LIF):
         return True
-    amount = np.inf if neuron.reset_amount is None else np.min(neuron.reset_amount) * (1 << FRACTION_BITS)
-    return bool(min(np.min(neuron.threshold), amount) > unit / 2)
+    values = [neuron.threshold]
+    if neuron.reset_amount is not None:
+        values.append(neuron.reset_amount * (1 << FRACTION_BITS))
+    return all(bool((value > per_neuron(unit, np.ndim(value)) / 2).all()) for value in values)
 
 
 def exact_threshold(unit: Any, neuron: Any) -> Array:

@@ -25,6 +25,7 @@ from neurosam.attribution.method import evaluating, prepared
 from neurosam.errors import NeurosamError
 from neurosam.explain.maps import upsample
 from neurosam.training import LIF, SpikingSequential
+from neurosam.training.sequential import named_layers
 
 __all__ = ["layer_activity", "suppression"]
 
@@ -111,7 +112,7 @@ def layer_activity(
     >>> {layer: spikes.shape for layer, spikes in activity.items()}
     {'conv1': (6,), 'dense1': (6,)}
     """
-    spiking = [name for name, part in module.named_children() if isinstance(part, LIF)]
+    spiking = [name for name, part in named_layers(module) if isinstance(part, LIF)]
     names = spiking if layers is None else list(layers)
     if unknown := [name for name in names if name not in spiking]:
         raise NeurosamError(

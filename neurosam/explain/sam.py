@@ -156,7 +156,8 @@ class SAM:
             )
         if steps is None:
             raise NeurosamError("SAM: steps", "is missing; images need a number of steps to be encoded into")
-        return Inputs.of(self.network, encode(inputs, steps, coding, seed))
+        magnitude = self.network.input.magnitude if coding == "direct" and self.network.fixed else 1
+        return Inputs.of(self.network, encode(inputs, steps, coding, seed, magnitude=magnitude))
 
     def traced(self, steps: int | None) -> Network:
         """The network with the requested traces; `steps` is None if the length of the run is not known yet."""

@@ -102,6 +102,11 @@ def _layer(network: Network, projection: Projection, restarts: bool) -> dict[str
             where, f"has a lag of {network.lag(projection)}; netx drops delays. Leave onsets to the network"
         )
     target = network[projection.target]
+    if target.pool is not None:
+        raise ExportError(
+            f"population {target.name!r}",
+            "pools its sums, which netx does not implement; train with the pool behind the neurons, or with a stride",
+        )
     return {
         **_synapses(network, projection, where),
         **_bias(target, restarts),

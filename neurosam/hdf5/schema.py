@@ -14,13 +14,14 @@ from neurosam.errors import ArgumentError, EventError, NetworkError
 from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.version1 import Layout, version_1
+from neurosam.hdf5.version2 import version_2
 from neurosam.hdf5.writer import Writer
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.network.synapse import Conv2d, Dense, MaxPool2d, Sparse, SumPool2d
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
@@ -107,7 +108,7 @@ class Mapping(Field):
         return values
 
 
-VERSION = 2
+VERSION = 3
 """Version of the format that is written; files of versions 1 to this one are read."""
 
 FLOATS = ("<f8",)
@@ -141,6 +142,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "neuron": Child((LIF, Readout, FixedLIF, FixedReadout), optional=True),
         "onset": Whole(optional=True),
         "magnitude": Whole(),
+        "pool": Child((MaxPool2d,), optional=True),
     },
     LIF: {
         "leak": _reals(*PER_NEURON),
@@ -219,6 +221,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "shape": SHAPE,
     },
     SumPool2d: {"kernel": PAIR, "stride": PAIR, "padding": PAIR},
+    MaxPool2d: {"kernel": PAIR, "stride": PAIR, "padding": PAIR},
     SamTrace: {"gamma": Real(), "mode": Text()},
     FixedSamTrace: {"table": _integers("<i4", 1), "shift": Whole(), "impulse": Whole(), "mode": Text()},
     Precision: {
@@ -267,11 +270,22 @@ RECORDS: dict[type, dict[str, Field]] = {
 }
 """Fields of every type, in the order of the dataclass."""
 
+
+def _layouts(records: dict[type, dict[str, Field]]) -> dict[type, Layout]:
+    """Records whose fields have the same names in files and dataclasses."""
+    return {kind: {name: (name, field) for name, field in fields.items()} for kind, fields in records.items()}
+
+
 LAYOUTS: dict[int, dict[type, Layout]] = {
-    1: version_1(RECORDS),
-    VERSION: {kind: {name: (name, field) for name, field in fields.items()} for kind, fields in RECORDS.items()},
+    1: version_1(version_2(RECORDS)),
+    2: _layouts(version_2(RECORDS)),
+    VERSION: _layouts(RECORDS),
 }
 """What files of each version hold: by type and name in the file, the name in the dataclass and how it is stored."""
+
+
+AS_STORED: dict[type, dict[str, Any]] = {Network: {"check_alignment": False}}
+"""Arguments for what is read that are no fields: whoever made a network has been warned."""
 
 
 def write_record(group: Writer, record: Any, only: Collection[str] | None = None) -> None:
@@ -314,7 +328,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
             parameter: None if field.optional and name not in present else field.read(group, name)
             for name, (parameter, field) in layout.items()
         }
-        return kind(**values)
+        return kind(**values, **AS_STORED.get(kind, {}))
     except (ArgumentError, EventError, NetworkError) as error:
         raise group.error("", f"is not a valid {kind.__name__}: {error}") from None
 

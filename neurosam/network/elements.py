@@ -12,7 +12,7 @@ from neurosam._util.arguments import integer, integers
 from neurosam.errors import NetworkError
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.neuron import LIF, Readout
-from neurosam.network.synapse import Conv2d, Shape, SumPool2d, Synapse, neurons
+from neurosam.network.synapse import Conv2d, MaxPool2d, Shape, SumPool2d, Synapse, neurons
 
 __all__ = [
     "MAX_DELAY",
@@ -49,6 +49,9 @@ class Population:
         Global step at which it starts; the earliest at which input can arrive if None.
     magnitude : int
         Input only: largest ``|value|`` of an event (1 for spikes, signed ones too); bounds the accumulators.
+    pool : MaxPool2d, optional
+        Not for an input: a neuron integrates the largest of the sums in its window, in place of one sum. Projections
+        then deliver the shape in front of the pool, whose output is `shape`.
 
     Raises
     ------
@@ -63,6 +66,12 @@ class Population:
     False
     >>> ns.Population("out", shape=(10,), neuron=ns.Readout()).fires
     False
+
+    Neurons behind a pooled convolution, ``lif(max_pool2d(conv(x), 2))`` in torch:
+
+    >>> neuron = ns.LIF(leak=0.9, threshold=1.0)
+    >>> ns.Population("conv1", shape=(8, 12, 12), neuron=neuron, pool=ns.MaxPool2d(2)).pool.kernel
+    (2, 2)
     """
 
     name: str
@@ -70,6 +79,7 @@ class Population:
     neuron: Neuron | None = None
     onset: int | None = None
     magnitude: int = 1
+    pool: MaxPool2d | None = None
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name) <= MAX_NAME or not _is_allowed(self.name):
@@ -87,6 +97,8 @@ class Population:
         if self.onset is not None:
             object.__setattr__(self, "onset", integer(f"{where}: onset", self.onset, 0, MAX_DELAY))
         object.__setattr__(self, "magnitude", integer(f"{where}: magnitude", self.magnitude, 1, 2**23 - 1))
+        if self.pool is not None:
+            _check_pool(where, self)
         if self.neuron is None:
             return
         if self.magnitude != 1:
@@ -230,6 +242,16 @@ def max_pool(
     )
     population = Population(name, synapse.output_shape(source.shape), neuron)
     return MaxPool(population, Projection(source.name, name, synapse, delay=delay))
+
+
+def _check_pool(where: str, population: Population) -> None:
+    """Refuse a pool of a wrong kind, or where there is nothing to pool; the network checks its shapes."""
+    if not isinstance(population.pool, MaxPool2d):
+        raise NetworkError(f"{where}: pool", f"got a {type(population.pool).__name__}; MaxPool2d is required")
+    if population.neuron is None:
+        raise NetworkError(f"{where}: pool", "belongs to neurons, and an input has none; use max_pool for its spikes")
+    if len(population.shape) != 3:
+        raise NetworkError(f"{where}: pool", f"gives (C, H, W); the population has shape {population.shape}")
 
 
 def _fits(where: str, value: np.ndarray[Any, Any], shape: Shape) -> None:

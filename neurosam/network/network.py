@@ -2,7 +2,9 @@
 
 One step ``t`` of population q, in its own time (step 0 is the first at which it acts):
 
-1. arrive      i = sum over projections p->q of weight * s_p[t - lag]          (fixed point: then arithmetic.arrive)
+1. arrive      i = sum over projections p->q of weight * s_p[t - lag]
+   pool        i <- the largest of each window                                 (optional: Population.pool)
+   scale       fixed point: arithmetic.arrive
 2. normalise   i <- gain[t] * i + offset[t]                                    (optional)
 3. integrate, fire, reset                                                      (neuron.py)
 4. trace       only at a spike                                                 (trace.py)
@@ -20,23 +22,25 @@ global time.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from neurosam._util.arguments import identical
 from neurosam._util.saving import save
-from neurosam.errors import NetworkError
+from neurosam.errors import AlignmentWarning, NetworkError
 from neurosam.network import schedule
+from neurosam.network.alignment import alignment_warning
 from neurosam.network.elements import Population, PopulationsByName, Projection
 from neurosam.network.expand import split
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import as_chw
+from neurosam.network.synapse import Shape, as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
-from neurosam.network.validation import accumulator_bound, answers, validate
+from neurosam.network.validation import accumulator_bound, answers, drive_shape, validate
 
 __all__ = ["Network"]
 
@@ -61,6 +65,14 @@ class Network:
         of its membrane, or "count" of its spikes. By default "last" for a readout, "count" for what fires.
     metadata : mapping of str to str
         Free text that is stored with the network (class names, provenance); ignored by back ends.
+    check_alignment : bool
+        Whether to warn where paths of different length meet. Networks made from this one (``dataclasses.replace``) and
+        loaded ones do not warn.
+
+    Warns
+    -----
+    AlignmentWarning
+        If paths of different length meet in a population without an onset of its own (alignment.py).
 
     Raises
     ------
@@ -96,9 +108,11 @@ class Network:
     precision: Precision | None = None
     outputs: str | Sequence[str] | Mapping[str, str] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    check_alignment: InitVar[bool] = True
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, check_alignment: bool) -> None:
         set_ = object.__setattr__
+        set_(self, "check_alignment", False)  # replace() hands this on
         set_(self, "populations", tuple(self.populations))
         set_(self, "projections", tuple(part for p in self.projections for part in split(p)))
         set_(self, "sam", dict(self.sam))
@@ -111,6 +125,8 @@ class Network:
         if self.fixed:
             for population in self.populations:
                 self.accumulator_bound(population.name)
+        if check_alignment and (warning := alignment_warning(self.populations, self.projections, self.groups)):
+            warnings.warn(warning, AlignmentWarning, stacklevel=3)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Network) and identical(self, other)
@@ -174,6 +190,10 @@ class Network:
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections into a population, in the order of `projections`."""
         return tuple(p for p in self.projections if p.target == name)
+
+    def drive_shape(self, name: str) -> Shape:
+        """Shape of the sums that arrive at a population: its own, or what its pool takes."""
+        return drive_shape(self._by_name, self[name], self.incoming(name))
 
     @cached_property
     def onsets(self) -> dict[str, int]:

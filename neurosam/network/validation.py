@@ -15,7 +15,7 @@ from neurosam.network.precision import Precision
 from neurosam.network.synapse import Shape, neurons
 from neurosam.network.trace import FixedSamTrace, SamTrace
 
-__all__ = ["ANSWERS", "accumulator_bound", "answers", "validate"]
+__all__ = ["ANSWERS", "accumulator_bound", "answers", "drive_shape", "validate"]
 
 ACCUMULATOR_MAX = 2**31 - 1
 ANSWERS = ("last", "mean", "max", "count")
@@ -33,7 +33,9 @@ def validate(
     _names(populations, projections)
     _outputs(by_name, outputs)
     for projection in projections:
-        _projection(by_name, projection)
+        _ends(by_name, projection)
+    for population in populations:
+        _drive(by_name, population, [p for p in projections if p.target == population.name])
     _precision(populations, projections, precision)
     _traces(by_name, sam, precision is not None)
 
@@ -79,25 +81,62 @@ def _names(populations: Sequence[Population], projections: Sequence[Projection])
         raise NetworkError("network", "has no population but the input; add at least one with a neuron")
 
 
-def _projection(by_name: PopulationsByName, projection: Projection) -> None:
+def _ends(by_name: PopulationsByName, projection: Projection) -> None:
     where = f"projection {projection.label}"
     source, target = by_name[projection.source], by_name[projection.target]
     if target.neuron is None:
         raise NetworkError(where, "leads into the input population, which has no neurons to receive it")
     if not source.fires:
         raise NetworkError(where, f"starts at the readout {source.name!r}, which never fires")
+
+
+def _drive(by_name: PopulationsByName, population: Population, incoming: Sequence[Projection]) -> None:
+    """Refuse projections whose sums have another shape than a population takes."""
+    drive = drive_shape(by_name, population, incoming)
+    for projection in incoming:
+        shape = _delivered(by_name, projection)
+        if shape != drive and not (len(shape) == 1 and neurons(shape) == neurons(drive)):
+            takes = "has" if population.pool is None else "pools sums of shape"
+            raise NetworkError(
+                f"projection {projection.label}",
+                f"delivers shape {shape}; the target {population.name!r} {takes} {drive}",
+            )
+
+
+def drive_shape(by_name: PopulationsByName, population: Population, incoming: Iterable[Projection]) -> Shape:
+    """Shape of the sums that arrive at a population: its own, or what its pool takes.
+
+    Raises
+    ------
+    NetworkError
+        If a pool does not give the population's shape from the sums that its projections deliver.
+    """
+    pool, shape = population.pool, population.shape
+    if pool is None:
+        return shape
+    where = f"population {population.name!r}: pool"
+    delivered = [_delivered(by_name, projection) for projection in incoming]
+    drive = next((sides for sides in delivered if len(sides) == 3), None)
+    if drive is None:
+        raise NetworkError(
+            where, "needs sums of shape (C, H, W), which no projection delivers; use Conv2d, or Sparse with a shape"
+        )
     try:
-        shape = target_shape(projection, source.shape)
+        pooled = pool.output_shape(drive)
     except NetworkError as error:
-        raise NetworkError(f"{where}: {error.where}", error.problem) from None
-    if shape != target.shape and not (len(shape) == 1 and neurons(shape) == neurons(target.shape)):
-        raise NetworkError(where, f"delivers shape {shape}; the target {target.name!r} has {target.shape}")
+        raise NetworkError(where, error.problem) from None
+    if pooled != shape:
+        raise NetworkError(where, f"gives shape {pooled} from sums of shape {drive}; the population has {shape}")
+    return drive
 
 
-def target_shape(projection: Projection, shape: Shape) -> Shape:
-    """Shape that a projection delivers from a source of `shape`."""
-    pooled = projection.pool.output_shape(shape) if projection.pool else shape
-    return projection.synapse.output_shape(pooled)
+def _delivered(by_name: PopulationsByName, projection: Projection) -> Shape:
+    """Shape of the sums that a projection delivers."""
+    shape = by_name[projection.source].shape
+    try:
+        return projection.synapse.output_shape(projection.pool.output_shape(shape) if projection.pool else shape)
+    except NetworkError as error:
+        raise NetworkError(f"projection {projection.label}: {error.where}", error.problem) from None
 
 
 def _precision(
@@ -157,7 +196,7 @@ def accumulator_bound(by_name: PopulationsByName, incoming: Iterable[Projection]
     """Largest |a| that any neuron can receive through these projections in one step, proven from the weights.
 
     In the worst case only the sources of positive weights spike, or only those of negative ones; input events may have
-    either sign.
+    either sign. A population's pool takes one of such sums, and adds nothing.
 
     Raises
     ------

@@ -185,7 +185,9 @@ class Events:
         return flat.reshape(self.steps, self.samples)
 
 
-def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int = 0, first: int = 0) -> Events:
+def encode(
+    images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int = 0, first: int = 0, magnitude: int = 1
+) -> Events:
     """Turn still images into events.
 
     Parameters
@@ -197,13 +199,16 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
     coding : {"poisson", "poisson_signed", "latency", "direct"}
         ``poisson``: a spike with probability x in every step. ``poisson_signed``: an event sign(x) with probability
         ``min(1, |x| / 2)`` in every step (as the code of BNTT has it, for images of mean 0). ``latency``: one spike at
-        step round((1 - x)(steps - 1)), none for x = 0. ``direct``: the value x itself in every step (a current; for
-        float networks).
+        step round((1 - x)(steps - 1)), none for x = 0. ``direct``: the value x itself in every step (a current, for
+        float networks; or, with a `magnitude`, an integer).
     seed : int
         Sample ``i`` draws from a generator of its own, seeded with ``(seed, first + i)``, so that a batch gives the
         same events as its samples one by one.
     first : int
         Index of the first image in its data set.
+    magnitude : int
+        Only for "direct": above 1, events are the integers round(magnitude * x), for the fixed-point network of
+        ``ns.export(..., coding="direct")``, which has ``magnitude=255``.
 
     Returns
     -------
@@ -239,11 +244,15 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
         raise EventError("encode: coding", f"got {coding!r}; allowed are {', '.join(CODINGS)}")
     if steps < 1:
         raise EventError("encode: steps", f"got {steps}; at least 1 is required")
+    if magnitude < 1 or (magnitude > 1 and coding != "direct"):
+        raise EventError("encode: magnitude", f"got {magnitude} with {coding!r}; more than 1 belongs to 'direct'")
     x = array.astype(np.float32) / np.float32(255) if array.dtype == np.uint8 else array.astype(np.float32)
     if not np.isfinite(x).all():
         raise EventError("encode", "got images with NaN or infinite values; all must be finite")
     if coding in ("poisson", "latency") and x.size and (x.min() < 0 or x.max() > 1):
         raise EventError("encode", f"got values in [{x.min():g}, {x.max():g}]; {coding!r} needs [0, 1] (or uint8)")
+    if magnitude > 1:
+        x = np.rint(x * np.float32(magnitude))
     flat = x.reshape(x.shape[0], neurons(x.shape[1:]))
     parts = [_sample(row, steps, coding, np.random.default_rng([seed, first + i])) for i, row in enumerate(flat)]
     sizes = [time.size for time, _, _ in parts]
@@ -253,7 +262,7 @@ def encode(images: npt.ArrayLike, steps: int, coding: str = "poisson", seed: int
     sample = np.repeat(np.arange(len(parts)), sizes)
     order = np.argsort(time, kind="stable")  # within a step, samples and their neurons keep their order
     plain = coding in ("poisson", "latency")
-    graded = value[order].astype(np.int32 if coding == "poisson_signed" else np.float64)
+    graded = value[order].astype(np.int32 if coding == "poisson_signed" or magnitude > 1 else np.float64)
     return Events(
         time[order], sample[order], neuron[order], steps, x.shape[0], array.shape[1:], None if plain else graded
     )

@@ -1,7 +1,8 @@
 """How still images are presented to a network: steps, coding and normalisation, stored with the network.
 
 The settings are text in ``Network.metadata``: ``steps``, ``coding``, ``mean`` and ``std`` (one value per channel),
-``classes`` (JSON list of names), ``data`` (the data set's name) and ``size`` (of its images, if they were resized).
+``classes`` (JSON list of names), ``data`` (the data set's name), ``size`` (of its images, if they were resized) and
+``magnitude`` (of the events of a bright pixel, if not 1).
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ class Stimulus:
         Name of the data set; empty if unknown.
     size : int, optional
         Side in pixels of the square to which the images of a folder were cropped and resized; None if they were not.
+    magnitude : int
+        Event of an intensity of 1 with coding "direct": 1 for currents, 255 for the integers that a fixed-point network
+        takes.
 
     Examples
     --------
@@ -56,12 +60,15 @@ class Stimulus:
     classes: tuple[str, ...] = ()
     data: str = ""
     size: int | None = None
+    magnitude: int = 1
 
     def __post_init__(self) -> None:
         if self.coding not in CODINGS:
             raise EventError("coding", f"got {self.coding!r}; allowed are {', '.join(CODINGS)}")
         if self.steps < 1:
             raise EventError("steps", f"got {self.steps}; at least 1 is required")
+        if self.magnitude < 1 or (self.magnitude > 1 and self.coding != "direct"):
+            raise EventError("magnitude", f"got {self.magnitude} with {self.coding!r}; more than 1 belongs to 'direct'")
         if len(self.mean) != len(self.std) or (self.coding == "poisson_signed") != bool(self.mean):
             raise EventError(
                 "stimulus", "mean and std, one of each per channel, belong to 'poisson_signed' and only to it"
@@ -70,7 +77,7 @@ class Stimulus:
     def encode(self, images: npt.NDArray[np.uint8], seed: int = 0, first: int = 0) -> Events:
         """Events of uint8 images ``[B, C, H, W]``; arguments as in :func:`neurosam.signals.events.encode`."""
         if not self.mean:
-            return encode(images, self.steps, self.coding, seed, first)
+            return encode(images, self.steps, self.coding, seed, first, self.magnitude)
         if len(self.mean) != images.shape[1]:
             raise EventError(
                 "stimulus", f"has mean and std of {len(self.mean)} channels; images have {images.shape[1]}"
@@ -87,6 +94,8 @@ class Stimulus:
             out["classes"] = json.dumps(self.classes)
         if self.size is not None:
             out["size"] = str(self.size)
+        if self.magnitude != 1:
+            out["magnitude"] = str(self.magnitude)
         return out | ({"data": self.data} if self.data else {})
 
     @classmethod
@@ -107,6 +116,7 @@ class Stimulus:
                 classes=tuple(str(v) for v in json.loads(metadata.get("classes", "[]"))),
                 data=metadata.get("data", ""),
                 size=int(metadata["size"]) if "size" in metadata else None,
+                magnitude=int(metadata.get("magnitude", "1")),
             )
         except (ValueError, TypeError) as error:
             raise EventError("metadata", f"describes no stimulus ({error}); set steps and coding by hand") from None

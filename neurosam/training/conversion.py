@@ -39,7 +39,7 @@ from neurosam.training.batches import LabelledImages, check_images, stream_seed
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.input_coding import Normalisation, encode_batch
 from neurosam.training.neurons import LIF, Readout
-from neurosam.training.sequential import SpikingSequential, flat_layers
+from neurosam.training.sequential import SpikingSequential, flat_layers, named_layers
 
 __all__ = ["Conversion", "accuracy_by_step", "convert"]
 
@@ -125,7 +125,7 @@ def convert(
     True
     """
     _check(images, steps, percentile, scaling, batch_size)
-    layers = list(fold_batch_norm(_flat(ann)).named_children())
+    layers = named_layers(fold_batch_norm(_flat(ann)))
     if layers and isinstance(layers[-1][1], Readout):
         layers = layers[:-1]
     device = next((p.device for p in ann.parameters()), torch.device("cpu"))
@@ -201,7 +201,7 @@ def accuracy_by_step(
         If the module does not end with a Readout, or an argument is not valid.
     """
     check_images("image_set", image_set)
-    children = list(module.named_children())
+    children = named_layers(module)
     if len(children) < 2 or not isinstance(children[-1][1], Readout):
         raise DataError("module", "does not end with a Readout; accuracy by step requires its running sum")
     _check(image_set.images, steps, 100.0, 1.0, batch_size)

@@ -16,7 +16,7 @@ from neurosam.errors import DataError, NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training.architectures import build, build_ann
 from neurosam.training.neurons import LIF
-from neurosam.training.sequential import SpikingSequential
+from neurosam.training.sequential import SpikingSequential, named_layers
 from neurosam.training.tensor_file import read_tensors, write_tensors
 
 __all__ = ["Recipe", "load_model", "save_model"]
@@ -83,7 +83,7 @@ class Recipe:
             seed=self.seed,
         )
         if self.thresholds:
-            names = {name for name, layer in module.named_children() if isinstance(layer, LIF)}
+            names = {name for name, layer in named_layers(module) if isinstance(layer, LIF)}
             if names != self.thresholds.keys():
                 raise NetworkError(
                     "thresholds", f"are of {sorted(self.thresholds)}; {self.architecture} requires {sorted(names)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from typing import Any
 
@@ -227,6 +228,22 @@ def test_module_sam_is_the_back_ends_sam() -> None:
         sam = ns.SAM(to_network(net, (2, 8, 6)), layer, gamma=0.3, mode="inclusive")
         wanted = sam.attribute(ns.Events.from_dense(x.numpy().astype(np.uint8)))
         np.testing.assert_allclose(ModuleSAM(net, layer, 0.3, "inclusive").attribute(x), np.asarray(wanted), rtol=1e-12)
+
+
+def test_maps_of_a_layer_that_is_used_twice() -> None:
+    """Its second use has a name of its own; a hook cannot tell the uses of a layer of an ANN apart, and says so."""
+    conv, lif = nn.Conv2d(2, 2, 3, padding=1), LIF(0.9, 0.3)
+    rest = nn.Flatten(), nn.Linear(96, 3), Readout()
+    shared = SpikingSequential(conv, lif, conv, lif, *rest)
+    apart = SpikingSequential(conv, lif, copy.deepcopy(conv), copy.deepcopy(lif), *rest)
+    x = coded("poisson").float()
+    for layer in ("1", "3"):
+        for method in (ModuleSAM, SpikingGradCAM):
+            first, other = (method(net, layer).attribute(x, TARGET) for net in (shared, apart))
+            np.testing.assert_array_equal(first, other)
+    plain = nn.Sequential(conv, nn.ReLU(), conv, nn.Flatten(), nn.Linear(96, 3))
+    with pytest.raises(NeurosamError, match="layer '2': ran 2 times; once is required"):
+        GradCAM(plain, "2").attribute(images().float())
 
 
 # --- the call ---

@@ -18,7 +18,7 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Dense, SumPool2d
+from neurosam.network.synapse import Conv2d, Dense, MaxPool2d, SumPool2d
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus
@@ -331,7 +331,8 @@ def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
     """Counted by hand, without weights that fall on the padding.
 
     A 3x3 kernel on 5x4 pixels with padding 1 covers (2+3+3+3+2) (2+3+3+2) = 130 pixels, for 2 x 3 channels: 780.
-    After a sum pool of 2x2, 3x2x2 = 12 addresses reach 4 outputs: 48. Weights take a byte each: 2*3*9 = 54, and 48.
+    After a sum pool of 2x2, 3x2x2 = 12 addresses reach 4 outputs: 48. Weights take a byte each: 2*3*9 = 54, and 48. The
+    same convolution in front of a max pool has as many again.
     """
     conv = np.arange(54, dtype=np.int8).reshape(3, 2, 3, 3)
     dense = np.full((4, 12), -7, dtype=np.int8)
@@ -340,10 +341,12 @@ def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
         (
             Population("in", (2, 5, 4), magnitude=3),
             Population("conv", (3, 5, 4), lif),
+            Population("pooled", (3, 2, 2), lif, pool=MaxPool2d((3, 2), stride=2)),
             Population("out", (4,), FixedReadout()),
         ),
         (
             Projection("in", "conv", Conv2d(conv, padding=(1, 1)), delay=2, exponent=-1),
+            Projection("in", "pooled", Conv2d(conv, padding=1)),
             Projection("conv", "out", Dense(dense), pool=SumPool2d((2, 2))),
         ),
         precision=Precision.lava(8),
@@ -359,12 +362,26 @@ def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
         "out 4 FixedReadout 4 3",
         "in |value| <= 3",
         "conv membrane_decay 410, threshold 5..9, reset subtract, reset_amount_64ths 320..576",
+        "pooled 3x2x2 max pool 3x2 stride 2, FixedLIF inclusive 0.5 12 1",
         "in -> conv Conv2d padding 1 3x2x3x3 0..53 x 2^-1 780 54 2",
         "conv -> out sum pool 2x2, Dense 4x12 -7 48 48 1",
-        "64 neurons, 828 synapses, 102 bytes of weights",
+        "76 neurons, 1,608 synapses, 156 bytes of weights",
         "note: by [hand]",
     ):
         assert row in rows, f"{row}\n{text}"
+
+
+def test_info_says_which_delays_would_align_a_shortcut(tmp_path: Path) -> None:
+    one = Dense(np.ones((1, 1), np.int8))
+    network = Network(
+        (Population("in", (1,)), Population("a", (1,), FixedLIF(0, 1)), Population("out", (1,), FixedReadout())),
+        (Projection("in", "a", one), Projection("a", "out", one), Projection("in", "out", one)),
+        check_alignment=False,
+    )
+    network.save(tmp_path / "n.h5")
+    text = " ".join(done("info", tmp_path / "n.h5").split())
+    assert "warning: in->out delivers 1 step(s) earlier than a->out" in text
+    assert "Delays that align all paths: in->out 1 -> 2 answer:" in text
 
 
 def test_help_leads_from_nothing_to_an_explained_network() -> None:

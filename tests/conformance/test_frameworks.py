@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from neurosam.deploy.readers.rules import UNLIMITED
+
 ROOT = Path(__file__).parents[2]
 NEURONS = ROOT / "benchmarks" / "neurons"
 GOLDEN = sorted((ROOT / "tests" / "golden").glob("neurons-*.npz"))
@@ -57,7 +59,7 @@ def test_a_quantised_network_of_whole_numbers_gives_them_too(path: Path, backend
     simulate, spikes = study("simulate"), 0
     for run in study("capture").load(path):
         made = study("recipes").recipe(run.framework, run.module, run.options, run.answer.parameters)
-        unlimited = made.neuron.get("max_spikes") == study("recipes").UNLIMITED
+        unlimited = made.neuron.get("max_spikes") == UNLIMITED
         if simulate.is_whole(run, made) and not (run.layers == 2 and unlimited):  # that has no proven head-room
             assert simulate.difference_in_integers(run, made, backend) == 0, (run.module, run.options)
             spikes += int(run.answer.spikes.sum())

@@ -14,7 +14,7 @@ from hypothesis import given
 import neurosam as ns
 from neurosam.signals.inputs import Inputs
 from support.agreement import assert_agree, assert_identical
-from support.backends import STATELESS, networks
+from support.backends import POOLLESS, STATELESS, networks
 from support.networks import KINDS
 from support.options import (
     OptionsCase,
@@ -42,16 +42,17 @@ def held_to(backend: str, answer: ns.Recording) -> ns.Recording:
 
 
 @cache
-def expected(kind: str, seed: int, fixed: bool) -> tuple[ns.Network, Inputs, ns.Recording]:
+def expected(kind: str, seed: int, fixed: bool, pools: bool = True) -> tuple[ns.Network, Inputs, ns.Recording]:
     """A case and the oracle's answer, worked out once for all back ends."""
-    network, inputs = options_case(np.random.default_rng([KINDS.index(kind), seed, fixed]), kind, fixed=fixed)
+    rng = np.random.default_rng([KINDS.index(kind), seed, fixed])
+    network, inputs = options_case(rng, kind, fixed=fixed, pools=pools)
     return network, inputs, simulate(network, inputs, keep_state=True)
 
 
 @every_kind
 def test_fixed_networks_are_bit_exact(backend: str, kind: str) -> None:
     for seed in networks(backend, SEEDS):
-        network, inputs, answer = expected(kind, seed, True)
+        network, inputs, answer = expected(kind, seed, True, backend not in POOLLESS)
         assert_identical(held_to(backend, answer), execute(network, inputs, backend), (kind, seed))
 
 
@@ -63,14 +64,14 @@ def test_float_networks_agree(backend: str, kind: str) -> None:
 
 
 @cache
-def at_limits(seed: int) -> tuple[ns.Network, Inputs, ns.Recording]:
-    network, inputs = limits_case(np.random.default_rng(seed))
+def at_limits(seed: int, pools: bool) -> tuple[ns.Network, Inputs, ns.Recording]:
+    network, inputs = limits_case(np.random.default_rng(seed), pools=pools)
     return network, inputs, simulate(network, inputs, keep_state=True)
 
 
 def test_integer_limits_are_bit_exact(backend: str) -> None:
     for seed in networks(backend, SEEDS):
-        network, inputs, answer = at_limits(seed)
+        network, inputs, answer = at_limits(seed, backend not in POOLLESS)
         assert_identical(held_to(backend, answer), execute(network, inputs, backend), seed)
 
 
@@ -147,6 +148,7 @@ def test_random_networks_use_every_option_and_are_alive() -> None:
             reached["several inputs"] += len(network.inputs) > 1
             reached["several outputs"] += len(network.answers) > 1
             reached["lag"] += any(network.lag(p) > 0 for p in network.projections)
+            reached["pooled"] += any(p.pool is not None and p.fires for p in network.populations)
             reached["split"] += len({p.label for p in network.projections}) < len(network.projections)
             reached.update(network.answers.values())
             for population in network.populations:
@@ -168,4 +170,4 @@ def test_random_networks_use_every_option_and_are_alive() -> None:
     assert min(fired.values()) >= 5, fired
     assert len(fired) == 5 + 3 + 2 + 8, fired
     assert min(reached.values()) >= 2, reached
-    assert len(reached) == 6 + 4, reached
+    assert len(reached) == 7 + 4, reached

@@ -138,24 +138,18 @@ def test_the_module_stays_as_it_was() -> None:
 LIF = training.LIF
 REFUSED: list[tuple[str, list[nn.Module]]] = [
     ("'1' (ReLU)", [nn.Conv2d(2, 3, 3), nn.ReLU()]),
-    ("'1' (Conv2d)", [nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3), LIF()]),
-    ("'0' (Linear)", [nn.Linear(8, 3), LIF()]),
-    ("'0' (LIF)", [LIF()]),
-    ("'1' (AvgPool2d)", [nn.Conv2d(2, 3, 3), nn.AvgPool2d(2), LIF()]),
-    ("'0' (MaxPool2d)", [nn.MaxPool2d(2), nn.Conv2d(2, 3, 3), LIF()]),
-    ("'3' (MaxPool2d)", [nn.Conv2d(2, 3, 3), LIF(), nn.AvgPool2d(2), nn.MaxPool2d(2)]),
-    ("'3' (AvgPool2d)", [nn.Conv2d(2, 3, 3), LIF(), nn.AvgPool2d(2), nn.AvgPool2d(2)]),
-    ("'2' (AvgPool2d)", [nn.Conv2d(2, 3, 3), LIF(), nn.AvgPool2d(2, ceil_mode=True)]),
-    ("'2' (AvgPool2d)", [nn.Conv2d(2, 3, 3), LIF(), nn.AvgPool2d(2, padding=1, count_include_pad=False)]),
-    ("'2' (AdaptiveAvgPool2d)", [nn.Conv2d(2, 3, 3), LIF(), nn.AdaptiveAvgPool2d(4)]),
-    ("'0' (Flatten)", [nn.Flatten(2), nn.Linear(8, 2)]),
-    ("'0' (Conv2d)", [nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), LIF()]),
-    ("'0' (Conv2d)", [nn.Conv2d(2, 3, 2, padding="same"), LIF()]),
+    ("'0' (Linear): has input of shape (2, 9, 8); put nn.Flatten", [nn.Linear(4, 3), LIF()]),
+    ("(Conv2d): follows max pooling", [nn.MaxPool2d(2), nn.Conv2d(2, 3, 3), LIF()]),
+    ("'1' (Linear): has input of shape (2, 72)", [nn.Flatten(2), nn.Linear(8, 2)]),
     ("'3' (Linear)", [nn.Flatten(), nn.Linear(144, 3), training.Readout(), nn.Linear(3, 3)]),
-    ("orders", [nn.Conv2d(2, 3, 3), LIF(), nn.Conv2d(3, 3, 3), LIF(order="fire_first")]),
     ("leak 0", [nn.Conv2d(2, 3, 3), LIF(leak=0.0, order="fire_first")]),
     ("no layer with weights", [nn.Flatten()]),
-    ("batch norm", [nn.Conv2d(2, 3, 3), LIF(), nn.BatchNorm2d(3)]),
+    ("'1' (GroupNorm)", [nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), LIF()]),
+    ("'1' (LayerNorm)", [nn.Flatten(), nn.LayerNorm(144), nn.Linear(144, 3), LIF()]),
+    ("'0' (InstanceNorm2d)", [nn.InstanceNorm2d(2), nn.Conv2d(2, 4, 3), LIF()]),
+    ("'1' (BatchNorm2d): is a batch norm without", [nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, track_running_stats=False)]),
+    ("'1' (GELU)", [nn.Conv2d(2, 3, 3), nn.GELU(), LIF()]),
+    ("'0' (LazyConv2d): has no weights yet", [nn.LazyConv2d(3, 3), LIF()]),
 ]
 
 
@@ -166,9 +160,51 @@ def test_what_cannot_be_expressed_is_refused_by_name(message: str, layers: list[
     assert message in str(error.value)
 
 
-def test_a_module_that_is_no_sequential_is_refused() -> None:
-    with pytest.raises(ExportError, match="Sequential"):
-        to_network(nn.Conv2d(2, 3, 3), SHAPE)  # type: ignore[arg-type]
+EXACT: list[list[nn.Module]] = [
+    [nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3), LIF()],
+    [nn.Conv2d(2, 3, 3), nn.AvgPool2d(2), LIF()],
+    [nn.Conv2d(2, 3, 3), LIF(), nn.AvgPool2d(2), nn.AvgPool2d(2), nn.Conv2d(3, 2, 1), LIF()],
+    [nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(2, 3, 2), LIF()],
+    [nn.AvgPool2d(2, padding=1, count_include_pad=False), nn.Conv2d(2, 3, 2), LIF()],
+    [nn.AdaptiveAvgPool2d(4), nn.Conv2d(2, 3, 2), LIF()],
+    [nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), LIF()],
+    [nn.Conv2d(2, 3, 3, padding=1, padding_mode="reflect"), LIF()],
+    [nn.Conv2d(2, 3, 2, padding="same"), LIF()],
+    [nn.Conv2d(2, 3, 3), LIF(), nn.Conv2d(3, 3, 3), LIF(order="fire_first")],
+    [nn.BatchNorm2d(2), nn.Conv2d(2, 3, 3, padding=1), LIF(), nn.BatchNorm2d(3), nn.Conv2d(3, 3, 3, padding=1), LIF()],
+    [nn.Conv2d(2, 3, 3), LIF(), nn.ConvTranspose2d(3, 2, 3, stride=2, output_padding=1), LIF()],
+    [nn.Upsample(scale_factor=2), nn.Conv2d(2, 3, 3), LIF()],
+    [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(2, 3, 3), LIF()],
+    [nn.ZeroPad2d((1, 0, 2, 1)), nn.Conv2d(2, 3, 3), LIF()],
+    [nn.Flatten(), nn.Linear(144, 16), LIF(), nn.Unflatten(1, (4, 2, 2)), nn.Conv2d(4, 2, 2), LIF()],
+    [nn.Conv2d(2, 4, 3), nn.PixelShuffle(2), LIF(), nn.Flatten(2), nn.Conv1d(1, 2, 5, stride=2), LIF()],
+    [nn.Flatten(2), nn.Conv1d(2, 3, 5), LIF(), nn.MaxPool1d(2), nn.AvgPool1d(2), nn.Flatten(), nn.Linear(51, 4)],
+    [nn.Conv2d(2, 3, 3), LIF(), nn.MaxPool2d(3, 2, 1), nn.Flatten(), nn.Linear(36, 10), LIF()],
+    [nn.Unflatten(1, (1, 2)), nn.Conv3d(1, 2, 2), LIF(), nn.Flatten(), nn.Linear(112, 4), nn.Softmax(1)],
+    [nn.Linear(8, 5), LIF()],
+]
+
+
+@pytest.mark.parametrize("layers", EXACT, ids=range(len(EXACT)))
+def test_spikes_are_those_of_the_module(layers: list[nn.Module]) -> None:
+    """The export compares them itself, with `check`; here on other input, by the event back end."""
+    torch.manual_seed(0)
+    net = training.SpikingSequential(*layers).double().eval()
+    for name, value in net.state_dict().items():
+        if value.ndim and "var" not in name:
+            nn.init.normal_(value, 0.1, 0.5)
+    network = to_network(net, SHAPE)
+    events, x = inputs()
+    names = [name for name, layer in net.named_children() if isinstance(layer, LIF)]
+    populations = [p.name for p in network.populations if isinstance(p.neuron, ns.LIF) and p.name[:4] != "pool"]
+    recording = ns.run(network, events, "reference", ns.Record(spikes=tuple(populations)))
+    _, kept = net.activations(x, names)
+    for name, population in zip(names, populations, strict=True):
+        spikes = kept[name].detach().numpy()
+        assert spikes.any()
+        late = int(getattr(net, name).order == "fire_first")
+        ours = recording.spikes[population].dense().reshape(spikes.shape)
+        np.testing.assert_array_equal(ours[: len(spikes) - late], spikes[late:], err_msg=name)
 
 
 def test_a_quantised_export_is_planned_for_its_longest_run() -> None:

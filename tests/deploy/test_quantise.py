@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import neurosam as ns
 from neurosam.arithmetic import STATE_MAX
+from neurosam.deploy.dequantise import dequantise
 from neurosam.deploy.error_model import Activity, expected_loss, observe
 from neurosam.deploy.fixed_neuron import bias_mantissas
+from neurosam.deploy.layer_report import layer_report
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import ExportError
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
@@ -36,6 +39,7 @@ def network(scale: float = 1.0, **lif: Any) -> ns.Network:
             ns.Projection("in", "b", ns.Dense(rng.normal(0, 0.6, (48, 96)))),
             ns.Projection("b", "out", ns.Dense(rng.normal(0, 0.3, (5, 48)))),
         ],
+        check_alignment=False,  # lags are wanted
     ).with_sam()
 
 
@@ -593,3 +597,50 @@ def test_the_report_is_numbers_that_json_takes() -> None:
         assert row.weight_high <= 127
         assert row.membrane_peak == 0
         assert 20 < row.weight_snr_db < 60
+
+
+# --- pools in front of neurons ---
+
+
+def pooled(rng: np.random.Generator, scale: npt.ArrayLike = 1.0) -> ns.Network:
+    """Weights of up to 127 64ths, by channel times `scale`, thresholds likewise: nothing is lost in integers."""
+
+    def weight(*shape: int) -> npt.NDArray[np.float64]:
+        whole = rng.integers(-60, 61, shape)
+        whole.reshape(len(whole), -1)[:, 0] = 127
+        return whole / 64
+
+    factor = np.broadcast_to(np.asarray(scale, np.float64), (3,))
+    first = ns.Conv2d(weight(3, 2, 3, 3) * factor[:, None, None, None], padding=1)
+    return ns.Network(
+        [
+            ns.Population("in", (2, 8, 6)),
+            ns.Population("a", (3, 4, 3), ns.LIF(1.0, factor * 1.5), pool=ns.MaxPool2d(2)),
+            ns.Population("b", (4, 2, 2), ns.LIF(1.0, 2.0, "zero"), pool=ns.MaxPool2d(3, 2, 1)),
+            ns.Population("out", (5,), ns.Readout()),
+        ],
+        [
+            ns.Projection("in", "a", first),
+            ns.Projection("a", "b", ns.Conv2d(weight(4, 3, 2, 2), padding=(0, 1))),
+            ns.Projection("in", "b", ns.Dense(weight(48, 96)), delay=2),
+            ns.Projection("b", "out", ns.Dense(weight(5, 16))),
+        ],
+    )
+
+
+@pytest.mark.parametrize(("scale", "factors"), [("population", 1.0), ("channel", [1.0, 4.0, 2.0**-7])])
+def test_the_largest_sum_is_the_largest_in_any_unit(scale: str, factors: Any) -> None:
+    """A unit is positive, and a pool stays within a channel: the quantised network spikes as the float one does."""
+    net, shown = pooled(np.random.default_rng(8), factors), events()
+    fixed, report = quantise(net, LAVA, shown, scale=scale)
+    record = ns.Record(spikes=("a", "b"))
+    floats, integers = (ns.run(n, shown, record=record) for n in (net, fixed))
+    for name in record.spikes:
+        assert fixed[name].pool == net[name].pool
+        assert floats.spikes[name].count() > 100
+        np.testing.assert_array_equal(integers.spikes[name].dense(), floats.spikes[name].dense())
+    rounded = dequantise(net, fixed, {row.population: row.unit for row in report.populations})
+    assert [p.pool for p in rounded.populations] == [p.pool for p in net.populations]
+    layers = {layer.population: layer for layer in layer_report(net, fixed, report, shown).layers}
+    assert layers["a"].deployed.input_snr_db > 100
+    assert layers["b"].deployed.differing == 0

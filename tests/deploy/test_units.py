@@ -169,6 +169,7 @@ def uneven(channels: int = 6, seed: int = 0) -> ns.Network:
             ns.Projection("in", "b", ns.Sparse.from_dense(sparse, (channels, 2, 2))),
             ns.Projection("b", "out", ns.Dense(rng.normal(0, 0.3, (3, 4 * channels)))),
         ],
+        check_alignment=False,  # lags are wanted
     ).with_sam()  # fmt: skip
 
 

@@ -54,6 +54,7 @@ def network(fixed: bool = True) -> ns.Network:
             ns.Projection("in", "conv2", ns.Conv2d(weight(3, 1, 4, 4)), delay=3),
             ns.Projection("conv2", "out", ns.Dense(weight(2, 27))),
         ),
+        check_alignment=False,  # lags are wanted
     )
     return made.with_sam(SamTrace(0.5))
 

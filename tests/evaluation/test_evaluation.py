@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -282,6 +283,19 @@ def test_activity_is_the_back_ends_spike_count() -> None:
         assert values.any()
         np.testing.assert_allclose(values, recording.counts[name].mean(axis=1), rtol=1e-12)
     assert list(layer_activity(net, x, ["conv2"])) == ["conv2"]
+
+
+def test_activity_of_neurons_that_are_used_twice() -> None:
+    conv, lif = nn.Conv2d(1, 1, 3, padding=1), LIF(0.9, 0.3)
+    torch.manual_seed(0)
+    x = (torch.rand(6, 3, 1, 8, 8) < 0.4).float()
+    shared = SpikingSequential(conv, lif, conv, lif)
+    apart = SpikingSequential(conv, lif, copy.deepcopy(conv), copy.deepcopy(lif))
+    found, expected = layer_activity(shared, x), layer_activity(apart, x)
+    assert list(found) == ["1", "3"]
+    assert not np.array_equal(found["1"], found["3"])
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values)
 
 
 # --- refusals ---

@@ -157,11 +157,14 @@ def test_shapes_of_networks_that_netx_cannot_read(tmp_path: Path) -> None:
     onset = tuple(replace(p, onset=0) if p.name == "conv1" else p for p in base.populations)
     graded = (replace(base.populations[0], magnitude=3), *base.populations[1:])
     fine = replace(HARD, bias_mantissa=1, bias_exponent=2)
+    windows = tuple(replace(p, pool=ns.MaxPool2d(1)) if p.name == "conv1" else p for p in base.populations)
+    pooled = replace(base, populations=windows)
     for broken, message in (
         (replace(base, projections=(*base.projections, shortcut)), "is a shortcut or a cycle"),
         (replace(base, populations=onset), "has a lag of 1"),
         (replace(base, populations=graded), "takes graded input up to 3"),
         (replace(base, outputs="conv2"), "in netx it is the end of the chain"),
+        (pooled, "population 'conv1': pools its sums, which netx does not implement"),
     ):
         with pytest.raises(ExportError, match=message):
             save_netx(broken, tmp_path / "net.net")

@@ -4,7 +4,8 @@
 
 Every later version reads them (tests/hdf5/test_version2.py). In options-fixed are network.h5, inputs.h5, recording.h5
 of the first steps with the state at their end, state.h5 (that state alone), and resumed.h5 of the last steps; in
-options-float network.h5. Rewriting them must change no file as long as the step of a neuron stays what it is.
+options-float network.h5. Rewriting them changes what they hold only if the step of a neuron changes; they would have
+the version that is written then.
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ import h5py
 import numpy as np
 import pytest
 
-from neurosam.hdf5 import VERSION, save
+from neurosam.hdf5 import VERSION, save, version2
 from neurosam.hdf5.schema import RECORDS
 from neurosam.hdf5.version1 import NEW_FIELDS, OLD_NAMES
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
-from neurosam.network.synapse import Conv2d, Dense, Sparse, SumPool2d
+from neurosam.network.synapse import Conv2d, Dense, MaxPool2d, Sparse, SumPool2d
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording, Spikes
@@ -61,11 +61,12 @@ def everything(folder: Path) -> list[Path]:
     pool = SumPool2d(2)
     floats = Network(
         (
-            Population("in", (2, 4, 4)), Population("a", (3, 2, 2), lif, onset=1), Population("b", (12,), other),
-            Population("c", (12,), relative), Population("out", (5,), Readout(current_leak=0.5)),
+            Population("in", (2, 4, 4)), Population("a", (3, 2, 1), lif, onset=1, pool=MaxPool2d((1, 2))),
+            Population("b", (12,), other), Population("c", (12,), relative),
+            Population("out", (5,), Readout(current_leak=0.5)),
         ),
         (
-            Projection("in", "a", conv, pool=pool), Projection("a", "b", Dense(np.ones((12, 12)))),
+            Projection("in", "a", conv, pool=pool), Projection("a", "b", Dense(np.ones((12, 6)))),
             Projection("b", "c", Dense(np.ones((12, 12)))), Projection("c", "out", Dense(np.ones((5, 12)))),
         ),
         {"a": SamTrace()},
@@ -198,6 +199,13 @@ def test_version_1_is_the_one_described() -> None:
     for new, old in ((new, old) for names in OLD_NAMES.values() for new, old in names.items()):
         assert f"`{old}`" in section
         assert f"`{new}`" in section
+
+
+def test_version_2_is_the_one_described() -> None:
+    section = TEXT.split("\n## Version 2\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (`.*) \|$", section, re.MULTILINE)
+    described = {kind: set(re.findall(r"`(\w+)`", cells)) for kind, cells in rows}
+    assert described == {kind.__name__: fields for kind, fields in version2.NEW_FIELDS.items()}
 
 
 def test_version_is_the_one_described() -> None:

@@ -251,10 +251,10 @@ def test_files_that_are_not_ours(tmp_path: Path) -> None:
 
 def test_newer_version(file: Path) -> None:
     with h5py.File(file, "r+") as root:
-        root.attrs["version"] = np.int64(3)
+        root.attrs["version"] = np.int64(4)
         root.attrs["producer"] = np.array(b"neurosam 9.1", dtype=TEXT)
         root["populations/1/neuron"].attrs["novelty"] = 1
-    refused(file, r"version 3 .*neurosam 9\.1.*reads versions 1 to 2\. Upgrade")
+    refused(file, r"version 4 .*neurosam 9\.1.*reads versions 1 to 3\. Upgrade")
     assert file_kind(file) == "network"
 
 

@@ -42,7 +42,7 @@ def records(group: Any) -> Iterator[tuple[str, Any]]:
 
 
 def to_version_1(path: Path) -> None:
-    """Turn a file without what is new in version 2 into what version 1 wrote."""
+    """Turn a file without what is new in versions 2 and 3 into what version 1 wrote."""
     by_name = {kind.__name__: kind for kind in RECORDS}
     with h5py.File(path, "r+") as root:
         root.attrs["version"] = np.int64(1)
@@ -86,12 +86,12 @@ def test_a_network_of_version_1_is_read_as_it_is_stored(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
-def test_what_was_read_is_written_as_version_2(folder: Path, tmp_path: Path) -> None:
+def test_what_was_read_is_written_as_version_3(folder: Path, tmp_path: Path) -> None:
     for name in ("network", "events", "recording"):
         value = load(folder / f"{name}.h5")
         save(value, tmp_path / "new.h5")
         with h5py.File(tmp_path / "new.h5") as file:
-            assert file.attrs["version"] == 2
+            assert file.attrs["version"] == 3
         assert identical(load(tmp_path / "new.h5"), value)
     assert identical(load_recording(folder / "recording.h5", mapped=True), load(folder / "recording.h5"))
 
@@ -99,7 +99,7 @@ def test_what_was_read_is_written_as_version_2(folder: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("fixed", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_any_plain_network_and_its_recording(kind: str, fixed: bool, tmp_path: Path) -> None:
-    """What has nothing new is the same in both versions."""
+    """What has nothing new is the same in all versions."""
     for seed in range(3):
         network, events = random_case(np.random.default_rng(seed), kind, fixed=fixed)
         recording = ns.run(network, events, "reference", Record.everything(network))
@@ -116,7 +116,7 @@ def test_the_tables_name_what_exists() -> None:
         assert fields <= RECORDS[kind].keys()
     for kind, names in OLD_NAMES.items():
         assert names.keys() <= RECORDS[kind].keys()
-    assert LAYOUTS[1].keys() == RECORDS.keys() - NEW_TYPES
+    assert LAYOUTS[1].keys() == LAYOUTS[2].keys() - NEW_TYPES
     assert list(LAYOUTS[1][Network]) == ["populations", "projections", "sam", "precision", "output", "metadata"]
 
 

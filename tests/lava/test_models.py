@@ -37,12 +37,14 @@ def drawn() -> dict[str, Case]:
             plain[f"{kind}-{seed}"] = random_case(np.random.default_rng([k, seed]), kind)
         for seed in range(FLOATS_PER_KIND):
             plain[f"float-{kind}-{seed}"] = random_case(np.random.default_rng([k, seed]), kind, fixed=False)
-            cases[f"float-options-{kind}-{seed}"] = options_case(np.random.default_rng([k, seed]), kind, fixed=False)
+            cases[f"float-options-{kind}-{seed}"] = options_case(
+                np.random.default_rng([k, seed]), kind, fixed=False, pools=False
+            )
         for seed in range(OPTIONS_PER_KIND):
-            cases[f"options-{kind}-{seed}"] = options_case(np.random.default_rng([k, seed]), kind)
+            cases[f"options-{kind}-{seed}"] = options_case(np.random.default_rng([k, seed]), kind, pools=False)
     for seed in range(2 * NETWORKS_PER_KIND):
         plain[f"edge-{seed}"] = edge_case(np.random.default_rng(seed))
-        cases[f"limits-{seed}"] = limits_case(np.random.default_rng(seed))
+        cases[f"limits-{seed}"] = limits_case(np.random.default_rng(seed), pools=False)
     plain["stock-chain"] = stock(deep=True)
     plain["stock-flat"] = stock(deep=False)
     return cases | {name: (network, Inputs.of(network, events)) for name, (network, events) in plain.items()}

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 import neurosam as ns
+from neurosam.backends import Options
 from neurosam.errors import BackendError
+from neurosam.signals.inputs import Inputs
+from neurosam_hw.lava.backend import LavaBackend
 from neurosam_hw.lava.timing import own_steps, timing
 from support.networks import KINDS, random_case
 
@@ -57,3 +60,15 @@ def test_a_cycle_with_enough_delay_is_scheduled(there: int, back: int) -> None:
 def test_a_cycle_faster_than_lava_is_refused_by_name(there: int, back: int) -> None:
     with pytest.raises(BackendError, match=r"projection p\d->p\d: lies on a cycle with too little delay for Lava"):
         timing(loop(there, back))
+
+
+def test_a_pool_in_front_of_neurons_is_refused_by_name() -> None:
+    """Before Lava is looked for."""
+    neuron = ns.FixedLIF(membrane_decay=0, threshold=1)
+    network = ns.Network(
+        [ns.Population("in", (1, 2, 2)), ns.Population("a", (1, 1, 1), neuron, pool=ns.MaxPool2d(2))],
+        [ns.Projection("in", "a", ns.Conv2d(np.ones((1, 1, 1, 1), np.int8)))],
+    )
+    events = ns.Events.from_dense(np.ones((2, 1, 1, 2, 2)))
+    with pytest.raises(BackendError, match=r"population 'a': takes the largest sum of each window \(pool\)"):
+        LavaBackend().run(network, Inputs.of(network, events), ns.Record(), Options())

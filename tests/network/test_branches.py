@@ -44,6 +44,7 @@ def branches(kind: str, fixed: bool, delays: list[int], pool: ns.SumPool2d | Non
             ns.Projection("in", "right", ns.Conv2d(first[2:])),
             *ns.concatenate([left, right], "out", synapse, delay=delays, pool=pool, exponent=exponent),
         ],
+        check_alignment=False,  # lags are wanted
     )
     whole = ns.Network(
         [source, both, out],

@@ -30,7 +30,7 @@ def dense(source: str, target: str, delay: int = 1, size: tuple[int, int] = (1, 
 
 
 def build(populations: Sequence[ns.Population], projections: Sequence[ns.Projection], **options: Any) -> ns.Network:
-    return ns.Network(tuple(populations), tuple(projections), **options)
+    return ns.Network(tuple(populations), tuple(projections), **options, check_alignment=False)  # lags are wanted
 
 
 IN = ns.Population("in", (1,))

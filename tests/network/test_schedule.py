@@ -20,7 +20,8 @@ def graph(edges: list[Edge], order: tuple[str, ...], onset: dict[str, int] | Non
     lif, one = ns.FixedLIF(membrane_decay=0, threshold=1), ns.Dense(np.ones((1, 1), np.int8))
     populations = [ns.Population("in", (1,))]
     populations += [ns.Population(name, (1,), lif, onset=(onset or {}).get(name)) for name in order]
-    return ns.Network(populations, [ns.Projection(source, target, one, delay=delay) for source, target, delay in edges])
+    projections = [ns.Projection(source, target, one, delay=delay) for source, target, delay in edges]
+    return ns.Network(populations, projections, check_alignment=False)  # lags are wanted
 
 
 def named(edges: list[Edge], names: tuple[str, ...]) -> list[Edge]:

@@ -95,6 +95,7 @@ def test_events_of_either_sign_meet_spikes_of_the_worse_one() -> None:
                 ns.Projection("in", "a", ns.Dense(np.array([[3]]))),
                 ns.Projection("s", "a", ns.Dense(np.array([weights]))),
             ),
+            check_alignment=False,  # only sums matter here
         )
         assert network.accumulator_bound("a") == bound
         assert network.accumulator_bound("s") == 0
@@ -131,8 +132,55 @@ def test_the_largest_of_32_bits_is_allowed_and_no_more(sign: int) -> None:
                 ns.Projection("in", "s", ns.Dense(np.ones((3, 1), np.int8))),
                 ns.Projection("in", "a", through, exponent=1), ns.Projection("s", "a", spikes),
             ),
+            check_alignment=False,  # only sums matter here
         )  # fmt: skip
 
     assert network(1).accumulator_bound("a") == 2**31 - 1
     with pytest.raises(NetworkError, match=r"projection s->a: can add up to 2147483648 .* 32 bits hold 2147483647"):
         network(2)
+
+
+# --- pools in front of neurons ---
+
+PICTURE = ns.Population("in", (2, 8, 6))
+CONV = ns.Projection("in", "a", ns.Conv2d(weight(3, 2, 3, 3)))  # sums (3, 6, 4)
+
+
+def pooled(
+    pool: ns.MaxPool2d, shape: tuple[int, ...], *projections: ns.Projection, source: ns.Population = PICTURE
+) -> ns.Network:
+    return ns.Network((source, ns.Population("a", shape, LIF, pool=pool)), projections or (CONV,))
+
+
+def test_a_pool_takes_the_sums_of_all_projections_and_adds_nothing_to_the_bound() -> None:
+    shortcut = ns.Projection("in", "a", ns.Dense(weight(72, 96)))
+    network = pooled(ns.MaxPool2d(2), (3, 3, 2), CONV, shortcut)
+    assert network.drive_shape("a") == (3, 6, 4)
+    assert network.drive_shape("in") == (2, 8, 6)
+    bounds = [worst(projection, PICTURE) for projection in (CONV, shortcut)]
+    assert network.accumulator_bound("a") == sum(bounds)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (lambda: pooled(ns.MaxPool2d(2), (3, 6, 4)),
+         r"population 'a': pool: gives shape \(3, 3, 2\) from sums of shape \(3, 6, 4\); the population has"),
+        (lambda: pooled(ns.MaxPool2d(7), (3, 1, 1)), r"population 'a': pool: the window .* does not fit into 6 pixels"),
+        (lambda: pooled(ns.MaxPool2d(2), (18,)), r"population 'a': pool: gives \(C, H, W\); the population has shape"),
+        (lambda: pooled(ns.MaxPool2d(2), (3, 3, 2), replace(CONV, synapse=ns.Dense(weight(72, 96)))),
+         r"population 'a': pool: needs sums of shape \(C, H, W\), which no projection delivers; use Conv2d, or Sparse"),
+        (lambda: pooled(ns.MaxPool2d(2), (3, 3, 2), CONV, replace(CONV, synapse=ns.Conv2d(weight(3, 2, 1, 1)))),
+         r"projection in->a: delivers shape \(3, 8, 6\); the target 'a' pools sums of shape \(3, 6, 4\)"),
+        (lambda: pooled(ns.MaxPool2d(2), (3, 3, 2), CONV, replace(CONV, synapse=ns.Dense(weight(18, 96)))),
+         r"projection in->a: delivers shape \(18,\); the target 'a' pools sums of shape \(3, 6, 4\)"),
+        (lambda: ns.Population("a", (3, 3, 2), LIF, pool=ns.SumPool2d(2)),  # type: ignore[arg-type]
+         r"population 'a': pool: got a SumPool2d; MaxPool2d is required"),
+        (lambda: ns.Population("in", (2, 8, 6), pool=ns.MaxPool2d(2)), r"population 'in': pool: belongs to neurons"),
+        (lambda: pooled(ns.MaxPool2d(2), (3, 3, 2), replace(CONV, synapse=ns.Conv2d(weight(3, 1, 3, 3)))),
+         r"projection in->a: Conv2d: weight: has 1 x 1 group"),
+    ],
+)  # fmt: skip
+def test_a_pool_that_does_not_fit_is_refused(network: Any, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        network()

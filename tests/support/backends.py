@@ -17,7 +17,7 @@ import pytest
 from neurosam.backends import load_backend
 from neurosam.errors import BackendError
 
-__all__ = ["EXCEPTIONS", "STATELESS", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
+__all__ = ["EXCEPTIONS", "POOLLESS", "STATELESS", "Exempt", "held", "installed", "lava_python", "networks", "ready"]
 
 GROUP = "neurosam.backends"
 
@@ -69,6 +69,9 @@ EXCEPTIONS = {
     ),
 }
 
+
+POOLLESS = frozenset({"lava"})
+"""Back ends that refuse a population that pools its sums."""
 
 STATELESS = frozenset({"lava"})
 """Back ends that start every run from the beginning, and hand over no state."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from neurosam.network.elements import Projection
-from neurosam.network.synapse import Conv2d, Dense, Shape, SumPool2d, Synapse
+from neurosam.network.synapse import Conv2d, Dense, MaxPool2d, Shape, SumPool2d, Synapse
 
-__all__ = ["Values", "deliver", "operations"]
+__all__ = ["Values", "deliver", "largest", "operations"]
 
 Values = list[Any]  # of one population, flat in C order: ints or floats
 
@@ -79,6 +79,24 @@ def deliver(projection: Projection, x: Values, shape: Shape) -> Values:
     if projection.exponent < 0:
         return [a // 2**-projection.exponent for a in total]
     return total
+
+
+def largest(x: Values, shape: Shape, pool: MaxPool2d) -> Values:
+    """The largest of each window of a pool that stands behind the sums, flat; the border has no values."""
+    (kh, kw), (sh, sw), (ph, pw) = pool.geometry
+    channels, height, width = shape
+    out = []
+    for c in range(channels):
+        for yo in range(_side(height, kh, sh, ph, 1)):
+            for xo in range(_side(width, kw, sw, pw, 1)):
+                window = [
+                    x[(c * height + y) * width + x_]
+                    for y in range(yo * sh - ph, yo * sh - ph + kh)
+                    for x_ in range(xo * sw - pw, xo * sw - pw + kw)
+                    if 0 <= y < height and 0 <= x_ < width
+                ]
+                out.append(sorted(window)[-1])
+    return out
 
 
 def operations(projection: Projection, x: Values, shape: Shape) -> int:

@@ -81,7 +81,10 @@ class Draw:
         populations, projections = self.graph(source, kind)
         if self.chance(0.3):
             populations = [replace(p, onset=0) for p in populations]
-        network = Network(tuple(populations), tuple(projections), precision=self.precision if self.fixed else None)
+        network = Network(
+            tuple(populations), tuple(projections), precision=self.precision if self.fixed else None,
+            check_alignment=False,  # lags are wanted
+        )  # fmt: skip
         gamma = float(self.rng.choice([0.0, 0.1, 0.5, 2.0]))
         trace = SamTrace(gamma, MODES[self.between(0, len(MODES) - 1)])
         return network.with_sam(trace, steps=self.steps), self.events(source, samples)
@@ -128,7 +131,7 @@ class Draw:
         second, into_second = self.layer(first, "second", self.chance(0.5), None)
         shortcut = self.join(source, second)
         projections = [into_first, into_second, shortcut]
-        if first.shape == second.shape:
+        if first.shape == self.drive(second):
             weight = self.between(1, 15) if self.fixed else float(self.rng.normal())
             one_to_one = Sparse.one_to_one(first.shape, weight)
             projections.append(Projection("first", "second", one_to_one, delay=self.between(0, 3)))
@@ -160,8 +163,12 @@ class Draw:
     def join(self, source: Population, target: Population, delay: int | None = None) -> Projection:
         """A projection between two populations that exist already."""
         delay = self.between(0, 3) if delay is None else delay
-        synapse = self.matrix(neurons(source.shape), target.shape)
+        synapse = self.matrix(neurons(source.shape), self.drive(target))
         return Projection(source.name, target.name, synapse, delay=delay, exponent=self.exponent())
+
+    def drive(self, population: Population) -> Shape:
+        """Shape of what a population receives."""
+        return population.shape
 
     # --- synapses ---
 

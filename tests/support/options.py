@@ -1,14 +1,14 @@
 """Random networks over all options of a neuron, of a projection and of a network; by seed, or from hypothesis.
 
 They are networks.py's, with the rest of the contract added: every reset and comparison, lower bounds, refractory
-periods, rising thresholds, several spikes per step, parameters per neuron, initial states, leaky readouts, delays per
-synapse, weights beyond 8 bits, several inputs and outputs with their answers. Values at the ends of their ranges are
-drawn often.
+periods, rising thresholds, several spikes per step, parameters per neuron, initial states, leaky readouts, pools in
+front of neurons, delays per synapse, weights beyond 8 bits, several inputs and outputs with their answers. Values at
+the ends of their ranges are drawn often.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
 from neurosam.network.parameters import MAX_SPIKES, RESETS
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Shape, neurons
+from neurosam.network.synapse import Conv2d, MaxPool2d, Shape, Sparse, neurons
 from neurosam.network.trace import MODES, SamTrace
 from neurosam.signals.inputs import Inputs
 from support.networks import KINDS, Array, Draw, edge_case
@@ -34,10 +34,15 @@ TRACED = 18
 """Most spikes per step of a population with a trace: 24 bits hold no more of a map."""
 
 
-def options_case(rng: np.random.Generator, kind: str | None = None, *, fixed: bool = True) -> OptionsCase:
-    """A network of one of the KINDS with any options, with 1..8 steps of input for 1..3 samples."""
+def options_case(
+    rng: np.random.Generator, kind: str | None = None, *, fixed: bool = True, pools: bool = True
+) -> OptionsCase:
+    """A network of one of the KINDS with any options, with 1..8 steps of input for 1..3 samples.
+
+    Without `pools`, no population pools its sums.
+    """
     kind = KINDS[int(rng.integers(len(KINDS)))] if kind is None else kind
-    draw = OptionsDraw(rng, fixed, steps=int(rng.integers(1, 9)))
+    draw = OptionsDraw(rng, fixed, steps=int(rng.integers(1, 9)), pools=pools)
     return draw.options_case(kind, samples=int(rng.integers(1, 4)))
 
 
@@ -71,6 +76,9 @@ class OptionsDraw(Draw):
     Reals are multiples of 1/8 in some float networks: membranes then meet thresholds exactly, and sums are exact.
     """
 
+    pools: bool = True
+    drives: dict[str, Shape] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.eighths = not self.fixed and self.chance(0.4)
@@ -96,7 +104,7 @@ class OptionsDraw(Draw):
             populations = [replace(p, onset=0) for p in populations]
         network = Network(
             tuple(populations), tuple(projections), precision=self.precision if self.fixed else None,
-            outputs=self.outputs(populations),
+            outputs=self.outputs(populations), check_alignment=False,  # lags are wanted
         )  # fmt: skip
         trace = SamTrace(self.pick(0.0, 0.1, 0.5, 2.0), self.pick(*MODES))
         traced = [
@@ -115,9 +123,23 @@ class OptionsDraw(Draw):
     def layer(self, source: Population, name: str, dense: bool, pool: Any) -> tuple[Population, Projection]:
         population, projection = super().layer(source, name, dense, pool)
         changed = self.varied(source, projection, 0)
-        if changed is not projection:
-            population = replace(population, neuron=self.neuron(population.shape, self.spread(source, changed)))
+        largest = self.largest(population)
+        if changed is not projection or largest is not None:
+            shape = population.shape if largest is None else largest.output_shape(population.shape)
+            neuron = self.neuron(shape, self.spread(source, changed))
+            self.drives[name] = population.shape
+            population = replace(population, shape=shape, neuron=neuron, pool=largest)
         return population, changed
+
+    def largest(self, population: Population) -> MaxPool2d | None:
+        """Now and then windows in front of neurons: that tile, overlap or leave gaps, with and without a border."""
+        if not self.pools or len(population.shape) != 3 or not self.chance(0.3):
+            return None
+        windows = self.pool(population.shape)
+        return MaxPool2d(windows.kernel, windows.stride, windows.padding)
+
+    def drive(self, population: Population) -> Shape:
+        return self.drives.get(population.name, population.shape)
 
     def join(self, source: Population, target: Population, delay: int | None = None) -> Projection:
         return self.varied(source, super().join(source, target, delay), 0 if delay is None else 1)
@@ -257,8 +279,11 @@ class OptionsDraw(Draw):
         return replace(plain, **options)
 
 
-def limits_case(rng: np.random.Generator) -> OptionsCase:
-    """One layer with options at the limits of the integers: networks.py's edge case, with other neurons."""
+def limits_case(rng: np.random.Generator, *, pools: bool = True) -> OptionsCase:
+    """One layer with options at the limits of the integers: networks.py's edge case, with other neurons.
+
+    Without `pools`, no population pools its sums.
+    """
     network, events = edge_case(rng)
     draw = OptionsDraw(rng, True, events.steps)
     edge = network["edge"]
@@ -298,4 +323,14 @@ def limits_case(rng: np.random.Generator) -> OptionsCase:
     )  # fmt: skip
     traces = {} if options.get("max_spikes", 1) > 1 else network.sam
     answers = {"out": draw.pick("last", "mean", "max"), "edge": draw.pick("last", "mean", "max", "count")}
-    return replace(network, populations=populations, sam=traces, outputs=answers), Inputs({"in": events})
+    projections = tuple(network.projections)
+    if pools and draw.chance(0.4):  # each neuron takes the larger of two sums of the same kind
+        channels, first = edge.shape[0], projections[0]
+        pairs = np.stack([first.synapse.weight, rng.permutation(first.synapse.weight)], axis=1)
+        both = Sparse.from_dense(pairs.reshape(2 * channels, -1), (channels, 1, 2))
+        projections = (replace(first, synapse=both), *projections[1:])
+        populations = tuple(
+            replace(p, shape=(channels, 1, 1), pool=MaxPool2d((1, 2))) if p.name == "edge" else p for p in populations
+        )
+    network = replace(network, populations=populations, projections=projections, sam=traces, outputs=answers)
+    return network, Inputs({"in": events})

@@ -23,7 +23,7 @@ from neurosam.network.neuron import LIF
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording, Spikes
 from neurosam.signals.state import State
-from support.delivery import Values, deliver, operations
+from support.delivery import Values, deliver, largest, operations
 from support.scalar import Cell, cells, float_neuron, integer_neuron
 from support.scores import contribution
 from support.states import Neurons, at_end, at_start, global_onsets
@@ -104,7 +104,8 @@ def _sample(
             t = g - onset[population.name]
             if not first <= t < first + steps:
                 continue
-            arriving = [zero] * math.prod(population.shape)
+            drive = network.drive_shape(population.name)
+            arriving = [zero] * math.prod(drive)
             for projection in network.incoming(population.name):
                 sent_at = g - projection.delay - onset[projection.source]  # the source's own step
                 if sent_at >= 0:
@@ -112,6 +113,8 @@ def _sample(
                     added = deliver(projection, x, shape)
                     done[projection.label] += operations(projection, x, shape)
                     arriving = [p + q for p, q in zip(arriving, added, strict=True)]
+            if population.pool is not None:
+                arriving = largest(arriving, drive, population.pool)
             _advance(network, population, states[population.name], arriving, t)
     return states
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -216,3 +217,16 @@ def test_arguments_out_of_range_and_dead_layers() -> None:
         convert(dead, IMAGES, steps=2)
     with pytest.raises(DataError, match="does not end with a Readout"):
         accuracy_by_step(SpikingSequential(nn.Flatten(), nn.Linear(64, 2)), bars(4, 0), steps=2)
+
+
+def test_accuracy_by_step_of_a_layer_that_is_used_twice() -> None:
+    """The scores are the output of the layer before the readout, also where that layer was there before."""
+    torch.manual_seed(1)
+    shared, images = nn.Linear(64, 64), bars(40, 3)
+    scores = nn.Sequential(nn.Flatten(), shared, LIF(1.0, 0.5), shared, Readout())
+    apart = SpikingSequential(nn.Flatten(), shared, LIF(1.0, 0.5), copy.deepcopy(shared), Readout())
+    expected = accuracy_by_step(apart, images, steps=8)
+    assert expected.max() > 0
+    np.testing.assert_array_equal(
+        accuracy_by_step(SpikingSequential.from_sequential(scores), images, steps=8), expected
+    )

@@ -51,6 +51,7 @@ class LavaBackend:
                 "back end 'lava'",
                 "starts every run from the beginning and does not hand over a state; 'event' and 'reference' do",
             )
+        _refuse_pools(network)
         timing(network)  # refuses a network here rather than in the worker
         python = find()
         with private_folder() as folder:
@@ -78,6 +79,17 @@ class LavaBackend:
             label: count.delivered for label, count in synaptic_operations(network, recording, inputs).items()
         }
         return replace(recording, spikes={n: recording.spikes[n] for n in record.spikes}, operations=operations)
+
+
+def _refuse_pools(network: Network) -> None:
+    """Refuse a population that pools its sums: Lava's Processes add what arrives."""
+    for population in network.populations:
+        if population.pool is not None:
+            raise BackendError(
+                f"population {population.name!r}",
+                "takes the largest sum of each window (pool), which no Process of Lava does; run it on 'event' or "
+                "'reference', or train with the pool behind the neurons (max_pool)",
+            )
 
 
 def failure(folder: Path, status: int, worker: Worker) -> BackendError:

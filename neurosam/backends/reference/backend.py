@@ -23,7 +23,7 @@ import torch
 
 from neurosam.backends.protocol import Options
 from neurosam.backends.reference.neurons import Neurons, Traces
-from neurosam.backends.reference.synapses import Delivery
+from neurosam.backends.reference.synapses import Delivery, largest_sums
 from neurosam.errors import BackendError
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
@@ -195,6 +195,7 @@ class _Layer:
         )
         self.size = (chunk.samples, channels, height * width)
         self.pixels = (height, width)
+        self.pool, self.drive = population.pool, as_chw(run.network.drive_shape(population.name))
         if population.neuron is None:
             raise BackendError("network", "the input has no neurons to advance")
         held = chunk.initial.neurons[self.name]
@@ -250,8 +251,9 @@ class _Layer:
             self.total = torch.maximum(self.total.to(v.dtype), v)
 
     def _receive(self, first: int, last: int) -> torch.Tensor:
-        """Sums over projections for the steps ``first:last``, ``[steps, samples, channels, pixels]``."""
-        arriving = torch.zeros((last - first, *self.size), dtype=self.number, device=self.run.device)
+        """Sums over projections for the steps ``first:last``, ``[steps, samples, channels, pixels]``, pooled."""
+        extent = (last - first, self.size[0])
+        arriving = torch.zeros((*extent, neurons(self.drive)), dtype=self.number, device=self.run.device)
         for delivery in self.run.deliveries[self.name]:
             offset = self.chunk.history(delivery.source) - delivery.lag
             start = max(first + offset, 0)  # in rows of what the source has sent
@@ -260,8 +262,10 @@ class _Layer:
                 sums = delivery(x)
                 events = torch.count_nonzero(x, dim=0)
                 self.run.operations[delivery.label] += int((events * delivery.fan_out).sum())
-                arriving[start - offset - first :] += sums.reshape(last + offset - start, *self.size)
-        return arriving
+                arriving[start - offset - first :] += sums.reshape(last + offset - start, *arriving.shape[1:])
+        if self.pool is not None:
+            arriving = largest_sums(arriving.reshape(-1, *self.drive), self.pool)
+        return arriving.reshape(*extent, *self.size[1:])
 
     def _emit(self, spikes: torch.Tensor, first: int, last: int) -> None:
         """Store and record the spikes of the steps ``first:last``."""

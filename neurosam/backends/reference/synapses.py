@@ -9,6 +9,7 @@ bound of the weights allows it.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ import torch.nn.functional as F
 from neurosam.arithmetic import shift_by
 from neurosam.network.elements import Projection
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, neurons
+from neurosam.network.synapse import Conv2d, Dense, MaxPool2d, Shape, Sparse, SumPool2d, neurons
 
-__all__ = ["Delivery", "pool_sums"]
+__all__ = ["Delivery", "largest_sums", "pool_sums"]
 
 FLOAT32_EXACT = 2**24
 
@@ -147,6 +148,14 @@ def pool_sums(x: torch.Tensor, pool: SumPool2d) -> torch.Tensor:
     (kernel, stride, (top, left)) = pool.geometry
     padded = F.pad(x, (left, left, top, top))  # avg_pool2d itself pads by half a kernel at most
     return F.avg_pool2d(padded, kernel, stride, divisor_override=1)
+
+
+def largest_sums(x: torch.Tensor, pool: MaxPool2d) -> torch.Tensor:
+    """The largest of each window of ``[n, C, H, W]``, never the padding; integers below 2^53 stay exact."""
+    kernel, stride, (top, left) = pool.geometry
+    real = x if x.is_floating_point() else x.to(torch.float64)
+    padded = F.pad(real, (left, left, top, top), value=-math.inf)  # max_pool2d itself pads by half a kernel at most
+    return F.max_pool2d(padded, kernel, stride).to(x.dtype)
 
 
 def _pooled_fan_out(fan_out: torch.Tensor, shape: Shape, pool: SumPool2d) -> torch.Tensor:

@@ -4,6 +4,7 @@ A reader is a Python module (or any object) with
 
     read(module) -> Reading | None       None if it is not a layer of neurons; ExportError for one without an equal
     reset(module)                        put the module into its initial state, as before the first step
+    resize(module, steps, samples)       for a module that has one of the two inside (Sinabs' IAFSqueeze)
 
 found by the entry point of the group ``neurosam.layers`` whose name is the top-level package of the module's class: for
 ``snntorch._neurons.leaky.Leaky``, the entry point ``snntorch``. A class that is derived from such a one is read by the
@@ -25,7 +26,7 @@ from neurosam.network.neuron import LIF, Readout
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["GROUP", "Feedback", "Reading", "read", "register", "reset"]
+__all__ = ["GROUP", "Feedback", "Reading", "read", "register", "reset", "resize"]
 
 GROUP = "neurosam.layers"
 
@@ -64,6 +65,9 @@ class Reading:
     membrane : int or None
         Position of the membrane among the module's outputs, if it returns one; spikes are output 0.
     feedback : Feedback, optional
+    weight : float or (O, I) array
+        Synapses inside the module, in front of its neurons (the feedback is added behind them): a factor, or those of
+        a Linear.
     """
 
     neuron: LIF | Readout
@@ -71,16 +75,21 @@ class Reading:
     time: str = "step"
     membrane: int | None = None
     feedback: Feedback | None = None
+    weight: Any = 1.0
 
     def __post_init__(self) -> None:
         if self.time not in TIMES:
             raise ExportError("reading: time", f"got {self.time!r}; allowed are {', '.join(TIMES)}")
 
 
-_BY_HAND: dict[type, Callable[[Any], Reading | None]] = {}
+_BY_HAND: dict[type, tuple[Callable[[Any], Reading | None], Callable[[Any], None] | None]] = {}
 
 
-def register(kind: type[nn.Module], reader: Callable[[Any], Reading | None]) -> None:
+def register(
+    kind: type[nn.Module],
+    reader: Callable[[Any], Reading | None],
+    reset: Callable[[Any], None] | None = None,
+) -> None:
     """Read modules of a class of your own with a function.
 
     Parameters
@@ -89,6 +98,8 @@ def register(kind: type[nn.Module], reader: Callable[[Any], Reading | None]) -> 
         The class; those derived from it are read too.
     reader : function
         Takes the module, returns a :class:`Reading`.
+    reset : function, optional
+        Takes the module, and puts it into its initial state, where it keeps one.
 
     Examples
     --------
@@ -100,7 +111,7 @@ def register(kind: type[nn.Module], reader: Callable[[Any], Reading | None]) -> 
     >>> read(MyNeuron()).neuron.leak
     array(0.5)
     """
-    _BY_HAND[kind] = reader
+    _BY_HAND[kind] = reader, reset
 
 
 def read(module: nn.Module) -> Reading | None:
@@ -113,7 +124,7 @@ def read(module: nn.Module) -> Reading | None:
     """
     for kind in type(module).__mro__:
         if kind in _BY_HAND:
-            return _BY_HAND[kind](module)
+            return _BY_HAND[kind][0](module)
     for reader in _readers(module):
         reading: Reading | None = reader.read(module)
         if reading is not None:
@@ -123,9 +134,22 @@ def read(module: nn.Module) -> Reading | None:
 
 def reset(module: nn.Module) -> None:
     """Put a module of neurons into its initial state."""
+    for kind in type(module).__mro__:
+        if kind in _BY_HAND:
+            by_hand = _BY_HAND[kind][1]
+            if by_hand is not None:
+                by_hand(module)
+            return
     for reader in _readers(module):
         if hasattr(reader, "reset"):
             reader.reset(module)
+
+
+def resize(module: nn.Module, steps: int, samples: int) -> None:
+    """Tell a module of neurons how many steps and samples its next input has, if it has to know."""
+    for reader in _readers(module):
+        if hasattr(reader, "resize"):
+            reader.resize(module, steps, samples)
 
 
 def _readers(module: nn.Module) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.executors.base import Executor
 from neurosam.backends.event.kernels.neurons import block
 from neurosam.backends.event.kernels.optional_neurons import optional_block
+from neurosam.backends.event.kernels.pooled_sums import pool_largest
 from neurosam.backends.event.kernels.spike_lists import decode, list_magnitudes
 from neurosam.backends.event.memory import SampleMemory
 from neurosam.backends.event.plan import blocks
@@ -44,19 +45,21 @@ class GeneralExecutor(Executor):
                 self.memory.seconds[self.plan.index_of[name]] += time.perf_counter() - start
 
     def _sizes(self, name: str) -> tuple[int, int]:
-        """Sums of a pixel of a population, and steps of a block."""
+        """Sums of a pixel that arrive at a population, and steps of a block."""
         p, projections = self.plan.populations[name], self.plan.incoming[name]
-        pitch = p.channels
-        if p.pixels == 1:
+        pitch, pixels = p.channels, p.drive[1] * p.drive[2]
+        if pixels == 1:
             pitch = max((projection.pitch for projection in projections), default=pitch)
-        row = p.pixels * pitch * self.plan.dtype.itemsize
+        row = pixels * pitch * self.plan.dtype.itemsize
         most_spikes = max((int(np.prod(projection.source_shape)) for projection in projections), default=1)
         return pitch, max(1, min(blocks.BLOCK_BYTES // row, blocks.BLOCK_SPIKES // most_spikes))
 
     def _run_population(self, context: RunContext, name: str, first: int, end: int) -> None:
         p, projections = self.plan.populations[name], self.plan.incoming[name]
         pitch, length = self.sizes[name]
-        sums = aligned((min(length, end - first), p.pixels * pitch), self.plan.dtype)
+        rows, (_, height, width) = min(length, end - first), p.drive
+        sums = aligned((rows, height * width * pitch), self.plan.dtype)
+        largest = aligned((rows if p.pooled else 0, *p.shape[1:], pitch), self.plan.dtype)
         base = self.memory.base - self.plan.history[name]
         for start in range(first, max(end, first + 1), length):
             steps = min(length, end - start)
@@ -65,6 +68,9 @@ class GeneralExecutor(Executor):
             for projection in projections:
                 arriving = self._arriving(context, projection, start, start + steps)
                 self.memory.operations[self.plan.labels[projection.label]] += projection.deliver(arriving, acc)
+            if p.pooled is not None:
+                pool_largest(acc.reshape(steps, height, width, pitch), p.pooled.geometry, largest[:steps])
+                acc = largest[:steps]
             block_sums, state = acc.reshape(steps, p.pixels, pitch), self.memory.states[name]
             if p.optional is None:
                 block(block_sums, 0, steps, start, 0, base, p.rule, state)

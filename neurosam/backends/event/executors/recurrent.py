@@ -73,8 +73,10 @@ class RecurrentExecutor(Executor):
         self.tables = self._tables()
         count, columns = len(self.tables.parts), self.tables.parts.T
         self.threads = int(columns[PartColumn.PARTS].max())
-        row = int((columns[PartColumn.HEIGHT] * columns[PartColumn.WIDTH] * columns[PartColumn.PITCH]).max())
-        self.workspaces = [self._workspace(row) for _ in range(self.threads)]
+        pitch, pools = columns[PartColumn.PITCH], columns[PartColumn.POOLS]
+        row = int((columns[PartColumn.DRIVE_HEIGHT] * columns[PartColumn.DRIVE_WIDTH] * pitch).max())
+        largest = int((columns[PartColumn.HEIGHT] * columns[PartColumn.WIDTH] * pitch * pools).max())
+        self.workspaces = [self._workspace(row, largest) for _ in range(self.threads)]
         size = sum(memory.states[name].v.size for name in names) + sum(p.synapses for p in self.projections) // 64
         self.length = max(1, CALL // max(size, 1))
         self.claimed, self.done = (aligned((count * COUNTER_PITCH,), np.int64) for _ in range(2))
@@ -93,7 +95,8 @@ class RecurrentExecutor(Executor):
                 pitch = -(-channels // TILE) * TILE if any(kind in (ROWS, PACKED) for kind in kinds) else channels
                 parts.append([
                     len(edges) - 1, p.shape[1], p.shape[2], channels, pitch, low, 0, first, end,
-                    rule.shift, rule.trace_shift, rule.impulse,
+                    rule.shift, rule.trace_shift, rule.impulse, *p.drive[1:], p.pooled is not None,
+                    *(p.pooled.geometry.tolist() if p.pooled is not None else NO_POOL.tolist()),
                 ])  # fmt: skip
                 arrays = [x for x in (*rule, *state) if isinstance(x, np.ndarray)]
                 described = [self._describe(x, dtype) for x, dtype in zip(arrays, POPULATION_DTYPES, strict=True)]
@@ -107,15 +110,15 @@ class RecurrentExecutor(Executor):
             np.array([self._arrays(projection) for projection in self.projections], np.int64),
         )  # fmt: skip
 
-    def _workspace(self, row: int) -> RecurrentWorkspace:
-        """Memory for one thread, with `row` sums; what no projection needs is empty."""
+    def _workspace(self, row: int, largest: int) -> RecurrentWorkspace:
+        """Memory for one thread, with `row` sums, `largest` of them pooled; what no projection needs is empty."""
         pixels = max(int(np.prod(projection.source_shape[1:])) for projection in self.projections)
         sources = max(int(np.prod(projection.source_shape)) for projection in self.projections)
         scaled = any(projection.exponent for projection in self.projections)
         packed = any(self._kind(projection) == PACKED for projection in self.projections)
         return RecurrentWorkspace(
             aligned((row,), np.int32), aligned((row if scaled else 0,), np.int32),
-            aligned((row if packed else 0,), np.int16), np.zeros(pixels + 1, np.int32),
+            aligned((largest,), np.int32), aligned((row if packed else 0,), np.int16), np.zeros(pixels + 1, np.int32),
             np.zeros(sources + LANES, np.int32), np.zeros(sources if scaled else 0, np.int32),
             np.zeros(len(self.projections), np.int64),
         )  # fmt: skip
@@ -253,7 +256,7 @@ def _edges(
         kind == PACKED or (kind == SPARSE and projection.pool is NO_POOL)
         for kind, projection in zip(kinds, projections, strict=True)
     )
-    if parts < 2 or p.pixels != 1 or not plain or not divisible:
+    if parts < 2 or p.pixels != 1 or p.pooled is not None or not plain or not divisible:
         return [0, p.channels]
     synapses = sum(projection.synapses for projection in projections)
     sources = sum(int(np.prod(projection.source_shape)) for projection in projections)

@@ -1,8 +1,9 @@
 """Recurrent groups of integer neurons: populations and projections step by step, in one compiled call for many steps.
 
 In each step each population of the group, in the group's order: clear its sums, list every source's spikes that arrive
-in this step, add their weights, update the neurons. The work is done by the kernels of the other paths; this is the
-loop around them, over the tables of kernels/recurrent_layout.py, which executors/recurrent.py makes.
+in this step, add their weights, pool the sums where it has a pool, update the neurons. The work is done by the kernels
+of the other paths; this is the loop around them, over the tables of kernels/recurrent_layout.py, which
+executors/recurrent.py makes.
 
 **Threads.** A large population may be cut into parts, ranges of whole panels of targets (kernels/packed_rows.py). A
 part needs all spikes, and writes only its own sums, states and words. Every thread goes through all steps and takes
@@ -25,10 +26,13 @@ from neurosam.backends.event.kernels.dense_rows import gather_rows
 from neurosam.backends.event.kernels.layout import COUNTER_PITCH, Rule, State
 from neurosam.backends.event.kernels.neurons import block
 from neurosam.backends.event.kernels.packed_rows import PANEL, Packed, gather_packed
+from neurosam.backends.event.kernels.pooled_sums import pool_largest
 from neurosam.backends.event.kernels.recurrent_layout import (
     BASE,
     CONV,
     DENSE,
+    DRIVE_HEIGHT,
+    DRIVE_WIDTH,
     END_PROJECTION,
     EXPONENT,
     FIRST_PROJECTION,
@@ -47,6 +51,7 @@ from neurosam.backends.event.kernels.recurrent_layout import (
     PLANES,
     POOL,
     POOLED,
+    POOLS,
     ROW,
     ROWS,
     SIZE,
@@ -58,6 +63,7 @@ from neurosam.backends.event.kernels.recurrent_layout import (
     VALUE,
     WEIGHT,
     WIDTH,
+    WINDOWS,
     WORDS,
     RecurrentWorkspace,
     Tables,
@@ -146,8 +152,8 @@ def run_group(
 def _run_part(tables: Tables, m: int, step: int, workspace: RecurrentWorkspace) -> None:
     """One step of a population, or of a part of it."""
     part = tables.parts[m]
-    pixels = part[HEIGHT] * part[WIDTH]
-    sums = workspace.sums[: pixels * part[PITCH]]
+    pixels, pitch = part[HEIGHT] * part[WIDTH], part[PITCH]
+    sums = workspace.sums[: part[DRIVE_HEIGHT] * part[DRIVE_WIDTH] * pitch]
     sums[:] = 0
     for w in range(part[FIRST_PROJECTION], part[END_PROJECTION]):
         projection, d = tables.projections[w], tables.projection_arrays[w]
@@ -161,8 +167,15 @@ def _run_part(tables: Tables, m: int, step: int, workspace: RecurrentWorkspace) 
         if separate_buffer:
             for j in range(sums.size):
                 sums[j] += _shift_by(into[j], exponent)
+    if part[POOLS]:
+        largest = workspace.largest[: pixels * pitch]
+        pool_largest(
+            sums.reshape(1, part[DRIVE_HEIGHT], part[DRIVE_WIDTH], pitch), part[WINDOWS:],
+            largest.reshape(1, part[HEIGHT], part[WIDTH], pitch),
+        )  # fmt: skip
+        sums = largest
     d = tables.part_arrays[m]
-    block(sums.reshape(1, pixels, part[PITCH]), 0, 1, step, 0, part[BASE], _rule(part, d), _state(d))
+    block(sums.reshape(1, pixels, pitch), 0, 1, step, 0, part[BASE], _rule(part, d), _state(d))
 
 
 @kernel
@@ -212,7 +225,7 @@ def _deliver(
                 sums.reshape(1, sums.size),
             )
         )  # fmt: skip
-    row = sums.reshape(1, part[HEIGHT], part[WIDTH], part[PITCH])
+    row = sums.reshape(1, part[DRIVE_HEIGHT], part[DRIVE_WIDTH], part[PITCH])
     return int(
         deliver_conv(
             start, pixels, index, value, weighted, source, pool, pooled, weight, _vector(d[GEOMETRY], np.int64), 0, row

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
-    "BASE", "CHANNELS", "CONV", "DENSE", "END_PROJECTION", "EXPONENT", "FIRST_PROJECTION", "FIRST_TARGET",
-    "GAIN_SHIFT", "GEOMETRY", "GRADED", "HEIGHT", "IMPULSE", "INDEX", "KIND", "OFFSET", "PACKED", "PARTS", "PITCH",
-    "PLANES", "POOL", "POOLED", "POPULATION_DTYPES", "PROJECTION_DTYPES", "ROW", "ROWS", "SIZE", "SOURCE", "SPARSE",
-    "START", "TARGET", "TRACE_SHIFT", "VALUE", "WEIGHT", "WIDTH", "WORDS", "PartColumn", "ProjectionArray",
-    "ProjectionColumn", "RecurrentWorkspace", "Tables",
+    "BASE", "CHANNELS", "CONV", "DENSE", "DRIVE_HEIGHT", "DRIVE_WIDTH", "END_PROJECTION", "EXPONENT",
+    "FIRST_PROJECTION", "FIRST_TARGET", "GAIN_SHIFT", "GEOMETRY", "GRADED", "HEIGHT", "IMPULSE", "INDEX", "KIND",
+    "OFFSET", "PACKED", "PARTS", "PITCH", "PLANES", "POOL", "POOLED", "POOLS", "POPULATION_DTYPES", "PROJECTION_DTYPES",
+    "ROW", "ROWS", "SIZE", "SOURCE", "SPARSE", "START", "TARGET", "TRACE_SHIFT", "VALUE", "WEIGHT", "WIDTH", "WINDOWS",
+    "WORDS", "PartColumn", "ProjectionArray", "ProjectionColumn", "RecurrentWorkspace", "Tables",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -26,7 +26,11 @@ Int = npt.NDArray[np.int64]
 
 
 class PartColumn(IntEnum):
-    """Columns of the table of parts; PARTS is how many its population has."""
+    """Columns of the table of parts; PARTS is how many its population has.
+
+    DRIVE_HEIGHT and DRIVE_WIDTH are of the sums that arrive, of which a population that POOLS takes the largest in each
+    window: its six numbers (layout.Geometry) are in the columns from WINDOWS on.
+    """
 
     PARTS = 0
     HEIGHT = 1
@@ -40,6 +44,10 @@ class PartColumn(IntEnum):
     GAIN_SHIFT = 9
     TRACE_SHIFT = 10
     IMPULSE = 11
+    DRIVE_HEIGHT = 12
+    DRIVE_WIDTH = 13
+    POOLS = 14
+    WINDOWS = 15
 
 
 class ProjectionColumn(IntEnum):
@@ -83,7 +91,7 @@ PROJECTION_DTYPES: tuple[type[np.generic], ...] = (
 # Numba freezes plain integers into a kernel at no cost
 (
     PARTS, HEIGHT, WIDTH, CHANNELS, PITCH, FIRST_TARGET, BASE, FIRST_PROJECTION, END_PROJECTION, GAIN_SHIFT,
-    TRACE_SHIFT, IMPULSE,
+    TRACE_SHIFT, IMPULSE, DRIVE_HEIGHT, DRIVE_WIDTH, POOLS, WINDOWS,
 ) = (int(column) for column in PartColumn)  # fmt: skip
 KIND, EXPONENT, GRADED, OFFSET, SIZE = (int(column) for column in ProjectionColumn)
 SOURCE, POOL, POOLED, PLANES, START, INDEX, VALUE, WEIGHT, GEOMETRY, ROW, TARGET, WORDS = (
@@ -98,7 +106,7 @@ class Tables(NamedTuple):
 
     Parameters
     ----------
-    parts : (parts, columns of PartColumn) int64 array
+    parts : (parts, columns of PartColumn, and five more of its last) int64 array
         In order of evaluation; the parts of one population follow each other.
     part_arrays : (parts, 15, 4) int64 array
         Descriptors of the arrays of a Rule, then of a State.
@@ -115,12 +123,14 @@ class Tables(NamedTuple):
 class RecurrentWorkspace(NamedTuple):
     """Scratch memory of one thread.
 
-    `sums` are those of a part, `projection_sums` of one projection alone, `halves` its 16-bit sums. `start`, `listed`
-    and `value` are a list of spikes, and `operations` counts synaptic operations by projection.
+    `sums` are those of a part, `projection_sums` of one projection alone, `halves` its 16-bit sums, `largest` what a
+    pool takes of `sums`. `start`, `listed` and `value` are a list of spikes, and `operations` counts synaptic
+    operations by projection.
     """
 
     sums: Array
     projection_sums: Array
+    largest: Array
     halves: Array
     start: Array
     listed: Array

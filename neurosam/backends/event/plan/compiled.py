@@ -246,8 +246,8 @@ class Plan:
             return "general"
         if group in self.recurrent:
             return "loop" if self.fixed and all(self._is_plain(member) for member in group) else "general"
-        projections = self.incoming[name]
-        if len(projections) != 1 or projections[0].source in self.graded or not self._is_plain(name):
+        projections, pooled = self.incoming[name], self.populations[name].pooled is not None
+        if len(projections) != 1 or projections[0].source in self.graded or pooled or not self._is_plain(name):
             return "general"
         if _is_max_pool(network, self.populations[name], key, memo):
             return "or"
@@ -264,7 +264,7 @@ class Plan:
             return (self.paths[name],)
         p = self.populations[name]
         delivered = ((q.kernel, q.gathers, q.source in self.magnitudes) for q in self.incoming[name])
-        return p.optional is not None, p.has_magnitudes, *delivered
+        return p.optional is not None, p.has_magnitudes, p.pooled is not None, *delivered
 
     def _step_bytes(self, network: Network, record: Record) -> int:
         """Bytes of bit planes and recorded values per step."""
@@ -290,7 +290,7 @@ def _population(network: Network, population: Population, key: CacheKey, memo: M
     compiled = memo(
         population, (precision, key.dtype, wide),
         lambda: compile_population(population, precision, key.dtype, wide=wide),
-    )  # fmt: skip
+    ).pooling(population.pool, as_chw(network.drive_shape(population.name)))  # fmt: skip
     if network.fixed:  # what is proven holds for the neurons' own initial state, not for any that a caller gives
         known = Proven(False, False) if key.stateful else proven(network, population.name)
         compiled = compiled.counting(*known)
@@ -300,7 +300,7 @@ def _population(network: Network, population: Population, key: CacheKey, memo: M
 def _projection(network: Network, projection: Projection, key: CacheKey, memo: Memo) -> CompiledProjection:
     """A projection with its lag in this network."""
     origin = network[projection.source]
-    source, target = as_chw(origin.shape), as_chw(network[projection.target].shape)
+    source, target = as_chw(origin.shape), as_chw(network.drive_shape(projection.target))
     spikes = origin.neuron is not None and origin.largest_event == 1
     compiled = memo(
         projection, (source, target, spikes, key.dtype),

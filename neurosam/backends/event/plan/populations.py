@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,16 +29,24 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Conv2d, Shape, as_chw
+from neurosam.network.synapse import Conv2d, MaxPool2d, Shape, as_chw
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
 from neurosam.signals.recording import Record, words
 
-__all__ = ["CompiledPopulation", "compile_population", "is_max_pool"]
+__all__ = ["CompiledPopulation", "PooledSums", "compile_population", "is_max_pool"]
 
 Array = npt.NDArray[Any]
+Int = npt.NDArray[np.int64]
 
 UNDERFLOW = 746.0
 """``exp(-x)`` is 0 in float64 from here on."""
+
+
+class PooledSums(NamedTuple):
+    """The sums that a population pools: their shape (C, H, W), and kernel, stride and padding (layout.Geometry)."""
+
+    shape: tuple[int, int, int]
+    geometry: Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +61,20 @@ class CompiledPopulation:
         Parameters of its neurons, and what is recorded of them.
     optional : OptionalRule, optional
         Of neurons that kernels/neurons.py cannot run, because of their options or because of parameters per neuron.
+    pooled : PooledSums, optional
+        Where neurons integrate the largest sum of a window.
     """
 
     name: str
     shape: tuple[int, int, int]
     rule: Rule
     optional: OptionalRule | None = None
+    pooled: PooledSums | None = None
+
+    @property
+    def drive(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of the sums that arrive."""
+        return self.shape if self.pooled is None else self.pooled.shape
 
     @property
     def pixels(self) -> int:
@@ -89,6 +105,13 @@ class CompiledPopulation:
     def counts_lost(self) -> bool:
         """Whether its kernels count what saturates and wraps around."""
         return self.optional is not None or bool(self.rule.flags[Flag.SATURATES] or self.rule.flags[Flag.WRAPS])
+
+    def pooling(self, pool: MaxPool2d | None, drive: tuple[int, int, int]) -> CompiledPopulation:
+        """The same population, which pools sums of shape `drive` if there is a pool."""
+        if pool is None:
+            return self
+        geometry = np.array([n for part in pool.geometry for n in part], np.int64)
+        return replace(self, pooled=PooledSums(drive, geometry))
 
     def counting(self, no_wrap: bool, no_saturation: bool) -> CompiledPopulation:
         """The same population, which counts what wraps around or saturates unless that is proven not to happen."""

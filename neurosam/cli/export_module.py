@@ -1,0 +1,99 @@
+"""``neurosam export file.py:build --shape 1x28x28``: a network of the module that a function of the user returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+
+from neurosam.cli.common import HDF5, new_file, say
+from neurosam.cli.modules import load_module
+from neurosam.deploy.quantise import quantise
+from neurosam.errors import ArgumentError, NeurosamError
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.stimulus import Stimulus
+
+if TYPE_CHECKING:
+    from neurosam.deploy.quantisation_report import QuantisationReport
+    from neurosam.network.precision import Precision
+    from neurosam.network.synapse import Shape
+    from neurosam.network.trace import SamTrace
+
+__all__ = ["InputShape", "Loop", "ModuleCoding", "ModuleSteps", "export_module"]
+
+InputShape = Annotated[
+    str | None,
+    typer.Option("--shape", show_default=False, help="Of a module's input, without batch and time: 1x28x28, or 784."),
+]
+Loop = Annotated[
+    str,
+    typer.Option(
+        "--time", help="What a module takes: step, first [T, B, ...], second [B, T, ...], folded [B*T, ...], inside."
+    ),
+]
+ModuleCoding = Annotated[
+    str,
+    typer.Option("--coding", help="Of a module's images: poisson, latency or direct (bytes as graded events)."),
+]
+ModuleSteps = Annotated[int, typer.Option("--steps", min=1, help="Of a module: steps per sample.")]
+
+
+def export_module(
+    model: Path, out: Path | None, shape: str | None, precision: Precision | None, calibrate: str, trace: SamTrace,
+    coding: str, steps: int, time: str, longest_run: int | None, scale: str, rounding: str, force: bool,
+) -> QuantisationReport | None:  # fmt: skip
+    """Build the module, convert it, quantise the network if there is a `precision`, and write it."""
+    path = Path(str(model).rpartition(":")[0] or model)
+    sides = _shape(shape)
+    out = new_file(path.with_suffix(".h5") if out is None else out, force, HDF5)
+    images = None if calibrate.isdecimal() else _images(Path(calibrate), sides)
+    from neurosam.deploy.from_torch import to_network
+
+    graded = coding == "direct" and precision is not None
+    stimulus = Stimulus(steps, coding, magnitude=255 if graded else 1)
+    network: Network = to_network(
+        load_module(str(model)), sides, sam=trace, coding=coding, time=time, magnitude=255 if graded else 1,
+        input_unit=1 / 255 if graded else 1.0, metadata=stimulus.to_metadata() | {"module": Path(model).name},
+    )  # fmt: skip
+    report = None
+    if precision is not None:
+        calibration: Events | None = None
+        if images is not None:
+            calibration = Events.from_dense(images) if images.ndim == len(sides) + 2 else stimulus.encode(images)
+        network, report = quantise(network, precision, calibration, steps=longest_run, scale=scale, rounding=rounding)
+    network.save(out)
+    say(f"wrote {out}; next: neurosam info {out}")
+    return report
+
+
+def _shape(text: str | None) -> Shape:
+    if text is None:
+        raise NeurosamError("--shape", "is missing; a module needs the shape of its input, as in --shape 1x28x28")
+    sides = text.lower().replace(",", "x").split("x")
+    if not all(side.isdecimal() and 0 < int(side) < 2**31 for side in sides) or not 1 <= len(sides) <= 4:
+        raise NeurosamError("--shape", f"got {text!r}; sides with x between them are required, as in 1x28x28")
+    return tuple(int(side) for side in sides)
+
+
+def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
+    """Images ``[B, ...]``, or dense events ``[T, B, ...]``."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise ArgumentError("--calibrate", f"{path} does not exist; give a .npy of images, or a number") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ArgumentError(
+            "--calibrate", f"{path} is not a readable .npy array ({str(error).split('. ')[0]})"
+        ) from None
+    if (
+        not isinstance(array, np.ndarray)
+        or array.shape[-len(shape) :] != shape
+        or array.ndim - len(shape) not in (1, 2)
+    ):
+        got = array.shape if isinstance(array, np.ndarray) else "an .npz archive"
+        raise ArgumentError("--calibrate", f"{path} is {got}; images [B, {', '.join(map(str, shape))}] are required")
+    return np.asarray(array)

@@ -1,0 +1,24 @@
+"""The pages about checking a network and about taking results elsewhere do and print what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.walkthrough import steps, walk
+
+BRING = Path(__file__).parents[2] / "docs" / "bring"
+
+
+@pytest.mark.parametrize(("name", "packages"), [("check", ("torch",)), ("out", ("pandas", "xarray"))])
+def test_a_page_does_what_it_says(
+    name: str, packages: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in packages:
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    page = BRING / f"{name}.md"
+    assert len(steps(page)) >= 5
+    report, _ = walk(page)
+    assert not report, report
