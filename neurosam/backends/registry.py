@@ -285,7 +285,8 @@ def _whole(source: Population, events: Events) -> None:
         raise EventError(
             "events: value",
             f"got |value| {events.magnitude}; the input population {source.name!r} allows {source.magnitude} "
-            "(Population.magnitude, which bounds the accumulators)",
+            "(Population.magnitude, which bounds the accumulators). Join what coincides to spikes (EventRules: "
+            "coincident='clip'), or export with a larger magnitude",
         )
 
 

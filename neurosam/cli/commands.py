@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam._version import __version__
-from neurosam.cli import check, convert, deploy, explain, info, plugins, quantise, run, train, verify
+from neurosam.cli import check, convert, deploy, explain, formats, info, plugins, quantise, run, train, verify
 from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
@@ -25,6 +25,7 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
   neurosam verify digits.h5              two back ends: is every value equal?
   neurosam explain digits.h5             what it looked at: a page, images
 \b
+[bold]neurosam import[/bold] reads the network that another tool wrote: netx (lava-dl), NIR.
 [bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
 [bold]neurosam quantise[/bold] quantises a float network file, with a report by layer.
 [bold]neurosam check[/bold] compares a network with the torch module it was made from.
@@ -72,4 +73,5 @@ for command in (
     check.check, explain.explain,
 ):  # fmt: skip
     app.command()(command)
+app.command("import")(formats.import_network)
 plugins.register(app)

@@ -92,8 +92,10 @@ def network_in(path: Path) -> Network:
     FormatError
         If the file holds something else; the message says what, and how to get a network.
     """
+    from neurosam.cli.answers import refuse_foreign
     from neurosam.hdf5.files import file_kind, load_network
 
+    refuse_foreign(path)
     if path.suffix in MODEL and path.is_file():
         raise FormatError(str(path), f"is a trained model; export it as a network first: neurosam export {path}")
     kind = file_kind(path)

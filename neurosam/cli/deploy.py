@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
+from neurosam.cli.formats import OtherFormat, Reset, Restarts, export_network
 from neurosam.cli.inputs import held_out, training_set
 from neurosam.cli.modules import is_module
 from neurosam.deploy.quantisation_report import QuantisationReport
@@ -46,12 +48,15 @@ def export(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Model written by `neurosam train` (.safetensors), or file.py:FUNCTION, which returns a torch module."
+            help="Model written by `neurosam train` (.safetensors), or file.py:FUNCTION, which returns a torch module; "
+            "with --format, a network file."
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Network file to write. Default: NAME.h5.", show_default=False),
+        typer.Option(
+            "--out", "-o", help="File to write. Default: NAME.h5, or the format's suffix.", show_default=False
+        ),
     ] = None,
     precision: Annotated[
         str, typer.Option(help="lava or nxsdk (fixed point; they round the decay differently), or float.")
@@ -76,9 +81,18 @@ def export(
     time: Loop = "auto",
     coding: ModuleCoding = "poisson",
     steps: ModuleSteps = 16,
+    other: OtherFormat = None,
+    restarts: Restarts = False,
+    reset: Reset = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Turn a trained model into a network file, quantised by default."""
+    """Turn a trained model into a network file, quantised by default; or a network file into another tool's format."""
+    if other is not None:
+        export_network(model, other, out, restarts, reset, force)
+        return
+    if restarts or reset is not None:
+        raise NeurosamError("--restarts, --reset", "go with --format, which writes a network file for other tools")
+    refuse_foreign(model)
     require("export", "torch", "torch", "safetensors")
     if is_module(str(model)):
         report = export_module(
@@ -93,7 +107,8 @@ def export(
     if not calibrate.isdecimal():
         raise NeurosamError("--calibrate", f"got {calibrate!r}; the number of training samples is required")
     if model.suffix in HDF5:
-        raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it was exported from")
+        raise NeurosamError(str(model), "is a network file; give the model (.safetensors) it was exported from, or "
+                            "--format netx, nir or graphml to write it for other tools")  # fmt: skip
     fixed = _precision(precision, bits)
     trace = SamTrace(gamma, mode)
     out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)

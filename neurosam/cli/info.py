@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import MODEL, say, show
 from neurosam.errors import FormatError
 from neurosam.network.alignment import alignment_warning
@@ -21,7 +22,7 @@ from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Recording
 from neurosam.signals.state import State
 
-__all__ = ["info"]
+__all__ = ["info", "show_network"]
 
 
 ANSWERS = {
@@ -42,11 +43,12 @@ def info(file: Annotated[Path, typer.Argument(help="A network, recording, events
     """Print what a file holds: shapes, parameters, synapses, ranges, bytes."""
     from neurosam.hdf5.files import file_kind, load
 
+    refuse_foreign(file)
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
     held = load(file, mapped=file_kind(file) == "recording")
     if isinstance(held, Network):
-        _network(held)
+        show_network(held)
     elif isinstance(held, Recording):
         _recording(held)
     elif isinstance(held, State):
@@ -78,7 +80,8 @@ def _state(state: State) -> None:
         say("spikes and events on their way: " + ", ".join(f"{n}, {len(x)} steps" for n, x in state.recent.items()))
 
 
-def _network(network: Network) -> None:
+def show_network(network: Network, full: bool = False) -> None:
+    """Print a network as tables; long metadata are cut unless `full`."""
     precision = network.precision
     kind = "float64" if precision is None else f"fixed point ({precision.name}, {precision.weight_bits}-bit weights)"
     populations = []
@@ -114,7 +117,7 @@ def _network(network: Network) -> None:
         say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
     for key, value in network.metadata.items():
-        say(f"{key}: {value if len(value) <= 100 else value[:97] + '...'}")
+        say(f"{key}: {value if full or len(value) <= 100 else value[:97] + '...'}")
 
 
 def _shape(sides: tuple[int, ...]) -> str:

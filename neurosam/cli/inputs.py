@@ -12,6 +12,7 @@ import typer
 from neurosam.backends.registry import check
 from neurosam.data import ImageSet, cluttered, load_held_out, load_training
 from neurosam.errors import DataError, EventError
+from neurosam.formats.events.numpy_files import numpy_file
 from neurosam.signals.events import CODINGS, Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record
@@ -207,8 +208,13 @@ def read_events(path: Path, network: Network) -> Events:
 
 
 def events_in(path: Path) -> Events | Inputs:
-    """Read events of one input, or of several, from HDF5 (neurosam.save), or from a dense array in .npy."""
-    return _dense(path) if path.suffix.lower() == ".npy" else _sparse(path)
+    """Read events of one input, or of several, from HDF5 (neurosam.save), .npz of spikes, or a dense array in .npy."""
+    if path.suffix.lower() not in (".npy", ".npz"):
+        return _sparse(path)
+    held = numpy_file(path)
+    if not isinstance(held, Events):
+        raise EventError(str(path), f"is a recording of a camera; give it as it is: neurosam run NET {path}")
+    return held
 
 
 def _sparse(path: Path) -> Events | Inputs:
@@ -219,20 +225,3 @@ def _sparse(path: Path) -> Events | Inputs:
     if not isinstance(held, (Events, Inputs)):
         raise EventError(str(path), f"holds a {kind}; events are required (neurosam.save), or a .npy")
     return held
-
-
-def _dense(path: Path) -> Events:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header with a huge shape allocates nothing
-    except FileNotFoundError:
-        raise EventError(str(path), "does not exist; check the name") from None
-    except (OSError, ValueError, EOFError) as error:
-        reason = str(error).split(". ")[0]  # the rest of the message suggests unpickling
-        raise EventError(str(path), f"is not a readable .npy array of numbers ({reason})") from None
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise EventError(str(path), "is an .npz archive; one array is required, as numpy.save writes it")
-    try:
-        return Events.from_dense(array)
-    except EventError as error:
-        raise EventError(str(path), error.problem) from None

@@ -1,33 +1,43 @@
-"""``neurosam run`` runs a network on a back end and reports accuracy, activity, saturation and speed."""
+"""``neurosam run`` runs a network on images, events or recordings; reports accuracy, activity, saturation and speed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from neurosam.cli.common import HDF5, network_in, new_file, progress, say, show
+from neurosam.cli.common import HDF5, network_in, new_file, progress, say
 from neurosam.cli.errors import report_warning
 from neurosam.cli.event_files import EventsFiles, read_inputs, read_state
-from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented
-from neurosam.errors import NetworkError, NeurosamError
+from neurosam.cli.event_options import DtUs, Files, FilmFile, Polarity, Rule, Window, columns_in, rules_of
+from neurosam.cli.given import Given, given
+from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
+from neurosam.cli.recordings import FilmRequest, read_all, run_recordings
+from neurosam.cli.summary import Totals, show_answers, show_speed, show_totals
+from neurosam.data.folder import image_files, is_image
+from neurosam.errors import DataError, EventError, NetworkError, NeurosamError
 from neurosam.network.network import Network
+from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.overflow import overflow_warning
-from neurosam.signals.recording import Record, Recording
+from neurosam.signals.recording import Record
+from neurosam.signals.stimulus import Stimulus
 
 __all__ = ["run"]
+
+FILMS = (".html", ".gif")
 
 
 def run(
     network: Annotated[Path, typer.Argument(help="Network file.")],
+    files: Files = None,
     data: Data = None,
     size: Size = None,
     events: EventsFiles = None,
     backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 100,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples; files of a folder.")] = 100,
     steps: Steps = None,
     coding: Coding = None,
     seed: Seed = 0,
@@ -50,41 +60,72 @@ def run(
     keep_state: Annotated[
         Path | None, typer.Option(help="File to write the final state to, to go on from.", show_default=False)
     ] = None,
+    dt_us: DtUs = None,
+    polarity: Polarity = None,
+    rule: Rule = None,
+    film: FilmFile = None,
+    layers: Annotated[
+        str, typer.Option(help="Layers in the film, comma-separated. Default: all with maps.", show_default=False)
+    ] = "",
+    window: Window = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
-    """Run a network on held-out images or events; report accuracy, spikes, operations, saturation and time.
+    """Run a network on held-out images, your files or recordings; report accuracy, spikes, operations and time.
 
-    Variables named by --record are streamed to --out, so they may be larger than memory.
+    Variables named by --record are streamed to --out, so they may be larger than memory. Recordings of an event camera
+    are run piece by piece, so they may be too; with --out they are read whole.
     """
     from neurosam.backends.registry import run as run_network
     from neurosam.hdf5.files import save
 
-    for path in (out, keep_state):
+    for path, suffixes in ((out, HDF5), (keep_state, HDF5), (film, FILMS)):
         if path is not None:
-            new_file(path, force, HDF5)
+            new_file(path, force, suffixes)
     if out is not None and out == keep_state:
         raise NeurosamError("--keep-state", "and --out name the same file; give two")
     if out is None and record:
         raise NeurosamError("--record", "needs --out; give a file to write to")
-    if events and (data is not None or size is not None):
-        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    _refuse_mixed(files, events, data, size)
     net = network_in(network)
+    found = given(files, net, size, samples, columns_in(rule or [])) if files else _data_files(data, net, size, samples)
+    if not found.recordings and (film is not None or dt_us or polarity or rule):
+        raise NeurosamError("--film, --dt-us, --polarity, --rule", "are for recordings of an event camera; name some")
+    rules = rules_of(net, dt_us, polarity, steps, rule or []) if found.recordings else None
+    if rules is not None and not (out or keep_state or initial):
+        picture = FilmRequest(film, layers, window)
+        run_recordings(net, found, rules, picture, backend, device=device, dtype=dtype, threads=threads)
+        return
+    if film is not None:
+        raise NeurosamError("--film", "is drawn while a recording streams; leave out --out, --initial and --keep-state")
     request = _record(record, Record.everything(net))
     labels = None
-    if events:
-        inputs = read_inputs(events, net)
+    if events or found.spikes is not None:
+        inputs = read_inputs(events or [str(found.spikes)], net)
+    elif rules is not None:
+        whole, tally = read_all(found.recordings, net, rules)
+        inputs = Inputs.of(net, whole)
+        labels = None if found.labels is None else np.array(found.labels)
+        say(f"{tally}; {rules}")
+    elif found.images is not None:
+        stimulus = stimulus_of(net, steps, coding)
+        inputs = Inputs.of(net, _encoded(found.images, stimulus, seed))
+        say(f"{inputs.samples} images, coding {stimulus.coding}, {stimulus.steps} steps")
     else:
-        stimulus, images = presented(net, data, samples, seed, steps, coding, size)
-        inputs, labels = Inputs.of(net, stimulus), images.labels
+        held_out, images = presented(net, found.folder or data, samples, seed, steps, coding, size)
+        inputs, labels = Inputs.of(net, held_out), images.labels
     state = None if initial is None else read_state(initial, net, inputs.samples)
     with progress(f"running on {backend}") as tick:
         recording = run_network(
             net, inputs, backend, request, device=device, dtype=dtype, threads=threads, progress=tick, out=out,
             initial=state, keep_state=keep_state is not None,
         )  # fmt: skip
-    _summary(net, recording)
+    totals = Totals.of(recording)
+    show_totals(net, totals, f"{recording.samples} samples x {recording.steps} steps on {recording.backend}")
+    show_speed(totals)
     if labels is not None:
         say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")
+    elif files or found.images is not None:
+        show_answers(net, recording.predictions.tolist())
     if warning := overflow_warning(recording):
         report_warning(warning)
     if keep_state is not None:
@@ -96,34 +137,41 @@ def run(
         say(f"wrote {out}")
 
 
-def _summary(network: Network, recording: Recording) -> None:
-    """Print the spikes of each population, how often its integers left their range, and the speed."""
-    samples = max(recording.samples, 1)
-    counted = bool(recording.saturated)
-    rows = []
-    for population in network.populations:
-        name = population.name
-        counts = recording.counts.get(name)
-        row = ["-", "-", "-"]
-        if counts is not None:
-            active = f"{counts.mean() / np.prod(population.shape):.2%}" if counts.size else "-"
-            row = [f"{int(counts.sum()):,}", f"{counts.sum() / samples:,.0f}", active]
-        for left_range in (recording.saturated, recording.wrapped) if counted else ():
-            row.append(f"{int(left_range[name].sum()):,}" if name in left_range else "-")
-        if counts is not None or counted:
-            rows.append((name, *row))
-    title = f"{recording.samples} samples x {recording.steps} steps on {recording.backend}"
-    columns = ["population", "spikes", "per sample", "per neuron and step"]
-    note = (
-        "saturated, wrapped: neuron-steps in which a membrane was clipped, or a sum wrapped around" if counted else ""
-    )
-    show(title, [*columns, *(["saturated", "wrapped"] if counted else [])], rows, note=note)
-    if recording.time_s:
-        speed = f"{recording.time_s:.3f} s: {recording.samples / recording.time_s:,.0f} samples/s"
-        operations = sum(recording.operations.values())
-        if operations:
-            speed += f", {operations / recording.time_s / 1e9:.2f} G synaptic operations/s"
-        say(speed)
+def _refuse_mixed(files: list[str] | None, events: list[str] | None, data: str | None, size: int | None) -> None:
+    """Refuse several sources of input."""
+    if events and (data is not None or size is not None):
+        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    if files and (events or data is not None):
+        raise NeurosamError(" ".join(files[:3]), "and --events or --data exclude each other; give one of them")
+
+
+def _data_files(data: str | None, network: Network, size: int | None, most: int) -> Given:
+    """Images that --data names by file, or by a folder without classes; nothing if it names a data set."""
+    path = None if data is None else Path(data)
+    if (
+        path is None
+        or len(network.inputs) > 1
+        or not (is_image(path) or path.suffix.lower() == ".npy" or (path.is_dir() and image_files(path)))
+    ):
+        return Given()
+    found = given([str(path)], network, size, most)
+    if found.images is None:
+        raise NeurosamError(
+            f"--data {path}", f"has no images for the input {network.input.shape}; events go without --data"
+        )
+    return found
+
+
+def _encoded(images: Any, stimulus: Stimulus, seed: int) -> Events:
+    """Images as events, by the network's stimulus."""
+    if stimulus.mean and images.dtype != np.uint8:
+        raise DataError(
+            "images", f"are {images.dtype}; uint8 (0..255) is required, which the network's mean and std normalise"
+        )
+    try:
+        return stimulus.encode(images, seed)
+    except EventError as error:
+        raise DataError("images", error.problem) from None
 
 
 def _record(text: str, everything: Record) -> Record:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 from neurosam.data.imageset import ImageSet
 from neurosam.errors import DataError
 
-__all__ = ["ANNOTATIONS", "load_image_folder"]
+__all__ = ["ANNOTATIONS", "image_files", "is_image", "load_image_folder", "load_images"]
 
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 _FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
@@ -103,6 +104,51 @@ def load_image_folder(
         row[:] = pixels
     labels = np.array([label for _, label in files], dtype=np.int64)
     return ImageSet(images, labels, None, tuple(classes), root.name)
+
+
+def load_images(
+    paths: Sequence[str | os.PathLike[str]], *, size: int | tuple[int, int] | None = None, channels: int = 3
+) -> NDArray[np.uint8]:
+    """Load image files without labels, uint8 [N, channels, H, W], in the given order; links are followed.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        At least one; all of one size, unless `size` is given.
+    size, channels
+        As for :func:`load_image_folder`.
+
+    Raises
+    ------
+    DataError
+        If there is none, one is refused, or sizes differ.
+    """
+    files = [Path(path).resolve() for path in paths]
+    if not files:
+        raise DataError("images", "got none; at least 1 is required")
+    target, first = _size(size), files[0]
+    out: list[NDArray[np.uint8]] = []
+    for path in files:
+        if not path.exists():
+            raise DataError(str(path), "does not exist; check the name")
+        pixels = _decode(path.parent, path, target, channels, _MOST_FILE_BYTES, _MOST_PIXELS)
+        if out and pixels.shape != out[0].shape:
+            raise DataError(str(path), f"is {pixels.shape[1]} x {pixels.shape[2]}, but {first.name} is "
+                            f"{out[0].shape[1]} x {out[0].shape[2]}; give a size (--size, or size=...)")  # fmt: skip
+        if pixels.nbytes * (len(out) + 1) > _MOST_BYTES:
+            raise DataError(str(path), f"is one image too many: together they are more than {_MOST_BYTES} bytes")
+        out.append(pixels)
+    return np.stack(out)
+
+
+def image_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The image files in a folder, but not in its sub-folders, in the order of their names."""
+    return _image_files(Path(folder).resolve(), Path(folder).resolve())
+
+
+def is_image(path: str | os.PathLike[str]) -> bool:
+    """Whether a file has the suffix of an image."""
+    return Path(path).suffix.lower() in _SUFFIXES
 
 
 def _part(root: Path, part: str | None) -> Path:

@@ -2,11 +2,11 @@
 
 They hold what our files do not: numbers of any width, chunks that are compressed, text of variable length. For these,
 
-- a number is an integer or a float of at most 64 bits, in either byte order;
+- a number is an integer or a float of at most 64 bits, in either byte order, or a bool;
 - a chunk is fetched as it is stored and expanded here (deflate, shuffle, fletcher32), into exactly the bytes that its
   dataset declares; every chunk that a dataset needs has to be in the file;
 - all that is expanded is, in total, at most EXPANSION times as large as the file, or EXPANDED bytes for a small one;
-- the lengths of texts of variable length are read from the file and limited before HDF5 allocates them.
+- texts of variable length are limited, and found in the heaps of the file without HDF5 (heap.py).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
-from h5py import h5d, h5g, h5s, h5t, h5z
+from h5py import h5d, h5g, h5t, h5z
 
+from neurosam.hdf5.heap import REFERENCE, Heap
 from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader, _damage, _described, opened
 
 __all__ = ["EXPANDED", "EXPANSION", "MAX_TEXTS", "Foreign", "opened_foreign"]
@@ -38,8 +38,6 @@ MAX_TEXTS = 2**17
 """Most texts of one dataset."""
 
 RANKS = (0, 1, 2, 3, 4, 5)
-REFERENCE = 16
-"""Bytes of a text of variable length in its dataset: its length (4), then where it lies in a heap of the file."""
 
 Array = npt.NDArray[Any]
 
@@ -88,8 +86,12 @@ class Foreign(Reader):
                     raise self.error(name, f"has texts of {size} bytes; at most {MAX_TEXT} are allowed")
                 texts = self._bytes(name, dataset, np.dtype(f"S{size}"), chunked, stored)
             return self._decoded(name, texts)
+        if kind == h5t.ENUM and stored == h5t.py_create(np.dtype(bool)):  # how h5py stores them
+            return self._bytes(name, dataset, np.dtype(bool), chunked, None)
         if kind not in (h5t.INTEGER, h5t.FLOAT) or size > 8:
-            raise self.error(name, f"has a {_described(stored)} type; integers, floats up to 64 bits and text are read")
+            raise self.error(
+                name, f"has a {_described(stored)} type; integers and floats up to 64 bits, bools, text are read"
+            )
         with _damage(self._where, self._path(name)):
             dtype = np.dtype(stored.dtype)
         return self._bytes(name, dataset, dtype, chunked, None)
@@ -103,32 +105,40 @@ class Foreign(Reader):
         return self._fill(name, dataset, shape, dtype.newbyteorder("="), stored)
 
     def _variable(self, name: str, dataset: Any, chunked: bool) -> Array:
-        """Texts of variable length, whose lengths are examined before HDF5 reads them."""
+        """Texts of variable length, found by their own bytes (heap.py)."""
         with _damage(self._where, self._path(name)):
             shape = tuple(int(side) for side in dataset.shape)
             offset = None if chunked else dataset.get_offset()
         count = math.prod(shape)
         if count > MAX_TEXTS:
             raise self.error(name, f"holds {count} texts; at most {MAX_TEXTS} are allowed")
-        place = np.dtype(f"V{REFERENCE}")
+        place = np.dtype(f"V{REFERENCE.size}")
         if chunked:
             references = self._expanded(name, dataset, place)
         else:
-            self._extent(name, dataset, REFERENCE, RANKS)
+            self._extent(name, dataset, REFERENCE.size, RANKS)
             if offset is None:
                 raise self.error(name, "keeps its texts in its header; write the file again with h5py's defaults")
-            with _damage(self._where, self._path(name)), open(self._where, "rb") as file:
-                file.seek(offset)
-                references = np.frombuffer(file.read(count * REFERENCE), place)
-        lengths = references.view("<u4").reshape(-1, REFERENCE // 4)[:, 0]
-        longest, limit = int(lengths.max(initial=0)), MAX_TEXT if shape else MAX_TEXT_DATASET
-        if longest > limit:
-            raise self.error(name, f"declares a text of {longest} bytes; at most {limit} are allowed")
-        self._charge(name, int(lengths.sum(dtype=np.int64)))
         texts: Array = np.empty(shape, dtype=object)
-        with _damage(self._where, self._path(name)):
-            dataset.read(h5s.ALL, h5s.ALL, texts, mtype=h5t.py_create(h5py.string_dtype()))
+        with open(self._where, "rb") as file:
+            if offset is not None:
+                file.seek(offset)
+                references = np.frombuffer(file.read(count * REFERENCE.size), place)
+            heap = Heap(file, lambda size: self._charge(name, size))
+            limit = MAX_TEXT if shape else MAX_TEXT_DATASET
+            for i, reference in enumerate(references.reshape(-1)):
+                texts.reshape(-1)[i] = self._text_at(name, heap, reference.tobytes(), limit)
         return texts
+
+    def _text_at(self, name: str, heap: Heap, reference: bytes, limit: int) -> bytes:
+        length = REFERENCE.unpack(reference)[0]
+        if length > limit:
+            raise self.error(name, f"declares a text of {length} bytes; at most {limit} are allowed")
+        self._charge(name, length)
+        text = heap.text(reference)
+        if text is None:
+            raise self.error(name, "names a text that is not in the file; it is damaged or forged")
+        return text
 
     def _decoded(self, name: str, texts: Array) -> str | Array:
         """Bytes as str."""

@@ -63,6 +63,8 @@ class Sample:
         Output after each step (readout membrane, or spike counts so far).
     counts : mapping of str to (T,) int array
         Spikes of each population at each step.
+    frames : (T, C, H, W) uint8 array, optional
+        What the input was at each step, shown in place of `image`; C is 1 or 3.
 
     Raises
     ------
@@ -78,6 +80,7 @@ class Sample:
     prediction: int | None = None
     readout: npt.NDArray[Any] | None = None
     counts: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    frames: npt.NDArray[np.uint8] | None = None
 
     def __post_init__(self) -> None:
         where = f"sample {self.name!r}"
@@ -103,6 +106,17 @@ class Sample:
         object.__setattr__(self, "image", image)
         object.__setattr__(self, "maps", maps)
         object.__setattr__(self, "counts", counts)
+        if self.frames is not None:
+            frames = np.asarray(self.frames)
+            if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1] not in (1, 3):
+                raise NeurosamError(
+                    f"{where}: frames", f"got {frames.dtype} {frames.shape}; uint8 (T, 1 or 3, H, W) is required"
+                )
+            if frames.shape[2:] != image.shape[1:]:
+                raise NeurosamError(
+                    f"{where}: frames", f"got {frames.shape[2:]} pixels; {image.shape[1:]} as the image"
+                )
+            object.__setattr__(self, "frames", frames)
         lengths = sorted({len(x) for x in self._series()})
         if len(lengths) != 1:
             raise NeurosamError(where, f"has series of {lengths} steps; maps, counts and readout must be equally long")
@@ -110,7 +124,7 @@ class Sample:
     def _series(self) -> list[npt.NDArray[Any]]:
         """All arrays with one value per step."""
         series = [*self.maps.values(), *self.counts.values()]
-        return series if self.readout is None else [*series, self.readout]
+        return [*series, *(x for x in (self.readout, self.frames) if x is not None)]
 
     @property
     def steps(self) -> int:
@@ -144,6 +158,8 @@ class Report:
         Neurons of each population in `Sample.counts`; if all are given, activity is shown as a rate.
     unit : str
         Unit of the maps, "" for none.
+    labels : sequence of str
+        Names of the steps where each is a window of several steps of a run: "steps 60-64, from 60 ms".
 
     Raises
     ------
@@ -159,6 +175,7 @@ class Report:
     tables: Sequence[Table | tuple[str, Sequence[str], Sequence[Sequence[Cell]]]] = ()
     neurons: Mapping[str, int] = field(default_factory=dict)
     unit: str = ""
+    labels: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", tuple(self.samples))
@@ -173,6 +190,10 @@ class Report:
         if len(kinds) > 1:
             got = "; ".join(sorted(f"{kind[0]} steps, layers {kind[1:3]}, {kind[3]} classes" for kind in kinds))
             raise NeurosamError("report: samples", f"got {got}; all samples need the same steps, layers and classes")
+        if self.labels and len(self.labels) != self.steps:
+            raise NeurosamError(
+                "report: labels", f"got {len(self.labels)}; one for each of {self.steps} steps is required"
+            )
         for i, sample in enumerate(self.samples):
             size = _classes(sample) or len(self.classes)
             for name, index in (("label", sample.label), ("prediction", sample.prediction)):

@@ -12,6 +12,9 @@
   const buffer = new Uint8Array(await new Response(stream).arrayBuffer());
   const bytes = ({ at, shape }) => buffer.subarray(at, at + shape.reduce((a, b) => a * b, 1));
 
+  // Steps have names where each is a window of several steps of a run.
+  const windows = data.labels.length > 0, named = windows ? "window" : "step";
+
   // State: the controls and the URL.
   const defaults = { show: "step", scale: "shared", colours: "inferno", opacity: "85", smooth: "1", mask: "1" };
   const state = { sample: 0, step: Math.floor(steps / 2), layer: layers[0] ?? "", ...defaults };
@@ -113,6 +116,13 @@
     context.putImageData(pixels, 0, 0);
   }
 
+  // What the input was at the current step: its frame, or the image of the sample.
+  function inputNow({ image, frames }) {
+    if (!frames) return image;
+    const [, ...shape] = frames.shape;
+    return { at: frames.at + state.step * shape.reduce((a, b) => a * b, 1), shape };
+  }
+
   function imageColour(image) {
     const raw = bytes(image), size = image.shape[1] * image.shape[2], step = image.shape[0] === 3 ? size : 0;
     return (i) => [raw[i], raw[i + step], raw[i + 2 * step]];
@@ -124,7 +134,7 @@
   }
 
   function drawMaps() {
-    const { image } = samples[state.sample], [, high, wide] = image.shape, below = imageColour(image);
+    const image = inputNow(samples[state.sample]), [, high, wide] = image.shape, below = imageColour(image);
     const shown = picture(), scale = shown.top > 0 ? 1 / shown.top : 0, table = lookup[state.colours];
     paint($("map"), shown.width, shown.height, (i) => shade(table, shown.values[i] * scale));
     const times = Math.max(1, Math.ceil(384 / wide)), columns = wide * times;
@@ -136,7 +146,7 @@
       return [0, 1, 2].map((c) => base[c] + alpha * (top[c] - base[c]));
     });
     paint($("bar"), 256, 1, (i) => shade(table, i / 255));
-    const what = { step: `at step ${state.step}`, "so-far": `summed over steps 0 to ${state.step}`, all: "summed over all steps" }[state.show];
+    const what = { step: `at ${named} ${state.step}`, "so-far": `summed over ${named}s 0 to ${state.step}`, all: `summed over all ${named}s` }[state.show];
     $("bar-top").textContent = number(shown.top);
     $("unit").textContent = data.unit;
     $("map-note").textContent = `${shown.height} × ${shown.width}`;
@@ -170,10 +180,10 @@
   }
 
   function drawInput() {
-    const { image, name, mask } = samples[state.sample], [, high, wide] = image.shape;
-    paint($("input"), wide, high, imageColour(image));
+    const { image, frames, name, mask } = samples[state.sample], [, high, wide] = image.shape;
+    paint($("input"), wide, high, imageColour(inputNow(samples[state.sample])));
     $("input-note").textContent = name || `sample ${state.sample}`;
-    $("input").setAttribute("aria-label", `Input image of sample ${state.sample}, ${high} by ${wide} pixels${mask ? ", with a mask" : ""}`);
+    $("input").setAttribute("aria-label", `Input ${frames ? "events" : "image"} of sample ${state.sample}, ${high} by ${wide} pixels${mask ? ", with a mask" : ""}`);
   }
 
   // Spikes per step: one line per population, a cursor at the current step.
@@ -192,7 +202,7 @@
     $("activity").hidden = !names.length;
     if (!names.length) return;
     const known = names.every((name) => data.neurons[name] > 0);
-    $("activity-unit").textContent = known ? "spikes per neuron and step" : "share of each population's busiest step";
+    $("activity-unit").textContent = known ? `spikes per neuron and ${named}` : `share of each population's busiest ${named}`;
     const rates = names.map((name) => {
       const divisor = known ? data.neurons[name] : largest(counts[name]) || 1;
       return counts[name].map((count) => count / divisor);
@@ -253,16 +263,16 @@
     const answers = readout.map(first), now = answers[state.step], last = answers[steps - 1];
     let since = steps - 1;
     while (since > 0 && answers[since - 1] === last) since--;
-    say(`After step ${state.step} the answer is `);
+    say(`After ${named} ${state.step} the answer is `);
     say(classes[now] + mark(now), kind(now));
-    const from = since ? `from step ${since} on` : "from the first step on";
+    const from = since ? `from ${named} ${since} on` : `from the first ${named} on`;
     say(state.step === steps - 1 ? `; it holds ${from}.` : `; the last one, ${classes[last]}, holds ${from}.`);
 
     const low = Math.min(0, ...readout.flat()), high = Math.max(0, ...readout.flat()), span = high - low || 1;
     const order = readout[steps - 1].map((value, i) => [value, i]).sort((a, b) => b[0] - a[0] || a[1] - b[1]).map((pair) => pair[1]);
     const shown = new Set(order.slice(0, 10));
     if (label !== null && label < order.length) shown.add(label);
-    $("readout-note").textContent = `after step ${state.step}` + (order.length > shown.size ? `; ${shown.size} of ${order.length} classes` : "");
+    $("readout-note").textContent = `after ${named} ${state.step}` + (order.length > shown.size ? `; ${shown.size} of ${order.length} classes` : "");
     $("classes").replaceChildren(...[...shown].sort((a, b) => a - b).map((i) => {
       const value = readout[state.step][i], item = document.createElement("li");
       const [name, track, fill, text] = ["name", "track", "fill", "value"].map((kind) => Object.assign(document.createElement("span"), { className: kind }));
@@ -280,8 +290,9 @@
 
   function draw() {
     $("step").value = state.step;
-    $("step").setAttribute("aria-valuetext", `step ${state.step} of 0 to ${steps - 1}`);
-    $("step-text").textContent = `step ${state.step} of 0–${steps - 1}`;
+    $("step").setAttribute("aria-valuetext", `${named} ${state.step} of 0 to ${steps - 1}`);
+    $("step-text").textContent = `${named} ${state.step} of 0–${steps - 1}`;
+    $("window").textContent = data.labels[state.step] ?? "";
     for (const key of ["layer", "show", "scale", "colours", "opacity"]) $(key).value = state[key];
     for (const key of ["smooth", "mask"]) $(key).checked = state[key] === "1";
     [...$("samples").children].forEach((button, i) => button.setAttribute("aria-pressed", i === state.sample));
@@ -332,6 +343,14 @@
   $("layer").append(...layers.map((name) => new Option(name, name)));
   if (!layers.length) for (const node of document.querySelectorAll(".overlay, .map, .settings")) node.hidden = true;
   $("step").max = steps - 1;
+  if (windows) {
+    document.querySelector("label[for=step]").textContent = "Window";
+    $("activity").querySelector("b").textContent = "Spikes per window";
+    $("scale").querySelector("[value=shared]").textContent = "same for all windows";
+    for (const [value, text] of [["step", "this window"], ["so-far", "sum up to this window"], ["all", "sum of all windows"]]) {
+      $("show").querySelector(`[value=${value}]`).textContent = text;
+    }
+  }
   $("step").addEventListener("input", (event) => { play(false); set({ step: Number(event.target.value) }); });
   $("play").addEventListener("click", () => play(timer === null));
   for (const key of ["layer", "show", "scale", "colours", "opacity"]) $(key).addEventListener("input", (event) => set({ [key]: event.target.value }));

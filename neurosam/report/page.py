@@ -130,6 +130,7 @@ def _data(report: Report) -> tuple[dict[str, Any], str]:
             "label": sample.label,
             "prediction": sample.prediction,
             "image": store(visible(sample.image)),
+            "frames": None if sample.frames is None else store(sample.frames),
             "mask": None if sample.mask is None else store(sample.mask.astype(np.uint8)),
             "maps": maps,
             "counts": {name: x.tolist() for name, x in sample.counts.items()},
@@ -145,6 +146,7 @@ def _data(report: Report) -> tuple[dict[str, Any], str]:
         "classes": [report.class_name(i) for i in range(class_count)],
         "neurons": {name: int(count) for name, count in report.neurons.items()},
         "unit": report.unit,
+        "labels": list(report.labels),
         "samples": samples,
     }
     return index, base64.b64encode(zlib.compress(bytes(buffer), 9)).decode("ascii")
@@ -180,6 +182,7 @@ def _numbers(report: Report) -> dict[str, Any]:
         "classes": list(report.classes),
         "neurons": {name: int(count) for name, count in report.neurons.items()},
         "map_unit": report.unit,
+        "step_names": list(report.labels),
         "samples": [_sample_numbers(sample) for sample in report.samples],
     }
 

@@ -6,6 +6,7 @@ A neuron index is flat in C order over ``(C, H, W)``. An event without a value i
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ __all__ = ["CODINGS", "Events", "encode"]
 
 CODINGS = ("poisson", "poisson_signed", "latency", "direct")
 INDEX_MAX = 2**31 - 1
+MANY_STEPS = 10**5
+"""From here on, times without a unit look like microseconds rather than steps."""
+MICROSECONDS = "these look like microseconds: give dt_us (neurosam.formats.events.from_array)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +73,9 @@ class Events:
         object.__setattr__(self, "shape", shape)
         if not 1 <= self.steps <= INDEX_MAX or not 0 <= self.samples <= INDEX_MAX:
             raise EventError(
-                "events", f"got {self.steps} steps and {self.samples} samples; at least 1 and 0 are required"
+                "events",
+                f"got {self.steps} steps and {self.samples} samples; at least 1 and 0 are required"
+                + (f", and at most {INDEX_MAX}; {MICROSECONDS}" if self.steps > INDEX_MAX else ""),
             )
         limits = {"time": self.steps, "sample": self.samples, "neuron": neurons(shape)}
         columns = {name: _column(name, getattr(self, name), limit) for name, limit in limits.items()}
@@ -92,6 +98,7 @@ class Events:
             object.__setattr__(self, name, frozen(column, np.int32))
         if self.value is not None:
             object.__setattr__(self, "value", _values(self.value, columns["time"].size))
+        _warn_of_microseconds(columns["time"], self.steps)
 
     def __len__(self) -> int:
         return int(self.time.size)
@@ -117,6 +124,8 @@ class Events:
         (array([0, 2], dtype=int32), array([1, 2], dtype=int32))
         """
         limit = neurons(shape)
+        if steps > INDEX_MAX:
+            raise EventError("events", f"got {steps} steps; allowed is 1..{INDEX_MAX}; {MICROSECONDS}")
         columns = [_column("time", time, steps), _column("sample", sample, samples), _column("neuron", neuron, limit)]
         amount = np.ones(columns[0].size, dtype=np.int64) if value is None else _values(value, columns[0].size)
         key = _key(columns[0], columns[1], columns[2], samples, limit)
@@ -141,7 +150,9 @@ class Events:
         array = np.asarray(x)
         if array.ndim not in (3, 5) or array.dtype.kind not in "biuf":
             raise EventError(
-                "events", f"got {array.dtype} of shape {array.shape}; numbers [T, B, C, H, W] or [T, B, N] are required"
+                "events",
+                f"got {array.dtype} of shape {array.shape}; numbers [T, B, C, H, W] or [T, B, N] are required"
+                + _dense_remedy(array),
             )
         flat = array.reshape(*array.shape[:2], neurons(array.shape[2:]))
         time, sample, neuron = np.nonzero(flat)
@@ -238,7 +249,8 @@ def encode(
     ):
         raise EventError(
             "encode",
-            f"got {array.dtype} of shape {array.shape}; uint8 or float images (B, C, H, W) or (B, N) are required",
+            f"got {array.dtype} of shape {array.shape}; uint8 or float images (B, C, H, W) or (B, N) are required"
+            + "; cast other integers to uint8, or divide them" * (array.dtype.kind == "i"),
         )
     if coding not in CODINGS:
         raise EventError("encode: coding", f"got {coding!r}; allowed are {', '.join(CODINGS)}")
@@ -297,13 +309,32 @@ def _key(time: Any, sample: Any, neuron: Any, samples: int, limit: int) -> npt.N
 def _column(name: str, column: npt.ArrayLike, limit: int) -> npt.NDArray[np.int64]:
     array = np.asarray(column)
     if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        hint = "; for times in seconds, neurosam.formats.events.from_array takes their unit and dt_us"
         raise EventError(
-            f"events: {name}", f"got {array.dtype} of shape {array.shape}; a column of integers is required"
+            f"events: {name}",
+            f"got {array.dtype} of shape {array.shape}; a column of integers is required"
+            + hint * (name == "time" and array.dtype.kind == "f"),
         )
     if array.size and (int(array.min()) < 0 or int(array.max()) >= limit):
         value = int(array.min()) if int(array.min()) < 0 else int(array.max())
-        raise EventError(f"events: {name}", f"got {value}; allowed is 0..{limit - 1}")
+        hint = f"; {MICROSECONDS}, or more steps" if name == "time" and value >= MANY_STEPS else ""
+        raise EventError(f"events: {name}", f"got {value}; allowed is 0..{limit - 1}{hint}")
     return array.astype(np.int64)
+
+
+def _dense_remedy(array: npt.NDArray[Any]) -> str:
+    """What to do about an array that is not dense, but known."""
+    if array.dtype.names is not None:
+        return "; a structured array of events needs rules: neurosam.formats.events.from_array"
+    if array.ndim in (2, 4) and array.dtype.kind in "biuf":
+        return "; without a sample axis, give x[:, None]"
+    return ""
+
+
+def _warn_of_microseconds(time: npt.NDArray[np.int64], steps: int) -> None:
+    """Warn where raw times seem to have been taken for steps: many, nearly all empty, and the last one just reached."""
+    if steps > MANY_STEPS and time.size < steps and int(time.max(initial=0)) == steps - 1:
+        warnings.warn(f"{time.size} events in {steps} steps: {MICROSECONDS}", stacklevel=4)
 
 
 def _values(value: npt.ArrayLike, size: int) -> npt.NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.network import Network
+from neurosam.network.synapse import Shape
 from neurosam.signals.events import Events
 
 __all__ = ["Inputs"]
@@ -60,6 +61,12 @@ class Inputs(Mapping[str, Events]):
             If an input is missing or unknown, a shape is wrong, or lengths differ.
         """
         names = [p.name for p in network.inputs]
+        if not isinstance(events, (Events, Mapping)):
+            raise EventError(
+                "events",
+                f"got {type(events).__name__}; Events are required: Events.from_dense(x) for [T, B, ...], "
+                "neurosam.formats.events.from_array for records of a camera",
+            )
         if isinstance(events, Events):
             if len(names) > 1:
                 raise EventError(
@@ -77,7 +84,7 @@ class Inputs(Mapping[str, Events]):
                 raise EventError(
                     "events",
                     f"have shape {events[population.name].shape}; the input population {population.name!r} has "
-                    f"{population.shape}",
+                    f"{population.shape}" + _remedy(events[population.name].shape, population.shape),
                 )
         return cls({name: events[name] for name in names})
 
@@ -97,3 +104,10 @@ class Inputs(Mapping[str, Events]):
     def save(self, path: Any) -> None:
         """Write all events to one HDF5 file, atomically."""
         save(self, path)
+
+
+def _remedy(given: Shape, shape: Shape) -> str:
+    """What to do about events of another shape."""
+    if len(given) == len(shape) == 3 and given == (shape[0], shape[2], shape[1]):
+        return "; height and width are swapped: shapes are (C, H, W)"
+    return ""

@@ -29,6 +29,15 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
         assert (tmp_path / name).stat().st_size > 10_000, f"{page.name} shows {name}, which its code does not make"
 
 
+@pytest.mark.parametrize("name", ["files", "lava-dl"])
+def test_the_examples_of_a_page_about_files_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = DOCS / "bring" / f"{name}.md"
+    assert len(steps(page)) >= 4
+    report, _ = walk(page)
+    assert not report, report
+
+
 @pytest.mark.parametrize("name", ["answers", "graph", "range"])
 def test_the_examples_of_a_concept_page_run(name: str) -> None:
     page = DOCS / "concepts" / f"{name}.md"

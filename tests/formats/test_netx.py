@@ -12,31 +12,10 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import ExportError
-from neurosam.formats.netx import read_by_netx, save_netx
+from neurosam.formats.netx.matrix import read_by_netx
+from neurosam.formats.netx.write import save_netx
 from support.agreement import assert_identical
-
-RNG = np.random.default_rng(3)
-CONV1 = RNG.integers(-60, 80, (4, 2, 3, 2)).astype(np.int8)
-CONV2 = RNG.integers(-60, 80, (6, 2, 1, 3)).astype(np.int8)
-DENSE = (RNG.integers(-60, 60, (5, 210)) * 2).astype(np.int8)
-HARD = ns.FixedLIF(membrane_decay=400, threshold=150, reset="zero")
-
-
-def network() -> ns.Network:
-    """Convolutions with all their geometry, a matrix, a current, a readout."""
-    return ns.Network(
-        [
-            ns.Population("in", (2, 9, 8)),
-            ns.Population("conv1", (4, 5, 9), HARD),
-            ns.Population("conv2", (6, 5, 7), replace(HARD, current_decay=1500)),
-            ns.Population("out", (5,), ns.FixedReadout()),
-        ],
-        [
-            ns.Projection("in", "conv1", ns.Conv2d(CONV1, stride=(2, 1), padding=1)),
-            ns.Projection("conv1", "conv2", ns.Conv2d(CONV2, groups=2), delay=0, exponent=1),
-            ns.Projection("conv2", "out", ns.Dense(DENSE), delay=2),
-        ],
-    )
+from support.netx import CONV1, CONV2, DENSE, HARD, network
 
 
 def from_netx(path: Path) -> ns.Network:

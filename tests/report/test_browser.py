@@ -417,3 +417,20 @@ def test_parts_may_be_missing(browser: Browser, tmp_path: Path, change: str) -> 
     shown = browser.run("['.map', '#readout', '#activity'].map((x) => !!document.querySelector(x).offsetParent)")
     assert shown == [change != "no maps", change in ("one step", "no maps"), change != "nothing known"]
     assert browser.complaints() == []
+
+
+def test_a_film_shows_the_input_of_each_window(browser: Browser, tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 3, 4, 5), dtype=np.uint8)
+    maps = {"conv": np.ones((3, 2, 2))}
+    sample = Sample(frames[0], maps, name="a.raw", readout=np.eye(3), frames=frames)
+    report = Report("film", (sample,), labels=["steps 0-4", "steps 5-9", "step 10"])
+    path, _ = write_page(tmp_path / "film.html", report)
+    for step in range(3):
+        browser.open(path, f"#step={step}")
+        got = browser.run("Array.from(document.querySelector('#input').getContext('2d').getImageData(0, 0, 5, 4).data)")
+        pixels = np.array(got, dtype=np.uint8).reshape(4, 5, 4)[..., :3]
+        assert np.array_equal(pixels, np.moveaxis(frames[step], 0, -1))
+    assert browser.text("#step-text") == "window 2 of 0–2"
+    assert browser.text("#window") == "step 10"
+    assert browser.text("#verdict") == "After window 2 the answer is 2; it holds from window 2 on."
+    assert browser.complaints() == []

@@ -49,8 +49,11 @@ def netx(
         bool, typer.Option(help="netx will be called with reset_interval and reset_offset=1, which biases need.")
     ] = False,
 ) -> None:
-    """Write a hard-reset network for lava-dl's netx; whatever netx would run differently is refused."""
-    from neurosam.formats.netx import save_netx
+    """Write a hard-reset network for lava-dl's netx: the same as neurosam export NETWORK --format netx.
+
+    Whatever netx would run differently is refused.
+    """
+    from neurosam.formats.netx.write import save_netx
     from neurosam.hdf5 import load_network
 
     if out.exists():

@@ -1,17 +1,12 @@
 """Export for lava-dl's netx (0.6): the same network as the HDF5 that ``netx.hdf5.Network(net_config=...)`` reads.
 
-Everything is under ``/layer/<i>/``, without attributes: ``type`` (input, flatten, dense, conv), ``shape`` (C, H, W),
-weights in torch's layout, geometry in (height, width) order, ``bias``, and ``neuron/`` with ``type`` CUBA, ``iDecay``,
-``vDecay``, ``vThMant``, ``refDelay`` and ``gradedSpike``. netx turns a neuron into a hard-reset LIF with ``du = iDecay
-- 1``, ``dv = vDecay`` and a bias exponent of 6, so that ``iDecay`` and ``vDecay`` are decays without an offset.
-
 netx does not report what it cannot do: it would give a soft-reset neuron a hard reset, drop the delay of a convolution,
 and turn a matrix of -128 into zeros. So only what it runs exactly is written, and everything else is refused by name:
 soft resets, gain and offset tables, parameters per channel, shortcuts and cycles, lags, pools, graded input, matrices
 that its scaling changes, exponents that cannot be included in the weights, sums beyond the 24 bits of a Conv. A network
 with biases is exact in netx only if every presentation restarts it at the right step, which is
 ``Network(net_config=..., reset_interval=T, reset_offset=1)``; `restarts` states that it will be read this way. The
-format has no spike activation maps.
+format has no spike activation maps. Names of populations are written beside, where netx does not look.
 """
 
 from __future__ import annotations
@@ -24,18 +19,18 @@ import numpy.typing as npt
 
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.errors import ExportError
+from neurosam.formats.netx.layout import UNREACHABLE, WEIGHT_HIGH, WEIGHT_LOW
+from neurosam.formats.netx.matrix import read_by_netx
 from neurosam.hdf5.writer import Writer, created
-from neurosam.network.elements import Population, Projection
+from neurosam.network.elements import MAX_NAME, Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, neurons
 
 __all__ = ["save_netx"]
 
-UNREACHABLE = 2**18
 CONV_SUM = 2**23
 INT8 = 127
-WEIGHT_LOW, WEIGHT_HIGH = -256, 254
 
 
 def save_netx(network: Network, path: str | Path, restarts: bool = False) -> None:
@@ -69,11 +64,12 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
     layers = [(projection, _layer(network, projection, restarts)) for projection in _chain(network)]
     with created(path) as root:
         group = root.group("layer")
-        place = _write(group, 0, {"type": "input", "shape": _whole(network.input.shape)})
+        first = {"type": "input", "shape": _whole(network.input.shape), "name": network.input.name}
+        place = _write(group, 0, first)
         for projection, layer in layers:
             if layer["type"] == "dense" and _has_pixels(network, projection):
                 place = _write(group, place, {"type": "flatten"})
-            place = _write(group, place, layer)
+            place = _write(group, place, {**layer, "name": projection.target})
 
 
 def _chain(network: Network) -> list[Projection]:
@@ -163,32 +159,6 @@ def _scaled(where: str, weight: npt.NDArray[Any], exponent: int) -> npt.NDArray[
     return out
 
 
-def read_by_netx(weight: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The weights that netx 0.6 and Lava's fixed-point Dense use for a matrix; -1 everywhere where they fail.
-
-    netx shifts a matrix left until its largest weight fills 8 bits, states how many of them are used and lowers the
-    exponent; Lava, which does not get the sign mode, guesses it, clips to 8 bits and drops the unused bits.
-    """
-    high, low = int(weight.max(initial=0)), int(weight.min(initial=0))
-    if high == low == 0:
-        return np.full_like(weight, -1)  # netx divides by zero
-    mixed = low < 0 <= int(weight.max())
-    if not mixed:
-        scale = -256 / low if low < 0 else 255 / high
-    else:
-        scale = min(127 / high if high > 0 else np.inf, -128 / low)
-    shift = int(np.floor(np.log2(scale))) + mixed
-    exact = next(n for n in range(8, -1, -1) if n == 0 or not (weight % 2**n).any())
-    bits = 8 - shift - (exact - mixed)
-    held = weight << shift if shift >= 0 else np.zeros_like(weight)
-    guess = "EXCITATORY" if held.min() >= 0 else "INHIBITORY" if held.max() <= 0 else "MIXED"
-    sign = -1 if guess == "INHIBITORY" else 1
-    clipped = np.clip(sign * held, -256 if guess == "MIXED" else 0, 255)
-    dropped = max(8 - bits + (guess == "MIXED"), 0)
-    kept = sign * (clipped >> dropped << dropped)
-    return kept >> shift if not (kept % 2**shift).any() else np.full_like(weight, -1)
-
-
 def _neuron(network: Network, population: Population) -> dict[str, Any]:
     """The group ``neuron`` of a population."""
     neuron, precision = population.neuron, network.precision
@@ -256,7 +226,7 @@ def _fill(group: Writer, content: dict[str, Any]) -> None:
         if isinstance(value, dict):
             _fill(group.group(name), value)
         elif isinstance(value, str):
-            group.array(name, np.array([value.encode("ascii")]), "S10")
+            group.array(name, np.array([value.encode("ascii")]), "S10" if name == "type" else f"S{MAX_NAME}")
         elif isinstance(value, bool):
             group.array(name, np.array([value]), "?")
         else:
