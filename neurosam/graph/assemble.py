@@ -139,7 +139,7 @@ class _Builder:
         notes = (
             {} if least or self._least() == 0 else {"delays": "0 on some projections: a loop is too short for 1 each"}
         )
-        return Network(populations, projections, outputs=answers, metadata={**notes, **metadata})
+        return Network(populations, projections, outputs=answers, metadata={**notes, **metadata}, check_alignment=False)
 
     def _events(self, population: Population, shape: Shape, unit: float = 1.0) -> Value:
         return Value(shape, (Path(population.name, population.shape, shape, factor=unit),))
