@@ -247,6 +247,8 @@ def with_constant(neuron: LIF | Readout, constant: Values, behind_maximum: bool,
     if not constant.any():
         return neuron
     value = _by_channel(constant)
+    if len(constant.shape) == 3 and value.ndim == 1 and neuron.current_leak is None and np.ndim(neuron.bias) == 3:
+        value = value[:, None, None]
     if value.ndim == 3 and behind_maximum:
         raise ExportError(where, "takes the maximum of sums with a bias per neuron; only a bias per channel commutes")
     if isinstance(neuron, LIF) and neuron.gain is not None:
@@ -307,18 +309,36 @@ def _starts(inputs: list[str], edges: list[tuple[str, str, int]], least: int) ->
 
 
 def _order(graph: Graph) -> list[str]:
-    """Layers, each after its sources of the same step, else as they come."""
+    """Layers, each after those whose values it needs, else as they come.
+
+    What a layer of neurons gives is known before it is built, so that a loop is no hindrance; but weights on an edge
+    that is late come before the neurons that they feed.
+    """
     within: dict[str, list[str]] = {name: [] for name in graph.layers}
+    early: dict[str, list[str]] = {name: [] for name in graph.layers}
     for edge in graph.edges:
+        fires = isinstance(graph.layers[edge.source], Neurons)
         if edge.steps == 0:
             within[edge.target].append(edge.source)
+        if not fires or (edge.steps == 0 and isinstance(graph.layers[edge.target], Neurons)):
+            early[edge.target].append(edge.source)
+    _sorted(graph, within, "without delay: ", "; give one of its edges a step")
+    whole = {name: [*within[name], *early[name]] for name in graph.layers}
+    try:
+        return _sorted(graph, whole)
+    except ExportError:
+        return _sorted(graph, early, "without neurons: ", "; only neurons have a state")
+
+
+def _sorted(graph: Graph, needed: Mapping[str, list[str]], kind: str = "", remedy: str = "") -> list[str]:
+    """Layers, each after those that it needs."""
     place = {name: i for i, name in enumerate(graph.layers)}
-    sorter = TopologicalSorter(within)
+    sorter = TopologicalSorter(needed)
     try:
         sorter.prepare()
     except CycleError as error:
         cycle = " -> ".join(graph.label(name) for name in error.args[1])
-        raise ExportError("graph", f"has a cycle without delay: {cycle}; give one of its edges a step") from None
+        raise ExportError("graph", f"has a cycle {kind}{cycle}{remedy}") from None
     order: list[str] = []
     ready: list[tuple[int, str]] = []
     while sorter.is_active():
