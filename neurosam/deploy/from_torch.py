@@ -32,7 +32,7 @@ from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events, encode
 from neurosam.signals.stimulus import Stimulus
 
-__all__ = ["export", "to_network"]
+__all__ = ["export", "standardised", "to_network"]
 
 
 def export(
@@ -158,7 +158,7 @@ def to_network(
     shape = tuple(int(side) for side in input_shape)
     if not 1 <= len(shape) <= 4 or min(shape) < 1:
         raise ExportError("export: input_shape", f"got {input_shape}; (C, H, W) or (N,) is required")
-    standard = _standardised(shape, coding, mean, std)
+    standard = standardised(shape, coding, mean, std)
     source = Input(population_shape(shape), magnitude, input_unit)
     presented = Presented(source, shape, coding == "direct", *standard, samples)
 
@@ -179,7 +179,7 @@ def to_network(
     return network
 
 
-def _standardised(shape: Shape, coding: str, mean: Sequence[float], std: Sequence[float]) -> tuple[Any, Any]:
+def standardised(shape: Shape, coding: str, mean: Sequence[float], std: Sequence[float]) -> tuple[Any, Any]:
     """Mean and standard deviation of each channel; None if there are none."""
     if not len(mean) and not len(std):
         return None, None

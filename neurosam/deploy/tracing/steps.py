@@ -45,7 +45,7 @@ __all__ = ["Presented", "Recorded", "Run", "record"]
 WAYS = ("auto", "step", "first", "second", "folded", "inside")
 STEPS, SAMPLES = 4, 5
 LARGE = 2**16
-"""Elements of the input above which two samples are recorded instead of five."""
+"""Elements of the input above which two samples are recorded instead of five, and not what neurons received."""
 
 Run = Callable[[nn.Module, Tensor], Any]
 
@@ -147,7 +147,7 @@ class _Attempt:
         self.drawn = presented.draw(min([STEPS, *lengths]))
         steps, samples = self.drawn.shape[:2]
         self.recording = Recording(record_function, presented.source, presented.shape, steps, samples)
-        self.recording.watched = presented.x is not None
+        self.recording.watched = presented.x is not None or int(np.prod(presented.shape)) <= LARGE
         self.leaves = []
         for path, part in paths.items():
             self.recording.attach(path, part)
