@@ -160,6 +160,15 @@ def test_what_cannot_be_expressed_is_refused_by_name(message: str, layers: list[
     assert message in str(error.value)
 
 
+class Positive(nn.BatchNorm2d):
+    """A batch norm whose gains are above 0, so that it commutes with a maximum."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        return nn.functional.batch_norm(input, self.running_mean, self.running_var, self.weight.abs(), self.bias)
+
+
 EXACT: list[list[nn.Module]] = [
     [nn.Conv2d(2, 3, 3), nn.Conv2d(3, 3, 3), LIF()],
     [nn.Conv2d(2, 3, 3), nn.AvgPool2d(2), LIF()],
@@ -182,6 +191,8 @@ EXACT: list[list[nn.Module]] = [
     [nn.Conv2d(2, 3, 3), LIF(), nn.MaxPool2d(3, 2, 1), nn.Flatten(), nn.Linear(36, 10), LIF()],
     [nn.Unflatten(1, (1, 2)), nn.Conv3d(1, 2, 2), LIF(), nn.Flatten(), nn.Linear(112, 4), nn.Softmax(1)],
     [nn.Linear(8, 5), LIF()],
+    [nn.Conv2d(2, 3, 3), nn.MaxPool2d(2), LIF()],
+    [nn.Conv2d(2, 3, 3), nn.MaxPool2d(3, 2, 1), Positive(3), LIF()],
 ]
 
 

@@ -77,7 +77,7 @@ def _neurons(
     """A layer without memory, which fires if the spikes less those that inhibit are more than the threshold."""
     if any(source.node.largest != 1 for source in (*spikes, *inhibiting)):
         raise NotExpressible(
-            "multiplies or compares values of the network; only single spikes can be combined so (AND, OR): add them instead"
+            "multiplies or compares values of the network, which only single spikes can be (AND, OR); add them up"
         )
     sources = (*spikes, *(call.scaled(inhibiting, shape, -1.0) if inhibiting else ()))
     neurons = Neurons(LIF(0.0, threshold, reset="zero"))

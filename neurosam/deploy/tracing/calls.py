@@ -102,6 +102,8 @@ class Call:
         factor = compact(factor, shape)
         if np.all(factor == 1):
             return sources
+        if (pool := _pooled(sources)) is not None and factor.ndim <= 1 and np.all(factor > 0):
+            return self._through(pool, self.scaled(pool.sources, pool.entering, factor))
         if len(sources) == 1 and sources[0].plain and factor.ndim <= 1:
             weighted = _weighted(sources[0].node)
             if weighted is not None:
@@ -117,11 +119,19 @@ class Call:
         value = compact(value, shape)
         if np.all(value == 0):
             return sources
+        if (pool := _pooled(sources)) is not None and value.ndim <= 1:
+            return self._through(pool, self.shifted(pool.sources, pool.entering, value))
         node = sources[0].node
         if len(sources) == 1 and sources[0].plain and isinstance(node.what, Offset) and node.shape == tuple(shape):
             total = np.zeros(population_shape(tuple(shape))) + _full(node.what.value, shape) + _full(value, shape)
             value, sources = compact(total, shape), node.sources
         return (Source(self.node(Offset(value), sources, shape)),)
+
+    def _through(self, pool: Node, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        """The same pooling of other sources: a maximum commutes with constants and positive factors by channel."""
+        node = self.recording.node(pool.what, sources, pool.shape, (pool.path, pool.kind), _key(pool.what))
+        node.entering = pool.entering
+        return (Source(node),)
 
     def one(self, sources: tuple[Source, ...], shape: Any) -> Node:
         """One node whose value the sources add up to."""
@@ -171,6 +181,12 @@ def _full(value: Any, shape: Any) -> Array:
     """A compact constant in a shape that broadcasts against the population's."""
     full = np.asarray(value, dtype=np.float64)
     return full.reshape(-1, 1, 1) if full.ndim == 1 and len(population_shape(tuple(shape))) == 3 else full
+
+
+def _pooled(sources: tuple[Source, ...]) -> Node | None:
+    """The maximum of sums that the sources are, if they are one."""
+    node = sources[0].node if len(sources) == 1 and sources[0].plain else None
+    return node if node is not None and isinstance(node.what, MaxPool) and not node.spiking else None
 
 
 def _weighted(node: Node) -> tuple[Node, Any] | None:
