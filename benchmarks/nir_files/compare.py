@@ -1,7 +1,7 @@
 """NIR files as the importers of other frameworks run them, and as neurosam does: every output of every step.
 
-    python benchmarks/nir_files/compare.py FOLDER               # with what run_importer.py and run_lava.py wrote there
-    python benchmarks/nir_files/compare.py FOLDER --golden      # also the vectors in tests/golden/nir
+python benchmarks/nir_files/compare.py FOLDER               # with what run_importer.py and run_lava.py wrote there
+python benchmarks/nir_files/compare.py FOLDER --golden      # also the vectors in tests/golden/nir
 """
 
 from __future__ import annotations

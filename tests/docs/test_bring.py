@@ -1,4 +1,4 @@
-"""The pages about checking a network and about taking results elsewhere do and print what they say."""
+"""The pages about checking a network, NIR files, and taking results elsewhere do and print what they say."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from support.walkthrough import steps, walk
 BRING = Path(__file__).parents[2] / "docs" / "bring"
 
 
-@pytest.mark.parametrize(("name", "packages"), [("check", ("torch",)), ("out", ("pandas", "xarray"))])
+@pytest.mark.parametrize(
+    ("name", "packages"), [("check", ("torch",)), ("nir", ("nir",)), ("out", ("pandas", "xarray"))]
+)
 def test_a_page_does_what_it_says(
     name: str, packages: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,7 @@ def load_nir(
     source: str | None = None,
     dt: float | None = None,
     reset: str | None = None,
-    reset_timing: str = "now",
+    reset_timing: str | None = None,
     magnitude: int = 1,
     input_unit: float = 1.0,
     sam: SamTrace | None = None,
@@ -57,8 +57,9 @@ def load_nir(
         Step in seconds (in steps for Sinabs); the framework's own if None.
     reset : {"subtract", "zero"}, optional
         How the network was trained to reset, where that is not what NIR and the importer say: NIR has no soft reset.
-    reset_timing : {"now", "next", "both"}
-        Goes with `reset`; "next" is snnTorch's default.
+    reset_timing : {"now", "next", "both"}, optional
+        Of `reset`, as :class:`LIF` has it; the framework's default if None: "next" for snnTorch, whose
+        ``reset_delay=False`` is "both".
     magnitude : int
         Largest ``|value|`` of an input event.
     input_unit : float
@@ -93,19 +94,17 @@ def load_nir(
 
 def nir_graph(source_file: Any, *, source: str | None = None, dt: float | None = None) -> Graph:
     """The layers of a NIR file, before they become a network; see :func:`load_nir`."""
-    return _lower(read_drawing(source_file), source, dt, (None, "now"), Input((1,)))[0]
+    return _lower(read_drawing(source_file), source, dt, (None, None), Input((1,)))[0]
 
 
 def _lower(
-    drawing: Drawing, source: str | None, dt: float | None, reset: tuple[str | None, str], like: Input
+    drawing: Drawing, source: str | None, dt: float | None, reset: tuple[str | None, str | None], like: Input
 ) -> tuple[Graph, dict[str, str]]:
     """The graph, and what was decided; `like` has the magnitude and the unit of the inputs."""
     opened = flat(drawing)
     name = source_of(opened, source)
     step = step_of(opened, name, dt)
-    asked = checked_reset(opened, *reset)
-    if asked is not None and name == MARK:
-        raise FormatError(opened.where, "was written by neurosam as it is reset; give source= (--source) to change it")
+    asked = checked_reset(opened, name, *reset)
     delays = {n.name: delay_steps(n, _known(n, step)) for n in opened.nodes.values() if n.kind == "Delay"}
     order = flow(opened, {key: int(steps.min()) for key, steps in delays.items() if steps.size})
     graph = _Layers(opened, order, Discretised(name, step, asked), delays).build(like)
