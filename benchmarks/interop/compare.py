@@ -71,7 +71,8 @@ def environment(name: str, work: Path) -> list[str]:
         If it cannot be installed.
     """
     python = command(HERE / f"run_{name}.py", work)[:-1]
-    done = subprocess.run([*python, "-c", "import neurosam; print(neurosam.__file__)"], capture_output=True, text=True)
+    where = [*python, "-I", "-c", "import neurosam; print(neurosam.__file__)"]  # -I: not from the current folder
+    done = subprocess.run(where, capture_output=True, text=True)
     if done.stdout.strip() != os.fspath(ROOT / "neurosam" / "__init__.py"):
         install = ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--editable", "."]
         done = subprocess.run([*python, *install], cwd=ROOT, capture_output=True, text=True)

@@ -17,8 +17,8 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,8 @@ from torch import nn
 
 import neurosam as ns
 from neurosam.deploy.readers.protocol import Reading, read
+from neurosam.deploy.tracing.steps import copied
+from neurosam.formats.nir.load import load_nir
 
 __all__ = ["Case", "images", "main", "spikes"]
 
@@ -56,9 +58,11 @@ class Case:
     code : str
         The lines that a user writes between `import neurosam as ns` and `ns.run(network, events)`; `net` is the module.
     nir : function, optional
-        Takes the module and one step of input, returns the file of the framework's own exporter as a graph.
-    source : str
-        Preset of :func:`neurosam.formats.nir.load_nir` for that file.
+        Takes a float32 copy of the module and one step of input, returns the graph of the framework's own exporter.
+    load : dict
+        Arguments of :func:`neurosam.load_nir` for that graph.
+    remark : str
+        On what its exporter leaves out.
     scaled : bool
         Whether weights are scaled for spikes; False for modules with batch norm in front of every neuron.
     """
@@ -69,7 +73,8 @@ class Case:
     forward: Callable[[nn.Module, torch.Tensor], Any]
     code: str
     nir: Callable[[Any, torch.Tensor], Any] | None = None
-    source: str = ""
+    load: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
     scaled: bool = True
 
 
@@ -285,33 +290,24 @@ def row(case: Case) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     module = module.double()
     about = {"network": case.name, "lines": case.code.count("\n") + 3, "export_s": round(seconds, 2)}
-    return {**about, **compared(case, module, network), "nir": nir(case, module)}
+    return {**about, **compared(case, module, network), "nir": nir(case, module), "remark": case.remark}
 
 
 def nir(case: Case, module: nn.Module) -> Any:
     """Spikes that differ by the framework's own NIR exporter, or why there is no such network."""
     if case.nir is None:
         return "-"
+    x = torch.as_tensor(np.asarray(case.inputs), dtype=torch.float32)
     try:
-        from neurosam.formats.nir import load_nir
-    except ImportError:
-        return "not read yet"
-    import tempfile
-
-    import nir as package
-
-    x = torch.as_tensor(np.asarray(case.inputs), dtype=torch.float64)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.nir"
-        try:
-            graph = case.nir(module, x)
-            package.write(path, graph)
-        except Exception as error:  # whatever another tool's exporter raises is the answer
-            return f"its exporter: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:120]
-        try:
-            network = load_nir(path, source=case.source)
-        except ns.NeurosamError as error:
-            return f"refused: {error}"
+        with redirect_stdout(sys.stderr):
+            graph = case.nir(copied(module).float().eval(), x[0])
+    except Exception as error:  # whatever another tool's exporter raises is the answer
+        said = str(error).splitlines() or [""]
+        return f"its exporter: {type(error).__name__}: {said[0]}"[:160]
+    try:
+        network = load_nir(graph, **case.load)
+    except ns.NeurosamError as error:
+        return f"refused: {error}"
     return compared(case, module, network)["differ"]
 
 

@@ -118,6 +118,13 @@ def boxes() -> nn.Module:
     )
 
 
+def currents() -> nn.Module:
+    """Cells with a current; its exporter leaves out the factor of the current (w_in)."""
+    return norse.SequentialState(
+        nn.Conv2d(2, 8, 3, padding=1), norse.LIFCell(), nn.Conv2d(8, 4, 3, stride=2), norse.LIFCell()
+    )
+
+
 def stepwise(net: Any, x: Any) -> Any:
     state, out = None, []
     for step in range(x.shape[0]):
@@ -133,15 +140,13 @@ def at_once(net: Any, x: Any) -> Any:
 def by_exporter(net: Any, x: Any) -> Any:
     from norse.torch.utils.export_nir import to_nir
 
-    return to_nir(net.float(), x[0].float(), dt=0.001)
+    return to_nir(net, x[0])  # one sample: it keeps the batch axis
 
 
 DIGITS = spikes(STEPS, SAMPLES, 1, 28, 28, rate=0.3)
 SMALL = spikes(STEPS, SAMPLES, 2, 16, 16, rate=0.3)
 CASES = [
-    Case(
-        "SequentialState", sequential, DIGITS, stepwise, "network = ns.export(net, (1, 28, 28))", by_exporter, "norse"
-    ),
+    Case("SequentialState", sequential, DIGITS, stepwise, "network = ns.export(net, (1, 28, 28))"),
     Case("LIFCell convolution, loop inside forward", ConvNet, DIGITS, at_once, "network = ns.export(net, (1, 28, 28))"),
     Case("Lift, LIF and LI over all steps at once", lifted, SMALL, at_once, "network = ns.export(net, (2, 16, 16))"),
     Case(
@@ -152,7 +157,23 @@ CASES = [
         "network = ns.export(net, (60,))",
     ),
     Case(
-        "LIFBoxCell convolution", boxes, SMALL, stepwise, "network = ns.export(net, (2, 16, 16))", by_exporter, "norse"
+        "LIFBoxCell convolution",
+        boxes,
+        SMALL,
+        stepwise,
+        "network = ns.export(net, (2, 16, 16))",
+        by_exporter,
+        {"source": "norse", "dt": 1e-6},  # it writes dt / tau_inv: 0.001 times the time constant
+    ),
+    Case(
+        "LIFCell convolution",
+        currents,
+        SMALL,
+        stepwise,
+        "network = ns.export(net, (2, 16, 16))",
+        by_exporter,
+        {"source": "norse", "dt": 1e-6},
+        "its exporter writes w_in = 1, where the cell has 1 / (dt tau_syn_inv)",
     ),
 ]
 

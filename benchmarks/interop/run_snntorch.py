@@ -124,7 +124,7 @@ def nmnist() -> nn.Module:
 
 
 class Residual(nn.Module):
-    """By hand: a strided convolution, a block with a shortcut, a block with a projected shortcut, pooling, a readout."""
+    """By hand: a strided convolution, a block with a shortcut, one with a projected shortcut, pooling, a readout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -210,6 +210,20 @@ def learnt() -> nn.Module:
     )
 
 
+def per_neuron() -> nn.Module:
+    """What snnTorch's own NIR exporter takes: parameters of one value per neuron, no max pooling, no batch norm."""
+    return nn.Sequential(
+        nn.Conv2d(2, 6, 3),
+        snn.Leaky(torch.full((6, 14, 14), 0.75), torch.ones(6, 14, 14), init_hidden=True),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(6 * 7 * 7, 20),
+        snn.Synaptic(torch.full((20,), 0.5), torch.full((20,), 0.75), torch.ones(20), init_hidden=True),
+        nn.Linear(20, 10),
+        snn.Leaky(torch.linspace(0.5, 0.9, 10), torch.ones(10), init_hidden=True, output=True),
+    )
+
+
 class Own(nn.Module):
     """A neuron of the user's own: soft reset, and a leak that acts on the input as well."""
 
@@ -257,7 +271,8 @@ def inside(net: Any, x: Any) -> Any:
 
 
 def by_exporter(net: Any, x: Any) -> Any:
-    return export_to_nir(net.float(), x[0].float(), ignore_dims=[0])
+    utils.reset(net)
+    return export_to_nir(net, x, ignore_dims=[0])
 
 
 OWN = """from neurosam.deploy.readers.protocol import Reading, register
@@ -280,7 +295,7 @@ CASES = [
         forward_pass,
         "network = ns.export(net, (1, 28, 28))",
         by_exporter,
-        "snntorch",
+        {"source": "snntorch"},
     ),
     Case(
         "tutorial 6: class, functional pooling, view",
@@ -296,7 +311,7 @@ CASES = [
         forward_pass,
         "network = ns.export(net, (2, 34, 34))",
         by_exporter,
-        "snntorch",
+        {"source": "snntorch"},
     ),
     Case(
         "residual network by hand",
@@ -320,7 +335,16 @@ CASES = [
         forward_pass,
         "network = ns.export(net, (50,))",
         by_exporter,
-        "snntorch",
+        {"source": "snntorch"},
+    ),
+    Case(
+        "a value per neuron, which its NIR exporter takes",
+        per_neuron,
+        spikes(num_steps, batch_size, 2, 16, 16),
+        forward_pass,
+        "network = ns.export(net, (2, 16, 16))",
+        by_exporter,
+        {"source": "snntorch", "reset": "subtract", "reset_timing": "next"},
     ),
     Case("a neuron of the user's own, with a reader", WithOwn, spikes(num_steps, batch_size, 50), inside, OWN),
 ]

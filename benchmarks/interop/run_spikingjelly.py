@@ -172,7 +172,7 @@ def stepwise(net: Any, x: Any) -> Any:
 
 def by_exporter(net: Any, x: Any) -> Any:
     functional.reset_net(net)
-    return export_to_nir(net, x[0], dt=1.0)
+    return export_to_nir(net, x)
 
 
 DEPLOY = "network = ns.export(net, (2, 16, 16))"
@@ -199,7 +199,7 @@ CASES = [
     ),
     Case("single step: LIF, ParametricLIF, soft and hard reset", single_step, SMALL, stepwise, DEPLOY),
     Case("SeqToANNContainer", container, SMALL, at_once, DEPLOY),
-    Case("plain convolution", plain, SMALL, stepwise, DEPLOY, by_exporter, "spikingjelly"),
+    Case("plain convolution", plain, SMALL, stepwise, DEPLOY, by_exporter, {"source": "spikingjelly"}),
 ]
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def _row(row: dict[str, Any]) -> str:
         return f"| {row['network']} | | | | | | | {row['failed']} | |"
     rates = [layer["rate"] for layer in row["layers"].values()]
     rate = f"{100 * min(rates):.0f} to {100 * max(rates):.0f} %"
-    nir = {0: "0 differ", "-": ""}.get(row["nir"], str(row["nir"]) + (" differ" if isinstance(row["nir"], int) else ""))
+    nir = f"{row['nir']:,} differ" if isinstance(row["nir"], int) else row["nir"]
+    nir = "; ".join(filter(None, ("" if nir == "-" else nir, row["remark"])))
     return (
         f"| {row['network']} | {row['lines']} | {len(rates)} | {row['neurons']:,} | {row['steps']} x {row['samples']} "
         f"| {row['spikes']:,} | {rate} | {row['differ']} | {nir} |"

@@ -12,7 +12,7 @@ import typer
 from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
-from neurosam.cli.formats import OtherFormat, Reset, Restarts, export_network
+from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
 from neurosam.cli.inputs import held_out, training_set
 from neurosam.cli.modules import is_module
 from neurosam.deploy.quantisation_report import QuantisationReport
@@ -84,14 +84,17 @@ def export(
     other: OtherFormat = None,
     restarts: Restarts = False,
     reset: Reset = None,
+    dt: Dt = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Turn a trained model into a network file, quantised by default; or a network file into another tool's format."""
     if other is not None:
-        export_network(model, other, out, restarts, reset, force)
+        export_network(model, other, out, restarts, reset, dt, force)
         return
-    if restarts or reset is not None:
-        raise NeurosamError("--restarts, --reset", "go with --format, which writes a network file for other tools")
+    if restarts or reset is not None or dt is not None:
+        raise NeurosamError(
+            "--restarts, --reset, --dt", "go with --format, which writes a network file for other tools"
+        )
     refuse_foreign(model)
     require("export", "torch", "torch", "safetensors")
     if is_module(str(model)):
@@ -122,11 +125,19 @@ def export(
         if fixed is None:
             raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
         module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
-    stimulus, graded = recipe.stimulus, {}
-    if fixed is not None and stimulus.coding == "direct":  # integers: a byte is an event of up to 255
-        stimulus, graded = replace(stimulus, magnitude=255), {"magnitude": 255, "input_unit": 1 / 255}
+    stimulus = recipe.stimulus
+    if fixed is not None and stimulus.coding == "direct":
+        stimulus = replace(stimulus, magnitude=255)  # integers: a byte is an event of up to 255
     metadata = stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
-    network = to_network(module, recipe.input_shape, sam=trace, metadata=metadata, **graded)
+    network = to_network(
+        module,
+        recipe.input_shape,
+        sam=trace,
+        metadata=metadata,
+        coding=stimulus.coding,
+        magnitude=stimulus.magnitude,
+        input_unit=1 / stimulus.magnitude,
+    )
     if fixed is not None:
         calibration = None
         if int(calibrate):

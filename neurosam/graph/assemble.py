@@ -134,8 +134,13 @@ class _Builder:
             [(p.name, 0) for p in self.populations if p.neuron is None],
             [(p.source, p.target, p.delay) for p in projections],
         )
-        populations = [p if starts[p.name] == first.get(p.name) else replace(p, onset=starts[p.name])
-                       if p.neuron is not None else p for p in self.populations]  # fmt: skip
+        implied = self._least() > 0  # where all layers fire from the step before, all start at step 0: that is said
+        populations = [
+            p
+            if p.neuron is None or (implied and starts[p.name] == first.get(p.name))
+            else replace(p, onset=starts[p.name])
+            for p in self.populations
+        ]
         notes = (
             {} if least or self._least() == 0 else {"delays": "0 on some projections: a loop is too short for 1 each"}
         )

@@ -42,12 +42,11 @@ def nearest(module: nn.Module) -> str:
 
 def unknown_neuron(module: nn.Module) -> str:
     """What to do about a layer of neurons that no reader knows."""
-    kind = type(module)
+    kind, neuron = type(module), nearest(module)
     return (
-        f"compares with a threshold, so it looks like neurons, but no reader knows {kind.__module__}.{kind.__qualname__}; "
-        f"the nearest equivalent is {nearest(module)}. If its steps are the same, register it before the export: "
-        f"neurosam.deploy.readers.register({kind.__qualname__}, lambda m: Reading({nearest(module)})); "
-        "docs/extend/reader.md explains it"
+        f"compares with a threshold, so it looks like neurons, but no reader knows its class {kind.__qualname__} "
+        f"of {kind.__module__}. The nearest equivalent is {neuron}; if that is what it computes, say so first: "
+        f"neurosam.deploy.readers.register({kind.__qualname__}, lambda m: Reading({neuron})) (docs: extend/reader)"
     )
 
 

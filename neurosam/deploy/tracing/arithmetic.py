@@ -62,7 +62,7 @@ def _both(call: Call, first: Tensor, second: Tensor) -> None:
 
 
 def _absent(sources: tuple[Source, ...]) -> tuple[Source, ...] | None:
-    """s of 1 - s."""
+    """S of 1 - s."""
     node = sources[0].node
     if len(sources) == 1 and isinstance(node.what, Offset) and np.all(node.what.value == 1):
         before = node.sole()
@@ -163,9 +163,7 @@ def _constant(call: Call, constant: Any, x: Tensor, rows: Rows) -> Array:
 def _lead_axes(call: Call, x: Tensor, rows: Rows) -> list[int]:
     """Axes of a tensor that are steps and samples; found by what a value of these rows and this shape has."""
     value = call.recording.value(x)
-    if value is None or value.block is not None:
-        return list(range(len(rows.lead)))
-    return call.recording.addresses.leading(value)
+    return list(range(len(rows.lead))) if value is None else call.recording.addresses.leading(value)
 
 
 def _give(call: Call, x: Tensor, rows: Rows, node: Any) -> None:

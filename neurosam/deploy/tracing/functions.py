@@ -23,7 +23,7 @@ from neurosam.deploy.tracing.recording import Recording, tensors_in
 from neurosam.graph.layers import MaxPool, Offset, Pool, Scale, Weights
 from neurosam.network.synapse import Conv2d, Dense
 
-__all__ = ["record"]
+__all__ = ["ATTENTION", "record"]
 
 
 def record(
@@ -71,12 +71,8 @@ def convolve(
     if before != after:  # "same" with an even kernel: one side is padded more
         sources, shape = _padded(call, sources, shape, before, after)
         before = (0,) * axes
-    row: tuple[int, ...] = () if axes == 2 else (1,)
-    none: tuple[int, ...] = () if axes == 2 else (0,)
-    synapse = Conv2d(
-        kernel.reshape(*kernel.shape[:2], *row, *kernel.shape[2:]), (*row, *stride), (*none, *before),
-        (*row, *dilation), groups,
-    )  # fmt: skip
+    row = kernel if axes == 2 else kernel[:, :, None]
+    synapse = Conv2d(row, _two(stride, 1), _two(before, 0), _two(dilation, 1), groups)
     out = call.result.shape[-axes - 1 :]
     weighted = (Source(call.node(Weights(synapse), sources, out, entering=shape)),)
     call.give(rows, call.one(call.shifted(weighted, out, _bias(bias)), out))
@@ -115,8 +111,7 @@ def batch_norm(
 
 def relu(call: Call, input: Tensor, inplace: bool = False) -> None:
     """The identity where nothing is negative."""
-    rows, sources, shape = call.trace(input)
-    if not all(_never_negative(source) for source in sources):
+    if not all(_never_negative(source) for source in call.trace(input)[1]):
         raise NotExpressible(
             "is a ReLU, which is no spiking neuron; put a layer of neurons in its place (an ANN: neurosam convert)"
         )
@@ -133,6 +128,8 @@ def dropout(call: Call, input: Tensor, p: float = 0.5, training: bool = False, i
 def softmax(call: Call, input: Tensor, dim: Any = None, *_: Any, **__: Any) -> None:
     """Left out at the very end."""
     rows, sources, shape = call.trace_any(input)
+    if dim is not None and dim % input.ndim < len(rows.lead):
+        raise NotExpressible("is a softmax over steps or samples; take it over the last axis")
     call.give(rows, call.node(Dropped("softmax"), sources, shape, key="softmax"))
 
 
@@ -177,6 +174,11 @@ def _sides(value: Any, axes: int) -> tuple[int, ...]:
     return tuple(int(v) for v in value) if isinstance(value, (tuple, list)) else (int(value),) * axes
 
 
+def _two(sides: tuple[int, ...], none: int) -> tuple[int, int]:
+    """Of height and width; the height of a row is `none`."""
+    return (none, sides[0]) if len(sides) == 1 else (sides[0], sides[1])
+
+
 def _padding(padding: Any, kernel: Any, dilation: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Zeros before and after along each axis."""
     if padding == "valid":
@@ -211,8 +213,8 @@ def _unknown(call: Call, name: str) -> str:
             f"is a {name}, whose mean and variance depend on the input of the moment, so it is no constant synapse; "
             "train with BatchNorm instead, which is folded into the weights"
         )
-    if name in ATTENTION:
-        return "multiplies values of the network with each other (attention), which no synapse can; leave it out"
+    if name in ("multi_head_attention_forward", "scaled_dot_product_attention"):
+        return ATTENTION
     if name in RANDOM:
         return f"draws random numbers ({name}), and a network has none; switch them off in evaluation mode"
     if name in ACTIVATIONS:
@@ -229,7 +231,7 @@ ACTIVATIONS = frozenset(
     ("gelu", "sigmoid", "tanh", "elu", "selu", "leaky_relu", "prelu", "hardtanh", "hardswish", "hardsigmoid", "silu",
      "relu6", "softplus", "clamp", "clip", "celu", "mish", "logsigmoid", "softsign", "threshold", "exp", "abs")
 )  # fmt: skip
-ATTENTION = frozenset(("multi_head_attention_forward", "scaled_dot_product_attention"))
+ATTENTION = "is attention, which multiplies values of the network with each other; no synapse can, so leave it out"
 
 FUNCTIONS: dict[str, Callable[..., None]] = {
     "conv1d": convolve,

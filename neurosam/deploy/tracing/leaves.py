@@ -145,6 +145,14 @@ class Leaf:
             if self.reading.time != "step" or self.drives:
                 raise Misread(self.label, "gets input that does not depend on the module's input")
             return (), rows, tuple(x.shape[lead:])
+        if self.reading.time == "step":
+            at = int(self.recording.addresses.trace([value], self.label, lead)[0].steps.max())
+            if at > len(self.drives):
+                raise ExportError(
+                    self.label,
+                    f"is called for the {_ordinal(len(self.drives) + 1)} time in step {at}; a network calls every "
+                    "layer once in every step",
+                )
         _, (sources,), shape = self.recording.addresses.trace([value], self.label, lead, rows)
         for source in sources:
             if (problem := source.node.unusable) is not None and not isinstance(source.node.what, Tables):
@@ -243,6 +251,10 @@ class TableLeaf:
         tables = Tables(self.gain / power, self.offset)
         call.give(rows, call.node(tables, call.scaled(sources, shape, power), shape, key=("tables", id(self))))
         return out
+
+
+def _ordinal(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
 
 
 def _in_float64(items: Any) -> Any:

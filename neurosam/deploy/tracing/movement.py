@@ -7,25 +7,36 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurosam.deploy.tracing.axes import Value
 from neurosam.deploy.tracing.calls import Call, NotExpressible
 from neurosam.deploy.tracing.recording import tensors_in
 
 __all__ = ["MOVES", "move"]
 
-MOVES = frozenset(
-    """
-    __getitem__ T mT H mH adjoint broadcast_tensors broadcast_to cat channel_shuffle chunk concat concatenate
-    constant_pad_nd diagonal dsplit dstack expand expand_as flatten flip fliplr flipud gather hsplit hstack index_select
-    moveaxis movedim narrow native_channel_shuffle pad permute pixel_shuffle pixel_unshuffle ravel repeat
-    repeat_interleave reshape reshape_as roll rot90 select split split_with_sizes squeeze squeeze_ stack swapaxes swapdims
-    t take take_along_dim tensor_split tile transpose transpose_ t_ unbind unflatten unfold unsafe_chunk unsafe_split
-    unsqueeze unsqueeze_ view view_as vsplit vstack atleast_1d atleast_2d atleast_3d column_stack row_stack
-    """.split()  # noqa: SIM905
+MOVES = frozenset((
+    "__getitem__", "T", "mT", "H", "mH", "adjoint", "broadcast_tensors", "broadcast_to", "cat", "channel_shuffle",
+    "chunk", "concat", "concatenate", "constant_pad_nd", "diagonal", "dsplit", "dstack", "expand", "expand_as",
+    "flatten", "flip", "fliplr", "flipud", "gather", "hsplit", "hstack", "index_select", "moveaxis", "movedim",
+    "narrow", "native_channel_shuffle", "pad", "permute", "pixel_shuffle", "pixel_unshuffle", "ravel", "repeat",
+    "repeat_interleave", "reshape", "reshape_as", "roll", "rot90", "select", "split", "split_with_sizes", "squeeze",
+    "squeeze_", "stack", "swapaxes", "swapdims", "t", "take", "take_along_dim", "tensor_split", "tile", "transpose",
+    "transpose_", "t_", "unbind", "unflatten", "unfold", "unsafe_chunk", "unsafe_split", "unsqueeze", "unsqueeze_",
+    "view", "view_as", "vsplit", "vstack", "atleast_1d", "atleast_2d", "atleast_3d", "column_stack", "row_stack",
+))  # fmt: skip
+
+
+ORDERED = frozenset(
+    ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "ravel", "view_as", "reshape_as")
 )
+"""Those that leave the elements in their order."""
 
 
 def move(call: Call, name: str) -> None:
     """Record a function of :data:`MOVES`, or ``x[i] = y``."""
+    value = call.recording.value(call.args[0]) if call.args else None
+    if name in ORDERED and value is not None and value.block is not None:
+        call.recording.values[call.result] = Value(tuple(call.result.shape), value.block)
+        return
     if name == "__setitem__":
         _put(call)
         return

@@ -159,7 +159,9 @@ class Node:
         """Why no other layer can take its values, if it is so."""
         what = self.what
         if isinstance(what, Membrane):
-            return f"follows the membrane of {self.sources[0].node.label}; only spikes travel, so it must be the last layer"
+            return (
+                f"follows the membrane of {self.sources[0].node.label}; only spikes travel, so make that the last layer"
+            )
         if isinstance(what, OverTime):
             return f"follows the {what.how} over all steps; take it at the very end"
         if isinstance(what, Dropped):
@@ -170,7 +172,7 @@ class Node:
 
 
 def population_shape(shape: tuple[Any, ...]) -> Shape:
-    """A shape of torch as a network has it: ``(C, L)`` becomes ``(C, 1, L)``, and ``(C, D, H, W)`` ``(C, D * H, W)``."""
+    """A shape of torch as a network has it: ``(C, 1, L)`` for ``(C, L)``, ``(C, D * H, W)`` for ``(C, D, H, W)``."""
     sides = tuple(int(side) for side in shape)
     if len(sides) in (1, 3):
         return sides

@@ -13,15 +13,15 @@ whether it fits.
 
 from __future__ import annotations
 
-import copy
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -30,18 +30,19 @@ from neurosam.deploy.readers import own
 from neurosam.deploy.readers.protocol import Reading, read, reset, resize
 from neurosam.deploy.tracing.axes import STATIC, Misread
 from neurosam.deploy.tracing.calls import Call, per_channel
+from neurosam.deploy.tracing.copies import InOrder, copied
+from neurosam.deploy.tracing.functions import ATTENTION
 from neurosam.deploy.tracing.functions import record as record_function
 from neurosam.deploy.tracing.leaves import Leaf, TableLeaf
 from neurosam.deploy.tracing.nodes import Source
-from neurosam.deploy.tracing.recording import Recording, tensors_in
+from neurosam.deploy.tracing.recording import Recording
 from neurosam.errors import ExportError, NetworkError
 from neurosam.graph.layers import Input
-from neurosam.training.neurons import Temporal
-from neurosam.training.sequential import SpikingSequential, named_layers
+from neurosam.training.sequential import SpikingSequential
 
-__all__ = ["TIMES", "Recorded", "Run", "record", "traceable"]
+__all__ = ["Presented", "Recorded", "Run", "record"]
 
-TIMES = ("auto", "step", "first", "second", "folded", "inside")
+WAYS = ("auto", "step", "first", "second", "folded", "inside")
 STEPS, SAMPLES = 4, 5
 LARGE = 2**16
 """Elements of the input above which two samples are recorded instead of five."""
@@ -50,94 +51,80 @@ Run = Callable[[nn.Module, Tensor], Any]
 
 
 @dataclass(frozen=True, eq=False)
+class Presented:
+    """The input of a recording.
+
+    Parameters
+    ----------
+    source : Input
+    shape : tuple of int
+        Of one step of one sample, as torch has it.
+    real : bool
+        Whether it consists of fractions of the largest event; else of events.
+    mean, std : (C,) array or None
+        The module takes (x - mean) / std.
+    samples : int, optional
+        Batch size, for a module that has it inside.
+    x : (T, B, ...) tensor, optional
+        The input itself; random numbers if None.
+    seed : int
+        Of those.
+    """
+
+    source: Input
+    shape: tuple[int, ...]
+    real: bool = False
+    mean: npt.NDArray[np.float64] | None = None
+    std: npt.NDArray[np.float64] | None = None
+    samples: int | None = None
+    x: Tensor | None = None
+    seed: int = 0
+
+    def draw(self, most: int) -> Tensor:
+        """The input ``[T, B, ...]``, of at most `most` steps if it is random; before it is standardised."""
+        if self.x is not None:
+            return self.x
+        size = (most, self.samples or (2 if int(np.prod(self.shape)) > LARGE else SAMPLES), *self.shape)
+        uniform = torch.rand(size, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
+        largest = self.source.magnitude
+        return (uniform if self.real and largest == 1 else (uniform * (largest + 1)).floor()) * self.source.unit
+
+
+@dataclass(frozen=True, eq=False)
 class Recorded:
-    """A recording, and what the module returned: per step if it was called step by step."""
+    """A recording, its input ``[T, B, ...]``, and what the module returned: per step if it was called step by step."""
 
     recording: Recording
     leaves: tuple[Leaf, ...]
     outputs: list[Any]
     input: Tensor
-    time: str
+    way: str
 
 
-def traceable(module: nn.Module) -> nn.Module:
-    """A float64 copy in evaluation mode on the CPU, whose parameters can be read.
-
-    Raises
-    ------
-    ExportError
-        If it holds parameters that have no values yet.
-    """
-    while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):  # torch.compile's wrapper
-        module = inner
-    for name, part in module.named_modules():
-        if any(isinstance(p, nn.parameter.UninitializedTensorMixin) for p in part._parameters.values()):
-            raise ExportError(
-                f"layer {name!r} ({type(part).__name__})", "has no weights yet; run the module once on an input first"
-            )
-    out = copied(module).cpu().double().eval()
-    return _over_time(out) if type(out) in (nn.Sequential, SpikingSequential) and _has_own(out) else out
-
-
-def copied(module: nn.Module) -> nn.Module:
-    """A deep copy, of a module that was trained a moment ago as well, with all of its options.
-
-    States that a training step left behind belong to a graph, which ``deepcopy`` refuses; and a class with a
-    ``__deepcopy__`` of its own may forget options (Sinabs' ALIF forgets ``norm_input``).
-    """
-    memo: dict[int, Any] = {}
-    for part in module.modules():
-        for value in tensors_in({key: v for key, v in vars(part).items() if key not in ("_parameters", "_modules")}):
-            if value.grad_fn is not None:
-                memo[id(value)] = value.detach().clone()
-    for part in reversed(list(module.modules())):
-        if hasattr(type(part), "__deepcopy__") and id(part) not in memo:
-            memo[id(part)] = twin = object.__new__(type(part))
-            vars(twin).update(copy.deepcopy(vars(part), memo))
-    out: nn.Module = copy.deepcopy(module, memo)
-    return out
-
-
-def record(
-    module: nn.Module, shape: tuple[int, ...], source: Input, *, time: str = "auto", run: Run | None = None,
-    real: bool = False, mean: Sequence[float] = (), std: Sequence[float] = (), samples: int | None = None,
-    x: Tensor | None = None,
-) -> Recorded:  # fmt: skip
-    """Record a module (from :func:`traceable`).
+def record(module: nn.Module, presented: Presented, time: str = "auto", run: Run | None = None) -> Recorded:
+    """Record a module (from :func:`~neurosam.deploy.tracing.copies.traceable`).
 
     Parameters
     ----------
     module : nn.Module
-        Its layers of neurons are replaced; it is of no other use afterwards.
-    shape : tuple of int
-        Of one step of one sample of the input.
-    source : Input
-    time : str
-        One of :data:`TIMES`.
+    presented : Presented
+    time : {"auto", "step", "first", "second", "folded", "inside"}
     run : function, optional
         ``run(module, x)`` with x of shape ``[T, B, ...]``.
-    real : bool
-        Whether the recorded input consists of fractions of the largest event; else of events.
-    mean, std : sequence of float
-        The module takes (x - mean) / std, by channel.
-    samples : int, optional
-        Of the recorded pass, for a module that has its batch size inside.
-    x : (T, B, ...) tensor, optional
-        What to record it on; random numbers if None.
 
     Raises
     ------
     ExportError
         If no way of calling the module works, or a layer cannot be read.
     """
-    choice("export: time", time, TIMES)
-    paths = _paths(module)
-    readings = {path: reading for path, part in paths.items() if (reading := _read(path, part)) is not None}
+    choice("export: time", time, WAYS)
+    readings = {
+        path: reading for path, part in module.named_modules() if (reading := _read(path, part)) is not None
+    }  # fmt: skip
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
     failures: list[tuple[int, ExportError]] = []
     for way in ways:
-        attempt = _Attempt(copied(module), shape, source, readings, way, run, real, samples, x)
-        attempt.standardise(mean, std)
+        attempt = _Attempt(copied(module), presented, readings, way, run)
         try:
             return attempt.go()
         except Misread as error:
@@ -151,44 +138,25 @@ class _Attempt:
     """One way of calling a module."""
 
     def __init__(
-        self, module: nn.Module, shape: tuple[int, ...], source: Input, readings: dict[str, Reading], way: str,
-        run: Run | None, real: bool, samples: int | None, x: Tensor | None,
-    ) -> None:  # fmt: skip
-        self.module, self.way, self.run = module, way, run
-        paths = _paths(module)
-        lengths = [len(t[0]) for part in paths.values() if (t := own.tables(part)) is not None]
-        steps = min([STEPS, *lengths])
-        if samples is None:
-            samples = 2 if int(np.prod(shape)) > LARGE else SAMPLES
-        if x is not None:
-            steps, samples = x.shape[0], x.shape[1]
-        self.recording = Recording(record_function, source, shape, steps, samples)
+        self, module: nn.Module, presented: Presented, readings: dict[str, Reading], way: str, run: Run | None
+    ) -> None:
+        self.module, self.presented, self.way, self.run = module, presented, way, run
+        paths = dict(module.named_modules())
+        lengths = [len(tables[0]) for part in paths.values() if (tables := own.tables(part)) is not None]
+        self.drawn = presented.draw(min([STEPS, *lengths]))
+        steps, samples = self.drawn.shape[:2]
+        self.recording = Recording(record_function, presented.source, presented.shape, steps, samples)
         self.leaves = []
         for path, part in paths.items():
             self.recording.attach(path, part)
             if path in readings:
-                leaf = Leaf(
-                    self.recording, path, part, readings[path], once=way == "step", unfold=isinstance(module, _InOrder)
-                )
-                self.leaves.append(leaf)
+                once, unfold = way == "step", isinstance(module, InOrder)
+                self.leaves.append(Leaf(self.recording, path, part, readings[path], once=once, unfold=unfold))
                 reset(part)
                 resize(part, steps, samples)
-            elif (table := own.tables(part)) is not None:
-                TableLeaf(self.recording, path, part, *table)
-        self.x = self.given = _input((steps, samples, *shape), source, real) if x is None else x
-
-    def standardise(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Give the module (x - mean) / std in place of x."""
-        if mean:
-            shape = self.recording.input.shape
-            ones = np.ones(shape[0])
-            call = Call(self.recording, ("", "standardisation"), None, (), {}, None)
-            sources = call.shifted((Source(self.recording.input),), shape, per_channel(-np.asarray(mean) * ones, shape))
-            sources = call.scaled(sources, shape, per_channel(1 / np.asarray(std) * ones, shape))
-            self.recording.entry = call.one(sources, shape)
-            self.given = (self.x - torch.tensor(per_channel(np.asarray(mean) * ones, shape))) / torch.tensor(
-                per_channel(np.asarray(std) * ones, shape).copy()
-            )
+            elif (tables := own.tables(part)) is not None:
+                TableLeaf(self.recording, path, part, *tables)
+        self.x = self._standardised()
 
     def go(self) -> Recorded:
         """Run the module."""
@@ -204,11 +172,11 @@ class _Attempt:
                 f"is called {least} times while {counts[most].label} is called {most} times; a network calls both "
                 "once in every step",
             )
-        if self.way == "inside" and counts:
-            self.recording.steps = next(iter(counts))
+        shown = self.drawn
         if self.way == "inside":
-            self.x = self.x[:1].expand(self.recording.steps, *self.x.shape[1:])
-        return Recorded(self.recording, tuple(self.leaves), outputs, self.x, self.way)
+            self.recording.steps = next(iter(counts), self.recording.steps)
+            shown = shown[:1].expand(self.recording.steps, *shown.shape[1:])
+        return Recorded(self.recording, tuple(self.leaves), outputs, shown, self.way)
 
     def explained(self, error: Exception) -> ExportError:
         """What torch could not do, with the layer that was running."""
@@ -216,20 +184,32 @@ class _Attempt:
             return ExportError(*self.recording.failure)
         if isinstance(error, NetworkError) and error.where in (paths := dict(self.module.named_modules())):
             return ExportError(f"layer {error.where!r} ({type(paths[error.where]).__name__})", error.problem)
-        kind = "Sequential" if isinstance(self.module, _InOrder) else type(self.module).__name__
+        if isinstance(self.recording.running, nn.MultiheadAttention):
+            return ExportError(self.recording.label(), ATTENTION)
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return ExportError(self.recording.label(kind), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
+        return ExportError(self.recording.label(), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
+
+    def _standardised(self) -> Tensor:
+        """What the module takes; the network standardises by itself."""
+        mean, std = self.presented.mean, self.presented.std
+        if mean is None or std is None:
+            return self.drawn
+        recording, shape = self.recording, self.recording.input.shape
+        call = Call(recording, ("", "standardisation"), None, (), {}, None)
+        shift, factor = per_channel(-mean, shape), per_channel(1 / std, shape)
+        sources = call.scaled(call.shifted((Source(recording.input),), shape, shift), shape, factor)
+        recording.entry = call.one(sources, shape)
+        return torch.tensor((self.drawn.numpy() + shift) * factor)
 
     def _outputs(self) -> list[Any]:
-        recording, x = self.recording, self.given
+        recording, x = self.recording, self.x
         steps, samples = recording.steps, recording.samples
-        of_step = np.repeat(np.arange(steps), samples)
         if self.way == "step":
             return list(self._step_by_step())
         if self.way == "inside":
             recording.steps, recording.looped = 0, True
             return [self.module(recording.enter(x[0], np.full(samples, STATIC), (samples,)))]
-        x = recording.enter(x, of_step, (steps, samples))
+        x = recording.enter(x, np.repeat(np.arange(steps), samples), (steps, samples))
         if self.way == "run" and self.run is not None:
             return [self.run(self.module, x)]
         if self.way == "second":
@@ -244,56 +224,29 @@ class _Attempt:
         for step in range(recording.steps):
             for leaf in self.leaves:
                 leaf.calls_in_pass = 0
-            x = recording.enter(self.given[step], np.full(recording.samples, step), (recording.samples,))
+            x = recording.enter(self.x[step], np.full(recording.samples, step), (recording.samples,))
             out = self.module(x, *state)
             if isinstance(out, tuple) and len(out) == 2 and _takes_state(self.module):
                 state = (out[1],)
             yield out
 
 
-def _input(shape: tuple[int, ...], source: Input, real: bool) -> Tensor:
-    """Random events, in the module's unit."""
-    uniform = torch.rand(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    if real and source.magnitude == 1:
-        return uniform * source.unit
-    return (uniform * (source.magnitude + 1)).floor() * source.unit
-
-
-class _InOrder(SpikingSequential):
-    """A plain Sequential of our own neurons: layers act on each step, neurons on all of them."""
-
-
-def _over_time(module: nn.Module) -> SpikingSequential:
-    out = _InOrder() if type(module) is nn.Sequential else SpikingSequential()
-    for name, layer in named_layers(module):  # type: ignore[arg-type]
-        nested = isinstance(layer, nn.Sequential) and _has_own(layer)
-        out.add_module(name, _over_time(layer) if nested else layer)
-    return out.eval()
-
-
-def _has_own(module: nn.Module) -> bool:
-    return any(isinstance(part, Temporal) for part in module.modules())
-
-
-def _paths(module: nn.Module) -> dict[str, nn.Module]:
-    return dict(module.named_modules())
-
-
 def _read(path: str, module: nn.Module) -> Reading | None:
     try:
         return read(module)
-    except ExportError as error:
+    except (ExportError, NetworkError) as error:
         raise ExportError(f"layer {path!r} ({type(module).__name__})", error.problem) from None
 
 
 def _ways(readings: dict[str, Reading], module: nn.Module) -> list[str]:
+    """Ways to try, in this order."""
     times = {reading.time for reading in readings.values()}
     if isinstance(module, SpikingSequential):
         return ["first"]
     if "folded" in times:
         return ["folded", "first", "second"]
     if times & {"first", "second"}:
-        return sorted(times & {"first", "second"}) + sorted({"first", "second"} - times) + ["inside"]
+        return [*sorted(times & {"first", "second"}), *sorted({"first", "second"} - times), "inside"]
     return ["step", "inside", "first", "second"]
 
 
@@ -306,12 +259,12 @@ def _takes_state(module: nn.Module) -> bool:
 
 @contextmanager
 def _float64() -> Iterator[None]:
-    """What forward makes itself (zero states) is float64 too."""
+    """What forward makes itself (zero states) is float64 too; what it warns of concerns its own runs."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a module warns of concerns its own runs
+            warnings.simplefilter("ignore")
             yield
     finally:
         torch.set_default_dtype(before)
