@@ -212,10 +212,10 @@ def test_truncated(keep: float, path: Path) -> None:
 
 
 def test_mutated_files_raise_nothing_else(path: Path) -> None:
-    """300 files with a few bytes changed: read, or refused in one sentence."""
+    """120 files with a few bytes changed: read, or refused in one sentence."""
     whole, rng = path.read_bytes(), np.random.default_rng(0)
     refused = 0
-    for _ in range(300):
+    for _ in range(120):
         octets = bytearray(whole)
         for place in rng.integers(8, len(octets), int(rng.integers(1, 6))):
             octets[place] = rng.integers(256)
@@ -224,4 +224,4 @@ def test_mutated_files_raise_nothing_else(path: Path) -> None:
             load_nir(path, source="euler", dt=0.5)
         except FormatError:
             refused += 1
-    assert refused > 30
+    assert refused > 12

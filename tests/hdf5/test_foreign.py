@@ -125,3 +125,16 @@ def test_lengths_of_texts_are_examined_before_they_are_read(tmp_path: Path) -> N
     octets[offset : offset + 4] = b"\xff\xff\xff\xff"
     path.write_bytes(octets)
     refused(path, "declares a text of 4294967295 bytes")
+
+
+def test_addresses_of_texts_lie_in_the_file(tmp_path: Path) -> None:
+    """One behind its end, one that no file system can seek."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = "text"
+        offset = file["x"].id.get_offset()
+    octets = bytearray(path.read_bytes())
+    for address in (len(octets), 2**62, 2**64 - 1):
+        octets[offset + 4 : offset + 12] = address.to_bytes(8, "little")
+        path.write_bytes(octets)
+        refused(path, "names a text that is not in the file")
