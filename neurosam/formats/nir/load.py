@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from neurosam.errors import ExportError, FormatError, NetworkError
-from neurosam.formats.nir.drawing import Drawing, Node
+from neurosam.formats.nir.drawing import MAX_ELEMENTS, Drawing, Node
 from neurosam.formats.nir.file import read_drawing
 from neurosam.formats.nir.marker import MARK, content_of, restored
 from neurosam.formats.nir.nodes import Discretised, delay_steps, input_shape, layers_of, network_shape
 from neurosam.formats.nir.sources import SOURCES, checked_reset, source_of, step_of
-from neurosam.formats.nir.structure import NEURONS, Flow, flat, flow
+from neurosam.formats.nir.structure import NEURONS, Flow, Wire, flat, flow
 from neurosam.graph.assemble import assemble
 from neurosam.graph.layers import Edge, Graph, Input, Layer, Reindex, Scale
 from neurosam.network.network import Network
@@ -27,7 +27,6 @@ from neurosam.network.trace import SamTrace
 
 __all__ = ["load_nir", "nir_graph"]
 
-MAX_DELAYS = 256
 SPIKING = frozenset({"CubaLIF", "IF", "LIF", "Threshold"})
 
 
@@ -143,13 +142,18 @@ class _Layers:
     leaves: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     """Where a node's value comes from: layers, and by how many steps it is late."""
     enters: dict[str, str] = field(default_factory=dict)
+    arriving: dict[str, list[Wire]] = field(default_factory=dict)
+    leaving: dict[str, list[Wire]] = field(default_factory=dict)
 
     def build(self, like: Input) -> Graph:
         """All nodes, then the edges that close loops."""
+        for wire in self.flow.wires:
+            self.arriving.setdefault(wire.target, []).append(wire)
+            self.leaving.setdefault(wire.source, []).append(wire)
         for name in self.flow.order:
             node = self.drawing.nodes[name]
             if node.kind == "Input":
-                followers = [self.drawing.nodes[w.target] for w in self.flow.wires if w.source == name]
+                followers = [self.drawing.nodes[w.target] for w in self.leaving.get(name, ())]
                 self.shapes[name] = input_shape(node, followers)
                 self._put(name, node, replace(like, shape=network_shape(self.shapes[name])))
                 self.leaves[name] = [(name, 0)]
@@ -165,7 +169,7 @@ class _Layers:
     def _add(self, node: Node) -> None:
         """One node behind those that feed it."""
         name = node.name
-        arriving = [w for w in self.flow.wires if w.target == name]
+        arriving = self.arriving[name]
         forward = [w for w in arriving if (w.source, name) not in self.flow.backward]
         shape = self.shapes[forward[0].source]
         for wire in forward[1:]:
@@ -173,7 +177,7 @@ class _Layers:
         self.shapes[name + "\0in"] = shape
         sources = [(layer, late + wire.steps) for wire in forward for layer, late in self.leaves[wire.source]]
         if node.kind in NEURONS - SPIKING and any(
-            self.drawing.nodes[w.target].kind != "Output" for w in self.flow.wires if w.source == name
+            self.drawing.nodes[w.target].kind != "Output" for w in self.leaving.get(name, ())
         ):
             raise node.error(
                 "sends its membrane to other layers, where only spikes travel; put it last, or use a CubaLIF"
@@ -209,8 +213,10 @@ class _Layers:
         if steps.size != 1 and steps.size != neurons(shape):
             raise node.error(f"has delays of shape {steps.shape}; {shape} arrives")
         occurring = np.unique(steps)
-        if occurring.size > MAX_DELAYS:
-            raise node.error(f"has {occurring.size} different delays; at most {MAX_DELAYS} are read")
+        if occurring.size > 1 and occurring.size * steps.size > MAX_ELEMENTS:
+            raise node.error(
+                f"has {occurring.size} different delays of {steps.size} elements; the product is at most {MAX_ELEMENTS}"
+            )
         if occurring.size == 1:
             self._chain(node, [], [(layer, late + int(occurring[0])) for layer, late in sources], looped)
             return

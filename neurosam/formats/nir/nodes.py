@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.formats.nir.drawing import Node
+from neurosam.formats.nir.drawing import MAX_ELEMENTS, Node
 from neurosam.formats.nir.marker import MARK, PREFIX, exact_neuron, exact_sparse
 from neurosam.formats.nir.parameters import Parameters
 from neurosam.formats.nir.sources import KINDS, cell_of
@@ -46,8 +46,13 @@ def input_shape(node: Node, followers: Iterable[Node]) -> Shape:
         shape = shape[1:]
     if not 1 <= len(shape) <= 3:
         raise node.error(f"has shape {shape}; (N,), (C, L) or (C, H, W) is required, without a batch")
-    if size(shape) > MAX_SIZE:
-        raise node.error(f"has {size(shape)} elements; at most {MAX_SIZE} are allowed")
+    return limited(node, shape)
+
+
+def limited(node: Node, shape: Shape) -> Shape:
+    """The shape of what a node gives, if it is not too large."""
+    if size(shape) > MAX_ELEMENTS:
+        raise node.error(f"gives {size(shape)} elements {shape}; at most {MAX_ELEMENTS} are read")
     return shape
 
 
@@ -161,11 +166,13 @@ def _conv(node: Node, shape: Shape, axes: int) -> Built:
             raise node.error("has padding 'same' with a stride, which torch refuses; give the padding as numbers")
         total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
         if any(t % 2 for t in total):
+            limited(node, _wider(shape, total))
             built.append(_padded(network_shape(shape), _pair(tuple(t // 2 for t in total), 0), _pair(tuple(total), 0)))
         else:
             padding = tuple(t // 2 for t in total)
     elif node.text("padding") != "valid":
         padding = _each(node, "padding", axes, low=0)
+    limited(node, _wider(shape, [2 * p for p in padding]))  # back ends pad the picture
     out = []
     arriving = built[0].index.shape[3 - axes :] if built and isinstance(built[0], Reindex) else shape[1:]
     for side, k, s, p, d in zip(arriving, kernel, stride, padding, dilation, strict=True):
@@ -176,7 +183,13 @@ def _conv(node: Node, shape: Shape, axes: int) -> Built:
     synapse = Conv2d(
         four.astype(np.float64), _pair(stride), _pair(padding, 0), _pair(dilation), groups,
     )  # fmt: skip
+    limited(node, (weight.shape[0], *out))
     return (weight.shape[0], *out), [*built, Weights(synapse), *_bias(node, weight.shape[0])]
+
+
+def _wider(shape: Shape, sides: Iterable[int]) -> Shape:
+    """A picture with a border."""
+    return (shape[0], *(side + more for side, more in zip(shape[1:], sides, strict=True)))
 
 
 def _padded(shape: Shape, before: tuple[int, int], total: tuple[int, int]) -> Reindex:
@@ -192,11 +205,12 @@ def _pool(node: Node, shape: Shape) -> Built:
         raise node.error(f"takes (C, H, W); {shape} arrives")
     kernel, stride = _each(node, "kernel_size", 2), _each(node, "stride", 2)
     padding = _each(node, "padding", 2, low=0)
+    limited(node, (shape[0], *kernel))  # as a convolution of ones
     pool = SumPool2d(_pair(kernel), _pair(stride), _pair(padding))
     built: list[Layer] = [Pool(pool)]
     if node.kind == "AvgPool2d":
         built.append(Scale(1.0 / pool.area))
-    return pool.output_shape(shape), built
+    return limited(node, pool.output_shape(shape)), built
 
 
 def _flatten(node: Node, shape: Shape) -> Built:
