@@ -204,6 +204,20 @@ def test_a_layer_of_a_billion_takes_no_memory(path: Path) -> None:
         load_nir(path, source="euler", dt=0.5)
 
 
+def test_many_paths_take_no_memory(path: Path) -> None:
+    """Thirty diamonds behind each other: 2^30 paths."""
+    with h5py.File(path, "r+") as file:
+        graph, pairs, end = file["node"], [], "in"
+        for i in range(30):
+            for name in (f"a{i}", f"b{i}", f"c{i}"):
+                put(graph["nodes"], name, "Scale", scale=0.5)
+            pairs += [(end, f"a{i}"), (end, f"b{i}"), (f"a{i}", f"c{i}"), (f"b{i}", f"c{i}")]
+            end = f"c{i}"
+        edges(graph, *pairs, (end, "w"), ("w", "n"), ("n", "out"))
+    with pytest.raises(FormatError, match="is reached on over 4096 paths without neurons between"):
+        load_nir(path, source="euler", dt=0.5)
+
+
 def test_not_nir(tmp_path: Path) -> None:
     path = tmp_path / "a.nir"
     with pytest.raises(FormatError, match="does not exist"):

@@ -16,7 +16,8 @@ from neurosam.errors import ExportError, FormatError, NetworkError
 from neurosam.formats.nir.drawing import MAX_ELEMENTS, Drawing, Node
 from neurosam.formats.nir.file import read_drawing
 from neurosam.formats.nir.marker import MARK, content_of, restored
-from neurosam.formats.nir.nodes import Discretised, delay_steps, input_shape, layers_of, network_shape
+from neurosam.formats.nir.nodes import Discretised, delay_steps, input_shape, layers_of
+from neurosam.formats.nir.pictures import network_shape
 from neurosam.formats.nir.sources import SOURCES, checked_reset, source_of, step_of
 from neurosam.formats.nir.structure import NEURONS, Flow, Wire, flat, flow
 from neurosam.graph.assemble import assemble
@@ -107,11 +108,9 @@ def _lower(
     delays = {n.name: delay_steps(n, _known(n, step)) for n in opened.nodes.values() if n.kind == "Delay"}
     order = flow(opened, {key: int(steps.min()) for key, steps in delays.items() if steps.size})
     graph = _Layers(opened, order, Discretised(name, step, asked), delays).build(like)
-    rule = (
-        "as saved"
-        if name == MARK
-        else SOURCES[name].rule + ("" if asked is None else f"; but reset {asked[0]!r} ({asked[1]!r})")
-    )
+    rule = "as saved" if name == MARK else SOURCES[name].rule
+    if asked is not None:
+        rule += f"; but reset {asked[0]!r} ({asked[1]!r})"
     notes = {"nir.source": name, "nir.rule": rule, "nir.dt_s": "of each layer, from r" if step is None else f"{step!r}"}
     if opened.version:
         notes["nir.version"] = opened.version
@@ -138,7 +137,9 @@ class _Layers:
     layers: dict[str, Layer] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
+    takes: dict[str, Shape] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
+    """What each node is given, and what it gives."""
     leaves: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     """Where a node's value comes from: layers, and by how many steps it is late."""
     enters: dict[str, str] = field(default_factory=dict)
@@ -161,7 +162,7 @@ class _Layers:
                 self._add(node)
         for wire in self.flow.wires:
             if (wire.source, wire.target) in self.flow.backward:
-                self._same(self.drawing.nodes[wire.target], wire.source, self.shapes[wire.target + "\0in"])
+                self._same(self.drawing.nodes[wire.target], wire.source, self.takes[wire.target])
                 for layer, late in self.leaves[wire.source]:
                     self.edges.append(Edge(layer, self.enters[wire.target], late + wire.steps))
         return Graph(self.layers, self.edges, self._outputs(), self.labels)
@@ -174,7 +175,7 @@ class _Layers:
         shape = self.shapes[forward[0].source]
         for wire in forward[1:]:
             self._same(node, wire.source, shape)
-        self.shapes[name + "\0in"] = shape
+        self.takes[name] = shape
         sources = [(layer, late + wire.steps) for wire in forward for layer, late in self.leaves[wire.source]]
         if node.kind in NEURONS - SPIKING and any(
             self.drawing.nodes[w.target].kind != "Output" for w in self.leaving.get(name, ())
@@ -194,7 +195,7 @@ class _Layers:
 
     def _chain(self, node: Node, layers: list[Layer], sources: list[tuple[str, int]], looped: bool) -> None:
         """Layers of one node, the last with its name; none at all where it only passes on."""
-        if not layers and not looped:
+        if not layers and not looped and len(sources) == 1:
             self.leaves[node.name] = sources
             return
         layers = layers or [Scale(1.0)]
