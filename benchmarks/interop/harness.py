@@ -311,8 +311,17 @@ def nir(case: Case, module: nn.Module) -> Any:
     return compared(case, module, network)["differ"]
 
 
-def main(package: str, framework: str, cases: list[Case]) -> None:
-    """Run the cases that the command line names and write a JSON file."""
+def refusal(layer: nn.Module) -> str:
+    """What a user is told who exports a network with a layer that has no equal."""
+    try:
+        ns.export(nn.Sequential(nn.Linear(4, 3), layer), (4,))
+    except ns.NeurosamError as error:
+        return str(error)
+    raise AssertionError(f"{type(layer).__name__} is not refused")
+
+
+def main(package: str, framework: str, cases: list[Case], refused: list[nn.Module]) -> None:
+    """Run the cases that the command line names and write a JSON file; `refused` are layers without an equal."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", default="", help="part of a case's name")
@@ -331,5 +340,7 @@ def main(package: str, framework: str, cases: list[Case]) -> None:
                 traceback.print_exc()
             rows.append({"network": case.name, "failed": f"{type(error).__name__}: {error}"})
         print(json.dumps(rows[-1]), file=sys.stderr)
-    about = {"framework": framework, "version": version(package), "torch": torch.__version__, "rows": rows}
+    messages = {type(layer).__name__: refusal(layer) for layer in refused}
+    about = {"framework": framework, "version": version(package), "torch": torch.__version__, "refused": messages}
+    about["rows"] = rows
     options.out.write_text(json.dumps(about) + "\n")

@@ -177,5 +177,10 @@ CASES = [
     ),
 ]
 
+REFUSED = [
+    norse.LIFAdExCell(),
+    norse.LIFExCell(),
+]
+
 if __name__ == "__main__":
-    main("norse", "Norse", CASES)
+    main("norse", "Norse", CASES, REFUSED)

@@ -13,7 +13,7 @@ from typing import Any
 
 import sinabs.layers as sl
 import torch
-from sinabs.activation import MaxSpike, MembraneReset, SingleSpike
+from sinabs.activation import MaxSpike, MembraneReset, MembraneSubtract, SingleSpike
 from sinabs.from_torch import from_model
 from sinabs.nir import to_nir
 from torch import nn
@@ -152,5 +152,11 @@ CASES = [
     Case("ALIF and LIFRecurrent", adaptive, spikes(STEPS, SAMPLES, 60), second, "network = ns.export(net, (60,))"),
 ]
 
+REFUSED = [
+    sl.LIFRecurrent(20.0, nn.Linear(3, 3)),
+    sl.ExpLeak(20.0, min_v_mem=-1.0),
+    sl.LIF(20.0, reset_fn=MembraneSubtract(0.5)),
+]
+
 if __name__ == "__main__":
-    main("sinabs", "Sinabs", CASES)
+    main("sinabs", "Sinabs", CASES, REFUSED)

@@ -349,5 +349,12 @@ CASES = [
     Case("a neuron of the user's own, with a reader", WithOwn, spikes(num_steps, batch_size, 50), inside, OWN),
 ]
 
+REFUSED = [
+    snn.Alpha(alpha=0.9, beta=0.8, init_hidden=True),
+    snn.Leaky(beta=0.9, graded_spikes_factor=2.0, init_hidden=True),
+    snn.StateLeaky(beta=0.9, channels=3),
+    snn.SLSTM(3, 3, init_hidden=True),
+]
+
 if __name__ == "__main__":
-    main("snntorch", "snnTorch", CASES)
+    main("snntorch", "snnTorch", CASES, REFUSED)

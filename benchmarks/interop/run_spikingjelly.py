@@ -202,5 +202,13 @@ CASES = [
     Case("plain convolution", plain, SMALL, stepwise, DEPLOY, by_exporter, {"source": "spikingjelly"}),
 ]
 
+REFUSED = [
+    neuron.QIFNode(),
+    neuron.EIFNode(),
+    neuron.IzhikevichNode(),
+    neuron.KLIFNode(),
+    neuron.PSN(T=4),
+]
+
 if __name__ == "__main__":
-    main("spikingjelly", "SpikingJelly", CASES)
+    main("spikingjelly", "SpikingJelly", CASES, REFUSED)
