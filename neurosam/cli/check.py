@@ -10,6 +10,7 @@ import typer
 from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import console, network_in, new_file, require, say
 from neurosam.cli.event_files import EventsFiles, read_inputs
+from neurosam.cli.export_module import Loop
 from neurosam.cli.inputs import Data, Seed, Size, Steps, presented
 from neurosam.cli.modules import is_module, load_module
 from neurosam.errors import NeurosamError
@@ -34,11 +35,13 @@ def check(
     steps: Steps = None,
     seed: Seed = 0,
     input_unit: Annotated[
-        float, typer.Option(help="Input of the module that an event of value 1 stands for, as in the export.")
-    ] = 1.0,
-    time: Annotated[
-        str, typer.Option(help="What the module takes: auto, step, first, second, folded or inside (see ns.export).")
-    ] = "auto",
+        float | None,
+        typer.Option(
+            help="Input of the module that an event of value 1 stands for. Default: as the network says, or 1.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Loop = "auto",
     report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
 ) -> None:

@@ -12,7 +12,7 @@ import typer
 from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
-from neurosam.cli.formats import OtherFormat, Reset, Restarts, export_network
+from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
 from neurosam.cli.inputs import held_out, training_set
 from neurosam.cli.modules import is_module
 from neurosam.deploy.quantisation_report import QuantisationReport
@@ -84,14 +84,17 @@ def export(
     other: OtherFormat = None,
     restarts: Restarts = False,
     reset: Reset = None,
+    dt: Dt = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Turn a trained model into a network file, quantised by default; or a network file into another tool's format."""
     if other is not None:
-        export_network(model, other, out, restarts, reset, force)
+        export_network(model, other, out, restarts, reset, dt, force)
         return
-    if restarts or reset is not None:
-        raise NeurosamError("--restarts, --reset", "go with --format, which writes a network file for other tools")
+    if restarts or reset is not None or dt is not None:
+        raise NeurosamError(
+            "--restarts, --reset, --dt", "go with --format, which writes a network file for other tools"
+        )
     refuse_foreign(model)
     require("export", "torch", "torch", "safetensors")
     if is_module(str(model)):

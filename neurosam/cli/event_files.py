@@ -25,7 +25,7 @@ EventsFiles = Annotated[
     list[str] | None,
     typer.Option(
         "--events", metavar="[NAME=]FILE", show_default=False,
-        help="Events instead of images: .h5, or .npy with a dense array [time, sample, C, H, W]. For a network with "
+        help="Spikes instead of images: .h5, .npz, or a dense array (time, sample, C, H, W) in .npy. For "
         "several inputs, once for each, with its name, or one .h5 with all of them.",
     ),
 ]  # fmt: skip

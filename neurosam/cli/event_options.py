@@ -19,7 +19,7 @@ __all__ = ["DtUs", "Files", "FilmFile", "Polarity", "Rule", "Window", "columns_i
 Files = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FILE]...", show_default=False,
+        metavar="FILE", show_default=False,
         help="Instead of held-out images: recordings of an event camera (.bin, .bs2, .aedat4, .raw, .dat, .es, .csv, "
         ".npy, .npz, or a folder), which are run in bounded memory; spikes (.npz, .npy, .h5); or images (.png, .npy, "
         "or a folder).",
@@ -49,7 +49,7 @@ FilmFile = Annotated[
 Window = Annotated[
     int | None,
     typer.Option("--window", min=1, show_default=False,
-                 help="Steps in a frame of the film. Default: 5; doubled as a long film needs it."),
+                 help="Steps in a frame of the film. Default: 5 ms; doubled as a long film needs it."),
 ]  # fmt: skip
 
 

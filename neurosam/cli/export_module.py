@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from neurosam.network.synapse import Shape
     from neurosam.network.trace import SamTrace
 
-__all__ = ["InputShape", "Loop", "ModuleCoding", "ModuleSteps", "export_module"]
+__all__ = ["InputShape", "Loop", "ModuleCoding", "ModuleSteps", "export_module", "shape_of"]
 
 InputShape = Annotated[
     str | None,
@@ -48,7 +48,7 @@ def export_module(
 ) -> QuantisationReport | None:  # fmt: skip
     """Build the module, convert it, quantise the network if there is a `precision`, and write it."""
     path = Path(str(model).rpartition(":")[0] or model)
-    sides = _shape(shape)
+    sides = shape_of(shape)
     out = new_file(path.with_suffix(".h5") if out is None else out, force, HDF5)
     images = None if calibrate.isdecimal() else _images(Path(calibrate), sides)
     from neurosam.deploy.from_torch import to_network
@@ -63,14 +63,16 @@ def export_module(
     if precision is not None:
         calibration: Events | None = None
         if images is not None:
-            calibration = Events.from_dense(images) if images.ndim == len(sides) + 2 else stimulus.encode(images)
+            given = images.reshape(*images.shape[: -len(sides)], *network.input.shape)
+            calibration = Events.from_dense(given) if images.ndim == len(sides) + 2 else stimulus.encode(given)
         network, report = quantise(network, precision, calibration, steps=longest_run, scale=scale, rounding=rounding)
     network.save(out)
     say(f"wrote {out}; next: neurosam info {out}")
     return report
 
 
-def _shape(text: str | None) -> Shape:
+def shape_of(text: str | None) -> Shape:
+    """A shape as the command line has it: 1x28x28."""
     if text is None:
         raise NeurosamError("--shape", "is missing; a module needs the shape of its input, as in --shape 1x28x28")
     sides = text.lower().replace(",", "x").split("x")

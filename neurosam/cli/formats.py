@@ -6,17 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from neurosam.cli.answers import answer
 from neurosam.cli.common import HDF5, network_in, new_file, require, say
+from neurosam.cli.errors import report_warning
+from neurosam.cli.export_module import shape_of
 from neurosam.cli.info import show_network
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.formats.content import identify
 from neurosam.formats.registry import Format, find, formats
-from neurosam.network.synapse import Shape
+from neurosam.network.network import Network
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Record
 
-__all__ = ["OtherFormat", "Reset", "Restarts", "export_network", "import_network"]
+__all__ = ["Dt", "OtherFormat", "Reset", "Restarts", "export_network", "import_network"]
+
+STEPS = 32
+"""Of the run that tells how much a file changes a network."""
 
 OtherFormat = Annotated[
     str | None,
@@ -27,6 +35,10 @@ OtherFormat = Annotated[
 Restarts = Annotated[
     bool,
     typer.Option("--restarts", help="netx will be called with reset_interval and reset_offset=1, which biases need."),
+]
+Dt = Annotated[
+    float | None,
+    typer.Option("--dt", help="NIR: step in seconds. Default: the source's; 1e-4 with --format.", show_default=False),
 ]
 Reset = Annotated[
     str | None, typer.Option("--reset", help="NIR, which has no soft reset: zero or subtract.", show_default=False)
@@ -44,9 +56,7 @@ def import_network(
             help="NIR: the framework whose step it follows (snntorch, norse, sinabs, ...).", show_default=False
         ),
     ] = None,
-    dt: Annotated[
-        float | None, typer.Option(help="NIR: step in seconds. Default: the source's.", show_default=False)
-    ] = None,
+    dt: Dt = None,
     reset: Reset = None,
     shape: Annotated[
         str | None, typer.Option(help="netx: shape of the input (CxHxW), if no layer says it.", show_default=False)
@@ -65,7 +75,7 @@ def import_network(
     known = next((f for f in formats() if f.name == kind and f.load is not None), None)
     if known is None:
         raise answer(file, kind)
-    given = {"source": source, "dt": dt, "reset": reset, "shape": shape and _sides(shape), "magnitude": magnitude}
+    given = {"source": source, "dt": dt, "reset": reset, "shape": shape and shape_of(shape), "magnitude": magnitude}
     options = _options(known, given, known.load_options, file)
     target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5)
     network = known.read(file, **options)
@@ -77,8 +87,9 @@ def import_network(
 
 
 def export_network(
-    file: Path, name: str, out: Path | None, restarts: bool = False, reset: str | None = None, force: bool = False
-) -> None:
+    file: Path, name: str, out: Path | None, restarts: bool = False, reset: str | None = None, dt: float | None = None,
+    force: bool = False,
+) -> None:  # fmt: skip
     """Write a network file in another tool's format.
 
     Raises
@@ -89,22 +100,31 @@ def export_network(
     known = find(name)
     if known.save is None:
         raise FormatError("--format", f"got {name!r}, which is read but not written")
-    options = _options(known, {"restarts": restarts or None, "reset": reset}, known.save_options, Path(name))
+    options = _options(known, {"restarts": restarts or None, "reset": reset, "dt": dt}, known.save_options, Path(name))
     if known.needs:
         package, extra = known.needs.split()
         require(f"--format {name}", extra, package)
     network = network_in(file)
     target = new_file(file.with_suffix(known.suffix) if out is None else out, force, (known.suffix,))
-    known.write(network, target, **options)
+    held = known.write(network, target, **options)
     say(f"wrote {target}: {known.title}")
+    if held is not network and (changed := _changed(network, held)):
+        report_warning(changed)
 
 
-def _sides(text: str) -> Shape:
-    """A shape as the command line has it: 3x66x200."""
-    sides = text.lower().split("x")
-    if len(sides) not in (1, 3) or not all(side.isascii() and side.isdecimal() and int(side) > 0 for side in sides):
-        raise NeurosamError("--shape", f"got {text!r}; CxHxW or N is required, such as 1x28x28")
-    return tuple(int(side) for side in sides)
+def _changed(network: Network, held: Network) -> str:
+    """How many spikes differ between a network and what a file holds of it, on random input; "" for none."""
+    from neurosam.backends.registry import run
+
+    rng = np.random.default_rng(0)
+    inputs = {p.name: Events.from_dense(rng.random((STEPS, 1, *p.shape)) < 0.3) for p in network.inputs}
+    names = tuple(p.name for p in network.populations if p.neuron is not None and p.fires)
+    ours, theirs = (run(net, inputs, record=Record(spikes=names)).spikes for net in (network, held))
+    total = sum(int(ours[name].dense().sum()) for name in names)
+    wrong = sum(int((ours[name].dense() != theirs[name].dense()).sum()) for name in names)
+    if not wrong:
+        return ""
+    return f"the file is another network: {wrong:,} spikes differ, of {total:,} on {STEPS} steps of random input"
 
 
 def _options(known: Format, given: Mapping[str, Any], taken: Mapping[str, str], file: Path) -> dict[str, Any]:

@@ -15,20 +15,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.cli.common import HDF5
 from neurosam.data.folder import image_files, is_image, load_images
 from neurosam.errors import DataError, EventError
+from neurosam.formats.events.camera import kind_of
 from neurosam.formats.events.columns import is_event_record
 from neurosam.formats.events.numpy_files import load_array
-from neurosam.formats.events.read import RECORDINGS, open_recording
+from neurosam.formats.events.read import NUMPY, RECORDINGS, open_recording
 from neurosam.network.network import Network
 from neurosam.network.synapse import Shape
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus
 
 __all__ = ["Given", "given"]
-
-TEXTS = (".txt", ".npy", ".npz")
-"""Suffixes that a folder may well have beside its recordings: there, such a file has to be named."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,12 @@ def _kind(path: Path, shape: Shape, columns: str) -> str:
         return "recordings" if _listed(path) else "labelled images"
     if is_image(path):
         return "images"
-    if path.suffix.lower() in (".h5", ".hdf5"):
+    if path.suffix.lower() in HDF5:
         return "spikes"
-    if path.suffix.lower() == ".npy":
+    suffix = path.suffix.lower()
+    if path.is_file() and suffix not in NUMPY and (suffix in RECORDINGS or kind_of(path) is not None):
+        return "recordings"
+    if suffix == ".npy":
         array = load_array(path)
         if columns or (array.dtype.names is not None and is_event_record(array.dtype)):
             return "recordings"
@@ -108,16 +110,12 @@ def _kind(path: Path, shape: Shape, columns: str) -> str:
 
 
 def _listed(folder: Path) -> list[Path]:
-    """Recordings in a folder, by their suffix."""
-    return sorted(
-        path
-        for path in folder.glob("*")
-        if path.suffix.lower() in RECORDINGS and path.suffix.lower() not in TEXTS and path.is_file()
-    ) or sorted(
-        path
-        for path in folder.glob("*/*")
-        if path.suffix.lower() in RECORDINGS and path.suffix.lower() != ".txt" and path.is_file()
-    )
+    """Recordings in a folder or in its sub-folders, by their suffix; .npy and .npz where there is nothing else."""
+    cameras = tuple(suffix for suffix in RECORDINGS if suffix not in (*NUMPY, ".txt"))
+    for pattern, suffixes in (("*", cameras), ("*/*", (*cameras, *NUMPY)), ("*", NUMPY)):
+        if found := sorted(p for p in folder.glob(pattern) if p.suffix.lower() in suffixes and p.is_file()):
+            return found
+    return []
 
 
 def _recordings(folder: Path, network: Network) -> tuple[list[Path], list[int] | None]:

@@ -45,7 +45,7 @@ DATA_HELP = (
     "mnist5k, fashion, or a folder (IDX files, or one sub-folder per class, also under train and test or val, as in "
     "Tiny-ImageNet); prefix it with cluttered- to place its images on cluttered canvases with exact masks."
 )
-EVENTS_HELP = "Events instead of images: .h5, or .npy with a dense array [time, sample, C, H, W]."
+EVENTS_HELP = "Spikes instead of images: .h5, .npz, or .npy with a dense array (time, sample, C, H, W)."
 Data = Annotated[
     str | None, typer.Option("--data", help=DATA_HELP + " Default: what it was trained on.", show_default=False)
 ]

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["FilmRequest", "read_all", "run_recordings"]
 
 INPUT = "orange: on, blue: off; white: one channel"
+FRAME_US = 5000
+"""Time in a frame of a film, unless --window says otherwise; one step, if that is longer."""
 CHUNK_STEPS, CHUNK_CELLS = 256, 1 << 25
 """Most steps in a piece, and most numbers of neuron and step of its input."""
 
@@ -120,7 +122,7 @@ def _film(network: Network, picture: FilmRequest, rules: EventRules) -> tuple[Ne
     if not names:
         raise NetworkError("--film", "needs a spiking layer of shape (C, H, W), and the network has none")
     traced = SAM(network, names).traced(None)
-    return traced, Film(traced, names, picture.window or 5, rules.dt_us)
+    return traced, Film(traced, names, picture.window or -(-FRAME_US // (rules.dt_us or FRAME_US)), rules.dt_us)
 
 
 def _stream(

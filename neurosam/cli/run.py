@@ -72,13 +72,14 @@ def run(
 ) -> None:
     """Run a network on held-out images, your files or recordings; report accuracy, spikes, operations and time.
 
-    Variables named by --record are streamed to --out, so they may be larger than memory. Recordings of an event camera
-    are run piece by piece, so they may be too; with --out they are read whole.
+    Variables named by --record are streamed to --out, so they may be larger than memory. So may recordings of an
+    event camera, which are run piece by piece; with --out they are read whole.
     """
     from neurosam.backends.registry import run as run_network
     from neurosam.hdf5.files import save
 
-    for path, suffixes in ((out, HDF5), (keep_state, HDF5), (film, FILMS)):
+    numbers = film.with_suffix(".json") if film is not None and film.suffix.lower() == ".html" else None
+    for path, suffixes in ((out, HDF5), (keep_state, HDF5), (film, FILMS), (numbers, (".json",))):
         if path is not None:
             new_file(path, force, suffixes)
     if out is not None and out == keep_state:
@@ -90,6 +91,8 @@ def run(
     found = given(files, net, size, samples, columns_in(rule or [])) if files else _data_files(data, net, size, samples)
     if not found.recordings and (film is not None or dt_us or polarity or rule):
         raise NeurosamError("--film, --dt-us, --polarity, --rule", "are for recordings of an event camera; name some")
+    if found.recordings and (coding is not None or size is not None):
+        raise NeurosamError("--coding, --size", "are for images; a recording takes --dt-us, --polarity and --rule")
     rules = rules_of(net, dt_us, polarity, steps, rule or []) if found.recordings else None
     if rules is not None and not (out or keep_state or initial):
         picture = FilmRequest(film, layers, window)

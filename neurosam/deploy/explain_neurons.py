@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.deploy.explain_difference import ROUNDING, SINGLE_ROUNDING, Explanation, place_of
-from neurosam.deploy.layer_run import LayerRun, Simulated, Trains, of_neurons, simulate, without_input
+from neurosam.deploy.layer_run import AnyNeuron, LayerRun, Simulated, Trains, of_neurons, simulate, without_input
 from neurosam.errors import NetworkError
 from neurosam.network.neuron import LIF
 from neurosam.network.parameters import MAX_SPIKES
@@ -88,11 +88,11 @@ def membrane_scale(neuron: LIF, run: LayerRun, trains: Trains, simulated: Simula
     )  # fmt: skip
 
 
-def differing_parameters(a: LIF, b: LIF) -> tuple[str, str]:
+def differing_parameters(a: AnyNeuron, b: AnyNeuron) -> tuple[str, str]:
     """Kind of the first parameter in which the module's neurons `a` and the network's `b` differ, and all of them."""
     differences = []
     a, b = without_input(a), without_input(b)
-    for name in COMPARED:
+    for name in (name for name in COMPARED if hasattr(a, name)):
         x, y = getattr(a, name), getattr(b, name)
         if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
             if not _equal(x, y, 1e-12 if name == "initial_current" else 0.0):  # a bias is part of that (layer_run.py)
@@ -101,7 +101,7 @@ def differing_parameters(a: LIF, b: LIF) -> tuple[str, str]:
             differences.append((name, f"{name} {_shown(x)} in the module, {_shown(y)} in the network"))
     if not differences:
         return "", ""
-    if a.reset != b.reset:  # what belongs to one of the two goes without saying
+    if getattr(a, "reset", None) != getattr(b, "reset", None):  # what belongs to one of the two goes without saying
         differences = [d for d in differences if d[0] not in ("reset_amount", "reset_value", "relative_leak")]
     return KIND_OF.get(differences[0][0], "parameter"), "; ".join(text for _, text in differences)
 

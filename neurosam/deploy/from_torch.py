@@ -9,6 +9,7 @@ recorded input: its spikes must be those of the module, neuron by neuron and ste
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from torch import Tensor, nn
 from neurosam.deploy.quantise import quantise
 from neurosam.deploy.tracing.conformity import check_recorded
 from neurosam.deploy.tracing.copies import traceable
-from neurosam.deploy.tracing.drawing import draw
+from neurosam.deploy.tracing.drawing import Drawing, draw
 from neurosam.deploy.tracing.nodes import population_shape
-from neurosam.deploy.tracing.steps import Presented, record
+from neurosam.deploy.tracing.steps import Presented, Recorded, record
 from neurosam.errors import ExportError
 from neurosam.graph.assemble import assemble
 from neurosam.graph.layers import Input
@@ -31,7 +32,7 @@ from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events, encode
 from neurosam.signals.stimulus import Stimulus
 
-__all__ = ["export", "to_network"]
+__all__ = ["export", "standardised", "to_network"]
 
 
 def export(
@@ -128,7 +129,10 @@ def export(
     if precision is None:
         return network
     if calibration is not None and not isinstance(calibration, Events):
-        calibration = encode(calibration, steps, coding, magnitude=magnitude if coding == "direct" else 1)
+        images = np.asarray(calibration)
+        if images.shape[1:] == tuple(input_shape):
+            images = images.reshape(len(images), *network.input.shape)
+        calibration = encode(images, steps, coding, magnitude=magnitude if coding == "direct" else 1)
     return quantise(network, precision, calibration, steps=longest_run)[0]
 
 
@@ -154,19 +158,28 @@ def to_network(
     shape = tuple(int(side) for side in input_shape)
     if not 1 <= len(shape) <= 4 or min(shape) < 1:
         raise ExportError("export: input_shape", f"got {input_shape}; (C, H, W) or (N,) is required")
-    standard = _standardised(shape, coding, mean, std)
+    standard = standardised(shape, coding, mean, std)
     source = Input(population_shape(shape), magnitude, input_unit)
-    recorded = record(
-        traceable(module), Presented(source, shape, coding == "direct", *standard, samples), time=time, run=run
-    )
-    drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
-    network = assemble(drawing.graph, sam=sam, metadata={**drawing.notes, **(metadata or {})})
+    presented = Presented(source, shape, coding == "direct", *standard, samples)
+
+    def convert(presented: Presented) -> tuple[Network, Recorded, Drawing]:
+        recorded = record(traceable(module), presented, time=time, run=run)
+        drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
+        return assemble(drawing.graph, sam=sam, metadata={**drawing.notes, **(metadata or {})}), recorded, drawing
+
+    network, recorded, drawing = convert(presented)
+    if recorded.recording.read_out and convert(replace(presented, seed=1))[0] != network:
+        raise ExportError(
+            recorded.recording.read_out,
+            "decides by values that it reads, so that the module is another one for another input; a network does the "
+            "same for all",
+        )
     if check:
         check_recorded(network, recorded, drawing)
     return network
 
 
-def _standardised(shape: Shape, coding: str, mean: Sequence[float], std: Sequence[float]) -> tuple[Any, Any]:
+def standardised(shape: Shape, coding: str, mean: Sequence[float], std: Sequence[float]) -> tuple[Any, Any]:
     """Mean and standard deviation of each channel; None if there are none."""
     if not len(mean) and not len(std):
         return None, None

@@ -71,7 +71,7 @@ def arrivals(
             projections += [replace(p, target=observers[i]) for p in own]
     if not observers:
         return [nothing for _ in alternatives]
-    cut = Network(tuple(populations), tuple(projections))
+    cut = Network(tuple(populations), tuple(projections), check_alignment=False)
     events = {
         p.name: Events.from_dense(sent[p.name].reshape(steps, samples, *p.shape)) for p in populations if p.name in sent
     }

@@ -14,7 +14,7 @@ level from which the neuron fires, before any reset.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,21 @@ from neurosam.network.dynamics import NeuronState, Parameters
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.synapse import Shape, as_chw, neurons
 
-__all__ = ["LayerRun", "Simulated", "Trains", "input_of", "of_neurons", "simulate", "without_input"]
+__all__ = [
+    "AnyNeuron",
+    "LayerRun",
+    "Simulated",
+    "Trains",
+    "input_of",
+    "integrate",
+    "of_neurons",
+    "simulate",
+    "without_input",
+]
 
 Reals = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
+AnyNeuron = TypeVar("AnyNeuron", LIF, Readout)
 
 _step = dynamics.bind_reals(np.where, np.maximum, np.ceil, np.floor, np.clip)
 
@@ -51,6 +62,8 @@ class LayerRun:
     summed : bool
         Whether `drive` is the sum over all steps up to a factor, ``(1, B, *shape)``: what a module without neurons at
         its end returns.
+    membrane : (T, B, \*shape) array, optional
+        Membrane at the end of each step, of a layer that never fires.
     """
 
     neuron: LIF | Readout
@@ -59,6 +72,7 @@ class LayerRun:
     lag: int = 0
     module: str = ""
     summed: bool = False
+    membrane: Reals | None = None
 
     @property
     def shape(self) -> Shape:
@@ -89,9 +103,10 @@ def input_of(neuron: LIF | Readout, shape: Shape, drive: npt.NDArray[Any], norma
     return np.asarray(x).reshape(steps, samples, neurons(shape))
 
 
-def without_input(neuron: LIF) -> LIF:
+def without_input(neuron: AnyNeuron) -> AnyNeuron:
     """The neuron that takes E: without the tables, and without the bias, which E holds already."""
-    bare = replace(neuron, gain=None, offset=None, bias=0.0)
+    tables: dict[str, Any] = {"gain": None, "offset": None} if hasattr(neuron, "gain") else {}
+    bare = replace(neuron, bias=0.0, **tables)
     if neuron.current_leak is None or not np.any(neuron.bias):
         return bare
     return replace(bare, initial_current=_by_channel(neuron.initial_current) + _by_channel(neuron.bias))
@@ -160,6 +175,20 @@ def simulate(neuron: LIF, shape: Shape, trains: Trains) -> Simulated:
         state, fired, _, _ = _step(i, state, p, o)
         spikes[t] = fired
     return Simulated(spikes, margin)
+
+
+def integrate(neuron: Readout, shape: Shape, received: Reals) -> Reals:
+    """Membranes of a readout at the end of each step, ``[T, B, N]``, from its input E."""
+    samples, index = (axis.ravel() for axis in np.indices(received.shape[1:]))
+    resolved, o = dynamics.resolve(neuron, None)
+    p = Parameters(*(of_neurons(value, shape, index) for value in resolved))
+    start = (of_neurons(value, shape, index) for value in (neuron.initial_current, neuron.initial_membrane))
+    state = NeuronState(*start, *(np.zeros(samples.size) for _ in range(3)))
+    out = np.zeros(received.shape)
+    for t, i in enumerate(received):
+        state = _step(i.ravel(), state, p, o)[0]
+        out[t] = state.v.reshape(i.shape)
+    return out
 
 
 def _by_channel(value: Any) -> Any:

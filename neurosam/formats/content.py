@@ -32,7 +32,7 @@ MAX_HEADER = 2**24
 HDF5 = b"\x89HDF\r\n\x1a\n"
 MAGIC = (
     (b"\x93NUMPY", "npy"), (b"\x89PNG\r\n\x1a\n", "image"), (b"\xff\xd8\xff", "image"), (b"GIF8", "image"),
-    (b"BM", "image"), (b"P5", "image"), (b"P6", "image"), (b"#!AER-DAT", "camera"), (b"% ", "camera"),
+    (b"P5\n", "image"), (b"P6\n", "image"), (b"#!AER-DAT", "camera"),
 )  # fmt: skip
 SUFFIXES = {
     ".pth": "torch", ".pt": "torch", ".ckpt": "torch", ".pkl": "pickle", ".pickle": "pickle", ".onnx": "onnx",

@@ -37,6 +37,8 @@ BLOCK_BYTES = 2**24
 MOST_BYTES = 2**30
 """Most bytes of unpacked spikes, and of a table."""
 
+AXES = ("c", "y", "x")
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -170,9 +172,8 @@ def to_xarray(data: Recording | Events) -> xarray.Dataset:
     dataset: Any = _package("xarray").Dataset
     if isinstance(data, Events):
         _check_bytes("events", data.steps * data.samples * neurons(data.shape) * _values(data).itemsize)
-        named = {"events": (("step", "sample", *_axes(data.shape)), data.dense(), {"units": "1"})}
-        of_events: xarray.Dataset = dataset(named, coords=_steps(data))
-        return of_events
+        named = {"events": (("step", "sample", *AXES[: len(data.shape)]), data.dense(), {"units": "1"})}
+        return dataset(named, coords=_steps(data))  # type: ignore[no-any-return]
     _check_bytes("spikes", sum(map(_dense_bytes, data.spikes.values())))
     variables: dict[str, Any] = {}
     for name, spikes in data.spikes.items():
@@ -192,8 +193,8 @@ def to_xarray(data: Recording | Events) -> xarray.Dataset:
     variables["predictions"] = (("sample",), data.predictions)
     attributes = {"backend": data.backend, "time_s": data.time_s}
     attributes |= {f"operations {label}": number for label, number in data.operations.items()}
-    of_recording: xarray.Dataset = dataset(variables, coords=_steps(data), attrs=attributes)
-    return of_recording
+    out: xarray.Dataset = dataset(variables, coords=_steps(data), attrs=attributes)
+    return out
 
 
 def _package(name: str) -> Any:
@@ -295,12 +296,8 @@ def _answers(recording: Recording) -> dict[str, Any]:
     return {name: np.concatenate(column) for name, column in columns.items()}
 
 
-def _axes(shape: Shape) -> tuple[str, ...]:
-    return ("c", "y", "x")[: len(shape)]
-
-
 def _dimensions(name: str, shape: Shape) -> tuple[str, ...]:
-    return ("step", "sample", *(f"{name}_{axis}" for axis in _axes(shape)))
+    return ("step", "sample", *(f"{name}_{axis}" for axis in AXES[: len(shape)]))
 
 
 def _steps(data: Recording | Events) -> Mapping[str, Any]:

@@ -91,6 +91,8 @@ def _node(network: Network, population: Population) -> dict[str, Any]:
     }  # fmt: skip
     if neuron is None:
         return {**values, "magnitude": population.magnitude}
+    if population.pool is not None:
+        values["pool"] = population.pool.kernel
     for item in fields(neuron):
         value = getattr(neuron, item.name)
         if isinstance(value, np.ndarray) and value.ndim == 0:

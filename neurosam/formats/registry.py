@@ -7,6 +7,7 @@ format is imported before a file needs it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -40,7 +41,7 @@ class Format:
     load : str, optional
         ``f(path, **options) -> Network``. What it decides goes into the network's metadata.
     save : str, optional
-        ``f(network, path, **options)``, atomically.
+        ``f(network, path, **options)``, atomically; returns the network that the file holds, if options changed it.
     load_options, save_options : mapping of str to str
         Options of the command line that it takes, with the names of the function's parameters.
     needs : str
@@ -80,11 +81,12 @@ class Format:
         network: Network = _function(self.load)(path, **options)
         return network
 
-    def write(self, network: Network, path: Path, **options: Any) -> None:
-        """Write a network."""
+    def write(self, network: Network, path: Path, **options: Any) -> Network:
+        """Write a network; returns what the file holds."""
         if self.save is None:
             raise FormatError(str(path), f"is to be {self.title}, which is read but not written")
-        _function(self.save)(network, path, **options)
+        held = _function(self.save)(network, path, **options)
+        return held if isinstance(held, Network) else network
 
 
 BUILT_IN = (
@@ -96,7 +98,8 @@ BUILT_IN = (
     Format(
         "nir", "NIR", ".nir", "neurosam.formats.nir:is_nir", "neurosam.formats.nir:load_nir",
         "neurosam.formats.nir:save_nir",
-        {"source": "source", "dt": "dt", "reset": "reset", "magnitude": "magnitude"}, {"reset": "reset"}, "nir nir",
+        {"source": "source", "dt": "dt", "reset": "reset", "magnitude": "magnitude"}, {"dt": "dt", "reset": "reset"},
+        "nir nir",
     ),
     Format(
         "graphml", "GraphML", ".graphml", save="neurosam.formats.graphs:save_graphml", needs="networkx frames",
@@ -110,8 +113,15 @@ BUILT_IN = (
 @cache
 def formats() -> tuple[Format, ...]:
     """All formats, ours first; those of other packages in alphabetical order."""
-    others = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-    return (*BUILT_IN, *(point.load() for point in others))
+    found = list(BUILT_IN)
+    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        try:
+            known = point.load()
+        except Exception as error:  # of a package that is not ours: the other formats work
+            warnings.warn(f"cannot load the format {point.name!r}: {type(error).__name__}: {error}", stacklevel=2)
+            continue
+        found.append(known)
+    return tuple(found)
 
 
 def find(name: str) -> Format:

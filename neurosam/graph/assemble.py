@@ -7,24 +7,21 @@ In a graph, layers act within one step; on a chip every projection takes one. So
 where L is the number of steps by which the edge is late in the graph (feedback; a layer that fires from the membrane of
 the step before) and `least` is 1. The longest path decides, so that branches of different length meet in the same step.
 Where a loop is too short for that, `least` is 0: projections without delay, which simulators run and Loihi does not.
-
-Constants that reach neurons are their bias. In a neuron with a current they belong to the drive: b in every step is, in
-the current, the same as k = b / (1 - alpha) on the membrane and -k in the initial current, with alpha its leak.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import ExportError, NetworkError
+from neurosam.graph.constants import with_constant
 from neurosam.graph.layers import Graph, Input, MaxPool, Neurons, layer_shapes
+from neurosam.graph.order import evaluation_order, start_steps
 from neurosam.graph.paths import Path
 from neurosam.graph.values import Value, added
 from neurosam.network.elements import MAX_NAME, Population, Projection, max_pool
@@ -74,7 +71,7 @@ def assemble(graph: Graph, *, sam: SamTrace | None = None, metadata: Mapping[str
     [('in->a', 1), ('a->b', 1), ('in->b', 2)]
     """
     builder = _Builder(graph)
-    for name in _order(graph):
+    for name in evaluation_order(graph):
         builder.add(name)
     return builder.network(metadata or {}).with_sam(sam)
 
@@ -123,17 +120,15 @@ class _Builder:
         answers = self._answers()
         if len(self.populations) < 2:
             raise ExportError("network", "has no layer of neurons and no weights; there is nothing to run")
-        starts, least = _starts([p.name for p in self.populations if p.neuron is None], self._edges(), self._least())
+        inputs = [p.name for p in self.populations if p.neuron is None]
+        starts, least = start_steps(inputs, self._edges(), self._least())
         projections = []
         for target, path in self.paths:
             late = path.steps + self.lags[path.source]
             delay = starts[target] - starts[path.source] + late
             where = f"projection {path.source}->{target}"
             projections.append(Projection(path.source, target, path.finished(where), delay, path.pool))
-        first = earliest(
-            [(p.name, 0) for p in self.populations if p.neuron is None],
-            [(p.source, p.target, p.delay) for p in projections],
-        )
+        first = earliest([(name, 0) for name in inputs], [(p.source, p.target, p.delay) for p in projections])
         implied = self._least() > 0  # where all layers fire from the step before, all start at step 0: that is said
         populations = [
             p
@@ -144,9 +139,7 @@ class _Builder:
         notes = (
             {} if least or self._least() == 0 else {"delays": "0 on some projections: a loop is too short for 1 each"}
         )
-        return Network(
-            populations, projections, outputs=answers, metadata={**notes, **metadata}, check_alignment=False
-        )
+        return Network(populations, projections, outputs=answers, metadata={**notes, **metadata}, check_alignment=False)
 
     def _events(self, population: Population, shape: Shape, unit: float = 1.0) -> Value:
         return Value(shape, (Path(population.name, population.shape, shape, factor=unit),))
@@ -230,52 +223,9 @@ class _Builder:
 
     def _least(self) -> int:
         """Least delay: 0 where every layer fires from the step before, which is a delay already."""
-        layers = [layer for layer in self.graph.layers.values() if isinstance(layer, Neurons) and _fires(layer)]
+        layers = [layer for layer in self.graph.layers.values() if isinstance(layer, Neurons)]
+        layers = [layer for layer in layers if isinstance(layer.neuron, LIF)]
         return 0 if layers and all(layer.lag for layer in layers) else 1
-
-
-def with_constant(neuron: LIF | Readout, constant: Values, behind_maximum: bool, where: str) -> LIF | Readout:
-    """A neuron to whose drive a constant is added in every step.
-
-    Parameters
-    ----------
-    neuron : LIF or Readout
-    constant : (C, H, W) or (N,) array
-    behind_maximum : bool
-        Whether a maximum is taken of the drive, which allows constants by channel only.
-    where : str
-        Begins the message of an error.
-    """
-    if not constant.any():
-        return neuron
-    value = _by_channel(constant)
-    if value.ndim == 3 and behind_maximum:
-        raise ExportError(where, "takes the maximum of sums with a bias per neuron; only a bias per channel commutes")
-    if isinstance(neuron, LIF) and neuron.gain is not None:
-        if value.ndim < 2:
-            gain, offset = neuron.gain, neuron.offset
-            total = gain * value + (np.zeros((1, 1)) if offset is None else offset)
-            return replace(neuron, offset=total)
-        if neuron.current_leak is None and neuron.gain.shape == (1, 1):
-            return replace(neuron, bias=neuron.bias + neuron.gain[0, 0] * value)
-        raise ExportError(where, "has a bias per neuron in front of a gain per channel; no neuron has both")
-    if neuron.current_leak is None:
-        return replace(neuron, bias=neuron.bias + value)
-    if isinstance(neuron, LIF) and value.ndim < 2:
-        offset = value.reshape(1, -1) + (0.0 if neuron.offset is None else neuron.offset)
-        return replace(neuron, gain=np.ones((1, 1)), offset=offset)
-    if np.any(neuron.current_leak == 1.0):
-        raise ExportError(where, "adds a constant to a current without leak, which grows without end; remove the bias")
-    level = value / (1.0 - neuron.current_leak)
-    return replace(neuron, bias=neuron.bias + level, initial_current=neuron.initial_current - level)
-
-
-def _by_channel(constant: Values) -> Values:
-    """A constant by channel where it does not differ within one."""
-    if constant.ndim == 1:
-        return constant
-    rows = constant.reshape(constant.shape[0], -1)
-    return rows[:, 0] if (rows == rows[:, :1]).all() else constant
 
 
 def _natural_shape(value: Value, neuron: LIF | Readout) -> Shape:
@@ -287,49 +237,6 @@ def _natural_shape(value: Value, neuron: LIF | Readout) -> Shape:
         (shape,) = shapes
         return shape if neurons(shape) == neurons(value.shape) else value.shape
     return value.shape
-
-
-def _fires(layer: Neurons) -> bool:
-    return isinstance(layer.neuron, LIF)
-
-
-def _starts(inputs: list[str], edges: list[tuple[str, str, int]], least: int) -> tuple[dict[str, int], int]:
-    """The step at which each population starts (longest paths), and the least delay that allows it."""
-    names = {name for source, target, _ in edges for name in (source, target)} | set(inputs)
-    for allowed in (least, 0):
-        starts = dict.fromkeys(names, 0)
-        for _ in range(len(names) + 1):
-            moved = False
-            for source, target, late in edges:
-                if starts[source] + allowed - late > starts[target]:
-                    starts[target], moved = starts[source] + allowed - late, True
-            if not moved:
-                return starts, allowed
-    raise NetworkError("network", "has a loop without delay; give one of its edges a step")
-
-
-def _order(graph: Graph) -> list[str]:
-    """Layers, each after its sources of the same step, else as they come."""
-    within: dict[str, list[str]] = {name: [] for name in graph.layers}
-    for edge in graph.edges:
-        if edge.steps == 0:
-            within[edge.target].append(edge.source)
-    place = {name: i for i, name in enumerate(graph.layers)}
-    sorter = TopologicalSorter(within)
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        cycle = " -> ".join(graph.label(name) for name in error.args[1])
-        raise ExportError("graph", f"has a cycle without delay: {cycle}; give one of its edges a step") from None
-    order: list[str] = []
-    ready: list[tuple[int, str]] = []
-    while sorter.is_active():
-        for name in sorter.get_ready():
-            heapq.heappush(ready, (place[name], name))
-        name = heapq.heappop(ready)[1]
-        order.append(name)
-        sorter.done(name)
-    return order
 
 
 def _unique(name: str, taken: set[str]) -> str:

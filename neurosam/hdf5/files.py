@@ -245,5 +245,5 @@ def _kind(root: Reader) -> str:
     except FormatError:
         kind = ""
     if kind not in KINDS:
-        raise root.error("", "is an HDF5 file, but not one of neurosam's (FORMAT.md)")
+        raise root.error("", "is an HDF5 file, but not one of neurosam's (FORMAT.md); another tool's: neurosam import")
     return kind

@@ -5,7 +5,8 @@ longer path has a lag, unless the shortcut has a delay as long as that path. Net
 add what belongs to one step, so they need these delays; only a network that means the difference can do without them.
 
 Compared are the sources of a population, each by its shortest delay: several delays of one source are meant. Left out
-are populations with an onset of their own, and projections within a recurrent group, where a spike has many ages.
+are populations with an onset of their own; projections within a recurrent group, where a spike has many ages; and an
+input that reaches the target by one projection alone, later than all others do: that delay is meant too.
 """
 
 from __future__ import annotations
@@ -55,8 +56,12 @@ def early_projections(
     for projection in projections:
         incoming[projection.target].append(projection)
     start: dict[str, int] = {}
+    driven_by: dict[str, set[str]] = {}  # the inputs that reach a population
     found: list[Early] = []
     for group in groups:
+        sources = {p.source for name in group for p in incoming[name]}.difference(group)
+        inputs = set[str]().union(*(driven_by[source] for source in sources))
+        driven_by |= {name: inputs if by_name[name].neuron else {name} for name in group}
         first: dict[str, int] = {}
         within: list[tuple[str, str, int]] = []
         for name in group:
@@ -68,12 +73,12 @@ def early_projections(
             within += [(p.source, name, p.delay) for p in incoming[name] if p.source in group]
             if entering:
                 arrival = _arrivals(entering, start)
-                last = max(arrival, key=arrival.__getitem__)
+                last = _latest(arrival, driven_by)
                 late = next(p for p in entering if p.source == last)
                 first[name] = arrival[last]
                 found += [Early(p, late, arrival[last] - arrival[p.source]) for p in entering]
         start |= earliest(list(first.items()), within)
-    return [early for early in found if early.steps]
+    return [early for early in found if early.steps > 0]
 
 
 def _arrivals(entering: Sequence[Projection], start: Mapping[str, int]) -> dict[str, int]:
@@ -83,6 +88,17 @@ def _arrivals(entering: Sequence[Projection], start: Mapping[str, int]) -> dict[
         step = start[projection.source] + projection.delay
         arrival[projection.source] = min(step, arrival.get(projection.source, step))
     return arrival
+
+
+def _latest(arrival: Mapping[str, int], driven_by: Mapping[str, set[str]]) -> str:
+    """The source that delivers last, but no input that is later than all others and drives none of them."""
+    by_step = sorted(arrival, key=arrival.__getitem__)
+    while len(by_step) > 1:
+        others = set[str]().union(*(driven_by[source] for source in by_step[:-1]))
+        if driven_by[by_step[-1]] != {by_step[-1]} or by_step[-1] in others:
+            break
+        by_step.pop()
+    return by_step[-1]
 
 
 def alignment_warning(

@@ -32,10 +32,12 @@ def validate(
     by_name = PopulationsByName(populations)
     _names(populations, projections)
     _outputs(by_name, outputs)
+    incoming: dict[str, list[Projection]] = {p.name: [] for p in populations}
     for projection in projections:
         _ends(by_name, projection)
-    for population in populations:
-        _drive(by_name, population, [p for p in projections if p.target == population.name])
+        incoming[projection.target].append(projection)
+    for name, arriving in incoming.items():
+        _drive(by_name, by_name[name], arriving)
     _precision(populations, projections, precision)
     _traces(by_name, sam, precision is not None)
 

@@ -1,7 +1,8 @@
 """A film of a run: what came in, and what layers looked at, window by window; as a page with a slider, or as a GIF.
 
 A :class:`Film` is filled while a network runs and keeps a bounded number of frames: when there are too many, each two
-become one, and windows are twice as long from then on. So a recording of any length gives a film, in bounded memory.
+become one, and windows are twice as long from then on. Squares of pixels of a large sensor are joined. So a recording
+of any length gives a film, in bounded memory.
 
 Input events are drawn on black: on is orange, off is blue, one channel is white. Brightness is the number of events of
 a pixel and window, up to the count that 1 % of the active pixels exceed.
@@ -36,6 +37,8 @@ SHORTEST_S, LONGEST_S = 0.04, 0.2
 """Limits of a frame's time in a GIF, which shows windows in their own time between them."""
 PANEL = 224
 """Least side of a picture in a GIF, in pixels."""
+LONGEST_SIDE = 256
+"""Most pixels in a row or column of a frame; those of larger sensors and maps are added up."""
 
 
 @dataclass
@@ -149,7 +152,7 @@ class Film:
                 stop - start,
                 self._input(events, start, stop),
                 {
-                    name: (x[start:stop, 0].sum(axis=0) / recording.sam_scale.get(name, 1.0)).astype(np.float32)
+                    name: shrunk((x[start:stop, 0].sum(axis=0) / recording.sam_scale.get(name, 1.0)).astype(np.float32))
                     for name, x in recording.sam.items()
                 },
                 {name: int(x[start:stop, 0].sum()) for name, x in recording.counts.items()},
@@ -163,11 +166,11 @@ class Film:
             start = stop
 
     def _input(self, events: Events, start: int, stop: int) -> npt.NDArray[np.float32]:
-        """Sum of the events of some steps, ``[C, H, W]``."""
+        """Sum of the events of some steps, ``[C, H, W]`` or smaller."""
         first, last = np.searchsorted(events.time, (start, stop))
         weights = None if events.value is None else events.value[first:last]
         size = neurons(events.shape)
-        return np.bincount(events.neuron[first:last], weights, size).astype(np.float32).reshape(events.shape)
+        return shrunk(np.bincount(events.neuron[first:last], weights, size).astype(np.float32).reshape(events.shape))
 
     def _thin(self) -> None:
         """Join frames in pairs where there are too many."""
@@ -253,7 +256,7 @@ class Film:
         font: Any = ImageFont.load_default(13)
         pictures = coloured(np.stack([frame.input for frame in frames]))
         high, wide = pictures.shape[2:]
-        times = max(1, -(-PANEL // max(high, wide)))
+        times = -(-PANEL // max(high, wide))
         size = wide * times, high * times
         peaks = {name: max(float(frame.maps[name].max()) for frame in frames) or 1.0 for name in self.layers}
         gap, top, bottom = 8, 22, 26
@@ -284,6 +287,15 @@ class Film:
         buffer = io.BytesIO()
         images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
         return buffer.getvalue()
+
+
+def shrunk(array: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Pixels ``[..., H, W]`` joined by adding up squares, so that no side is longer than ``LONGEST_SIDE``."""
+    factor = -(-max(array.shape[-2:]) // LONGEST_SIDE)
+    if factor == 1:
+        return array
+    rows = np.add.reduceat(array, np.arange(0, array.shape[-2], factor), axis=-2)
+    return np.asarray(np.add.reduceat(rows, np.arange(0, array.shape[-1], factor), axis=-1))
 
 
 def sum_of(arrays: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

@@ -198,7 +198,8 @@
   const stepX = (step, width) => plot.left + (steps > 1 ? step / (steps - 1) : 0.5) * (width - plot.left - plot.right);
 
   function drawActivity() {
-    const { counts } = samples[state.sample], names = Object.keys(counts), chart = $("chart");
+    // The list has their order, which an object forgets where names are numbers.
+    const { counts } = samples[state.sample], names = data.populations, chart = $("chart");
     $("activity").hidden = !names.length;
     if (!names.length) return;
     const known = names.every((name) => data.neurons[name] > 0);

@@ -145,6 +145,7 @@ def _data(report: Report) -> tuple[dict[str, Any], str]:
         "layers": report.layers,
         "classes": [report.class_name(i) for i in range(class_count)],
         "neurons": {name: int(count) for name, count in report.neurons.items()},
+        "populations": list(samples[0]["counts"]) if samples else [],
         "unit": report.unit,
         "labels": list(report.labels),
         "samples": samples,

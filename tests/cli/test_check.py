@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 import neurosam as ns
 from neurosam.cli import app
 from neurosam.cli.modules import load_module
+from neurosam.signals.stimulus import Stimulus
+from neurosam.training.model_file import Recipe, save_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -67,6 +69,18 @@ def test_another_network_is_status_1(place: Path) -> None:
 
 def test_a_quantised_network_is_measured(place: Path) -> None:
     assert "module and network: quantised:" in check(place, "fixed.h5", status=0)
+
+
+@pytest.mark.parametrize("order", ["integrate_first", "fire_first"])
+def test_a_model_of_our_own_training(place: Path, order: str) -> None:
+    """With batch norm through time: a table for each of the 8 steps."""
+    recipe = Recipe("3C3-P2-4C3-D4", (1, 6, 6), Stimulus(8), threshold=0.25, order=order, bntt=True)
+    module = recipe.build().eval()
+    save_model(place / f"{order}.safetensors", module, recipe)
+    ns.export(module, (1, 6, 6)).save(place / f"{order}.h5")
+    out = check(place, f"{order}.h5", status=0, model=f"{order}.safetensors")
+    assert "module and network: the same network" in out
+    assert "conv2" in out
 
 
 def test_mistakes_are_status_2(place: Path) -> None:

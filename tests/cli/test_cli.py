@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
+from neurosam.explain.sam import SAM
 from neurosam.hdf5 import load_network, load_recording, save
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
@@ -100,6 +101,46 @@ def test_export_plans_for_long_runs_and_warns(place: Path, tmp_path: Path) -> No
     assert "steps: needs a calibration" in done(
         "export", model, "-o", tmp_path / "none.h5", "--longest-run", 9, "--calibrate", 0, status=2
     )
+
+
+def test_direct_coding_becomes_bytes_in_fixed_point(place: Path, tmp_path: Path) -> None:
+    """From training to maps without an option."""
+    recipe = Recipe("3C3S2-D2", (1, 12, 12), Stimulus(4, "direct", classes=("0", "1"), data=str(place / "bars")))
+    model, out = tmp_path / "direct.safetensors", tmp_path / "direct.h5"
+    save_model(model, recipe.build(), recipe)
+    done("export", model, "-o", out)
+    network = load_network(out)
+    assert (network.input.magnitude, network.metadata["magnitude"]) == (255, "255")
+    assert "8 samples x 4 steps" in done("run", out, "--samples", 8)
+    assert "reference and event: equal" in done("verify", out, "--samples", 2)
+    assert "takes an intensity of 1 as an event of 255" in done("run", out, "--coding", "poisson", status=2)
+    images = np.full((1, 1, 12, 12), 200, dtype=np.uint8)
+    np.testing.assert_array_equal(
+        SAM(network, "conv1").attribute(images, steps=4, coding="direct"),
+        SAM(network, "conv1").attribute(Stimulus.from_metadata(network.metadata).encode(images)),
+    )
+    float_ = tmp_path / "float.h5"
+    done("export", model, "-o", float_, "--precision", "float")
+    assert load_network(float_).input.magnitude == 1
+
+
+def test_a_module_is_exported_from_the_file_that_builds_it(tmp_path: Path) -> None:
+    source = tmp_path / "model.py"
+    source.write_text(
+        "from torch import nn\nfrom neurosam import training\n"
+        "def build():\n    return nn.Sequential(nn.Conv2d(1, 4, 3), training.LIF(), nn.Flatten(), nn.Linear(144, 5))\n"
+    )
+    np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (4, 1, 8, 8), dtype=np.uint8))
+    name, images, out = f"{source}:build", tmp_path / "images.npy", tmp_path / "net.h5"
+    done("export", name, "--shape", "1x8x8", "--calibrate", images, "--coding", "direct", "--steps", 3, "-o", out)
+    network = load_network(out)
+    assert network.precision == Precision.lava(8)
+    assert network.metadata == {"steps": "3", "coding": "direct", "magnitude": "255", "module": "model.py:build"}
+    assert "--shape: is missing" in done("export", name, "-o", tmp_path / "x.h5", status=2)
+    assert "--shape: got '8x'" in done("export", name, "--shape", "8x", "-o", tmp_path / "x.h5", status=2)
+    other = done("export", name, "--shape", "1x9x9", "--calibrate", images, status=2)
+    assert "images [B, 1, 9, 9] are required" in " ".join(other.split())
+    assert "--shape, --time: go with file.py:FUNCTION" in done("export", "m.safetensors", "--shape", "1x8x8", status=2)
 
 
 def test_export_fine_tunes_for_few_bits(place: Path, tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 import neurosam as ns
 from neurosam.cli import app
+from neurosam.formats import registry
 from neurosam.formats.netx.write import save_netx
 from support.netx import NEURON, conv, dense, network, weights, write
 
@@ -61,8 +64,8 @@ def test_import_tells_what_it_found_and_writes_a_network(work: Path) -> None:
     text = done("import", "deep.net")
     for part in (
         "deep.net: lava-dl's netx", "populations: fixed point (lava, 8-bit weights)", "conv1 3x5x7 FixedLIF",
-        "conv1 -> dense1 Dense", "source: netx", "steps: 25",
-        "decided: an input x of lava-dl is an event of round(40 x +36) in every step",
+        "conv1 -> dense1 Dense", "netx.layers: 4", "steps: 25",
+        "netx.decided: an input x of lava-dl is an event of round(40 x +36) in every step",
         "wrote deep.h5; next: neurosam run deep.h5 --events FILE",
     ):  # fmt: skip
         assert part in text, part
@@ -95,12 +98,65 @@ def test_graphs_are_written(work: Path) -> None:
     assert '"conv1"' in Path("drawing.json").read_text()
 
 
+def test_nir_both_ways(work: Path) -> None:
+    pytest.importorskip("nir")
+    lif = ns.LIF(leak=0.875, threshold=1.0, reset="subtract")
+    float_net = ns.Network(
+        [ns.Population("in", (6,)), ns.Population("out", (3,), lif)],
+        [ns.Projection("in", "out", ns.Dense(np.random.default_rng(0).normal(size=(3, 6))))],
+    )
+    float_net.save("soft.h5")
+    assert "(--reset zero)" in refused("export", "soft.h5", "--format", "nir")
+    text = done("export", "soft.h5", "--format", "nir", "--reset", "zero")
+    assert re.search(r"wrote soft.nir: NIR .*another network: \d+ spikes differ, of \d+ on 32 steps of random", text)
+    done("import", "soft.nir", "-o", "back.h5")
+    assert ns.load_network("back.h5")["out"].neuron.reset == "zero"  # type: ignore[union-attr]
+
+
+PLUG_IN = """
+from neurosam.formats.registry import Format
+from neurosam.hdf5 import load_network
+
+MINE = Format("mine", "my format", ".mine", "plug_in:is_mine", "plug_in:load", "plug_in:save", {"dt": "step_s"})
+
+
+def is_mine(path):
+    return path.read_bytes().startswith(b"\\x89HDF") and path.name.startswith("mine")
+
+
+def load(path, step_s):
+    return load_network("net.h5")
+
+
+def save(network, path):
+    path.write_text("mine")
+"""
+
+
+def test_another_package_adds_a_format_by_an_entry_point(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("plug_in.py").write_text(PLUG_IN)
+    monkeypatch.syspath_prepend(work)
+    points = [EntryPoint("mine", "plug_in:MINE", registry.GROUP), EntryPoint("broken", "plug_in:NONE", registry.GROUP)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    registry.formats.cache_clear()
+    with pytest.warns(UserWarning, match="cannot load the format 'broken': AttributeError"):
+        registry.formats()
+    try:
+        with h5py.File("mine.x", "w") as file:
+            file["nothing"] = 0
+        assert "mine.x: my format" in done("import", "mine.x", "--dt", 1, "-o", "out.h5")
+        assert "wrote net.mine: my format" in done("export", "net.h5", "--format", "mine")
+        assert "graphml, json, mine are written" in refused("export", "net.h5", "--format", "x")
+    finally:
+        registry.formats.cache_clear()
+
+
 def test_a_shape_where_no_layer_says_it(work: Path) -> None:
     write(Path("conv.net"), [conv(weights(3, 2, 2, 3), (3, 5, 7))])
     assert "--shape CxHxW" in refused("import", "conv.net")
     done("import", "conv.net", "--shape", "2x6x9")
     assert ns.load_network("conv.h5").input.shape == (2, 6, 9)
-    assert "got '2xx9'; CxHxW or N" in refused("import", "conv.net", "--shape", "2xx9")
+    assert "got '2xx9'; sides with x between" in refused("import", "conv.net", "--shape", "2xx9")
     assert "its synapses give" in refused("import", "conv.net", "--shape", "2x7x9", "-o", "new.h5")
 
 

@@ -192,6 +192,8 @@ def test_a_film_of_a_recording(work: Path) -> None:
         (("a.npy", "--film", "x.mp4"), "x.mp4: has the wrong suffix; give a name that ends in .html"),
         (("a.npy", "--film", "x.gif", "-o", "x.h5"), "leave out --out, --initial and --keep-state"),
         (("a.npy", "--film", "x.html", "--layers", "out"), "does not spike"),
+        (("a.npy", "--coding", "latency"), "--coding, --size: are for images; a recording takes --dt-us"),
+        (("a.npy", "--film", "spikes.html"), "spikes.json: exists already; give another name, or --force"),
         (("--events", "a.npy"), "a.npy: is a recording of a camera; give it as it is: neurosam run NET a.npy"),
         (("graded.npy",), "coincident='clip'"),
         (("pixels.png",), "is an image"),
@@ -202,6 +204,7 @@ def test_mistakes(work: Path, arguments: tuple[str, ...], message: str) -> None:
     np.save("backwards.npy", np.array([(0, 0, 9, 1), (0, 0, 5, 1)], DTYPE))
     np.save("graded.npy", np.full((2, 1, 2, 8, 8), 3))
     Path("cut.bin").write_bytes(bytes(7))
+    Path("spikes.json").write_text("{}")
     if "pixels.png" in arguments:
         pytest.importorskip("PIL.Image").fromarray(np.zeros((4, 4), np.uint8)).save("pixels.png")
     before = sorted(path.name for path in work.iterdir())

@@ -166,6 +166,7 @@ def test_a_network_by_hand() -> None:
         (ns.Projection("in", "a", ns.Dense(np.array([[4]])), delay=1),
          ns.Projection("a", "b", ns.Dense(np.array([[10]])), delay=2),
          ns.Projection("in", "b", ns.Dense(np.array([[1]])), delay=2)),
+        check_alignment=False,  # a lag is wanted
     )  # fmt: skip
     assert global_onsets(network) == {"in": 0, "a": 1, "b": 2}
     events = ns.Events.from_dense(np.array([1, 1, 1, 1, 0]).reshape(5, 1, 1))

@@ -75,6 +75,7 @@ def eventful() -> tuple[ns.Network, ns.Events]:
          ns.Projection("hidden", "out", ns.Dense(rng.integers(1, 40, (3, 6))), delay=3),
          ns.Projection("in", "out", ns.Dense(np.ones((3, 4), np.int8)))),
         outputs={"out": "mean", "hidden": "count"},
+        check_alignment=False,  # lags are wanted
     )  # fmt: skip
     x = (rng.random((12, 2, 4)) < 0.7).astype(np.uint8)
     return network.with_sam(ns.SamTrace(0.1, "official")), ns.Events.from_dense(x)

@@ -16,11 +16,14 @@ import torch
 from rich.console import Console
 
 import neurosam as ns
-from neurosam.deploy.check_export import check_layers
+from neurosam.deploy.check_layers import check_layers
 from neurosam.deploy.export_check import ExportCheck
+from neurosam.deploy.layer_input import arrivals, in_own_time
 from neurosam.deploy.layer_run import LayerRun
 from neurosam.errors import ExportError
 from neurosam.signals.inputs import Inputs
+from support.networks import KINDS
+from support.options import large_options_case
 
 Array = npt.NDArray[np.float64]
 RNG = np.random.default_rng(5)
@@ -121,6 +124,7 @@ def network(
             *(ns.Projection(*_ends(label), synapse, delay[label]) for label, synapse in parts.items()),
             *extra,
         ],
+        check_alignment=False,
     )
 
 
@@ -314,6 +318,31 @@ def test_quantised_is_measured_and_not_judged() -> None:
     assert conv1.spike_snr_db == pytest.approx(10 * np.log10(conv1.module_spikes / conv1.differing))
 
 
+@pytest.mark.parametrize(
+    ("network_has", "late", "kind", "told"),
+    [
+        ({}, 0, "", ""),
+        ({"leak": 0.75}, 0, "parameter", r"leak 0\.875 in the module, 0\.75 in the network$"),
+        ({"current_leak": 0.25}, 0, "parameter", r"current_leak 0\.5 in the module, 0\.25 in the network$"),
+        ({}, 1, "delay", r"membranes come 1 step.s. late"),
+    ],
+)
+def test_membranes_of_a_readout(network_has: dict[str, Any], late: int, kind: str, told: str) -> None:
+    drive = SPIKES.reshape(T, B, -1) @ OUT[:, :1].repeat(72, axis=1).T
+    u, v, membrane = np.zeros((B, 4)), np.zeros((B, 4)), np.zeros((T, B, 4))
+    for t in range(T):
+        u = 0.5 * u + (drive[t - late] if t >= late else 0)
+        v = membrane[t] = 0.875 * v + u
+    neuron = ns.Readout(leak=0.875, current_leak=0.5)
+    net = ns.Network(
+        [ns.Population("in", (2, 6, 6)), ns.Population("out", (4,), replace(neuron, **network_has))],
+        [ns.Projection("in", "out", ns.Dense(OUT[:, :1].repeat(72, axis=1)))],
+    )
+    result = check({"out": LayerRun(neuron, drive, membrane=membrane)}, net)
+    assert [e.kind for e in result.explanations] == [kind] * bool(kind)
+    assert all(re.search(told, str(e)) for e in result.explanations)
+
+
 @pytest.mark.parametrize("order", ["integrate_first", "fire_first"])
 def test_both_orders_of_our_own_layers(order: str) -> None:
     from neurosam import training
@@ -339,6 +368,24 @@ def test_both_orders_of_our_own_layers(order: str) -> None:
     assert check(without, net).explanations[0].kind == "delay"
 
 
+def test_random_networks_with_all_options_equal_themselves() -> None:
+    """What a network's own layers did explains itself: no option of a neuron, delay or order raises a false alarm."""
+    for seed in range(6):
+        net, inputs = large_options_case(np.random.default_rng(seed), KINDS[seed % len(KINDS)], fixed=False)
+        firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
+        recording = ns.run(net, inputs, "reference", ns.Record(spikes=firing))
+        sent = {name: inputs[name].dense() for name in inputs}
+        sent |= {name: spikes.dense() for name, spikes in recording.spikes.items()}
+        runs = {}
+        for p in (p for p in net.populations if isinstance(p.neuron, (ns.LIF, ns.Readout))):
+            arrived = arrivals(net, p.name, sent, [in_own_time(net, p.name)])[0]
+            tables: dict[str, Any] = {"gain": None, "offset": None} if p.fires else {}
+            neuron: Any = replace(p.neuron, **tables)  # type: ignore[type-var]  # what arrives has passed them
+            runs[p.name] = LayerRun(neuron, arrived.reshape(*arrived.shape[:2], *p.shape), sent.get(p.name))
+        result = check_layers(net, runs, inputs)
+        assert (result.explanations, result.differing) == ((), 0), f"{seed}: {result}"
+
+
 def test_what_cannot_be_compared() -> None:
     runs, net = module(), network()
     with pytest.raises(
@@ -351,6 +398,10 @@ def test_what_cannot_be_compared() -> None:
         check(runs, net, SPIKES[:6])
     with pytest.raises(ExportError, match="nothing can be compared"):
         check({}, net)
+    with pytest.raises(ExportError, match="never fires in the module; population 'hidden' does"):
+        check({"hidden": replace(runs["hidden"], spikes=None)}, net)
+    with pytest.raises(ns.EventError, match="hold no samples"):
+        check(runs, net, SPIKES[:, :0])
 
 
 def trained() -> Any:
@@ -409,9 +460,19 @@ def test_an_input_unit_that_was_forgotten() -> None:
     net = ns.export(trained(), (2, 6, 6), magnitude=255, input_unit=1 / 255)
     levels = np.round(RNG.random((T, B, 2, 6, 6)) * 255)
     assert ns.check_export(trained(), net, levels / 255, input_unit=1 / 255).equal
+    told = replace(net, metadata={"coding": "direct", "magnitude": "255"})  # as an export with direct coding says it
+    assert ns.check_export(trained(), told, levels / 255).equal
     result = ns.check_export(trained(), net, levels / 255)
     assert [(e.population, e.kind) for e in result.explanations] == [("conv1", "scale")]
     assert "255 times as large; another unit of the input" in result.explanations[0].text
+
+
+def test_standardised_images() -> None:
+    how: dict[str, Any] = {"mean": (0.25, 0.5), "std": (0.5, 0.25)}
+    net = ns.export(trained(), (2, 6, 6), coding="direct", **how)
+    x = np.repeat(RNG.random((1, B, 2, 6, 6)), T, axis=0)
+    assert ns.check_export(trained(), net, x, **how).equal
+    assert not ns.check_export(trained(), net, x).equal
 
 
 def test_a_loop_of_the_user() -> None:

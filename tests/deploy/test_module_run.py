@@ -124,6 +124,29 @@ def test_a_loop_inside_presents_a_still_input() -> None:
         ns.check_export(module, net, still[:5])
 
 
+def test_functions_that_become_neurons_stand_between() -> None:
+    class Product(Net):
+        def once(self, x: Tensor) -> Tensor:
+            a, b = self.n1(self.one(x)), self.n2(self.skip(x[:, :8]))
+            y: Tensor = self.out(self.two(a * b))
+            return y
+
+    net = ns.export(Product([Stepwise(), Stepwise()]), (12,))
+    result = ns.check_export(Product([Stepwise(), Stepwise()]), net, X)
+    assert result.equal, str(result)
+    assert {layer.population for layer in result.layers} == {"n1", "n2", "out"}
+    assert len(result.not_compared) == 1
+
+
+def test_an_export_tells_what_is_wrong_with_a_reader() -> None:
+    class Soft(Stepwise):
+        pass
+
+    register(Soft, lambda module: Reading(ns.LIF(leak=0.75, threshold=0.5, reset="subtract")))
+    with pytest.raises(ExportError, match=r"'n2' \(Soft\): gives .* resets to zero; .* Correct the reader"):
+        ns.export(Net([Stepwise(), Soft()]), (12,))
+
+
 def test_what_the_layers_received_is_what_the_module_computed() -> None:
     module: Any = Net([Stepwise(), Stepwise(feedback=True)]).double()
     runs = run_module(module, X)

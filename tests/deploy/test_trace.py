@@ -143,6 +143,25 @@ class Filled(Net):
         return out
 
 
+class Accumulating(Net):
+    """Spikes added up in place; a count that is only looked at."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        total, membrane, self.seen = torch.zeros(x.shape[1], 8), torch.zeros(1), 0.0
+        for step in x:
+            spikes, membrane = self.lif1(self.fc1(step), membrane)
+            total += spikes
+            self.seen += spikes.sum().item()
+        return total
+
+
+class Deciding(Net):
+    """Multiplies by the largest value of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.loop(x * (x.sum(2).max().item() or 1))[0]
+
+
 class ByHand(Net):
     """A recurrent layer whose feedback stands in the loop."""
 
@@ -241,6 +260,7 @@ EXACT: list[tuple[nn.Module, str, list[int], dict[str, str]]] = [
     (TimeFirst(), "lif1 lif2", [1, 1], {"lif2": "count"}),
     (BatchFirst(), "lif1 lif2", [1, 1], {"lif2": "count"}),
     (Filled(), "lif1", [1], {"lif1": "count"}),
+    (Accumulating(), "lif1", [1], {"lif1": "count"}),
     (ByHand(), "lif1 out", [1, 1, 1], {"out": "last"}),
     (Residual(), "l1 l2 l3 out", [1, 1, 2, 1, 2, 1], {"out": "last"}),
     (ResidualBatchFirst(Whole), "l1 l2 l3 out", [1, 1, 2, 1, 2, 1], {"out": "last"}),
@@ -403,6 +423,8 @@ REFUSED: list[tuple[nn.Module, str]] = [
     (nn.Sequential(nn.Linear(6, 3), Noise(), Neuron()), "layer '1' (Noise): draws random numbers"),
     (Ahead(), "layer 'b' (Linear): takes a value of a later step"),
     (AtTheEnd(lambda *_: 0), "(Linear): follows the sum over all steps; take it at the very end"),
+    (Deciding(), "module (Deciding: item): decides by values that it reads"),
+    (Still(lambda spikes, _: spikes.softmax(2).mean(0)), "output: is the mean over steps of softmax"),
     (Rarely(), "layer 'lif2' (Cell): is called for the first time in step 3; a network calls every layer once"),
     (Still(lambda spikes, _: spikes[-1]), "output: is of step 6 alone; return the sum or mean over steps"),
     (Still(lambda spikes, _: spikes.max(0)[0]), "output: is a maximum over steps"),

@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 
 import neurosam as ns
 from neurosam.errors import FormatError
-from neurosam.formats.content import identify
+from neurosam.formats.content import MODEL_KEY, identify
 from neurosam.formats.netx.write import save_netx
 from neurosam.formats.registry import Format, find, formats
+from neurosam.training import model_file
 from support.netx import network
 
 
@@ -87,6 +88,10 @@ def test_content_decides(kind: str, name: str, tmp_path: Path, monkeypatch: pyte
     MAKE[kind](path)
     assert identify(path) == kind
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_model_is_known_by_the_key_that_models_have() -> None:
+    assert MODEL_KEY == model_file._KEY
 
 
 def test_torchs_old_files_are_pickles(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import neurosam as ns
+from golden import write_pooled
 from neurosam.errors import FormatError
 from neurosam.formats.graphs import save_graphml, save_json, to_networkx
 from support.netx import network
@@ -40,6 +41,7 @@ def test_parts_of_a_split_projection_and_loops_are_edges_of_their_own() -> None:
         ],
     )
     graph = to_networkx(net)
+    assert to_networkx(write_pooled.network(True)).nodes["b"]["pool"] == (3, 3)
     assert [(a, b, k) for a, b, k in graph.edges] == [("in", "a", 0), ("in", "a", 1), ("a", "a", 0)]
 
 

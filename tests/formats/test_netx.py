@@ -113,6 +113,13 @@ TABLE = np.ones((1, 4), dtype=np.int64)
         (changed("conv1", reset="subtract"), r"population 'conv1': has a soft reset; netx would reset it to zero"),
         (changed("conv1", gain=TABLE, offset_64ths=TABLE), r"population 'conv1': has gain and offset tables"),
         (changed("conv1", threshold=np.array([9, 8, 7, 6])), r"population 'conv1': has a vThMant for each channel"),
+        (changed("conv1", fires="at"), r"population 'conv1': has fires 'at'; netx's neurons have no such option"),
+        (
+            changed("conv2", initial_membrane_64ths=7),
+            r"population 'conv2': has initial_membrane_64ths 7..7; netx's neur",
+        ),
+        (changed("conv1", bias_mantissa=np.ones((4, 5, 9), int)), r"population 'conv1': has a bias, which"),
+        (changed("conv1", reset="none"), r"population 'conv1': has the reset 'none'; netx would reset it"),
         (changed("conv1", bias_mantissa=3), r"population 'conv1': has a bias.*restarts=True.*reset_offset=1"),
         (changed(projection=1, exponent=-1), r"projection conv1->conv2: has the exponent -1"),
         (changed(projection=1, exponent=3), r"projection conv1->conv2: has weights .*; -256..254 is allowed"),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.errors import FormatError
+from neurosam.errors import ExportError, FormatError
 from neurosam.formats.netx.read import load_netx
 from neurosam.formats.netx.write import save_netx
 from support.data import data_file
@@ -31,13 +31,13 @@ def recorded(name: str) -> Values:
     return values.astype(np.int64)
 
 
-def test_tiny_gives_the_spikes_and_currents_that_lava_dl_recorded() -> None:
+def test_tiny_gives_the_spikes_and_currents_that_lava_dl_recorded(tmp_path: Path) -> None:
     net = load_netx(data_file("netx/tiny.net"), currents=True)
     assert [(p.name, p.shape) for p in net.populations] == [
         ("in", (3, 16, 16)), ("input", (3, 16, 16)), ("conv1", (24, 6, 6)), ("conv2", (36, 1, 1)),
     ]  # fmt: skip
     assert net.metadata["steps"] == "64"
-    assert "round(36 x +34)" in net.metadata["decided"]
+    assert "round(36 x +34)" in net.metadata["netx.decided"]
     bias = np.load(data_file("netx/tiny-input_bias.npy")).astype(np.int64).transpose(2, 1, 0)
     events = ns.Events.from_dense(np.broadcast_to(bias, (15, 1, *bias.shape)))
     recording = ns.run(net, events, record=ns.Record.everything(net))
@@ -45,6 +45,9 @@ def test_tiny_gives_the_spikes_and_currents_that_lava_dl_recorded() -> None:
         np.testing.assert_array_equal(recording.spikes[name].dense()[:, 0], recorded(file))
         assert recorded(file).any()
     np.testing.assert_array_equal(recording.current["conv1"][:, 0], recorded("current") * 64)
+    plain = load_netx(data_file("netx/tiny.net"))
+    save_netx(plain, tmp_path / "again.net", restarts=True)
+    assert replace(load_netx(tmp_path / "again.net"), metadata={}) == replace(plain, metadata={})
 
 
 def test_oxford_gives_the_spikes_that_lava_dl_recorded() -> None:
@@ -198,8 +201,40 @@ def test_there_and_back(tmp_path: Path) -> None:
     written = replace(network(), projections=[replace(p, delay=1) for p in network().projections])
     save_netx(written, tmp_path / "net.net")
     read = load_netx(tmp_path / "net.net")
-    assert read.metadata["source"] == "netx"
+    assert read.metadata == {"netx.layers": "5"}
     assert replace(read, metadata={}) == written
+
+
+def test_recurrence_and_graded_input_there_and_back(tmp_path: Path) -> None:
+    lif = ns.FixedLIF(membrane_decay=128, threshold=80, reset="zero", current_decay=700)
+    one = ns.Conv2d(np.ones((2, 1, 1, 1), dtype=np.int8), groups=2)
+    written = ns.Network(
+        [
+            ns.Population("in", (2, 3, 4), magnitude=4095),
+            ns.Population("eye", (2, 3, 4), ns.FixedLIF(membrane_decay=1024, threshold=25, reset="zero")),
+            ns.Population("memory", (5,), lif),
+            ns.Population("out", (3,), ns.FixedReadout(membrane_decay=100, current_decay=50)),
+        ],
+        [
+            ns.Projection("in", "eye", one),
+            ns.Projection("eye", "memory", ns.Dense((weights(5, 24) // 2).astype(np.int8))),
+            ns.Projection("memory", "memory", ns.Dense((weights(5, 5) // 2).astype(np.int8))),
+            ns.Projection("memory", "out", ns.Dense((weights(3, 5) // 2).astype(np.int8))),
+        ],
+    )
+    save_netx(written, tmp_path / "net.net")
+    with h5py.File(tmp_path / "net.net") as file:
+        assert [file[f"layer/{k}/type"][0] for k in range(4)] == [b"input", b"flatten", b"dense_rec", b"dense"]
+    assert replace(load_netx(tmp_path / "net.net"), metadata={}) == written
+    three = replace(written, projections=[replace(written.projections[0], exponent=1), *written.projections[1:]])
+    late = replace(written.projections[2], delay=2)
+    slow = replace(written, projections=[*written.projections[:2], late, written.projections[3]])
+    for broken, message in (
+        (three, "it enters one to one with weight 1"),
+        (slow, "is recurrent; netx has one such matrix"),
+    ):
+        with pytest.raises(ExportError, match=message):
+            save_netx(broken, tmp_path / "other.net")
 
 
 def test_what_has_no_neuron_or_no_reachable_threshold_integrates(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ AREAS = {
         ("neurosam.network.validation",), ("tests/network/test_validation.py", "tests/network/test_network.py")
     ),
     "schedule": Area(
-        ("neurosam.network.schedule",), ("tests/network/test_schedule.py", "tests/network/test_network.py")
+        ("neurosam.network.schedule", "neurosam.network.alignment"),
+        ("tests/network/test_schedule.py", "tests/network/test_alignment.py", "tests/network/test_network.py"),
     ),
     "dynamics": Area(
         (

@@ -74,7 +74,8 @@ def test_a_residual_network_by_hand() -> None:
         (("in", "a", 1), ("a", "b", 1), ("in", "b", 1)),
         (("in", "a", 1), ("a", "b", 1), ("in", "b", 1), ("b", "c", 1), ("a", "c", 1), ("in", "c", 0)),  # each in turn
         (("in", "a", 3), ("in", "b", 1), ("a", "c", 1), ("b", "c", 1)),
-        (("in1", "a", 1), ("in2", "b", 1), ("b", "a", 1), ("a", "out", 2)),
+        (("in1", "a", 1), ("in2", "b", 1), ("b", "a", 1), ("a", "out", 2)),  # two streams, of which one is deeper
+        (("in", "a", 1), ("a", "b", 1), ("in", "b", 3)),  # a shortcut with too long a delay
         (("in", "a", 1), ("a", "a", 2), ("a", "b", 1), ("in", "b", 1)),  # behind neurons that drive themselves
         (("in", "a", 1), ("a", "b", 1), ("b", "a", 1), ("in", "c", 1), ("b", "c", 1)),  # and behind a cycle
         (("in", "a", 1), ("a", "c", 1), ("a", "c", 4), ("in", "c", 1), ("in", "c", 2)),  # several delays of each source
@@ -101,6 +102,8 @@ def test_the_delays_that_are_named_align_all_paths(edges: Sequence[Edge]) -> Non
         ((("in", "a", 1), ("a", "b", 1), ("in", "b", 1)), {"onsets": {"b": 0}}),
         ((("in", "a", 1), ("a", "b", 1), ("in", "b", 1)), {"check_alignment": False}),
         ((("in1", "a", 1), ("in2", "a", 1), ("a", "b", 1)), {}),
+        ((("in1", "a", 1), ("in2", "a", 3), ("in3", "a", 9), ("a", "b", 1)), {}),  # inputs that are delayed
+        ((("in1", "a", 1), ("in2", "b", 3), ("a", "b", 1)), {}),
     ],
 )
 def test_nothing_to_warn_about(edges: Sequence[Edge], options: dict[str, Any]) -> None:
@@ -127,6 +130,13 @@ def test_only_whoever_makes_a_network_is_warned(tmp_path: Path) -> None:
     for other in silent:
         assert alignment_warning(other.populations, other.projections, other.groups)
     assert silent[-2] == made
+
+
+def test_a_delayed_input_is_no_measure_for_others() -> None:
+    with pytest.warns(
+        ns.AlignmentWarning, match=r"^in2->b delivers 1 step\(s\) earlier than a->b.*: in2->b 1 -> 2\. If"
+    ):
+        network(("in1", "a", 1), ("in2", "a", 3), ("a", "b", 1), ("in2", "b", 1))
 
 
 def test_many_projections_are_counted() -> None:

@@ -11,7 +11,7 @@ import pytest
 import neurosam as ns
 from neurosam.errors import NeurosamError
 from neurosam.report import Film, Report, Sample, write_page
-from neurosam.report.film import OFF, ON, coloured
+from neurosam.report.film import OFF, ON, coloured, shrunk
 from neurosam.signals.recording import Recording
 
 
@@ -67,6 +67,14 @@ def test_colours_of_events() -> None:
     assert signed[0, :, 0].T.tolist() == [list(OFF), list(ON), [0, 0, 0]]
     assert coloured(np.array([[[[2, 0]]]], np.float32)).tolist() == [[[[255, 0]]]]
     assert coloured(np.zeros((1, 2, 1, 1), np.float32)).shape == (1, 3, 1, 1)
+
+
+def test_pixels_of_a_large_sensor_are_added_up() -> None:
+    picture = np.arange(2 * 3 * 600, dtype=np.float32).reshape(2, 3, 600)
+    small = shrunk(picture)
+    assert small.shape == (2, 1, 200)
+    assert np.array_equal(small[:, 0], picture.reshape(2, 3, 200, 3).sum(axis=(1, 3)))
+    assert shrunk(picture[:, :, :7]).shape == (2, 3, 7)
 
 
 def test_a_gif_has_a_frame_for_each_window(tmp_path: Path) -> None:

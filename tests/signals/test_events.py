@@ -209,6 +209,17 @@ def test_direct_repeats_the_image() -> None:
         np.testing.assert_array_equal(step, x.astype(np.float64))
 
 
+def test_direct_with_a_magnitude_gives_the_bytes() -> None:
+    x = np.array([[0, 1, 51, 255]], dtype=np.uint8)
+    for image in (x, x / 255):
+        events = ns.encode(image, 2, "direct", magnitude=255)
+        assert events.value is not None
+        assert events.value.dtype == np.int32
+        np.testing.assert_array_equal(events.dense(), [x, x])
+    with pytest.raises(EventError, match="magnitude: got 255 with 'poisson'"):
+        ns.encode(x, 2, "poisson", magnitude=255)
+
+
 def test_bytes_are_fractions_of_255() -> None:
     x = np.array([[0, 51, 255]], dtype=np.uint8)
     np.testing.assert_array_equal(

@@ -15,7 +15,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (3, 2, 4, 5), dtype=np.uint8)
 SIGNED = Stimulus(6, "poisson_signed", mean=(0.25, 0.5), std=(0.5, 0.25), classes=("a", "b [c]"), data="set")
 
 
-@pytest.mark.parametrize("stimulus", [Stimulus(), Stimulus(3, "latency", classes=("x",), size=64), SIGNED])
+@pytest.mark.parametrize("stimulus", [Stimulus(), Stimulus(3, "latency", classes=("x",), size=64), SIGNED,
+                                      Stimulus(2, "direct", magnitude=255)])  # fmt: skip
 def test_metadata_brings_back_the_same_stimulus(stimulus: Stimulus) -> None:
     metadata = stimulus.to_metadata()
     assert all(isinstance(value, str) for value in metadata.values())
@@ -54,6 +55,7 @@ def test_samples_one_by_one_give_the_events_of_the_batch() -> None:
         ({"steps": 0}, "steps: got 0"),
         ({"coding": "rate"}, "coding: got 'rate'; allowed are poisson"),
         ({"coding": "poisson_signed"}, "mean and std"),
+        ({"magnitude": 255}, "magnitude: got 255 with 'poisson'"),
         ({"mean": (0.5,), "std": (0.5,)}, "mean and std"),
         ({"coding": "poisson_signed", "mean": (0.5, 0.5), "std": (0.5,)}, "mean and std"),
     ],

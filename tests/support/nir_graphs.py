@@ -42,13 +42,14 @@ class _Draw:
         end = "in"
         for number in range(int(self.rng.integers(2, 5))):
             before = end
+            if self.rng.random() < 0.3:  # before any bias, which a delay would hold back
+                delay = self.rng.integers(0, 3, self.shapes[end]).astype(float)
+                end = self._behind(end, (self.nir.Delay(delay), self.shapes[end]))
             for _ in range(int(self.rng.integers(0, 4))):
                 end = self._behind(end, self._affine(self.shapes[end]))
             if self.shapes[end] == self.shapes[before] and end != before and self.rng.random() < 0.5:
-                skip = end
                 end = self._behind(end, (self.nir.Scale(np.ones(self.shapes[end])), self.shapes[end]))
                 self.edges.append((before, end))  # a shortcut around the layers between
-                assert skip != before
             name = f"lif{number}"
             if self.rng.random() < 0.3:
                 self._subgraph(name, end)
@@ -108,8 +109,6 @@ class _Draw:
         nir, rng = self.nir, self.rng
         if rng.random() < 0.2:
             return nir.Scale(eighths(rng, *shape)), shape
-        if rng.random() < 0.2:
-            return nir.Delay(rng.integers(0, 3, shape).astype(float)), shape
         if len(shape) == 1:
             out = int(rng.integers(2, 7))
             weight = eighths(rng, out, *shape)
@@ -175,9 +174,12 @@ class _Run:
     def step(self, x: Any) -> Iterator[tuple[str, Any]]:
         """One step; yields the spikes of neurons."""
         now: dict[str, Any] = {}
+        self.batch = len(x)
         self.values.append(now)
-        order = sorted(self.graph.nodes, key=lambda name: name == "output")  # an inner graph names it before w_rec
-        late: list[str] = []
+        order = sorted(self.graph.nodes, key=lambda name: name == "output")  # a subgraph names it before w_rec
+        for name, node in self.graph.nodes.items():
+            if type(node).__name__ == "Delay" and node.delay.min() >= 1:  # of what came before, so it closes no loop
+                now[name] = self._delayed(name, node.delay.astype(int), 1)
         for name in order:
             node, kind = self.graph.nodes[name], type(self.graph.nodes[name]).__name__
             arriving = [x] if kind == "Input" else []
@@ -185,6 +187,11 @@ class _Run:
                 if target == name:
                     arriving.append(now[source] if source in now else self._before(source))
             drive = sum(arriving[1:], arriving[0]) if arriving else 0
+            if kind == "Delay":
+                self.state.setdefault(name, []).append(drive)
+                if name not in now:
+                    now[name] = self._delayed(name, node.delay.astype(int), 0)
+                continue
             if name in self.inner:
                 for inner, value in self.inner[name].step(drive):
                     yield f"{name}.{inner}", value
@@ -193,7 +200,6 @@ class _Run:
             now[name] = self._node(name, node, kind, drive)
             if kind in ("LIF", "CubaLIF", "IF", "Threshold"):
                 yield name, now[name]
-        assert not late
 
     def _before(self, source: str) -> Any:
         """What a later node gave a step ago; a layer with a bias gives it from the first step on."""
@@ -211,8 +217,6 @@ class _Run:
             return x * node.scale
         if kind == "Flatten":
             return x.reshape(x.shape[0], *x.shape[1 : 1 + node.start_dim], -1)
-        if kind == "Delay":
-            return self._delay(name, node.delay.astype(int), x)
         if kind in ("SumPool2d", "AvgPool2d"):
             mean = F.avg_pool2d(torch.from_numpy(x), tuple(node.kernel_size), tuple(node.stride)).numpy()
             return mean * np.prod(node.kernel_size) if kind == "SumPool2d" else mean
@@ -225,13 +229,13 @@ class _Run:
             ).numpy()
         return self._neuron(name, node, kind, x)
 
-    def _delay(self, name: str, steps: Any, x: Any) -> Any:
-        past = self.state.setdefault(name, [])
-        past.append(x)
-        out = np.zeros_like(x)
+    def _delayed(self, name: str, steps: Any, missing: int) -> Any:
+        """What a Delay gives, the input of this step being there or `missing`."""
+        past = self.state.get(name, [])
+        out = np.zeros((self.batch, *steps.shape))
         for d in np.unique(steps):
-            if len(past) > d:
-                out[:, steps == d] = past[len(past) - 1 - d][:, steps == d]
+            if len(past) + missing > d:
+                out[:, steps == d] = past[len(past) + missing - 1 - d][:, steps == d]
         return out
 
     def _neuron(self, name: str, node: Any, kind: str, x: Any) -> Any:

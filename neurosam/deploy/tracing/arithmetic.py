@@ -163,9 +163,7 @@ def _constant(call: Call, constant: Any, x: Tensor, rows: Rows) -> Array:
 def _lead_axes(call: Call, x: Tensor, rows: Rows) -> list[int]:
     """Axes of a tensor that are steps and samples; found by what a value of these rows and this shape has."""
     value = call.recording.value(x)
-    if value is None or value.block is not None:
-        return list(range(len(rows.lead)))
-    return call.recording.addresses.leading(value)
+    return list(range(len(rows.lead))) if value is None else call.recording.addresses.leading(value)
 
 
 def _give(call: Call, x: Tensor, rows: Rows, node: Any) -> None:

@@ -55,7 +55,10 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """Where the elements of a tensor come from: one block in order, or an address each; or why that cannot be told."""
+    """Where the elements of a tensor come from; or, if it is `refused`, why that cannot be told.
+
+    They are one block in order (in any shape), or have an address each.
+    """
 
     shape: tuple[int, ...]
     block: Block | None = None
@@ -70,6 +73,16 @@ class Value:
         start = 0 if self.block is None else self.block.start
         count = int(np.prod(self.shape, dtype=np.int64))
         return torch.arange(start, start + count, dtype=torch.float64).reshape(self.shape)
+
+    def rows(self, lead: int | None = None) -> Rows | None:
+        """Rows of a block whose leading axes are whole (`lead` of them, if it is given); None for other values."""
+        if self.block is None:
+            return None
+        rows, wanted = self.block.rows, self.block.rows.steps.size
+        for axes in range(len(self.shape) + 1) if lead is None else (lead,):
+            if int(np.prod(self.shape[:axes], dtype=np.int64)) == wanted:
+                return Rows(rows.steps, rows.samples, self.shape[:axes])
+        return None
 
 
 class Addresses:
@@ -91,9 +104,9 @@ class Addresses:
         flat = addresses.reshape(-1)
         if flat.numel() and flat[0] > 0:
             block = self._blocks[self._find(flat[:1].numpy().astype(np.int64))[0]]
-            shape = (*block.rows.lead, *block.node.shape)
-            if flat[0] == block.start and tuple(addresses.shape) == shape and _counts_up(flat):
-                return Value(shape, block)
+            whole = flat[0] == block.start and flat.numel() == block.rows.steps.size * block.node.size
+            if whole and bool((flat[1:] - flat[:-1] == 1).all()):
+                return Value(tuple(addresses.shape), block)
         return Value(tuple(addresses.shape), moved=addresses.clone())
 
     def trace(
@@ -118,10 +131,12 @@ class Addresses:
         ExportError
             If rows are made up differently.
         """
-        block = values[0].block
-        whole = len(values) == 1 and block is not None and lead in (None, len(block.rows.lead))
-        if whole and block is not None and (rows is None or rows.same(block.rows)):
-            return block.rows, [(Source(block.node),)], block.node.shape
+        blocks = [value.block.node for value in values if value.block is not None]
+        known = values[0].rows(lead)
+        if known is not None and len(blocks) == len(values) and (rows is None or rows.same(known)):
+            others = [value.rows(len(known.lead)) for value in values[1:]]
+            if all(other is not None and known.same(other) for other in others):
+                return known, [(Source(node),) for node in blocks], values[0].shape[len(known.lead) :]
         node, step, sample, element = self._decode([value.addresses for value in values])
         axes = _leading(step, sample) if lead is None else list(range(lead))
         if lead is not None and (outside := [axis for axis in _leading(step, sample) if axis >= lead]):
@@ -137,6 +152,8 @@ class Addresses:
 
     def leading(self, value: Value) -> list[int]:
         """The axes along which steps or samples change."""
+        if (known := value.rows()) is not None:
+            return list(range(len(known.lead)))
         _, step, sample, _ = self._decode([value.addresses])
         return _leading(step, sample)
 
@@ -205,10 +222,6 @@ class Addresses:
                 found.append(Source(origin, delay, None if whole else index))
             out.append(tuple(found))
         return out
-
-
-def _counts_up(flat: torch.Tensor) -> bool:
-    return bool((flat == torch.arange(flat.numel(), dtype=flat.dtype) + flat[0]).all())
 
 
 def _leading(step: Indices, sample: Indices) -> list[int]:

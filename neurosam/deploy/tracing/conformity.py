@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.registry import run
+from neurosam.deploy.check_layers import check_layers
+from neurosam.deploy.module_run import layers_of
 from neurosam.deploy.tracing.drawing import Drawing
 from neurosam.deploy.tracing.steps import Recorded
 from neurosam.errors import ExportError
@@ -20,6 +22,7 @@ from neurosam.graph.layers import Input, Neurons
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
 from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record
 
 __all__ = ["check_recorded"]
@@ -53,13 +56,23 @@ def check_recorded(network: Network, recorded: Recorded, drawing: Drawing) -> No
             raise ExportError(
                 drawing.neurons[name].label,
                 f"gives {fires:g} in step {step}, neuron {neuron}, where the network gives "
-                f"{ours[name][step, sample, neuron]:g}: {NOT_READ}",
+                f"{ours[name][step, sample, neuron]:g}: {_reason(network, recorded, drawing, name)}",
             )
     for name, total in drawing.totals.items():
         if name in output and not _proportional(
             np.delete(total, list(first), 0), np.delete(output[name], list(first), 0)
         ):
             raise ExportError("output", f"differs from that of the network's readout {name!r}: {NOT_READ}")
+
+
+def _reason(network: Network, recorded: Recorded, drawing: Drawing, name: str) -> str:
+    """Why a population differs from the module's layer, if that can be told."""
+    inputs = Inputs.of(network, _events(network, recorded))
+    result = check_layers(network, layers_of(recorded, drawing), inputs)
+    told = [e.text for e in result.explained(name) if e.kind not in ("rounding", "unexplained", "weights")]
+    if not told:
+        return NOT_READ
+    return f"{told[0]}. Correct the reader of these neurons; check=False exports it all the same"
 
 
 def _recorded(network: Network, recorded: Recorded, drawing: Drawing) -> dict[str, Values]:

@@ -23,7 +23,7 @@ from neurosam.deploy.tracing.recording import Recording, tensors_in
 from neurosam.graph.layers import MaxPool, Offset, Pool, Scale, Weights
 from neurosam.network.synapse import Conv2d, Dense
 
-__all__ = ["record"]
+__all__ = ["ATTENTION", "record"]
 
 
 def record(
@@ -128,6 +128,8 @@ def dropout(call: Call, input: Tensor, p: float = 0.5, training: bool = False, i
 def softmax(call: Call, input: Tensor, dim: Any = None, *_: Any, **__: Any) -> None:
     """Left out at the very end."""
     rows, sources, shape = call.trace_any(input)
+    if dim is not None and dim % input.ndim < len(rows.lead):
+        raise NotExpressible("is a softmax over steps or samples; take it over the last axis")
     call.give(rows, call.node(Dropped("softmax"), sources, shape, key="softmax"))
 
 
@@ -211,8 +213,8 @@ def _unknown(call: Call, name: str) -> str:
             f"is a {name}, whose mean and variance depend on the input of the moment, so it is no constant synapse; "
             "train with BatchNorm instead, which is folded into the weights"
         )
-    if name in ATTENTION:
-        return "multiplies values of the network with each other (attention), which no synapse can; leave it out"
+    if name in ("multi_head_attention_forward", "scaled_dot_product_attention"):
+        return ATTENTION
     if name in RANDOM:
         return f"draws random numbers ({name}), and a network has none; switch them off in evaluation mode"
     if name in ACTIVATIONS:
@@ -229,7 +231,7 @@ ACTIVATIONS = frozenset(
     ("gelu", "sigmoid", "tanh", "elu", "selu", "leaky_relu", "prelu", "hardtanh", "hardswish", "hardsigmoid", "silu",
      "relu6", "softplus", "clamp", "clip", "celu", "mish", "logsigmoid", "softsign", "threshold", "exp", "abs")
 )  # fmt: skip
-ATTENTION = frozenset(("multi_head_attention_forward", "scaled_dot_product_attention"))
+ATTENTION = "is attention, which multiplies values of the network with each other; no synapse can, so leave it out"
 
 FUNCTIONS: dict[str, Callable[..., None]] = {
     "conv1d": convolve,

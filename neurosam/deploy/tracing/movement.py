@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neurosam.deploy.tracing.axes import Value
 from neurosam.deploy.tracing.calls import Call, NotExpressible
 from neurosam.deploy.tracing.recording import tensors_in
 
@@ -24,8 +25,18 @@ MOVES = frozenset((
 ))  # fmt: skip
 
 
+ORDERED = frozenset(
+    ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "ravel", "view_as", "reshape_as")
+)
+"""Those that leave the elements in their order."""
+
+
 def move(call: Call, name: str) -> None:
     """Record a function of :data:`MOVES`, or ``x[i] = y``."""
+    value = call.recording.value(call.args[0]) if call.args else None
+    if name in ORDERED and value is not None and value.block is not None:
+        call.recording.values[call.result] = Value(tuple(call.result.shape), value.block)
+        return
     if name == "__setitem__":
         _put(call)
         return

@@ -172,7 +172,7 @@ class Node:
 
 
 def population_shape(shape: tuple[Any, ...]) -> Shape:
-    """A shape of torch as a network has it: ``(C, 1, L)`` for ``(C, L)``, and ``(C, D * H, W)`` for ``(C, D, H, W)``."""
+    """A shape of torch as a network has it: ``(C, 1, L)`` for ``(C, L)``, ``(C, D * H, W)`` for ``(C, D, H, W)``."""
     sides = tuple(int(side) for side in shape)
     if len(sides) in (1, 3):
         return sides

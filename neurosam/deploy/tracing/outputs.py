@@ -111,7 +111,7 @@ def _output(recorded: Recorded, number: int, passes: list[list[Tensor]], notes: 
         graded = isinstance(node.what.neuron, Readout)
     if spikes and (membrane or graded):
         answer = {"sum": "mean"}.get(how, how or "last")
-        final = _final(recording, tensor, rows) if graded and answer == "last" else None
+        final = _final(recording, tensor) if graded and answer == "last" else None
         return Output(sources, node.shape, answer, node, final)
     _refuse_part(recorded, rows, how, bool(expanded))
     if spikes:
@@ -120,7 +120,7 @@ def _output(recorded: Recorded, number: int, passes: list[list[Tensor]], notes: 
     if "left out" in notes:  # a softmax in every step
         pass
     elif not (how or expanded):
-        total = _total(recorded, [tensors[number] for tensors in passes if len(tensors) > number])
+        total = _total(recording, [tensors[number] for tensors in passes if len(tensors) > number])
     elif how != "max":
         total = tensor.detach().reshape(recording.samples, -1).numpy()
     return Output(sources, shape, "last", None, total)
@@ -132,6 +132,10 @@ def _unwrapped(sources: tuple[Source, ...], notes: dict[str, str]) -> tuple[str,
     while len(sources) == 1 and sources[0].index is None:
         what = sources[0].node.what
         if isinstance(what, Dropped):
+            if how:
+                raise ExportError(
+                    "output", f"is the {how} over steps of {what.name}; return the {how} of what enters it"
+                )
             notes["left out"] = f"{what.name} at the end"
         elif isinstance(what, OverTime):
             how = what.how
@@ -155,31 +159,31 @@ def _refuse_part(recorded: Recorded, rows: Rows, how: str, expanded: bool) -> No
         )
 
 
-def _total(recorded: Recorded, tensors: list[Tensor]) -> Values | None:
+def _total(recording: Recording, tensors: list[Tensor]) -> Values:
     """The sum over steps of what was returned."""
-    recording = recorded.recording
-    total: Any = None
-    for tensor in tensors:
-        value = recording.value(tensor)
-        if value is None:
-            return None
-        rows = recording.addresses.trace([value], "output")[0]
-        flat = tensor.detach().reshape(rows.samples.size, -1).numpy()
-        total = np.zeros((recording.samples, flat.shape[1])) if total is None else total
+    parts = [_by_row(recording, tensor) for tensor in tensors]
+    total = np.zeros((recording.samples, parts[0][1].shape[1]))
+    for rows, flat in parts:
         np.add.at(total, rows.samples, flat)
-    return total  # type: ignore[no-any-return]
+    return total
 
 
-def _final(recording: Recording, tensor: Tensor, rows: Rows) -> Values | None:
+def _final(recording: Recording, tensor: Tensor) -> Values:
     """What was returned for the last step."""
-    value = recording.value(tensor)
-    if value is None or value.block is None:
-        return None
-    flat = tensor.detach().reshape(rows.samples.size, -1).numpy()
+    rows, flat = _by_row(recording, tensor)
     last = rows.steps == rows.steps.max()
     out = np.zeros((recording.samples, flat.shape[1]))
     out[rows.samples[last]] = flat[last]
     return out
+
+
+def _by_row(recording: Recording, tensor: Tensor) -> tuple[Rows, Values]:
+    """Steps and samples of a tensor that was returned, and its values for each, ``[rows, elements]``."""
+    value = recording.values[tensor]
+    rows = recording.addresses.trace([value], "output")[0]
+    axes = recording.addresses.leading(value)
+    front = tensor.detach().movedim(axes, list(range(len(axes))))
+    return rows, front.reshape(rows.samples.size, -1).numpy()
 
 
 def _summed_over_time(recording: Recording, sources: tuple[Source, ...]) -> tuple[Source, ...] | None:

@@ -31,6 +31,15 @@ CONVERSIONS = frozenset(
 """Functions that return their input here: everything is float64, and nothing is trained."""
 
 
+IN_PLACE = frozenset(("__iadd__", "__isub__", "__imul__", "__itruediv__"))
+
+READS = frozenset(
+    ("item", "tolist", "numpy", "__array__", "__bool__", "__float__", "__int__", "__index__", "__contains__", "equal",
+     "allclose", "is_nonzero")
+)  # fmt: skip
+"""Functions by which values leave torch: what is done with them is not recorded."""
+
+
 class DefectError(Exception):
     """A defect of the recording itself, as opposed to a module that cannot be run."""
 
@@ -58,6 +67,7 @@ class Recording(TorchFunctionMode):
         self.input = self.entry = Node(source, (), shape, "input", "input")
         self.nodes: list[Node] = [self.input]
         self.looped = False
+        self.read_out = ""
         self.failure: tuple[str, str] | None = None
         self._by_key: dict[Any, Node] = {}
         self._running: list[tuple[str, nn.Module]] = []
@@ -137,8 +147,13 @@ class Recording(TorchFunctionMode):
         name = _name(func)
         if name in CONVERSIONS and args[0].is_floating_point() and not _makes_integers(args, kwargs):
             return args[0]
+        if name in READS:
+            self.read_out = self.read_out or self.label(name.strip("_"))
         if name == "__iter__":
             return iter(args[0].unbind(0))
+        recorded_args = args
+        if _is_in_place(name) and args[0] not in self.values:  # the constant, before it is changed
+            recorded_args = (args[0].clone(), *args[1:])
         with self.pause():
             try:
                 out = func(*args, **kwargs)
@@ -150,14 +165,20 @@ class Recording(TorchFunctionMode):
             result = args[0] if name == "__setitem__" else out
             if any(True for _ in tensors_in(result)):
                 try:
-                    self.functions(self, name, func, args, kwargs, result)
+                    self.functions(self, name, func, recorded_args, kwargs, result)
                 except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError) as error:
                     raise DefectError(f"while recording {name}") from error
         return out
 
-    def label(self, name: str) -> str:
+    @property
+    def running(self) -> nn.Module | None:
+        """The innermost module that runs."""
+        return self._running[-1][1] if self._running else None
+
+    def label(self, name: str = "") -> str:
         """What the module that runs is called in messages, or else `name`."""
         path, kind = self.where(name)
+        kind = kind.partition(":")[0] if not name else kind
         return f"layer {path!r} ({kind})" if path else f"module ({kind})"
 
 
@@ -176,6 +197,11 @@ def _name(func: Any) -> str:
     """``conv2d``; of an attribute, ``shape``."""
     name = str(getattr(func, "__name__", func))
     return str(func.__self__.__name__) if name == "__get__" else name
+
+
+def _is_in_place(name: str) -> bool:
+    """add_, and ``+=``."""
+    return (name.endswith("_") and not name.endswith("__")) or (name.startswith("__i") and name in IN_PLACE)
 
 
 def _makes_integers(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -31,6 +31,7 @@ from neurosam.deploy.readers.protocol import Reading, read, reset, resize
 from neurosam.deploy.tracing.axes import STATIC, Misread
 from neurosam.deploy.tracing.calls import Call, per_channel
 from neurosam.deploy.tracing.copies import InOrder, copied
+from neurosam.deploy.tracing.functions import ATTENTION
 from neurosam.deploy.tracing.functions import record as record_function
 from neurosam.deploy.tracing.leaves import Leaf, TableLeaf
 from neurosam.deploy.tracing.nodes import Source
@@ -66,6 +67,8 @@ class Presented:
         Batch size, for a module that has it inside.
     x : (T, B, ...) tensor, optional
         The input itself; random numbers if None.
+    seed : int
+        Of those.
     """
 
     source: Input
@@ -75,13 +78,14 @@ class Presented:
     std: npt.NDArray[np.float64] | None = None
     samples: int | None = None
     x: Tensor | None = None
+    seed: int = 0
 
     def draw(self, most: int) -> Tensor:
         """The input ``[T, B, ...]``, of at most `most` steps if it is random; before it is standardised."""
         if self.x is not None:
             return self.x
         size = (most, self.samples or (2 if int(np.prod(self.shape)) > LARGE else SAMPLES), *self.shape)
-        uniform = torch.rand(size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        uniform = torch.rand(size, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)
         largest = self.source.magnitude
         return (uniform if self.real and largest == 1 else (uniform * (largest + 1)).floor()) * self.source.unit
 
@@ -180,9 +184,10 @@ class _Attempt:
             return ExportError(*self.recording.failure)
         if isinstance(error, NetworkError) and error.where in (paths := dict(self.module.named_modules())):
             return ExportError(f"layer {error.where!r} ({type(paths[error.where]).__name__})", error.problem)
-        kind = "Sequential" if isinstance(self.module, InOrder) else type(self.module).__name__
+        if isinstance(self.recording.running, nn.MultiheadAttention):
+            return ExportError(self.recording.label(), ATTENTION)
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return ExportError(self.recording.label(kind), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
+        return ExportError(self.recording.label(), f"cannot be run on {tuple(self.x.shape[1:])}: {problem}")
 
     def _standardised(self) -> Tensor:
         """What the module takes; the network standardises by itself."""

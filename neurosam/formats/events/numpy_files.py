@@ -12,10 +12,13 @@ members' sizes have been compared with what the archive declares.
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,8 @@ __all__ = ["array_source", "load_array", "numpy_file", "table_source"]
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
+DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError)
+"""What NumPy raises for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
 
 
@@ -62,7 +67,7 @@ def load_array(path: Path) -> npt.NDArray[Any]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header with a huge shape allocates nothing
     except FileNotFoundError:
         raise FormatError(str(path), "does not exist; check the name") from None
-    except (OSError, ValueError, EOFError, OverflowError) as error:
+    except DAMAGE as error:
         reason = str(error).split(". ")[0]  # the rest of the message suggests unpickling
         raise FormatError(str(path), f"is not a readable .npy array of numbers ({reason})") from None
     if not isinstance(array, np.ndarray):
@@ -120,7 +125,7 @@ def _archive(path: Path, columns: str) -> Source | Events:
             arrays = {name: _member(where, archive, name, total) for name in archive.files}
     except FileNotFoundError:
         raise FormatError(where, "does not exist; check the name") from None
-    except (OSError, ValueError, EOFError, KeyError, OverflowError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         reason = str(error).split(". ")[0]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
     if set(SPIKES) <= arrays.keys():

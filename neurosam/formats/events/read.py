@@ -22,7 +22,7 @@ from neurosam.formats.events.text import text_file
 from neurosam.network.synapse import Shape
 from neurosam.signals.events import Events
 
-__all__ = ["RECORDINGS", "chunks", "from_array", "from_dataset", "open_recording", "read_events_file"]
+__all__ = ["NUMPY", "RECORDINGS", "chunks", "from_array", "from_dataset", "open_recording", "read_events_file"]
 
 NMNIST, TABLES, NUMPY = (".bin", ".bs2"), (".csv", ".tsv", ".txt"), (".npy", ".npz")
 RECORDINGS = (*NMNIST, *NUMPY, *SUFFIXES, *TABLES)

@@ -181,15 +181,19 @@ class _Chain:
             self.notes.append(f"{self.last.name} has the largest threshold: its membrane is the answer, not its spikes")
         return Network(
             self.populations, self.projections, outputs={self.last.name: "last"} if never else None,
-            metadata={"source": "netx", **self._steps(), **({"decided": "; ".join(self.notes)} if self.notes else {})},
+            metadata=self._metadata(),
         )  # fmt: skip
 
-    def _steps(self) -> dict[str, str]:
-        """How long a sample was in training, if the file says so."""
-        if "simulation" not in self.root.members():
-            return {}
-        steps = optional_integers(self.root.inner("simulation"), "tSample", (0, 1), 1, 2**31 - 1)
-        return {"steps": str(int(steps.reshape(-1)[0]))} if steps is not None and steps.size == 1 else {}
+    def _metadata(self) -> dict[str, str]:
+        """What was found and decided; how long a sample was in training, if the file says so."""
+        metadata = {"netx.layers": str(len(self.root.inner("layer").members()))}
+        if self.notes:
+            metadata["netx.decided"] = "; ".join(self.notes)
+        if "simulation" in self.root.members():
+            steps = optional_integers(self.root.inner("simulation"), "tSample", (0, 1), 1, 2**31 - 1)
+            if steps is not None and steps.size == 1:
+                metadata["steps"] = str(int(steps.reshape(-1)[0]))
+        return metadata
 
     def _input(self, number: int, layer: Foreign) -> None:
         if number:

@@ -2,33 +2,38 @@
 
 netx does not report what it cannot do: it would give a soft-reset neuron a hard reset, drop the delay of a convolution,
 and turn a matrix of -128 into zeros. So only what it runs exactly is written, and everything else is refused by name:
-soft resets, gain and offset tables, parameters per channel, shortcuts and cycles, lags, pools, graded input, matrices
-that its scaling changes, exponents that cannot be included in the weights, sums beyond the 24 bits of a Conv. A network
-with biases is exact in netx only if every presentation restarts it at the right step, which is
-``Network(net_config=..., reset_interval=T, reset_offset=1)``; `restarts` states that it will be read this way. The
+soft resets and other options of neurons, gain and offset tables, parameters per channel, shortcuts, cycles over several
+layers, lags, pools, matrices that its scaling changes, exponents that cannot be included in the weights, sums beyond
+the 24 bits of a Conv. A network with biases is exact in netx only if every presentation restarts it at the right step:
+``Network(net_config=..., reset_interval=T, reset_offset=1)``; `restarts` states that it will be read this way. Graded
+input becomes the bias of an input layer with neurons, set once for a presentation: the same in all of its steps. The
 format has no spike activation maps. Names of populations are written beside, where netx does not look.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.arguments import identical
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.errors import ExportError
 from neurosam.formats.netx.layout import UNREACHABLE, WEIGHT_HIGH, WEIGHT_LOW
 from neurosam.formats.netx.matrix import read_by_netx
+from neurosam.formats.netx.synapses import one_to_one
 from neurosam.hdf5.writer import Writer, created
 from neurosam.network.elements import MAX_NAME, Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, neurons
+from neurosam.network.synapse import Conv2d, Sparse, neurons
 
 __all__ = ["save_netx"]
 
+OPTIONS = ("membrane_decay", "current_decay", "threshold", "reset", "bias_mantissa", "bias_exponent")
 CONV_SUM = 2**23
 INT8 = 127
 
@@ -39,7 +44,8 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
     Parameters
     ----------
     network : Network
-        Chain of dense and convolutional layers; the last may be a readout, which becomes a neuron that never fires.
+        Chain of dense and convolutional layers, the dense ones perhaps with recurrent weights; the last may be a
+        readout, which becomes a neuron that never fires. Graded input has to enter a layer one to one.
     path : str or Path
         An older file is replaced.
     restarts : bool
@@ -56,34 +62,51 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
         raise ExportError(
             "network", "is a float network; netx needs integers (neurosam export without --precision float)"
         )
-    if network.input.magnitude != 1:
-        raise ExportError(
-            f"population {network.input.name!r}",
-            f"takes graded input up to {network.input.magnitude}; netx reads its input as spikes",
-        )
-    layers = [(projection, _layer(network, projection, restarts)) for projection in _chain(network)]
+    chain = _chain(network)
+    first = _input(network, chain)
+    if "neuron" in first:
+        chain = chain[1:]
+    layers = [(projection, _layer(network, projection, restarts)) for projection in chain]
     with created(path) as root:
         group = root.group("layer")
-        first = {"type": "input", "shape": _whole(network.input.shape), "name": network.input.name}
         place = _write(group, 0, first)
         for projection, layer in layers:
-            if layer["type"] == "dense" and _has_pixels(network, projection):
+            if layer["type"].startswith("dense") and _has_pixels(network, projection):
                 place = _write(group, place, {"type": "flatten"})
             place = _write(group, place, {**layer, "name": projection.target})
 
 
+def _input(network: Network, chain: list[Projection]) -> dict[str, Any]:
+    """The first layer of the file: the input, with the neurons that graded input enters."""
+    shape = _whole(network.input.shape)
+    if network.input.magnitude == 1:
+        return {"type": "input", "shape": shape, "name": network.input.name}
+    first, target = chain[0], network[chain[0].target]
+    plain = one_to_one(network.input.shape)
+    if not identical(replace(first, synapse=plain, delay=1), replace(first, delay=1)) or first.exponent:
+        raise ExportError(
+            f"population {network.input.name!r}",
+            f"takes graded input up to {network.input.magnitude}; netx reads spikes, or the bias of neurons that it "
+            "enters one to one with weight 1",
+        )  # fmt: skip
+    if "bias" in _bias(target, True):
+        raise ExportError(f"population {target.name!r}", "has a bias, and graded input that netx gives as its bias")
+    return {"type": "input", "shape": shape, "neuron": _neuron(network, target), "name": target.name}
+
+
 def _chain(network: Network) -> list[Projection]:
-    """The projections from the input to the output, one after the other."""
+    """The projections from the input to the output, one after the other; without those from a layer to itself."""
     chain: list[Projection] = []
     end = network.input.name
-    while outgoing := [p for p in network.projections if p.source == end]:
-        if len(outgoing) > 1 or len(network.incoming(outgoing[0].target)) > 1:
+    forward = [p for p in network.projections if p.source != p.target]
+    while outgoing := [p for p in forward if p.source == end]:
+        if len(outgoing) > 1 or len([p for p in forward if p.target == outgoing[0].target]) > 1:
             raise ExportError(f"projection {outgoing[-1].label}", "is a shortcut or a cycle; netx reads chains only")
         chain.append(outgoing[0])
         end = outgoing[0].target
-        if len(chain) > len(network.projections):
+        if len(chain) > len(forward):
             raise ExportError(f"projection {outgoing[0].label}", "lies on a cycle; netx reads chains only")
-    if len(chain) != len(network.projections) or end != network.output:
+    if len(chain) != len(forward) or end != network.output:
         raise ExportError("network: output", f"is {network.output!r}; in netx it is the end of the chain, {end!r}")
     return chain
 
@@ -104,10 +127,38 @@ def _layer(network: Network, projection: Projection, restarts: bool) -> dict[str
             "pools its sums, which netx does not implement; train with the pool behind the neurons, or with a stride",
         )
     return {
-        **_synapses(network, projection, where),
+        **_recurrent(network, projection, _synapses(network, projection, where)),
         **_bias(target, restarts),
         "neuron": _neuron(network, target),
     }
+
+
+def _recurrent(network: Network, projection: Projection, layer: dict[str, Any]) -> dict[str, Any]:
+    """The layer with the weights from its neurons to themselves, if there are any."""
+    loops = [p for p in network.incoming(projection.target) if p.source == p.target]
+    if not loops:
+        return layer
+    loop = loops[0]
+    where = f"projection {loop.label}"
+    if layer["type"] != "dense" or len(loops) > 1 or isinstance(loop.synapse, Conv2d) or network.lag(loop) != 1:
+        raise ExportError(
+            where, "is recurrent; netx has one such matrix, in a dense layer and with a delay of 1. Use these"
+        )
+    return {**layer, "type": "dense_rec", "weight_rec": _matrix(where, loop, layer["weight"])}
+
+
+def _matrix(where: str, projection: Projection, beside: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64]:
+    """The weights of a dense layer, which netx scales together with those `beside` them."""
+    synapse = projection.synapse
+    weight = _scaled(where, synapse.to_dense() if isinstance(synapse, Sparse) else synapse.weight, projection.exponent)
+    together = weight if beside is None else np.hstack((beside, weight))
+    if not np.array_equal(read_by_netx(together), together):
+        raise ExportError(
+            where,
+            "has weights that netx would change: it fails for a matrix of zeros, and drops the largest weight of a "
+            "negative matrix if its magnitude is a power of two. Change that weight by 1",
+        )
+    return weight
 
 
 def _synapses(network: Network, projection: Projection, where: str) -> dict[str, Any]:
@@ -130,17 +181,9 @@ def _synapses(network: Network, projection: Projection, where: str) -> dict[str,
             "padding": _whole(padding), "dilation": _whole(dilation), "groups": synapse.groups,
             "weight": _scaled(where, synapse.weight, projection.exponent),
         }  # fmt: skip
-    matrix = synapse.weight if isinstance(synapse, Dense) else synapse.to_dense()
-    weight = _scaled(where, matrix, projection.exponent)
-    if not np.array_equal(read_by_netx(weight), weight):
-        raise ExportError(
-            where,
-            "has weights that netx would change: it fails for a matrix of zeros, and drops the largest weight of a "
-            "negative matrix if its magnitude is a power of two. Change that weight by 1",
-        )
     return {
         "type": "dense", "shape": _whole((neurons(target.shape),)), "inFeatures": neurons(source.shape),
-        "outFeatures": neurons(target.shape), "weight": weight,
+        "outFeatures": neurons(target.shape), "weight": _matrix(where, projection),
     }  # fmt: skip
 
 
@@ -163,26 +206,36 @@ def _neuron(network: Network, population: Population) -> dict[str, Any]:
     """The group ``neuron`` of a population."""
     neuron, precision = population.neuron, network.precision
     where = f"population {population.name!r}"
-    if isinstance(neuron, FixedReadout):
-        values: dict[str, Any] = {"iDecay": DECAY_ONE, "vDecay": 0, "vThMant": UNREACHABLE}
-    elif isinstance(neuron, FixedLIF) and precision is not None:
-        if neuron.reset != "zero":
-            raise ExportError(where, "has a soft reset; netx would reset it to zero. Export with reset zero")
-        if neuron.gain is not None:
-            raise ExportError(where, "has gain and offset tables; netx has none. Fold the normalisation")
-        decay = neuron.current_decay
-        values = {
-            "iDecay": DECAY_ONE if decay is None else decay + precision.current_decay_offset,
-            "vDecay": neuron.membrane_decay + precision.membrane_decay_offset,
-            "vThMant": neuron.threshold,
-        }
-        for name, value in values.items():
-            if np.unique(value).size > 1:
-                raise ExportError(where, f"has a {name} for each channel; netx has one for all")
-    else:
+    if not isinstance(neuron, (FixedLIF, FixedReadout)) or precision is None:
         raise ExportError(where, f"has a {type(neuron).__name__}; netx has hard-reset LIF neurons")
+    if isinstance(neuron, FixedLIF) and neuron.reset != "zero":
+        kind = "a soft reset" if neuron.reset == "subtract" else f"the reset {neuron.reset!r}"
+        raise ExportError(where, f"has {kind}; netx would reset it to zero. Export with reset zero")
+    if isinstance(neuron, FixedLIF) and neuron.gain is not None:
+        raise ExportError(where, "has gain and offset tables; netx has none. Fold the normalisation")
+    _no_other_options(where, neuron)
+    current, membrane = neuron.current_decay, neuron.membrane_decay
+    values: dict[str, Any] = {
+        "iDecay": DECAY_ONE if current is None else current + precision.current_decay_offset,
+        "vDecay": 0 if membrane is None else membrane + precision.membrane_decay_offset,
+        "vThMant": neuron.threshold if isinstance(neuron, FixedLIF) else UNREACHABLE,
+    }
+    for name, value in values.items():
+        if np.unique(value).size > 1:
+            raise ExportError(where, f"has a {name} for each channel; netx has one for all")
     plain = {name: int(np.ravel(value)[0]) for name, value in values.items()}
     return {"type": "CUBA", **plain, "refDelay": 1, "gradedSpike": False}
+
+
+def _no_other_options(where: str, neuron: FixedLIF | FixedReadout) -> None:
+    """Refuse options of a neuron that netx does not have."""
+    same: Any = {name: getattr(neuron, name) for name in OPTIONS if hasattr(neuron, name)}
+    plain = type(neuron)(**same)
+    for item in fields(neuron):
+        value = getattr(neuron, item.name)
+        if not identical(value, getattr(plain, item.name)):
+            shown = f"{value.min()}..{value.max()}" if isinstance(value, np.ndarray) else repr(value)
+            raise ExportError(where, f"has {item.name} {shown}; netx's neurons have no such option")
 
 
 def _bias(population: Population, restarts: bool) -> dict[str, Any]:
@@ -198,6 +251,8 @@ def _bias(population: Population, restarts: bool) -> dict[str, Any]:
             "has a bias, which acts in netx before the input arrives. Use restarts=True, and give netx "
             "reset_interval (the steps of a presentation) and reset_offset=1",
         )
+    if mantissa.ndim > 1:
+        raise ExportError(where, "has a bias for each neuron; netx has one for each channel")
     value = mantissa << getattr(neuron, "bias_exponent", FRACTION_BITS)
     if (value % (1 << FRACTION_BITS)).any():
         raise ExportError(where, "has a bias that is no multiple of 2^6; netx has no finer ones")

@@ -151,7 +151,9 @@ def restored(network: Network, content: Mapping[str, Any], where: str) -> Networ
             projections.append(replace(found, delay=delay))
             before.append(network.lag(found))
         sam = {name: SamTrace(**values) for name, values in content["sam"].items()}
-        whole = Network(populations, projections, sam, None, content["outputs"], content["metadata"])
+        whole = Network(
+            populations, projections, sam, None, content["outputs"], content["metadata"], check_alignment=False
+        )
         lags = [whole.lag(projection) for projection in projections]
     except (AttributeError, KeyError, NetworkError, StopIteration, TypeError, ValueError):
         raise changed(where) from None
