@@ -23,7 +23,7 @@ def markdown(results: dict[str, Any]) -> str:
         lines += ["|---|---:|---:|---:|---:|---:|---|---:|---|"]
         lines += [_row(row) for row in about["rows"]]
         lines += ["", "Refused by name:", ""]
-        lines += [f"- {message}" for message in about["refused"].values()]
+        lines += [f"- {message}" for message in about.get("refused", {}).values()]  # older rows have none
     return "\n".join(lines) + "\n"
 
 
