@@ -101,10 +101,10 @@ def _layer(node: Node, reading: Reading, extent: tuple[int, ...]) -> LayerRun:
     """What one layer did."""
     shape = population_shape(node.shape)
     neuron = reading.neuron
-    drive = np.stack(node.received)
+    drive = np.stack(node.received).astype(np.float64)
     weight = np.asarray(reading.weight, np.float64)
     drive = (drive @ weight.T if weight.ndim == 2 else drive * weight).reshape(*extent, *shape)
-    given = np.stack(node.values).reshape(drive.shape) if node.values else None
+    given = np.stack(node.values).astype(np.float64).reshape(drive.shape) if node.values else None
     sent, membrane = (given, None) if isinstance(neuron, LIF) else (None, given)
     if reading.feedback is not None and sent is not None:
         drive = drive + _fed_back(reading.feedback, sent.reshape(*extent, *node.shape)).reshape(drive.shape)

@@ -207,6 +207,23 @@ def test_spikes_are_those_of_the_module(layers: list[nn.Module]) -> None:
         np.testing.assert_array_equal(ours[: len(spikes) - late], spikes[late:], err_msg=name)
 
 
+def test_a_module_that_is_used_twice_is_read_twice() -> None:
+    def layers(first: nn.Module, second: nn.Module) -> list[nn.Module]:
+        convs = [nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)]
+        return [convs[0], LIF(), first, convs[1], LIF(), second, convs[2], LIF()]
+
+    pool = nn.MaxPool2d(2)
+    torch.manual_seed(0)
+    shared = training.SpikingSequential(*layers(pool, pool))
+    torch.manual_seed(0)
+    own = training.SpikingSequential(*layers(pool, nn.MaxPool2d(2)))
+    x = torch.rand(3, 2, *SHAPE)
+    torch.testing.assert_close(shared(x), own(x), rtol=0, atol=0)
+    network = to_network(shared, SHAPE)
+    assert network == to_network(own, SHAPE)
+    assert [p.shape for p in network.populations][-1] == (4, 2, 2)
+
+
 def test_a_quantised_export_is_planned_for_its_longest_run() -> None:
     """Calibrated on 4 steps; its readout then runs for 4,000."""
     net, (events, _) = module(), inputs(steps=4)

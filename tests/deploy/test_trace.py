@@ -209,17 +209,17 @@ class ResidualBatchFirst(Residual):
 
 
 class Pairs(nn.Module):
-    """Products of spikes: AND, and AND NOT."""
+    """Spikes combined: AND, AND NOT, OR."""
 
-    def __init__(self, invert: bool) -> None:
+    def __init__(self, combined: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
         self.a, self.l, self.b, self.m, self.c = nn.Linear(6, 6), Neuron(), nn.Linear(6, 6), Neuron(), nn.Linear(6, 2)
-        self.invert = invert
+        self.combined = combined
 
     def forward(self, x: Tensor) -> Any:
         p = self.l(self.a(x))
         q = self.m(self.b(p))
-        return self.c(q * (1 - p) if self.invert else p * q)
+        return self.c(self.combined(p, q))
 
 
 class Delayed(nn.Module):
@@ -264,8 +264,9 @@ EXACT: list[tuple[nn.Module, str, list[int], dict[str, str]]] = [
     (ByHand(), "lif1 out", [1, 1, 1], {"out": "last"}),
     (Residual(), "l1 l2 l3 out", [1, 1, 2, 1, 2, 1], {"out": "last"}),
     (ResidualBatchFirst(Whole), "l1 l2 l3 out", [1, 1, 2, 1, 2, 1], {"out": "last"}),
-    (Pairs(invert=False), "l m and out", [1, 1, 2, 1, 1], {"out": "last"}),
-    (Pairs(invert=True), "l m and out", [1, 1, 1, 2, 1], {"out": "last"}),
+    (Pairs(lambda p, q: p * q), "l m and out", [1, 1, 2, 1, 1], {"out": "last"}),
+    (Pairs(lambda p, q: q * (1 - p)), "l m and_not out", [1, 1, 1, 2, 1], {"out": "last"}),
+    (Pairs(torch.maximum), "l m or out", [1, 1, 2, 1, 1], {"out": "last"}),
     (Delayed(), "l m", [1, 1, 3], {"m": "count"}),
     (Still(lambda spikes, _: spikes), "lif1 lif2", [1, 1], {"lif2": "count"}),
     (Still(lambda spikes, _: sum(spikes) / 7), "lif1 lif2", [1, 1], {"lif2": "count"}),

@@ -21,17 +21,17 @@ __all__ = ["FUNCTIONS"]
 
 
 def add(call: Call, input: Any, other: Any, alpha: Any = 1, *, out: Any = None) -> None:
-    """Input + alpha * other; each a value of the network or a constant."""
+    """A sum of two values, or of a value and a constant."""
     _combine(call, input, other, 1.0, float(alpha))
 
 
 def subtract(call: Call, input: Any, other: Any, alpha: Any = 1, *, out: Any = None) -> None:
-    """Input - alpha * other."""
+    """A difference."""
     _combine(call, input, other, 1.0, -float(alpha))
 
 
 def subtract_from(call: Call, input: Any, other: Any, alpha: Any = 1) -> None:
-    """Other - alpha * input."""
+    """A difference the other way round."""
     _combine(call, other, input, 1.0, -float(alpha))
 
 
@@ -46,25 +46,47 @@ def multiply(call: Call, input: Any, other: Any, *, out: Any = None) -> None:
 
 def _both(call: Call, first: Tensor, second: Tensor) -> None:
     """Spikes of a and of b (1 + 1 > 1.5), or of a and not of b (1 - 1 < 0.5), as SEW's AND and IAND need them."""
+    rows, place, (a, b), features = _pair(call, first, second)
+    if (absent := _absent(a)) is not None:
+        _neurons(call, rows, place, features, 0.5, "and_not", b, absent)
+    elif (absent := _absent(b)) is not None:
+        _neurons(call, rows, place, features, 0.5, "and_not", a, absent)
+    else:
+        _neurons(call, rows, place, features, 1.5, "and", (*a, *b))
+
+
+def larger(call: Call, input: Tensor, other: Tensor) -> None:
+    """Of spikes, a layer of OR neurons."""
+    if not (call.traced(input) and call.traced(other)):
+        raise NotExpressible("takes the larger of a value and a constant, which no synapse can; leave it out")
+    rows, place, (a, b), features = _pair(call, input, other)
+    _neurons(call, rows, place, features, 0.5, "or", (*a, *b))
+
+
+def _pair(call: Call, first: Tensor, second: Tensor) -> tuple[Rows, Tensor, list[tuple[Source, ...]], Any]:
     shape = tuple(call.result.shape)
     spread = [_spread(call, x, shape) for x in (first, second)]
-    rows, (a, b), features = call.trace_all(spread)
-    threshold, sources = 1.5, (*a, *b)
-    if (absent := _absent(a)) is not None:
-        threshold, sources = 0.5, (*b, *call.scaled(absent, features, -1.0))
-    elif (absent := _absent(b)) is not None:
-        threshold, sources = 0.5, (*a, *call.scaled(absent, features, -1.0))
-    for source in (*(a if threshold > 1 else ()), *(b if threshold > 1 else ()), *(absent or ())):
-        if not source.node.spiking or source.node.largest != 1:
-            raise NotExpressible("multiplies values of the network with each other; only spikes can be (an AND)")
+    rows, sources, features = call.trace_all(spread)
+    return rows, spread[0], sources, features
+
+
+def _neurons(
+    call: Call, rows: Rows, place: Tensor, shape: Any, threshold: float, name: str, spikes: tuple[Source, ...],
+    inhibiting: tuple[Source, ...] = (),
+) -> None:  # fmt: skip
+    """A layer without memory, which fires if the spikes less those that inhibit are more than the threshold."""
+    if any(source.node.largest != 1 for source in (*spikes, *inhibiting)):
+        raise NotExpressible("combines values of the network as only single spikes can be; add them up instead")
+    sources = (*spikes, *(call.scaled(inhibiting, shape, -1.0) if inhibiting else ()))
     neurons = Neurons(LIF(0.0, threshold, reset="zero"))
-    _give(call, spread[0], rows, call.node(neurons, sources, features, key=("and", threshold)))
+    call.where = (call.where[0], f"{call.where[1].partition(':')[0]}: {name}")
+    _give(call, place, rows, call.node(neurons, sources, shape, key=(name, threshold)))
 
 
 def _absent(sources: tuple[Source, ...]) -> tuple[Source, ...] | None:
-    """S of 1 - s."""
-    node = sources[0].node
-    if len(sources) == 1 and isinstance(node.what, Offset) and np.all(node.what.value == 1):
+    """What s is, if the value is 1 - s."""
+    node = sources[0].node if len(sources) == 1 and sources[0].plain else None
+    if node is not None and isinstance(node.what, Offset) and np.all(node.what.value == 1):
         before = node.sole()
         if before is not None and isinstance(before.what, Scale) and np.all(before.what.factor == -1):
             return before.sources
@@ -98,7 +120,10 @@ def mean(
 
 
 def maximum(call: Call, input: Tensor, dim: Any = None, keepdim: bool = False) -> None:
-    """A maximum over steps."""
+    """A maximum over steps; of two values, their larger."""
+    if isinstance(dim, Tensor):
+        larger(call, input, dim)
+        return
     call.result = next(tensors_in(call.result))
     _reduce(call, input, dim, "max")
 
@@ -187,7 +212,7 @@ def _reduce(call: Call, x: Tensor, dim: Any, how: str) -> None:
     if not leading:
         _over_features(call, x, over, how)
     elif leading == over:
-        _over_time(call, x, rows, sources, shape, axes, over, how)
+        _over_time(call, rows, sources, shape, axes, over, how)
     else:
         raise NotExpressible(f"takes the {how} over steps and neurons at once; do it one after the other")
 
@@ -205,15 +230,8 @@ def _over_features(call: Call, x: Tensor, over: list[int], how: str) -> None:
 
 
 def _over_time(
-    call: Call,
-    x: Tensor,
-    rows: Rows,
-    sources: tuple[Source, ...],
-    shape: Any,
-    axes: list[int],
-    over: list[int],
-    how: str,
-) -> None:
+    call: Call, rows: Rows, sources: tuple[Source, ...], shape: Any, axes: list[int], over: list[int], how: str
+) -> None:  # fmt: skip
     steps = np.moveaxis(rows.steps.reshape(rows.lead), [axes.index(axis) for axis in over], range(len(over)))
     samples = np.moveaxis(rows.samples.reshape(rows.lead), [axes.index(axis) for axis in over], range(len(over)))
     flat = samples.reshape(-1, *samples.shape[len(over) :])
@@ -235,4 +253,5 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
     "sum": total,
     "mean": mean,
     **dict.fromkeys(("amax", "max"), maximum),
+    **dict.fromkeys(("maximum", "fmax", "logical_or"), larger),
 }

@@ -67,6 +67,8 @@ def check_recorded(network: Network, recorded: Recorded, drawing: Drawing) -> No
 
 def _reason(network: Network, recorded: Recorded, drawing: Drawing, name: str) -> str:
     """Why a population differs from the module's layer, if that can be told."""
+    if not recorded.recording.watched:
+        return NOT_READ
     inputs = Inputs.of(network, _events(network, recorded))
     result = check_layers(network, layers_of(recorded, drawing), inputs)
     told = [e.text for e in result.explained(name) if e.kind not in ("rounding", "unexplained", "weights")]
@@ -81,7 +83,7 @@ def _recorded(network: Network, recorded: Recorded, drawing: Drawing) -> dict[st
     for name, node in drawing.neurons.items():
         what = node.what
         if isinstance(what, Neurons) and isinstance(what.neuron, LIF) and node.values:
-            values = np.stack(node.values)
+            values = np.stack(node.values).astype(np.float64)
             out[name] = values[what.lag :] if what.lag else values
     return {p.name: out[p.name] for p in network.populations if p.name in out}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
@@ -28,14 +29,17 @@ def traceable(module: nn.Module) -> nn.Module:
     ExportError
         If it holds parameters that have no values yet.
     """
-    while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):  # torch.compile's wrapper
-        module = inner
     for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            raise ExportError(
+                f"layer {name!r} ({type(part).__name__})" if name else "module",
+                "is TorchScript, which cannot be looked into; export the Python module that it was made from",
+            )
         if any(is_lazy(parameter) for parameter in part._parameters.values()):
             raise ExportError(
                 f"layer {name!r} ({type(part).__name__})", "has no weights yet; run the module once on an input first"
             )
-    out = copied(module).cpu().double().eval()
+    out = _uncompiled(copied(module).cpu().double().eval())
     return _in_order(out) if isinstance(out, nn.Sequential) and _is_plain(out) and _has_own(out) else out
 
 
@@ -56,6 +60,15 @@ def copied(module: nn.Module) -> nn.Module:
             vars(twin).update(copy.deepcopy(vars(part), memo))
     out: nn.Module = copy.deepcopy(module, memo)
     return out
+
+
+def _uncompiled(module: nn.Module) -> nn.Module:
+    """Without the wrappers of torch.compile."""
+    while isinstance(inner := module._modules.get("_orig_mod"), nn.Module):
+        module = inner
+    for name, child in module.named_children():
+        module._modules[name] = _uncompiled(child)
+    return module
 
 
 def _in_order(module: nn.Sequential) -> SpikingSequential:

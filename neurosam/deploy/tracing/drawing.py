@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -147,8 +147,6 @@ class _Drawer:
             raise ExportError(tables[0].node.label, f"must be all that enters {node.label}; put additions before it")
         if not isinstance(what.neuron, LIF):
             raise ExportError(node.label, "follows a BNTT; a readout has no tables, so remove the BNTT")
-        from dataclasses import replace
-
         neuron = replace(what.neuron, gain=table.gain, offset=table.offset)
         return replace(what, neuron=neuron), tables[0].node.sources
 
@@ -178,7 +176,7 @@ class _Drawer:
         if isinstance(what, Neurons) or (isinstance(what, MaxPool) and node.spiking):
             path = node.path.replace(".", "_") if self.chain else node.path
             if ":" in node.kind:  # a function of a module that does more than this
-                path = "" if isinstance(what, MaxPool) else f"{path}.and" if path else "and"
+                path = "" if isinstance(what, MaxPool) else f"{path}.{node.kind.partition(': ')[2]}".lstrip(".")
             if path.replace("_", "").replace(".", "").isdigit() or not path:
                 return self._numbered(node)
             return self._free(path)

@@ -7,6 +7,7 @@ reaches a layer of neurons or the output.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from neurosam.deploy.tracing.movement import MOVES, move
 from neurosam.deploy.tracing.nodes import Dropped, Source
 from neurosam.deploy.tracing.probing import probe
 from neurosam.deploy.tracing.recording import Recording, tensors_in
-from neurosam.graph.layers import MaxPool, Offset, Pool, Scale, Weights
+from neurosam.graph.layers import Input, MaxPool, Offset, Pool, Scale, Weights
 from neurosam.network.synapse import Conv2d, Dense
 
 __all__ = ["ATTENTION", "record"]
@@ -51,9 +52,10 @@ def _compute(call: Call, name: str) -> None:
     if function is None:
         raise NotExpressible(_unknown(call, plain))
     try:
-        function(call, *call.args, **call.kwargs)
-    except TypeError as error:  # an argument that the function's recorder does not have
-        raise NotExpressible(f"calls {plain} with arguments that are not supported ({error})") from error
+        inspect.signature(function).bind(call, *call.args, **call.kwargs)
+    except TypeError as error:
+        raise NotExpressible(f"calls {plain} with an argument that is not supported ({error})") from error
+    function(call, *call.args, **call.kwargs)
 
 
 def convolve(
@@ -94,7 +96,7 @@ def batch_norm(
     call: Call, input: Tensor, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
     training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
 ) -> None:  # fmt: skip
-    """Gain * (x - mean) + bias with gain = weight / sqrt(variance + eps)."""
+    """A gain of weight / sqrt(variance + eps), and the mean and the bias as constants."""
     if training or running_mean is None or running_var is None:
         raise NotExpressible(
             "is a batch norm without running statistics, which depends on the batch; train it with "
@@ -107,6 +109,16 @@ def batch_norm(
     sources = call.scaled(sources, shape, per_channel(gain, shape))
     sources = call.shifted(sources, shape, per_channel(0 * ones if bias is None else array(bias), shape))
     call.give(rows, call.one(sources, shape))
+
+
+def instance_norm(
+    call: Call, input: Tensor, running_mean: Any = None, running_var: Any = None, weight: Any = None, bias: Any = None,
+    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> None:  # fmt: skip
+    """With running statistics, the same as batch norm."""
+    if use_input_stats:
+        raise NotExpressible(_statistics("instance_norm"))
+    batch_norm(call, input, running_mean, running_var, weight, bias, False, momentum, eps)
 
 
 def relu(call: Call, input: Tensor, inplace: bool = False) -> None:
@@ -157,6 +169,8 @@ def _same(call: Call, x: Tensor) -> None:
 def _never_negative(source: Source) -> bool:
     """Whether the values of a source are spikes, or sums of spikes with weights and constants of at least 0."""
     node, what = source.node, source.node.what
+    if isinstance(what, Input):
+        return False  # events can be signed
     if node.spiking:
         return True
     if isinstance(what, Weights):
@@ -203,16 +217,20 @@ def _bias(bias: Any) -> Any:
     return 0.0 if bias is None else array(bias)
 
 
+def _statistics(name: str) -> str:
+    return (
+        f"is a {name}, whose mean and variance depend on the input of the moment, so it is no constant synapse; "
+        "train with BatchNorm instead, which is folded into the weights"
+    )
+
+
 def _unknown(call: Call, name: str) -> str:
     """What is said about a function that no layer has."""
     if name in COMPARISONS and (found := call.recording.thresholding()) is not None:
         call.where = (found[0], type(found[1]).__name__)
         return unknown_neuron(found[1])
     if name in NORMS:
-        return (
-            f"is a {name}, whose mean and variance depend on the input of the moment, so it is no constant synapse; "
-            "train with BatchNorm instead, which is folded into the weights"
-        )
+        return _statistics(name)
     if name in ("multi_head_attention_forward", "scaled_dot_product_attention"):
         return ATTENTION
     if name in RANDOM:
@@ -223,9 +241,9 @@ def _unknown(call: Call, name: str) -> str:
 
 
 COMPARISONS = frozenset(
-    ("gt", "ge", "lt", "le", "heaviside", "sign", "greater", "greater_equal", "gt_", "ge_", "apply")
+    ("gt", "ge", "lt", "le", "heaviside", "sign", "greater", "greater_equal", "floor", "trunc", "round")
 )
-NORMS = frozenset(("group_norm", "layer_norm", "instance_norm", "local_response_norm", "rms_norm", "normalize"))
+NORMS = frozenset(("group_norm", "layer_norm", "local_response_norm", "rms_norm", "normalize"))
 RANDOM = frozenset(("rand_like", "randn_like", "randint_like", "bernoulli", "normal", "poisson", "multinomial"))
 ACTIVATIONS = frozenset(
     ("gelu", "sigmoid", "tanh", "elu", "selu", "leaky_relu", "prelu", "hardtanh", "hardswish", "hardsigmoid", "silu",
@@ -238,6 +256,7 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
     "conv2d": convolve,
     "linear": linear,
     "batch_norm": batch_norm,
+    "instance_norm": instance_norm,
     "relu": relu,
     "dropout": dropout,
     "softmax": softmax,
@@ -247,7 +266,7 @@ FUNCTIONS: dict[str, Callable[..., None]] = {
     **dict.fromkeys(("dropout1d", "dropout2d", "dropout3d", "feature_dropout", "alpha_dropout"), dropout),
     **dict.fromkeys(
         ("conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "matmul", "mm", "bmm", "einsum", "fold",
-         "avg_pool3d", "adaptive_avg_pool3d", "cumsum", "tensordot", "addmm", "__matmul__", "__rmatmul__", "rmatmul"),
+         "avg_pool3d", "adaptive_avg_pool3d", "cumsum", "tensordot", "addmm", "rmatmul"),
         linear_function,
     ),
     **pooling.FUNCTIONS,

@@ -24,7 +24,7 @@ from neurosam.graph.layers import Neurons, Weights
 from neurosam.network.neuron import Readout
 from neurosam.network.synapse import Conv2d, Dense, Sparse
 
-Array = npt.NDArray[np.float64]
+Array = npt.NDArray[Any]
 
 __all__ = ["Leaf", "SeveralCalls", "TableLeaf"]
 
@@ -85,7 +85,8 @@ class Leaf:
             out = self._forward(x, *args[1:], **kwargs) if args else self._forward(**{**kwargs, next(iter(kwargs)): x})
             out = _in_float64(out)
         node = self._node(shape)
-        node.received.extend(self._by_step(rows, x))
+        if self.recording.watched:
+            node.received.extend(self._by_step(rows, x))
         self.drives.append(sources)
         self._answers(node, rows, out, (*rows.lead, *shape))
         return out.flatten(0, 1) if folded else out
@@ -209,11 +210,14 @@ class Leaf:
         node.values.extend(self._by_step(rows, answer))
 
     def _by_step(self, rows: Rows, x: Tensor) -> list[Array]:
-        """Values of one step or of all, each ``[B, elements]``."""
+        """Values of one step or of all, each ``[B, elements]``; spikes in as few bytes as they fit."""
         flat = x.detach().reshape(rows.steps.size, -1).numpy()
+        with np.errstate(invalid="ignore"):
+            bytes_ = flat.astype(np.uint8)
+        flat = bytes_ if (bytes_ == flat).all() else flat
         if self.reading.time == "step":
             return [flat.copy()]
-        by_step = np.zeros((self.recording.steps, self.recording.samples, flat.shape[1]))
+        by_step = np.zeros((self.recording.steps, self.recording.samples, flat.shape[1]), flat.dtype)
         by_step[rows.steps, rows.samples] = flat
         return list(by_step)
 

@@ -14,6 +14,7 @@ from neurosam.deploy.tracing.recording import tensors_in
 __all__ = ["MOVES", "move"]
 
 MOVES = frozenset((
+    "clone",
     "__getitem__", "T", "mT", "H", "mH", "adjoint", "broadcast_tensors", "broadcast_to", "cat", "channel_shuffle",
     "chunk", "concat", "concatenate", "constant_pad_nd", "diagonal", "dsplit", "dstack", "expand", "expand_as",
     "flatten", "flip", "fliplr", "flipud", "gather", "hsplit", "hstack", "index_select", "moveaxis", "movedim",
@@ -26,7 +27,7 @@ MOVES = frozenset((
 
 
 ORDERED = frozenset(
-    ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "ravel", "view_as", "reshape_as")
+    ("view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "ravel", "view_as", "reshape_as", "clone")
 )
 """Those that leave the elements in their order."""
 

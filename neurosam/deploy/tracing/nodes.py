@@ -110,7 +110,7 @@ class Node:
     values : list of (B, N) arrays
         Spikes (or membranes) that neurons gave, in each step.
     received : list of (B, K) arrays
-        What their module was given, in each step.
+        What their module was given, in each step, if the recording is watched.
     """
 
     what: What
@@ -120,8 +120,8 @@ class Node:
     kind: str
     entering: tuple[int, ...] | None = None
     calls: int = 0
-    values: list[npt.NDArray[np.float64]] = field(default_factory=list)
-    received: list[npt.NDArray[np.float64]] = field(default_factory=list)
+    values: list[npt.NDArray[Any]] = field(default_factory=list)
+    received: list[npt.NDArray[Any]] = field(default_factory=list)
 
     @property
     def label(self) -> str:
@@ -142,12 +142,10 @@ class Node:
 
     @property
     def largest(self) -> int:
-        """Largest value of a spike or event."""
+        """Most spikes per step; 0 for what is no layer of neurons."""
         what = self.what
         if isinstance(what, MaxPool):
             return max(source.node.largest for source in self.sources)
-        if isinstance(what, Input):
-            return what.magnitude if what.unit == 1.0 else 0
         return what.neuron.max_spikes if isinstance(what, Neurons) and isinstance(what.neuron, LIF) else 0
 
     def sole(self) -> Node | None:

@@ -26,7 +26,7 @@ from neurosam.graph.layers import Input
 __all__ = ["Recording", "tensors_in"]
 
 CONVERSIONS = frozenset(
-    ("float", "double", "half", "bfloat16", "to", "type", "type_as", "detach", "cpu", "contiguous", "data", "clone")
+    ("float", "double", "half", "bfloat16", "to", "type", "type_as", "detach", "cpu", "contiguous", "data")
 )
 """Functions that return their input here: everything is float64, and nothing is trained."""
 
@@ -66,6 +66,7 @@ class Recording(TorchFunctionMode):
         self.values: Any = WeakIdKeyDictionary()
         self.input = self.entry = Node(source, (), shape, "input", "input")
         self.nodes: list[Node] = [self.input]
+        self.watched = False
         self.looped = False
         self.read_out = ""
         self.failure: tuple[str, str] | None = None

@@ -45,7 +45,7 @@ __all__ = ["Presented", "Recorded", "Run", "record"]
 WAYS = ("auto", "step", "first", "second", "folded", "inside")
 STEPS, SAMPLES = 4, 5
 LARGE = 2**16
-"""Elements of the input above which two samples are recorded instead of five."""
+"""Elements of the input above which two samples are recorded instead of five, and not what neurons received."""
 
 Run = Callable[[nn.Module, Tensor], Any]
 
@@ -122,16 +122,17 @@ def record(module: nn.Module, presented: Presented, time: str = "auto", run: Run
         path: reading for path, part in module.named_modules() if (reading := _read(path, part)) is not None
     }  # fmt: skip
     ways = ["run"] if run is not None else [time] if time != "auto" else _ways(readings, module)
-    failures: list[tuple[int, ExportError]] = []
+    failures: list[tuple[bool, int, ExportError]] = []
     for way in ways:
         attempt = _Attempt(copied(module), presented, readings, way, run)
         try:
-            return attempt.go()
-        except Misread as error:
-            failures.append((len(attempt.recording.nodes), ExportError(error.where, error.problem)))
+            return attempt.go(found=len(ways) > 1)
+        except ExportError as error:
+            failures.append((not isinstance(error, Misread), len(attempt.recording.nodes), error))
         except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NetworkError) as error:
-            failures.append((len(attempt.recording.nodes), attempt.explained(error)))
-    raise max(failures, key=lambda pair: pair[0])[1]  # of the way that came furthest; the first of them
+            failures.append((False, len(attempt.recording.nodes), attempt.explained(error)))
+    told = max(failures, key=lambda failure: failure[:2])[2]  # of a layer; else of the way that came furthest
+    raise ExportError(told.where, told.problem)
 
 
 class _Attempt:
@@ -146,6 +147,7 @@ class _Attempt:
         self.drawn = presented.draw(min([STEPS, *lengths]))
         steps, samples = self.drawn.shape[:2]
         self.recording = Recording(record_function, presented.source, presented.shape, steps, samples)
+        self.recording.watched = presented.x is not None or int(np.prod(presented.shape)) <= LARGE
         self.leaves = []
         for path, part in paths.items():
             self.recording.attach(path, part)
@@ -158,8 +160,8 @@ class _Attempt:
                 TableLeaf(self.recording, path, part, *tables)
         self.x = self._standardised()
 
-    def go(self) -> Recorded:
-        """Run the module."""
+    def go(self, found: bool) -> Recorded:
+        """Run the module; a way that was not asked for, but is `found` out, has to be seen for two steps at least."""
         with torch.no_grad(), _float64(), self.recording:
             outputs = self._outputs()
         for leaf in self.leaves:
@@ -172,6 +174,8 @@ class _Attempt:
                 f"is called {least} times while {counts[most].label} is called {most} times; a network calls both "
                 "once in every step",
             )
+        if found and self.way == "inside" and next(iter(counts), self.recording.steps) < 2:
+            raise Misread("module", "runs for a single step; time='inside' is for a loop over a still input")
         shown = self.drawn
         if self.way == "inside":
             self.recording.steps = next(iter(counts), self.recording.steps)
