@@ -202,9 +202,11 @@ def exported(framework: str) -> dict[str, tuple[nir.NIRGraph, Callable[[torch.Te
     if framework == "norse":
         import norse.torch as norse
 
-        cells = [norse.LIFBoxCell(norse.LIFBoxParameters(
-            tau_mem_inv=torch.full((n,), 125.0), v_th=torch.full((n,), 0.125), v_leak=torch.zeros(n))) for n in (30, 10)]  # fmt: skip
-        net = norse.SequentialState(linear(rng, 30, 20), cells[0], linear(rng, 10, 30), cells[1])
+        def cell(count: int) -> torch.nn.Module:
+            same = {"tau_mem_inv": 125.0, "v_th": 0.125, "v_leak": 0.0}
+            return norse.LIFBoxCell(norse.LIFBoxParameters(**{k: torch.full((count,), v) for k, v in same.items()}))
+
+        net = norse.SequentialState(linear(rng, 30, 20), cell(30), linear(rng, 10, 30), cell(10))
         graph = norse.to_nir(net, torch.zeros(1, 20))
         return {"LIFBoxCell": (graph, lambda x: stepped(doubled(net), x), {"dt": 1e-6})}
     if framework == "sinabs":
@@ -215,8 +217,10 @@ def exported(framework: str) -> dict[str, tuple[nir.NIRGraph, Callable[[torch.Te
         convolution = torch.nn.Conv2d(2, 4, 3, padding=1)
         convolution.weight.data = torch.from_numpy(weights(rng, 4, 2, 3, 3, scale=0.5))
         convolution.bias.data = torch.from_numpy(weights(rng, 4, scale=0.25))
-        net = torch.nn.Sequential(convolution, layers[0], sl.SumPool2d(2), torch.nn.Flatten(), linear(rng, 10, 64), layers[1],
-                                  linear(rng, 5, 10), layers[2])  # fmt: skip
+        net = torch.nn.Sequential(
+            convolution, layers[0], sl.SumPool2d(2), torch.nn.Flatten(),
+            linear(rng, 10, 64), layers[1], linear(rng, 5, 10), layers[2],
+        )  # fmt: skip
         net(torch.zeros(BATCH, 2, 9, 9))
         graph = to_nir(net, torch.zeros(BATCH, 2, 9, 9))
         graph.infer_types()
@@ -250,8 +254,11 @@ def exported(framework: str) -> dict[str, tuple[nir.NIRGraph, Callable[[torch.Te
     for module in dense:
         module.weight.data = torch.from_numpy(weights(rng, *module.weight.shape, scale=0.2) - 1 / 64)
         module.bias.data = torch.from_numpy(weights(rng, *module.bias.shape, scale=0.25))
-    net = Sequential(dense[0], LIFTorch(30, tau_mem=torch.full((30,), 0.02), tau_syn=torch.full((30, 1), 0.01), dt=1e-3),
-                     dense[1], LIFTorch(10, tau_mem=torch.full((10,), 0.02), tau_syn=torch.full((10, 1), 0.01), dt=1e-3))  # fmt: skip
+
+    def neurons(count: int) -> torch.nn.Module:
+        return LIFTorch(count, tau_mem=torch.full((count,), 0.02), tau_syn=torch.full((count, 1), 0.01), dt=1e-3)
+
+    net = Sequential(dense[0], neurons(30), dense[1], neurons(10))
     graph = to_nir(net, torch.zeros(1, 1, 20))
 
     def from_rest(x: torch.Tensor) -> torch.Tensor:
@@ -281,7 +288,7 @@ def _snntorch_modules(rng: np.random.Generator) -> dict[str, Any]:
     found = {}
     for name, options, recurrent, told in (
         ("zero", {"reset_mechanism": "zero", "reset_delay": False}, False, {}),
-        ("default", {}, False, {"reset": "subtract", "reset_timing": "next"}),
+        ("default", {}, False, {"reset": "subtract"}),
         ("recurrent", {"reset_mechanism": "zero", "reset_delay": False}, True, {}),
     ):
         module = net(options, recurrent)
@@ -309,9 +316,23 @@ def linear(rng: np.random.Generator, out: int, into: int) -> torch.nn.Linear:
 
 def files(framework: str) -> dict[str, nir.NIRGraph]:
     """Files of the NIR paper, if the folder NEUROSAM_DATA has them."""
-    name = {"norse": "lif_norse", "rockpool": "lif_rockpool"}.get(framework, "")
+    name = {"norse": "lif_norse", "rockpool": "lif_rockpool", "sinabs": "cnn_sinabs"}.get(framework, "")
     path = Path(os.environ.get("NEUROSAM_DATA", "")) / "nir" / f"{name}.nir"
     return {f"file-{name}": nir.read(path)} if path.exists() else {}
+
+
+def drive(case: str) -> np.ndarray:
+    """Input [T, B, ...] of a case: random, but for a network that was trained on recordings."""
+    if case == "file-cnn_sinabs":
+        raw = np.fromfile(Path(os.environ["NEUROSAM_DATA"]) / "nir" / "sample_nmnist.bin", np.uint8).reshape(-1, 5)
+        raw = raw.astype(np.int64)
+        time = ((raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]) // 1000
+        x = np.zeros((int(time.max()) + 1, 1, 2, 34, 34))
+        x[time, 0, raw[:, 2] >> 7, raw[:, 1], raw[:, 0]] = 1
+        return x
+    shape = (2, 9, 9) if "conv" in case else (1,) if "file" in case else (20,)
+    rate = 0.8 if "file" in case else 0.3
+    return (np.random.default_rng(3).random((STEPS, BATCH, *shape)) < rate).astype(np.float64)
 
 
 def main(framework: str, folder: Path) -> None:
@@ -324,9 +345,7 @@ def main(framework: str, folder: Path) -> None:
     for case, (graph, module, told) in done.items():
         path = folder / f"{framework}-{case}.nir"
         nir.write(path, graph)
-        shape = (2, 9, 9) if "conv" in case else (1,) if "file" in case else (20,)
-        rng = np.random.default_rng(3)
-        x = (rng.random((STEPS, BATCH, *shape)) < (0.8 if "file" in case else 0.3)).astype(np.float64)
+        x = drive(case)
         with torch.no_grad():
             out = run(framework, nir.read(path), torch.from_numpy(x)) if module is None else module(torch.from_numpy(x))
         np.savez_compressed(

@@ -2,8 +2,9 @@
 
     .venv-lava/bin/python benchmarks/nir_files/run_lava.py FOLDER
 
-The script (paper/nir_to_lava.py of NIR) puts ``dt / tau`` into the decay and into the weights of a Dense process. Lava's
-environment has neither nir nor torch: h5py writes the file. A Dense delivers one step late, which is taken off here.
+The script (paper/nir_to_lava.py of NIR) puts ``dt / tau`` into the decay and into the weights of a Dense process.
+Lava's environment has neither nir nor torch: h5py writes the file. A Dense delivers one step late, which is taken off
+here.
 """
 
 from __future__ import annotations
@@ -61,14 +62,12 @@ def main(folder: Path) -> None:
     weight = np.round(rng.normal(0.1, 0.6, (30, 20)) * 32) / 64
     x = (np.random.default_rng(3).random((STEPS, 20)) < 0.3).astype(np.float64)
     same = {name: np.full(30, value) for name, value in {"v_leak": 0.0, "v_threshold": 0.125}.items()}
+    same |= {"r": np.ones(30)}
+    slow = {"tau_mem": np.full(30, 8 * DT), "tau_syn": np.full(30, 4 * DT), "w_in": np.ones(30)}
     cases = {
-        "lif": ({"type": "LIF", "tau": np.full(30, 8 * DT), "r": np.ones(30), **same}, {"du": 1.0}, 1 / 8),
-        "cuba": (
-            {"type": "CubaLIF", "tau_mem": np.full(30, 8 * DT), "tau_syn": np.full(30, 4 * DT), "r": np.ones(30), "w_in": np.ones(30), **same},
-            {"du": 1 / 4},
-            1 / 32,
-        ),
-    }  # fmt: skip
+        "lif": ({"type": "LIF", "tau": np.full(30, 8 * DT), **same}, {"du": 1.0}, 1 / 8),
+        "cuba": ({"type": "CubaLIF", **slow, **same}, {"du": 1 / 4}, 1 / 32),
+    }
     for name, (node, current, gain) in cases.items():
         path = folder / f"lava-{name}.nir"
         nodes = {

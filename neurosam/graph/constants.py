@@ -37,8 +37,6 @@ def with_constant(neuron: LIF | Readout, constant: Values, behind_maximum: bool,
     if not constant.any():
         return neuron
     value = _by_channel(constant)
-    if len(constant.shape) == 3 and value.ndim == 1 and neuron.current_leak is None and np.ndim(neuron.bias) == 3:
-        value = value[:, None, None]
     if value.ndim == 3 and behind_maximum:
         raise ExportError(where, "takes the maximum of sums with a bias per neuron; only a bias per channel commutes")
     if isinstance(neuron, LIF) and neuron.gain is not None:
@@ -47,17 +45,33 @@ def with_constant(neuron: LIF | Readout, constant: Values, behind_maximum: bool,
             total = gain * value + (np.zeros((1, 1)) if offset is None else offset)
             return replace(neuron, offset=total)
         if neuron.current_leak is None and neuron.gain.shape == (1, 1):
-            return replace(neuron, bias=neuron.bias + neuron.gain[0, 0] * value)
+            return replace(neuron, bias=_plus(neuron.bias, neuron.gain[0, 0] * value))
         raise ExportError(where, "has a bias per neuron in front of a gain per channel; no neuron has both")
     if neuron.current_leak is None:
-        return replace(neuron, bias=neuron.bias + value)
+        return replace(neuron, bias=_plus(neuron.bias, value))
     if isinstance(neuron, LIF) and value.ndim < 2:
         offset = value.reshape(1, -1) + (0.0 if neuron.offset is None else neuron.offset)
         return replace(neuron, gain=np.ones((1, 1)), offset=offset)
     if np.any(neuron.current_leak == 1.0):
         raise ExportError(where, "adds a constant to a current without leak, which grows without end; remove the bias")
-    level = value / (1.0 - neuron.current_leak)
-    return replace(neuron, bias=neuron.bias + level, initial_current=neuron.initial_current - level)
+    value, kept = _aligned(value, np.asarray(1.0 - neuron.current_leak))
+    level = value / kept
+    return replace(neuron, bias=_plus(neuron.bias, level), initial_current=_plus(neuron.initial_current, -level))
+
+
+def _plus(parameter: float | Values, value: Values) -> Values:
+    one, other = _aligned(np.asarray(parameter), value)
+    total: Values = one + other
+    return total
+
+
+def _aligned(one: Values, other: Values) -> tuple[Values, Values]:
+    """Values by channel beside values by neuron, so that they broadcast."""
+    if one.ndim == 1 and other.ndim == 3:
+        one = one[:, None, None]
+    if other.ndim == 1 and one.ndim == 3:
+        other = other[:, None, None]
+    return one, other
 
 
 def _by_channel(constant: Values) -> Values:

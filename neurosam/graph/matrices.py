@@ -11,6 +11,7 @@ where s, d, p are stride, dilation and padding. (Padding of the second is 0 outs
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy.typing as npt
 from neurosam.errors import NetworkError
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 
-__all__ = ["MAX_ENTRIES", "apply", "as_sparse", "conv_after_conv", "pool_as_conv", "product"]
+__all__ = ["MAX_ENTRIES", "apply", "as_sparse", "bounded", "conv_after_conv", "pool_as_conv", "product"]
 
 MAX_ENTRIES = 2**26
 """Most entries of a matrix that is written out (1.5 GiB while it is made)."""
@@ -50,7 +51,7 @@ def as_sparse(synapse: Synapse, shape: Shape, where: str) -> Sparse:
     """
     if isinstance(synapse, Sparse):
         return synapse
-    _bounded(where, synapse.synapses(shape))
+    bounded(where, synapse.synapses(shape))
     out_shape = synapse.output_shape(shape)
     if isinstance(synapse, Dense):
         return Sparse.from_dense(synapse.weight.astype(np.float64), out_shape)
@@ -61,7 +62,7 @@ def as_sparse(synapse: Synapse, shape: Shape, where: str) -> Sparse:
 def product(second: Sparse, first: Sparse, where: str) -> Sparse:
     """The matrix ``second @ first``: what `second` makes of the values of `first`."""
     lengths = np.diff(first.indptr)[second.indices]
-    _bounded(where, int(lengths.sum()))
+    bounded(where, int(lengths.sum()))
     rows = np.repeat(np.repeat(np.arange(second.indptr.size - 1), np.diff(second.indptr)), lengths)
     starts = np.cumsum(lengths) - lengths
     place = np.arange(rows.size) - np.repeat(starts - first.indptr[:-1][second.indices], lengths)
@@ -77,16 +78,21 @@ def pool_as_conv(pool: SumPool2d, channels: int) -> Conv2d:
 
 
 def conv_after_conv(second: Conv2d, first: Conv2d) -> Conv2d | None:
-    """One convolution for two, or None where the padding of the second forbids it (equation above)."""
+    """One convolution for two, or None where the padding of the second or its size forbids it (equation above)."""
     (s1, p1, d1), (s2, p2, d2) = first.geometry, second.geometry
     if p2 != (0, 0):
         return None
     by_channel = second.groups == second.weight.shape[0] and second.weight.shape[1] == 1
+    apart = tuple(d * s for d, s in zip(d2, s1, strict=True))  # between two taps of the second, in pixels of the source
+    extent = tuple(d * (k - 1) + 1 for d, k in zip(d1, first.weight.shape[2:], strict=True))
+    side = tuple(a * (k - 1) + e for a, k, e in zip(apart, second.weight.shape[2:], extent, strict=True))
+    channels = first.weight.shape[1] * (1 if by_channel else first.groups)
+    middle = 0 if by_channel else first.weight.shape[0]
+    out = second.weight.shape[0]
+    if max(out * max(channels, middle) * math.prod(side), middle * channels * math.prod(extent)) > MAX_ENTRIES:
+        return None
     w1 = first.weight if by_channel else _without_groups(first)
     w2 = second.weight if by_channel else _without_groups(second)
-    apart = tuple(d * s for d, s in zip(d2, s1, strict=True))  # between two taps of the second, in pixels of the source
-    extent = tuple(d * (k - 1) + 1 for d, k in zip(d1, w1.shape[2:], strict=True))
-    side = tuple(a * (k - 1) + e for a, k, e in zip(apart, w2.shape[2:], extent, strict=True))
     weight = np.zeros((w2.shape[0], w1.shape[1], *side))
     for y in range(w2.shape[2]):
         for x in range(w2.shape[3]):
@@ -155,7 +161,8 @@ def _compressed(rows: Any, columns: Any, weight: Any, targets: int, sources: int
     return Sparse(indptr.astype(np.int64), columns, sums, sources, shape)
 
 
-def _bounded(where: str, entries: int) -> None:
+def bounded(where: str, entries: int) -> None:
+    """Refuse a matrix of too many entries; a NetworkError whose message begins with `where`."""
     if entries > MAX_ENTRIES:
         raise NetworkError(
             where,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.graph.matrices import as_sparse, conv_after_conv, pool_as_conv, product
+from neurosam.graph.matrices import as_sparse, bounded, conv_after_conv, pool_as_conv, product
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 
 __all__ = ["Path"]
@@ -122,6 +122,7 @@ class Path:
         if self.synapse is None:
             return replace(self, shape=shape, synapse=self._absorbed(synapse, where), index=None, factor=1.0)
         if isinstance(synapse, Dense) and isinstance(self.synapse, Dense):
+            bounded(where, synapse.weight.shape[0] * self.synapse.weight.shape[1])
             return replace(self, shape=shape, synapse=Dense(synapse.weight @ self.synapse.weight))
         if isinstance(synapse, Conv2d) and isinstance(self.synapse, Conv2d):
             one = conv_after_conv(synapse, self.synapse)

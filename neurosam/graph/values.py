@@ -22,6 +22,8 @@ from neurosam.network.synapse import MaxPool2d, Shape, neurons
 
 __all__ = ["Affine", "Value", "added"]
 
+MAX_PATHS = 4096
+
 Values = npt.NDArray[np.float64]
 Affine = Weights | Pool | Scale | Offset | Reindex
 
@@ -150,6 +152,8 @@ def added(values: Sequence[Value], where: str) -> Value:
         raise ExportError(
             where, "adds to max pooling of weighted sums; put neurons behind the pooling, or use average pooling"
         )
+    if sum(len(value.paths) for value in values) > MAX_PATHS:
+        raise ExportError(where, f"is reached on over {MAX_PATHS} paths without neurons between; use fewer branches")
     constant = first.constant
     for value in others:
         if value.constant is not None:

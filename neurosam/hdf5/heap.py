@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from os import SEEK_END
 from typing import BinaryIO
 
 __all__ = ["REFERENCE", "Heap"]
@@ -38,6 +39,7 @@ class Heap:
 
     def __init__(self, file: BinaryIO, charge: Callable[[int], None]) -> None:
         self._file = file
+        self._size = file.seek(0, SEEK_END)
         self._charge = charge
         self._collections: dict[int, dict[int, bytes]] = {}
 
@@ -53,7 +55,7 @@ class Heap:
 
     def _objects(self, address: int) -> dict[int, bytes]:
         """The objects of a collection by number; none where there is no collection."""
-        if not 0 < address < 2**62:
+        if not 0 < address < self._size:
             return {}
         self._file.seek(address)
         head = self._file.read(COLLECTION.size)

@@ -1,4 +1,4 @@
-"""The pages about plain modules, readers, checks and results elsewhere do and print what they say."""
+"""The pages about plain modules, readers, checks, NIR files and results elsewhere do and print what they say."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ BRING = Path(__file__).parents[2] / "docs" / "bring"
         ("pytorch", ("torch",)),
         ("../extend/reader", ("torch",)),
         ("check", ("torch",)),
+        ("nir", ("nir",)),
         ("out", ("pandas", "xarray")),
     ],
 )

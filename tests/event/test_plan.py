@@ -506,6 +506,7 @@ def test_paths_and_order_of_a_network_with_everything() -> None:
             ns.Projection("in", "w", ns.Dense(numbers(6, 128)), delay=9),
             ns.Projection("w", "out", ns.Dense(numbers(3, 6))),
         ],
+        check_alignment=False,  # lags are wanted
     )  # fmt: skip
     made = plan_of(network, key(ns.Record()))
     assert made.paths == {"z": "layer", "pool": "or", "y": "loop", "x": "loop", "w": "general", "out": "layer"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -260,6 +261,42 @@ def test_input_units_and_magnitudes() -> None:
     network = assemble(graph)
     assert network.input.magnitude == 255
     np.testing.assert_array_equal(network.projections[0].synapse.weight, np.eye(3) / 256)
+
+
+BY_CHANNEL, BY_NEURON = np.array([0.5, -0.25, 0.125]), RNG.integers(-4, 5, (3, 3, 3)) / 8
+
+
+@pytest.mark.parametrize("constant", [BY_CHANNEL, BY_NEURON], ids=["channel", "neuron"])
+@pytest.mark.parametrize("bias", [BY_CHANNEL / 2, BY_NEURON / 2], ids=["channel", "neuron"])
+@pytest.mark.parametrize(
+    "current", [None, BY_CHANNEL**2, np.where(BY_NEURON > 0, 0.5, 0.25)], ids=["none", "channel", "neuron"]
+)
+def test_constants_by_channel_and_by_neuron(constant: Any, bias: Any, current: Any) -> None:
+    """With as many channels as rows and columns, where a wrong broadcast would go through."""
+    readout = Neurons(ns.Readout(bias=bias, leak=0.5, current_leak=current))
+    network = assemble(chain(Offset(constant), readout, shape=(3, 3, 3)))
+    values = [np.asarray(v) for v in (constant, bias, 0.0 if current is None else current)]
+    spread = [v[:, None, None] if v.ndim == 1 else v for v in values]
+    x = (np.random.default_rng(9).random((STEPS, 1, 3, 3, 3)) < 0.4).astype(np.uint8)
+    i, v = np.zeros((3, 3, 3)), np.zeros((3, 3, 3))
+    for step in x[:, 0]:
+        i = spread[2] * i + step + spread[0]
+        v = 0.5 * v + i + spread[1]
+    np.testing.assert_allclose(ns.run(network, ns.Events.from_dense(x), "reference").output.reshape(3, 3, 3), v)
+
+
+def test_too_many_paths_and_entries() -> None:
+    layers: dict[str, Layer] = {"in": Input((2,))}
+    edges: list[Edge] = []
+    for i in range(13):
+        layers |= {f"{name}{i}": Scale(0.5) for name in "abc"}
+        before = f"c{i - 1}" if i else "in"
+        edges += [Edge(before, f"a{i}"), Edge(before, f"b{i}"), Edge(f"a{i}", f"c{i}"), Edge(f"b{i}", f"c{i}")]
+    with pytest.raises(ExportError, match="layer 'c12': is reached on over 4096 paths"):
+        assemble(Graph({**layers, "n": lif()}, [*edges, Edge("c12", "n")]))
+    narrow = Weights(ns.Dense(np.ones((1, 9000)))), Weights(ns.Dense(np.ones((9000, 1))))
+    with pytest.raises(ExportError, match="layer 'l1': needs a matrix of 81,000,000 entries"):
+        assemble(chain(*narrow, lif(), shape=(9000,)))
 
 
 @pytest.mark.parametrize("seed", range(60))

@@ -75,8 +75,10 @@ class _Draw:
     def _subgraph(self, name: str, source: str) -> None:
         shape = self.shapes[source]
         nodes = {
-            "input": self.nir.Input(np.array(shape)), "lif": self._neuron(shape), "output": self.nir.Output(np.array(shape)),
-        }  # fmt: skip
+            "input": self.nir.Input(np.array(shape)),
+            "lif": self._neuron(shape),
+            "output": self.nir.Output(np.array(shape)),
+        }
         edges = [("input", "lif"), ("lif", "output")]
         if len(shape) == 1:
             nodes["w_rec"] = self.nir.Affine(eighths(self.rng, *shape, *shape), eighths(self.rng, *shape))
@@ -110,9 +112,9 @@ class _Draw:
         if rng.random() < 0.2:
             return nir.Scale(eighths(rng, *shape)), shape
         if len(shape) == 1:
-            out = int(rng.integers(2, 7))
-            weight = eighths(rng, out, *shape)
-            return (nir.Linear(weight) if rng.random() < 0.3 else nir.Affine(weight, eighths(rng, out))), (out,)
+            count = int(rng.integers(2, 7))
+            weight = eighths(rng, count, *shape)
+            return (nir.Linear(weight) if rng.random() < 0.3 else nir.Affine(weight, eighths(rng, count))), (count,)
         if rng.random() < 0.25:
             start = int(rng.integers(len(shape) - 1))
             flat = int(np.prod(shape[start:]))
@@ -131,11 +133,11 @@ class _Draw:
         kernel = tuple(int(rng.integers(1, min(side, 4) + 1)) for side in sides)
         weight = eighths(rng, out, shape[0] // groups, *kernel)
         choice, dilation = int(rng.integers(3)), 1
-        if choice == 0:
-            stride, padding, result = [1] * len(sides), "same", sides
-        else:
+        padding: Any = "same"
+        stride, result = [1] * len(sides), sides
+        if choice:
             stride = [int(rng.integers(1, 3)) for _ in sides]
-            amount = [0] * len(sides) if choice == 1 else [int(rng.integers(0, 2)) for _ in sides]
+            amount = [int(rng.integers(0, 2)) * (choice - 1) for _ in sides]
             padding = "valid" if choice == 1 else np.array(amount)
             if all(side >= 2 * (k - 1) + 1 for side, k in zip(sides, kernel, strict=True)):
                 dilation = int(rng.integers(1, 3))
@@ -221,7 +223,7 @@ class _Run:
             mean = F.avg_pool2d(torch.from_numpy(x), tuple(node.kernel_size), tuple(node.stride)).numpy()
             return mean * np.prod(node.kernel_size) if kind == "SumPool2d" else mean
         if kind in ("Conv1d", "Conv2d"):
-            conv = F.conv1d if kind == "Conv1d" else F.conv2d
+            conv: Any = F.conv1d if kind == "Conv1d" else F.conv2d
             sizes = (node.stride, node.padding, node.dilation)
             plain = [v if isinstance(v, (str, int)) else tuple(int(i) for i in v) for v in sizes]
             return conv(

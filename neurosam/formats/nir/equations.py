@@ -26,11 +26,16 @@ class Euler:
         Step in seconds; None if it has to be given, or is found in the nodes.
     rule : str
         In words, for the network's metadata.
+    finds_dt : bool
+        Whether `step` finds the step in a node.
+    soft_timing : str
+        When the framework's soft reset, which NIR cannot say, acts by default.
     """
 
     dt: float | None = None
     rule = "v += dt/tau ((v_leak - v) + r x); v > v_threshold; v = v_reset"
     finds_dt = False
+    soft_timing = "now"
 
     def step(self, p: Parameters) -> float:
         """The step that a node says, for a source that `finds_dt`."""

@@ -120,7 +120,8 @@ def _from_package(graph: Any, where: str, depth: int) -> Drawing:
             key: _array(value) for key, value in vars(item).items() if not key.endswith("_type") and key != "metadata"
         }
         if kind == "Input":
-            fields["shape"] = _array(item.input_type["input"])
+            given = getattr(item, "input_type", None)
+            fields["shape"] = _array(given.get("input") if isinstance(given, dict) else given)
         nodes[str(name)] = Node(str(name), kind, at, {k: v for k, v in fields.items() if v is not None}, metadata)
     edges = [(str(source), str(target)) for source, target in graph.edges]
     return Drawing(where, nodes, edges, _plain(getattr(graph, "metadata", None)))

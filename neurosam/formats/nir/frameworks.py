@@ -28,6 +28,7 @@ class SnnTorch(Euler):
 
     dt = 1e-4
     rule = "v = (1 - dt/tau) v + x; v > v_threshold / (r dt/tau); v = 0"
+    soft_timing = "next"
 
     def lif(self, p: Parameters) -> Cell:
         """LIF, as Leaky."""

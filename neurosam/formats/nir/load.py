@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from neurosam.errors import ExportError, FormatError, NetworkError
-from neurosam.formats.nir.drawing import Drawing, Node
+from neurosam.formats.nir.drawing import MAX_ELEMENTS, Drawing, Node
 from neurosam.formats.nir.file import read_drawing
 from neurosam.formats.nir.marker import MARK, content_of, restored
-from neurosam.formats.nir.nodes import Discretised, delay_steps, input_shape, layers_of, network_shape
+from neurosam.formats.nir.nodes import Discretised, delay_steps, input_shape, layers_of
+from neurosam.formats.nir.pictures import network_shape
 from neurosam.formats.nir.sources import SOURCES, checked_reset, source_of, step_of
-from neurosam.formats.nir.structure import NEURONS, Flow, flat, flow
+from neurosam.formats.nir.structure import NEURONS, Flow, Wire, flat, flow
 from neurosam.graph.assemble import assemble
 from neurosam.graph.layers import Edge, Graph, Input, Layer, Reindex, Scale
 from neurosam.network.network import Network
@@ -27,7 +28,6 @@ from neurosam.network.trace import SamTrace
 
 __all__ = ["load_nir", "nir_graph"]
 
-MAX_DELAYS = 256
 SPIKING = frozenset({"CubaLIF", "IF", "LIF", "Threshold"})
 
 
@@ -37,7 +37,7 @@ def load_nir(
     source: str | None = None,
     dt: float | None = None,
     reset: str | None = None,
-    reset_timing: str = "now",
+    reset_timing: str | None = None,
     magnitude: int = 1,
     input_unit: float = 1.0,
     sam: SamTrace | None = None,
@@ -57,8 +57,9 @@ def load_nir(
         Step in seconds (in steps for Sinabs); the framework's own if None.
     reset : {"subtract", "zero"}, optional
         How the network was trained to reset, where that is not what NIR and the importer say: NIR has no soft reset.
-    reset_timing : {"now", "next", "both"}
-        Goes with `reset`; "next" is snnTorch's default.
+    reset_timing : {"now", "next", "both"}, optional
+        Of `reset`, as :class:`LIF` has it; the framework's default if None: "next" for snnTorch, whose
+        ``reset_delay=False`` is "both".
     magnitude : int
         Largest ``|value|`` of an input event.
     input_unit : float
@@ -93,27 +94,23 @@ def load_nir(
 
 def nir_graph(source_file: Any, *, source: str | None = None, dt: float | None = None) -> Graph:
     """The layers of a NIR file, before they become a network; see :func:`load_nir`."""
-    return _lower(read_drawing(source_file), source, dt, (None, "now"), Input((1,)))[0]
+    return _lower(read_drawing(source_file), source, dt, (None, None), Input((1,)))[0]
 
 
 def _lower(
-    drawing: Drawing, source: str | None, dt: float | None, reset: tuple[str | None, str], like: Input
+    drawing: Drawing, source: str | None, dt: float | None, reset: tuple[str | None, str | None], like: Input
 ) -> tuple[Graph, dict[str, str]]:
     """The graph, and what was decided; `like` has the magnitude and the unit of the inputs."""
     opened = flat(drawing)
     name = source_of(opened, source)
     step = step_of(opened, name, dt)
-    asked = checked_reset(opened, *reset)
-    if asked is not None and name == MARK:
-        raise FormatError(opened.where, "was written by neurosam as it is reset; give source= (--source) to change it")
+    asked = checked_reset(opened, name, *reset)
     delays = {n.name: delay_steps(n, _known(n, step)) for n in opened.nodes.values() if n.kind == "Delay"}
     order = flow(opened, {key: int(steps.min()) for key, steps in delays.items() if steps.size})
     graph = _Layers(opened, order, Discretised(name, step, asked), delays).build(like)
-    rule = (
-        "as saved"
-        if name == MARK
-        else SOURCES[name].rule + ("" if asked is None else f"; but reset {asked[0]!r} ({asked[1]!r})")
-    )
+    rule = "as saved" if name == MARK else SOURCES[name].rule
+    if asked is not None:
+        rule += f"; but reset {asked[0]!r} ({asked[1]!r})"
     notes = {"nir.source": name, "nir.rule": rule, "nir.dt_s": "of each layer, from r" if step is None else f"{step!r}"}
     if opened.version:
         notes["nir.version"] = opened.version
@@ -140,17 +137,24 @@ class _Layers:
     layers: dict[str, Layer] = field(default_factory=dict)
     edges: list[Edge] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
+    takes: dict[str, Shape] = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
+    """What each node is given, and what it gives."""
     leaves: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     """Where a node's value comes from: layers, and by how many steps it is late."""
     enters: dict[str, str] = field(default_factory=dict)
+    arriving: dict[str, list[Wire]] = field(default_factory=dict)
+    leaving: dict[str, list[Wire]] = field(default_factory=dict)
 
     def build(self, like: Input) -> Graph:
         """All nodes, then the edges that close loops."""
+        for wire in self.flow.wires:
+            self.arriving.setdefault(wire.target, []).append(wire)
+            self.leaving.setdefault(wire.source, []).append(wire)
         for name in self.flow.order:
             node = self.drawing.nodes[name]
             if node.kind == "Input":
-                followers = [self.drawing.nodes[w.target] for w in self.flow.wires if w.source == name]
+                followers = [self.drawing.nodes[w.target] for w in self.leaving.get(name, ())]
                 self.shapes[name] = input_shape(node, followers)
                 self._put(name, node, replace(like, shape=network_shape(self.shapes[name])))
                 self.leaves[name] = [(name, 0)]
@@ -158,7 +162,7 @@ class _Layers:
                 self._add(node)
         for wire in self.flow.wires:
             if (wire.source, wire.target) in self.flow.backward:
-                self._same(self.drawing.nodes[wire.target], wire.source, self.shapes[wire.target + "\0in"])
+                self._same(self.drawing.nodes[wire.target], wire.source, self.takes[wire.target])
                 for layer, late in self.leaves[wire.source]:
                     self.edges.append(Edge(layer, self.enters[wire.target], late + wire.steps))
         return Graph(self.layers, self.edges, self._outputs(), self.labels)
@@ -166,15 +170,15 @@ class _Layers:
     def _add(self, node: Node) -> None:
         """One node behind those that feed it."""
         name = node.name
-        arriving = [w for w in self.flow.wires if w.target == name]
+        arriving = self.arriving[name]
         forward = [w for w in arriving if (w.source, name) not in self.flow.backward]
         shape = self.shapes[forward[0].source]
         for wire in forward[1:]:
             self._same(node, wire.source, shape)
-        self.shapes[name + "\0in"] = shape
+        self.takes[name] = shape
         sources = [(layer, late + wire.steps) for wire in forward for layer, late in self.leaves[wire.source]]
         if node.kind in NEURONS - SPIKING and any(
-            self.drawing.nodes[w.target].kind != "Output" for w in self.flow.wires if w.source == name
+            self.drawing.nodes[w.target].kind != "Output" for w in self.leaving.get(name, ())
         ):
             raise node.error(
                 "sends its membrane to other layers, where only spikes travel; put it last, or use a CubaLIF"
@@ -191,7 +195,7 @@ class _Layers:
 
     def _chain(self, node: Node, layers: list[Layer], sources: list[tuple[str, int]], looped: bool) -> None:
         """Layers of one node, the last with its name; none at all where it only passes on."""
-        if not layers and not looped:
+        if not layers and not looped and len(sources) == 1:
             self.leaves[node.name] = sources
             return
         layers = layers or [Scale(1.0)]
@@ -210,8 +214,10 @@ class _Layers:
         if steps.size != 1 and steps.size != neurons(shape):
             raise node.error(f"has delays of shape {steps.shape}; {shape} arrives")
         occurring = np.unique(steps)
-        if occurring.size > MAX_DELAYS:
-            raise node.error(f"has {occurring.size} different delays; at most {MAX_DELAYS} are read")
+        if occurring.size > 1 and occurring.size * steps.size > MAX_ELEMENTS:
+            raise node.error(
+                f"has {occurring.size} different delays of {steps.size} elements; the product is at most {MAX_ELEMENTS}"
+            )
         if occurring.size == 1:
             self._chain(node, [], [(layer, late + int(occurring[0])) for layer, late in sources], looped)
             return

@@ -1,34 +1,30 @@
 """One NIR node as layers of neurosam.graph, with its shapes checked.
 
-Shapes of NIR have no batch: ``(N,)``, ``(C, L)`` of a Conv1d and ``(C, H, W)``. In a network, ``(C, L)`` is ``(C, 1,
-L)``: one row. Elements keep their order, so that Flatten moves nothing. Shapes are computed here and never taken from
-nir's inference, which is wrong for groups, for kernels that are not square, and for padding "same" with a stride.
+Shapes of NIR have no batch: ``(N,)``, ``(C, L)`` of a Conv1d and ``(C, H, W)``. Elements keep their order, so that
+Flatten moves nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosam.formats.nir.drawing import Node
 from neurosam.formats.nir.marker import MARK, PREFIX, exact_neuron, exact_sparse
-from neurosam.formats.nir.parameters import Parameters
+from neurosam.formats.nir.parameters import Parameters, Values
+from neurosam.formats.nir.pictures import Built, bias, convolution, limited, network_shape, pool
 from neurosam.formats.nir.sources import KINDS, cell_of
-from neurosam.graph.layers import Layer, Neurons, Offset, Pool, Reindex, Scale, Weights
+from neurosam.graph.layers import Layer, Neurons, Offset, Reindex, Scale, Weights
 from neurosam.network.elements import MAX_SIZE
 from neurosam.network.neuron import LIF
 from neurosam.network.parameters import folded
-from neurosam.network.synapse import MAX_SIDE, Conv2d, Dense, Shape, SumPool2d
+from neurosam.network.synapse import Dense, Shape
 from neurosam.network.synapse import neurons as size
 
-__all__ = ["Discretised", "delay_steps", "input_shape", "layers_of", "network_shape"]
-
-Values = npt.NDArray[Any]
-Built = tuple[Shape, list[Layer]]
+__all__ = ["Discretised", "delay_steps", "input_shape", "layers_of"]
 
 PICTURES = frozenset({"AvgPool2d", "Conv1d", "Conv2d", "Flatten", "SumPool2d"})
 OPTIONAL: Mapping[str, float] = {"v_reset": 0.0, "w_in": 1.0}
@@ -46,14 +42,7 @@ def input_shape(node: Node, followers: Iterable[Node]) -> Shape:
         shape = shape[1:]
     if not 1 <= len(shape) <= 3:
         raise node.error(f"has shape {shape}; (N,), (C, L) or (C, H, W) is required, without a batch")
-    if size(shape) > MAX_SIZE:
-        raise node.error(f"has {size(shape)} elements; at most {MAX_SIZE} are allowed")
-    return shape
-
-
-def network_shape(shape: Shape) -> Shape:
-    """A shape as a population has it."""
-    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
+    return limited(node, shape)
 
 
 def delay_steps(node: Node, dt: float) -> npt.NDArray[np.int64]:
@@ -114,17 +103,7 @@ def _linear(node: Node, shape: Shape) -> Built:
     if weight.shape[1] != size(shape):
         raise node.error(f"takes {weight.shape[1]} inputs; {size(shape)} arrive {shape}")
     built: list[Layer] = [Weights(Dense(weight.astype(np.float64)))]
-    return (weight.shape[0],), built + _bias(node, weight.shape[0])
-
-
-def _bias(node: Node, channels: int) -> list[Layer]:
-    """An offset by channel, if the node has any."""
-    if node.kind == "Linear":
-        return []
-    bias = node.numbers("bias").reshape(-1)
-    if bias.size not in (1, channels):
-        raise node.error(f"has {bias.size} biases for {channels} channels")
-    return [Offset(np.broadcast_to(bias, (channels,)).astype(np.float64))] if bias.any() else []
+    return (weight.shape[0],), built + bias(node, weight.shape[0])
 
 
 def _scale(node: Node, shape: Shape) -> Built:
@@ -135,68 +114,6 @@ def _scale(node: Node, shape: Shape) -> Built:
 def _threshold(node: Node, shape: Shape) -> Built:
     threshold = _spread(_fitting(node, "threshold", shape))
     return shape, [Neurons(LIF(leak=0.0, threshold=threshold, reset="zero"))]
-
-
-def _conv(node: Node, shape: Shape, axes: int) -> Built:
-    weight = node.numbers("weight")
-    if weight.ndim != axes + 2 or 0 in weight.shape:
-        raise node.error(f"has a weight of shape {weight.shape}; {axes + 2} dimensions are required")
-    if len(shape) != axes + 1:
-        raise node.error(f"takes {axes + 1} dimensions, channels first; {shape} arrives")
-    if "input_shape" in node.fields:
-        declared = node.whole("input_shape", 1, MAX_SIZE)
-        if declared[-axes:] != shape[1:]:
-            raise node.error(f"is for pictures of {declared[-axes:]}; {shape[1:]} arrive")
-    (groups,) = node.whole("groups", 1, MAX_SIDE)
-    if weight.shape[1] * groups != shape[0] or weight.shape[0] % groups:
-        raise node.error(
-            f"takes {weight.shape[1]} x {groups} channels (groups) and gives {weight.shape[0]}; {shape[0]} arrive"
-        )
-    stride, dilation = _each(node, "stride", axes), _each(node, "dilation", axes)
-    kernel = weight.shape[2:]
-    built: list[Layer] = []
-    padding = (0,) * axes
-    if node.text("padding") == "same":
-        if max(stride) > 1:
-            raise node.error("has padding 'same' with a stride, which torch refuses; give the padding as numbers")
-        total = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
-        if any(t % 2 for t in total):
-            built.append(_padded(network_shape(shape), _pair(tuple(t // 2 for t in total), 0), _pair(tuple(total), 0)))
-        else:
-            padding = tuple(t // 2 for t in total)
-    elif node.text("padding") != "valid":
-        padding = _each(node, "padding", axes, low=0)
-    out = []
-    arriving = built[0].index.shape[3 - axes :] if built and isinstance(built[0], Reindex) else shape[1:]
-    for side, k, s, p, d in zip(arriving, kernel, stride, padding, dilation, strict=True):
-        out.append((side + 2 * p - d * (k - 1) - 1) // s + 1)
-    if min(out) < 1:
-        raise node.error(f"has a kernel {tuple(kernel)} that does not fit into {shape[1:]} padded by {padding}")
-    four = weight if axes == 2 else weight[:, :, None, :]
-    synapse = Conv2d(
-        four.astype(np.float64), _pair(stride), _pair(padding, 0), _pair(dilation), groups,
-    )  # fmt: skip
-    return (weight.shape[0], *out), [*built, Weights(synapse), *_bias(node, weight.shape[0])]
-
-
-def _padded(shape: Shape, before: tuple[int, int], total: tuple[int, int]) -> Reindex:
-    """Zeros around a picture, more behind than before."""
-    index = np.full((shape[0], shape[1] + total[0], shape[2] + total[1]), -1)
-    inside = np.arange(size(shape)).reshape(shape)
-    index[:, before[0] : before[0] + shape[1], before[1] : before[1] + shape[2]] = inside
-    return Reindex(index)
-
-
-def _pool(node: Node, shape: Shape) -> Built:
-    if len(shape) != 3:
-        raise node.error(f"takes (C, H, W); {shape} arrives")
-    kernel, stride = _each(node, "kernel_size", 2), _each(node, "stride", 2)
-    padding = _each(node, "padding", 2, low=0)
-    pool = SumPool2d(_pair(kernel), _pair(stride), _pair(padding))
-    built: list[Layer] = [Pool(pool)]
-    if node.kind == "AvgPool2d":
-        built.append(Scale(1.0 / pool.area))
-    return pool.output_shape(shape), built
 
 
 def _flatten(node: Node, shape: Shape) -> Built:
@@ -219,13 +136,13 @@ def _through(node: Node, shape: Shape) -> Built:
 
 BUILDERS: Mapping[str, Callable[[Node, Shape], Built]] = {
     "Affine": _linear,
-    "AvgPool2d": _pool,
-    "Conv1d": lambda node, shape: _conv(node, shape, 1),
-    "Conv2d": lambda node, shape: _conv(node, shape, 2),
+    "AvgPool2d": pool,
+    "Conv1d": lambda node, shape: convolution(node, shape, 1),
+    "Conv2d": lambda node, shape: convolution(node, shape, 2),
     "Flatten": _flatten,
     "Linear": _linear,
     "Scale": _scale,
-    "SumPool2d": _pool,
+    "SumPool2d": pool,
     "Threshold": _threshold,
     "Through": _through,
 }
@@ -274,16 +191,3 @@ def _bare(shape: Shape) -> Shape:
 def _spread(values: Values) -> Values:
     """One value as a scalar, others as they are, in float64."""
     return np.asarray(values.reshape(()) if values.size == 1 else values, dtype=np.float64)
-
-
-def _each(node: Node, name: str, axes: int, low: int = 1) -> tuple[int, ...]:
-    """A field of one integer for each axis, or one for all."""
-    values = node.whole(name, low, MAX_SIDE)
-    if len(values) not in (1, axes):
-        raise node.error(f"has {name} {values}; {axes} value(s) are required")
-    return values * axes if len(values) == 1 else values
-
-
-def _pair(values: tuple[int, ...], row: int = 1) -> tuple[int, int]:
-    """(height, width) of what goes over one axis or two; `row` is the height of a single row."""
-    return (row, values[0]) if len(values) == 1 else (values[0], values[1])

@@ -119,6 +119,9 @@ class _Builder:
             raise ExportError(
                 "NIR", "is written with the package nir, which is missing; pip install 'neurosam[nir]'"
             ) from None
+        reset = nir.LIF.__dataclass_fields__.get("v_reset")
+        if reset is None or reset.default is not None:
+            raise ExportError("NIR", "is written with the package nir from 1.0.7 on; pip install --upgrade nir")
         self.nir = nir
         self.network, self.dt = network, dt
         self.nodes: dict[str, Any] = {}

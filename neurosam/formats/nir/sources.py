@@ -109,10 +109,22 @@ def step_of(drawing: Drawing, name: str, dt: float | None) -> float | None:
     return float(dt)
 
 
-def checked_reset(drawing: Drawing, reset: str | None, timing: str) -> tuple[str, str] | None:
-    """How neurons are reset instead of what the preset says; None if it is left alone."""
+def checked_reset(drawing: Drawing, name: str, reset: str | None, timing: str | None) -> tuple[str, str] | None:
+    """Reset and timing instead of the preset's, for a network that was trained with others; None to leave them alone.
+
+    Raises
+    ------
+    FormatError
+        If they are unknown, or the file says them itself.
+    """
     if reset is None:
+        if timing is not None:
+            raise FormatError(drawing.where, "got a reset_timing without a reset; give both")
         return None
+    if name == MARK:
+        raise FormatError(drawing.where, "was written by neurosam as it is reset; give source= (--source) to change it")
+    if timing is None:
+        timing = SOURCES[name].soft_timing if reset == "subtract" else "now"
     if reset not in ("subtract", "zero") or timing not in TIMINGS:
         raise FormatError(
             drawing.where, f"got reset {reset!r}, {timing!r}; 'subtract' or 'zero' and one of {TIMINGS} are allowed"

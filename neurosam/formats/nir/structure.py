@@ -16,6 +16,7 @@ from neurosam.formats.nir.drawing import MAX_EDGES, Drawing, Node
 
 __all__ = ["NEURONS", "Flow", "Wire", "flat", "flow"]
 
+MAX_LOOPS = 1024
 NEURONS = frozenset({"CubaLI", "CubaLIF", "I", "IF", "LI", "LIF", "Threshold"})
 
 
@@ -52,6 +53,11 @@ def flat(drawing: Drawing) -> Drawing:
         raise FormatError(drawing.where, f"has {len(edges)} edges; at most {MAX_EDGES} are read")
     if not any(node.kind == "Input" for node in nodes.values()):
         raise FormatError(drawing.where, "has no Input node; add one, so that the shape of the events is known")
+    for source, target in edges:
+        if nodes[target].kind == "Input":
+            raise nodes[target].error(f"receives from {source!r}; an Input is where events enter. Remove the edge")
+        if nodes[source].kind == "Output":
+            raise nodes[source].error(f"feeds {target!r}; an Output is an end. Let {target!r} receive from its source")
     return replace(drawing, nodes=nodes, edges=list(dict.fromkeys(edges)))
 
 
@@ -98,14 +104,16 @@ def flow(drawing: Drawing, delays: Mapping[str, int]) -> Flow:
         follow[source].append(target)
         before[target].append(source)
     order, backward = _search([name for name, node in nodes.items() if node.kind == "Input"], follow)
-    if missing := [name for name in nodes if name not in set(order)]:
-        raise nodes[missing[0]].error("receives nothing from an Input; connect it, or remove it from the graph")
+    if missing := set(nodes) - set(order):
+        raise nodes[min(missing)].error("receives nothing from an Input; connect it, or remove it from the graph")
     late: dict[tuple[str, str], int] = dict.fromkeys(drawing.edges, 0)
+    if len(backward) > MAX_LOOPS:
+        raise FormatError(drawing.where, f"has {len(backward)} edges that close loops; at most {MAX_LOOPS} are read")
+    instant = {name for name in nodes if not delays.get(name)}
+    plain = {name for name in instant if nodes[name].kind not in NEURONS}
     for source, target in backward:
-        instant = {name for name in nodes if not delays.get(name)}
         if source not in instant or target not in instant or not _reaches(target, source, follow, backward, instant):
             continue  # a Delay is in every such loop
-        plain = {name for name in instant if nodes[name].kind not in NEURONS}
         if {source, target} <= plain and _reaches(target, source, follow, backward, plain):
             raise nodes[target].error(
                 f"is in a loop without delay: {source!r} feeds it in the same step, with no neuron between; "
