@@ -13,7 +13,7 @@ from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
 from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
-from neurosam.cli.inputs import held_out, training_set
+from neurosam.cli.inputs import held_out, training_set, with_changes
 from neurosam.cli.modules import is_module
 from neurosam.deploy.quantisation_report import QuantisationReport
 from neurosam.deploy.quantise import quantise
@@ -79,8 +79,8 @@ def export(
     mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
     shape: InputShape = None,
     time: Loop = "auto",
-    coding: ModuleCoding = "poisson",
-    steps: ModuleSteps = 16,
+    coding: ModuleCoding = None,
+    steps: ModuleSteps = None,
     other: OtherFormat = None,
     restarts: Restarts = False,
     reset: Reset = None,
@@ -125,19 +125,14 @@ def export(
         if fixed is None:
             raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
         module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
-    stimulus = recipe.stimulus
+    stimulus = with_changes(recipe.stimulus, steps, coding)
     if fixed is not None and stimulus.coding == "direct":
         stimulus = replace(stimulus, magnitude=255)  # integers: a byte is an event of up to 255
     metadata = stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
     network = to_network(
-        module,
-        recipe.input_shape,
-        sam=trace,
-        metadata=metadata,
-        coding=stimulus.coding,
-        magnitude=stimulus.magnitude,
+        module, recipe.input_shape, sam=trace, metadata=metadata, coding=stimulus.coding, magnitude=stimulus.magnitude,
         input_unit=1 / stimulus.magnitude,
-    )
+    )  # fmt: skip
     if fixed is not None:
         calibration = None
         if int(calibrate):

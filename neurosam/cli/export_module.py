@@ -36,15 +36,20 @@ Loop = Annotated[
     ),
 ]
 ModuleCoding = Annotated[
-    str,
-    typer.Option("--coding", help="Of a module's images: poisson, latency or direct (bytes as graded events)."),
+    str | None,
+    typer.Option(
+        "--coding", show_default=False,
+        help="Of its images: poisson, latency or direct (bytes as graded events). Default: as trained; poisson.",
+    ),
+]  # fmt: skip
+ModuleSteps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Steps per sample. Default: as trained; 16.", show_default=False)
 ]
-ModuleSteps = Annotated[int, typer.Option("--steps", min=1, help="Of a module: steps per sample.")]
 
 
 def export_module(
     model: Path, out: Path | None, shape: str | None, precision: Precision | None, calibrate: str, trace: SamTrace,
-    coding: str, steps: int, time: str, longest_run: int | None, scale: str, rounding: str, force: bool,
+    coding: str | None, steps: int | None, time: str, longest_run: int | None, scale: str, rounding: str, force: bool,
 ) -> QuantisationReport | None:  # fmt: skip
     """Build the module, convert it, quantise the network if there is a `precision`, and write it."""
     path = Path(str(model).rpartition(":")[0] or model)
@@ -54,10 +59,10 @@ def export_module(
     from neurosam.deploy.from_torch import to_network
 
     graded = coding == "direct" and precision is not None
-    stimulus = Stimulus(steps, coding, magnitude=255 if graded else 1)
+    stimulus = Stimulus(steps or 16, coding or "poisson", magnitude=255 if graded else 1)
     network: Network = to_network(
-        load_module(str(model)), sides, sam=trace, coding=coding, time=time, magnitude=255 if graded else 1,
-        input_unit=1 / 255 if graded else 1.0, metadata=stimulus.to_metadata() | {"module": Path(model).name},
+        load_module(str(model)), sides, sam=trace, coding=stimulus.coding, time=time, magnitude=stimulus.magnitude,
+        input_unit=1 / stimulus.magnitude, metadata=stimulus.to_metadata() | {"module": Path(model).name},
     )  # fmt: skip
     report = None
     if precision is not None:

@@ -39,6 +39,7 @@ __all__ = [
     "training_events",
     "training_name",
     "training_set",
+    "with_changes",
 ]
 
 DATA_HELP = (
@@ -101,15 +102,20 @@ def _items(name: str) -> str:
 def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stimulus:
     """Return the stimulus that a network was trained with, with the user's changes."""
     stimulus = Stimulus.from_metadata(network.metadata)
+    if stimulus.magnitude > 1 and coding not in (None, stimulus.coding):
+        raise EventError("--coding", f"got {coding!r}; this network takes an intensity of 1 as an event of "
+                         f"{stimulus.magnitude}, which only direct gives")  # fmt: skip
+    return with_changes(stimulus, steps, coding)
+
+
+def with_changes(stimulus: Stimulus, steps: int | None, coding: str | None) -> Stimulus:
+    """Return a stimulus with other steps or another coding."""
     if coding is not None and coding != stimulus.coding:
         if coding not in CODINGS:
             raise EventError("--coding", f"got {coding!r}; allowed: {', '.join(CODINGS)}")
         if coding == "poisson_signed":
             raise EventError("--coding", f"poisson_signed needs the mean and std measured in training; this network "
                              f"was trained with {stimulus.coding!r}")  # fmt: skip
-        if stimulus.magnitude > 1:
-            raise EventError("--coding", f"got {coding!r}; this network takes an intensity of 1 as an event of "
-                             f"{stimulus.magnitude}, which only direct gives")  # fmt: skip
         stimulus = replace(stimulus, coding=coding, mean=(), std=())
     return stimulus if steps is None else replace(stimulus, steps=steps)
 

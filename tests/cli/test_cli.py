@@ -119,6 +119,9 @@ def test_direct_coding_becomes_bytes_in_fixed_point(place: Path, tmp_path: Path)
         SAM(network, "conv1").attribute(images, steps=4, coding="direct"),
         SAM(network, "conv1").attribute(Stimulus.from_metadata(network.metadata).encode(images)),
     )
+    other = tmp_path / "other.h5"
+    done("export", place / "digits.safetensors", "-o", other, "--coding", "direct", "--steps", 3)
+    assert load_network(other).metadata.items() >= {"coding": "direct", "magnitude": "255", "steps": "3"}.items()
     float_ = tmp_path / "float.h5"
     done("export", model, "-o", float_, "--precision", "float")
     assert load_network(float_).input.magnitude == 1

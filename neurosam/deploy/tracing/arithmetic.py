@@ -76,7 +76,9 @@ def _neurons(
 ) -> None:  # fmt: skip
     """A layer without memory, which fires if the spikes less those that inhibit are more than the threshold."""
     if any(source.node.largest != 1 for source in (*spikes, *inhibiting)):
-        raise NotExpressible("combines values of the network as only single spikes can be; add them up instead")
+        raise NotExpressible(
+            "multiplies or compares values of the network; only single spikes can be combined so (AND, OR): add them instead"
+        )
     sources = (*spikes, *(call.scaled(inhibiting, shape, -1.0) if inhibiting else ()))
     neurons = Neurons(LIF(0.0, threshold, reset="zero"))
     call.where = (call.where[0], f"{call.where[1].partition(':')[0]}: {name}")
