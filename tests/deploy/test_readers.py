@@ -9,7 +9,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.deploy.readers import norse, sinabs, snntorch, spikingjelly
-from neurosam.deploy.readers.rules import layer, nearest, number, without_equal
+from neurosam.deploy.readers.rules import UNLIMITED, layer, nearest, number, without_equal
 
 STEPS, NEURONS = 60, 12
 on_both = pytest.mark.parametrize("backend", ["reference", "event"])
@@ -110,6 +110,17 @@ def test_a_gain_for_each_neuron_of_a_picture_goes_in_front() -> None:
     assert isinstance(flat.neuron, ns.LIF)
     np.testing.assert_array_equal(flat.neuron.gain, rate[0, :1])
     assert flat.weight == 1.0
+
+
+def test_quantising_names_the_layer_that_may_send_any_number_of_spikes() -> None:
+    """Sinabs' default, MultiSpike, into a second layer."""
+    rule = sinabs.leaky(1.0, 1.0, max_spikes=UNLIMITED, reset_to=None)
+    network = ns.Network(
+        [ns.Population("in", (4,)), *(ns.Population(name, (4,), ns.LIF(**rule)) for name in ("first", "second"))],
+        [ns.Projection("in", "first", ns.Dense(np.eye(4))), ns.Projection("first", "second", ns.Dense(np.eye(4)))],
+    )
+    with pytest.raises(ns.ExportError, match=r"'second'.*'first' may send 8,388,607 spikes in a step; .*MaxSpike"):
+        ns.quantise(network, ns.Precision.lava())
 
 
 @pytest.mark.parametrize(
