@@ -12,12 +12,13 @@ neurons are watched with hooks. What is compared is every spike of every neuron 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -33,7 +34,7 @@ from neurosam.deploy.readers.protocol import Reading, read
 from neurosam.deploy.tracing.steps import copied
 from neurosam.formats.nir.load import load_nir
 
-__all__ = ["Case", "images", "main", "spikes"]
+__all__ = ["Case", "Variants", "images", "main", "spikes"]
 
 WEIGHTS = (nn.Conv1d, nn.Conv2d, nn.Linear)
 
@@ -76,6 +77,43 @@ class Case:
     load: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
     scaled: bool = True
+
+
+@dataclass(frozen=True)
+class Variants:
+    """A small convolutional network for each neuron and option: two layers of it, one row of the table.
+
+    Parameters
+    ----------
+    neurons : sequence of functions
+        Each makes a layer of neurons of 8 channels of 6 x 6.
+    forward : function
+        As that of a :class:`Case`.
+    container : type
+        Takes the layers, as nn.Sequential does.
+    """
+
+    neurons: Sequence[Callable[[], nn.Module]]
+    forward: Callable[[nn.Module, torch.Tensor], Any]
+    container: Callable[..., nn.Module] = nn.Sequential
+
+    def row(self) -> dict[str, Any]:
+        """Sums over the networks."""
+        rows = []
+        for index, neuron in enumerate(self.neurons):
+
+            def build(neuron: Callable[[], nn.Module] = neuron) -> nn.Module:
+                return self.container(nn.Conv2d(2, 8, 3), neuron(), nn.Conv2d(8, 8, 1), neuron())
+
+            inputs = spikes(20, 4, 2, 8, 8, rate=0.3)
+            try:
+                rows.append(row(Case(str(index), build, inputs, self.forward, "network = ns.export(net, (2, 8, 8))")))
+            except Exception as error:
+                raise RuntimeError(f"neuron {index}, {neuron()}: {error}") from error
+        layers = {f"{one['network']}.{name}": layer for one in rows for name, layer in one["layers"].items()}
+        total = {name: sum(one[name] for one in rows) for name in ("neurons", "spikes", "differ")}
+        name = f"each neuron with its options: {len(rows)} networks"
+        return {**rows[0], "network": name, "layers": layers, **total}
 
 
 @dataclass
@@ -311,8 +349,17 @@ def nir(case: Case, module: nn.Module) -> Any:
     return compared(case, module, network)["differ"]
 
 
-def main(package: str, framework: str, cases: list[Case]) -> None:
-    """Run the cases that the command line names and write a JSON file."""
+def refusal(layer: nn.Module) -> str:
+    """What a user is told who exports a network with a layer that has no equal."""
+    try:
+        ns.export(nn.Sequential(nn.Linear(4, 3), layer), (4,))
+    except ns.NeurosamError as error:
+        return str(error)
+    raise AssertionError(f"{type(layer).__name__} is not refused")
+
+
+def main(package: str, framework: str, cases: list[Case], variants: Variants, refused: list[nn.Module]) -> None:
+    """Run the cases that the command line names and write a JSON file; `refused` are layers without an equal."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", default="", help="part of a case's name")
@@ -321,15 +368,18 @@ def main(package: str, framework: str, cases: list[Case]) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(2)
     rows = []
-    for case in cases:
-        if options.only not in case.name:
+    jobs = {case.name: functools.partial(row, case) for case in cases} | {"each neuron": variants.row}
+    for name, job in jobs.items():
+        if options.only not in name:
             continue
         try:
-            rows.append(row(case))
+            rows.append(job())
         except Exception as error:  # one that fails is a row of the table, not the end of it
             if options.verbose:
                 traceback.print_exc()
-            rows.append({"network": case.name, "failed": f"{type(error).__name__}: {error}"})
+            rows.append({"network": name, "failed": f"{type(error).__name__}: {error}"})
         print(json.dumps(rows[-1]), file=sys.stderr)
-    about = {"framework": framework, "version": version(package), "torch": torch.__version__, "rows": rows}
+    messages = {type(layer).__name__: refusal(layer) for layer in refused}
+    about = {"framework": framework, "version": version(package), "torch": torch.__version__, "refused": messages}
+    about["rows"] = rows
     options.out.write_text(json.dumps(about) + "\n")

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import norse.torch as norse
@@ -20,7 +22,7 @@ from norse.torch.module.leaky_integrator import LILinearCell
 from norse.torch.module.lif import LIFCell
 from torch import nn
 
-from harness import Case, main, spikes
+from harness import Case, Variants, main, spikes
 
 STEPS = 20
 SAMPLES = 4
@@ -145,6 +147,30 @@ def by_exporter(net: Any, x: Any) -> Any:
 
 DIGITS = spikes(STEPS, SAMPLES, 1, 28, 28, rate=0.3)
 SMALL = spikes(STEPS, SAMPLES, 2, 16, 16, rate=0.3)
+
+
+def neurons() -> Iterator[Callable[[], nn.Module]]:
+    """Cells with three sets of potentials and two of time constants; time constants and thresholds per neuron."""
+
+    def tensors(**values: float) -> Any:
+        return {name: torch.tensor(value) for name, value in values.items()}
+
+    for v_leak, v_reset, v_th in ((0.0, 0.0, 1.0), (-0.2, -0.1, 0.5), (0.1, 0.2, 0.8)):
+        potentials = tensors(v_leak=v_leak, v_reset=v_reset, v_th=v_th)
+        for tau_syn_inv, tau_mem_inv in ((200.0, 100.0), (500.0, 400.0)):
+            parameters = {**potentials, **tensors(tau_syn_inv=tau_syn_inv, tau_mem_inv=tau_mem_inv)}
+            lif = norse.LIFParameters(**parameters)
+            yield partial(norse.LIFCell, lif)
+            yield partial(norse.LIFRefracCell, LIFRefracParameters(lif, torch.tensor(3.0)))
+            yield partial(norse.LSNNCell, norse.LSNNParameters(**parameters, tau_adapt_inv=torch.tensor(50.0)))
+        rate = torch.tensor(300.0)
+        yield partial(norse.LIFBoxCell, norse.LIFBoxParameters(tau_mem_inv=rate, **potentials))
+        yield partial(norse.LIFBoxCell, norse.LIFBoxParameters(rate, **potentials, reset_method=reset_subtract))
+        yield partial(norse.IAFCell, norse.IAFParameters(v_th=potentials["v_th"], v_reset=potentials["v_reset"]))
+    yield partial(norse.LIFCell, norse.LIFParameters(tau_mem_inv=torch.linspace(50.0, 400.0, 288).reshape(8, 6, 6)))
+    yield partial(norse.LIFCell, norse.LIFParameters(v_th=torch.linspace(0.5, 1.5, 8)[:, None, None]))
+
+
 CASES = [
     Case("SequentialState", sequential, DIGITS, stepwise, "network = ns.export(net, (1, 28, 28))"),
     Case("LIFCell convolution, loop inside forward", ConvNet, DIGITS, at_once, "network = ns.export(net, (1, 28, 28))"),
@@ -177,5 +203,11 @@ CASES = [
     ),
 ]
 
+VARIANTS = Variants(list(neurons()), stepwise, norse.SequentialState)
+REFUSED = [
+    norse.LIFAdExCell(),
+    norse.LIFExCell(),
+]
+
 if __name__ == "__main__":
-    main("norse", "Norse", CASES)
+    main("norse", "Norse", CASES, VARIANTS, REFUSED)

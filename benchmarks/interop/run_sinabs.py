@@ -9,16 +9,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import sinabs.layers as sl
 import torch
-from sinabs.activation import MaxSpike, MembraneReset, SingleSpike
+from sinabs.activation import MaxSpike, MembraneReset, MembraneSubtract, MultiSpike, SingleSpike
 from sinabs.from_torch import from_model
+from sinabs.layers.alif import ALIFSqueeze
 from sinabs.nir import to_nir
 from torch import nn
 
-from harness import Case, main, spikes
+from harness import Case, Variants, main, spikes
 
 STEPS = 20
 SAMPLES = 4
@@ -116,6 +119,31 @@ def by_exporter(net: Any, x: Any) -> Any:
     return to_nir(net.spiking_model, x)
 
 
+def neurons() -> Iterator[Callable[[], nn.Module]]:
+    """IAF, LIF and ALIF with each way to fire, each reset, a lower bound and a current; time constants per neuron."""
+    batch = {"batch_size": SAMPLES}
+    adapting = {"tau_mem": torch.tensor(9.0), "tau_adapt": torch.tensor(7.0), **batch}
+    for spike_fn in (MultiSpike, SingleSpike, MaxSpike(2)):
+        for reset_fn in (MembraneSubtract(), MembraneReset(), MembraneReset(-0.2)):
+            for min_v_mem in (None, -0.4):
+                options = {"spike_fn": spike_fn, "reset_fn": reset_fn, "min_v_mem": min_v_mem, **batch}
+                yield partial(sl.IAFSqueeze, **options)
+                yield partial(sl.LIFSqueeze, tau_mem=8.0, norm_input=False, **options)
+                yield partial(sl.LIFSqueeze, tau_mem=8.0, tau_syn=4.0, **options)
+        yield partial(ALIFSqueeze, spike_fn=spike_fn, **adapting)
+        yield partial(ALIFSqueeze, spike_fn=spike_fn, tau_syn=torch.tensor(4.0), norm_input=False, **adapting)
+        yield partial(ALIFSqueeze, spike_fn=spike_fn, tau_syn=torch.tensor(4.0), **adapting)
+    yield partial(sl.LIFSqueeze, tau_mem=torch.linspace(2.0, 20.0, 8)[:, None, None], **batch)
+    yield partial(sl.LIFSqueeze, tau_mem=torch.linspace(2.0, 20.0, 288).reshape(8, 6, 6), **batch)
+    yield partial(sl.LIFSqueeze, tau_mem=8.0, spike_threshold=torch.tensor(0.5), train_alphas=True, **batch)
+    yield partial(sl.IAFSqueeze, spike_fn=SingleSpike, reset_fn=MembraneSubtract(0.5), **batch)
+
+
+def sequential_folded(net: Any, x: Any) -> Any:
+    restart(net)
+    return net(x.swapaxes(0, 1).flatten(0, 1))
+
+
 CASES = [
     Case(
         "from_model: N-MNIST",
@@ -152,5 +180,12 @@ CASES = [
     Case("ALIF and LIFRecurrent", adaptive, spikes(STEPS, SAMPLES, 60), second, "network = ns.export(net, (60,))"),
 ]
 
+VARIANTS = Variants(list(neurons()), sequential_folded)
+REFUSED = [
+    sl.LIFRecurrent(20.0, nn.Linear(3, 3)),
+    sl.ExpLeak(20.0, min_v_mem=-1.0),
+    sl.LIF(20.0, reset_fn=MembraneSubtract(0.5)),
+]
+
 if __name__ == "__main__":
-    main("sinabs", "Sinabs", CASES)
+    main("sinabs", "Sinabs", CASES, VARIANTS, REFUSED)

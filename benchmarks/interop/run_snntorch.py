@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import snntorch as snn
@@ -19,7 +21,7 @@ from snntorch.export_nir import export_to_nir
 from torch import nn
 
 import neurosam as ns
-from harness import Case, images, main, spikes
+from harness import Case, Variants, images, main, spikes
 from neurosam.deploy.readers.protocol import Reading, register
 
 beta = 0.95
@@ -280,6 +282,37 @@ register(Own, lambda m: Reading(ns.LIF(m.decay, m.limit, gain=[[m.decay]], offse
 network = ns.export(net, (50,))"""
 
 register(Own, read_own)
+
+
+def neurons() -> Iterator[Callable[[], nn.Module]]:
+    """Every neuron, with every reset, delayed and not; values per channel and per neuron; recurrent convolutions."""
+    hidden = {"init_hidden": True}
+    single = {"all_to_all": False, "V": -0.3}
+    for reset in ("subtract", "zero", "none"):
+        for delay in (True, False):
+            options = {"reset_mechanism": reset, "reset_delay": delay, **hidden}
+            yield partial(snn.Leaky, beta=0.8, **options)
+            yield partial(snn.Synaptic, alpha=0.7, beta=0.8, **options)
+            yield partial(snn.RLeaky, beta=0.8, **single, **options)
+        yield partial(snn.RSynaptic, alpha=0.6, beta=0.8, **single, reset_mechanism=reset, **hidden)
+        yield partial(snn.Lapicque, beta=0.8, reset_mechanism=reset, **hidden)
+        yield partial(snn.Lapicque, R=2.0, C=1.5, time_step=0.5, reset_mechanism=reset, **hidden)
+    yield partial(snn.Alpha, alpha=0.9, beta=0.7, reset_mechanism="none", **hidden)
+    yield partial(
+        snn.Leaky, torch.linspace(0.1, 0.9, 8)[:, None, None], torch.linspace(0.5, 1.5, 8)[:, None, None], **hidden
+    )
+    yield partial(snn.Leaky, torch.linspace(0.1, 0.9, 288).reshape(8, 6, 6), **hidden)
+    yield partial(snn.RLeaky, beta=0.8, conv2d_channels=8, kernel_size=3, **hidden)
+
+
+def restarted(net: Any, x: Any) -> Any:
+    """One step per call; `utils.reset` would leave the spikes of the last batch in RSynaptic."""
+    for part in net.modules():
+        if isinstance(part, snn.SpikingNeuron):
+            part.reset_mem()
+    return torch.stack([net(x[t]) for t in range(x.shape[0])])
+
+
 CASES = [
     Case(
         "tutorial 5: loop inside forward, static image",
@@ -349,5 +382,13 @@ CASES = [
     Case("a neuron of the user's own, with a reader", WithOwn, spikes(num_steps, batch_size, 50), inside, OWN),
 ]
 
+VARIANTS = Variants(list(neurons()), restarted)
+REFUSED = [
+    snn.Alpha(alpha=0.9, beta=0.8, init_hidden=True),
+    snn.Leaky(beta=0.9, graded_spikes_factor=2.0, init_hidden=True),
+    snn.StateLeaky(beta=0.9, channels=3),
+    snn.SLSTM(3, 3, init_hidden=True),
+]
+
 if __name__ == "__main__":
-    main("snntorch", "snnTorch", CASES)
+    main("snntorch", "snnTorch", CASES, VARIANTS, REFUSED)

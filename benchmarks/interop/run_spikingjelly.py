@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from spikingjelly.activation_based import functional, layer, neuron, surrogate
 from spikingjelly.activation_based.nir_exchange import export_to_nir
 from torch import nn
 
-from harness import Case, images, main, spikes
+from harness import Case, Variants, images, main, spikes
 
 try:
     from spikingjelly.activation_based.model import sew_resnet
@@ -177,6 +179,21 @@ def by_exporter(net: Any, x: Any) -> Any:
 
 DEPLOY = "network = ns.export(net, (2, 16, 16))"
 SMALL = spikes(STEPS, SAMPLES, 2, 16, 16)
+
+
+def neurons() -> Iterator[Callable[[], nn.Module]]:
+    """Every neuron with soft reset and with hard resets to three values."""
+    yield neuron.HalfThresholdIFNode
+    for v_reset in (None, 0.0, -0.3, 0.2):
+        for kind in (neuron.IFNode, neuron.SimpleIFNode, neuron.CUBALIFNode):
+            yield partial(kind, v_reset=v_reset)
+        for decays in (True, False):
+            yield partial(neuron.LIFNode, tau=3.0, decay_input=decays, v_reset=v_reset)
+            yield partial(neuron.ParametricLIFNode, init_tau=3.0, decay_input=decays, v_reset=v_reset, v_threshold=0.7)
+            if v_reset is not None:
+                yield partial(neuron.SimpleLIFNode, tau=3.0, decay_input=decays, v_reset=v_reset)
+
+
 CASES = [
     Case(
         "CSNN, multi-step, batch norm",
@@ -202,5 +219,14 @@ CASES = [
     Case("plain convolution", plain, SMALL, stepwise, DEPLOY, by_exporter, {"source": "spikingjelly"}),
 ]
 
+VARIANTS = Variants(list(neurons()), stepwise)
+REFUSED = [
+    neuron.QIFNode(),
+    neuron.EIFNode(),
+    neuron.IzhikevichNode(),
+    neuron.KLIFNode(),
+    neuron.PSN(T=4),
+]
+
 if __name__ == "__main__":
-    main("spikingjelly", "SpikingJelly", CASES)
+    main("spikingjelly", "SpikingJelly", CASES, VARIANTS, REFUSED)

@@ -22,6 +22,8 @@ def markdown(results: dict[str, Any]) -> str:
         lines += ["| network | lines | layers | neurons | steps x samples | spikes | rate by layer | differ | NIR |"]
         lines += ["|---|---:|---:|---:|---:|---:|---|---:|---|"]
         lines += [_row(row) for row in about["rows"]]
+        lines += ["", "Refused by name:", ""]
+        lines += [f"- {message}" for message in about.get("refused", {}).values()]  # older rows have none
     return "\n".join(lines) + "\n"
 
 

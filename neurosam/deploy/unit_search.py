@@ -123,9 +123,12 @@ class UnitSearch:
                 f"needs a unit of {self.lowest.max():.3g}, {times:,.0f} times that of the weights, which would all "
                 "become 0; rescale the layer" + (", or plan shorter runs" if self.because == "membrane" else ""),
             )
-        raise ExportError(
-            where, "no unit gives proven head-room below 2^23: too many or too uneven inputs; split the layer"
-        )
+        why, remedy = "too many or too uneven inputs", "split the layer"
+        for source in (self.network[projection.source] for projection in self.incoming):
+            if (most := getattr(source.neuron, "max_spikes", 1)) > 1:
+                why = f"{source.name!r} may send {most:,} spikes in a step"
+                remedy = "give its neurons the most that occur, max_spikes (Sinabs: spike_fn=MaxSpike(n))"
+        raise ExportError(where, f"no unit gives proven head-room below 2^23: {why}; {remedy}")
 
     def _peaks(self) -> list[Array]:
         """Smallest unit, by projection and channel, in which no weight clips at exponent 0."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import neurosam as ns
-from neurosam.deploy.readers import sinabs, snntorch, spikingjelly
-from neurosam.deploy.readers.rules import nearest, number, without_equal
+from neurosam.deploy.readers import norse, sinabs, snntorch, spikingjelly
+from neurosam.deploy.readers.rules import UNLIMITED, layer, nearest, number, without_equal
 
 STEPS, NEURONS = 60, 12
 on_both = pytest.mark.parametrize("backend", ["reference", "event"])
@@ -85,6 +85,42 @@ def test_a_fixed_amount_is_subtracted_where_a_module_says_so(backend: str) -> No
         v = v - 0.4 * theirs[-1]
     assert np.sum(theirs) > 50
     np.testing.assert_array_equal(spikes(rule, x, backend), theirs)
+
+
+@on_both
+def test_a_bound_counts_from_the_value_that_is_added_in_every_step(backend: str) -> None:
+    """Sinabs' MembraneReset(-0.2) with min_v_mem: v <- alpha v + x;  s = v >= theta;  v <- max(v (s == 0) + r, m)."""
+    rule = sinabs.leaky(0.9, 1.0, max_spikes=1, reset_to=-0.2, lower_bound=-0.4)
+    x, v, theirs = 2 * drive(), np.zeros(NEURONS), []
+    for step in x:
+        v = 0.9 * v + step
+        theirs.append(v >= 1.0)
+        v = np.maximum(v * ~theirs[-1] - 0.2, -0.4)
+    assert np.sum(theirs) > 50
+    np.testing.assert_array_equal(spikes(rule, x, backend), theirs)
+
+
+def test_a_gain_for_each_neuron_of_a_picture_goes_in_front() -> None:
+    rate = np.linspace(0.1, 0.9, 24).reshape(2, 3, 4)
+    reading = layer(norse.box(rate, 0.0, 1.0, 0.0, False), time="first")
+    assert isinstance(reading.neuron, ns.LIF)
+    assert reading.neuron.gain is None
+    np.testing.assert_array_equal(reading.weight, rate)
+    flat = layer(norse.box(rate[0, 0], 0.0, 1.0, 0.0, False))
+    assert isinstance(flat.neuron, ns.LIF)
+    np.testing.assert_array_equal(flat.neuron.gain, rate[0, :1])
+    assert flat.weight == 1.0
+
+
+def test_quantising_names_the_layer_that_may_send_any_number_of_spikes() -> None:
+    """Sinabs' default, MultiSpike, into a second layer."""
+    rule = sinabs.leaky(1.0, 1.0, max_spikes=UNLIMITED, reset_to=None)
+    network = ns.Network(
+        [ns.Population("in", (4,)), *(ns.Population(name, (4,), ns.LIF(**rule)) for name in ("first", "second"))],
+        [ns.Projection("in", "first", ns.Dense(np.eye(4))), ns.Projection("first", "second", ns.Dense(np.eye(4)))],
+    )
+    with pytest.raises(ns.ExportError, match=r"'second'.*'first' may send 8,388,607 spikes in a step; .*MaxSpike"):
+        ns.quantise(network, ns.Precision.lava())
 
 
 @pytest.mark.parametrize(

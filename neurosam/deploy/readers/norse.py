@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from neurosam.deploy.readers.protocol import Feedback, Reading
-from neurosam.deploy.readers.rules import hard_reset, nearest, number, scaled, start, towards, without_equal
-from neurosam.network.neuron import LIF, Readout
+from neurosam.deploy.readers.rules import hard_reset, layer, nearest, number, scaled, start, towards, without_equal
+from neurosam.network.neuron import Readout
 
 __all__ = ["adaptive", "box", "integrate", "integrator", "leaky", "read", "reset"]
 
@@ -120,7 +120,7 @@ def read(module: Any) -> Reading | None:
     if hasattr(module, "recurrent_weights"):
         weights["weight"] = module.input_weights.detach().cpu().numpy().astype(np.float64)
         weights["feedback"] = Feedback(module.recurrent_weights.detach().cpu().numpy().astype(np.float64))
-    return Reading(LIF(**_arguments(module, family)), lag=int(family == "lsnn"), time=time, **weights)
+    return layer(_arguments(module, family), lag=int(family == "lsnn"), time=time, **weights)
 
 
 def _arguments(module: Any, family: str) -> dict[str, Any]:

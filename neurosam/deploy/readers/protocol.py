@@ -39,7 +39,7 @@ class Feedback:
 
     Parameters
     ----------
-    weight : (O, I) or (O, I, kH, kW) array, or float
+    weight : (O, I) or (O, I, kH, kW) array, or float, (C,) or (C, H, W) array
         Of a Linear, of a convolution with padding "same", or of one-to-one synapses.
     bias : array or float
         Added to the drive in every step, the first included.

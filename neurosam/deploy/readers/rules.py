@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from neurosam.deploy.readers.protocol import Reading
 from neurosam.errors import ExportError
+from neurosam.network.neuron import LIF
 
 __all__ = [
     "UNLIMITED",
     "hard_reset",
+    "layer",
     "nearest",
     "number",
     "scaled",
@@ -31,8 +34,25 @@ UNLIMITED = 2**23 - 1
 
 
 def scaled(gain: Any) -> dict[str, Any]:
-    """Tables that multiply the input by `gain` after it is summed, which rounds once, as the frameworks do."""
-    return {"gain": np.reshape(gain, (1, -1)), "offset": np.zeros((1, np.size(gain)))}
+    """Tables that multiply the input by `gain` after it is summed, which rounds once, as the frameworks do.
+
+    A gain of shape ``(C, H, W)`` stays as it is: see :func:`layer`.
+    """
+    table = gain if np.ndim(gain) == 3 else np.reshape(gain, (1, -1))
+    return {"gain": table, "offset": np.zeros(np.shape(table))}
+
+
+def layer(arguments: dict[str, Any], **options: Any) -> Reading:
+    """The reading of a `LIF` with these arguments.
+
+    A gain for each neuron of a picture, for which tables have no place, goes in front of the neurons.
+    """
+    neuron = dict(arguments)
+    gain = neuron.pop("gain", None)
+    if gain is None or np.ndim(gain) == 2:
+        return Reading(LIF(**arguments), **options)
+    del neuron["offset"]
+    return Reading(LIF(**neuron), weight=gain, **options)
 
 
 def hard_reset(value: Any) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from neurosam.deploy.readers.protocol import Feedback, Reading
-from neurosam.deploy.readers.rules import UNLIMITED, nearest, number, scaled, start, towards, without_equal
-from neurosam.network.neuron import LIF, Readout
+from neurosam.deploy.readers.rules import UNLIMITED, layer, nearest, number, scaled, start, towards, without_equal
+from neurosam.network.neuron import Readout
 
 __all__ = ["adaptive", "leaky", "offset_of", "read", "reset", "resize"]
 
@@ -51,7 +51,7 @@ def leaky(
     """
     neuron = {"leak": leak, "threshold": threshold, "fires": "at"}
     if lower_bound is not None:
-        neuron["lower_bound"] = lower_bound
+        neuron["lower_bound"] = lower_bound - offset_of(reset_to)
     if max_spikes != 1:
         neuron["max_spikes"] = max_spikes
     if reset_to is None:
@@ -101,7 +101,7 @@ def read(module: Any) -> Reading | None:
         arguments = adaptive(number(module.alpha_adapt_calculated), number(module.adapt_scale), **rule)
     else:
         arguments = leaky(**rule)
-    return Reading(LIF(**arguments), time=time, feedback=_feedback(module) if kind.endswith("Recurrent") else None)
+    return layer(arguments, time=time, feedback=_feedback(module) if kind.endswith("Recurrent") else None)
 
 
 def _rule(module: Any, leak: Any) -> dict[str, Any]:
@@ -127,7 +127,9 @@ def _rule(module: Any, leak: Any) -> dict[str, Any]:
         reason = "counts spikes in thresholds and subtracts another amount for each"
         raise without_equal(module, reason, "use MembraneSubtract() without a value, or SingleSpike")
     if module.min_v_mem is not None:
-        rule["lower_bound"] = number(module.min_v_mem)
+        rule["lower_bound"] = low = number(module.min_v_mem)
+        if np.any(low > offset_of(rule["reset_to"])):
+            raise without_equal(module, "has min_v_mem above its reset value", "choose one that is not above it")
     if module.alpha_syn_calculated is not None:
         rule["current_leak"] = number(module.alpha_syn_calculated)
     return rule

@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 
 from neurosam.deploy.readers.protocol import Feedback, Reading
-from neurosam.deploy.readers.rules import nearest, number, scaled, without_equal
-from neurosam.network.neuron import LIF
+from neurosam.deploy.readers.rules import layer, nearest, number, scaled, without_equal
 
 __all__ = ["alpha", "lapicque", "leaky", "read", "recurrent_leaky", "reset", "synaptic"]
 
@@ -119,7 +118,7 @@ def _read(module: Any, kind: str) -> Reading:
         arguments = synaptic(number(module.alpha), number(module.beta), threshold, reset, delayed)
     # where our reset is earlier, its membrane of the step of a spike is not the module's
     late = arguments["reset"] == "none" or "reset_timing" in arguments
-    return Reading(LIF(**arguments), membrane=MEMBRANES[kind] if late else None, feedback=feedback)
+    return layer(arguments, membrane=MEMBRANES[kind] if late else None, feedback=feedback)
 
 
 def _alpha(module: Any, reset: str, threshold: Any) -> Reading:
@@ -127,7 +126,7 @@ def _alpha(module: Any, reset: str, threshold: Any) -> Reading:
     if reset != "none":
         reason = f"reset_mechanism={reset!r} changes its two currents as well, which no LIF does"
         raise without_equal(module, reason, f"{nearest(alpha(*values, reset))}, one step later")
-    return Reading(LIF(**alpha(*values)), lag=1)
+    return layer(alpha(*values), lag=1)
 
 
 def _refuse_options(module: Any) -> None:
@@ -148,11 +147,7 @@ def _feedback(module: Any) -> Feedback:
     if hasattr(inner, "weight"):
         bias = 0.0 if inner.bias is None else inner.bias.detach().cpu().numpy().astype(np.float64)
         return Feedback(inner.weight.detach().cpu().numpy().astype(np.float64), bias)
-    weight = number(inner.V)
-    if np.ndim(weight) > 1:
-        remedy = "use a scalar V, or one per neuron of a flat layer"
-        raise without_equal(module, f"V has shape {np.shape(weight)}", remedy)
-    return Feedback(np.diag(weight) if np.ndim(weight) else weight)
+    return Feedback(number(inner.V))
 
 
 def reset(module: Any) -> None:

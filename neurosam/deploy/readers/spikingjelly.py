@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 
 from neurosam.deploy.readers.protocol import Reading
-from neurosam.deploy.readers.rules import hard_reset, nearest, number, scaled, start, towards, without_equal
-from neurosam.network.neuron import LIF
+from neurosam.deploy.readers.rules import hard_reset, layer, nearest, number, scaled, start, towards, without_equal
 
 __all__ = ["current_based", "integrate", "leaky", "read", "reset"]
 
@@ -83,7 +82,7 @@ def read(module: Any) -> Reading | None:
     else:
         initial = {"SimpleIFNode": 0.0, "HalfThresholdIFNode": threshold / 2}.get(kind)
         arguments = integrate(threshold, v_reset, initial)
-    return Reading(LIF(**arguments), time="first" if module.step_mode == "m" else "step")
+    return layer(arguments, time="first" if module.step_mode == "m" else "step")
 
 
 def _nearest(module: Any) -> str:

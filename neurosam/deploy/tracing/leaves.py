@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from neurosam.deploy.readers.protocol import Feedback, Reading
 from neurosam.deploy.tracing.axes import STATIC, Misread, Rows, Value
-from neurosam.deploy.tracing.calls import Call, NotExpressible, array
+from neurosam.deploy.tracing.calls import Call, NotExpressible, array, compact
 from neurosam.deploy.tracing.nodes import Membrane, Node, OverTime, Source, Tables
 from neurosam.deploy.tracing.recording import Recording, tensors_in
 from neurosam.errors import ExportError
-from neurosam.graph.layers import Neurons, Weights
+from neurosam.graph.layers import Neurons, Scale, Weights
 from neurosam.network.neuron import Readout
-from neurosam.network.synapse import Conv2d, Dense, Sparse
+from neurosam.network.synapse import Conv2d, Dense
 
 Array = npt.NDArray[Any]
 
@@ -165,7 +165,7 @@ class Leaf:
     ) -> tuple[tuple[Source, ...], Rows, tuple[int, ...]]:
         """What reaches the neurons, behind synapses that are inside the module."""
         weight, call = array(self.reading.weight), Call(self.recording, (self.path, self.kind), None, (), {}, None)
-        if weight.ndim < 2:
+        if weight.ndim != 2:
             return call.scaled(sources, shape, weight) if sources else sources, rows, shape
         if shape != weight.shape[1:]:
             raise Misread(self.label, f"gets {(*rows.lead, *shape)}; it takes {(*rows.lead, *weight.shape[1:])}")
@@ -272,14 +272,13 @@ def _feedback(recording: Recording, node: Node, feedback: Feedback) -> Source:
     """Synapses from a layer's spikes of the step before to itself."""
     call = Call(recording, (node.path, node.kind), None, (), {}, None)
     weight = array(feedback.weight)
+    what: Weights | Scale
     if weight.ndim == 2:
-        synapse: Dense | Conv2d | Sparse = Dense(weight)
+        what = Weights(Dense(weight))
     elif weight.ndim == 4:
-        synapse = Conv2d(weight, padding=(weight.shape[2] // 2, weight.shape[3] // 2))
+        what = Weights(Conv2d(weight, padding=(weight.shape[2] // 2, weight.shape[3] // 2)))
     else:
-        count = node.size
-        values = np.broadcast_to(weight, (count,)) if weight.ndim == 0 else weight.reshape(count)
-        synapse = Sparse(np.arange(count + 1), np.arange(count), values.copy(), count, None)
-    before = call.node(Weights(synapse), (Source(node, steps=1),), node.shape)
+        what = Scale(compact(weight, node.shape))
+    before = call.node(what, (Source(node, steps=1),), node.shape)
     (source,) = call.shifted((Source(before),), node.shape, array(feedback.bias))
     return replace(source)
