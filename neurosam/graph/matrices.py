@@ -20,10 +20,21 @@ import numpy.typing as npt
 from neurosam.errors import NetworkError
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 
-__all__ = ["MAX_ENTRIES", "apply", "as_sparse", "bounded", "conv_after_conv", "pool_as_conv", "product"]
+__all__ = [
+    "MAX_ENTRIES",
+    "apply",
+    "as_sparse",
+    "bounded",
+    "conv_after_conv",
+    "dense_after",
+    "pool_as_conv",
+    "product",
+]
 
 MAX_ENTRIES = 2**26
 """Most entries of a matrix that is written out (1.5 GiB while it is made)."""
+BLOCK = 2**22
+"""Numbers that are multiplied at a time."""
 
 Values = npt.NDArray[np.float64]
 
@@ -69,6 +80,23 @@ def product(second: Sparse, first: Sparse, where: str) -> Sparse:
     weight = np.repeat(second.weight, lengths) * first.weight[place]
     shape = second.shape or ()
     return _compressed(rows, first.indices[place], weight, second.indptr.size - 1, first.sources, shape)
+
+
+def dense_after(second: Dense, first: Sparse, where: str) -> Dense:
+    """The matrix ``second @ first``, entry by entry of `first`: what a Linear makes of its values."""
+    rows = np.repeat(np.arange(first.indptr.size - 1), np.diff(first.indptr))
+    order = np.argsort(first.indices, kind="stable")
+    rows, columns, weight = rows[order], first.indices[order], first.weight[order]
+    targets = second.weight.shape[0]
+    bounded(where, targets * first.sources)
+    out = np.zeros((first.sources, targets))
+    block = max(1, BLOCK // targets)
+    for start in range(0, columns.size, block):
+        part = slice(start, start + block)
+        firsts = np.flatnonzero(np.diff(columns[part], prepend=-1))
+        terms = second.weight.T[rows[part]] * weight[part, None]
+        out[columns[part][firsts]] += np.add.reduceat(terms, firsts)
+    return Dense(np.ascontiguousarray(out.T))
 
 
 def pool_as_conv(pool: SumPool2d, channels: int) -> Conv2d:

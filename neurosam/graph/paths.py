@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.graph.matrices import as_sparse, bounded, conv_after_conv, pool_as_conv, product
+from neurosam.graph.matrices import as_sparse, bounded, conv_after_conv, dense_after, pool_as_conv, product
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 
 __all__ = ["Path"]
@@ -119,6 +119,8 @@ class Path:
     def through(self, synapse: Synapse, where: str) -> Path:
         """``W y``."""
         shape = synapse.output_shape(self.shape)
+        if isinstance(synapse, Sparse) and self.synapse is None and (np.diff(synapse.indptr) <= 1).all():
+            return self._picked(synapse, shape, where)
         if self.synapse is None:
             return replace(self, shape=shape, synapse=self._absorbed(synapse, where), index=None, factor=1.0)
         if isinstance(synapse, Dense) and isinstance(self.synapse, Dense):
@@ -128,6 +130,8 @@ class Path:
             one = conv_after_conv(synapse, self.synapse)
             if one is not None and self.synapse.output_shape(self.pooled) == self.shape:
                 return replace(self, shape=shape, synapse=one)
+        if isinstance(synapse, Dense):
+            return replace(self, shape=shape, synapse=dense_after(synapse, self._matrix(where), where))
         both = product(as_sparse(synapse, self.shape, where), self._matrix(where), where)
         return replace(self, shape=shape, synapse=_dense_if_full(both))
 
@@ -144,6 +148,16 @@ class Path:
         elif isinstance(synapse, Dense):
             synapse = Sparse.from_dense(synapse.weight)
         return Sparse(synapse.indptr, synapse.indices, synapse.weight, synapse.sources, self.shape)
+
+    def _picked(self, synapse: Sparse, shape: Shape, where: str) -> Path:
+        """Behind a matrix with at most one entry per row, which selects: nearest upsampling, one-to-one synapses."""
+        index = np.full(neurons(shape), -1)
+        filled = np.diff(synapse.indptr) == 1
+        index[filled] = synapse.indices
+        factor = np.ones(index.size)
+        factor[filled] = synapse.weight
+        picked = self.selected(index.reshape(shape), where)
+        return picked if (factor == 1.0).all() else picked.scaled(factor.reshape(shape), where)
 
     def _matrix(self, where: str) -> Sparse:
         """What there is so far, as a matrix from the pooled source."""

@@ -64,6 +64,9 @@ TURNED = Reindex(np.arange(60).reshape(2, 6, 5).transpose(0, 2, 1).copy())
 CHANNELS = Reindex(
     np.where(np.arange(4)[:, None] == 2, -1, np.array([1, 0, 0, 1])[:, None] * 30 + np.arange(30)).reshape(4, 6, 5)
 )
+UP = ns.Sparse(  # nearest, by two
+    np.arange(241), np.arange(60).reshape(2, 6, 5).repeat(2, 1).repeat(2, 2).reshape(-1), np.ones(240), 60, (2, 12, 10)
+)
 CHAINS: dict[str, tuple[Layer, ...]] = {
     "conv": (CONV,),
     "dense": (Weights(ns.Dense(eighths(RNG, 7, 60))),),
@@ -100,6 +103,9 @@ CHAINS: dict[str, tuple[Layer, ...]] = {
     ),
     "flat, picture, conv": (Reindex(np.arange(60)), Reindex(np.arange(60).reshape(2, 6, 5)), CONV),
     "conv, flat": (CONV, Offset([0.5, -0.25, 0.0]), Reindex(np.arange(36))),
+    "upsampled, dense": (Weights(UP), Weights(ns.Dense(eighths(RNG, 5, 240)))),
+    "weighted one to one, conv": (Weights(ns.Sparse.one_to_one((2, 6, 5), 0.5)), CONV),
+    "conv, turned, dense": (CONV, Reindex(np.arange(36)[::-1].copy()), Weights(ns.Dense(eighths(RNG, 5, 36)))),
     "offset first": (Offset(0.25), Weights(ns.Conv2d(eighths(RNG, 2, 2, 3, 3), padding=1))),
     "offset by element, conv": (Offset(eighths(RNG, 2, 6, 5)), CONV),
     "offset, pool": (Offset(eighths(RNG, 2, 6, 5)), Pool(ns.SumPool2d(3, 2, 1)), Scale(0.5)),
@@ -136,6 +142,9 @@ def _size(name: str) -> int:
         ("dense, dense", ns.Dense, False),
         ("conv, padded conv", ns.Sparse, False),
         ("turned, conv", ns.Sparse, False),
+        ("upsampled, dense", ns.Dense, False),
+        ("weighted one to one, conv", ns.Conv2d, False),
+        ("conv, turned, dense", ns.Dense, False),
     ],
 )
 def test_the_simplest_form_is_found(name: str, synapse: type, pooled: bool) -> None:
