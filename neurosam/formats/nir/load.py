@@ -58,7 +58,7 @@ def load_nir(
     reset : {"subtract", "zero"}, optional
         How the network was trained to reset, where that is not what NIR and the importer say: NIR has no soft reset.
     reset_timing : {"now", "next", "both"}, optional
-        Of `reset`, as :class:`LIF` has it; the framework's default if None: "next" for snnTorch, whose
+        Of `reset`, as :class:`neurosam.LIF` has it; the framework's default if None: "next" for snnTorch, whose
         ``reset_delay=False`` is "both".
     magnitude : int
         Largest ``|value|`` of an input event.
