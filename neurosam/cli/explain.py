@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,9 @@ def explain(
     new_folder(out, force, "report.json")
     from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
+    from neurosam.metrics.measures import neurobench
     from neurosam.report.folder import write_folder
+    from neurosam.report.metrics import neurobench_table
     from neurosam.report.model import Table
     from neurosam.signals.recording import Record
 
@@ -64,9 +67,13 @@ def explain(
     events, images = presented(net, data, samples, seed, steps, coding, size)
     readout = () if net.readout.fires else (net.readout.name,)
     with progress(f"running on {backend}") as tick:
-        request = Record(spikes=layer_names, sam=layer_names, membrane=readout)
+        firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
+        request = Record(spikes=firing, sam=layer_names, membrane=readout)
         recording = run(net, events, backend, request, dtype=dtype, progress=tick)
-    tables = []
+    counted = neurobench_table(neurobench(net, recording, events))
+    show(counted.heading, counted.columns, [(name, f"{value:,.6g}") for name, value in counted.rows], note=counted.note)
+    recording = replace(recording, spikes={name: recording.spikes[name] for name in layer_names})
+    tables = [counted]
     if images.masks is not None:
         from neurosam.explain.localisation import baselines, localisation
         from neurosam.explain.maps import aggregate

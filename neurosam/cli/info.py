@@ -82,6 +82,8 @@ def _state(state: State) -> None:
 
 def show_network(network: Network, full: bool = False) -> None:
     """Print a network as tables; long metadata are cut unless `full`."""
+    from neurosam.metrics.static import connection_sparsity, footprint_bytes, parameter_count
+
     precision = network.precision
     kind = "float64" if precision is None else f"fixed point ({precision.name}, {precision.weight_bits}-bit weights)"
     populations = []
@@ -113,6 +115,10 @@ def show_network(network: Network, full: bool = False) -> None:
 
     neuron_count = sum(neurons(p.shape) for p in network.populations if p.neuron is not None)
     say(f"{neuron_count:,} neurons, {synapses:,} synapses, {size:,} bytes of weights")
+    say(
+        f"NeuroBench: Footprint {footprint_bytes(network):,} bytes, ParameterCount {parameter_count(network):,}, "
+        f"ConnectionSparsity {connection_sparsity(network):.4f}"
+    )
     if warning := alignment_warning(network.populations, network.projections, network.groups):
         say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))

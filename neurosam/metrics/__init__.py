@@ -23,24 +23,26 @@ Examples
 >>> metrics.activation_sparsity(network, recording), metrics.connection_sparsity(network)
 (0.75, 0.5)
 >>> operations = metrics.synaptic_operations(network, recording, events)
->>> operations["a->out"].delivered, operations["a->out"].effective_acs, operations["a->out"].dense
-(6, 3, 24)
->>> metrics.footprint_bytes(network), metrics.membrane_updates(network, recording)
-(57, 10)
+>>> operations["a->out"].effective_acs, operations["a->out"].dense, metrics.deliveries(network, recording, events)
+(3, 24, {'in->a': 12, 'a->out': 6})
+>>> metrics.footprint_bytes(network), metrics.state_bytes(network), metrics.membrane_updates(network, recording)
+(46, 24, 10)
 >>> metrics.neurobench(network, recording, events)["SynapticOperations"]
 {'Effective_MACs': 0.0, 'Effective_ACs': 9.0, 'Dense': 48.0}
 """
 
+from neurosam.metrics.connections import deliveries, fan_out
 from neurosam.metrics.measures import (
     accuracy,
     activation_sparsity,
-    connection_sparsity,
-    footprint_bytes,
+    activation_sparsity_by_layer,
     membrane_updates,
     neurobench,
+    neuron_operations,
     spikes_per_step,
 )
-from neurosam.metrics.operations import Operations, fan_out, synaptic_operations
+from neurosam.metrics.operations import Operations, synaptic_operations
+from neurosam.metrics.static import connection_sparsity, footprint_bytes, parameter_count, state_bytes
 from neurosam.signals.overflow import Overflow, overflow_warning, overflows
 
 __all__ = [
@@ -48,13 +50,18 @@ __all__ = [
     "Overflow",
     "accuracy",
     "activation_sparsity",
+    "activation_sparsity_by_layer",
     "connection_sparsity",
+    "deliveries",
     "fan_out",
     "footprint_bytes",
     "membrane_updates",
     "neurobench",
+    "neuron_operations",
     "overflow_warning",
     "overflows",
+    "parameter_count",
     "spikes_per_step",
+    "state_bytes",
     "synaptic_operations",
 ]

@@ -1,16 +1,14 @@
-"""Metrics of a run: accuracy, sparsity, memory and operations, under NeuroBench's names where it defines them.
+"""Metrics of a run: accuracy, activity and membrane updates, and all metrics under NeuroBench's names.
 
-All are pure functions of a network, a recording and the input events, and every count is exact. Definitions follow
-NeuroBench (Yik et al., "The neurobench framework for benchmarking neuromorphic computing algorithms and systems", Nat.
-Commun. 16, 1545, 2025, and its harness: Footprint, ConnectionSparsity, ActivationSparsity, SynapticOperations,
-MembraneUpdates). Where NeuroBench leaves open a choice that matters for an event-driven machine, the docstring states
-the choice made here.
+All are pure functions of a network, a recording and the input events, and every count is exact. Definitions are those
+of NeuroBench 2.3.0 (Yik et al., "The neurobench framework for benchmarking neuromorphic computing algorithms and
+systems", Nat. Commun. 16, 1545, 2025), whose harness gives the same numbers for the same network (benchmarks/
+neurobench). Where it leaves a choice open, the docstring states the one made here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
@@ -18,41 +16,34 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
+from neurosam.metrics.layers import neuron_layers, spiking_layers
 from neurosam.metrics.operations import Operations, synaptic_operations
+from neurosam.metrics.static import connection_sparsity, footprint_bytes, parameter_count
+from neurosam.network.elements import Population
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
-from neurosam.network.synapse import Sparse, neurons
+from neurosam.network.synapse import neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
-from neurosam.signals.state import variables
 
 __all__ = [
     "accuracy",
     "activation_sparsity",
-    "connection_sparsity",
-    "footprint_bytes",
+    "activation_sparsity_by_layer",
     "membrane_updates",
     "neurobench",
+    "neuron_operations",
     "spikes_per_step",
 ]
 
-# Whole bytes that hold the range of each fixed-point parameter (network/fixed_neuron.py, trace.py); a float takes 8.
-FIXED_BYTES = {
-    "membrane_decay": 2, "current_decay": 2, "threshold": 4, "reset_amount_64ths": 4, "bias_mantissa": 2,
-    "bias_exponent": 1, "gain": 2, "gain_shift": 1, "offset_64ths": 4, "reset_value_64ths": 4,
-    "lower_bound_64ths": 4, "refractory": 2,
-    "threshold_decay": 2, "threshold_step_64ths": 4, "relative_decay": 2, "max_spikes": 3,
-    "initial_membrane_64ths": 4, "initial_current_64ths": 4, "table": 4, "shift": 1, "impulse": 4,
-}  # fmt: skip
-FLOAT_BYTES = 8
-STATE_BYTES = 4  # of an integer in a neuron's state, also in a float network: a step, or a number of steps
-COUNTERS = ("wait", "last", "fired")
-OPTIONAL = (
-    "leak", "refractory", "max_spikes", "initial_membrane", "initial_current", "initial_membrane_64ths",
-    "initial_current_64ths",
-)  # fmt: skip
-"""Parameters that take no bytes at their default, which is not to have the option."""
+LEAKY = {"subtract": 4, "zero": 4}
+SYNAPTIC = {"subtract": 6, "zero": 8}
+"""Operations of an update by reset, as NeuroBench has them for snnTorch's Leaky and Synaptic, without and with a
+synaptic current."""
+
+BEYOND_LEAKY = ("threshold_leak", "threshold_decay", "relative_leak", "relative_decay", "lower_bound",
+                "lower_bound_64ths")  # fmt: skip
 
 Counts = npt.NDArray[np.int64]
 
@@ -83,98 +74,168 @@ def spikes_per_step(network: Network, recording: Recording) -> dict[str, npt.NDA
 def activation_sparsity(network: Network, recording: Recording) -> float:
     """Fraction of (neuron, step, sample) triples without a spike (NeuroBench: ActivationSparsity).
 
-    0 if every neuron fires in every step, 1 if none ever fires. Inputs and readouts are not counted. Several spikes of
-    a neuron in one step count as one, which needs the recorded spikes of such populations.
+    0 if every neuron fires in every step, 1 if none ever fires. Inputs, readouts and max poolings are not counted.
+    Several spikes of a neuron in one step count as one, which needs the recorded spikes of such populations.
     """
-    names = _firing(network)
-    triples = sum(neurons(network[name].shape) for name in names) * recording.steps * recording.samples
+    populations = spiking_layers(network)
+    triples = sum(_triples(recording, population) for population in populations)
     if not triples:
         raise NeurosamError("activation_sparsity", "is not defined: there is no spiking population or no sample")
-    return 1.0 - sum(_active(network, recording, name) for name in names) / triples
+    return (triples - sum(_active(network, recording, p.name) for p in populations)) / triples
 
 
-def connection_sparsity(network: Network) -> float:
-    """Fraction of zero weights (NeuroBench: ConnectionSparsity), not rounded.
+def activation_sparsity_by_layer(network: Network, recording: Recording) -> dict[str, float]:
+    """The same by population (NeuroBench: ActivationSparsityByLayer, by the name of the module).
 
-    A Sparse matrix counts as the full matrix of its shape, so the result does not depend on how a matrix is stored.
+    A layer of which there is no step or sample has 0, as in NeuroBench.
     """
-    zeros = total = 0
-    for projection in network.projections:
-        synapse = projection.synapse
-        size = (synapse.indptr.size - 1) * synapse.sources if isinstance(synapse, Sparse) else synapse.weight.size
-        total += size
-        zeros += size - int(np.count_nonzero(synapse.weight))
-    return zeros / total
-
-
-def footprint_bytes(network: Network) -> int:
-    """Bytes of the parameters and of the state of one sample (NeuroBench: Footprint, parameters plus buffers).
-
-    A weight takes 1 byte in fixed point and 8 in float64, an index of a Sparse matrix 4, any other fixed-point
-    parameter as many whole bytes as hold its range; a parameter is counted as often as it is stored: once, per channel
-    or per neuron. Options that are not used take none. The state of a neuron is its membrane and what its options keep
-    (:class:`~neurosam.signals.state.State`: current, steps to wait, rise of the threshold, relative reset, SAM trace).
-    The memory that a chip needs differs from this and depends on the chip.
-    """
-    width = STATE_BYTES if network.fixed else FLOAT_BYTES
-    total = 0
-    for projection in network.projections:
-        synapse = projection.synapse
-        total += synapse.weight.nbytes
-        if isinstance(synapse, Sparse):
-            total += 4 * (synapse.indptr.size + synapse.indices.size)
-    for population in network.populations:
-        if population.neuron is not None:
-            state = sum(STATE_BYTES if name in COUNTERS else width for name in variables(network, population))
-            total += state * neurons(population.shape) + _parameters(population.neuron, network.fixed)
-    return total + sum(_parameters(trace, network.fixed) for trace in network.sam.values())
+    sparsity: dict[str, float] = {}
+    for population in spiking_layers(network):
+        triples = _triples(recording, population)
+        active = _active(network, recording, population.name)
+        sparsity[population.name] = (triples - active) / triples if triples else 0.0
+    return sparsity
 
 
 def membrane_updates(network: Network, recording: Recording) -> int:
     """Membranes that change from one step to the next, over all neurons and samples (NeuroBench: MembraneUpdates).
 
-    This is the total, where NeuroBench averages over samples. As there, every neuron counts in step 0. A machine that
-    updates every neuron in every step makes neurons * T * B updates.
+    This is the total, where NeuroBench averages over samples. As there, every neuron counts in step 0, and membranes
+    are those at the end of a step. Readouts count, max poolings do not. A machine that updates every neuron in every
+    step makes neurons * T * B updates.
 
     Raises
     ------
     NeurosamError
         If a membrane was not recorded.
     """
-    total = 0
-    for population in network.populations:
-        if population.neuron is None:
-            continue
-        membrane = recording.membrane.get(population.name)
-        if membrane is None:
-            raise NeurosamError(
-                "membrane_updates", f"requires the membrane of {population.name!r}; record it with Record(membrane=...)"
-            )
-        total += membrane[0].size + sum(int(np.count_nonzero(now != then)) for then, now in pairwise(membrane))
-    return total
+    return sum(_updates(recording, population, "membrane_updates") for population in neuron_layers(network))
 
 
-def neurobench(network: Network, recording: Recording, events: Events | Mapping[str, Events]) -> dict[str, Any]:
-    """The metrics above under NeuroBench's names, and as in NeuroBench averaged over samples.
+def neuron_operations(network: Network, recording: Recording) -> dict[str, int]:
+    """Operations of the neurons in a run, over all its samples (NeuroBench: NeuronOperations, as totals).
 
-    `events` are the input of the run, by name for a network with several inputs. MembraneUpdates is omitted if
-    membranes were not recorded.
+    An update of a membrane costs 4 operations in a neuron without a synaptic current; with one 6 if it is reset by
+    subtraction, 8 if to zero. "Effective Neuron Ops" has the updates of :func:`membrane_updates`, "Neuron Dense Ops"
+    those of every neuron in every step. Readouts have no reset, hence no figure in NeuroBench, and are left out.
+
+    Raises
+    ------
+    NeurosamError
+        For neurons that NeuroBench has no figure for (another reset, an adaptive threshold, a refractory time, a lower
+        bound, several spikes per step), and if a membrane was not recorded.
+
+    Examples
+    --------
+    >>> from neurosam.metrics import neuron_operations
+    >>> network = ns.Network(
+    ...     [ns.Population("in", (1,)), ns.Population("out", (2,), ns.LIF(leak=0.5, threshold=1.0))],
+    ...     [ns.Projection("in", "out", ns.Dense([[0.5], [0.0]]))],
+    ... )
+    >>> events = ns.Events.from_dense(np.ones((3, 1, 1)))
+    >>> neuron_operations(network, ns.run(network, events, "reference", ns.Record(membrane="out")))
+    {'Effective Neuron Ops': 16, 'Neuron Dense Ops': 24}
+    """
+    effective = dense = 0
+    for population in spiking_layers(network):
+        cost = _cost(population)
+        effective += cost * _updates(recording, population, "neuron_operations")
+        dense += cost * _triples(recording, population)
+    return {"Effective Neuron Ops": effective, "Neuron Dense Ops": dense}
+
+
+def neurobench(
+    network: Network,
+    recording: Recording,
+    events: Events | Mapping[str, Events],
+    *,
+    batch_size: int | None = None,
+) -> dict[str, Any]:
+    """The metrics above under NeuroBench's names, equal to NeuroBench 2.3.0 run on the same network.
+
+    As there, operations and updates are averages over samples, and ConnectionSparsity has 4 decimals. `events` are the
+    input of the run, by name for a network with several inputs; `batch_size` is that of NeuroBench's data loader
+    (:func:`synaptic_operations`). MembraneUpdates and NeuronOperations are omitted if membranes were not recorded, and
+    NeuronOperations for neurons that NeuroBench has no figure for.
+
+    Examples
+    --------
+    >>> from neurosam.metrics import neurobench
+    >>> network = ns.Network(
+    ...     [ns.Population("in", (2,)), ns.Population("out", (1,), ns.LIF(leak=0.5, threshold=1.0))],
+    ...     [ns.Projection("in", "out", ns.Dense([[1.5, 0.0]]))],
+    ... )
+    >>> events = ns.Events.from_dense(np.array([[[1, 1]], [[0, 1]]]))
+    >>> recording = ns.run(network, events, "reference", ns.Record.everything(network))
+    >>> for name, value in neurobench(network, recording, events).items():
+    ...     print(name, value)
+    Footprint 64
+    ParameterCount 2
+    ConnectionSparsity 0.5
+    ActivationSparsity 0.5
+    ActivationSparsityByLayer {'out': 0.5}
+    SynapticOperations {'Effective_MACs': 0.0, 'Effective_ACs': 1.0, 'Dense': 4.0}
+    MembraneUpdates 2.0
+    NeuronOperations {'Effective Neuron Ops': 8.0, 'Neuron Dense Ops': 8.0}
     """
     samples = max(recording.samples, 1)
-    operations = sum(synaptic_operations(network, recording, events).values(), Operations())
+    by_label = synaptic_operations(network, recording, events, batch_size=batch_size)
+    operations = sum(by_label.values(), Operations())
+    spiking = spiking_layers(network)
     metrics: dict[str, Any] = {
         "Footprint": footprint_bytes(network),
-        "ConnectionSparsity": connection_sparsity(network),
-        "ActivationSparsity": activation_sparsity(network, recording),
+        "ParameterCount": parameter_count(network),
+        "ConnectionSparsity": round(connection_sparsity(network), 4),
+        "ActivationSparsity": activation_sparsity(network, recording) if spiking and recording.samples else 0.0,
+        "ActivationSparsityByLayer": activation_sparsity_by_layer(network, recording),
         "SynapticOperations": {
             "Effective_MACs": operations.effective_macs / samples,
             "Effective_ACs": operations.effective_acs / samples,
             "Dense": operations.dense / samples,
         },
     }
-    if all(p.name in recording.membrane for p in network.populations if p.neuron is not None):
+    if all(p.name in recording.membrane for p in neuron_layers(network)):
         metrics["MembraneUpdates"] = membrane_updates(network, recording) / samples
+        if not any(_beyond(p) for p in spiking):
+            metrics["NeuronOperations"] = {
+                name: count / samples for name, count in neuron_operations(network, recording).items()
+            }
     return metrics
+
+
+def _triples(recording: Recording, population: Population) -> int:
+    """Neurons times steps times samples."""
+    return neurons(population.shape) * recording.steps * recording.samples
+
+
+def _updates(recording: Recording, population: Population, where: str) -> int:
+    """Membranes of a population that change, step 0 included."""
+    membrane = recording.membrane.get(population.name)
+    if membrane is None:
+        raise NeurosamError(where, f"requires the membrane of {population.name!r}; record it with Record(membrane=...)")
+    return int(membrane[0].size) + sum(int(np.count_nonzero(now != then)) for then, now in pairwise(membrane))
+
+
+def _beyond(population: Population) -> str:
+    """The option of a population's neurons that NeuroBench has no figure for, or nothing."""
+    neuron: Any = population.neuron
+    if neuron.reset not in LEAKY:
+        return f"reset {neuron.reset!r}"
+    if neuron.refractory or neuron.max_spikes > 1:
+        return "a refractory time" if neuron.refractory else "several spikes per step"
+    return next((name for name in BEYOND_LEAKY if getattr(neuron, name, None) is not None), "")
+
+
+def _cost(population: Population) -> int:
+    """Operations of an update."""
+    if option := _beyond(population):
+        raise NeurosamError(
+            "neuron_operations",
+            f"NeuroBench has no figure for {population.name!r}, which has {option}; it has figures for resets by "
+            "subtraction and to zero alone. See membrane_updates for the number of updates",
+        )
+    neuron: Any = population.neuron
+    return (SYNAPTIC if population.has_current else LEAKY)[neuron.reset]
 
 
 def _firing(network: Network) -> list[str]:
@@ -211,15 +272,3 @@ def _active(network: Network, recording: Recording, name: str) -> int:
             "Record(spikes=...)",
         )
     return int(_fired(recording, name).sum())
-
-
-def _parameters(part: Any, fixed: bool) -> int:
-    """Bytes of the parameters of a neuron or trace; modes and what is not used take none."""
-    total = 0
-    for item in fields(part):
-        value = getattr(part, item.name)
-        default: Any = item.default
-        unused = item.name in OPTIONAL and np.array_equal(value, default)
-        if value is not None and not isinstance(value, str) and not unused:
-            total += int(np.size(value)) * (FIXED_BYTES[item.name] if fixed else FLOAT_BYTES)
-    return total

@@ -1,29 +1,37 @@
-"""Synaptic operations of a run, computed exactly from its spikes and the fan-out of their neurons.
+"""Synaptic operations as NeuroBench counts them, computed exactly from the spikes of a run.
 
-A spike of source neuron n causes ``fan_out[n]`` deliveries; those of a projection are the sum over the spikes of its
-source. NeuroBench (Yik et al., Nat. Commun. 16, 1545, 2025) divides the operations with a non-zero weight into
-Effective_ACs and Effective_MACs, and calls the operations of a machine that skips nothing Dense.
+For every layer of weights, step and batch, with x the layer's input (behind its pool, where it has one):
+
+    operations     = sum over the non-zero values of x of the non-zero weights that they reach
+    Effective_ACs  adds them where all of x is -1, 0 or 1, Effective_MACs where it is not
+    Dense          = all connections within the image, in every step
+
+so that Effective_ACs + Effective_MACs <= Dense. The bias is no operation. Source: SynapticOperations of NeuroBench
+2.3.0 (layers.py). What a chip delivers spike by spike is another number: :func:`neurosam.metrics.deliveries`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.network.elements import Projection
+from neurosam.metrics.connections import connections, fan_out, inputs_of, spikes_of, window_taps
+from neurosam.metrics.layers import layers
+from neurosam.network.elements import Population
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, Synapse, neurons
+from neurosam.network.synapse import Shape, SumPool2d, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Recording, Spikes
 
-__all__ = ["Operations", "connections", "fan_out", "synaptic_operations"]
+__all__ = ["Operations", "synaptic_operations"]
 
-Counts = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -32,24 +40,19 @@ class Operations:
 
     Parameters
     ----------
-    delivered : int
-        Weights added, zeros included, by an event-driven machine: one for each source spike (or event) and each of its
-        targets within the image. A spike that would arrive after the last step is not counted.
     effective_acs, effective_macs : int
-        Deliveries with a non-zero weight: accumulates if all events of the projection are -1 or 1, otherwise
+        Non-zero values times non-zero weights: accumulates where a layer's input is -1, 0 and 1 only, otherwise
         multiply-accumulates.
     dense : int
         Operations of a machine that skips nothing: every connection within the image, in every step.
     """
 
-    delivered: int = 0
     effective_acs: int = 0
     effective_macs: int = 0
     dense: int = 0
 
     def __add__(self, other: Operations) -> Operations:
         return Operations(
-            self.delivered + other.delivered,
             self.effective_acs + other.effective_acs,
             self.effective_macs + other.effective_macs,
             self.dense + other.dense,
@@ -57,16 +60,14 @@ class Operations:
 
 
 def synaptic_operations(
-    network: Network, recording: Recording, events: Events | Mapping[str, Events]
+    network: Network, recording: Recording, events: Events | Mapping[str, Events], *, batch_size: int | None = None
 ) -> dict[str, Operations]:
     """Exact synaptic operations by projection label (NeuroBench: SynapticOperations, as totals).
 
-    NeuroBench counts the operations of a layer as accumulates if its input in a batch holds -1, 0 and 1 only. Here this
-    is decided for the whole run, so the result does not depend on a batch size. Several spikes of a neuron in one step
-    are one graded event. Spikes through a SumPool2d are delivered one at a time, hence as accumulates.
-
-    What a network splits (delays per synapse, weights beyond 8 bits) is counted part by part under one label, as a chip
-    with 8-bit weights and one delay per projection executes it.
+    Whether the operations of a layer are accumulates is decided for each step and batch, as in NeuroBench: one graded
+    value makes all of them multiply-accumulates. A sum pool gives graded values, several spikes of a neuron in one step
+    are one. Max pooling of spikes is no layer. A network holds sums where the module had averages, so that a window
+    with one spike is 1 here, and a fraction there.
 
     Parameters
     ----------
@@ -75,111 +76,85 @@ def synaptic_operations(
         With the spikes of every population that has outgoing projections.
     events : Events or mapping of str to Events
         The input of the run; by name for a network with several inputs.
+    batch_size : int, optional
+        Samples of a batch, as given to NeuroBench's data loader; all samples are one batch if None.
 
     Raises
     ------
     NeurosamError
         If spikes are missing, or the events do not match the recording.
-    """
-    inputs = Inputs.of(network, events)
-    if (inputs.steps, inputs.samples) != (recording.steps, recording.samples):
-        raise NeurosamError(
-            "synaptic_operations: events",
-            f"have {inputs.steps} steps and {inputs.samples} samples; "
-            f"the recording has {recording.steps} and {recording.samples}",
-        )
-    by_label: dict[str, Operations] = {}
-    for projection in network.projections:
-        source = network[projection.source]
-        last = recording.steps - network.lag(projection)
-        if source.neuron is None:
-            sent = inputs[source.name]
-            fired = np.bincount(sent.neuron[sent.time < last], minlength=neurons(source.shape)).astype(np.int64)
-            unit_values = sent.value is None or bool(np.isin(sent.value, (-1, 0, 1)).all())
-        elif source.name in recording.spikes:
-            spikes = recording.spikes[source.name]
-            fired = _fired(spikes, last)
-            unit_values = spikes.magnitude is None or int(spikes.magnitude.max(initial=0)) <= 1
-        else:
-            raise NeurosamError(
-                "synaptic_operations", f"requires the spikes of {source.name!r}; record them with Record(spikes=...)"
-            )
-        delivered = int(fired @ fan_out(projection, source.shape).ravel())
-        effective = int(fired @ fan_out(projection, source.shape, nonzero=True).ravel())
-        shape = projection.pool.output_shape(source.shape) if projection.pool else source.shape
-        dense = connections(projection.synapse, shape) * recording.steps * recording.samples
-        operations = Operations(delivered, effective if unit_values else 0, 0 if unit_values else effective, dense)
-        by_label[projection.label] = by_label.get(projection.label, Operations()) + operations
-    return by_label
-
-
-def fan_out(projection: Projection, source_shape: Shape, nonzero: bool = False) -> Counts:
-    """Deliveries caused by one spike of each source neuron, as an int64 array of `source_shape`.
-
-    Only targets within the image count. With a pool, a spike is delivered once for each window that contains it, and
-    not at all if there is none. With `nonzero`, only deliveries through a non-zero weight count.
 
     Examples
     --------
-    >>> from neurosam.metrics import fan_out
-    >>> projection = ns.Projection("in", "conv1", ns.Conv2d(np.ones((2, 1, 3, 3))))
-    >>> fan_out(projection, (1, 4, 4))[0].tolist()
-    [[2, 4, 4, 2], [4, 8, 8, 4], [4, 8, 8, 4], [2, 4, 4, 2]]
+    Three spikes in the one window of a sum pool: a chip adds three weights, NeuroBench multiplies one by 3:
+
+    >>> from neurosam.metrics import synaptic_operations
+    >>> network = ns.Network(
+    ...     [ns.Population("in", (1, 2, 2)), ns.Population("out", (1,), ns.Readout())],
+    ...     [ns.Projection("in", "out", ns.Dense([[0.5]]), delay=0, pool=ns.SumPool2d(2))],
+    ... )
+    >>> events = ns.Events.from_dense(np.array([[1, 0], [1, 1]]).reshape(1, 1, 1, 2, 2))
+    >>> synaptic_operations(network, ns.run(network, events), events)
+    {'in->out': Operations(effective_acs=0, effective_macs=1, dense=1)}
     """
-    pooled = projection.pool.output_shape(source_shape) if projection.pool else source_shape
-    fan = _synapse_fan(projection.synapse, pooled, nonzero)
-    if projection.pool is None:
-        return fan.reshape(source_shape)
-    (kh, kw), (sh, sw), (ph, pw) = projection.pool.geometry
-    rows = _taps(source_shape[1], pooled[1], kh, sh, ph, 1).sum(axis=2)
-    columns = _taps(source_shape[2], pooled[2], kw, sw, pw, 1).sum(axis=2)
-    out: Counts = rows @ fan.reshape(pooled) @ columns.T
+    if batch_size is not None and batch_size < 1:
+        raise NeurosamError("synaptic_operations: batch_size", f"got {batch_size}; at least 1 is required")
+    inputs = inputs_of(network, recording, events, "synaptic_operations")
+    by_label: dict[str, Operations] = {}
+    for layer in layers(network):
+        projection = layer.projection
+        source = network[projection.source]
+        shape = projection.pool.output_shape(source.shape) if projection.pool else source.shape
+        fan = fan_out(replace(projection, pool=None), shape, nonzero=True).ravel()
+        values = _values(recording, inputs, source)
+        macs = acs = 0
+        for t in range(recording.steps - network.lag(projection)):
+            x = values(t)
+            if projection.pool is not None:
+                x = _pooled(x.reshape(-1, *source.shape), projection.pool, shape)
+            x = x.reshape(recording.samples, -1)
+            for first in range(0, recording.samples, batch_size or max(recording.samples, 1)):
+                batch = x[first : first + (batch_size or recording.samples)]
+                active = batch != 0
+                operations = int(active.sum(axis=0, dtype=np.int64) @ fan)
+                if (np.abs(batch) == active).all():
+                    acs += operations
+                else:
+                    macs += operations
+        dense = connections(projection.synapse, shape) * recording.steps * recording.samples
+        found = by_label.get(projection.label, Operations())
+        by_label[projection.label] = found + Operations(acs, macs, dense)
+    return by_label
+
+
+def _values(recording: Recording, inputs: Inputs, source: Population) -> Callable[[int], Array]:
+    """What a population sends in a step, ``[B, ...]``."""
+    size = neurons(source.shape)
+    if source.neuron is None:
+        sent = inputs[source.name]
+        starts = np.searchsorted(sent.time, np.arange(sent.steps + 1))
+
+        def of_input(t: int) -> Array:
+            now = slice(starts[t], starts[t + 1])
+            x = np.zeros((sent.samples, size))
+            x[sent.sample[now], sent.neuron[now]] = 1 if sent.value is None else sent.value[now]
+            return x
+
+        return of_input
+    spikes = spikes_of(recording, source, "synaptic_operations")
+
+    def of_neurons(t: int) -> Array:
+        magnitude = None if spikes.magnitude is None else spikes.magnitude[t : t + 1]
+        x: Array = Spikes(spikes.planes[t : t + 1], spikes.shape, magnitude).dense()[0].astype(np.int64)
+        return x
+
+    return of_neurons
+
+
+def _pooled(x: Array, pool: SumPool2d, shape: Shape) -> Array:
+    """The sum of each window; exact, since float64 holds these integers."""
+    (kh, kw), (sh, sw), (ph, pw) = pool.geometry
+    rows = window_taps(x.shape[2], shape[1], kh, sh, ph, 1).sum(axis=2).astype(np.float64)
+    columns = window_taps(x.shape[3], shape[2], kw, sw, pw, 1).sum(axis=2).astype(np.float64)
+    out: Array = rows.T @ x.astype(np.float64) @ columns
     return out
-
-
-def connections(synapse: Synapse, shape: Shape) -> int:
-    """Connections within the image of a source of `shape`; a Sparse matrix counts as a full one."""
-    return (
-        neurons(synapse.output_shape(shape)) * synapse.sources
-        if isinstance(synapse, Sparse)
-        else synapse.synapses(shape)
-    )
-
-
-def _synapse_fan(synapse: Synapse, shape: Shape, nonzero: bool) -> Counts:
-    """Number of targets of each source: ``[C, H, W]`` for a convolution, else flat."""
-    present = synapse.weight != 0 if nonzero else np.ones(synapse.weight.shape, dtype=bool)
-    if isinstance(synapse, Dense):
-        fan: Counts = present.sum(axis=0, dtype=np.int64)
-        return fan
-    if isinstance(synapse, Sparse):
-        return np.bincount(synapse.indices[present], minlength=synapse.sources).astype(np.int64)
-    return _convolution_fan(synapse, shape, present)
-
-
-def _convolution_fan(synapse: Conv2d, shape: Shape, present: npt.NDArray[np.bool_]) -> Counts:
-    """``fan[c, y, x] = sum over taps of (outputs through the tap) * (target rows at y) * (target columns at x)``."""
-    (sh, sw), (ph, pw), (dh, dw) = synapse.geometry
-    out, per_group, kh, kw = present.shape
-    _, height, width = synapse.output_shape(shape)
-    through = present.reshape(synapse.groups, out // synapse.groups, per_group, kh, kw).sum(axis=1, dtype=np.int64)
-    rows = _taps(shape[1], height, kh, sh, ph, dh).sum(axis=1)
-    columns = _taps(shape[2], width, kw, sw, pw, dw).sum(axis=1)
-    fan: Counts = rows @ through.reshape(shape[0], kh, kw) @ columns.T
-    return fan
-
-
-def _taps(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> Counts:
-    """``taps[y, o, k]`` is 1 where tap k of target o reads pixel y: ``o * stride + k * dilation - padding == y``."""
-    reads = np.arange(out)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
-    taps: Counts = (reads[None] == np.arange(size)[:, None, None]).astype(np.int64)
-    return taps
-
-
-def _fired(spikes: Spikes, last: int) -> Counts:
-    """Steps before `last` in which each neuron fires, over all samples."""
-    total = np.zeros(neurons(spikes.shape), dtype=np.int64)
-    for t in range(max(last, 0)):
-        step = Spikes(spikes.planes[t : t + 1], spikes.shape).dense()
-        total += step.reshape(-1, total.size).sum(axis=0, dtype=np.int64)
-    return total

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -22,16 +24,18 @@ from neurosam.explain.localisation import (
     spike_count,
     uniform,
 )
+from neurosam.metrics.connections import connections, deliveries, fan_out
 from neurosam.metrics.measures import (
     accuracy,
     activation_sparsity,
-    connection_sparsity,
-    footprint_bytes,
+    activation_sparsity_by_layer,
     membrane_updates,
     neurobench,
+    neuron_operations,
     spikes_per_step,
 )
-from neurosam.metrics.operations import Operations, connections, fan_out, synaptic_operations
+from neurosam.metrics.operations import Operations, synaptic_operations
+from neurosam.metrics.static import connection_sparsity, footprint_bytes, parameter_count, state_bytes
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 from neurosam.signals.recording import Recording, Spikes
 from support.networks import KINDS, random_case
@@ -167,6 +171,7 @@ def test_activation_sparsity_and_rates() -> None:
     assert activation_sparsity(net, made) == 1 - 3 / 12
     assert {name: rate.tolist() for name, rate in spikes_per_step(net, made).items()} == {"a": [0.0, 0.5, 1.0]}
     assert activation_sparsity(net, replace(made, counts={})) == 1 - 3 / 12
+    assert activation_sparsity_by_layer(net, made) == {"a": 1 - 3 / 12}
     with pytest.raises(NeurosamError, match="'a'"):
         activation_sparsity(net, replace(made, counts={}, spikes={}))
 
@@ -179,30 +184,37 @@ def test_connection_sparsity() -> None:
 def test_synaptic_operations_by_hand() -> None:
     net, made, events = by_hand()
     assert synaptic_operations(net, made, events) == {
-        "in->a": Operations(delivered=6, effective_acs=1 + 2 + 0, dense=6 * 3 * 2),
-        "a->out": Operations(delivered=6, effective_acs=1 + 2 + 2, dense=4 * 3 * 2),
-        "in->out": Operations(
-            delivered=4, effective_acs=0 + 1, dense=6 * 3 * 2
-        ),  # the event of step 2 arrives too late
+        "in->a": Operations(effective_acs=1 + 2 + 0, dense=6 * 3 * 2),
+        "a->out": Operations(effective_acs=1 + 2 + 2, dense=4 * 3 * 2),
+        "in->out": Operations(effective_acs=0 + 1, dense=6 * 3 * 2),  # the event of step 2 arrives too late
     }
+    assert deliveries(net, made, events) == {"in->a": 6, "a->out": 6, "in->out": 4}
 
 
 def test_graded_input_multiplies_and_signed_input_adds() -> None:
     net, made, events = by_hand()
     signed = replace(events, value=np.array([1, -1, 1]))
-    graded = replace(events, value=np.array([1, 2, 1]))
     assert synaptic_operations(net, made, signed) == synaptic_operations(net, made, events)
+    assert deliveries(net, made, signed) == deliveries(net, made, events)
+    assert (events.time.tolist(), events.sample.tolist()) == ([0, 0, 2], [0, 1, 0])
+    graded = replace(events, value=np.array([1, 2, 1]))  # sample 1 in step 0
     found = synaptic_operations(net, made, graded)
-    assert found["in->a"] == Operations(6, 0, 3, 36)
+    assert found["in->a"] == Operations(1, 2 + 0, 36)  # step 0 multiplies, in both samples; step 2 adds
     assert found["a->out"].effective_macs == 0
+    assert synaptic_operations(net, made, graded, batch_size=1)["in->a"] == Operations(1 + 2, 0, 36)
+    with pytest.raises(NeurosamError, match="batch_size: got 0"):
+        synaptic_operations(net, made, graded, batch_size=0)
 
 
 def test_operations_need_the_spikes_and_the_events_of_the_run() -> None:
     net, made, events = by_hand()
     with pytest.raises(NeurosamError, match="requires the spikes of 'a'"):
         synaptic_operations(net, replace(made, spikes={}), events)
-    with pytest.raises(NeurosamError, match="3 steps and 1 samples"):
-        synaptic_operations(net, made, events.select(0, 1))
+    with pytest.raises(NeurosamError, match="deliveries: requires the spikes of 'a'"):
+        deliveries(net, replace(made, spikes={}), events)
+    for count in (synaptic_operations, deliveries):
+        with pytest.raises(NeurosamError, match="3 steps and 1 samples"):
+            count(net, made, events.select(0, 1))
 
 
 def test_membrane_updates() -> None:
@@ -212,29 +224,67 @@ def test_membrane_updates() -> None:
         membrane_updates(net, replace(made, membrane={"a": made.membrane["a"]}))
 
 
+def test_neuron_operations() -> None:
+    """Of population a alone: a readout has no reset. A LIF costs 4 an update, with a current 6 or 8."""
+    net, made, _ = by_hand()
+    assert neuron_operations(net, made) == {"Effective Neuron Ops": 4 * 6, "Neuron Dense Ops": 4 * 2 * 3 * 2}
+    for reset, cost in (("subtract", 6), ("zero", 8)):
+        neuron = ns.FixedLIF(membrane_decay=0, threshold=10, current_decay=5, reset=reset)
+        synaptic = replace(net, populations=(net["in"], replace(net["a"], neuron=neuron), net["out"]))
+        assert neuron_operations(synaptic, made)["Effective Neuron Ops"] == cost * 6
+    with pytest.raises(NeurosamError, match="requires the membrane of 'a'"):
+        neuron_operations(net, replace(made, membrane={}))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"reset": "none"}, "reset 'none'"),
+        ({"refractory": 2}, "a refractory time"),
+        ({"max_spikes": 2}, "several spikes"),
+        ({"lower_bound_64ths": -5}, "lower_bound_64ths"),
+        ({"threshold_decay": 5, "threshold_step_64ths": 6}, "threshold_decay"),
+    ],
+)
+def test_no_figure_for_neurons_that_neurobench_does_not_know(options: dict[str, Any], named: str) -> None:
+    net, made, events = by_hand()
+    neuron = ns.FixedLIF(membrane_decay=0, threshold=10, **options)
+    other = replace(net, populations=(net["in"], replace(net["a"], neuron=neuron), net["out"]))
+    with pytest.raises(NeurosamError, match=f"no figure for 'a', which has {named}"):
+        neuron_operations(other, made)
+    found = neurobench(other, made, events)
+    assert "MembraneUpdates" in found
+    assert "NeuronOperations" not in found
+
+
 def test_neurobench_names_and_averages() -> None:
     net, made, events = by_hand()
     found = neurobench(net, made, events)
     assert found == {
         "Footprint": footprint_bytes(net),
+        "ParameterCount": 6 + 4 + 6,
         "ConnectionSparsity": 0.5,
         "ActivationSparsity": 0.75,
+        "ActivationSparsityByLayer": {"a": 0.75},
         "SynapticOperations": {"Effective_MACs": 0.0, "Effective_ACs": 9 / 2, "Dense": 96 / 2},
         "MembraneUpdates": 10 / 2,
+        "NeuronOperations": {"Effective Neuron Ops": 24 / 2, "Neuron Dense Ops": 48 / 2},
     }
-    assert "MembraneUpdates" not in neurobench(net, replace(made, membrane={}), events)
+    assert not {"MembraneUpdates", "NeuronOperations"} & set(neurobench(net, replace(made, membrane={}), events))
 
 
-def test_footprint_by_hand() -> None:
+def test_footprint_and_state_by_hand() -> None:
     net, _, _ = by_hand()
-    lif = 2 + 4 + 4 + 2 + 1 + 1  # decay, threshold, reset amount, bias mantissa and exponent, gain shift
-    readout = 2 + 1
-    plain = (6 + 4 + 6) + 2 * 4 + 2 * 4 + lif + readout
+    lif = 2 + 4 + 4 + 2 + 4 + 4  # decay, threshold, reset amount, bias mantissa, initial membrane and current
+    readout = 2 + 4 + 4
+    plain = (6 + 4 + 6) + lif + readout
     assert footprint_bytes(net) == plain
+    assert state_bytes(net) == 2 * 4 + 2 * 4
     traced = net.with_sam(ns.SamTrace(0.5))
     trace = traced.sam["a"]
     assert isinstance(trace, ns.FixedSamTrace)
-    assert footprint_bytes(traced) == plain + 2 * (4 + 4) + 4 * trace.table.size + 1 + 4
+    assert footprint_bytes(traced) == plain + 4 * trace.table.size
+    assert state_bytes(traced) == state_bytes(net) + 2 * (4 + 4)
 
 
 def test_float_and_current_and_sparse_footprint() -> None:
@@ -242,7 +292,25 @@ def test_float_and_current_and_sparse_footprint() -> None:
         (ns.Population("in", (3,)), ns.Population("a", (2,), ns.LIF(0.9, 1.0, "zero", current_leak=0.5))),
         (ns.Projection("in", "a", Sparse.from_dense(np.array([[1.0, 0, 0], [0, 2.0, 3.0]]))),),
     )
-    assert footprint_bytes(net) == (3 * 8 + 4 * (3 + 3)) + 2 * 2 * 8 + 4 * 8
+    lif = 6 * 8  # leak, threshold, bias, leak of the current, initial membrane and current
+    assert footprint_bytes(net) == (3 * 8 + 8 * 3 + 4 * 3) + lif
+    assert state_bytes(net) == 2 * 2 * 8
+    assert parameter_count(net) == 3
+
+
+def test_footprint_is_what_a_file_holds(tmp_path: Path) -> None:
+    """Every dataset of a file of random networks but the metadata; single settings are attributes."""
+    for seed, kind in enumerate(KINDS):
+        for fixed in (False, True):
+            net, _ = random_case(np.random.default_rng(seed), kind, fixed=fixed)
+            net.save(tmp_path / "n.h5")
+            sizes: list[int] = []
+            with h5py.File(tmp_path / "n.h5") as file:
+                file.visititems(
+                    lambda name, item: sizes.append(item.nbytes)  # noqa: B023
+                    if isinstance(item, h5py.Dataset) and name != "metadata" else None
+                )  # fmt: skip
+            assert footprint_bytes(net) == sum(sizes)
 
 
 def optional(**options: Any) -> ns.Network:
@@ -257,32 +325,43 @@ def optional(**options: Any) -> ns.Network:
 @pytest.mark.parametrize(
     ("options", "parameters", "state"),
     [
-        ({"refractory": 3}, 2, 4),
+        ({"refractory": 3}, 0, 4),
         ({"threshold_decay": 5, "threshold_step_64ths": 6}, 2 + 4 - 4, 4),  # and no fixed amount to subtract
         ({"reset": "relative", "relative_decay": 7}, 2 - 4, 4),
         ({"reset": "value", "reset_value_64ths": [1, 2]}, 2 * 4 - 4, 0),
-        ({"max_spikes": 18}, 3, 0),
+        ({"max_spikes": 18}, 0, 0),
         ({"lower_bound_64ths": np.arange(4).reshape(2, 1, 2) - 9}, 4 * 4, 0),
-        ({"initial_membrane_64ths": [5, 6]}, 2 * 4, 0),
+        ({"initial_membrane_64ths": [5, 6]}, 4, 0),
         ({"reset_timing": "next"}, 0, 0),
         ({"fires": "at"}, 0, 0),
     ],
 )
 def test_options_take_bytes_where_they_are_used(options: dict[str, Any], parameters: int, state: int) -> None:
-    assert footprint_bytes(optional(**options)) - footprint_bytes(optional()) == parameters + 4 * state
+    assert footprint_bytes(optional(**options)) - footprint_bytes(optional()) == parameters
+    assert state_bytes(optional(**options)) - state_bytes(optional()) == 4 * state
 
 
 def test_state_of_traces_and_of_leaky_readouts() -> None:
     net = optional()
     official = net.with_sam(ns.SamTrace(0.5, "official"))
     strict = net.with_sam(ns.SamTrace(0.5))
-    assert footprint_bytes(official) - footprint_bytes(strict) == 4 * 4  # in how many steps a neuron has fired
+    assert state_bytes(official) - state_bytes(strict) == 4 * 4  # in how many steps a neuron has fired
     plain, leaky = (
         ns.Network((ns.Population("in", (2,)), ns.Population("out", (3,), readout)),
                    (ns.Projection("in", "out", Dense(np.ones((3, 2)))),))
         for readout in (ns.Readout(), ns.Readout(leak=0.5, current_leak=np.array([0.5, 0.25, 0.5])))
     )  # fmt: skip
-    assert footprint_bytes(leaky) - footprint_bytes(plain) == 8 + 3 * 8 + 3 * 8
+    assert state_bytes(leaky) - state_bytes(plain) == 3 * 8
+    assert footprint_bytes(leaky) - footprint_bytes(plain) == 3 * 8
+
+
+def test_biases_and_batch_norms_are_parameters() -> None:
+    """A bias for each channel, however it is stored; of each neuron where they differ; none where it is 0."""
+    stored = int(np.count_nonzero(weight(4, 3)))
+    for bias, count in ((0, 0), (3, 2), ([3, 0], 2), (np.arange(4).reshape(2, 1, 2), 4)):
+        assert parameter_count(optional(bias_mantissa=bias)) == stored + count
+    tables = {"gain": np.ones((5, 2), int), "offset_64ths": np.ones((5, 2), int)}
+    assert parameter_count(optional(**tables)) == stored + 10 + 10
 
 
 def several_spikes() -> tuple[ns.Network, dict[str, ns.Events], Recording]:
@@ -311,14 +390,14 @@ def test_several_spikes_per_step_are_one_operation_and_one_active_step() -> None
     net, events, made = several_spikes()
     assert made.spikes["a"].dense()[:, 0].tolist() == [[3, 0], [1, 0], [2, 0]]
     found = synaptic_operations(net, made, events)
-    assert found["left->a"] == Operations(delivered=6, effective_acs=3, dense=4 * 3)
-    assert found["right->a"] == Operations(delivered=2, effective_macs=1, dense=2 * 3)
-    assert found["a->out"] == Operations(delivered=3, effective_macs=3, dense=2 * 3)
-    assert dict(made.operations) == {label: operations.delivered for label, operations in found.items()}
+    assert found["left->a"] == Operations(effective_acs=3, dense=4 * 3)
+    assert found["right->a"] == Operations(effective_macs=1, dense=2 * 3)
+    assert found["a->out"] == Operations(effective_acs=1, effective_macs=2, dense=2 * 3)  # one spike in step 1
+    assert deliveries(net, made, events) == {"left->a": 6, "right->a": 2, "a->out": 3} == dict(made.operations)
     assert activation_sparsity(net, made) == 1 - 3 / 6
     assert spikes_per_step(net, made)["a"].tolist() == spikes_per_step(net, replace(made, counts={}))["a"].tolist()
     assert spikes_per_step(net, made)["a"].tolist() == [3.0, 1.0, 2.0]
-    assert neurobench(net, made, events)["SynapticOperations"]["Effective_MACs"] == 4.0
+    assert neurobench(net, made, events)["SynapticOperations"]["Effective_MACs"] == 3.0
     with pytest.raises(NeurosamError, match="requires the spikes of 'a', whose neurons fire several times"):
         activation_sparsity(net, replace(made, spikes={}))
 
@@ -328,7 +407,7 @@ def test_single_spikes_of_such_neurons_are_accumulates() -> None:
     events["right"] = ns.Events.from_dense(np.zeros((3, 1, 1)))
     made = ns.run(net, events, "reference", ns.Record.everything(net))
     assert made.spikes["a"].dense()[:, 0].tolist() == [[1, 0], [0, 0], [1, 0]]
-    assert synaptic_operations(net, made, events)["a->out"] == Operations(delivered=2, effective_acs=2, dense=6)
+    assert synaptic_operations(net, made, events)["a->out"] == Operations(effective_acs=2, dense=6)
 
 
 def test_all_inputs_of_a_run_are_needed() -> None:
@@ -343,40 +422,38 @@ def test_no_number_depends_on_how_a_matrix_is_stored() -> None:
         net, projections=tuple(replace(p, synapse=Sparse.from_dense(p.synapse.weight)) for p in net.projections)
     )
     assert connection_sparsity(sparse) == connection_sparsity(net)
-    for label, found in synaptic_operations(sparse, made, events).items():
-        dense = synaptic_operations(net, made, events)[label]
-        assert found == replace(dense, delivered=dense.effective_acs)
+    assert synaptic_operations(sparse, made, events) == synaptic_operations(net, made, events)
+    assert parameter_count(sparse) == 8  # but for what is stored
+    assert deliveries(sparse, made, events) == {"in->a": 3, "a->out": 5, "in->out": 1}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(4))
-def test_operations_of_random_runs_are_those_of_a_loop_over_events(seed: int, kind: str) -> None:
+def test_deliveries_of_random_runs_are_those_of_a_loop_over_events(seed: int, kind: str) -> None:
     net, events = random_case(np.random.default_rng(seed), kind)
     made = simulate(net, events)
-    expected: dict[str, list[int]] = {}
+    expected: dict[str, int] = {}
     dense_input = events.dense().reshape(events.steps, events.samples, -1)
     for projection in net.projections:
         source = net[projection.source]
         fired = dense_input != 0 if source.neuron is None else made.spikes[source.name].dense() != 0
         fired = fired.reshape(events.steps, events.samples, -1)
-        total = expected.setdefault(projection.label, [0, 0])
+        total = expected.setdefault(projection.label, 0)
         found = links(projection, source.shape)
         for t in range(events.steps):
             if t + net.lag(projection) < events.steps:
                 times = fired[t].sum(axis=0)
-                total[0] += sum(int(times[n]) for n, _ in found)
-                total[1] += sum(int(times[n]) for n, w in found if w)
-    counted = synaptic_operations(net, made, events)
-    assert {k: [o.delivered, o.effective_acs + o.effective_macs] for k, o in counted.items()} == expected
+                total += sum(int(times[n]) for n, _ in found)
+        expected[projection.label] = total
+    assert deliveries(net, made, events) == expected
 
 
-def test_the_event_back_end_counts_the_same_operations() -> None:
+def test_the_event_back_end_counts_the_same_deliveries() -> None:
     for seed in range(3):
         net, events = random_case(np.random.default_rng(seed), "chain")
         record = ns.Record(spikes=tuple(p.name for p in net.populations if p.neuron is not None and p.fires))
         made = ns.run(net, events, "event", record)
-        counted = synaptic_operations(net, made, events)
-        assert dict(made.operations) == {label: found.delivered for label, found in counted.items()}
+        assert dict(made.operations) == deliveries(net, made, events)
 
 
 # --- localisation -----------------------------------------------------------------------------------------------------

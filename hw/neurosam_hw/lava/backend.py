@@ -15,7 +15,7 @@ from pathlib import Path
 from neurosam.backends import Options
 from neurosam.errors import BackendError
 from neurosam.hdf5 import load_recording, save
-from neurosam.metrics.operations import synaptic_operations
+from neurosam.metrics.connections import deliveries
 from neurosam.network.network import Network
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
@@ -75,9 +75,7 @@ class LavaBackend:
             recording = load_recording(folder / "recording.h5")
         if options.progress is not None and reported < inputs.samples:
             options.progress(inputs.samples, inputs.samples)
-        operations = {
-            label: count.delivered for label, count in synaptic_operations(network, recording, inputs).items()
-        }
+        operations = deliveries(network, recording, inputs)
         return replace(recording, spikes={n: recording.spikes[n] for n in record.spikes}, operations=operations)
 
 
