@@ -72,6 +72,9 @@ def convolution(*pool: nn.Module, before: bool = False) -> nn.Module:
     )  # fmt: skip
 
 
+RATE, SELDOM = 0.25, 0.01
+"""Share of inputs with an event in a step."""
+
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "dense, reset by subtraction": (lambda: dense("subtract"), (40,), 1),
     "dense, reset to zero": (lambda: dense("zero"), (40,), 1),
@@ -81,6 +84,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
     "convolution": (convolution, (2, 12, 12), 1),
     "convolution, sum pool": (lambda: convolution(nn.AvgPool2d(2, divisor_override=1)), (2, 12, 12), 1),
     "convolution, average pool": (lambda: convolution(nn.AvgPool2d(2)), (2, 12, 12), 1),
+    "convolution, average pool, few spikes": (lambda: convolution(nn.AvgPool2d(2)), (2, 12, 12), 1),
     "convolution, max pool of spikes": (lambda: convolution(nn.MaxPool2d(2)), (2, 12, 12), 1),
     "convolution, max pool of sums": (lambda: convolution(nn.MaxPool2d(2), before=True), (2, 12, 12), 1),
 }
@@ -139,7 +143,7 @@ def rows() -> Iterator[dict[str, Any]]:
     for name, (build, shape, magnitude) in CASES.items():
         random = np.random.default_rng(1)
         size = (STEPS, SAMPLES, *shape)
-        x = (random.random(size) < 0.25) * random.integers(1, magnitude + 1, size)
+        x = (random.random(size) < (SELDOM if "few" in name else RATE)) * random.integers(1, magnitude + 1, size)
         network = ns.export(prepared(build), shape, magnitude=magnitude)
         events = ns.Events.from_dense(x)
         recording = ns.run(network, events, "reference", ns.Record.everything(network))
@@ -165,7 +169,7 @@ def pairs(theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[tuple[str, A
             yield metric, list(value.values()), list(mine.values())
         elif isinstance(value, dict):
             for part in value:
-                yield f"{metric}: {part}", value[part], mine[part]
+                yield f"{metric}: {part}", value[part], None if mine is None else mine[part]
         else:
             yield metric, value, mine
 

@@ -38,8 +38,9 @@ def connection_sparsity(network: Network) -> float:
 def parameter_count(network: Network) -> int:
     """Weights, biases, and the gains and offsets of batch norms (NeuroBench: ParameterCount).
 
-    Leaks, thresholds and resets are not counted: they are buffers of a module, unless they are trained. A bias counts
-    once for each channel; one that is 0 throughout counts as none. Of a Sparse matrix, the stored weights count.
+    Leaks, thresholds and resets are not counted: they are buffers of a module, unless they are trained. A bias, gain or
+    offset counts once for each channel, or not at all where it does nothing (0, or a gain of 1). Of a Sparse matrix,
+    the stored weights count.
 
     Examples
     --------
@@ -84,12 +85,17 @@ def state_bytes(network: Network) -> int:
 
 
 def _trained(population: Population) -> int:
-    """Biases, gains and offsets of a population."""
+    """Biases, gains and offsets of a population; a gain of 1 or an offset of 0 is none."""
     neuron: Any = population.neuron
+    channels = population.shape[0]
     bias = np.asarray(neuron.bias if hasattr(neuron, "bias") else neuron.bias_mantissa)
-    tables = [getattr(neuron, name, None) for name in ("gain", "offset", "offset_64ths")]
-    biases: int = (bias.size if bias.ndim == 3 else population.shape[0]) if bias.any() else 0
-    return biases + sum(int(table.size) for table in tables if table is not None)
+    count: int = (bias.size if bias.ndim == 3 else channels) if bias.any() else 0
+    one = 1 << getattr(neuron, "gain_shift", 0)
+    for name, nothing in (("gain", one), ("offset", 0), ("offset_64ths", 0)):
+        table = getattr(neuron, name, None)
+        if table is not None and (table != nothing).any():
+            count += table.shape[0] * channels
+    return count
 
 
 def _stored(record: Any) -> int:

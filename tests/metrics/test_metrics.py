@@ -360,8 +360,10 @@ def test_biases_and_batch_norms_are_parameters() -> None:
     stored = int(np.count_nonzero(weight(4, 3)))
     for bias, count in ((0, 0), (3, 2), ([3, 0], 2), (np.arange(4).reshape(2, 1, 2), 4)):
         assert parameter_count(optional(bias_mantissa=bias)) == stored + count
-    tables = {"gain": np.ones((5, 2), int), "offset_64ths": np.ones((5, 2), int)}
-    assert parameter_count(optional(**tables)) == stored + 10 + 10
+    one, two = np.ones((5, 1), int), np.full((5, 2), 2)
+    for gain, offset, count in ((two, two, 10 + 10), (2 * one, one, 10 + 10), (one, two, 10), (two, 0 * one, 10)):
+        assert parameter_count(optional(gain=gain, offset_64ths=offset)) == stored + count
+    assert parameter_count(optional(gain=two, offset_64ths=two, gain_shift=1)) == stored + 10
 
 
 def several_spikes() -> tuple[ns.Network, dict[str, ns.Events], Recording]:
