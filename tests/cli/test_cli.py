@@ -329,6 +329,9 @@ def test_explain_writes_a_page_and_images_and_can_overwrite_its_own(place: Path,
     out = tmp_path / "maps"
     text = done("explain", place / "digits.h5", "-o", out, "--samples", 2, "--gamma", 0.25)
     assert f"open {out / 'report.html'}" in text
+    for name in ("Footprint (bytes)", "ActivationSparsityByLayer: conv1", "SynapticOperations: Effective_MACs"):
+        assert name in text
+        assert name in (out / "report.html").read_text()
     assert names(out) >= {"report.html", "report.json", "samples.png", "sheet-0.png", "raster-conv1.png", "spikes.png"}
     done("explain", place / "digits.h5", "-o", out, "--samples", 1)
 
@@ -399,6 +402,8 @@ def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
     network.save(tmp_path / "hand.h5")
     text = done("info", tmp_path / "hand.h5")
     rows = [" ".join(line.split()) for line in text.splitlines()]
+    arrays = 2 * (2 + 3 * 4 + 3 * 4 + 2 + 4 + 4) + 2 + 4 + 4  # of two FixedLIF and a FixedReadout
+    arrays += sum(4 * trace.table.size for trace in network.sam.values() if isinstance(trace, FixedSamTrace))
     for row in (
         "populations: fixed point (lava, 8-bit weights)",
         "in 2x5x4 input 40 0",
@@ -410,6 +415,7 @@ def test_info_counts_neurons_synapses_and_bytes(tmp_path: Path) -> None:
         "in -> conv Conv2d padding 1 3x2x3x3 0..53 x 2^-1 780 54 2",
         "conv -> out sum pool 2x2, Dense 4x12 -7 48 48 1",
         "76 neurons, 1,608 synapses, 156 bytes of weights",
+        f"NeuroBench: Footprint {156 + arrays:,} bytes, ParameterCount 156, ConnectionSparsity {2 / 156:.4f}",
         "note: by [hand]",
     ):
         assert row in rows, f"{row}\n{text}"
