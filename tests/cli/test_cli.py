@@ -20,7 +20,7 @@ from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Dense, MaxPool2d, SumPool2d
-from neurosam.network.trace import SamTrace
+from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training.model_file import Recipe, save_model
