@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,9 +71,8 @@ def explain(
         request = Record(spikes=firing, sam=layer_names, membrane=readout)
         recording = run(net, events, backend, request, dtype=dtype, progress=tick)
     counted = neurobench_table(neurobench(net, recording, events))
-    show(counted.heading, counted.columns, [(name, f"{value:,.6g}") for name, value in counted.rows], note=counted.note)
     recording = replace(recording, spikes={name: recording.spikes[name] for name in layer_names})
-    tables = [counted]
+    tables = []
     if images.masks is not None:
         from neurosam.explain.localisation import baselines, localisation
         from neurosam.explain.maps import aggregate
@@ -87,6 +86,9 @@ def explain(
         note = "share inside the exact mask; the rows below SAM are baselines"
         tables.append(Table("Localisation", columns, rows, note))
         show("localisation", columns, rows, note=note)
+    tables.append(counted)
+    short = [(name, _short(value)) for name, value in counted.rows]
+    show(counted.heading, counted.columns, short, note=counted.note)
     accuracy = float((recording.predictions == images.labels).mean())
     with progress("drawing"):
         files = write_folder(
@@ -99,6 +101,11 @@ def explain(
     if warning := overflow_warning(recording):
         report_warning(warning)
     say(f"wrote {len(files)} files; open {files[0]}")
+
+
+def _short(value: Any) -> str:
+    """A number as a table in a terminal shows it."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def demo(

@@ -9,6 +9,7 @@ neurobench). Where it leaves a choice open, the docstring states the one made he
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
@@ -42,8 +43,12 @@ SYNAPTIC = {"subtract": 6, "zero": 8}
 """Operations of an update by reset, as NeuroBench has them for snnTorch's Leaky and Synaptic, without and with a
 synaptic current."""
 
-BEYOND_LEAKY = ("threshold_leak", "threshold_decay", "relative_leak", "relative_decay", "lower_bound",
-                "lower_bound_64ths")  # fmt: skip
+LEAKY_HAS = {
+    "leak", "membrane_decay", "current_leak", "current_decay", "threshold", "fires", "reset", "reset_timing",
+    "reset_amount", "reset_amount_64ths", "bias", "bias_mantissa", "bias_exponent", "gain", "gain_shift", "offset",
+    "offset_64ths", "initial_membrane", "initial_membrane_64ths", "initial_current", "initial_current_64ths",
+}  # fmt: skip
+"""Options of neurons for which these figures hold; gain and offset are a batch norm, a module of its own there."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -221,9 +226,11 @@ def _beyond(population: Population) -> str:
     neuron: Any = population.neuron
     if neuron.reset not in LEAKY:
         return f"reset {neuron.reset!r}"
-    if neuron.refractory or neuron.max_spikes > 1:
-        return "a refractory time" if neuron.refractory else "several spikes per step"
-    return next((name for name in BEYOND_LEAKY if getattr(neuron, name, None) is not None), "")
+    for item in fields(neuron):
+        default: Any = item.default
+        if item.name not in LEAKY_HAS and not np.array_equal(getattr(neuron, item.name), default):
+            return item.name
+    return ""
 
 
 def _cost(population: Population) -> int:
@@ -231,8 +238,8 @@ def _cost(population: Population) -> int:
     if option := _beyond(population):
         raise NeurosamError(
             "neuron_operations",
-            f"NeuroBench has no figure for {population.name!r}, which has {option}; it has figures for resets by "
-            "subtraction and to zero alone. See membrane_updates for the number of updates",
+            f"NeuroBench has no figure for {population.name!r}, which has {option}; it has figures for plain "
+            "neurons with a reset by subtraction or to zero. See membrane_updates for the number of updates",
         )
     neuron: Any = population.neuron
     return (SYNAPTIC if population.has_current else LEAKY)[neuron.reset]

@@ -240,8 +240,8 @@ def test_neuron_operations() -> None:
     ("options", "named"),
     [
         ({"reset": "none"}, "reset 'none'"),
-        ({"refractory": 2}, "a refractory time"),
-        ({"max_spikes": 2}, "several spikes"),
+        ({"refractory": 2}, "refractory"),
+        ({"max_spikes": 2}, "max_spikes"),
         ({"lower_bound_64ths": -5}, "lower_bound_64ths"),
         ({"threshold_decay": 5, "threshold_step_64ths": 6}, "threshold_decay"),
     ],
