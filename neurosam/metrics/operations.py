@@ -111,8 +111,8 @@ def synaptic_operations(
         for t in range(recording.steps - network.lag(projection)):
             x = values(t)
             if projection.pool is not None:
-                x = _pooled(x.reshape(-1, *source.shape), projection.pool, shape)
-            x = x.reshape(recording.samples, -1)
+                x = _pooled(x.reshape(recording.samples, *source.shape), projection.pool, shape)
+            x = x.reshape(recording.samples, neurons(shape))
             for first in range(0, recording.samples, batch_size or max(recording.samples, 1)):
                 batch = x[first : first + (batch_size or recording.samples)]
                 active = batch != 0

@@ -270,7 +270,8 @@ def test_neurobench_names_and_averages() -> None:
         "MembraneUpdates": 10 / 2,
         "NeuronOperations": {"Effective Neuron Ops": 24 / 2, "Neuron Dense Ops": 48 / 2},
     }
-    assert not {"MembraneUpdates", "NeuronOperations"} & set(neurobench(net, replace(made, membrane={}), events))
+    for held in ({}, {"a": made.membrane["a"]}):
+        assert not {"MembraneUpdates", "NeuronOperations"} & set(neurobench(net, replace(made, membrane=held), events))
 
 
 def test_footprint_and_state_by_hand() -> None:
@@ -400,6 +401,14 @@ def test_several_spikes_per_step_are_one_operation_and_one_active_step() -> None
     assert spikes_per_step(net, made)["a"].tolist() == spikes_per_step(net, replace(made, counts={}))["a"].tolist()
     assert spikes_per_step(net, made)["a"].tolist() == [3.0, 1.0, 2.0]
     assert neurobench(net, made, events)["SynapticOperations"]["Effective_MACs"] == 3.0
+    with pytest.raises(NeurosamError, match="requires the spikes of 'a', whose neurons fire several times"):
+        activation_sparsity(net, replace(made, spikes={}))
+
+
+def test_twice_per_step_is_several_times() -> None:
+    net, made, _ = by_hand()
+    twice = ns.FixedLIF(membrane_decay=0, threshold=10, max_spikes=2)
+    net = replace(net, populations=(net["in"], replace(net["a"], neuron=twice), net["out"]))
     with pytest.raises(NeurosamError, match="requires the spikes of 'a', whose neurons fire several times"):
         activation_sparsity(net, replace(made, spikes={}))
 

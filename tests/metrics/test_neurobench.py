@@ -121,6 +121,27 @@ def test_max_pooling_of_spikes_has_no_weights_and_no_neurons(fixed: bool) -> Non
     assert [p.name for p in neuron_layers(other)] == ["conv", "pool", "out"]
 
 
+def test_a_chip_that_adds_to_a_decay_forgets_with_one_less() -> None:
+    conv = ns.Population("conv", (2, 4, 4), ns.FixedLIF(410, 1))
+    pool = ns.max_pool(conv, "pool", 2, fixed=True)
+    one_less = replace(pool.population, neuron=ns.FixedLIF(4095, 1, "zero"))
+    for offset, names in ((1, ["conv"]), (0, ["conv", "pool"])):
+        network = ns.Network(
+            [ns.Population("in", (1, 4, 4)), conv, one_less],
+            [ns.Projection("in", "conv", Conv2d(np.full((2, 1, 1, 1), 2, np.int8))), pool.projection],
+            precision=ns.Precision("chip", 8, membrane_decay_offset=offset),
+        )
+        assert [p.name for p in neuron_layers(network)] == names
+
+
+def test_no_samples_make_no_operations() -> None:
+    network, events, _ = pooled(PICTURE, Dense(np.ones((3, 4))))
+    events = events.select(0, 0)
+    found = neurobench(network, ns.run(network, events, "reference", ns.Record.everything(network)), events)
+    assert found["SynapticOperations"] == {"Effective_MACs": 0.0, "Effective_ACs": 0.0, "Dense": 0.0}
+    assert found["MembraneUpdates"] == 0.0
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_weights_beyond_8_bits_are_one_layer(sparse: bool) -> None:
     """Two projections on a chip: 300 = 44 + 2 * 128, 0 and 2 have one part that is 0."""

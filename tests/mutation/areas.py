@@ -42,6 +42,16 @@ AREAS = {
             "tests/network/test_network.py",
         ),
     ),
+    "metrics": Area(
+        (
+            "neurosam.metrics.connections",
+            "neurosam.metrics.layers",
+            "neurosam.metrics.measures",
+            "neurosam.metrics.operations",
+            "neurosam.metrics.static",
+        ),
+        ("tests/metrics/test_neurobench.py", "tests/metrics/test_metrics.py"),
+    ),
     "quantise": Area(
         (
             "neurosam.deploy.quantise",
