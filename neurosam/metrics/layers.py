@@ -145,7 +145,7 @@ def _is_max_pool(network: Network, population: Population, arriving: Projection)
         offset = 0 if network.precision is None else network.precision.membrane_decay_offset
         forgets = bool((np.asarray(neuron.membrane_decay) + offset >= DECAY_ONE).all())
     weight: npt.NDArray[Any] = synapse.weight.reshape(synapse.groups, -1)
-    one_spike = weight[:, 0] * 2.0**arriving.exponent
+    one_spike = weight[:, :1, None] * 2.0**arriving.exponent
     threshold = np.asarray(neuron.threshold)
-    fires = threshold.ndim < 3 and bool((one_spike > threshold).all())
-    return forgets and fires and bool((weight == weight[:, :1]).all())
+    by_neuron = threshold.reshape(-1, 1, 1) if threshold.ndim == 1 else threshold
+    return forgets and bool((one_spike > by_neuron).all() and (weight == weight[:, :1]).all())

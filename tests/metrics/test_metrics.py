@@ -228,10 +228,10 @@ def test_neuron_operations() -> None:
     """Of population a alone: a readout has no reset. A LIF costs 4 an update, with a current 6 or 8."""
     net, made, _ = by_hand()
     assert neuron_operations(net, made) == {"Effective Neuron Ops": 4 * 6, "Neuron Dense Ops": 4 * 2 * 3 * 2}
-    for reset, cost in (("subtract", 6), ("zero", 8)):
-        neuron = ns.FixedLIF(membrane_decay=0, threshold=10, current_decay=5, reset=reset)
-        synaptic = replace(net, populations=(net["in"], replace(net["a"], neuron=neuron), net["out"]))
-        assert neuron_operations(synaptic, made)["Effective Neuron Ops"] == cost * 6
+    for reset, current, cost in (("zero", None, 4), ("subtract", 5, 6), ("zero", 5, 8)):
+        neuron = ns.FixedLIF(membrane_decay=0, threshold=10, current_decay=current, reset=reset)
+        other = replace(net, populations=(net["in"], replace(net["a"], neuron=neuron), net["out"]))
+        assert neuron_operations(other, made)["Effective Neuron Ops"] == cost * 6
     with pytest.raises(NeurosamError, match="requires the membrane of 'a'"):
         neuron_operations(net, replace(made, membrane={}))
 

@@ -134,6 +134,31 @@ def test_a_chip_that_adds_to_a_decay_forgets_with_one_less() -> None:
         assert [p.name for p in neuron_layers(network)] == names
 
 
+@pytest.mark.parametrize(
+    ("neuron", "pools"),
+    [
+        (ns.FixedLIF(4096, 1, "zero"), True),
+        (ns.FixedLIF([4096, 4095], 1, "zero"), False),  # one channel remembers
+        (ns.FixedLIF(4096, [1, 2], "zero"), False),  # one needs two spikes
+        (ns.FixedLIF(4096, [[[1, 1], [1, 1]], [[1, 1], [1, 2]]], "zero"), False),  # as one neuron does
+        (ns.FixedLIF(4096, 1, "zero", bias_mantissa=1), False),
+        (ns.FixedLIF(4096, 1, "zero", refractory=1), False),
+    ],
+)
+def test_a_max_pool_is_what_fires_with_any_spike(neuron: ns.FixedLIF, pools: bool) -> None:
+    conv = ns.Population("conv", (2, 4, 4), ns.FixedLIF(410, 1))
+    pool = ns.max_pool(conv, "pool", 2, fixed=True)
+    network = ns.Network(
+        [ns.Population("in", (1, 4, 4)), conv, replace(pool.population, neuron=neuron)],
+        [ns.Projection("in", "conv", Conv2d(np.full((2, 1, 1, 1), 2, np.int8))), pool.projection],
+    )
+    assert [p.name for p in neuron_layers(network)] == (["conv"] if pools else ["conv", "pool"])
+    uneven = np.array([2, 2, 2, 3] * 2, np.int8).reshape(2, 1, 2, 2)
+    other = replace(pool.projection, synapse=replace(pool.projection.synapse, weight=uneven))
+    network = replace(network, projections=(network.projections[0], other))
+    assert [p.name for p in neuron_layers(network)] == ["conv", "pool"]
+
+
 def test_no_samples_make_no_operations() -> None:
     network, events, _ = pooled(PICTURE, Dense(np.ones((3, 4))))
     events = events.select(0, 0)
