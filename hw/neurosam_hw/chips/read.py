@@ -184,7 +184,7 @@ def _number(where: str, kind: str, value: Any, unit: str) -> float:
     if not abs(value) <= LARGEST_VALUE or not math.isfinite(to_si(value, unit)):
         raise FormatError(where, f"got {_short(value)}; a finite number up to {LARGEST_VALUE:g} is required")
     if kind != "integer" and value < 0:
-        raise FormatError(where, f"got {value} {unit}; a {kind} is not negative")
+        raise FormatError(where, f"got {value} {unit}; at least 0 is required")
     if kind in WHOLE and not isinstance(value, int):
         raise FormatError(where, f"got {value}; a whole number is required, without a decimal point")
     return value
