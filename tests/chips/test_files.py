@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
@@ -152,6 +153,15 @@ def test_rails_of_a_board_add_up_to_its_idle_power() -> None:
     assert dynamic == pytest.approx(board["inference"].value_si, rel=1e-3)
     frady = chip_of("loihi1").boards["frady2020"].figures
     assert frady["idle"].value_si / 32 == pytest.approx(frady["idle_per_chip"].value_si, rel=0.01)  # type: ignore[operator]
+
+
+def test_the_constant_of_a_board_is_the_fit_of_its_scaling_runs() -> None:
+    board = chip_of("loihi1").boards["blouw2019"].figures
+    neurons = 2560 * np.array([0, 1, 2, 4, 6, 8, 10]) + 512
+    power_mw = np.array([107.50, 107.94, 109.98, 113.50, 117.31, 120.89, 124.82]) - 29.67
+    slope, constant = np.polyfit(neurons, power_mw, 1)
+    assert board["slope_per_neuron"].value == round(1000 * slope, 3)
+    assert board["constant"].value == round(constant, 1)
 
 
 def test_a_figure_that_a_file_lacks_is_unknown() -> None:

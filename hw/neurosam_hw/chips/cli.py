@@ -14,10 +14,12 @@ from neurosam_hw.chips.figure import Figure
 from neurosam_hw.chips.keys import SECTIONS
 from neurosam_hw.chips.load import available_chips, load_chip
 
-__all__ = ["chips"]
+__all__ = ["chips", "summary"]
 
 SYNAPSE = ("synaptic_operation", "synapse_dense", "synaptic_operation_all_in")
 """Energies of a synaptic operation, in the order in which the list looks for one that is known."""
+
+NOTE = "neurosam chips NAME shows every figure with its conditions and source; `example` is made up, a file to copy"
 
 
 def chips(
@@ -44,22 +46,23 @@ def chips(
 
 
 def _list(known: list[Chip]) -> None:
-    rows = []
-    for chip in known:
-        energies = [chip.figure(f"energy.{key}") for key in SYNAPSE]
-        energy = next((figure for figure in energies if figure.known), energies[0])
-        rows.append(
-            (
-                chip.name,
-                *(chip.figure(f"limits.{key}").value_text for key in ("cores", "neurons_per_core")),
-                chip.figure("numbers.weight_bits").value_text,
-                _resets(chip),
-                energy,
-                energy.source.partition(",")[0] or "-",
-            )
-        )
     columns = ("chip", "cores", "neurons a core", "weights", "resets", "energy of a synaptic operation", "source")
-    show("chips", columns, rows, left=7, note="neurosam chips NAME shows every figure with its conditions and source")
+    show("chips", columns, map(summary, known), left=7, note=NOTE)
+
+
+def summary(chip: Chip) -> tuple[str, ...]:
+    """The row of a chip in the list."""
+    energies = [chip.figure(f"energy.{key}") for key in SYNAPSE]
+    energy = next((figure for figure in energies if figure.known), energies[0])
+    return (
+        chip.name,
+        chip.figure("limits.cores").value_text,
+        chip.figure("limits.neurons_per_core").value_text,
+        chip.figure("numbers.weight_bits").value_text,
+        _resets(chip),
+        str(energy),
+        energy.source.partition(",")[0] or "-",
+    )
 
 
 def _resets(chip: Chip) -> str:
@@ -90,7 +93,7 @@ def _table(title: str, figures: Mapping[str, Figure], sources: Mapping[str, int]
     rows = []
     for name, figure in figures.items():
         source = f"[{sources[figure.source]}] {figure.locator}".rstrip() if figure.source else "-"
-        key = name.partition(".")[2]
+        key = name.rpartition(".")[2]
         rows.append((key, figure.value_text, figure.standing, figure.scope or "-", figure.conditions or "-", source))
     show(title, ("figure", "value", "standing", "scope", "conditions", "source"), rows, left=6)
 

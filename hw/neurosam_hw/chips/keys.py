@@ -186,6 +186,7 @@ BOARD: dict[str, Key] = {
     "running": Key("power", "power while a network runs", scope="all-in"),
     "maximum": Key("power", "power that is never exceeded", scope="all-in"),
     "constant": Key("power", "power above rest that no network changes: host, I/O", scope="per-term"),
+    "slope_per_neuron": Key("power", "power above rest by neuron, of a network that was scaled", scope="per-term"),
     "host": Key("power", "power of the host", scope="per-term"),
     "io": Key("power", "power of input and output", scope="per-term"),
     "inference": Key("energy", "an inference of the network named in `conditions`", scope="all-in"),
