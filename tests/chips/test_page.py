@@ -5,13 +5,14 @@ from __future__ import annotations
 import doctest
 from collections import Counter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
 
 from neurosam_hw import chips as shipped
-from neurosam_hw.chips import load_chip
+from neurosam_hw.chips import figure, load_chip, units
 from neurosam_hw.chips.cli import summary
 from neurosam_hw.chips.figure import STANDINGS
 
@@ -22,7 +23,7 @@ FILES = sorted(Path(shipped.__path__[0]).glob("*.toml"))
 
 def row(file: Path) -> str:
     chip = load_chip(file)
-    counts = Counter(figure.standing for figure in chip.figures.values())
+    counts = Counter(f.standing for f in chip.figures.values())
     standings = ", ".join(f"{counts[standing]} {standing}" for standing in STANDINGS if counts[standing])
     return "| " + " | ".join((f"`{chip.name}`", *summary(chip)[1:6], standings)) + " |"
 
@@ -37,6 +38,13 @@ def test_every_standing_is_explained() -> None:
     text = PAGE.read_text(encoding="utf-8")
     places = [text.index(f"| `{standing}` |") for standing in STANDINGS]
     assert places == sorted(places)
+
+
+@pytest.mark.parametrize("module", [figure, units])
+def test_examples_of_docstrings(module: ModuleType) -> None:
+    failed, tried = doctest.testmod(module)
+    assert failed == 0
+    assert tried > 0
 
 
 def test_the_page_for_authors_does_what_it_says() -> None:

@@ -1,6 +1,6 @@
 """Read a chip file, and check every figure in it.
 
-A file is TOML, at most 256 KiB::
+A file is TOML, at most 64 KiB and 2,000 characters a line::
 
     format = 1
     title = "A chip"
@@ -35,7 +35,9 @@ from neurosam_hw.chips.units import UNITS, WHOLE, to_si
 __all__ = ["read_chip"]
 
 FORMAT = 1
-LARGEST_FILE = 256 * 1024
+LARGEST_FILE = 64 * 1024
+LONGEST_LINE = 2000
+"""In characters. A key of n parts takes n * n words in tomllib: 256 KiB of dots would take tens of gigabytes."""
 LONGEST_LIST = 4096
 LARGEST_VALUE = 1e18
 """Above every figure of a chip, and far from where integers stop being exact as text."""
@@ -61,7 +63,10 @@ def read_chip(path: Path) -> Chip:
     version = content.get("format")
     if isinstance(version, bool) or version != FORMAT:
         raise FormatError(f"{file}: format", f"got {version!r}; this version of neurosam reads {FORMAT}")
-    sources = {key: _text(f"{file}: sources.{key}", text) for key, text in _table(file, content, "sources").items()}
+    sources = {
+        _name(f"{file}: sources", key): _text(f"{file}: sources.{key}", text)
+        for key, text in _table(file, content, "sources").items()
+    }
     figures = {}
     for section, keys in SECTIONS.items():
         table = _table(file, content, section)
@@ -72,9 +77,7 @@ def read_chip(path: Path) -> Chip:
     _same_length(file, figures)
     boards = {}
     for name, entry in _table(file, content, "boards").items():
-        where = f"{file}: boards.{name}"
-        if not NAME.fullmatch(name):
-            raise FormatError(where, "has a name that is not of lower-case letters, digits and hyphens")
+        where = f"{file}: boards.{_name(f'{file}: boards', name)}"
         if not isinstance(entry, dict):
             raise FormatError(where, f"got {_short(entry)}; a table is required")
         boards[name] = _board(where, name, entry, sources)
@@ -109,9 +112,14 @@ def _toml(path: Path) -> dict[str, Any]:
     if len(data) > LARGEST_FILE:
         raise FormatError(str(path), f"is larger than {LARGEST_FILE // 1024} KiB; no chip file is")
     try:
-        return tomllib.loads(data.decode())
+        text = data.decode()
     except UnicodeDecodeError:
         raise FormatError(str(path), "is not UTF-8 text; a chip file is TOML") from None
+    for number, line in enumerate(text.split("\n"), start=1):
+        if len(line) > LONGEST_LINE:
+            raise FormatError(str(path), f"line {number} has {len(line)} characters; allowed are {LONGEST_LINE}")
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         reason = "tables too deep" if isinstance(error, RecursionError) else str(error)
         raise FormatError(str(path), f"is not TOML: {reason}") from None
@@ -205,6 +213,13 @@ def _text(where: str, value: Any, empty: bool = False) -> str:
     if not value.isprintable():
         raise FormatError(where, f"got {_short(value)}; one line of printable text is required")
     return value
+
+
+def _name(where: str, name: str) -> str:
+    """A key that the file's author chose."""
+    if not NAME.fullmatch(name):
+        raise FormatError(where, f"has the key {_short(name)}; allowed are lower-case letters, digits and hyphens")
+    return name
 
 
 def _table(file: str, content: Mapping[str, Any], name: str) -> dict[str, Any]:
