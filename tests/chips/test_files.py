@@ -81,7 +81,13 @@ def test_energies_and_times_of_loihi_are_those_of_davies_table_2(
         ("limits.synapse_memory_per_core", 16384 * 64),
         ("limits.synapse_word", 64),
         ("limits.synapse_row_header", 10),
+        ("limits.synapses_per_row", 64),
+        ("limits.synapse_index_bits", (0, 6, 7, 8, 9, 10, 11, 12)),
+        ("limits.population_axon_slots_32", 2),
+        ("limits.shared_base_step_16", 4),
         ("limits.decay_profiles_per_core", 32),
+        ("limits.threshold_profiles_per_core", 8),
+        ("limits.synapse_formats_per_core", 8),
         ("limits.shared_base_max", 255),
         ("numbers.weight_bits", (1, 2, 3, 4, 5, 6, 8)),
         ("numbers.weight_min", -256),
@@ -96,6 +102,14 @@ def test_energies_and_times_of_loihi_are_those_of_davies_table_2(
 )
 def test_limits_of_loihi(name: str, value: object) -> None:
     assert chip_of("loihi1").figure(name).value_si == value
+
+
+def test_bits_of_population_packets() -> None:
+    free, atoms, most = (
+        chip_of("loihi1").figure(f"limits.population_{key}").value
+        for key in ("axon_bits_16", "atom_bits_16", "atom_bits_max_16")
+    )
+    assert (free, atoms, most) == (10, 5, 9)
 
 
 def test_sanafes_loihi_is_a_chip_of_its_own() -> None:
