@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from neurosam.errors import ExportError, NetworkError
 from neurosam.graph.constants import with_constant
+from neurosam.graph.joining import joined
 from neurosam.graph.layers import Graph, Input, MaxPool, Neurons, layer_shapes
 from neurosam.graph.order import evaluation_order, start_steps
 from neurosam.graph.paths import Path
@@ -187,7 +188,7 @@ class _Builder:
             paths = value.paths
         else:  # a convolution's own shape, instead of the flat one
             paths = tuple(replace(path, shape=shape) for path in value.paths)
-        self.paths += [(population.name, path) for path in paths]
+        self.paths += [(population.name, path) for path in joined(paths)]
         self.values[name] = self._events(population, value.shape)
 
     def _population(self, name: str | None) -> Population | None:

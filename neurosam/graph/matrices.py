@@ -29,6 +29,7 @@ __all__ = [
     "dense_after",
     "pool_as_conv",
     "product",
+    "without_groups",
 ]
 
 MAX_ENTRIES = 2**26
@@ -119,8 +120,8 @@ def conv_after_conv(second: Conv2d, first: Conv2d) -> Conv2d | None:
     out = second.weight.shape[0]
     if max(out * max(channels, middle) * math.prod(side), middle * channels * math.prod(extent)) > MAX_ENTRIES:
         return None
-    w1 = first.weight if by_channel else _without_groups(first)
-    w2 = second.weight if by_channel else _without_groups(second)
+    w1 = first.weight if by_channel else without_groups(first)
+    w2 = second.weight if by_channel else without_groups(second)
     weight = np.zeros((w2.shape[0], w1.shape[1], *side))
     for y in range(w2.shape[2]):
         for x in range(w2.shape[3]):
@@ -132,7 +133,7 @@ def conv_after_conv(second: Conv2d, first: Conv2d) -> Conv2d | None:
     return Conv2d(weight, stride, p1, groups=first.groups if by_channel else 1)
 
 
-def _without_groups(synapse: Conv2d) -> Values:
+def without_groups(synapse: Conv2d) -> Values:
     """Weights ``(O, C, kH, kW)`` with zeros between the groups."""
     out, per_group, *kernel = synapse.weight.shape
     weight = np.zeros((out, per_group * synapse.groups, *kernel))

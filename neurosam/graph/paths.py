@@ -14,7 +14,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.graph.matrices import as_sparse, bounded, conv_after_conv, dense_after, pool_as_conv, product
+from neurosam.graph.matrices import (
+    as_sparse,
+    bounded,
+    conv_after_conv,
+    dense_after,
+    pool_as_conv,
+    product,
+    without_groups,
+)
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, SumPool2d, Synapse, neurons
 
 __all__ = ["Path"]
@@ -99,6 +107,12 @@ class Path:
         if isinstance(self.synapse, Dense):
             weight = np.where(inside[:, None], self.synapse.weight[flat], 0.0)
             return replace(self, shape=index.shape, synapse=Dense(weight))
+        if isinstance(self.synapse, Conv2d) and len(index.shape) == 3 and index.shape[1:] == self.shape[1:]:
+            channels = _channels_of(flat, index.shape[0])
+            if channels is not None:  # of a concatenation: the others are 0
+                whole = self.synapse.weight if self.synapse.groups == 1 else without_groups(self.synapse)
+                weight = np.where((channels >= 0)[:, None, None, None], whole[channels], 0.0)
+                return replace(self, shape=index.shape, synapse=replace(self.synapse, weight=weight, groups=1))
         chosen = self._selection(index.shape, flat, 1.0, neurons(self.shape))
         return replace(self, shape=index.shape, synapse=product(chosen, self._matrix(where), where))
 
@@ -225,9 +239,7 @@ class Path:
             return np.arange(self.pooled[0]) if self.shape == self.pooled else None
         if neurons(self.shape[1:]) != area:
             return None
-        rows = self.index.reshape(self.shape[0], area)
-        channels: npt.NDArray[np.int64] = np.where(rows[:, 0] < 0, -1, rows[:, 0] // area)
-        return channels if np.array_equal(_whole_channels(channels, area), self.index) else None
+        return _channels_of(self.index, self.shape[0])
 
     def _factor_by_channel(self, area: int) -> float | Values | None:
         """Factors, `area` times each channel's; None if they differ within a channel."""
@@ -237,6 +249,13 @@ class Path:
         if (rows != rows[:, :1]).any():
             return None
         return np.repeat(rows[:, 0], area)
+
+
+def _channels_of(index: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64] | None:
+    """The channel that each of `count` channels takes (-1: none), if whole ones are selected; else None."""
+    rows = index.reshape(count, -1)
+    channels: npt.NDArray[np.int64] = np.where(rows[:, 0] < 0, -1, rows[:, 0] // rows.shape[1])
+    return channels if np.array_equal(_whole_channels(channels, rows.shape[1]), index) else None
 
 
 def _whole_channels(channels: npt.NDArray[np.int64], area: int) -> npt.NDArray[np.int64]:

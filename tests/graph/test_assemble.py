@@ -216,6 +216,54 @@ def test_branches_are_joined_by_moving_each_to_its_place() -> None:
     ]  # fmt: skip
 
 
+def branches(*synapses: ns.Conv2d) -> Graph:
+    """Convolutions of one source whose outputs are joined by channels in front of a layer of neurons."""
+    layers: dict[str, Layer] = {"in": Input((2, 6, 5))}
+    edges, start = [], 0
+    total = sum(synapse.weight.shape[0] for synapse in synapses)
+    for number, synapse in enumerate(synapses):
+        shape = synapse.output_shape((2, 6, 5))
+        index = np.full((total, *shape[1:]), -1)
+        index[start : start + shape[0]] = np.arange(int(np.prod(shape))).reshape(shape)
+        start += shape[0]
+        layers |= {f"w{number}": Weights(synapse), f"p{number}": Reindex(index)}
+        edges += [Edge("in", f"w{number}"), Edge(f"w{number}", f"p{number}"), Edge(f"p{number}", "n")]
+    return Graph({**layers, "n": lif()}, edges)
+
+
+@pytest.mark.parametrize(
+    ("others", "kernel", "projections"),
+    [
+        ([{"kernel": 1}, {"kernel": 3, "padding": 1}, {"kernel": 5, "padding": 2}], (5, 5), 1),
+        ([{"kernel": 3, "padding": 2, "dilation": 2}, {"kernel": 1}], (3, 3), 1),
+        ([{"kernel": 3, "padding": 1}, {"kernel": 3, "padding": 1, "groups": 2}], (3, 3), 1),
+        ([{"kernel": 3, "padding": 1}, {"kernel": 3, "padding": 2, "dilation": 2}], (3, 3), 2),
+        ([{"kernel": 3, "padding": 1, "stride": 2}, {"kernel": 1, "stride": 2}], (3, 3), 1),
+    ],
+)
+def test_convolutions_that_are_joined_by_channels_are_one(
+    others: list[dict[str, int]], kernel: tuple[int, int], projections: int
+) -> None:
+    rng = np.random.default_rng(len(others))
+    synapses = []
+    for options in others:
+        given = dict(options)
+        side, groups = given.pop("kernel"), given.get("groups", 1)
+        synapses.append(ns.Conv2d(eighths(rng, 2, 2 // groups, side, side), **given))
+    network = agree(branches(*synapses))
+    assert len(network.projections) == projections
+    assert network.projections[0].synapse.weight.shape[2:] == kernel
+
+
+def test_a_shortcut_beside_a_convolution_stays_a_projection() -> None:
+    """Weights of both reach the same channels; apart, each is quantised with an exponent of its own."""
+    layers: dict[str, Layer] = {
+        "in": Input((2, 6, 5)), "a": lif(), "w": Weights(ns.Conv2d(eighths(RNG, 2, 2, 3, 3), padding=1)), "b": lif(),
+    }  # fmt: skip
+    graph = Graph(layers, [Edge("in", "a"), Edge("a", "w"), Edge("w", "b"), Edge("a", "b")])
+    assert len(agree(graph).projections) == 3
+
+
 def test_max_pooling_of_spikes_is_an_or_population() -> None:
     pool = MaxPool(ns.MaxPool2d(3, 2, 1))
     network = agree(chain(CONV, lif(), pool, Weights(ns.Conv2d(eighths(RNG, 2, 3, 2, 2))), lif(threshold=0.25)))
