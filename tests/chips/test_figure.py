@@ -87,6 +87,11 @@ def test_what_is_not_needed_may_be_unknown() -> None:
     assert energy.standing == "measured"
 
 
+def test_nothing_that_happened_costs_nothing() -> None:
+    energy = total([(0, UNKNOWN), (0, HOP)])
+    assert (energy.value, energy.low, energy.high, energy.unit) == (0.0, 0.0, 0.0, "J")
+
+
 @pytest.mark.parametrize("other", [HOP, replace(ALL_IN, name="energy.other"), replace(ALL_IN, value=27)])
 def test_all_in_adds_to_nothing(other: Figure) -> None:
     for terms in ([(1, ALL_IN), (1, other)], [(1, other), (1, ALL_IN)]):

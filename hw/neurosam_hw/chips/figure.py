@@ -139,7 +139,8 @@ def total(terms: Iterable[tuple[float, Figure]]) -> Total:
     Parameters
     ----------
     terms : iterable of (float, Figure)
-        How many times, at least 0, and what. What is added 0 times is not needed, and may be unknown.
+        How many times, at least 0, and what. What is added 0 times is not needed, and may be unknown; if that is all,
+        the sum is 0, of the strongest standing.
 
     Returns
     -------
@@ -168,9 +169,10 @@ def total(terms: Iterable[tuple[float, Figure]]) -> Total:
         values.append(term)
         lows.append(0.0 if figure.bound == "maximum" else term)
         highs.append(math.inf if figure.bound == "minimum" and count else term)
-    weakest = max((figure.standing for figure in needed), key=STANDINGS.index)
+    weakest = max((figure.standing for figure in needed), key=STANDINGS.index, default=STANDINGS[0])
+    any_term = needed[0] if needed else terms[0][1]
     return Total(
-        math.fsum(values), math.fsum(lows), math.fsum(highs), needed[0].base_unit, weakest, needed[0].scope, terms
+        math.fsum(values), math.fsum(lows), math.fsum(highs), any_term.base_unit, weakest, any_term.scope, terms
     )
 
 
@@ -185,10 +187,10 @@ def _needed(terms: tuple[tuple[float, Figure], ...]) -> list[Figure]:
     if len(units) > 1:
         found = " and ".join(f"{name} in {unit}" for unit, name in units.items())
         raise ArgumentError("total", f"got {found}; one unit is required")
-    needed = [figure for count, figure in terms if count] or [figure for _, figure in terms]
-    unknown = sorted({figure.name for figure in needed if not figure.known})
-    if unknown:
-        raise ArgumentError("total", f"needs {', '.join(unknown)}, which no source gives: no total is possible")
+    needed = [figure for count, figure in terms if count]
+    missing = sorted({figure.name for figure in needed if not figure.known})
+    if missing:
+        raise ArgumentError("total", f"needs {', '.join(missing)}, which no source gives: no total is possible")
     different = sorted(set(needed), key=lambda figure: figure.name)
     whole = [figure for figure in different if figure.scope == "all-in"]
     if whole and len(different) > 1:
