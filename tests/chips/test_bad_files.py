@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
 
-from neurosam.errors import FormatError
+from neurosam.errors import BackendError, FormatError
 from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.chips.read import LARGEST_FILE
@@ -134,3 +135,9 @@ def test_a_path_that_holds_no_file(tmp_path: Path) -> None:
         load_chip(str(tmp_path / "none.toml"))
     with pytest.raises(FormatError, match=r"is a folder$"):
         load_chip(tmp_path)
+
+
+def test_a_python_without_a_toml_reader_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tomllib", None)  # as in Python 3.10
+    with pytest.raises(BackendError, match=r"^chips: need Python 3\.11 or newer"):
+        load_chip(tmp_path / "any.toml")

@@ -28,8 +28,9 @@ def chips(
 ) -> None:
     """List the chips that are known, or show every figure of one with its standing and source.
 
-    Standing, from the strongest: measured, pre-silicon, fitted, derived, vendor, unknown. A per-term figure is one
-    cause alone; an all-in figure is everything that was drawn, and adds to nothing.
+    Standing, from the strongest: measured, pre-silicon, fitted, derived, vendor, unknown.
+
+    A per-term figure is one cause alone; an all-in figure is everything that was drawn, and adds to nothing.
     """
     if chip is None:
         known = [load_chip(name) for name in available_chips()]

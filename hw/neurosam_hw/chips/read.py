@@ -101,7 +101,7 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         import tomllib
     except ModuleNotFoundError:
-        raise BackendError("chips", "need Python 3.11 or newer, which reads TOML; this is Python 3.10") from None
+        raise BackendError("chips", "need Python 3.11 or newer, whose standard library reads TOML") from None
     if not path.is_file():
         raise FormatError(str(path), "is a folder" if path.is_dir() else "does not exist")
     try:
