@@ -138,9 +138,9 @@ def test_a_chip_that_adds_to_a_decay_forgets_with_one_less() -> None:
     ("neuron", "pools"),
     [
         (ns.FixedLIF(4096, 1, "zero"), True),
-        (ns.FixedLIF([4096, 4095], 1, "zero"), False),  # one channel remembers
-        (ns.FixedLIF(4096, [1, 2], "zero"), False),  # one needs two spikes
-        (ns.FixedLIF(4096, [[[1, 1], [1, 1]], [[1, 1], [1, 2]]], "zero"), False),  # as one neuron does
+        (ns.FixedLIF(np.array([4096, 4095]), 1, "zero"), False),  # one channel remembers
+        (ns.FixedLIF(4096, np.array([1, 2]), "zero"), False),  # one needs two spikes
+        (ns.FixedLIF(4096, np.array([1, 1, 1, 1, 1, 1, 1, 2]).reshape(2, 2, 2), "zero"), False),  # as one neuron does
         (ns.FixedLIF(4096, 1, "zero", bias_mantissa=1), False),
         (ns.FixedLIF(4096, 1, "zero", refractory=1), False),
     ],
