@@ -58,11 +58,21 @@ def import_network(
     ] = None,
     dt: Dt = None,
     reset: Reset = None,
+    reset_timing: Annotated[
+        str | None,
+        typer.Option(help="Of --reset: now, next or both. Default: as the source resets.", show_default=False),
+    ] = None,
     shape: Annotated[
         str | None, typer.Option(help="netx: shape of the input (CxHxW), if no layer says it.", show_default=False)
     ] = None,
     magnitude: Annotated[
         int | None, typer.Option(min=1, help="Largest |value| of an input event. Default: 1.", show_default=False)
+    ] = None,
+    input_unit: Annotated[
+        float | None,
+        typer.Option(
+            help="NIR: value that an event of 1 stands for (0.0039 for bytes). Default: 1.", show_default=False
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
@@ -75,7 +85,10 @@ def import_network(
     known = next((f for f in formats() if f.name == kind and f.load is not None), None)
     if known is None:
         raise answer(file, kind)
-    given = {"source": source, "dt": dt, "reset": reset, "shape": shape and shape_of(shape), "magnitude": magnitude}
+    given = {
+        "source": source, "dt": dt, "reset": reset, "reset-timing": reset_timing, "shape": shape and shape_of(shape),
+        "magnitude": magnitude, "input-unit": input_unit,
+    }  # fmt: skip
     options = _options(known, given, known.load_options, file)
     target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5)
     network = known.read(file, **options)

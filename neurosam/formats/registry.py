@@ -98,8 +98,11 @@ BUILT_IN = (
     Format(
         "nir", "NIR", ".nir", "neurosam.formats.nir:is_nir", "neurosam.formats.nir:load_nir",
         "neurosam.formats.nir:save_nir",
-        {"source": "source", "dt": "dt", "reset": "reset", "magnitude": "magnitude"}, {"dt": "dt", "reset": "reset"},
-        "nir nir",
+        {
+            "source": "source", "dt": "dt", "reset": "reset", "reset-timing": "reset_timing", "magnitude": "magnitude",
+            "input-unit": "input_unit",
+        },
+        {"dt": "dt", "reset": "reset"}, "nir nir",
     ),
     Format(
         "graphml", "GraphML", ".graphml", save="neurosam.formats.graphs:save_graphml", needs="networkx frames",

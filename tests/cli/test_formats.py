@@ -111,6 +111,12 @@ def test_nir_both_ways(work: Path) -> None:
     assert re.search(r"wrote soft.nir: NIR .*another network: \d+ spikes differ, of \d+ on 32 steps of random", text)
     done("import", "soft.nir", "-o", "back.h5")
     assert ns.load_network("back.h5")["out"].neuron.reset == "zero"  # type: ignore[union-attr]
+    late = ["--source", "snntorch", "--reset", "subtract", "--reset-timing", "now", "--input-unit", "0.5"]
+    done("import", "soft.nir", "-o", "now.h5", *late)
+    now = ns.load_network("now.h5")
+    assert (now["out"].neuron.reset, now["out"].neuron.reset_timing) == ("subtract", "now")  # type: ignore[union-attr]
+    done("export", "net.h5", "--format", "netx")
+    assert "--reset-timing: is not for lava-dl's netx" in refused("import", "net.net", "--reset-timing", "now")
 
 
 PLUG_IN = """
