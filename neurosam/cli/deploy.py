@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,8 +125,8 @@ def export(
             raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
         module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
     stimulus = with_changes(recipe.stimulus, steps, coding)
-    if fixed is not None and stimulus.coding == "direct":
-        stimulus = replace(stimulus, magnitude=255)  # integers: a byte is an event of up to 255
+    if fixed is not None:
+        stimulus = stimulus.in_integers()
     metadata = stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
     network = to_network(
         module, recipe.input_shape, sam=trace, metadata=metadata, coding=stimulus.coding, magnitude=stimulus.magnitude,

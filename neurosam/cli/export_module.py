@@ -58,8 +58,9 @@ def export_module(
     images = None if calibrate.isdecimal() else _images(Path(calibrate), sides)
     from neurosam.deploy.from_torch import to_network
 
-    graded = coding == "direct" and precision is not None
-    stimulus = Stimulus(steps or 16, coding or "poisson", magnitude=255 if graded else 1)
+    stimulus = Stimulus(steps or 16, coding or "poisson")
+    if precision is not None:
+        stimulus = stimulus.in_integers()
     network: Network = to_network(
         load_module(str(model)), sides, sam=trace, coding=stimulus.coding, time=time, magnitude=stimulus.magnitude,
         input_unit=1 / stimulus.magnitude, metadata=stimulus.to_metadata() | {"module": Path(model).name},

@@ -25,6 +25,7 @@ from neurosam.formats.events.rules import EventRules
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.signals.events import Events
+from neurosam.signals.overflow import REMEDY
 from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -87,8 +88,7 @@ def run_recordings(
         say(f"accuracy {(predictions == np.array(found.labels)).mean():.2%} on {count} recordings")
     show_answers(net, predictions.tolist(), [path.name for path in found.recordings])
     if any(totals.saturated.values()) or any(totals.wrapped.values()):
-        report_warning("integers left their range (table above), so answers may be wrong. Quantise with a coarser unit "
-                       "(neurosam export --longest-run T gives room for T steps)")  # fmt: skip
+        report_warning(f"integers left their range (table above), so answers may be wrong. {REMEDY}")
     if film is not None and picture.file is not None:
         first = found.recordings[0]
         classes = Stimulus.from_metadata(net.metadata).classes

@@ -120,8 +120,9 @@ def export(
     dtype('int8')
     """
     if coding == "direct" and precision is not None and magnitude == 1 and input_unit == 1.0:
-        magnitude, input_unit = 255, 1 / 255
-        metadata = Stimulus(steps, coding, magnitude=magnitude).to_metadata() | dict(metadata or {})
+        stimulus = Stimulus(steps, coding).in_integers()
+        magnitude, input_unit = stimulus.magnitude, 1 / stimulus.magnitude
+        metadata = stimulus.to_metadata() | dict(metadata or {})
     network = to_network(
         module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata, coding=coding,
         mean=mean, std=std, time=time, run=run, samples=samples, check=check,

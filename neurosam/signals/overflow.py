@@ -15,7 +15,10 @@ import numpy.typing as npt
 
 from neurosam.signals.recording import Recording
 
-__all__ = ["Overflow", "overflow_warning", "overflows"]
+__all__ = ["REMEDY", "Overflow", "overflow_warning", "overflows"]
+
+REMEDY = "Quantise with a coarser unit (neurosam export --longest-run T gives room for T steps), or run fewer steps"
+"""What to do about it."""
 
 
 class Overflow(NamedTuple):
@@ -79,10 +82,7 @@ def overflow_warning(recording: Recording) -> str:
         if named:
             clauses.append(f"{what} ({named} neuron-steps)")
     samples = _affected(recording.saturated, recording.wrapped)
-    return (
-        f"{' and '.join(clauses)}, in {samples} of {recording.samples} samples, whose answers may be wrong. Quantise "
-        "with a coarser unit (neurosam export --longest-run T gives room for T steps), or run fewer steps"
-    )
+    return f"{' and '.join(clauses)}, in {samples} of {recording.samples} samples, whose answers may be wrong. {REMEDY}"
 
 
 def _affected(*counts: Mapping[str, npt.NDArray[np.int64]]) -> int:

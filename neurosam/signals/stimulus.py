@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,8 @@ class Stimulus:
     >>> stimulus.encode(np.full((1, 1, 2, 2), 255, dtype=np.uint8)).counts()[:2]
     array([[4],
            [0]])
+    >>> Stimulus(coding="direct").in_integers().magnitude
+    255
     """
 
     steps: int = 16
@@ -73,6 +75,10 @@ class Stimulus:
             raise EventError(
                 "stimulus", "mean and std, one of each per channel, belong to 'poisson_signed' and only to it"
             )
+
+    def in_integers(self) -> Stimulus:
+        """The same for a fixed-point network: with coding "direct", bytes as graded events in place of currents."""
+        return replace(self, magnitude=255) if self.coding == "direct" else self
 
     def encode(self, images: npt.NDArray[np.uint8], seed: int = 0, first: int = 0) -> Events:
         """Events of uint8 images ``[B, C, H, W]``; arguments as in :func:`neurosam.signals.events.encode`."""
