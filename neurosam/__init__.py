@@ -32,7 +32,7 @@ _MODULE_OF = {
     "FixedSamTrace": "neurosam.network.trace",
     "Precision": "neurosam.network.precision",
     # from a trained module
-    "check_export": "neurosam.deploy.check_export",
+    "check_export": "neurosam.deploy.checking.check_export",
     "export": "neurosam.deploy.from_torch",
     "quantise": "neurosam.deploy.quantise",
     # a run
@@ -82,7 +82,7 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.backends.registry import available_backends as available_backends
     from neurosam.backends.registry import run as run
     from neurosam.backends.session import Session as Session
-    from neurosam.deploy.check_export import check_export as check_export
+    from neurosam.deploy.checking.check_export import check_export as check_export
     from neurosam.deploy.from_torch import export as export
     from neurosam.deploy.quantise import quantise as quantise
     from neurosam.equivalence.comparison import compare as compare

@@ -60,7 +60,7 @@ def check(
     given = (
         read_inputs(events, net)[net.input.name] if events else presented(net, data, samples, seed, steps, size=size)[0]
     )
-    from neurosam.deploy.check_export import check_export
+    from neurosam.deploy.checking.check_export import check_export
 
     result = check_export(module, net, given.select(0, samples), input_unit=input_unit, time=time)
     console.print(result.table())

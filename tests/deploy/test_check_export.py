@@ -16,10 +16,10 @@ import torch
 from rich.console import Console
 
 import neurosam as ns
-from neurosam.deploy.check_layers import check_layers
-from neurosam.deploy.export_check import ExportCheck
-from neurosam.deploy.layer_input import arrivals, in_own_time
-from neurosam.deploy.layer_run import LayerRun
+from neurosam.deploy.checking.check_layers import check_layers
+from neurosam.deploy.checking.layer_input import arrivals, in_own_time
+from neurosam.deploy.checking.layer_run import LayerRun
+from neurosam.deploy.checking.result import ExportCheck
 from neurosam.errors import ExportError
 from neurosam.signals.inputs import Inputs
 from support.networks import KINDS

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import neurosam as ns
-from neurosam.deploy.module_run import run_module
+from neurosam.deploy.checking.module_run import run_module
 from neurosam.deploy.readers.protocol import Feedback, Reading, register
 from neurosam.errors import ExportError
 

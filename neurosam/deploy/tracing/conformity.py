@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.registry import run
-from neurosam.deploy.check_layers import check_layers
-from neurosam.deploy.module_run import layers_of
+from neurosam.deploy.checking.check_layers import check_layers
+from neurosam.deploy.checking.module_run import layers_of
 from neurosam.deploy.tracing.drawing import Drawing
 from neurosam.deploy.tracing.steps import Recorded
 from neurosam.errors import ExportError

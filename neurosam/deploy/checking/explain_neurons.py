@@ -16,8 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.deploy.explain_difference import ROUNDING, SINGLE_ROUNDING, Explanation, place_of
-from neurosam.deploy.layer_run import AnyNeuron, LayerRun, Simulated, Trains, of_neurons, simulate, without_input
+from neurosam.deploy.checking.explain_difference import ROUNDING, SINGLE_ROUNDING, Explanation, place_of
+from neurosam.deploy.checking.layer_run import (
+    AnyNeuron,
+    LayerRun,
+    Simulated,
+    Trains,
+    of_neurons,
+    simulate,
+    without_input,
+)
 from neurosam.errors import NetworkError
 from neurosam.network.neuron import LIF
 from neurosam.network.parameters import MAX_SPIKES

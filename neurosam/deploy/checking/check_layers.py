@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.registry import run as run_network
-from neurosam.deploy.explain_difference import Explanation, first_of, place_of
-from neurosam.deploy.explain_neurons import explain_neurons
-from neurosam.deploy.explain_readout import explain_readout
-from neurosam.deploy.explain_rounding import explain_quantisation, explain_rounding
-from neurosam.deploy.explain_synapses import explain_synapses
-from neurosam.deploy.export_check import ExportCheck, FirstSpike, LayerCheck
-from neurosam.deploy.layer_run import LayerRun
+from neurosam.deploy.checking.explain_difference import Explanation, first_of, place_of
+from neurosam.deploy.checking.explain_neurons import explain_neurons
+from neurosam.deploy.checking.explain_readout import explain_readout
+from neurosam.deploy.checking.explain_rounding import explain_quantisation, explain_rounding
+from neurosam.deploy.checking.explain_synapses import explain_synapses
+from neurosam.deploy.checking.layer_run import LayerRun
+from neurosam.deploy.checking.result import ExportCheck, FirstSpike, LayerCheck
 from neurosam.errors import EventError, ExportError
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network

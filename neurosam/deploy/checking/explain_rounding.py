@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from neurosam.deploy.explain_difference import ROUNDING, Explanation
-from neurosam.deploy.explain_neurons import differing_parameters, margins
-from neurosam.deploy.export_check import FirstSpike
-from neurosam.deploy.layer_run import LayerRun
+from neurosam.deploy.checking.explain_difference import ROUNDING, Explanation
+from neurosam.deploy.checking.explain_neurons import differing_parameters, margins
+from neurosam.deploy.checking.layer_run import LayerRun
+from neurosam.deploy.checking.result import FirstSpike
 from neurosam.errors import ExportError
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF

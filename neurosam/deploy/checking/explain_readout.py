@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosam.deploy.explain_difference import ROUNDING, SINGLE_ROUNDING, Explanation, first_of, place_of
-from neurosam.deploy.explain_neurons import differing_parameters
-from neurosam.deploy.layer_run import LayerRun, integrate, without_input
+from neurosam.deploy.checking.explain_difference import ROUNDING, SINGLE_ROUNDING, Explanation, first_of, place_of
+from neurosam.deploy.checking.explain_neurons import differing_parameters
+from neurosam.deploy.checking.layer_run import LayerRun, integrate, without_input
 from neurosam.network.neuron import Readout
 
 __all__ = ["explain_readout"]

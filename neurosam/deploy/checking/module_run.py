@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from neurosam.deploy.layer_run import LayerRun
+from neurosam.deploy.checking.layer_run import LayerRun
 from neurosam.deploy.readers.protocol import Feedback, Reading
 from neurosam.deploy.tracing.copies import traceable
 from neurosam.deploy.tracing.drawing import Drawing, draw

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.deploy.explain_difference import ROUNDING, SINGLE_ROUNDING, Explanation, first_of, place_of
-from neurosam.deploy.layer_input import arrivals, in_own_time
-from neurosam.deploy.layer_run import LayerRun, input_of
+from neurosam.deploy.checking.explain_difference import ROUNDING, SINGLE_ROUNDING, Explanation, first_of, place_of
+from neurosam.deploy.checking.layer_input import arrivals, in_own_time
+from neurosam.deploy.checking.layer_run import LayerRun, input_of
 from neurosam.errors import NetworkError
 from neurosam.network.elements import Projection
 from neurosam.network.network import Network

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from neurosam.deploy.check_layers import check_layers
-from neurosam.deploy.explain_difference import ROUNDING
-from neurosam.deploy.export_check import ExportCheck
+from neurosam.deploy.checking.check_layers import check_layers
+from neurosam.deploy.checking.explain_difference import ROUNDING
+from neurosam.deploy.checking.layer_run import LayerRun
+from neurosam.deploy.checking.module_run import run_module
+from neurosam.deploy.checking.result import ExportCheck
 from neurosam.deploy.from_torch import standardised
-from neurosam.deploy.layer_run import LayerRun
-from neurosam.deploy.module_run import run_module
 from neurosam.errors import EventError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosam.deploy.explain_difference import Explanation, Place
+from neurosam.deploy.checking.explain_difference import Explanation, Place
 from neurosam.deploy.fidelity import snr_db
 
 if TYPE_CHECKING:

@@ -147,7 +147,7 @@ def simulate(neuron: LIF, shape: Shape, trains: Trains) -> Simulated:
 
     Examples
     --------
-    >>> from neurosam.deploy.layer_run import Trains, simulate
+    >>> from neurosam.deploy.checking.layer_run import Trains, simulate
     >>> one = np.zeros(1, np.int64)
     >>> neuron = ns.LIF(leak=0.5, threshold=1.0)
     >>> run = simulate(neuron, (1,), Trains(one, one, np.array([[0.75], [0.75], [0.5]])))
