@@ -34,7 +34,7 @@ from neurosam.signals.recording import Record, Recording
 from neurosam.signals.state import State
 
 __all__ = [
-    "GROUP", "REMEDY", "available_backends", "check", "check_options", "check_record", "check_values", "load_backend",
+    "GROUP", "REMEDY", "available_backends", "check", "check_record", "check_values", "load_backend",
     "run", "shifted", "table_steps", "unrolled",
 ]  # fmt: skip
 
@@ -158,9 +158,8 @@ def run(
     record = Record() if record is None else record
     inputs = Inputs.of(network, events)
     check(network, inputs, record, initial, keep_state)
-    check_options(dtype, threads)
-    runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s, initial, keep_state)
+    runner = load_backend(backend)
     network = unrolled(network, inputs.steps, options.first_step)
     if out is not None:
         from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
@@ -193,14 +192,6 @@ def check(
     check_record(network, record, steps, keep_state)
 
 
-def check_options(dtype: str, threads: int | None) -> None:
-    """Refuse an unknown type or a number of threads below 1."""
-    if dtype not in ("float64", "float32"):
-        raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
-    if threads is not None and threads < 1:
-        raise ArgumentError("threads", f"got {threads}; at least 1 is required")
-
-
 def check_values(network: Network, inputs: Inputs) -> None:
     """Refuse input values that a fixed-point network cannot take."""
     if network.fixed:
@@ -219,6 +210,7 @@ def check_record(network: Network, record: Record, steps: int | None, keep_state
     keep_state : bool
         Whether all traces are part of the result.
     """
+    _is_record(record)
     for variable in ("spikes", "sam", "membrane", "current"):
         for name in getattr(record, variable):
             _recordable(network, name, variable)
@@ -227,6 +219,11 @@ def check_record(network: Network, record: Record, steps: int | None, keep_state
         if isinstance(trace, FixedSamTrace):
             population = network[name]
             trace.check(f"sam {name!r}", as_chw(population.shape)[0], steps, population.largest_event)
+
+
+def _is_record(record: Any) -> None:
+    if not isinstance(record, Record):
+        raise ArgumentError("record", f"got a {type(record).__name__}; a Record is required: ns.Record(spikes='conv1')")
 
 
 def unrolled(network: Network, steps: int, first: int = 0) -> Network:
