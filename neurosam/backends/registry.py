@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ from neurosam.signals.recording import Record, Recording
 from neurosam.signals.state import State
 
 __all__ = [
-    "GROUP", "REMEDY", "available_backends", "check", "check_record", "check_values", "load_backend",
+    "GROUP", "REMEDY", "available_backends", "check", "check_dtype", "check_record", "check_values", "load_backend",
     "run", "shifted", "table_steps", "unrolled",
 ]  # fmt: skip
 
@@ -51,6 +52,9 @@ def available_backends() -> tuple[str, ...]:
     True
     """
     return tuple(sorted(_installed()))
+
+
+_WITHIN_FLOAT32: WeakSet[Network] = WeakSet()
 
 
 @cache
@@ -159,6 +163,7 @@ def run(
     inputs = Inputs.of(network, events)
     check(network, inputs, record, initial, keep_state)
     options = Options(device, dtype, threads, progress, time_limit_s, initial, keep_state)
+    check_dtype(network, dtype)
     runner = load_backend(backend)
     network = unrolled(network, inputs.steps, options.first_step)
     if out is not None:
@@ -190,6 +195,25 @@ def check(
                 f"got {steps}; the gain table of population {population.name!r} has {rows} steps",
             )
     check_record(network, record, steps, keep_state)
+
+
+def check_dtype(network: Network, dtype: str) -> None:
+    """Refuse numbers of a float network that its type cannot hold; each network is looked through once."""
+    if network.fixed or dtype != "float32" or network in _WITHIN_FLOAT32:
+        return
+    numbers = [(f"the weights of {p.label}", p.synapse.weight) for p in network.projections]
+    numbers += [
+        (f"{item.name} of {p.name!r}", getattr(p.neuron, item.name))
+        for p in network.populations
+        if p.neuron is not None
+        for item in fields(p.neuron)
+    ]
+    largest = float(np.finfo(np.float32).max)
+    for name, value in numbers:
+        array = np.asarray(value)
+        if array.dtype.kind == "f" and array.size and np.abs(array).max() > largest:
+            raise ArgumentError("dtype", f"float32 holds numbers up to {largest:.2g}; {name} go beyond it; use float64")
+    _WITHIN_FLOAT32.add(network)
 
 
 def check_values(network: Network, inputs: Inputs) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from neurosam._util.arguments import integer
 from neurosam.backends.protocol import Backend, Options, Running, Sessions
 from neurosam.backends.registry import (
+    check_dtype,
     check_record,
     check_values,
     load_backend,
@@ -98,6 +99,7 @@ class Session:
         most_steps: int | None = None,
     ) -> None:
         options = Options(device, dtype, threads, initial=initial, keep_state=True)
+        check_dtype(network, dtype)
         samples = integer("samples", samples, 1, INDEX_MAX, ArgumentError)
         if most_steps is not None:
             most_steps = integer("most_steps", most_steps, 1, INDEX_MAX, ArgumentError)
