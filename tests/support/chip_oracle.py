@@ -160,11 +160,11 @@ def _spike(
             receivers.add(core)
             _add(at, core, **{kinds[type(projection.synapse)]: 1})
     for core in receivers:
-        _add(at, core, messages=1, in_tile=1)
+        _add(at, core, messages=1)
         if home is None:
             _add(at, core, injected=1)
             continue
-        _add(at, home, packets=1)
+        _add(at, home, packets=1, in_tile=1)
         (chip, column, row), (other, to_column, to_row) = place(mapping, home), place(mapping, core)
         if chip != other:
             _add(at, home, crossings=1)

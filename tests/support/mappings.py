@@ -22,7 +22,7 @@ from neurosam_hw.mapping.piece import Box, Piece
 from support.networks import random_case
 from support.pieces import varied
 
-__all__ = ["hardware_case", "mesh_chip", "on_one_core", "random_mapping"]
+__all__ = ["Inputs", "hardware_case", "mesh_chip", "on_one_core", "random_mapping"]
 
 Inputs = dict[str, ns.Events]
 
