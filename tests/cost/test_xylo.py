@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
@@ -40,7 +41,7 @@ def network() -> ns.Network:
     )
 
 
-def vendor(name: str, net: ns.Network, channels: int, fired: np.ndarray) -> float:  # type: ignore[type-arg]
+def vendor(name: str, net: ns.Network, channels: int, fired: npt.NDArray[np.bool_]) -> float:
     """`cycles_model` for one step, with the spikes in place of its probabilities."""
     into, around, out = (p.synapse.weight for p in net.projections)
     hidden, outputs, inputs = 6, 2, 4
@@ -59,7 +60,7 @@ def test_every_step_is_the_vendors_formula(name: str) -> None:
     net = network()
     x = np.random.default_rng(1).random((12, 3, 4)) < 0.3
     events = ns.Events.from_dense(x)
-    recording = ns.run(net, events, record=ns.Record(spikes="hidden"))
+    recording = ns.run(net, events, record=ns.Record(spikes=("hidden",)))
     fired = recording.spikes["hidden"].dense() != 0
     assert 0 < fired[..., 5].sum() < fired[..., 5].size  # the neuron without input weights fires
     found = cycles(chip(name), net, recording, events, 14)
@@ -75,7 +76,7 @@ def test_every_step_is_the_vendors_formula(name: str) -> None:
 def test_a_window_cuts_what_comes_later() -> None:
     net = network()
     events = ns.Events.from_dense(np.ones((5, 1, 4)))
-    recording = ns.run(net, events, record=ns.Record(spikes="hidden"))
+    recording = ns.run(net, events, record=ns.Record(spikes=("hidden",)))
     whole = cycles(chip("xylo-a2"), net, recording, events, 7)
     np.testing.assert_array_equal(cycles(chip("xylo-a2"), net, recording, events, 3), whole[:3])
 

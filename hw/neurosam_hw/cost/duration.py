@@ -41,8 +41,8 @@ SLOWEST_CORE = "slowest core and barrier"
 FIXED = "steps of fixed length"
 CYCLES = "clock cycles"
 
-SENT, RECEIVED = ("neurons", "packets"), ("packets", "synapses")
-"""Causes that a core's sending side and its receiving side work on; of packets, each its own count."""
+SENT = ("neuron_steps", "active", "idle", "spikes", "packets", "in_tile")
+"""Counts that the sending side of a core works on; the receiving side has the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,8 @@ class Duration:
         What a length needs and no one gives.
     cycles : (S, B) array, optional
         Clock cycles of each step, where they are counted.
+    busy_s : (cores,) array, optional
+        How long each core works, over all steps and samples, as far as it is known; None where cores do not count.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class Duration:
     standing: str
     missing: tuple[str, ...] = ()
     cycles: Array | None = None
+    busy_s: Array | None = None
 
     @property
     def step(self) -> Span | None:
@@ -146,19 +149,20 @@ def duration(mapping: CoreMapping, own_steps: int, work: Work) -> Duration:
         some = next(x for x in work.values() if x is not None)
         known = [np.full(some.shape[:2], x) for x in _range(fixed)]
         return Duration(FIXED, own_steps, Span(*known), fixed.standing, () if fixed.known else (fixed.name,))
-    needed = [term for term in terms(mapping.chip, "time", ("neurons", "packets", "synapses"))]
+    needed = terms(mapping.chip, "time", ("neurons", "packets", "synapses"))
     missing = tuple(name for term in needed if (name := _lacks(term, work[term.count])))
     standings = [term.figure.standing for term in needed if term.figure.known]
-    sent = [x for x in needed if x.cause == "neurons" or x.count in ("packets", "in_tile")]
-    received = [x for x in needed if x not in sent]
-    value, low, high = (
-        np.maximum(_core(sent, work, which), _core(received, work, which)).max(axis=2) for which in range(3)
-    )
+    sent = [term for term in needed if term.count in SENT]
+    received = [term for term in needed if term.count not in SENT]
+    cores = [np.maximum(_core(sent, work, which), _core(received, work, which)) for which in range(3)]
+    value, low, high = (core.max(axis=2) for core in cores)
+    busy = cores[0].sum(axis=(0, 1))
     barrier = _barrier(mapping)
     if isinstance(barrier, str):
-        return Duration(SLOWEST_CORE, own_steps, Span(value, low, high), weakest(*standings), (*missing, barrier))
+        lower = Span(value, low, high)
+        return Duration(SLOWEST_CORE, own_steps, lower, weakest(*standings), (*missing, barrier), busy_s=busy)
     whole = Span(value + barrier.value, low + barrier.low, high + barrier.high)
-    return Duration(SLOWEST_CORE, own_steps, whole, weakest(*standings, barrier.standing), missing)
+    return Duration(SLOWEST_CORE, own_steps, whole, weakest(*standings, barrier.standing), missing, busy_s=busy)
 
 
 def of_cycles(chip: Chip, own_steps: int, cycles: Array, standing: str) -> Duration:
@@ -176,25 +180,26 @@ def join(parts: Sequence[Duration]) -> Duration:
     """The steps of consecutive samples of one run."""
     spans = [part.known for part in parts]
     cycles = [part.cycles for part in parts if part.cycles is not None]
+    busy = [part.busy_s for part in parts if part.busy_s is not None]
     return replace(
         parts[0],
         known=Span(*(np.concatenate([getattr(x, name) for x in spans], axis=1) for name in ("value", "low", "high"))),
         missing=tuple(dict.fromkeys(name for part in parts for name in part.missing)),
         cycles=np.concatenate(cycles, axis=1) if cycles else None,
+        busy_s=np.sum(busy, axis=0) if busy else None,
     )
 
 
 def _core(side: Sequence[Term], work: Work, which: int) -> Array:
     """Time of one side of each core, ``[S, B, cores]``: its value, or the low or high end of its range."""
-    found: Array | float = 0.0
+    found = np.zeros(next(x.shape for x in work.values() if x is not None))
     for term in side:
         number = work[term.count]
         if number is None or not term.figure.known:
             continue
-        price = _range(term.figure)[which]
-        found = found + (np.where(number > 0, math.inf, 0.0) if math.isinf(price) else number * price)
-    some = next(x for x in work.values() if x is not None)
-    return np.broadcast_to(np.asarray(found, dtype=np.float64), some.shape)
+        each_s = _range(term.figure)[which]
+        found += np.where(number > 0, math.inf, 0.0) if math.isinf(each_s) else number * each_s
+    return found
 
 
 def _lacks(term: Term, number: npt.NDArray[np.int64] | None) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.chips.figure import Figure, Total, total
-from neurosam_hw.cost.terms import CAUSES, Term, terms
+from neurosam_hw.cost.terms import CAUSES, terms
 
 __all__ = ["ALL_IN", "Ledger", "Line", "energies", "ledger"]
 
@@ -129,18 +129,12 @@ def energies(chip: Chip, counts: Mapping[str, npt.NDArray[np.int64] | None]) -> 
 
     It is what :attr:`Ledger.known` is the sum of.
     """
-    found: npt.NDArray[np.float64] | float = 0.0
+    found = np.zeros(next(x.shape for x in counts.values() if x is not None))
     for term in terms(chip, "energy"):
-        number = counts[term.count]
-        if number is not None:
-            found = found + number * joules(term)
-    return np.asarray(found)
-
-
-def joules(term: Term) -> float:
-    """The value of a term's figure; 0 if unknown."""
-    value = term.figure.value_si
-    return float(value) if isinstance(value, (int, float)) else 0.0
+        number, each_j = counts[term.count], term.figure.value_si
+        if number is not None and isinstance(each_j, (int, float)):
+            found += number * each_j
+    return found
 
 
 def _missing(lines: list[Line]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ has none, the one that its file comes closest to, so that what is missing has a 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.chips.figure import Figure
@@ -54,7 +54,8 @@ CAUSES: dict[str, tuple[Alternative, ...]] = {
 """Alternatives of each cause: names of counts (counts.py) and keys of figures (chips/keys.py)."""
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)
+class Term:
     """A count and what each of it costs."""
 
     cause: str
