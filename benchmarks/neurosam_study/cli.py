@@ -74,8 +74,8 @@ def study(
     command = f"neurosam study{' --quick' if quick else ''} --data {data} --seeds {plan.seeds}{options}"
     try:
         results = run_study(out, plan, say=say, command=command, device=device)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"the same command resumes from {out / 'cache'}") from None
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(f"the same command resumes from {out / 'cache'}") from None
     pairs = zip(*results["verdicts"].values(), strict=True)
     rows = [(w["claim"]["experiment"], w["claim"]["text"], w["word"], f["word"]) for w, f in pairs]
     show("Claims and verdicts", ("experiment", "claim", "float", "8 bits, event"), rows, left=2)

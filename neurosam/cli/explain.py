@@ -123,8 +123,8 @@ def demo(
     start = time.perf_counter()
     try:
         results = run_demo(out, QUICK if quick else FULL, seed, say=say, bar=progress)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"finished results are in {out}") from None
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(f"finished results are in {out}") from None
     for table in tables(results):
         show(table.heading, table.columns, table.rows, note=table.note)
     say(f"done in {time.perf_counter() - start:.0f} s; in {out}:")

@@ -135,9 +135,9 @@ def train(
             shift=setting.shift if shift is None else shift, seed=seed, device=device, normalisation=norm,
             checkpoint=checkpoint, resume=not force, progress=True if console.is_terminal else _line(epochs),
         )  # fmt: skip
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         state = f"the same command resumes from {checkpoint}" if checkpoint.exists() else "before the first epoch ended"
-        raise KeyboardInterrupt(state) from None
+        raise type(interruption)(state) from None
     save_model(out, module, recipe)
     checkpoint.unlink(missing_ok=True)
     say(f"test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")
