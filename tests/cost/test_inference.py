@@ -29,7 +29,7 @@ def network(reset: str = "zero") -> ns.Network:
     return ns.Network(
         [
             ns.Population("in", (2,)),
-            ns.Population("a", (2,), ns.FixedLIF(membrane_decay=0, threshold=1, reset=reset)),  # type: ignore[arg-type]
+            ns.Population("a", (2,), ns.FixedLIF(membrane_decay=0, threshold=1, reset=reset)),
             ns.Population("out", (1,), ns.FixedReadout()),
         ],
         [
