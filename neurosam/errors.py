@@ -36,7 +36,7 @@ class NeurosamError(Exception):
     ...     ns.Population("in", shape=(28, 28))
     ... except ns.NeurosamError as error:
     ...     print(error)
-    population 'in': got shape (28, 28); (C, H, W) or (N,) is required
+    population 'in': got shape (28, 28); (C, H, W) or (N,) is required; a picture of one channel is (1, 28, 28)
     """
 
     def __init__(self, where: str, problem: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurosam._util.arguments import integer, integers
+from neurosam._util.describing import field_texts, one_line
 from neurosam.errors import NetworkError
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.neuron import LIF, Readout
@@ -126,6 +127,11 @@ class Population:
         """Largest ``|value|`` of an event that it sends: `magnitude` of an input, else the most spikes per step."""
         return self.neuron.max_spikes if isinstance(self.neuron, (LIF, FixedLIF)) else self.magnitude
 
+    def __repr__(self) -> str:
+        rest = field_texts(self, hide=("name", "shape", "neuron", "magnitude" if self.neuron is not None else ""))
+        parts = [repr(self.name), repr(self.shape), *([] if self.neuron is None else [repr(self.neuron)])]
+        return f"Population({', '.join([*parts, *(f'{name}={text}' for name, text in rest.items())])})"
+
 
 class PopulationsByName(dict[str, Population]):
     """Populations by name; a missing name raises :class:`NetworkError`."""
@@ -183,6 +189,15 @@ class Projection:
     def integral(self) -> bool:
         """Whether its weights are integer mantissas."""
         return self.synapse.weight.dtype.kind == "i"
+
+    @property
+    def text(self) -> str:
+        """``source->target`` and the synapse in a line."""
+        rest = {name: text for name, text in field_texts(self).items() if name not in ("source", "target", "synapse")}
+        return ", ".join([f"{self.label}: {self.synapse!r}", *(f"{name} {text}" for name, text in rest.items())])
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 class MaxPool(NamedTuple):

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import frozen, integer, integers, pair, reals
+from neurosam._util.describing import one_line
 from neurosam.errors import NetworkError
 
 __all__ = ["Conv2d", "Dense", "MaxPool2d", "Shape", "Sparse", "SumPool2d", "Synapse", "as_chw", "neurons"]
@@ -189,6 +190,9 @@ class Dense:
         """Sum of the negative and of the positive weights of each target, ``(O,)`` each."""
         return _row_sums(self.weight)
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Conv2d:
@@ -261,6 +265,9 @@ class Conv2d:
     def row_sums(self) -> tuple[Sums, Sums]:
         """Sum of the negative and of the positive weights of each output channel, ``(O,)`` each."""
         return _row_sums(self.weight)
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -362,6 +369,9 @@ class Sparse:
             for part in (np.minimum, np.maximum)
         )
         return negative, positive
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 Synapse: TypeAlias = Dense | Conv2d | Sparse

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import frozen, integer
+from neurosam._util.describing import array_text, to_html
 from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.synapse import Shape, neurons
@@ -97,6 +98,17 @@ class Events:
 
     def __len__(self) -> int:
         return int(self.time.size)
+
+    def __repr__(self) -> str:
+        cells = max(self.steps * self.samples * neurons(self.shape), 1)
+        values = "spikes" if self.value is None else f"values {array_text(self.value).partition(' ')[2]}"
+        return (
+            f"Events: {len(self):,} {values} of {self.shape}, {self.steps:,} steps, {self.samples:,} samples, "
+            f"{len(self) / cells:.2%} of neurons and steps"
+        )
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
 
     @classmethod
     def from_unsorted(

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
 
 import typer
+from neurosam_hw.mappers.build import map_network
 from typer.testing import CliRunner, Result
 
 import neurosam as ns
@@ -20,7 +21,6 @@ from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.cost import cost as cost_of
 from neurosam_hw.cost.cli import cost
-from neurosam_hw.mappers.build import map_network
 
 CHIPS = Path(shipped.__path__[0])
 
