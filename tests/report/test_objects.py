@@ -40,7 +40,7 @@ def test_a_network_in_a_few_lines() -> None:
         "  Population('in', (1, 6, 6))",
         "  Population('conv1', (4, 4, 4), FixedLIF(membrane_decay=410, threshold=100, reset_amount_64ths=6400))",
         "  Population('out', (3,), FixedReadout())",
-        "  in->conv1: Conv2d(weight=4x1x3x3 int8 -19..59), exponent 1",
+        "  in->conv1: Conv2d(weight=4x1x3x3 int8 -20..57), exponent 1",
         "  conv1->out: Dense(weight=3x64 int8 1)",
     ]
 
