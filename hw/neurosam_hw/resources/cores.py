@@ -55,7 +55,7 @@ def use(mapping: CoreMapping) -> list[Use]:
     >>> from neurosam_hw.mapping import CoreMapping, Piece
     >>> net = ns.Network(
     ...     [ns.Population("in", (100,)), ns.Population("out", (20,), ns.FixedReadout())],
-    ...     [ns.Projection("in", "out", ns.Dense(np.full((20, 100), 100, np.int8)))],
+    ...     [ns.Projection("in", "out", ns.Dense(np.full((20, 100), 101, np.int8)))],
     ... )
     >>> (core,) = use(CoreMapping(net, load_chip("loihi1"), (Piece("out", 0, ((0, 20), (0, 1), (0, 1))),)))
     >>> core.neurons, core.axons_in, core.synapses, core.synapse_bits, core.fan_in

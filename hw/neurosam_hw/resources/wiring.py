@@ -222,8 +222,11 @@ class Wiring:
 
     def channels(self, part: Part) -> Counts:
         """Target channels of a box that each source channel of a convolution reaches."""
-        synapse = self.network.projections[part.projection].synapse
-        first, stop = _box(part)[0]
+        return self.fan_channels(part.projection, *_box(part)[0])
+
+    def fan_channels(self, projection: int, first: int, stop: int) -> Counts:
+        """Target channels ``first : stop`` that each source channel of a convolution reaches."""
+        synapse = self.network.projections[projection].synapse
         out, per_group = synapse.weight.shape[:2]
         groups = synapse.groups if isinstance(synapse, Conv2d) else 1
         group = np.arange(first, stop) // (out // groups)
