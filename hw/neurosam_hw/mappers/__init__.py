@@ -1,0 +1,6 @@
+"""From a network to a mapping: populations are cut into pieces, and the pieces' cores get places on the chip."""
+
+from neurosam_hw.mappers.nets import Nets
+from neurosam_hw.mappers.partition import Partition, Room, partition
+
+__all__ = ["Nets", "Partition", "Room", "partition"]
