@@ -2,5 +2,6 @@
 
 from neurosam_hw.mappers.nets import Nets
 from neurosam_hw.mappers.partition import Partition, Room, partition
+from neurosam_hw.mappers.place import Placement, place
 
-__all__ = ["Nets", "Partition", "Room", "partition"]
+__all__ = ["Nets", "Partition", "Placement", "Room", "partition", "place"]
