@@ -71,7 +71,11 @@ class Nets:
         count = starts.size - 1
         synapses, source, rates = (
             np.full(size, value, np.int64) if given is None else np.asarray(given, np.int64)
-            for given, size, value in ((self.synapses, targets.size, 1), (self.source, count, -1), (self.rates, count, 1))
+            for given, size, value in (
+                (self.synapses, targets.size, 1),
+                (self.source, count, -1),
+                (self.rates, count, 1),
+            )
         )
         if count < 0 or starts[0] != 0 or starts[-1] != targets.size or (np.diff(starts) < 1).any():
             raise MappingError("nets: starts", f"must rise from 0 to the {targets.size} targets; no net is empty")
@@ -87,7 +91,9 @@ class Nets:
         if rates.shape != (count,) or (rates < 0).any() or synapses.shape != targets.shape or (synapses < 1).any():
             raise MappingError("nets: rates, synapses", "must be given for each net and target, from 0 and 1")
         for name, array in zip(
-            ("starts", "targets", "synapses", "source", "rates"), (starts, targets, synapses, source, rates), strict=True
+            ("starts", "targets", "synapses", "source", "rates"),
+            (starts, targets, synapses, source, rates),
+            strict=True,
         ):
             set_(self, name, array)
 

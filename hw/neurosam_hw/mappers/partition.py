@@ -176,7 +176,9 @@ def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
     in_order = np.arange(nets.neurons) * cores // nets.neurons
     side = (metis(nets, 2) if use_metis else in_order >= first).astype(bool)
     parts = [nets.within(half) for half in (~side, side)]
-    found = [_divide(part, room, row_bits, max(1, -(-part.neurons * cores // nets.neurons)), use_metis) for part in parts]
+    found = [
+        _divide(part, room, row_bits, max(1, -(-part.neurons * cores // nets.neurons)), use_metis) for part in parts
+    ]
     if found[0] is None or found[1] is None:
         return None
     core = np.zeros(nets.neurons, dtype=np.int32)

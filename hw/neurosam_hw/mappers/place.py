@@ -77,7 +77,10 @@ def place(mapping: CoreMapping, rates: Mapping[str, Counts] | None = None) -> Pl
     >>> weight[0, 9] = weight[9, 0] = 1
     >>> net = ns.Network(
     ...     [ns.Population("in", (10,)), ns.Population("a", (10,), ns.FixedLIF(membrane_decay=0, threshold=1))],
-    ...     [ns.Projection("in", "a", ns.Sparse.one_to_one((10,), 1)), ns.Projection("a", "a", ns.Sparse.from_dense(weight))],
+    ...     [
+    ...         ns.Projection("in", "a", ns.Sparse.one_to_one((10,), 1)),
+    ...         ns.Projection("a", "a", ns.Sparse.from_dense(weight)),
+    ...     ],
     ... )
     >>> pieces = tuple(Piece("a", n, neurons=np.array([n])) for n in range(10))
     >>> placed = place(CoreMapping(net, load_chip("loihi1"), pieces))
