@@ -39,9 +39,8 @@ def found(chip: str = "loihi1") -> Cost:
 def test_cores_stand_in_their_tiles() -> None:
     floor = Floor.of(mapping("loihi1", [[0, 0], [0, 1], [0, 2], [0, 4], [0, 16], [1, 0]]))
     tile, chip = 2.35, 4 * 2.35 + 1  # four cores a tile, four rows; two chips, one under the other
-    np.testing.assert_allclose(
-        floor.used, [[0, 0], [1, 0], [0, 1], [0, tile], [tile, 0], [0, chip]], atol=1e-12
-    )  # fmt: skip
+    places = np.array([[0, 0], [1, 0], [0, 1], [0, tile], [tile, 0], [0, chip]])
+    np.testing.assert_allclose(floor.used, places, atol=1e-12)
     everything = np.concatenate([floor.used, floor.unused])
     assert len(everything) == 2 * 128
     assert len(np.unique(everything.round(6), axis=0)) == 2 * 128
