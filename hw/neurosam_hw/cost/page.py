@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from neurosam.report.metrics import neurobench_table
 from neurosam.report.model import Cell, Picture, Report, Table
 from neurosam.report.page import write_page
 from neurosam_hw.cost.inference import Cost
@@ -68,6 +69,7 @@ def _tables(cost: Cost) -> list[Table | None]:
         layer_table(cost),
         core_table(cost, CORES),
         count_table(cost),
+        neurobench_table(cost.neurobench),
     ]
 
 
