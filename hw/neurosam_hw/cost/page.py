@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from neurosam.report.metrics import neurobench_table
 from neurosam.report.model import Cell, Picture, Report, Table
 from neurosam.report.page import write_page
 from neurosam_hw.cost.inference import Cost
@@ -16,6 +15,7 @@ from neurosam_hw.cost.tables import (
     count_table,
     energy_table,
     layer_table,
+    network_table,
     summary,
     time_table,
 )
@@ -69,7 +69,7 @@ def _tables(cost: Cost) -> list[Table | None]:
         layer_table(cost),
         core_table(cost, CORES),
         count_table(cost),
-        neurobench_table(cost.neurobench),
+        network_table(cost),
     ]
 
 
