@@ -9,14 +9,13 @@ from typing import Annotated
 
 import typer
 
-from neurosam.backends.registry import check
 from neurosam.backends.registry import run as run_network
 from neurosam.cli.common import network_in, new_file, progress, require, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.hdf5.files import file_kind, load_recording
-from neurosam.network.network import Network
+from neurosam.metrics.connections import inputs_of
 from neurosam.network.synapse import neurons
 from neurosam.report.model import Cell, Table
 from neurosam.signals.inputs import Inputs
@@ -119,22 +118,25 @@ def _recording(path: Path) -> Recording:
     kind = file_kind(path)
     if kind != "recording":
         raise FormatError(str(path), f"holds {kind}; a recording is required, as `neurosam run --out` writes it")
-    return load_recording(path)
+    return load_recording(path, mapped=True)
 
 
-def _run(network: Network, inputs: Inputs, mapping: CoreMapping) -> Iterator[tuple[Recording, Inputs]]:
-    """Run a network on as many samples at a time as fit the memory."""
-    check(network, inputs, Record())
-    state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
-    each = (inputs.steps + len(network.populations)) * (state + COUNTED * 8 * mapping.cores)
-    batch = max(1, BATCH_BYTES // each)
+def _batches(mapping: CoreMapping, inputs: Inputs, given: Recording | None) -> Iterator[tuple[Recording, Inputs]]:
+    """A run, or the one that was given, by as many samples at a time as fit the memory."""
+    network = mapping.network
+    if given is not None:
+        inputs_of(network, given, inputs, "--events")
     everything = Record.everything(network)
     wanted = Record(spikes=everything.spikes, membrane=everything.membrane, current=everything.current)
+    state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
+    each = (inputs.steps + len(network.populations)) * (state + COUNTED * 8 * mapping.cores)
+    size = max(1, BATCH_BYTES // each)
     with progress("running") as tick:
-        for first in range(0, inputs.samples, batch):
-            part = inputs.select(first, min(first + batch, inputs.samples))
-            yield run_network(network, part, record=wanted), part
-            tick(first + part.samples, inputs.samples)
+        for first in range(0, inputs.samples, size):
+            last = min(first + size, inputs.samples)
+            batch = inputs.select(first, last)
+            yield (run_network(network, batch, record=wanted) if given is None else given.select(first, last)), batch
+            tick(last, inputs.samples)
 
 
 def _show(cost: Cost, name: str) -> None:
