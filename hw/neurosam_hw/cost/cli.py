@@ -91,16 +91,15 @@ def cost(
     placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
     meter = Meter(placed)
-    if recording is not None:
-        if not events:
-            raise NeurosamError("--recording", "needs the input of that run too: give --events")
-        meter.add(_recording(recording), read_inputs(events, net))
+    if recording is not None and not events:
+        raise NeurosamError("--recording", "needs the input of that run too: give --events")
+    given = None if recording is None else _recording(recording)
+    if events:
+        inputs = read_inputs(events, net)
     else:
-        inputs = read_inputs(events, net) if events else Inputs.of(
-            net, presented(net, data, samples, seed, steps, coding, size)[0]
-        )  # fmt: skip
-        for part, batch in _run(net, inputs, placed):
-            meter.add(part, batch)
+        inputs = Inputs.of(net, presented(net, data, samples, seed, steps, coding, size)[0])
+    for part, batch in _batches(placed, inputs, given):
+        meter.add(part, batch)
     found = meter.cost(said, board)
     if as_json:
         say(json.dumps(document(found), indent=1, allow_nan=False))
