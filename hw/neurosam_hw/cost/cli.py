@@ -25,10 +25,11 @@ from neurosam_hw.cost.boards import board_of
 from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
-from neurosam_hw.cost.verdict import verdict
+from neurosam_hw.cost.verdict import refuse, verdict
 from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping.file import load_mapping
 from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.rules.check import check
 
 __all__ = ["cost"]
 
@@ -88,6 +89,8 @@ def cost(
     net, machine = network_in(network), load_chip(chip)
     if board is not None:
         board_of(machine, board)
+    if not what_if:
+        refuse(check(net, machine), machine)  # before a mapping that may fail for the same reason
     placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
     meter = Meter(placed)
