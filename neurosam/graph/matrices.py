@@ -164,11 +164,10 @@ def _convolved(synapse: Conv2d, x: Values) -> Values:
 def entries(synapse: Synapse, shape: Shape) -> tuple[Any, Any, Any]:
     """Target, source and weight of each connection from a source of this shape, weights of 0 included."""
     if isinstance(synapse, Dense):
-        rows, columns = np.indices(synapse.weight.shape)
-        return rows.reshape(-1), columns.reshape(-1), synapse.weight.reshape(-1)
+        target, source = np.indices(synapse.weight.shape).reshape(2, -1)
+        return target, source, synapse.weight.reshape(-1)
     if isinstance(synapse, Sparse):
-        rows = np.repeat(np.arange(synapse.indptr.size - 1), np.diff(synapse.indptr))
-        return rows, synapse.indices, synapse.weight
+        return np.repeat(np.arange(synapse.indptr.size - 1), np.diff(synapse.indptr)), synapse.indices, synapse.weight
     (sh, sw), (ph, pw), (dh, dw) = synapse.geometry
     out, per_group, kh, kw = synapse.weight.shape
     _, height, width = synapse.output_shape(shape)

@@ -18,7 +18,6 @@ import contextlib
 import csv
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
