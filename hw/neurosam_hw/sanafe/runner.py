@@ -18,6 +18,7 @@ import contextlib
 import csv
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,17 @@ ENERGIES = ("synapse", "dendrite", "soma", "network", "total")
 COLUMNS = ("timestep", "fired", "updated", "packets", "hops", "spikes", "sim_time", *(f"{e}_energy" for e in ENERGIES))
 
 
-def from_text(folder: Path, plan: dict[str, Any], chip: Any) -> Any:
+def from_text(folder: Path, plan: dict[str, Any], arch: Any) -> Any:
     """The network of snn.yaml."""
-    return sanafe.load_net(os.fspath(folder / "snn.yaml"), chip)
+    return sanafe.load_net(os.fspath(folder / "snn.yaml"), arch)
 
 
-def from_arrays(folder: Path, plan: dict[str, Any], chip: Any) -> Any:
+def from_arrays(folder: Path, plan: dict[str, Any], arch: Any) -> Any:
     """The network of edges.npz, with a unit for the synapses of each projection."""
     import numpy as np
 
     net = sanafe.Network()
-    cores, per_tile = chip.cores(), len(chip.tiles[0].cores)
+    cores, per_tile = arch.cores(), len(arch.tiles[0].cores)
     groups = {}
     for about in plan["groups"]:
         group = groups[about["name"]] = net.create_neuron_group(about["name"], about["size"], log_spikes=True)
@@ -65,24 +66,33 @@ def from_arrays(folder: Path, plan: dict[str, Any], chip: Any) -> Any:
 def main(folder: Path, timing: str) -> None:
     """Load, run step by step, and write both files."""
     plan = json.loads((folder / "plan.json").read_text())
-    chip = sanafe.load_arch(os.fspath(folder / "arch.yaml"))
+    arch = sanafe.load_arch(os.fspath(folder / "arch.yaml"))
     load = from_text if (folder / "snn.yaml").exists() else from_arrays
-    machine = sanafe.SpikingChip(chip)
-    machine.load(load(folder, plan, chip))
-    with (folder / "spikes.csv").open("w", newline="") as spikes, (folder / "perf.csv").open("w", newline="") as perf:
+    chip = sanafe.SpikingChip(arch)
+    chip.load(load(folder, plan, arch))
+
+    def before(step: int) -> None:
+        for group in plan["groups"]:
+            if group["start"] == step:
+                start_biases(chip.mapped_neuron_groups[group["name"]], group["late_bias"])
+
+    write(chip, plan["steps"], folder, timing, before)
+
+
+def write(chip: Any, steps: int, folder: Path, timing: str, before: Callable[[int], None] = lambda step: None) -> None:
+    """Run a chip step by step, and write spikes.csv and perf.csv; `before` each step, counted from 0."""
+    with (folder / "spikes.csv").open("w") as spikes, (folder / "perf.csv").open("w") as perf:
         spike_rows, perf_rows = (csv.writer(file, lineterminator="\n") for file in (spikes, perf))
         spike_rows.writerow(("neuron", "timestep"))
         perf_rows.writerow(COLUMNS)
-        for step in range(1, plan["steps"] + 1):
-            for group in plan["groups"]:
-                if group["start"] == step - 1:
-                    start_biases(machine.mapped_neuron_groups[group["name"]], group["late_bias"])
-            found = machine.sim(1, timing_model=timing, spike_trace=True, perf_trace=True)
-            spike_rows.writerows((f"{a.group_name}.{a.neuron_offset}", step) for a in found["spike_trace"][0])
+        for step in range(steps):
+            before(step)
+            found = chip.sim(1, timing_model=timing, spike_trace=True, perf_trace=True)
+            spike_rows.writerows((f"{a.group_name}.{a.neuron_offset}", step + 1) for a in found["spike_trace"][0])
             counts = (found["neurons_fired"], found["neurons_updated"], found["packets_sent"])
-            hops, events = found["perf_trace"]["hops"][0], found["spikes"]
+            hops, operations = found["perf_trace"]["hops"][0], found["spikes"]
             energies = (repr(found["energy"][name]) for name in ENERGIES)
-            perf_rows.writerow((step, *counts, hops, events, repr(found["sim_time"]), *energies))
+            perf_rows.writerow((step + 1, *counts, hops, operations, repr(found["sim_time"]), *energies))
 
 
 def start_biases(neurons: Any, biases: list[Any]) -> None:
