@@ -148,6 +148,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "reset to a value, fires at the threshold": lambda: dense(reset="value", reset_value_64ths=-700, fires="at"),
     "no reset": lambda: dense(reset="none"),
     "lower bound": lambda: dense(lower_bound_64ths=-900, reset="subtract"),
+    "clipped at 24 bits": lambda: dense(low=-80, high=60, exponent=7, threshold=2000, membrane_decay=20),
     "refractory for 2 steps": lambda: dense(refractory=2),
     "weights beyond 8 bits": lambda: dense(low=-289, high=320),
     "4 and 3 cores": lambda: dense(cores={"hidden": 4, "out": 3}),

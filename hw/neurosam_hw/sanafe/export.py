@@ -67,7 +67,7 @@ def export(mapping: CoreMapping, events: Events | Mapping[str, Events], folder: 
     network = replace(mapping.network, sam={})
     inputs = Inputs.of(network, events).select(sample, sample + 1)
     check(mapping, inputs)
-    check_range(whole_run(network, inputs))
+    check_range(network, whole_run(network, inputs))
     target = Path(folder)
     made = plan(mapping, inputs)
     found = [edges(network, projection) for projection in network.projections]

@@ -9,7 +9,9 @@ computes in a step (src/models.cpp, 2.2.9), with all numbers exact in float64, i
     v <- reset, v - threshold, or v         reset_mode hard, soft, none
     v <- reverse_threshold, if it is below  reverse_reset_mode saturate
 
-Its ``refractory_delay`` counts the step of the spike, and the membrane leaks meanwhile. It has no limit of 24 bits.
+Its ``refractory_delay`` counts the step of the spike, and the membrane leaks meanwhile. It has no limit of 24 bits:
+below, the limit becomes a ``reverse_threshold``; above, it changes nothing for a neuron that fires there and is reset
+to a value (`clips_alike`).
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
+from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.errors import ExportError
 from neurosam.network import dynamics
 from neurosam.network.dynamics import Parameters, Switches
@@ -28,7 +30,7 @@ from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import as_chw, neurons
 
-__all__ = ["attributes", "biases", "check_neuron"]
+__all__ = ["attributes", "biases", "check_neuron", "clips_alike"]
 
 Values = npt.NDArray[np.float64]
 
@@ -75,19 +77,28 @@ def _options(p: Parameters, o: Switches) -> tuple[tuple[bool, str], ...]:
     )
 
 
+def clips_alike(population: Population) -> bool:
+    """Whether a membrane may leave its 24 bits in a run: a hard reset forgets by how much."""
+    return isinstance(population.neuron, FixedLIF) and population.neuron.reset in ("zero", "value")
+
+
 def attributes(population: Population, precision: Precision | None) -> dict[str, Any]:
     """Attributes of SANA-FE's soma without its bias: an array over the neurons where they can differ, else a value."""
     if population.neuron is None:
         raise TypeError("an input has no neurons")
     p, o = dynamics.resolve(population.neuron, precision)
-    found: dict[str, Any] = {"leak_decay": _each(p.factor_v, population) / DECAY_ONE, "reset_mode": MODES[o.reset]}
+    lowest = np.maximum(p.lower_bound, -STATE_MAX) if o.bounded else -STATE_MAX
+    found: dict[str, Any] = {
+        "leak_decay": _each(p.factor_v, population) / DECAY_ONE,
+        "reset_mode": MODES[o.reset],
+        "reverse_threshold": _each(lowest, population) / UNIT,
+        "reverse_reset_mode": "saturate",
+    }
     if not population.fires:
         return found | {"threshold": UNREACHABLE}
     found["threshold"] = (_each(p.threshold, population) - o.at) / UNIT
     if o.reset == dynamics.VALUE:
         found["reset"] = _each(p.amount, population) / UNIT
-    if o.bounded:
-        found |= {"reverse_threshold": _each(p.lower_bound, population) / UNIT, "reverse_reset_mode": "saturate"}
     if o.refractory:
         found["refractory_delay"] = o.refractory + 1
     return found

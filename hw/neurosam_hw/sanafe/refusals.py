@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from neurosam.errors import ExportError
+from neurosam.network.network import Network
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Recording
 from neurosam_hw.mapping.mapping import OUTSIDE, CoreMapping
 from neurosam_hw.mapping.schedule import HardwareSchedule
 from neurosam_hw.sanafe.architecture import check_chip, number
-from neurosam_hw.sanafe.neurons import check_neuron
+from neurosam_hw.sanafe.neurons import check_neuron, clips_alike
 
 __all__ = ["check", "check_range"]
 
@@ -39,15 +40,16 @@ def check(mapping: CoreMapping, inputs: Inputs) -> None:
     _check_cores(mapping)
 
 
-def check_range(recording: Recording) -> None:
-    """Refuse a run in which a membrane was clipped to 24 bits or a sum wrapped: SANA-FE has no such limit.
+def check_range(network: Network, recording: Recording) -> None:
+    """Refuse a run in which a sum wrapped around at 24 bits, or a clipped membrane makes a difference.
 
     Raises
     ------
     ExportError
         With the name of the first population in which that happened.
     """
-    for what, counts in (("membranes were clipped", recording.saturated), ("sums wrapped around", recording.wrapped)):
+    clipped = {name: times for name, times in recording.saturated.items() if not clips_alike(network[name])}
+    for what, counts in (("membranes were clipped", clipped), ("sums wrapped around", recording.wrapped)):
         for name, times in counts.items():
             if times.any():
                 raise ExportError(
