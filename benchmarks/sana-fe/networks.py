@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,6 +72,18 @@ def dense(
         ],
     )
     return Case(network, _events(random, (30,)), cores or {})
+
+
+def clipped() -> Case:
+    """Inhibition far below the lowest membrane of 24 bits, then excitation, which has to come from there."""
+    case = dense(exponent=7, threshold=2000, membrane_decay=20)
+    weight = np.full((24, 30), 100, np.int8)
+    weight[:, :15] = -100
+    first, *others = case.network.projections
+    network = replace(case.network, projections=[replace(first, synapse=ns.Dense(weight)), *others])
+    active = np.zeros((STEPS, 1, 30), bool)
+    active[:15, :, :15] = active[15:, :, 15:] = True
+    return Case(network, ns.Events.from_dense(case.events.dense() & active))
 
 
 def convolution(readout: bool = False, pool: bool = False) -> Case:
@@ -148,7 +161,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "reset to a value, fires at the threshold": lambda: dense(reset="value", reset_value_64ths=-700, fires="at"),
     "no reset": lambda: dense(reset="none"),
     "lower bound": lambda: dense(lower_bound_64ths=-900, reset="subtract"),
-    "clipped at 24 bits": lambda: dense(low=-80, high=60, exponent=7, threshold=2000, membrane_decay=20),
+    "clipped at 24 bits": clipped,
     "refractory for 2 steps": lambda: dense(refractory=2),
     "weights beyond 8 bits": lambda: dense(low=-289, high=320),
     "4 and 3 cores": lambda: dense(cores={"hidden": 4, "out": 3}),

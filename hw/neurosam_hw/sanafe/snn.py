@@ -1,6 +1,6 @@
 """SANA-FE's description of the network, ``snn.yaml``: groups, one line an edge, and where neurons are.
 
-About 39 bytes and 34 microseconds of reading an edge, so large networks are not written this way (export.py). Without
+About 39 bytes and 34 microseconds of reading an edge, so large networks are not written this way (write.py). Without
 an attribute for the synapse of an edge, all edges onto a group are of one kind.
 """
 
