@@ -1,8 +1,8 @@
 """SANA-FE's packaged DVS-gesture network, which ran on Loihi, as a network of ours: read from the installed package.
 
 Neurons have a hard reset and no leak; a still frame is a bias in each neuron of the first layer. Weights are integers
-from -289 on, more than 8 bits, so each of its synapses is two here, ``4 hi + lo``. Layer i is i steps behind: of S steps
-on the chip, it makes S - i. The input that a network has to have is a neuron outside the chip that never fires.
+from -289 on, more than 8 bits, so each of its synapses is two here, ``4 hi + lo``. Layer i is i steps behind: of S
+steps on the chip, it makes S - i. The input that a network has to have is one neuron that never fires.
 """
 
 from __future__ import annotations
@@ -51,9 +51,13 @@ def _synapse(weight: Any, stride: int) -> ns.Conv2d | ns.Dense:
     return ns.Conv2d(weight, stride=stride) if weight.ndim == 4 else ns.Dense(weight)
 
 
-def placed(net: ns.Network, chip: Chip) -> CoreMapping:
-    """Where its authors place it: layers in order, each in equal parts, of which the last takes what remains."""
-    pieces, core = [], 0
+def placed(net: ns.Network, chip: Chip, with_input: bool = False) -> CoreMapping:
+    """Where its authors place it: layers in order, each in equal parts, of which the last takes what remains.
+
+    The input is outside the chip, or on the last core.
+    """
+    core = 0
+    pieces = [Piece("none", sum(CORES) - 1, neurons=np.zeros(1, np.int64))] * with_input
     for i, (shape, count) in enumerate(zip(SHAPES, CORES, strict=True)):
         every = np.arange(int(np.prod(shape)))
         part = every.size // count
