@@ -38,9 +38,10 @@ Prices = dict[str, float]
 
 def number(chip: Chip, name: str) -> float:
     """A figure that has one value, in its base unit."""
-    value = chip.figure(name).value_si
+    figure = chip.figure(name)
+    value = figure.value_si
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ExportError(f"chip {chip.name}: {name}", "must be one number; SANA-FE has no other")
+        raise ExportError(f"chip {chip.name}: {name}", f"got {figure.value_text}; SANA-FE needs one number")
     return value
 
 
