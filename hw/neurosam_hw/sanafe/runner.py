@@ -22,18 +22,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import sanafe
-
 ENERGIES = ("synapse", "dendrite", "soma", "network", "total")
 COLUMNS = ("timestep", "fired", "updated", "packets", "hops", "spikes", "sim_time", *(f"{e}_energy" for e in ENERGIES))
 
 
-def from_text(folder: Path, plan: dict[str, Any], arch: Any) -> Any:
+def from_text(sanafe: Any, folder: Path, plan: dict[str, Any], arch: Any) -> Any:
     """The network of snn.yaml."""
     return sanafe.load_net(os.fspath(folder / "snn.yaml"), arch)
 
 
-def from_arrays(folder: Path, plan: dict[str, Any], arch: Any) -> Any:
+def from_arrays(sanafe: Any, folder: Path, plan: dict[str, Any], arch: Any) -> Any:
     """The network of edges.npz, with a unit for the synapses of each projection."""
     import numpy as np
 
@@ -65,11 +63,13 @@ def from_arrays(folder: Path, plan: dict[str, Any], arch: Any) -> Any:
 
 def main(folder: Path, timing: str) -> None:
     """Load, run step by step, and write both files."""
+    import sanafe  # here, so that whoever has no SANA-FE can look at this module
+
     plan = json.loads((folder / "plan.json").read_text())
     arch = sanafe.load_arch(os.fspath(folder / "arch.yaml"))
     load = from_text if (folder / "snn.yaml").exists() else from_arrays
     chip = sanafe.SpikingChip(arch)
-    chip.load(load(folder, plan, arch))
+    chip.load(load(sanafe, folder, plan, arch))
 
     def before(step: int) -> None:
         for group in plan["groups"]:
