@@ -1,7 +1,7 @@
 """The report as one HTML file that works offline, and the same numbers as a JSON file next to it.
 
 The page is page.html with page.css and page.js inlined. Title, provenance and tables are plain HTML, readable without
-scripts. The samples follow as data that the script draws:
+scripts, and pictures are images inside the file. The samples follow as data that the script draws:
 
 - ``<script type="application/json">``: names, counts, readouts, and the offset and shape of each array in the buffer;
 - ``<script type="application/octet-stream">``: the buffer, zlib-compressed, in base64. Images are bytes ``[C, H, W]``,
@@ -34,11 +34,13 @@ from neurosam._util.atomic_write import write_text
 from neurosam._version import __version__
 from neurosam.errors import NeurosamError
 from neurosam.report.figures import visible
-from neurosam.report.model import Cell, Report, Sample, Table
+from neurosam.report.model import Cell, Picture, Report, Sample, Table
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
 
 FORMAT, FORMAT_VERSION = "neurosam-report", 1
+WIDE = 6
+"""Columns of a table, above which it has no other beside it."""
 
 
 def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
@@ -83,6 +85,7 @@ def _page(report: Report) -> str:
         "title": html.escape(report.title),
         "provenance": "".join(_pair(name, cell) for name, cell in _provenance(report).items()),
         "highlights": "".join(_pair(name, cell) for name, cell in report.highlights.items()),
+        "pictures": "".join(map(_picture, report.pictures)),
         "tables": "".join(_table(Table(*table)) for table in report.tables),
         "samples_hidden": "" if report.samples else "hidden",
         "data": _script_text(data),
@@ -226,16 +229,17 @@ def _text(cell: Cell, decimals: int | None = None) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f").replace("-", "−")
     if isinstance(value, float):
-        return (f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}").replace("-", "−")
+        text = f"{value:.4g}" if decimals is None else f"{value:,.{decimals}f}".replace(",", "\u202f")
+        return text.replace("-", "−")
     return html.escape(str(value))
 
 
 def _decimals(cells: Sequence[Cell]) -> int | None:
     """Decimals that show every fraction of a column to four digits with points aligned; None if 4 are not enough."""
     fractions = [abs(float(cell)) for cell in cells if isinstance(cell, (float, np.floating))]
-    if any(not math.isfinite(x) or x >= 1e5 or 0 < x < 1e-3 for x in fractions):
+    if any(not math.isfinite(x) or x >= 1e12 or 0 < x < 1e-3 for x in fractions):
         return None
-    shown = [f"{x:.4g}".partition(".")[2] for x in fractions]
+    shown = [f"{x:.4g}".partition(".")[2] if x < 1e4 else "" for x in fractions]
     return min(4, max(map(len, shown), default=0))
 
 
@@ -244,6 +248,16 @@ def _pair(name: str, cell: Cell) -> str:
     is_integer = isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
     text = str(cell) if is_integer else _text(cell)
     return f"<div><dt>{html.escape(name)}</dt><dd>{text}</dd></div>"
+
+
+def _picture(picture: Picture) -> str:
+    heading, text = html.escape(picture.heading), html.escape(picture.text, quote=True)
+    note = f"<figcaption>{html.escape(picture.note)}</figcaption>" if picture.note else ""
+    image = base64.b64encode(picture.svg).decode("ascii")
+    return (
+        f"<figure class='picture'><h3>{heading}</h3>"
+        f"<img src='data:image/svg+xml;base64,{image}' alt='{text}'>{note}</figure>"
+    )
 
 
 def _table(table: Table) -> str:
@@ -259,8 +273,9 @@ def _table(table: Table) -> str:
     )
     note = f"<p>{html.escape(table.note)}</p>" if table.note else ""
     heading = html.escape(table.heading)
+    wide = " wide" * (len(table.columns) > WIDE)
     return (
-        f"<section class='table'><h3>{heading}</h3>{note}<div class='scroll' tabindex='0' role='region' "
+        f"<section class='table{wide}'><h3>{heading}</h3>{note}<div class='scroll' tabindex='0' role='region' "
         f"aria-label='{heading}'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 

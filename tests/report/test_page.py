@@ -16,7 +16,7 @@ import pytest
 
 import neurosam
 from neurosam.errors import NeurosamError
-from neurosam.report import Cell, Report, Sample, Table, write_page
+from neurosam.report import Cell, Picture, Report, Sample, Table, write_page
 
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">&amp;"
 
@@ -175,6 +175,19 @@ def test_cells_are_formatted_for_reading(tmp_path: Path) -> None:
     assert page.all("dd")[0] == "1234567"
 
 
+def test_large_numbers_have_their_thousands_apart(tmp_path: Path) -> None:
+    rows: list[list[Cell]] = [[225370.67, 8213.67], [1250.25, 0.5], [None, 1e13]]
+    page = Page(write(tmp_path, Report("r", tables=[("T", ["a", "b"], rows)]))[0])
+    assert page.all("td") == ["225\u202f371", "8214", "1\u202f250", "0.5", "–", "1e+13"]
+
+
+def test_a_table_of_many_columns_stands_alone(tmp_path: Path) -> None:
+    tables = [("T", list("abcdefg"), [[1] * 7]), ("T", list("abcdef"), [[1] * 6])]
+    page = Page(write(tmp_path, Report("r", tables=tables))[0])
+    found = [attributes["class"] for tag, attributes in page.tags if tag == "section" and "class" in attributes]
+    assert found == ["table wide", "table"]
+
+
 def test_numpys_integers_are_integers(tmp_path: Path) -> None:
     numpys: Any = {"label": np.int64(2), "prediction": np.uint8(0)}
     neurons: Any = {"conv1": np.int64(9)}
@@ -189,6 +202,19 @@ def test_report_without_samples_shows_its_tables(tmp_path: Path) -> None:
     page = Page(write(tmp_path, Report("r", tables=[("T", ["a"], [[1]])]))[0])
     assert "hidden" in next(a for _, a in page.tags if a.get("id") == "viewer")
     assert page.all("td") == ["1"]
+
+
+def test_a_picture_is_an_image_in_the_file(tmp_path: Path) -> None:
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>document.title='taken'</script></svg>"
+    text, _ = write(tmp_path, Report("costs", pictures=[Picture(HOSTILE, svg, HOSTILE, HOSTILE)]))
+    page = Page(text)
+    (image,) = (attributes for tag, attributes in page.tags if tag == "img")
+    source = image["src"]
+    assert source is not None
+    kind, _, content = source.partition(",")
+    assert (kind, base64.b64decode(content), image["alt"]) == ("data:image/svg+xml;base64", svg, HOSTILE)
+    assert page.all("figcaption")[-1] == HOSTILE
+    assert [tag for tag, _ in page.tags].count("script") == 3  # of the page itself, as without a picture
 
 
 def test_every_control_has_a_label(tmp_path: Path) -> None:

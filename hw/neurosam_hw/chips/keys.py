@@ -90,13 +90,16 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "weight_types": Key("count", "different weights per neuron, chosen by the axon's type"),
         "current": Key("boolean", "whether neurons have a synaptic current with a decay"),
         "current_bits": Key("memory", "width of the synaptic current"),
-        "membrane_bits": Key("memory", "width of the membrane, sign included"),
+        "membrane_bits": Key("memory", "width of the membrane, sign included where it has one"),
+        "membrane_signed": Key("boolean", "whether a membrane can be below 0"),
         "decay": Key("boolean", "whether membranes decay by a factor"),
         "decay_bits": Key("memory", "width of a decay"),
         "bias_bits": Key("memory", "width of a bias mantissa"),
         "bias_exponent_bits": Key("memory", "width of a bias exponent"),
         "threshold_bits": Key("memory", "width of a threshold mantissa"),
+        "threshold_signed": Key("boolean", "whether that width includes a sign"),
         "threshold_shift": Key("integer", "bits by which thresholds enter shifted left"),
+        "fires_at": Key("boolean", "whether a membrane equal to the threshold fires"),
         "delay_bits": Key("memory", "width of a synaptic delay"),
         "delay_max": Key("step", "longest synaptic delay"),
         "refractory_max": Key("step", "longest refractory period"),
@@ -133,6 +136,7 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "hop": _energy("a spike from one router to the next, where directions are not told apart"),
         "hop_east_west": _energy("a spike from one tile to the next, east or west"),
         "hop_north_south": _energy("a spike from one tile to the next, north or south"),
+        "hop_between_chips": _energy("a spike from one chip to another, beyond its hops"),
     },
     "time": {
         "synaptic_operation": _time("a synaptic operation"),
@@ -162,6 +166,9 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "cycles_hidden_update": Key("cycle", "a step, for each hidden neuron's membrane"),
         "cycles_hidden_fired": Key("cycle", "a step, for each hidden neuron that fires, without aliases"),
         "cycles_output_update": Key("cycle", "a step, for each output neuron"),
+        "cycles_skip_unconnected": Key(
+            "boolean", "whether hidden neurons without input (output) weights take no cycles for spikes from (to) there"
+        ),
     },
     "noc": {
         "mesh_width": Key("count", "columns of the mesh"),
