@@ -2,8 +2,8 @@
 
 A first layer of 256 neurons, N copies of a chain of ten layers of 256, and a last layer that all copies reach (the
 first layer itself, for N = 0); each layer is connected to the next completely, by random weights within +-0.05. That
-makes 2560 N + 512 neurons. The 29 outputs are left out, as the authors do when they count neurons: how they were read is not
-published, and they are the same for all N.
+makes 2560 N + 512 neurons. The 29 outputs are left out, as the authors do when they count neurons: how they were read
+is not published, and they are the same for all N.
 
 The script that ran them on Loihi is not published, so neither are the firing rates. Here each neuron has a bias that
 makes it fire at about the rate that is asked for, whatever the weights: thresholds are 1, nothing leaks, and membranes
