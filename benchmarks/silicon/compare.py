@@ -121,8 +121,8 @@ def whole(sizes: Measured, predictions: list[Prediction]) -> list[Row]:
             fitted.step_s[-1],
             sizes.step_s[-1],
             "s",
-            f"likewise. Longer than a step of 3,072 neurons by {sizes.step_s[-1] / sizes.step_s[1] - 1:.1%} (measured) and "
-            f"{fitted.step_s[-1] / fitted.step_s[1] - 1:.0%} (predicted)",
+            f"likewise. Longer than a step of 3,072 neurons by {sizes.step_s[-1] / sizes.step_s[1] - 1:.1%} (measured) "
+            f"and {fitted.step_s[-1] / fitted.step_s[1] - 1:.0%} (predicted)",
         ),
     ]
 
