@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from neurosam_hw.cost.work import work
 
 import scaled
 from neurosam.backends.registry import run
@@ -26,6 +25,7 @@ from neurosam_hw.chips.load import load_chip
 from neurosam_hw.cost.counts import count
 from neurosam_hw.cost.duration import duration
 from neurosam_hw.cost.ledger import ledger
+from neurosam_hw.cost.work import work
 from neurosam_hw.mapping.schedule import HardwareSchedule
 
 __all__ = ["CHIPS", "RATES", "Line", "Measured", "Prediction", "measured", "predict"]

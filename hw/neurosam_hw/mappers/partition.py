@@ -18,7 +18,20 @@ from neurosam_hw.errors import MappingError
 from neurosam_hw.mappers.metis import has_metis, metis
 from neurosam_hw.mappers.nets import Nets
 from neurosam_hw.mappers.refine import (
-    AXONS_IN, AXONS_OUT, BITS, NET, NEURON, NEURONS, NONE, PIN, SLOT, State, grow, improve, place_all, repair
+    AXONS_IN,
+    AXONS_OUT,
+    BITS,
+    NET,
+    NEURON,
+    NEURONS,
+    NONE,
+    PIN,
+    SLOT,
+    State,
+    grow,
+    improve,
+    place_all,
+    repair,
 )  # fmt: skip
 
 __all__ = ["Partition", "Room", "partition"]

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from neurosam_hw.mapping.mapping import OUTSIDE, CoreMapping, Tile
+from neurosam_hw.mapping.mapping import OUTSIDE, CoreMapping
 from neurosam_hw.mapping.reach import packets
 
 __all__ = ["Placement", "distances", "place", "traffic"]
