@@ -14,6 +14,7 @@ __all__ = [
     "EventError",
     "ExportError",
     "FormatError",
+    "MissingPackageError",
     "NetworkError",
     "NeurosamError",
     "RangeWarning",
@@ -66,6 +67,13 @@ class FormatError(NeurosamError):
 
 class BackendError(NeurosamError):
     """A back end that is unknown, not installed, or cannot run the network."""
+
+
+class MissingPackageError(BackendError, ModuleNotFoundError):
+    """An optional package that is needed and not installed; the message has the command that installs it.
+
+    It is a ``ModuleNotFoundError`` as well.
+    """
 
 
 class ExportError(NeurosamError):

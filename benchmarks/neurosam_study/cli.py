@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from neurosam.cli.common import new_folder, require, say, show
+from neurosam._util.packages import require_package
+from neurosam.cli.common import new_folder, say, show
 from neurosam.cli.inputs import Size
 from neurosam.errors import DataError
 
@@ -53,7 +54,7 @@ def study(
 
         neurosam study --data tiny-imagenet-200 --architecture vgg11 --epochs 90 --device cuda
     """  # fmt: skip
-    require("study", "demo", "torch", "safetensors", "matplotlib")
+    require_package("study", "torch", "safetensors", "matplotlib")
     new_folder(out, force, "plan.json")
     from neurosam_study.plan import FULL, QUICK
     from neurosam_study.runner import study as run_study

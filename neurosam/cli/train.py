@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurosam.cli.common import MODEL, console, new_file, require, say
+from neurosam._util.packages import require_package
+from neurosam.cli.common import MODEL, console, new_file, say
 from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, held_out, training_set
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
@@ -99,7 +100,7 @@ def train(
     --coding poisson_signed --optimizer sgd --schedule step --lr 0.1
     --weight-decay 5e-4 --epochs 90
     """
-    require("train", "torch", "torch", "safetensors")
+    require_package("train", "torch", "safetensors")
     new_file(out, force, MODEL)
     if ann:
         sources = {name: context.get_parameter_source(name) for name in SPIKING}

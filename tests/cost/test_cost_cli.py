@@ -12,7 +12,6 @@ import pytest
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
 
 import typer
-from neurosam_hw.mappers.build import map_network
 from typer.testing import CliRunner, Result
 
 import neurosam as ns
@@ -22,6 +21,7 @@ from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.cost import cost as cost_of
 from neurosam_hw.cost.cli import cost
+from neurosam_hw.mappers.build import map_network
 
 CHIPS = Path(shipped.__path__[0])
 

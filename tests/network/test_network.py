@@ -431,3 +431,20 @@ def test_channels_of_one_pixel_are_neurons() -> None:
     events = ns.Events.from_dense(np.ones((2, 1, 3, 2, 2), np.uint8))
     for backend in ("event", "reference"):
         np.testing.assert_array_equal(ns.run(network, events, backend).output, np.full((1, 5), 2 * 12 * 64))
+
+
+@pytest.mark.parametrize("value", [3.0, "loihi", True, None, [8], 1, 10])
+def test_what_is_no_precision(value: Any) -> None:
+    with pytest.raises(ns.ArgumentError, match="precision"):
+        ns.Precision.of(value)
+
+
+def test_a_precision_by_name_or_bits() -> None:
+    assert ns.Precision.of("lava") == ns.Precision.of(8) == ns.Precision.lava()
+    assert ns.Precision.of("nxsdk") == ns.Precision.nxsdk()
+    assert ns.Precision.of(ns.Precision.lava(3)) == ns.Precision.lava(3)
+    float_network = ns.Network(
+        [ns.Population("in", (2,)), ns.Population("out", (2,), ns.Readout())],
+        [ns.Projection("in", "out", ns.Dense(np.eye(2)))],
+    )
+    assert ns.quantise(float_network, 5)[0].precision == ns.Precision.lava(5)
