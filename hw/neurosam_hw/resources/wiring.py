@@ -278,7 +278,11 @@ class Wiring:
 
     def _arriving(self, parts: Sequence[Part]) -> Counts:
         """Source channels that reach any of these boxes."""
-        return np.flatnonzero(np.any([self.channels(part) for part in parts], axis=0))
+        reached = np.zeros(self.source_shape(parts)[0], dtype=bool)
+        for part in parts:
+            if all(cut.source.size for cut in self.cuts(part)):
+                reached |= self.channels(part) > 0
+        return np.flatnonzero(reached)
 
     def _shared_lists(self, parts: Sequence[Part]) -> Arrival:
         pixels, formats, arriving = self.pixels(parts), self._formats(parts), self._arriving(parts)
