@@ -18,8 +18,18 @@ from neurosam_hw.errors import MappingError
 from neurosam_hw.mappers.metis import has_metis, metis
 from neurosam_hw.mappers.nets import Nets
 from neurosam_hw.mappers.refine import (
-    AXONS_IN, AXONS_OUT, BITS, NET, NEURON, NEURONS, NONE, PIN, SLOT, State, grow, improve, place_all, repair
-)  # fmt: skip
+    AXONS_IN,
+    AXONS_OUT,
+    BITS,
+    NET,
+    NEURON,
+    NEURONS,
+    NONE,
+    PIN,
+    SLOT,
+    State,
+    solve,
+)
 
 __all__ = ["Partition", "Room", "partition"]
 
@@ -146,26 +156,21 @@ def _divide(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
     """The partition on exactly so many cores, or None if the limits cannot be kept."""
     if nets.neurons * cores > LARGEST_TABLE:
         return _halves(nets, room, row_bits, cores, use_metis)
-    in_order: Cores = (np.arange(nets.neurons) * cores // max(nets.neurons, 1)).astype(np.int32)
-    starts: dict[str, Cores | None] = {"in order": in_order}
+    in_order = np.arange(nets.neurons) * cores // max(nets.neurons, 1)
+    starts = {"in order": in_order}
     if cores > 1:
-        starts["grown"] = None
+        starts["grown"] = np.zeros(0, dtype=np.int64)
         if use_metis:
             starts["pymetis"] = metis(nets, cores)
-    best: tuple[int, str, Cores] | None = None
+    best: tuple[int, str, Counts] | None = None
     for name, start in starts.items():
         state = _state(nets, room.limits, row_bits, cores)
-        if start is None:
-            grow(state)
-        else:
-            place_all(state, start)
-        if repair(state) and (best is None or state.cost[0] < best[0]):
+        if solve(state, start, 0, 0) and (best is None or state.cost[0] < best[0]):
             best = int(state.cost[0]), name, state.neurons["core"].copy()
     if best is None:
         return None
     state = _state(nets, room.limits, row_bits, cores)
-    place_all(state, best[2])
-    improve(state, PASSES, DEPTH)
+    solve(state, best[2], PASSES, DEPTH)
     used, core = np.unique(state.neurons["core"], return_inverse=True)
     return Partition(core.astype(np.int32), used.size, int(state.cost[0]), best[1], nets.packets(in_order))
 
@@ -207,8 +212,8 @@ def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
     slots = np.minimum(np.diff(nets.starts), cores)  # a net has no more destinations than neurons or cores
     net["slot"] = np.cumsum(slots) - slots
     return State(
-        cell, net, nets.targets.astype(np.int32), pins, np.zeros(int(slots.sum()), dtype=SLOT),
-        np.zeros((size, cores), np.int64), np.full(cores, NONE, np.int32), np.zeros((cores, 4), np.int64),
+        cell, net, nets.targets, pins, np.zeros(int(slots.sum()), dtype=SLOT),
+        np.zeros((size, cores), np.int64), np.full(cores, NONE, np.int64), np.zeros((cores, 4), np.int64),
         limits, row_bits, np.zeros(1, np.int64),
     )  # fmt: skip
 
@@ -231,7 +236,7 @@ def _check_each(nets: Nets, room: Room, row_bits: Counts) -> None:
         if limit is not None and used.size and used.max() > limit:
             raise MappingError(
                 f"neuron {used.argmax()}",
-                f"needs {used.max():,} {what}; a core has {limit:,}. Give the neuron fewer synapses, or choose another chip",
+                f"needs {used.max():,} {what}; a core has {limit:,}. Give it fewer synapses, or choose another chip",
             )
     if room.neurons < 1:
         raise MappingError("room: neurons", f"got {room.neurons}; a core must hold at least 1")
