@@ -9,7 +9,7 @@ the same, and cores may be too full. So cores are then brought within their limi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -57,19 +57,25 @@ class Room:
     axons_out : int, optional
         Pairs of a neuron of the core and a core that it sends to.
     bits : int, optional
-        Memory for synapses.
+        Memory for synapses, and for neurons if they take of the same.
     row_bits : (n + 1,) int64 array, optional
         Bits that n synapses of one source neuron on one core take; needed with `bits`.
+    neuron_bits : int
+        Bits that a neuron takes.
+    neuron_axons : (neurons,) int64 array, optional
+        Output axons that each neuron needs for what it sends to neurons that are not divided here.
     """
 
     neurons: int
     axons_in: int | None = None
     axons_out: int | None = None
     bits: int | None = None
-    row_bits: npt.NDArray[np.int64] | None = None
+    row_bits: Counts | None = None
+    neuron_bits: int = 0
+    neuron_axons: Counts | None = None
 
     @property
-    def limits(self) -> npt.NDArray[np.int64]:
+    def limits(self) -> Counts:
         """As the kernels have them."""
         limits = np.full(4, UNLIMITED, dtype=np.int64)
         given = {NEURONS: self.neurons, AXONS_IN: self.axons_in, AXONS_OUT: self.axons_out, BITS: self.bits}
@@ -164,12 +170,12 @@ def _divide(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
             starts["pymetis"] = metis(nets, cores)
     best: tuple[int, str, Counts] | None = None
     for name, start in starts.items():
-        state = _state(nets, room.limits, row_bits, cores)
+        state = _state(nets, room, row_bits, cores)
         if solve(state, start, 0, 0) and (best is None or state.cost[0] < best[0]):
             best = int(state.cost[0]), name, state.neurons["core"].copy()
     if best is None:
         return None
-    state = _state(nets, room.limits, row_bits, cores)
+    state = _state(nets, room, row_bits, cores)
     solve(state, best[2], PASSES, DEPTH)
     used, core = np.unique(state.neurons["core"], return_inverse=True)
     return Partition(core.astype(np.int32), used.size, int(state.cost[0]), best[1], nets.packets(in_order))
@@ -192,7 +198,7 @@ def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
     return Partition(core, found[0].cores + found[1].cores, packets, found[0].start, nets.packets(in_order))
 
 
-def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
+def _state(nets: Nets, room: Room, row_bits: Counts, cores: int) -> State:
     """A State in which no neuron is on a core yet."""
     size, count, owners = nets.neurons, nets.starts.size - 1, nets.owners
     order = np.argsort(nets.targets, kind="stable")
@@ -204,6 +210,9 @@ def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
     bounds = np.searchsorted(nets.targets[order], np.arange(size + 1))
     cell["first"], cell["stop"] = bounds[:-1], bounds[1:]
     np.add.at(cell["all"], nets.targets, nets.rates[owners])
+    cell["bits"] = room.neuron_bits
+    if room.neuron_axons is not None:
+        cell["axons_out"] = room.neuron_axons
     known = np.flatnonzero(nets.source >= 0)
     cell["own"][nets.source[known]] = known
     net = np.zeros(count, dtype=NET)
@@ -214,7 +223,7 @@ def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
     return State(
         cell, net, nets.targets, pins, np.zeros(int(slots.sum()), dtype=SLOT),
         np.zeros((size, cores), np.int64), np.full(cores, NONE, np.int64), np.zeros((cores, 4), np.int64),
-        limits, row_bits, np.zeros(1, np.int64),
+        room.limits, row_bits, np.zeros(1, np.int64),
     )  # fmt: skip
 
 
@@ -231,8 +240,8 @@ def _row_bits(nets: Nets, room: Room) -> Counts:
 def _check_each(nets: Nets, room: Room, row_bits: Counts) -> None:
     """Refuse a neuron that is too much for a core of its own."""
     fan_in = np.bincount(nets.targets, minlength=nets.neurons)
-    memory = np.bincount(nets.targets, row_bits[nets.synapses], nets.neurons).astype(np.int64)
-    for what, used, limit in (("input axons", fan_in, room.axons_in), ("bits of synapses", memory, room.bits)):
+    memory = np.bincount(nets.targets, row_bits[nets.synapses], nets.neurons).astype(np.int64) + room.neuron_bits
+    for what, used, limit in (("input axons", fan_in, room.axons_in), ("bits of memory", memory, room.bits)):
         if limit is not None and used.size and used.max() > limit:
             raise MappingError(
                 f"neuron {used.argmax()}",
@@ -246,7 +255,8 @@ def _fewest(nets: Nets, room: Room, row_bits: Counts) -> int:
     """Cores without which neurons or memory cannot be enough; cutting rows apart takes more."""
     fewest = max(1, -(-nets.neurons // room.neurons))
     if room.bits is not None:
-        fewest = max(fewest, -(-int(row_bits[_sums(nets.synapses, nets.starts)].sum()) // room.bits))
+        memory = int(row_bits[_sums(nets.synapses, nets.starts)].sum()) + nets.neurons * room.neuron_bits
+        fewest = max(fewest, -(-memory // max(room.bits, 1)))
     return fewest
 
 

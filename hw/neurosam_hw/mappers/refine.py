@@ -33,8 +33,8 @@ __all__ = ["AXONS_IN", "AXONS_OUT", "BITS", "NET", "NEURON", "NEURONS", "NONE", 
 NEURONS, AXONS_IN, AXONS_OUT, BITS = 0, 1, 2, 3
 """Columns of `State.used` and `State.limits`."""
 
-NONE = np.int64(-1)  # of this type, so that Numba compiles each function for one type of argument
-LEAST = -(2**62)
+NONE: Any = np.int64(-1)  # of this type, so that Numba compiles each function for one type of argument
+LEAST: Any = np.int64(-(2**62))
 
 NEURON = np.dtype([(name, np.int64) for name in (
     "core",
@@ -43,6 +43,7 @@ NEURON = np.dtype([(name, np.int64) for name in (
     "own",  # net of its own spikes, or NONE
     "first", "stop",  # its entries in `pins`
     "leave", "all",  # rates of nets
+    "bits", "axons_out",  # what it takes wherever it is
 )])  # fmt: skip
 
 NET = np.dtype([(name, np.int64) for name in (
@@ -77,7 +78,7 @@ class State(NamedTuple):
 
 
 @kernel
-def slot_of(s: Any, net: int, core: int) -> int:
+def slot_of(s: Any, net: int, core: int) -> Any:
     """Where a net's entry for a core is; NONE if the core is no destination."""
     first = s.nets[net].slot
     for slot in range(first, first + s.nets[net].destinations):
@@ -107,6 +108,8 @@ def arrive(s: Any, v: int, core: int) -> None:
         s.slots[at].synapses = before + synapses
         s.used[core, BITS] += s.row_bits[before + synapses] - s.row_bits[before]
     s.used[core, NEURONS] += 1
+    s.used[core, BITS] += s.neurons[v].bits
+    s.used[core, AXONS_OUT] += s.neurons[v].axons_out
     own = s.neurons[v].own
     if own != NONE:
         s.used[core, AXONS_OUT] += s.nets[own].destinations
@@ -124,6 +127,8 @@ def depart(s: Any, v: int) -> None:
     """Take a neuron off its core."""
     core = s.neurons[v].core
     s.used[core, NEURONS] -= 1
+    s.used[core, BITS] -= s.neurons[v].bits
+    s.used[core, AXONS_OUT] -= s.neurons[v].axons_out
     own = s.neurons[v].own
     if own != NONE:
         s.used[core, AXONS_OUT] -= s.nets[own].destinations
@@ -177,7 +182,7 @@ def _destination(s: Any, net: int, v: int, core: int, sign: int) -> None:
 
 
 @kernel
-def best_of(s: Any, v: int) -> int:
+def best_of(s: Any, v: int) -> Any:
     """The other core that a neuron would best go to; NONE if there is no other."""
     if s.neurons[v].best == NONE:
         own, found = s.neurons[v].core, NONE
@@ -189,7 +194,7 @@ def best_of(s: Any, v: int) -> int:
 
 
 @kernel
-def first_overfull(s: Any) -> int:
+def first_overfull(s: Any) -> Any:
     """The first core that holds more than it can, or NONE."""
     for core in range(s.used.shape[0]):
         for r in range(s.limits.size):
