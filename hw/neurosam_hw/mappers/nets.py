@@ -152,6 +152,16 @@ class Nets:
         """The net of each entry of `targets`."""
         return np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
 
+    @property
+    def sums(self) -> Counts:
+        """Synapses of each net, ``[m]``."""
+        return np.add.reduceat(self.synapses, self.starts[:-1]) if self.targets.size else self.synapses
+
+    @property
+    def longest(self) -> int:
+        """The most synapses of one net."""
+        return int(self.sums.max(initial=0))
+
     def packets(self, core: npt.NDArray[np.integer]) -> int:
         """Sum over nets of rate * cores that hold a target, counted from the definition."""
         cores = int(core.max(initial=0)) + 1

@@ -141,10 +141,11 @@ def partition(
     Two rings of four, whose neurons are interleaved, on cores for four:
 
     >>> from neurosam_hw.mappers import Nets, Room, partition
-    >>> nets = Nets(8, starts=np.arange(9), targets=(np.arange(8) + 2) % 8, source=np.arange(8))
+    >>> both = np.sort((np.arange(8)[:, None] + [2, -2]) % 8)
+    >>> nets = Nets(8, starts=np.arange(0, 17, 2), targets=both.ravel(), source=np.arange(8))
     >>> found = partition(nets, Room(neurons=4), use_metis=False)
-    >>> found.core, found.packets
-    (array([0, 1, 0, 1, 0, 1, 0, 1], dtype=int32), 8)
+    >>> found.core, found.packets, found.packets_in_order
+    (array([0, 1, 0, 1, 0, 1, 0, 1], dtype=int32), 8, 16)
     """
     row_bits = _row_bits(nets, room)
     _check_each(nets, room, row_bits)
@@ -183,13 +184,15 @@ def _divide(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
 
 def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool) -> Partition | None:
     """Two problems in place of a large one. The cost is a sum over cores, so theirs add up to that of the whole."""
-    first = cores // 2
     in_order = np.arange(nets.neurons) * cores // nets.neurons
-    side = (metis(nets, 2) if use_metis else in_order >= first).astype(bool)
-    parts = [nets.within(half) for half in (~side, side)]
-    found = [
-        _divide(part, room, row_bits, max(1, -(-part.neurons * cores // nets.neurons)), use_metis) for part in parts
-    ]
+    side = metis(nets, 2).astype(bool) if use_metis else in_order >= cores // 2
+    if side.all() or not side.any():
+        side = in_order >= cores // 2
+    found = []
+    for half in (~side, side):
+        part, axons = nets.within(half), None if room.neuron_axons is None else room.neuron_axons[half]
+        share = max(1, -(-part.neurons * cores // nets.neurons))
+        found.append(_divide(part, replace(room, neuron_axons=axons), row_bits, share, use_metis))
     if found[0] is None or found[1] is None:
         return None
     core = np.zeros(nets.neurons, dtype=np.int32)
@@ -229,7 +232,7 @@ def _state(nets: Nets, room: Room, row_bits: Counts, cores: int) -> State:
 
 def _row_bits(nets: Nets, room: Room) -> Counts:
     """The table of `room`, or of zeros if memory does not matter; long enough for every net."""
-    longest = int(_sums(nets.synapses, nets.starts).max(initial=0))
+    longest = nets.longest
     if room.bits is None:
         return np.zeros(longest + 1, dtype=np.int64)
     if room.row_bits is None or np.size(room.row_bits) <= longest:
@@ -255,11 +258,6 @@ def _fewest(nets: Nets, room: Room, row_bits: Counts) -> int:
     """Cores without which neurons or memory cannot be enough; cutting rows apart takes more."""
     fewest = max(1, -(-nets.neurons // room.neurons))
     if room.bits is not None:
-        memory = int(row_bits[_sums(nets.synapses, nets.starts)].sum()) + nets.neurons * room.neuron_bits
+        memory = int(row_bits[nets.sums].sum()) + nets.neurons * room.neuron_bits
         fewest = max(fewest, -(-memory // max(room.bits, 1)))
     return fewest
-
-
-def _sums(values: Counts, starts: Counts) -> Counts:
-    """Sum of each range of values; no range is empty."""
-    return np.add.reduceat(values, starts[:-1]) if values.size else values[:0]

@@ -35,9 +35,7 @@ def whole_rates(network: Network, rates: Mapping[str, npt.ArrayLike] | None) -> 
     Examples
     --------
     >>> from neurosam_hw.mappers.rates import whole_rates
-    >>> net = ns.Network(
-    ...     [ns.Population("in", (3,)), ns.Population("out", (1,), ns.Readout())], [], check_alignment=False
-    ... )
+    >>> net = ns.Network([ns.Population("in", (3,))], [])
     >>> whole_rates(net, {"in": [0, 7, 1]}), whole_rates(net, {"in": [0.0, 0.5, 0.125]})
     ({'in': array([0, 7, 1])}, {'in': array([      0, 1048576,  262144])})
     """

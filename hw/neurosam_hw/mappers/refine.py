@@ -190,7 +190,7 @@ def best_of(s: Any, v: int) -> Any:
             if core != own and (found == NONE or s.meet[v, core] > s.meet[v, found]):
                 found = core
         s.neurons[v].best = found
-    return s.neurons[v].best  # type: ignore[no-any-return]  # an int64 field
+    return s.neurons[v].best
 
 
 @kernel
