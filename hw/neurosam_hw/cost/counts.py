@@ -226,7 +226,7 @@ def count(
         depth, flow = schedule.depths[population.name], caused[population.name]
         own = min(recording.steps, last - depth)  # none below 1
         is_neuron = population.neuron is not None
-        for part in parts(own, recording.samples, neurons(population.shape)):
+        for part in parts(own, recording.samples, max(neurons(population.shape), mapping.cores)):
             add_spikes(arrays, part, depth, firing.sent(population, part), flow, is_neuron)
         if is_neuron:
             arrays["neuron_steps"] += np.bincount(flow.core, minlength=mapping.cores)

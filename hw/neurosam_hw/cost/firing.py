@@ -23,8 +23,8 @@ __all__ = ["PART", "Firing", "Part", "Sent", "parts"]
 
 Index = npt.NDArray[np.int64]
 
-PART = 2**23
-"""Neurons times steps times samples of a part, at most; one step of one sample may have more."""
+PART = 2**22
+"""Neurons (or cores, if these are more) times steps times samples of a part; one step of one sample may have more."""
 
 
 class Part(NamedTuple):
@@ -46,14 +46,17 @@ class Part(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """Spikes or events, one an entry: row of the part (step by step, within a step by sample) and flat neuron."""
+    """Spikes or events, one an entry: row of the part and flat neuron.
+
+    A row is a sample in a step; rows go step by step, and rise.
+    """
 
     row: Index
     neuron: Index
 
 
 def parts(steps: int, samples: int, size: int) -> Iterator[Part]:
-    """All steps of all samples of a population of `size` neurons, part by part."""
+    """All steps of all samples, part by part, for arrays of `size` numbers for each step and sample."""
     together = max(1, PART // max(steps * size, 1))  # samples
     length = max(steps if together > 1 else PART // max(size, 1), 1)
     for start in range(0, samples, together):
