@@ -110,12 +110,15 @@ class Firing:
     def _fired(self, population: Population, first: int, part: Part) -> tuple[Index, Index, Index]:
         """Only words with a spike are unpacked."""
         planes = self._spikes[population.name].planes[first : part.stop, part.start : part.end]
-        time, sample, y, x, word = np.nonzero(planes)
-        octets = planes[time, sample, y, x, word].astype("<u8").view(np.uint8).reshape(-1, 8)
-        entry, bit = np.nonzero(np.unpackbits(octets, axis=1, bitorder="little"))
+        place = np.flatnonzero(planes)
+        octets = planes.reshape(-1)[place].astype("<u8").view(np.uint8)
+        entry, bit = np.divmod(np.flatnonzero(np.unpackbits(octets, bitorder="little")), 64)
         _, height, width = as_chw(population.shape)
-        neuron = ((word[entry] * 64 + bit) * height + y[entry]) * width + x[entry]
-        return time[entry] + first, sample[entry] + part.start, neuron
+        pixel, word = np.divmod(place, planes.shape[4])
+        row, pixel = np.divmod(pixel, height * width)
+        time, sample = np.divmod(row[entry], planes.shape[1])
+        neuron = (word[entry] * 64 + bit) * (height * width) + pixel[entry]
+        return time + first, sample + part.start, neuron
 
 
 def check_recording(network: Network, recording: Recording) -> None:
