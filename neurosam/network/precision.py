@@ -108,7 +108,7 @@ class Precision:
             return cls.lava(weight_bits=value)
         raise ArgumentError(
             "precision",
-            f"got {value!r}; allowed are 'lava', 'nxsdk', the bits of a weight (2..9), and ns.Precision(...)",
+            f"got {value!r}; allowed are 'lava', 'nxsdk', the bits of a weight (2..9), or a Precision",
         )
 
     @property
