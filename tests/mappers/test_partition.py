@@ -1,7 +1,8 @@
-"""Partitions: no neuron lost, no limit broken, no packet miscounted, and never more packets after a pass than before."""
+"""Partitions: no neuron lost, no limit broken, no packet miscounted, and a pass never adds packets."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,9 @@ def local_nets(neurons: int, reach: int, seed: int = 0) -> Nets:
     return Nets(neurons, starts, np.sort(targets, axis=1).ravel(), source=np.arange(neurons))
 
 
-def count(nets: Nets, core: Any, room: Room) -> tuple[int, Any]:
+def count(nets: Nets, core: Any, room: Room, cores: int = 0) -> tuple[int, Any]:
     """Packets, and what each core uses, net by net and neuron by neuron."""
-    packets, used = 0, np.zeros((int(max(core)) + 1, 4), dtype=np.int64)
+    packets, used = 0, np.zeros((int(cores or max(core) + 1), 4), dtype=np.int64)
     for v in range(nets.neurons):
         used[core[v], NEURONS] += 1
         used[core[v], BITS] += room.neuron_bits
@@ -104,12 +105,12 @@ def test_a_pass_never_adds_packets(seed: int) -> None:
     for passes in range(5):
         state = division._state(nets, room, ROW_BITS, 9)
         assert solve(state, start, passes, 8)
-        packets, used = count(nets, state.neurons["core"], room)
+        packets, used = count(nets, state.neurons["core"], room, 9)
         assert (used <= room.limits).all()
         assert np.array_equal(used, state.used)
         assert packets == state.cost[0]
         costs.append(packets)
-    assert all(later <= earlier for earlier, later in zip(costs, costs[1:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(costs))
     assert costs[-1] < costs[0]
 
 
@@ -133,7 +134,7 @@ def test_a_shuffled_ring_is_found_again() -> None:
     """256 neurons that reach 4 on each side, on 8 full cores: ideal are 8 arcs, whose borders are crossed by 8 each."""
     nets = local_nets(256, 4)
     found = partition(nets, Room(32), use_metis=False)
-    assert found.packets_in_order > 1500
+    assert found.packets_in_order > 1400
     assert found.packets <= 1.1 * (256 + 8 * 8)
     assert np.bincount(found.core).tolist() == [32] * 8
 
@@ -210,7 +211,7 @@ def test_more_cores_where_axons_are_short() -> None:
         (Room(60, axons_in=2), None, r"neuron \d+: needs \d+ input axons; a core has 2"),
         (Room(60, bits=64, row_bits=ROW_BITS), None, r"needs \d+ bits of memory; a core has 64"),
         (Room(60, bits=64), None, "room: row_bits: must be given for up to"),
-        (Room(60, axons_in=13), 5, "do not fit on 5 cores"),
+        (Room(60, axons_in=15), 5, "do not fit on 5 cores"),
     ],
 )
 def test_what_does_not_fit(room: Room, most: int | None, message: str) -> None:
