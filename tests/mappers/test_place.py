@@ -102,7 +102,7 @@ def test_chips_without_a_mesh_stay_in_order() -> None:
 
 
 def test_traffic_is_counted_by_core() -> None:
-    """Two neurons a core: a spike is one packet for both targets on a core; none is sent for what comes from outside."""
+    """Two neurons a core: a spike is one packet for both targets on a core; none for what comes from outside."""
     weight = np.array([[0, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]])
     one = mapping(weight)
     both = CoreMapping(
