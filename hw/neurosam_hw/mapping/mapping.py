@@ -146,6 +146,10 @@ class CoreMapping:
     def tile(self, core: int) -> Tile:
         """The tile of a core; on a chip without a mesh, a chip is one tile."""
         chip, number = (int(value) for value in self.positions[core])
+        return self.tile_at(chip, number)
+
+    def tile_at(self, chip: int, number: int) -> Tile:
+        """The tile of a place, in use or not: core `number` of a chip."""
         cores_per_tile, height = _whole(self.chip, "noc.cores_per_tile"), _whole(self.chip, "noc.mesh_height")
         if height is None:
             return Tile(chip, 0, 0)

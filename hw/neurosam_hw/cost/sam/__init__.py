@@ -1,0 +1,16 @@
+"""The price of SAM on a chip: bits, operations, messages, time and energy against the run without it."""
+
+from neurosam_hw.cost.sam.maps import map_names, place_maps, with_maps
+from neurosam_hw.cost.sam.state import TraceState, fixed_traces, trace_state
+from neurosam_hw.cost.sam.unit import TraceUnit, trace_unit
+
+__all__ = [
+    "TraceState",
+    "TraceUnit",
+    "fixed_traces",
+    "map_names",
+    "place_maps",
+    "trace_state",
+    "trace_unit",
+    "with_maps",
+]
