@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from neurosam.report.figures import heat_sheet, sample_sheet, save
 from neurosam.report.film import Film
-from neurosam.report.model import Cell, Report, Sample, Table, from_recording
+from neurosam.report.model import Cell, Picture, Report, Sample, Table, from_recording
 from neurosam.report.page import write_page
 from neurosam.report.raster import raster, spikes_per_step
 
 __all__ = [
     "Cell",
     "Film",
+    "Picture",
     "Report",
     "Sample",
     "Table",

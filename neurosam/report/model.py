@@ -17,7 +17,7 @@ import numpy.typing as npt
 from neurosam.errors import NeurosamError
 from neurosam.signals.recording import Recording
 
-__all__ = ["Cell", "Report", "Sample", "Table", "from_recording"]
+__all__ = ["Cell", "Picture", "Report", "Sample", "Table", "from_recording"]
 
 Cell = str | int | float | bool | np.generic | None
 """One entry of a table or of the provenance; None means "unknown"."""
@@ -40,6 +40,26 @@ class Table(NamedTuple):
     heading: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+class Picture(NamedTuple):
+    """A picture that a page shows beside its tables.
+
+    Attributes
+    ----------
+    heading : str
+    svg : bytes
+        An SVG file. The page embeds it as an image, so that no script or request in it is followed.
+    text : str
+        What it shows, for those who do not see it.
+    note : str
+        How to read it, in a sentence or two.
+    """
+
+    heading: str
+    svg: bytes
+    text: str
     note: str = ""
 
 
@@ -154,6 +174,8 @@ class Report:
         The most important numbers, shown first: {"accuracy (fixed point)": "97.1 %"}.
     tables : sequence of Table, or of (heading, columns, rows)
         Accuracy, equivalence, localisation with its baselines, throughput, ...
+    pictures : sequence of Picture
+        Shown in front of the tables.
     neurons : mapping of str to int
         Neurons of each population in `Sample.counts`; if all are given, activity is shown as a rate.
     unit : str
@@ -173,6 +195,7 @@ class Report:
     provenance: Mapping[str, Cell] = field(default_factory=dict)
     highlights: Mapping[str, Cell] = field(default_factory=dict)
     tables: Sequence[Table | tuple[str, Sequence[str], Sequence[Sequence[Cell]]]] = ()
+    pictures: Sequence[Picture] = ()
     neurons: Mapping[str, int] = field(default_factory=dict)
     unit: str = ""
     labels: Sequence[str] = ()

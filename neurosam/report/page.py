@@ -1,7 +1,7 @@
 """The report as one HTML file that works offline, and the same numbers as a JSON file next to it.
 
 The page is page.html with page.css and page.js inlined. Title, provenance and tables are plain HTML, readable without
-scripts. The samples follow as data that the script draws:
+scripts, and pictures are images inside the file. The samples follow as data that the script draws:
 
 - ``<script type="application/json">``: names, counts, readouts, and the offset and shape of each array in the buffer;
 - ``<script type="application/octet-stream">``: the buffer, zlib-compressed, in base64. Images are bytes ``[C, H, W]``,
@@ -34,7 +34,7 @@ from neurosam._util.atomic_write import write_text
 from neurosam._version import __version__
 from neurosam.errors import NeurosamError
 from neurosam.report.figures import visible
-from neurosam.report.model import Cell, Report, Sample, Table
+from neurosam.report.model import Cell, Picture, Report, Sample, Table
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
 
@@ -83,6 +83,7 @@ def _page(report: Report) -> str:
         "title": html.escape(report.title),
         "provenance": "".join(_pair(name, cell) for name, cell in _provenance(report).items()),
         "highlights": "".join(_pair(name, cell) for name, cell in report.highlights.items()),
+        "pictures": "".join(map(_picture, report.pictures)),
         "tables": "".join(_table(Table(*table)) for table in report.tables),
         "samples_hidden": "" if report.samples else "hidden",
         "data": _script_text(data),
@@ -244,6 +245,16 @@ def _pair(name: str, cell: Cell) -> str:
     is_integer = isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
     text = str(cell) if is_integer else _text(cell)
     return f"<div><dt>{html.escape(name)}</dt><dd>{text}</dd></div>"
+
+
+def _picture(picture: Picture) -> str:
+    heading, text = html.escape(picture.heading), html.escape(picture.text, quote=True)
+    note = f"<figcaption>{html.escape(picture.note)}</figcaption>" if picture.note else ""
+    image = base64.b64encode(picture.svg).decode("ascii")
+    return (
+        f"<figure class='picture'><h3>{heading}</h3>"
+        f"<img src='data:image/svg+xml;base64,{image}' alt='{text}'>{note}</figure>"
+    )
 
 
 def _table(table: Table) -> str:

@@ -16,7 +16,7 @@ import pytest
 
 import neurosam
 from neurosam.errors import NeurosamError
-from neurosam.report import Cell, Report, Sample, Table, write_page
+from neurosam.report import Cell, Picture, Report, Sample, Table, write_page
 
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">&amp;"
 
@@ -189,6 +189,19 @@ def test_report_without_samples_shows_its_tables(tmp_path: Path) -> None:
     page = Page(write(tmp_path, Report("r", tables=[("T", ["a"], [[1]])]))[0])
     assert "hidden" in next(a for _, a in page.tags if a.get("id") == "viewer")
     assert page.all("td") == ["1"]
+
+
+def test_a_picture_is_an_image_in_the_file(tmp_path: Path) -> None:
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>document.title='taken'</script></svg>"
+    text, _ = write(tmp_path, Report("costs", pictures=[Picture(HOSTILE, svg, HOSTILE, HOSTILE)]))
+    page = Page(text)
+    (image,) = (attributes for tag, attributes in page.tags if tag == "img")
+    source = image["src"]
+    assert source is not None
+    kind, _, content = source.partition(",")
+    assert (kind, base64.b64decode(content), image["alt"]) == ("data:image/svg+xml;base64", svg, HOSTILE)
+    assert page.all("figcaption")[-1] == HOSTILE
+    assert [tag for tag, _ in page.tags].count("script") == 3  # of the page itself, as without a picture
 
 
 def test_every_control_has_a_label(tmp_path: Path) -> None:

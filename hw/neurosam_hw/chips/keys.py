@@ -137,6 +137,7 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "hop": _energy("a spike from one router to the next, where directions are not told apart"),
         "hop_east_west": _energy("a spike from one tile to the next, east or west"),
         "hop_north_south": _energy("a spike from one tile to the next, north or south"),
+        "hop_between_chips": _energy("a spike from one chip to another, beyond its hops"),
     },
     "time": {
         "synaptic_operation": _time("a synaptic operation"),
@@ -168,6 +169,9 @@ SECTIONS: dict[str, dict[str, Key]] = {
         "cycles_hidden_update": Key("cycle", "a step, for each hidden neuron's membrane"),
         "cycles_hidden_fired": Key("cycle", "a step, for each hidden neuron that fires, without aliases"),
         "cycles_output_update": Key("cycle", "a step, for each output neuron"),
+        "cycles_skip_unconnected": Key(
+            "boolean", "whether hidden neurons without input (output) weights take no cycles for spikes from (to) there"
+        ),
     },
     "noc": {
         "mesh_width": Key("count", "columns of the mesh"),
