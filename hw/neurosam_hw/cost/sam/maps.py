@@ -12,7 +12,7 @@ weighted by neurons). The network's own neurons stay where they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -26,8 +26,9 @@ from neurosam_hw.cost.sam.state import fixed_traces
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping, Tile
 from neurosam_hw.mapping.piece import Piece
+from neurosam_hw.rules import check_mapping
 
-__all__ = ["map_names", "place_maps", "with_maps"]
+__all__ = ["fit_maps", "map_names", "place_maps", "with_maps"]
 
 SUFFIX = ".map"
 FORGET = 4096
@@ -78,8 +79,24 @@ def with_maps(network: Network, layers: Iterable[str] | None = None) -> Network:
     return replace(network, populations=tuple(populations), projections=tuple(projections))
 
 
-def place_maps(mapping: CoreMapping, layers: Iterable[str] | None = None) -> CoreMapping:
-    """The mapping with the accumulators placed by the rule of this module.
+def fit_maps(mapping: CoreMapping, layers: Iterable[str] | None = None) -> CoreMapping:
+    """The mapping with the accumulators placed, none on a core that would break a rule of the chip only with them."""
+    layers = tuple(fixed_traces(mapping.network, layers))
+    before = {(item.rule, item.core) for item in check_mapping(mapping).violations}
+    full: set[int] = set()
+    while True:
+        placed = place_maps(mapping, layers, full)
+        broken = {(item.rule, item.core) for item in check_mapping(placed).violations} - before
+        new = {core for _, core in broken if core is not None and core < mapping.cores} - full
+        if not new:
+            return placed
+        full |= new
+
+
+def place_maps(
+    mapping: CoreMapping, layers: Iterable[str] | None = None, full: Collection[int] = ()
+) -> CoreMapping:
+    """The mapping with the accumulators placed by the rule of this module; none on the cores of `full`.
 
     Raises
     ------
@@ -95,7 +112,7 @@ def place_maps(mapping: CoreMapping, layers: Iterable[str] | None = None) -> Cor
     pieces, sources = list(mapping.pieces), dict[int, Index]()
     for layer, name in map_names(mapping.network, traces).items():
         shares = _shares(mapping, layer)
-        cores = _assign(shares, sizes, mapping.cores, most)
+        cores = _assign(shares, sizes, mapping.cores, most, full)
         pieces += _pieces(name, cores, as_chw(mapping.network[layer].shape)[2])
         for core in np.unique(cores[cores >= mapping.cores]):
             weights = sources.setdefault(int(core), np.zeros(mapping.cores, dtype=np.int64))
@@ -120,11 +137,11 @@ def _shares(mapping: CoreMapping, layer: str) -> Index:
     return shares
 
 
-def _assign(shares: Index, sizes: list[int], own: int, most: int | None) -> Index:
+def _assign(shares: Index, sizes: list[int], own: int, most: int | None, full: Collection[int]) -> Index:
     """The core of each pixel's accumulator; `sizes` grows by what is placed, and by cores of their own."""
     found = np.empty(len(shares), dtype=np.int64)
     for pixel, held in enumerate(shares):
-        near = [int(core) for core in np.argsort(-held, kind="stable")[: np.count_nonzero(held)]]
+        near = [int(c) for c in np.argsort(-held, kind="stable")[: np.count_nonzero(held)] if c not in full]
         core = next((c for c in (*near, *range(own, len(sizes))) if most is None or sizes[c] < most), len(sizes))
         if core == len(sizes):
             sizes.append(0)
