@@ -11,6 +11,7 @@ import typer
 from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.common import HDF5, new_file, progress, require, say, show
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
+from neurosam.cli.float_network import network_of_model, spiking_model
 from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
 from neurosam.cli.inputs import held_out, training_set, with_changes
 from neurosam.cli.modules import is_module
@@ -114,12 +115,7 @@ def export(
     fixed = _precision(precision, bits)
     trace = SamTrace(gamma, mode)
     out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)
-    from neurosam.deploy.from_torch import to_network
-    from neurosam.training.model_file import load_model
-
-    module, recipe = load_model(model)
-    if recipe.ann:
-        raise NeurosamError(str(model), f"is an ANN; convert it to a spiking network first: neurosam convert {model}")
+    module, recipe = spiking_model(model)
     if fine_tune:
         if fixed is None:
             raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
@@ -127,11 +123,7 @@ def export(
     stimulus = with_changes(recipe.stimulus, steps, coding)
     if fixed is not None:
         stimulus = stimulus.in_integers()
-    metadata = stimulus.to_metadata() | {"seed": str(recipe.seed), "architecture": recipe.architecture}
-    network = to_network(
-        module, recipe.input_shape, sam=trace, metadata=metadata, coding=stimulus.coding, magnitude=stimulus.magnitude,
-        input_unit=1 / stimulus.magnitude,
-    )  # fmt: skip
+    network = network_of_model(module, recipe, stimulus, trace)
     if fixed is not None:
         calibration = None
         if int(calibrate):

@@ -11,8 +11,11 @@ import numpy as np
 import typer
 
 from neurosam.cli.answers import refuse_foreign
+from neurosam.cli.chips import show_fit
 from neurosam.cli.common import MODEL, say, show
-from neurosam.errors import FormatError
+from neurosam.cli.export_module import InputShape
+from neurosam.cli.float_network import any_network
+from neurosam.errors import FormatError, NeurosamError
 from neurosam.network.alignment import alignment_warning
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
@@ -39,10 +42,35 @@ HIDDEN_AT_DEFAULT = {
 }  # fmt: skip
 
 
-def info(file: Annotated[Path, typer.Argument(help="A network, recording, events or state file (HDF5).")]) -> None:
-    """Print what a file holds: shapes, parameters, synapses, ranges, bytes."""
+def info(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A network, recording, events or state file (HDF5); with --chip also a model (.safetensors), or "
+            "file.py:FUNCTION, which returns a torch module."
+        ),
+    ],
+    chip: Annotated[
+        str | None,
+        typer.Option(
+            help="Which limits of this chip a network breaks, and what to do: a name that `neurosam chips` lists, or a "
+            "chip file (.toml)."
+        ),
+    ] = None,
+    shape: InputShape = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --chip: print JSON.")] = False,
+) -> None:
+    """Print what a file holds: shapes, parameters, synapses, ranges, bytes; or what of a network fits a chip.
+
+    A network that does not fit is not an error: the exit status is 0, and the last line says what breaks.
+    """
     from neurosam.hdf5.files import file_kind, load
 
+    if chip is not None:
+        show_fit(any_network(file, shape), file.name, chip, as_json)
+        return
+    if shape is not None or as_json:
+        raise NeurosamError("--shape" if shape is not None else "--json", "goes with --chip")
     refuse_foreign(file)
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")

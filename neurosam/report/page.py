@@ -39,6 +39,8 @@ from neurosam.report.model import Cell, Picture, Report, Sample, Table
 __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
 
 FORMAT, FORMAT_VERSION = "neurosam-report", 1
+WIDE = 6
+"""Columns of a table, above which it has no other beside it."""
 
 
 def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
@@ -227,16 +229,17 @@ def _text(cell: Cell, decimals: int | None = None) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f").replace("-", "−")
     if isinstance(value, float):
-        return (f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}").replace("-", "−")
+        text = f"{value:.4g}" if decimals is None else f"{value:,.{decimals}f}".replace(",", "\u202f")
+        return text.replace("-", "−")
     return html.escape(str(value))
 
 
 def _decimals(cells: Sequence[Cell]) -> int | None:
     """Decimals that show every fraction of a column to four digits with points aligned; None if 4 are not enough."""
     fractions = [abs(float(cell)) for cell in cells if isinstance(cell, (float, np.floating))]
-    if any(not math.isfinite(x) or x >= 1e5 or 0 < x < 1e-3 for x in fractions):
+    if any(not math.isfinite(x) or x >= 1e12 or 0 < x < 1e-3 for x in fractions):
         return None
-    shown = [f"{x:.4g}".partition(".")[2] for x in fractions]
+    shown = [f"{x:.4g}".partition(".")[2] if x < 1e4 else "" for x in fractions]
     return min(4, max(map(len, shown), default=0))
 
 
@@ -270,8 +273,9 @@ def _table(table: Table) -> str:
     )
     note = f"<p>{html.escape(table.note)}</p>" if table.note else ""
     heading = html.escape(table.heading)
+    wide = " wide" * (len(table.columns) > WIDE)
     return (
-        f"<section class='table'><h3>{heading}</h3>{note}<div class='scroll' tabindex='0' role='region' "
+        f"<section class='table{wide}'><h3>{heading}</h3>{note}<div class='scroll' tabindex='0' role='region' "
         f"aria-label='{heading}'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 

@@ -72,7 +72,7 @@ def test_darwin3_names_its_neurons_and_shows_its_synapses() -> None:
     found = bill("darwin3")
     assert found.total is None
     assert found.missing["neurons"] == ("energy.neuron_update_active", "energy.neuron_update_inactive")
-    assert found.missing["packets"] == ("energy.axon_out", "energy.axon_in")
+    assert found.missing["packets"] == ("energy.spike_in_tile",)
     assert found.known.value == pytest.approx(1000 * 5.47e-12)
     assert found.by_cause["neurons"] is None
     assert found.refusal.startswith("neurons: energy.neuron_update_active, energy.neuron_update_inactive; packets:")
@@ -124,7 +124,7 @@ def test_what_was_not_recorded_is_named() -> None:
 
 def test_a_chip_without_hops_needs_no_figure_for_them() -> None:
     figures = {name: figure for name, figure in chip("loihi1").figures.items() if not name.startswith("energy.hop")}
-    found = ledger(replace(chip("loihi1"), figures=figures), COUNTS | {"hops_east_west": 0, "hops_north_south": 0})
+    found = ledger(replace(chip("loihi1"), figures=figures), COUNTS | {"hops": 0})
     assert found.total is not None
     assert "hops" not in found.by_cause
 

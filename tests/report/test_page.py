@@ -175,6 +175,19 @@ def test_cells_are_formatted_for_reading(tmp_path: Path) -> None:
     assert page.all("dd")[0] == "1234567"
 
 
+def test_large_numbers_have_their_thousands_apart(tmp_path: Path) -> None:
+    rows: list[list[Cell]] = [[225370.67, 8213.67], [1250.25, 0.5], [None, 1e13]]
+    page = Page(write(tmp_path, Report("r", tables=[("T", ["a", "b"], rows)]))[0])
+    assert page.all("td") == ["225\u202f371", "8214", "1\u202f250", "0.5", "–", "1e+13"]
+
+
+def test_a_table_of_many_columns_stands_alone(tmp_path: Path) -> None:
+    tables = [("T", list("abcdefg"), [[1] * 7]), ("T", list("abcdef"), [[1] * 6])]
+    page = Page(write(tmp_path, Report("r", tables=tables))[0])
+    found = [attributes["class"] for tag, attributes in page.tags if tag == "section" and "class" in attributes]
+    assert found == ["table wide", "table"]
+
+
 def test_numpys_integers_are_integers(tmp_path: Path) -> None:
     numpys: Any = {"label": np.int64(2), "prediction": np.uint8(0)}
     neurons: Any = {"conv1": np.int64(9)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from neurosam_hw.chips.figure import STANDINGS, Total
 
-__all__ = ["Amount", "si", "weakest"]
+__all__ = ["Amount", "prefix", "si", "weakest"]
 
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"}
 
@@ -75,8 +75,11 @@ class Amount:
             return f"at least {value}"
         if self.high == self.value and self.low == 0:
             return f"at most {value}"
-        high = "any" if math.isinf(self.high) else si(self.high, self.unit)
-        return f"{value}, {si(self.low, self.unit)} to {high}"
+        low = si(self.low, self.unit)
+        if math.isinf(self.high):
+            return f"{value}, at least {low}"
+        span = f"{low} to {si(self.high, self.unit)}"
+        return span if self.value in (self.low, self.high) else f"{value}, {span}"
 
     def __str__(self) -> str:
         """The value with its range and standing."""
@@ -94,9 +97,22 @@ def si(value: float, unit: str) -> str:
     if not value or not math.isfinite(value):
         return f"{value:g} {unit}"
     rounded = float(f"{value:.3g}")
-    exponent = 3 * math.floor(math.log10(abs(rounded)) / 3)
-    exponent = min(max(exponent, min(PREFIXES)), max(PREFIXES))
-    return f"{rounded / 10.0**exponent:.3g} {PREFIXES[exponent]}{unit}"
+    factor, prefixed = prefix(abs(rounded), unit)
+    return f"{rounded * factor:.3g} {prefixed}"
+
+
+def prefix(largest: float, unit: str) -> tuple[float, str]:
+    """A factor and a unit, in which the largest of some values has one to three digits in front of the point.
+
+    Examples
+    --------
+    >>> prefix(4.5e-8, "J"), prefix(0.0, "s"), prefix(1234.0, "")
+    ((1000000000.0, 'nJ'), (1.0, 's'), (1.0, ''))
+    """
+    if not largest or not unit:
+        return 1.0, unit
+    exponent = min(max(3 * math.floor(math.log10(largest) / 3), min(PREFIXES)), max(PREFIXES))
+    return 10.0**-exponent, f"{PREFIXES[exponent]}{unit}"
 
 
 def weakest(*standings: str) -> str:

@@ -77,7 +77,7 @@ class Duration:
     cycles : (S, B) array, optional
         Clock cycles of each step, where they are counted.
     busy_s : (cores,) array, optional
-        How long each core works, over all steps and samples, as far as it is known; None where cores do not count.
+        How long each core works, over all steps and samples, as far as it is known; None if no time is.
 
     Examples
     --------
@@ -102,6 +102,11 @@ class Duration:
     def step(self) -> Span | None:
         """Length of each step; None if something is missing."""
         return None if self.missing else self.known
+
+    @property
+    def refusal(self) -> str:
+        """Why there is no time; empty if there is one."""
+        return ", ".join(self.missing)
 
     @property
     def latency(self) -> Amount | None:
@@ -156,7 +161,7 @@ def duration(mapping: CoreMapping, own_steps: int, work: Work) -> Duration:
     received = [term for term in needed if term.count not in SENT]
     cores = [np.maximum(_core(sent, work, which), _core(received, work, which)) for which in range(3)]
     value, low, high = (core.max(axis=2) for core in cores)
-    busy = cores[0].sum(axis=(0, 1))
+    busy = cores[0].sum(axis=(0, 1)) if standings else None
     barrier = _barrier(mapping)
     if isinstance(barrier, str):
         lower = Span(value, low, high)

@@ -124,13 +124,15 @@ def ledger(chip: Chip, counts: Mapping[str, float | None]) -> Ledger:
     return Ledger(lines, missing, None if missing else known, known, all_in)
 
 
-def energies(chip: Chip, counts: Mapping[str, npt.NDArray[np.int64] | None]) -> npt.NDArray[np.float64]:
+def energies(
+    chip: Chip, counts: Mapping[str, npt.NDArray[np.int64] | None], causes: tuple[str, ...] = tuple(CAUSES)
+) -> npt.NDArray[np.float64]:
     """The known energy of each place in arrays of counts, all of one shape: by step, sample or core.
 
     It is what :attr:`Ledger.known` is the sum of.
     """
     found = np.zeros(next(x.shape for x in counts.values() if x is not None))
-    for term in terms(chip, "energy"):
+    for term in terms(chip, "energy", causes):
         number, each_j = counts[term.count], term.figure.value_si
         if number is not None and isinstance(each_j, (int, float)):
             found += number * each_j

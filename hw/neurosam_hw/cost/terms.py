@@ -2,7 +2,7 @@
 
 Chips state their figures in different ways: Loihi's table has active and inactive neurons, SANA-FE an access, an update
 and a spike. So each cause has alternatives, and a chip takes the first one of which its file has all figures; where it
-has none, the one that its file comes closest to, so that what is missing has a name.
+has none, the one that its file comes closest to (the shorter of two), so that what is missing has a name.
 
     cause       alternatives: count times figure
     synapses    deliveries of each kind x synapse_dense, synapse_sparse, synapse_convolution
@@ -94,9 +94,9 @@ def _closest(chip: Chip, section: str, alternatives: tuple[Alternative, ...]) ->
     """The first alternative whose figures are all known; else that of which the file says most."""
     possible = [a for a in alternatives if all(key in SECTIONS[section] for _, key in a)]
 
-    def said(alternative: Alternative) -> tuple[bool, int, int]:
+    def said(alternative: Alternative) -> tuple[bool, int, int, int]:
         names = [f"{section}.{key}" for _, key in alternative]
         known = sum(chip.figure(name).known for name in names)
-        return known == len(names), known, sum(name in chip.figures for name in names)
+        return known == len(names), known, sum(name in chip.figures for name in names), -len(names)
 
     return max(possible, key=said)

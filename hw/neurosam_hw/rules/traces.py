@@ -1,0 +1,60 @@
+"""Rules about the state that spike activation maps need: a trace by neuron.
+
+They are apart from the rules about the network itself, which runs without maps just as well. Loihi 1's traces are those
+of its learning engine: 7 bits, an impulse of at most 127, a decay with stochastic rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from neurosam.network.elements import Population
+from neurosam.network.network import Network
+from neurosam.network.trace import FixedSamTrace, SamTrace
+from neurosam_hw.rules.limits import PROGRAMMABLE, Limits
+from neurosam_hw.rules.registry import Broken, rule
+
+__all__: list[str] = []
+
+Trace = SamTrace | FixedSamTrace
+
+
+@rule("trace", "numbers.traces", PROGRAMMABLE)
+def trace(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
+    """Neurons have a trace only where the chip's can have one."""
+    if limits.neuron_has("numbers.traces"):
+        return None
+    return Broken("a trace", "not there", "compute the maps from recorded spikes, outside the chip")
+
+
+@rule("trace", PROGRAMMABLE)
+def trace_mode(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
+    """The official mode, which counts silent steps, needs neurons that run a program."""
+    if sam.mode != "official" or limits.has(PROGRAMMABLE):
+        return None
+    return Broken("official", "strict, inclusive", "use --mode strict")
+
+
+@rule("trace", "numbers.trace_bits", "numbers.traces", PROGRAMMABLE)
+def trace_bits(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
+    """A trace fits the chip's width for it, when its neuron fires in every step."""
+    if not isinstance(sam, FixedSamTrace) or limits.figure("numbers.traces").value is not True:
+        return None
+    if (bits := limits.neuron_number("numbers.trace_bits")) is None:
+        return None
+    used = replace(sam, mode="inclusive").largest().bit_length()  # what a spike leaves is what "inclusive" emits
+    if used <= bits:
+        return None
+    return Broken(f"{used} bit", f"{bits} bit", "give ns.FixedSamTrace a smaller impulse and shift")
+
+
+@rule("trace", "numbers.trace_impulse_max", "numbers.traces", PROGRAMMABLE)
+def trace_impulse(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
+    """What a spike adds to a trace is not above the chip's largest impulse."""
+    if not isinstance(sam, FixedSamTrace) or limits.figure("numbers.traces").value is not True:
+        return None
+    if (most := limits.neuron_number("numbers.trace_impulse_max")) is None:
+        return None
+    if sam.impulse <= most:
+        return None
+    return Broken(sam.impulse, most, f"give ns.FixedSamTrace an impulse of {most} or less")
