@@ -63,18 +63,19 @@ def with_work(base: Work, steps: int, cores: int, *parts: Work) -> Work:
     In steps after its last, a run has idle neurons and nothing else.
     """
     found: Work = {}
-    for name, x in base.items():
-        if x is None:
+    samples = next(x.shape[1] for x in base.values() if x is not None)
+    for name in dict.fromkeys([*base, *(name for part in parts for name in part)]):
+        x = base.get(name)
+        if x is None and name in base:
             found[name] = None
             continue
-        whole = np.zeros((steps, x.shape[1], cores), dtype=np.int64)
-        whole[: len(x), :, : x.shape[2]] = x
-        if name in ("neuron_steps", "idle"):
-            whole[len(x) :, :, : x.shape[2]] = base["neuron_steps"][-1]
+        whole = np.zeros((steps, samples, cores), dtype=np.int64)
+        if x is not None:
+            whole[: len(x), :, : x.shape[2]] = x
+            if name in ("neuron_steps", "idle"):
+                whole[len(x) :, :, : x.shape[2]] = base["neuron_steps"][-1]
         for part in parts:
-            added = part.get(name)
-            if added is not None:
-                whole += added
+            whole += part.get(name, 0)
         found[name] = whole
     return found
 
@@ -100,6 +101,7 @@ def _at_spikes(mapping: CoreMapping, layer: str, sums: str, spikes: Spikes, firs
         "idle": always if active is None else always - active,
         "spikes": sent,
         "trace_updates": sent,
+        "trace_reads": np.zeros_like(always),
     }
 
 

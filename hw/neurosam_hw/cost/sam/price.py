@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
 from neurosam_hw.cost.amount import Amount, weakest
@@ -22,6 +24,7 @@ from neurosam_hw.cost.sam.maps import fit_maps, map_names
 from neurosam_hw.cost.sam.operations import added_work, with_work
 from neurosam_hw.cost.sam.state import TraceState, fixed_traces, trace_state
 from neurosam_hw.cost.sam.unit import AT_SPIKES, TraceUnit, trace_unit
+from neurosam_hw.cost.traffic import traffic
 from neurosam_hw.cost.verdict import Verdict, verdict
 from neurosam_hw.cost.work import work
 from neurosam_hw.errors import MappingError
@@ -29,6 +32,8 @@ from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.schedule import HardwareSchedule
 
 __all__ = ["LayerPrice", "SamMeter", "SamPrice", "sam_price"]
+
+ZERO = np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +133,7 @@ class SamMeter:
         self.plain = replace(mapping, network=replace(mapping.network, sam={}))
         self.mapping = fit_maps(mapping, tuple(traces)) if at_spikes else mapping
         self.window = steps
+        self._caused = traffic(self.plain)
         self.without, self.waiting = Meter(self.plain, steps), Meter(self.mapping, steps)
         self.traced = Meter(self.mapping, steps)
         self.layers = {layer: Meter(self.mapping, steps) for layer in traces}
@@ -140,7 +146,7 @@ class SamMeter:
         NeurosamError
             If the recording is of another network, or holds no spikes of a population.
         """
-        base = work(count(self.plain, recording, events, steps=self.window))
+        base = work(count(self.plain, recording, events, steps=self.window, caused=self._caused))
         self.without.add_work(base, recording, events)
         steps = self.window or HardwareSchedule.of(self.mapping.network).steps(recording.steps)
         parts = {name: added_work(self.mapping, name, to, recording, steps) for name, to in self.sums.items()}
@@ -193,7 +199,7 @@ def ledger_of(before: Cost, after: Cost) -> tuple[Ledger, dict[str, float | None
     """Energy and counts by which one cost exceeds another of the same run."""
     counts: dict[str, float | None] = {}
     for name, x in after.work.items():
-        less = before.work[name]
+        less = before.work.get(name, ZERO)
         counts[name] = None if x is None or less is None else (int(x.sum()) - int(less.sum())) / after.samples
     return ledger(after.mapping.chip, counts), counts
 
