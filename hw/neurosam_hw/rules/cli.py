@@ -68,16 +68,16 @@ def _verdict(network: Network, name: str, chip: Chip, own: Findings, traces: Fin
     lines = []
     if network.sam:
         lines.append(_sentence(f"SAM traces of {', '.join(network.sam)}", "fit", "do not fit", chip, traces))
-    return [*lines, _sentence(name, "fits", "does not fit", chip, own)]
+    rest = "; cores and memory: neurosam map" if own.fits else ""
+    return [*lines, _sentence(name, "fits", "does not fit", chip, own) + rest]
 
 
 def _sentence(what: str, fits: str, does_not: str, chip: Chip, findings: Findings) -> str:
     if not findings.fits:
         return f"{what}: {does_not} {chip.name}: {findings}"
-    unchecked = len({item.rule for item in findings.unchecked})
-    return f"{what}: {fits} {chip.name}" + (
-        f", as far as its figures say: {unchecked} not checked" if unchecked else ""
-    )
+    unchecked = dict.fromkeys(item.rule for item in findings.unchecked)
+    rest = f" as far as its figures say (not checked: {', '.join(unchecked)})" if unchecked else ""
+    return f"{what}: {fits} {chip.name}{rest}"
 
 
 def _plain(network: Network, name: str, chip: Chip, own: Findings, traces: Findings) -> dict[str, object]:

@@ -43,7 +43,8 @@ def cycle(network: Network, limits: Limits) -> Broken | None:
     try:
         HardwareSchedule.of(network)
     except MappingError as error:
-        return Broken(error.where, "a step for each projection", "give the projections of the cycle a delay of 1")
+        used = f"fewer steps at {error.where}"
+        return Broken(used, "a step for each projection", "give the projections of the cycle a delay of 1")
     return None
 
 
