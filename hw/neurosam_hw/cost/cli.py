@@ -1,0 +1,169 @@
+"""``neurosam cost``: what an inference costs on a chip; a plug-in (entry point neurosam.commands)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from neurosam.backends.registry import check
+from neurosam.backends.registry import run as run_network
+from neurosam.cli.common import network_in, new_file, progress, require, say, show
+from neurosam.cli.event_files import EventsFiles, read_inputs
+from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
+from neurosam.errors import FormatError, NeurosamError
+from neurosam.hdf5.files import file_kind, load_recording
+from neurosam.network.network import Network
+from neurosam.network.synapse import neurons
+from neurosam.report.model import Cell, Table
+from neurosam.signals.inputs import Inputs
+from neurosam.signals.recording import Record, Recording
+from neurosam_hw.chips.load import load_chip
+from neurosam_hw.cost.boards import board_of
+from neurosam_hw.cost.document import document
+from neurosam_hw.cost.inference import Cost, Meter
+from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
+from neurosam_hw.cost.verdict import verdict
+from neurosam_hw.mappers.build import map_network
+from neurosam_hw.mapping.file import load_mapping
+from neurosam_hw.mapping.mapping import CoreMapping
+
+__all__ = ["cost"]
+
+BATCH_BYTES = 256 * 2**20
+"""Memory that the recording and the counts of a batch may take."""
+COUNTED = 20
+"""Arrays of counts, about."""
+BUSIEST = 8
+"""Cores that the terminal lists."""
+
+
+def cost(
+    network: Annotated[Path, typer.Argument(help="Network file.")],
+    chip: Annotated[str, typer.Option("--chip", help="A chip (neurosam chips), or the path of a chip file (.toml).")],
+    board: Annotated[
+        str | None, typer.Option("--board", help="A board of the chip's file, for rows of its own.", show_default=False)
+    ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option("--map", help="Mapping (neurosam map). Default: mapped here.", show_default=False),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            "--recording", show_default=False,
+            help="Recording of a run, with spikes and membranes, whose input --events gives. Default: run here.",
+        ),
+    ] = None,
+    events: EventsFiles = None,
+    data: Data = None,
+    size: Size = None,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to run.")] = 20,
+    steps: Steps = None,
+    coding: Coding = None,
+    seed: Seed = 0,
+    what_if: Annotated[
+        bool, typer.Option("--what-if", help="Go on if the network breaks rules of the chip, and say so everywhere.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Page to write (.html), with a .json next to it.", show_default=False),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+) -> None:
+    """What an inference costs on a chip: operations, energy by cause, time; each with its standing.
+
+    Figures that no source gives are named, and no total is made without them. What a board draws stands apart.
+    """
+    if out is not None:
+        require("cost --out", "viz", "matplotlib")
+        new_file(out, force, (".html",))
+        new_file(out.with_suffix(".json"), force, (".json",))
+    if events and (data is not None or size is not None):
+        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    net, machine = network_in(network), load_chip(chip)
+    if board is not None:
+        board_of(machine, board)
+    placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
+    said = verdict(placed, what_if)
+    meter = Meter(placed)
+    if recording is not None:
+        if not events:
+            raise NeurosamError("--recording", "needs the input of that run too: give --events")
+        meter.add(_recording(recording), read_inputs(events, net))
+    else:
+        inputs = read_inputs(events, net) if events else Inputs.of(
+            net, presented(net, data, samples, seed, steps, coding, size)[0]
+        )  # fmt: skip
+        for part, batch in _run(net, inputs, placed):
+            meter.add(part, batch)
+    found = meter.cost(said, board)
+    if as_json:
+        say(json.dumps(document(found), indent=1, allow_nan=False))
+    else:
+        _show(found, network.name)
+    if out is not None:
+        from neurosam_hw.cost.page import write_cost_page
+
+        files = write_cost_page(out, found, network.name, {"network": network.name})
+        if not as_json:
+            say(f"wrote {files[0]}, {files[1]}")
+
+
+def _recording(path: Path) -> Recording:
+    kind = file_kind(path)
+    if kind != "recording":
+        raise FormatError(str(path), f"holds {kind}; a recording is required, as `neurosam run --out` writes it")
+    return load_recording(path)
+
+
+def _run(network: Network, inputs: Inputs, mapping: CoreMapping) -> Iterator[tuple[Recording, Inputs]]:
+    """Run a network on as many samples at a time as fit the memory."""
+    check(network, inputs, Record())
+    state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
+    each = (inputs.steps + len(network.populations)) * (state + COUNTED * 8 * mapping.cores)
+    batch = max(1, BATCH_BYTES // each)
+    everything = Record.everything(network)
+    wanted = Record(spikes=everything.spikes, membrane=everything.membrane, current=everything.current)
+    with progress("running") as tick:
+        for first in range(0, inputs.samples, batch):
+            part = inputs.select(first, min(first + batch, inputs.samples))
+            yield run_network(network, part, record=wanted), part
+            tick(first + part.samples, inputs.samples)
+
+
+def _show(cost: Cost, name: str) -> None:
+    """Print the tables."""
+    mapping = cost.mapping
+    chips = f"{mapping.chips} chip{'s' * (mapping.chips != 1)}"
+    say(f"{name} on {mapping.chip.name}: {mapping.cores} cores of {chips}, {cost.samples} samples x {cost.steps} steps")
+    if cost.label:
+        say(cost.label)
+    tables = (energy_table(cost), time_table(cost), layer_table(cost), core_table(cost, BUSIEST), board_table(cost))
+    left = (2, 3, 1, 3, 5)
+    for table, columns in zip(tables, left, strict=True):
+        if table is not None:
+            _table(table, columns)
+    for item in summary(cost):
+        say(f"{item.what}: {item.value} ({item.remark})")
+    if cost.verdict.unchecked:
+        say(f"rules that were not checked, since no source gives the limit: {', '.join(cost.verdict.unchecked)}")
+    if cost.label:
+        say(cost.label)
+
+
+def _table(table: Table, left: int) -> None:
+    show(table.heading, table.columns, [[_text(cell) for cell in row] for row in table.rows], left, table.note)
+
+
+def _text(cell: Cell) -> str:
+    """A cell in four digits, with thousands apart; a dash for what is unknown."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"
+    return f"{cell:,}" if isinstance(cell, int) else str(cell)

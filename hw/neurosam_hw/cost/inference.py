@@ -1,0 +1,227 @@
+"""What an inference costs on a chip: energy by cause, time by step, board rows apart; summed over batches of samples.
+
+    counts (counts.py) -> work (work.py) -> ledger (ledger.py)
+                                         -> duration (duration.py, or xylo.py where the chip counts cycles)
+
+Counts and energies are means over the samples. A network that breaks a rule of the chip is refused, or every output
+says "what if".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording
+from neurosam_hw.chips.chip import Board
+from neurosam_hw.cost import xylo
+from neurosam_hw.cost.amount import Amount, weakest
+from neurosam_hw.cost.boards import BoardRow, board_of, board_rows
+from neurosam_hw.cost.counts import count
+from neurosam_hw.cost.duration import Duration, duration, join, of_cycles
+from neurosam_hw.cost.ledger import Ledger, energies, ledger
+from neurosam_hw.cost.traffic import traffic
+from neurosam_hw.cost.verdict import Verdict, verdict
+from neurosam_hw.cost.work import Work, layers, work
+from neurosam_hw.mapping.mapping import CoreMapping
+
+__all__ = ["Cost", "Meter", "cost"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Cost:
+    """What an inference costs.
+
+    Parameters
+    ----------
+    mapping : CoreMapping
+    samples, steps : int
+        Samples B, and steps T of each in a population's own time.
+    verdict : Verdict
+        Whether the chip takes the network; its label belongs to every number.
+    work : mapping of str to (S, cores) array
+        How often each thing happened (work.py), over all samples; None for what was not recorded.
+    energy : Ledger
+        Of an inference, the mean over samples.
+    sample_j : (B,) array
+        The known energy of each sample.
+    duration : Duration
+    board : Board, optional
+    board_rows : tuple of BoardRow
+        What the board draws over an inference; no part of `energy`.
+    """
+
+    mapping: CoreMapping
+    samples: int
+    steps: int
+    verdict: Verdict
+    work: Work
+    energy: Ledger
+    sample_j: Array
+    duration: Duration
+    board: Board | None = None
+    board_rows: tuple[BoardRow, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What has to be said with every number; empty if the chip takes the network."""
+        return self.verdict.label
+
+    @property
+    def counts(self) -> dict[str, float | None]:
+        """How often each thing happens in an inference, the mean over samples."""
+        return {name: None if x is None else float(x.sum()) / self.samples for name, x in self.work.items()}
+
+    @property
+    def total(self) -> Amount | None:
+        """Energy of an inference; None if a part of it is unknown."""
+        return None if self.energy.total is None else Amount.of(self.energy.total)
+
+    @property
+    def power(self) -> Amount | None:
+        """Energy by latency; None if either is unknown."""
+        if self.total is None or self.duration.latency is None:
+            return None
+        return self.total.per(self.duration.latency, "W")
+
+    @property
+    def core_j(self) -> Array:
+        """Known energy of each core in an inference, ``[cores]``."""
+        found: Array = self._energies.sum(axis=0)
+        return found
+
+    @property
+    def step_j(self) -> Array:
+        """Known energy of each step on the chip in an inference, ``[S]``."""
+        found: Array = self._energies.sum(axis=1)
+        return found
+
+    @property
+    def _energies(self) -> Array:
+        found: Array = energies(self.mapping.chip, self.work) / self.samples
+        return found
+
+    def by_layer(self, name: str) -> dict[str, float | None]:
+        """A count of an inference by layer: cores that hold the same populations."""
+        x = self.work[name]
+        return {
+            layer: None if x is None else float(x[:, cores].sum()) / self.samples
+            for layer, cores in layers(self.mapping).items()
+        }
+
+    @property
+    def layer_j(self) -> dict[str, float]:
+        """Known energy of an inference by layer."""
+        return {layer: float(self.core_j[cores].sum()) for layer, cores in layers(self.mapping).items()}
+
+
+class Meter:
+    """Sums of a run that comes in batches of samples.
+
+    Parameters
+    ----------
+    mapping : CoreMapping
+    steps : int, optional
+        Steps on the chip to count; until the last population has made all of its own if None.
+    """
+
+    def __init__(self, mapping: CoreMapping, steps: int | None = None) -> None:
+        self.mapping, self.window = mapping, steps
+        self.samples = self.steps = 0
+        self._caused = traffic(mapping)
+        self._work: Work = {}
+        self._sample_j: list[Array] = []
+        self._durations: list[Duration] = []
+
+    def add(self, recording: Recording, events: Events | Mapping[str, Events]) -> None:
+        """Add a batch.
+
+        Raises
+        ------
+        NeurosamError
+            If the recording is of another network, or holds no spikes of a population.
+        """
+        counted = count(self.mapping, recording, events, steps=self.window, caused=self._caused)
+        found = work(counted)
+        self.samples += recording.samples
+        self.steps = recording.steps
+        for name, x in found.items():
+            summed = None if x is None else x.sum(axis=1)
+            before = self._work.get(name, summed)
+            whole = name not in self._work
+            self._work[name] = summed if whole or summed is None or before is None else before + summed
+        self._sample_j.append(energies(self.mapping.chip, found).sum(axis=(0, 2)))
+        self._durations.append(self._duration(recording, events, found))
+
+    def _duration(self, recording: Recording, events: Events | Mapping[str, Events], found: Work) -> Duration:
+        chip = self.mapping.chip
+        if not xylo.counts_cycles(chip):
+            return duration(self.mapping, recording.steps, found)
+        some = next(x for x in found.values() if x is not None)
+        cycles = xylo.cycles(chip, self.mapping.network, recording, events, len(some))
+        return of_cycles(chip, recording.steps, cycles, weakest(*(f.standing for f in xylo.figures(chip) if f.known)))
+
+    def cost(self, verdict: Verdict, board: str | None = None) -> Cost:
+        """What an inference costs, from all batches.
+
+        Parameters
+        ----------
+        verdict : Verdict
+            Whether the chip takes the network.
+        board : str, optional
+            Name of a board in the chip's file.
+        """
+        chip = self.mapping.chip
+        counts = {name: None if x is None else float(x.sum()) / self.samples for name, x in self._work.items()}
+        took = join(self._durations)
+        place = None if board is None else board_of(chip, board)
+        rows = () if place is None else tuple(board_rows(place, self.mapping.chips, took.latency))
+        return Cost(
+            self.mapping, self.samples, self.steps, verdict, dict(self._work), ledger(chip, counts),
+            np.concatenate(self._sample_j), took, place, rows,
+        )  # fmt: skip
+
+
+def cost(
+    mapping: CoreMapping,
+    recording: Recording,
+    events: Events | Mapping[str, Events],
+    *,
+    board: str | None = None,
+    steps: int | None = None,
+    what_if: bool = False,
+) -> Cost:
+    """What an inference costs on a chip.
+
+    Parameters
+    ----------
+    mapping : CoreMapping
+    recording : Recording
+        With the spikes of all populations that fire; with the membranes of all, where the chip's energy or time tells
+        active neurons from others (``Record.everything``).
+    events : Events or mapping of str to Events
+        The input of the run; by name for a network with several inputs.
+    board : str, optional
+        Name of a board in the chip's file, for rows of their own.
+    steps : int, optional
+        Steps on the chip to count; until the last population has made all of its own if None.
+    what_if : bool
+        Compute it for a network that breaks rules of the chip, and label the result.
+
+    Raises
+    ------
+    MappingError
+        If the network breaks a rule of the chip and `what_if` is not set.
+    NeurosamError
+        If the recording is of another network, or the events are of another run.
+    """
+    said = verdict(mapping, what_if)
+    meter = Meter(mapping, steps)
+    meter.add(recording, events)
+    return meter.cost(said, board)
