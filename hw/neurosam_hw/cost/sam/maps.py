@@ -4,10 +4,11 @@ A traced layer of shape (C, H, W) gets a population of H x W accumulators and a 
 pixel, a 1 x 1 convolution of ones; a layer (N,) has one pixel. An accumulator forgets in every step what it had, so its
 membrane is the map M[t]. Reading a map out is not part of this, as reading the output is not.
 
-Rule of placement, pixel by pixel, layer by layer: among the cores that hold neurons of the pixel, the one with the most
-of them that still has room (`limits.neurons_per_core`; the lower number among equals); if none has, a core of its own,
-which is filled up with others. A core of its own takes the free place next to the cores that send to it (fewest hops,
-weighted by neurons). The network's own neurons stay where they are.
+Rule of placement, layer by layer: a pixel's sum goes to the core that holds most of the pixel's neurons and still has
+room (`limits.neurons_per_core`); pixels for which several cores hold as many are dealt out among these, in even runs, so
+that no core has to take all messages. If no core with neurons of the pixel has room, a core of its own takes the sum,
+and is filled up with others. A core of its own gets the free place with the fewest hops from the cores that send to it,
+weighted by neurons. The network's own neurons stay where they are.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ from neurosam_hw.cost.sam.state import fixed_traces
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping, Tile
 from neurosam_hw.mapping.piece import Piece
-from neurosam_hw.rules import check_mapping
 
-__all__ = ["fit_maps", "map_names", "place_maps", "with_maps"]
+__all__ = ["map_names", "place_maps", "with_maps"]
 
 SUFFIX = ".map"
 FORGET = 4096
@@ -79,23 +79,7 @@ def with_maps(network: Network, layers: Iterable[str] | None = None) -> Network:
     return replace(network, populations=tuple(populations), projections=tuple(projections))
 
 
-def fit_maps(mapping: CoreMapping, layers: Iterable[str] | None = None) -> CoreMapping:
-    """The mapping with the accumulators placed, none on a core that would break a rule of the chip only with them."""
-    layers = tuple(fixed_traces(mapping.network, layers))
-    before = {(item.rule, item.core) for item in check_mapping(mapping).violations}
-    full: set[int] = set()
-    while True:
-        placed = place_maps(mapping, layers, full)
-        broken = {(item.rule, item.core) for item in check_mapping(placed).violations} - before
-        new = {core for _, core in broken if core is not None and core < mapping.cores} - full
-        if not new:
-            return placed
-        full |= new
-
-
-def place_maps(
-    mapping: CoreMapping, layers: Iterable[str] | None = None, full: Collection[int] = ()
-) -> CoreMapping:
+def place_maps(mapping: CoreMapping, layers: Iterable[str] | None = None, full: Collection[int] = ()) -> CoreMapping:
     """The mapping with the accumulators placed by the rule of this module; none on the cores of `full`.
 
     Raises
@@ -138,15 +122,21 @@ def _shares(mapping: CoreMapping, layer: str) -> Index:
 
 
 def _assign(shares: Index, sizes: list[int], own: int, most: int | None, full: Collection[int]) -> Index:
-    """The core of each pixel's accumulator; `sizes` grows by what is placed, and by cores of their own."""
+    """The core of each pixel's sum; `sizes` grows by what is placed, and by cores of their own."""
     found = np.empty(len(shares), dtype=np.int64)
-    for pixel, held in enumerate(shares):
-        near = [int(c) for c in np.argsort(-held, kind="stable")[: np.count_nonzero(held)] if c not in full]
-        core = next((c for c in (*near, *range(own, len(sizes))) if most is None or sizes[c] < most), len(sizes))
-        if core == len(sizes):
-            sizes.append(0)
-        sizes[core] += 1
-        found[pixel] = core
+    alike, group = np.unique(shares, axis=0, return_inverse=True)
+    for number in dict.fromkeys(group.ravel().tolist()):
+        held, pixels = alike[number], np.flatnonzero(group.ravel() == number)
+        order = [int(c) for c in np.argsort(-held, kind="stable")[: np.count_nonzero(held)] if c not in full]
+        equal = [core for core in order if held[core] == held[order[0]]]
+        for k, pixel in enumerate(pixels):
+            first = k * len(equal) // len(pixels)
+            near = (*equal[first:], *equal[:first], *order[len(equal) :], *range(own, len(sizes)))
+            core = next((c for c in near if most is None or sizes[c] < most), len(sizes))
+            if core == len(sizes):
+                sizes.append(0)
+            sizes[core] += 1
+            found[pixel] = core
     return found
 
 

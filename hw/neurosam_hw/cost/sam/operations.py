@@ -63,7 +63,7 @@ def with_work(base: Work, steps: int, cores: int, *parts: Work) -> Work:
     In steps after its last, a run has idle neurons and nothing else.
     """
     found: Work = {}
-    samples = next(x.shape[1] for x in base.values() if x is not None)
+    samples, standing = next(x.shape[1] for x in base.values() if x is not None), base["neuron_steps"]
     for name in dict.fromkeys([*base, *(name for part in parts for name in part)]):
         x = base.get(name)
         if x is None and name in base:
@@ -72,8 +72,8 @@ def with_work(base: Work, steps: int, cores: int, *parts: Work) -> Work:
         whole = np.zeros((steps, samples, cores), dtype=np.int64)
         if x is not None:
             whole[: len(x), :, : x.shape[2]] = x
-            if name in ("neuron_steps", "idle"):
-                whole[len(x) :, :, : x.shape[2]] = base["neuron_steps"][-1]
+            if name in ("neuron_steps", "idle") and standing is not None:
+                whole[len(x) :, :, : x.shape[2]] = standing[-1]
         for part in parts:
             whole += part.get(name, 0)
         found[name] = whole

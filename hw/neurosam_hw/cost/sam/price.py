@@ -2,13 +2,15 @@
 
     price = cost(network with traces) - cost(network without)
 
-The spikes are the same; everything that is counted is a sum over layers, and so is the energy. Time is not: a core that
-waits for a slower one has time for its traces. A layer's time is that of a run with its traces alone, less that without.
-If the last layer of a network is traced, its sums end a step after everything else; those steps are a row of their own.
+The spikes are the same. What is counted is a sum over layers, and so is the energy. Time is not: a core that waits for
+a slower one has time for its traces. So the time of a layer is that of a run with its traces alone, less that without.
+If the last layer of a network is traced, its sums end a step after everything else, a step in which neurons idle: a
+row of its own.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -20,7 +22,7 @@ from neurosam_hw.cost.amount import Amount, weakest
 from neurosam_hw.cost.counts import count
 from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.ledger import Ledger, ledger
-from neurosam_hw.cost.sam.maps import fit_maps, map_names
+from neurosam_hw.cost.sam.maps import map_names, place_maps
 from neurosam_hw.cost.sam.operations import added_work, with_work
 from neurosam_hw.cost.sam.state import TraceState, fixed_traces, trace_state
 from neurosam_hw.cost.sam.unit import AT_SPIKES, TraceUnit, trace_unit
@@ -51,6 +53,8 @@ class LayerPrice:
         Of these counts.
     latency : Amount, optional
         What an inference takes longer if this layer alone is traced; None if a time is unknown.
+    known_s : float
+        The same as far as it is known.
     """
 
     state: TraceState
@@ -58,6 +62,7 @@ class LayerPrice:
     counts: Mapping[str, float | None]
     energy: Ledger
     latency: Amount | None
+    known_s: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,11 @@ class SamPrice:
         """What an inference takes longer; None if a time is unknown."""
         return _longer(self.without, self.traced)
 
+    @property
+    def known_s(self) -> float:
+        """What an inference takes longer, as far as it is known."""
+        return _known_s(self.traced) - _known_s(self.without)
+
 
 class SamMeter:
     """Sums of a run that comes in batches of samples, with and without traces.
@@ -131,7 +141,7 @@ class SamMeter:
         self.sums: dict[str, str | None] = {layer: names[layer] if at_spikes else None for layer in traces}
         self.network = mapping.network
         self.plain = replace(mapping, network=replace(mapping.network, sam={}))
-        self.mapping = fit_maps(mapping, tuple(traces)) if at_spikes else mapping
+        self.mapping = place_maps(mapping, tuple(traces)) if at_spikes else mapping
         self.window = steps
         self._caused = traffic(self.plain)
         self.without, self.waiting = Meter(self.plain, steps), Meter(self.mapping, steps)
@@ -192,7 +202,7 @@ class SamMeter:
         else:
             bits = state.state_bits + state.table_bits * len(self.plain.pieces_of(name))
         energy, counts = ledger_of(base, traced)
-        return LayerPrice(state, bits, counts, energy, _longer(base, traced))
+        return LayerPrice(state, bits, counts, energy, _longer(base, traced), _known_s(traced) - _known_s(base))
 
 
 def ledger_of(before: Cost, after: Cost) -> tuple[Ledger, dict[str, float | None]]:
@@ -243,9 +253,20 @@ def sam_price(
 
 
 def _longer(before: Cost, after: Cost) -> Amount | None:
-    """By how much the latency of one run exceeds that of another; its range is that of the figures alone."""
+    """By how much the latency of one run exceeds that of another, in the range that the figures' bounds allow.
+
+    What both have, the barrier, has no part in the range.
+    """
     a, b = before.duration.latency, after.duration.latency
     if a is None or b is None:
         return None
-    ends = sorted((b.value - a.value, b.low - a.low, b.high - a.high))
-    return Amount(b.value - a.value, ends[0], ends[2], "s", weakest(a.standing, b.standing))
+    value, standing = b.value - a.value, weakest(a.standing, b.standing)
+    if math.isclose(a.high - a.low, b.high - b.low, rel_tol=1e-9):
+        return Amount(value, value, value, "s", standing)
+    low, high = sorted((b.low - a.low, b.high - a.high))
+    return Amount(value, min(low, value), max(high, value), "s", standing)
+
+
+def _known_s(cost: Cost) -> float:
+    """The latency as far as it is known."""
+    return float(cost.duration.known.value.sum(axis=0).mean())
