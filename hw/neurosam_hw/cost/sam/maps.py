@@ -5,10 +5,10 @@ pixel, a 1 x 1 convolution of ones; a layer (N,) has one pixel. An accumulator f
 membrane is the map M[t]. Reading a map out is not part of this, as reading the output is not.
 
 Rule of placement, layer by layer: a pixel's sum goes to the core that holds most of the pixel's neurons and still has
-room (`limits.neurons_per_core`); pixels for which several cores hold as many are dealt out among these, in even runs, so
-that no core has to take all messages. If no core with neurons of the pixel has room, a core of its own takes the sum,
-and is filled up with others. A core of its own gets the free place with the fewest hops from the cores that send to it,
-weighted by neurons. The network's own neurons stay where they are.
+room (`limits.neurons_per_core`); pixels for which several cores hold as many are dealt out among these, in even runs,
+so that no core has to take all messages. If no core with neurons of the pixel has room, a core of its own takes the
+sum, and is filled up with others. A core of its own gets the free place with the fewest hops from the cores that send
+to it, weighted by neurons. The network's own neurons stay where they are.
 """
 
 from __future__ import annotations
