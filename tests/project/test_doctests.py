@@ -9,6 +9,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,15 +17,22 @@ import numpy as np
 import pytest
 
 import neurosam as ns
+import neurosam_hw
 
 WITHOUT_EXAMPLE = {name for name in ns.__all__ if name.endswith("Error") and name != "NeurosamError"}
 """Error classes are caught, not called; their base class has the example."""
 
 
 def modules() -> list[str]:
-    """Every module of neurosam but those that run when they are imported."""
+    """Every module of neurosam and neurosam_hw but those that run when they are imported."""
     names = [module.name for module in pkgutil.walk_packages(ns.__path__, "neurosam.")]
-    return ["neurosam", *(name for name in names if not name.endswith("__main__"))]
+    return ["neurosam", *(name for name in names if not name.endswith("__main__")), *hardware()]
+
+
+def hardware() -> list[str]:
+    """Those of neurosam_hw, which reads chips from Python 3.11 on; Lava's run in a Python of its own."""
+    names = [module.name for module in pkgutil.walk_packages(neurosam_hw.__path__, "neurosam_hw.")]
+    return [name for name in names if not name.startswith("neurosam_hw.lava")] if sys.version_info >= (3, 11) else []
 
 
 def examples(item: object, name: str, module: ModuleType) -> list[doctest.DocTest]:

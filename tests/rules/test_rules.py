@@ -389,3 +389,22 @@ def test_weights_beyond_8_bits_are_two_sets_of_synapses_of_8_bits() -> None:
     assert found("weight_bits", wide, {"numbers.weight_bits": 8, "numbers.weight_signed": True}).fits
     [violation] = found("weight_bits", wide, {"numbers.weight_bits": 7, "numbers.weight_signed": True}).violations
     assert violation.where == "in->a"
+
+
+@pytest.mark.parametrize(("gamma", "impulse"), [(0.5, 50), (2.0, 110)])
+def test_the_impulse_that_is_offered_fits(gamma: float, impulse: int) -> None:
+    network = fixed().with_sam(SamTrace(gamma), ["a"])
+    figures: dict[str, Value] = {"numbers.traces": True, "numbers.trace_bits": 7}
+    [violation] = found("trace_bits", network, figures).violations
+    assert violation.remedy == f"use ns.FixedSamTrace with impulse={impulse} or less"
+    for offered, fits in ((impulse, True), (impulse + 1, False)):
+        trace = network.sam["a"]
+        assert isinstance(trace, FixedSamTrace)
+        assert found("trace_bits", replace(network, sam={"a": replace(trace, impulse=offered)}), figures).fits is fits
+
+
+def test_no_impulse_is_offered_for_a_trace_that_never_fades() -> None:
+    network = fixed(sam={"a": FixedSamTrace(np.array([8, 8, 0]), shift=3, impulse=1)})
+    figures: dict[str, Value] = {"numbers.traces": True, "numbers.trace_bits": 7}
+    [violation] = found("trace_bits", network, figures).violations
+    assert violation.remedy == "use a larger gamma"

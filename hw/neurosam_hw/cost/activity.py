@@ -27,7 +27,7 @@ from neurosam.signals.state import State
 from neurosam_hw.cost.firing import Firing, Part, Sent, parts
 from neurosam_hw.cost.traffic import expand
 
-__all__ = ["awake", "missing", "reached"]
+__all__ = ["Activity", "missing", "reached"]
 
 Mask = npt.NDArray[np.bool_]
 Pair = tuple[int, int]
@@ -40,26 +40,39 @@ def missing(network: Network, recording: Recording) -> tuple[str, ...]:
     return tuple(f"{variable} of {name!r}" for variable, name in needed if name not in getattr(recording, variable))
 
 
-def awake(
-    network: Network, recording: Recording, firing: Firing, population: Population, steps: int
-) -> Iterator[tuple[Part, Mask]]:
-    """Active updates in the first `steps` own steps of a population, part by part: ``[rows, neurons]``."""
-    size = neurons(population.shape)
-    initial = State.initial(network, 1).neurons[population.name]
-    held = [(recording.membrane[population.name], initial["v"])]
-    if population.has_current:
-        held.append((recording.current[population.name], initial["u"]))
-    incoming = network.incoming(population.name)
-    for part in parts(steps, recording.samples, size):
-        found = _driven(population, part)
-        for recorded, start in held:
-            found |= _before(recorded, start, part)
-        rows = found.reshape(part.rows, size)
-        for projection in incoming:
-            sent = firing.sent(network[projection.source], part.earlier(network.lag(projection)))
-            if sent.row.size:
-                rows |= reached(network, projection, sent, part.rows)
-        yield part, rows
+class Activity:
+    """Active updates of a run.
+
+    Parameters
+    ----------
+    network : Network
+    recording : Recording
+        With the membranes of all neurons, and the currents of those that have one (see :func:`missing`).
+    firing : Firing
+        Its spikes.
+    """
+
+    def __init__(self, network: Network, recording: Recording, firing: Firing) -> None:
+        self.network, self.recording, self.firing = network, recording, firing
+        self.initial = State.initial(network, 1).neurons
+
+    def awake(self, population: Population, steps: int) -> Iterator[tuple[Part, Mask]]:
+        """Active updates in the first `steps` own steps of a population, part by part: ``[rows, neurons]``."""
+        network, name = self.network, population.name
+        held = [(self.recording.membrane[name], self.initial[name]["v"])]
+        if population.has_current:
+            held.append((self.recording.current[name], self.initial[name]["u"]))
+        size = neurons(population.shape)
+        for part in parts(steps, self.recording.samples, size):
+            found = _driven(population, part)
+            for recorded, start in held:
+                found |= _before(recorded, start, part)
+            rows = found.reshape(part.rows, size)
+            for projection in network.incoming(name):
+                sent = self.firing.sent(network[projection.source], part.earlier(network.lag(projection)))
+                if sent.row.size:
+                    rows |= reached(network, projection, sent, part.rows)
+            yield part, rows
 
 
 def _before(recorded: npt.NDArray[Any], initial: npt.NDArray[Any], part: Part) -> Mask:

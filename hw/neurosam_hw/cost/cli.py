@@ -54,7 +54,8 @@ def cost(
     recording: Annotated[
         Path | None,
         typer.Option(
-            "--recording", show_default=False,
+            "--recording",
+            show_default=False,
             help="Recording of a run, with spikes and membranes, whose input --events gives. Default: run here.",
         ),
     ] = None,

@@ -28,7 +28,7 @@ from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.network.synapse import neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
-from neurosam_hw.cost.activity import awake, missing
+from neurosam_hw.cost.activity import Activity, missing
 from neurosam_hw.cost.firing import Firing, parts
 from neurosam_hw.cost.tally import add_spikes, add_updates
 from neurosam_hw.cost.traffic import SENDER, Traffic, traffic
@@ -219,6 +219,7 @@ def count(
     last = longest if steps is None else integer("counts: steps", steps, 1, longest, ArgumentError)
     caused = traffic(mapping) if caused is None else caused
     lacking = missing(network, recording)
+    activity = None if lacking else Activity(network, recording, firing)
     whole = last, recording.samples, mapping.cores
     arrays = {name: np.zeros(whole, dtype=np.int64) for name in (*COUNTED, *SENDER, *KINDS)}
     for population in network.populations:
@@ -229,8 +230,8 @@ def count(
             add_spikes(arrays, part, depth, firing.sent(population, part), flow, is_neuron)
         if is_neuron:
             arrays["neuron_steps"] += np.bincount(flow.core, minlength=mapping.cores)
-            if not lacking:
-                for part, rows in awake(network, recording, firing, population, own):
+            if activity is not None:
+                for part, rows in activity.awake(population, own):
                     add_updates(arrays["active"], part, depth, rows, flow.core)
     active = arrays.pop("active")
     deliveries = {kind: arrays.pop(kind) for kind in KINDS}

@@ -77,12 +77,16 @@ def document(cost: Cost) -> dict[str, Any]:
             "place_is": ["chip", "core on the chip", "column of its tile", "row of its tile"],
             "known_energy_j": _list(cost.core_j),
             "at_work_s": None if took.busy_s is None else _list(took.busy_s / cost.samples),
-            "counts": {name: None if x is None else _list(x.sum(axis=0) / cost.samples) for name, x in cost.work.items()},
+            "counts": {
+                name: None if x is None else _list(x.sum(axis=0) / cost.samples) for name, x in cost.work.items()
+            },
         },
         "by_step": {
             "known_energy_j": _list(cost.step_j),
             "time_s": None if took.step is None else _list(took.step.value.mean(axis=1)),
-            "counts": {name: None if x is None else _list(x.sum(axis=1) / cost.samples) for name, x in cost.work.items()},
+            "counts": {
+                name: None if x is None else _list(x.sum(axis=1) / cost.samples) for name, x in cost.work.items()
+            },
         },
         "board": None
         if cost.board is None

@@ -103,20 +103,20 @@ def ledger(chip: Chip, counts: Mapping[str, float | None]) -> Ledger:
     --------
     >>> from neurosam_hw.chips import load_chip
     >>> from neurosam_hw.cost.ledger import ledger
-    >>> counts = dict.fromkeys(("hops_east_west", "hops_north_south", "crossings"), 0)
-    >>> counts |= {"deliveries": 100, "active": 10, "idle": 40, "in_tile": 5}
+    >>> counts = {"deliveries": 100, "active": 10, "idle": 40, "in_tile": 5}
+    >>> counts |= dict.fromkeys(("hops", "hops_east_west", "hops_north_south", "crossings"), 0)
     >>> bill = ledger(load_chip("loihi1"), counts)
-    >>> f"{bill.total.value:.4g} J or more, {bill.total.standing}"
-    '5.258e-09 J or more, pre-silicon'
+    >>> f"{bill.total.value:.4g} J or more, {bill.total.standing}"  # 100 * 23.6 + 10 * 81 + 40 * 52 + 5 * 1.7 pJ
+    '5.259e-09 J or more, pre-silicon'
     >>> ledger(load_chip("darwin3"), counts).missing["neurons"]
     ('energy.neuron_update_active', 'energy.neuron_update_inactive')
     """
-    lines = tuple(
-        line
+    every = [
+        Line(term.cause, term.count, counts[term.count], term.figure)
         for term in terms(chip, "energy")
         if counted(term, counts)
-        and ((line := Line(term.cause, term.count, counts[term.count], term.figure)).number != 0 or line.figure.known)
-    )
+    ]
+    lines = tuple(line for line in every if line.number != 0 or line.figure.known)
     missing = {cause: names for cause in CAUSES if (names := _missing([x for x in lines if x.cause == cause]))}
     known = _sum([line for line in lines if line.energy is not None])
     count, name = ALL_IN

@@ -26,7 +26,9 @@ CORES = 200
 """Cores that the page lists."""
 
 
-def write_cost_page(path: str | Path, cost: Cost, title: str, provenance: Mapping[str, Cell] | None = None) -> list[Path]:
+def write_cost_page(
+    path: str | Path, cost: Cost, title: str, provenance: Mapping[str, Cell] | None = None
+) -> list[Path]:
     """Write the page and its JSON.
 
     Parameters
@@ -72,7 +74,8 @@ def _tables(cost: Cost) -> list[Table | None]:
 def _pictures(cost: Cost) -> list[Picture]:
     whole = sum(cost.layer_j.values()) or 1.0
     held = ", ".join(
-        f"{layer} on {len(cores)} cores, {cost.layer_j[layer] / whole:.0%}" for layer, cores in layers(cost.mapping).items()
+        f"{layer} on {len(cores)} cores, {cost.layer_j[layer] / whole:.0%}"
+        for layer, cores in layers(cost.mapping).items()
     )
     return [
         Picture(

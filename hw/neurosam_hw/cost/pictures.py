@@ -70,7 +70,7 @@ def over_steps(cost: Cost) -> Figure:
 
 
 def chip_picture(cost: Cost) -> Figure:
-    """The cores at their places, by layer, energy, synaptic operations and time; an inference, the mean over samples."""
+    """The cores at their places, by layer, energy, synaptic operations and time: the mean over samples."""
     from matplotlib.figure import Figure
 
     floor = Floor.of(cost.mapping)
@@ -104,9 +104,7 @@ def svg(figure: Figure) -> bytes:
 
 def _energy_by_cause(axes: Axes, cost: Cost, step: npt.NDArray[np.int64]) -> None:
     """Stacked bars of the known energy of each cause."""
-    by_cause = {
-        cause: energies(cost.mapping.chip, cost.work, (cause,)).sum(axis=1) / cost.samples for cause in CAUSES
-    }
+    by_cause = {cause: energies(cost.mapping.chip, cost.work, (cause,)).sum(axis=1) / cost.samples for cause in CAUSES}
     factor, unit = prefix(cost.step_j.max(), "J")
     below = np.zeros(len(step))
     for colour, (cause, energy) in zip(LINES, by_cause.items(), strict=False):

@@ -1,14 +1,12 @@
 """Counts under the names that the terms use, and their sums over samples, steps and layers.
 
-    deliveries        of all kinds of synapses together
-    hops_east_west    hops_east + hops_west
-    hops_north_south  hops_north + hops_south
-    hops              all four
+deliveries        of all kinds of synapses together
+hops_east_west    hops_east + hops_west
+hops_north_south  hops_north + hops_south
+hops              all four
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt

@@ -48,7 +48,7 @@ class HardwareSchedule:
     ... )
     >>> schedule = HardwareSchedule.of(net)
     >>> schedule.depths, schedule.delays, schedule.steps(10)
-    ({'in': 0, 'a': 1, 'b': 2}, (1, 1), 12)
+    ({'in': 0, 'a': 1, 'out': 2}, (1, 1), 12)
     """
 
     depths: Mapping[str, int]

@@ -45,12 +45,7 @@ class Limits:
         return self.figure(name).name in self.chip.figures
 
     def numbers(self, name: str) -> tuple[int, ...]:
-        """A figure that is a number or a list of numbers, in its base unit.
-
-        Raises
-        ------
-        UnknownLimit
-        """
+        """A figure that is a number or a list of numbers, in its base unit; an unknown one ends the rule."""
         figure = self.figure(name)
         value = figure.value_si
         if value is None or isinstance(value, bool):
@@ -58,11 +53,11 @@ class Limits:
         return tuple(int(item) for item in value) if isinstance(value, tuple) else (int(value),)
 
     def number(self, name: str) -> int:
-        """A figure that is one number, in its base unit; raises UnknownLimit."""
+        """A figure that is one number, in its base unit; an unknown one ends the rule."""
         return self.numbers(name)[0]
 
     def has(self, name: str) -> bool:
-        """An ability of the chip; raises UnknownLimit."""
+        """An ability of the chip; an unknown one ends the rule."""
         figure = self.figure(name)
         if not isinstance(figure.value, bool):
             raise UnknownLimit(figure)
@@ -74,9 +69,9 @@ class Limits:
         return self.figure(PROGRAMMABLE).value is True
 
     def neuron_has(self, name: str) -> bool:
-        """An ability of neurons, which programmable ones have unless the file denies it; raises UnknownLimit."""
+        """An ability of neurons, which programmable ones have unless the file denies it."""
         return True if self.programmable and not self.figure(name).known else self.has(name)
 
     def neuron_number(self, name: str) -> int | None:
-        """A limit of neurons; None if there is none, as for programmable ones. Raises UnknownLimit."""
+        """A limit of neurons; None if there is none, as for programmable ones."""
         return None if self.programmable and not self.figure(name).known else self.number(name)

@@ -6,6 +6,7 @@ of its learning engine: 7 bits, an impulse of at most 127, a decay with stochast
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import replace
 
 from neurosam.network.elements import Population
@@ -42,10 +43,14 @@ def trace_bits(network: Network, population: Population, sam: Trace, limits: Lim
         return None
     if (bits := limits.neuron_number("numbers.trace_bits")) is None:
         return None
-    used = replace(sam, mode="inclusive").largest().bit_length()  # what a spike leaves is what "inclusive" emits
-    if used <= bits:
+    spikes, largest = population.largest_event, (1 << bits) - 1
+    used = _peak(sam, spikes)
+    if used <= largest:
         return None
-    return Broken(f"{used} bit", f"{bits} bit", "give ns.FixedSamTrace a smaller impulse and shift")
+    smaller = range(1, sam.impulse)
+    impulse = bisect_right(smaller, largest, key=lambda impulse: _peak(replace(sam, impulse=impulse), spikes))
+    remedy = f"use ns.FixedSamTrace with impulse={impulse} or less" if impulse else "use a larger gamma"
+    return Broken(f"{used.bit_length()} bit", f"{bits} bit", remedy)
 
 
 @rule("trace", "numbers.trace_impulse_max", "numbers.traces", PROGRAMMABLE)
@@ -57,4 +62,9 @@ def trace_impulse(network: Network, population: Population, sam: Trace, limits: 
         return None
     if sam.impulse <= most:
         return None
-    return Broken(sam.impulse, most, f"give ns.FixedSamTrace an impulse of {most} or less")
+    return Broken(sam.impulse, most, f"use ns.FixedSamTrace with impulse={most} or less")
+
+
+def _peak(sam: FixedSamTrace, spikes: int) -> int:
+    """The largest trace, in a run of any length: what a spike leaves is what the mode "inclusive" emits for it."""
+    return replace(sam, mode="inclusive").largest(None, spikes) // spikes
