@@ -364,8 +364,11 @@ def test_tables_and_json_hold_the_numbers() -> None:
         found.energy.total.value
     )
     words = {what: value for what, value, _ in sam_summary(found)}
-    assert words["extra state"] == f"{found.bits} bit"
+    assert words["SAM, extra state"] == f"{found.bits} bit"
     unknown = sam_price(placed("loihi2"), run(small()), events())
     words = {what: value for what, value, _ in sam_summary(unknown)}
-    assert words["SAM, energy of an inference"] == "unknown"
+    assert words["SAM, energy of an inference"] == words["SAM, time of an inference"] == "unknown"
+    words = {what: value for what, value, _ in sam_summary(sam_price(placed("loihi1"), run(small()), events()))}
+    assert "SAM, traces as the network has them" not in words  # 5 bits and an impulse of 8 fit Loihi's traces
+    assert words["SAM, energy of an inference"] == "1.62 nJ, and what is unknown"
     assert json.loads(json.dumps(sam_document(unknown), allow_nan=False))["energy"]["total"] is None

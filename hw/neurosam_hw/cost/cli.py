@@ -25,6 +25,8 @@ from neurosam_hw.chips.load import load_chip
 from neurosam_hw.cost.boards import board_of
 from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
+from neurosam_hw.cost.sam.price import SamMeter, SamPrice
+from neurosam_hw.cost.sam.tables import sam_document, sam_summary, sam_tables
 from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
 from neurosam_hw.cost.verdict import verdict
 from neurosam_hw.mappers.build import map_network
@@ -69,6 +71,9 @@ def cost(
     what_if: Annotated[
         bool, typer.Option("--what-if", help="Go on if the network breaks rules of the chip, and say so everywhere.")
     ] = False,
+    sam: Annotated[
+        bool, typer.Option("--sam", help="Also what SAM costs: state, operations, energy and time, by traced layer.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Annotated[
         Path | None,
@@ -91,7 +96,7 @@ def cost(
         board_of(machine, board)
     placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
-    meter = Meter(placed)
+    meter: Meter | SamMeter = SamMeter(placed) if sam else Meter(placed)
     if recording is not None:
         if not events:
             raise NeurosamError("--recording", "needs the input of that run too: give --events")
@@ -100,17 +105,25 @@ def cost(
         inputs = read_inputs(events, net) if events else Inputs.of(
             net, presented(net, data, samples, seed, steps, coding, size)[0]
         )  # fmt: skip
-        for part, batch in _run(net, inputs, placed):
+        for part, batch in _run(net, inputs, placed, runs=3 + len(net.sam) if sam else 1):
             meter.add(part, batch)
-    found = meter.cost(said, board)
+    price: SamPrice | None = None
+    if isinstance(meter, SamMeter):
+        price = meter.price(said, board)
+        found = price.without
+    else:
+        found = meter.cost(said, board)
     if as_json:
-        say(json.dumps(document(found), indent=1, allow_nan=False))
+        say(json.dumps(document(found) | ({"sam": sam_document(price)} if price else {}), indent=1, allow_nan=False))
     else:
         _show(found, network.name)
+        if price is not None:
+            _show_sam(price)
     if out is not None:
         from neurosam_hw.cost.page import write_cost_page
 
-        files = write_cost_page(out, found, network.name, {"network": network.name})
+        more = () if price is None else sam_tables(price)
+        files = write_cost_page(out, found, network.name, {"network": network.name}, more)
         if not as_json:
             say(f"wrote {files[0]}, {files[1]}")
 
@@ -122,11 +135,11 @@ def _recording(path: Path) -> Recording:
     return load_recording(path)
 
 
-def _run(network: Network, inputs: Inputs, mapping: CoreMapping) -> Iterator[tuple[Recording, Inputs]]:
-    """Run a network on as many samples at a time as fit the memory."""
+def _run(network: Network, inputs: Inputs, mapping: CoreMapping, runs: int) -> Iterator[tuple[Recording, Inputs]]:
+    """Run a network on as many samples at a time as fit the memory, which holds the counts of so many runs."""
     check(network, inputs, Record())
     state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
-    each = (inputs.steps + len(network.populations)) * (state + COUNTED * 8 * mapping.cores)
+    each = (inputs.steps + len(network.populations)) * (state + runs * COUNTED * 8 * mapping.cores)
     batch = max(1, BATCH_BYTES // each)
     everything = Record.everything(network)
     wanted = Record(spikes=everything.spikes, membrane=everything.membrane, current=everything.current)
@@ -155,6 +168,14 @@ def _show(cost: Cost, name: str) -> None:
         say(f"rules that were not checked, since no source gives the limit: {', '.join(cost.verdict.unchecked)}")
     if cost.label:
         say(cost.label)
+
+
+def _show_sam(price: SamPrice) -> None:
+    """Print what SAM adds."""
+    for table in sam_tables(price):
+        _table(table, 1)
+    for item in sam_summary(price):
+        say(f"{item.what}: {item.value} ({item.remark})")
 
 
 def _table(table: Table, left: int) -> None:

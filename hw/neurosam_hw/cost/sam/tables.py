@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from neurosam.report.model import Cell, Table
-from neurosam_hw.chips.figure import Total
 from neurosam_hw.cost.amount import Amount, prefix
+from neurosam_hw.cost.document import amount_document
 from neurosam_hw.cost.ledger import Ledger
 from neurosam_hw.cost.sam.price import SamPrice
 from neurosam_hw.cost.sam.unit import AT_SPIKES
+from neurosam_hw.cost.tables import Remark, times
+from neurosam_hw.rules.check import check_traces
 
 __all__ = ["sam_document", "sam_summary", "sam_tables"]
 
@@ -32,26 +33,29 @@ def sam_tables(price: SamPrice) -> tuple[Table, Table]:
     return _state(price), _operations(price)
 
 
-def sam_summary(price: SamPrice) -> list[tuple[str, str, str]]:
-    """The most important numbers: what it is, its value, and its standing or why there is none."""
+def sam_summary(price: SamPrice) -> list[Remark]:
+    """The most important numbers."""
     before, energy, longer = price.without, price.energy, price.latency
-    found = [("extra state", f"{price.bits:,} bit", price.unit.note)]
+    found = [Remark("SAM, extra state", f"{price.bits:,} bit", price.unit.note)]
     if price.unit.way == AT_SPIKES:
-        held = sum(state.pixels for state in (layer.state for layer in price.layers.values()))
-        found.append(("sums of the maps", f"{held:,} neurons", f"{price.own_cores} cores of their own"))
+        sums = sum(layer.state.pixels for layer in price.layers.values())
+        found.append(Remark("SAM, sums of the maps", f"{sums:,} neurons", f"{price.own_cores} cores of their own"))
+    broken = check_traces(price.traced.mapping.network, price.traced.mapping.chip).broken
+    if broken:
+        found.append(Remark("SAM, traces as the network has them", "do not fit", f"rules {', '.join(broken)}"))
     if energy.total is None:
         known = f"{Amount.of(energy.known).text}, and what is unknown" if energy.known.value else "unknown"
-        found.append(("SAM, energy of an inference", known, f"for want of {energy.refusal}"))
+        found.append(Remark("SAM, energy of an inference", known, f"for want of {energy.refusal}"))
     else:
         share = _share(energy.total.value, None if before.total is None else before.total.value)
-        found.append(("SAM, energy of an inference", f"{Amount.of(energy.total).text}{share}", energy.total.standing))
+        text = f"{Amount.of(energy.total).text}{share}"
+        found.append(Remark("SAM, energy of an inference", text, energy.total.standing))
     if longer is None:
-        missing = ", ".join(price.traced.duration.missing)
-        found.append(("SAM, time of an inference", "unknown", f"for want of {missing}"))
+        found.append(Remark("SAM, time of an inference", "unknown", f"for want of {price.traced.duration.refusal}"))
     else:
         took = before.duration.latency
-        share = _share(longer.value, None if took is None else took.value)
-        found.append(("SAM, time of an inference", f"{longer.text}{share}", longer.standing))
+        text = f"{longer.text}{_share(longer.value, None if took is None else took.value)}"
+        found.append(Remark("SAM, time of an inference", text, longer.standing))
     return found
 
 
@@ -64,11 +68,11 @@ def sam_document(price: SamPrice) -> dict[str, Any]:
         "cores_of_their_own": price.own_cores,
         "counts": dict(price.counts),
         "energy": _ledger(price.energy),
-        "energy_without": _amount(price.without.total),
-        "energy_with": _amount(price.traced.total),
-        "latency": _amount(price.latency),
-        "latency_without": _amount(price.without.duration.latency),
-        "latency_with": _amount(price.traced.duration.latency),
+        "energy_without": amount_document(price.without.total),
+        "energy_with": amount_document(price.traced.total),
+        "latency": amount_document(price.latency),
+        "latency_without": amount_document(price.without.duration.latency),
+        "latency_with": amount_document(price.traced.duration.latency),
         "longer_run": None if price.longer is None else _ledger(price.longer),
         "by_layer": {
             name: {
@@ -76,7 +80,7 @@ def sam_document(price: SamPrice) -> dict[str, Any]:
                 "bits": layer.bits,
                 "counts": dict(layer.counts),
                 "energy": _ledger(layer.energy),
-                "latency_alone": _amount(layer.latency),
+                "latency_alone": amount_document(layer.latency),
             }
             for name, layer in price.layers.items()
         },
@@ -123,7 +127,7 @@ def _operations(price: SamPrice) -> Table:
     base = price.without.energy.known.value
     rows: list[Sequence[Cell]] = []
     for name, (counts, energy, took) in parts.items():
-        row: list[Cell] = [name, *(_times(counts.get(count, 0.0)) for count in shown.values())]
+        row: list[Cell] = [name, *(times(counts.get(count, 0.0)) for count in shown.values())]
         row.append(energy.known.value * factor)
         row.append(round(100 * energy.known.value / base, 2) if base else None)
         row.append(None if took is None else took * second)
@@ -149,21 +153,10 @@ def _share(value: float, whole: float | None) -> str:
     return f", {value / whole:+.2%}" if whole else ""
 
 
-def _times(value: float | None) -> Cell:
-    return round(value) if value is not None and (value >= 1000 or value == round(value)) else value
-
-
 def _ledger(energy: Ledger) -> dict[str, Any]:
     return {
-        "total": _amount(energy.total),
-        "known_part": _amount(energy.known),
+        "total": amount_document(energy.total),
+        "known_part": amount_document(energy.known),
         "missing": {cause: list(names) for cause, names in energy.missing.items()},
         "by_cause_j": {cause: None if part is None else part.value for cause, part in energy.by_cause.items()},
     }
-
-
-def _amount(amount: Amount | Total | None) -> dict[str, Any] | None:
-    if amount is None:
-        return None
-    low, high = (None if math.isinf(x) else x for x in (amount.low, amount.high))
-    return {"value": amount.value, "low": low, "high": high, "unit": amount.unit, "standing": amount.standing}
