@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 import neurosam as ns
 from neurosam.cli import app as application
+from neurosam.metrics import neurobench
 from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.cost import cost as cost_of
@@ -82,6 +83,7 @@ def test_it_says_what_the_library_says(folder: Path) -> None:
     }  # fmt: skip
     assert told["time"]["latency"]["value"] == found.duration.latency.value
     assert told["counts"] == found.counts
+    assert told["neurobench"] == neurobench(network(), recording, events(), batch_size=1)
     assert sum(told["by_step"]["known_energy_j"]) == pytest.approx(found.total.value)
     assert sum(told["by_core"]["known_energy_j"]) == pytest.approx(found.total.value)
     assert sum(line["energy"]["value"] for line in told["energy"]["lines"]) == pytest.approx(found.total.value)
@@ -103,6 +105,9 @@ def test_samples_come_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     parts = json.loads(invoke(*arguments).stdout)
     assert parts["counts"] == whole["counts"]
     assert parts["time"] == whole["time"]
+    assert parts["neurobench"].keys() == whole["neurobench"].keys()
+    assert parts["neurobench"]["SynapticOperations"] == pytest.approx(whole["neurobench"]["SynapticOperations"])
+    assert parts["neurobench"]["ActivationSparsity"] == pytest.approx(whole["neurobench"]["ActivationSparsity"])
     assert parts["energy"]["by_sample_j"] == pytest.approx(whole["energy"]["by_sample_j"], rel=1e-12)
 
 
@@ -148,7 +153,7 @@ def test_the_page_has_tables_and_pictures(folder: Path) -> None:
     headings = [table["heading"] for table in json.loads((folder / "cost.json").read_text())["tables"]]
     assert headings == [
         "Energy of an inference by cause", "Time", "Board frady2020: Frady et al.'s board of 32 chips",
-        "An inference by layer", "An inference by core", "Counts of an inference",
+        "An inference by layer", "An inference by core", "Counts of an inference", "NeuroBench",
     ]  # fmt: skip
     again = invoke(*arguments, "-o", "cost.html")
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)

@@ -1,6 +1,6 @@
 """Pictures of a cost: spikes, energy and time over steps; and the chip, with energy, work and time of each core.
 
-Drawn by matplotlib as SVG, without a date, so that equal costs give equal files.
+Drawn by matplotlib, as SVG without a date.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def svg(figure: Figure) -> bytes:
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
-    with rc_context({"svg.hashsalt": "neurosam", "svg.fonttype": "path"}):
+    with rc_context({"svg.hashsalt": "neurosam"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 

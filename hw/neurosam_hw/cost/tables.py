@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.report.metrics import neurobench_table
 from neurosam.report.model import Cell, Table
 from neurosam_hw.cost.amount import Amount, prefix
 from neurosam_hw.cost.inference import Cost
@@ -21,6 +22,7 @@ __all__ = [
     "count_table",
     "energy_table",
     "layer_table",
+    "network_table",
     "summary",
     "time_table",
     "times",
@@ -184,6 +186,12 @@ def count_table(cost: Cost) -> Table:
     """Everything that was counted."""
     rows: list[Sequence[Cell]] = [(name.replace("_", " "), times(value)) for name, value in cost.counts.items()]
     return _labelled(cost, "Counts of an inference", ("what", "times"), rows, f"mean of {cost.samples} samples")
+
+
+def network_table(cost: Cost) -> Table:
+    """The run under NeuroBench's names."""
+    heading, columns, rows, note = neurobench_table(cost.neurobench)
+    return _labelled(cost, heading, columns, rows, note)
 
 
 def _labelled(cost: Cost, heading: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], note: str) -> Table:
