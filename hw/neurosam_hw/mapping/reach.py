@@ -24,7 +24,7 @@ from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
 
-__all__ = ["KINDS", "Reach", "kind", "packets", "reach"]
+__all__ = ["KINDS", "Fan", "Reach", "kind", "packets", "reach"]
 
 Counts = npt.NDArray[np.int64]
 
@@ -90,7 +90,7 @@ def reach(mapping: CoreMapping, projection: Projection) -> Reach:
             f"population {target.name!r}",
             "takes the largest of several sums in a step, which no chip does; pool its spikes instead (max_pool)",
         )
-    fan = _Fan(projection, source.shape, target.shape)
+    fan = Fan(projection, source.shape, target.shape)
     found = [(piece.core, *fan.of(piece)) for piece in mapping.pieces_of(target.name)]
     return _gather(found, neurons(source.shape))
 
@@ -107,7 +107,7 @@ def packets(mapping: CoreMapping, population: str) -> Reach:
     return _compressed(sources, cores, _joined(r.deliveries for r in reaches), size)
 
 
-class _Fan:
+class Fan:
     """Synapses of one projection, from every source neuron to the neurons of a piece."""
 
     def __init__(self, projection: Projection, source: Shape, target: Shape) -> None:

@@ -1,0 +1,202 @@
+"""What each core of a mapping uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam.metrics.connections import window_taps
+from neurosam.network.elements import Population, Projection
+from neurosam.network.network import Network
+from neurosam.network.synapse import Conv2d, Dense, Shape, as_chw
+from neurosam_hw.chips.chip import Chip
+from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.mapping.piece import Piece
+from neurosam_hw.resources.figures import number
+from neurosam_hw.resources.layers import layer_memory
+from neurosam_hw.resources.profiles import Profiles
+from neurosam_hw.resources.rows import SynapseFormat
+from neurosam_hw.resources.use import Use
+from neurosam_hw.resources.wiring import Part, Senders, Wiring
+
+__all__ = ["Demand", "axons_out", "fan_in", "parts", "state_bits", "use"]
+
+Counts = npt.NDArray[np.int64]
+
+STATE_BITS = 24
+"""Width of a membrane, or current, in the deployed network, for chips that do not say what they have."""
+
+
+def use(mapping: CoreMapping) -> list[Use]:
+    """What each core uses.
+
+    Parameters
+    ----------
+    mapping : CoreMapping
+
+    Returns
+    -------
+    list of Use
+        By logical core.
+
+    Raises
+    ------
+    MappingError
+        If the network has no schedule on a chip (a cycle with fewer steps than hops).
+
+    Examples
+    --------
+    A layer of 20 neurons with 100 inputs, on one core: 100 lists of 20 synapses of 8 bits, rounded up to 192.
+
+    >>> from neurosam_hw.chips import load_chip
+    >>> from neurosam_hw.mapping import CoreMapping, Piece
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (100,)), ns.Population("out", (20,), ns.FixedReadout())],
+    ...     [ns.Projection("in", "out", ns.Dense(np.full((20, 100), 101, np.int8)))],
+    ... )
+    >>> (core,) = use(CoreMapping(net, load_chip("loihi1"), (Piece("out", 0, ((0, 20), (0, 1), (0, 1))),)))
+    >>> core.neurons, core.axons_in, core.synapses, core.synapse_bits, core.fan_in
+    (20, 100, 2000, 19200, 100)
+    """
+    demand = Demand(mapping.network, mapping.chip)
+    out, destinations = _sent(mapping, demand.wiring)
+    return [
+        replace(demand.of(mapping.pieces_on(core)), axons_out=int(out[core]), destinations=int(destinations[core]))
+        for core in range(mapping.cores)
+    ]
+
+
+class Demand:
+    """What pieces of a network need on a core of a chip.
+
+    Parameters
+    ----------
+    network : Network
+    chip : Chip
+    """
+
+    def __init__(self, network: Network, chip: Chip) -> None:
+        self.network, self.chip = network, chip
+        self.wiring = Wiring(network, chip)
+        self.profiles = {p.name: Profiles(p) for p in network.populations}
+        self.fans = {p.name: fan_in(network, p.name) for p in network.populations}
+        self._state_bits = {p.name: state_bits(p, chip) for p in network.populations}
+
+    def of(self, pieces: Sequence[Piece]) -> Use:
+        """What a core with these pieces uses, without what it needs in order to send."""
+        decays: set[tuple[float, ...]] = set()
+        thresholds: set[tuple[float, ...]] = set()
+        for piece in pieces:
+            decay, threshold = self.profiles[piece.population].of(piece)
+            decays |= decay
+            thresholds |= threshold
+        arrivals = [self.wiring.arrival(some) for some in parts(self.wiring, pieces).values()]
+        formats = frozenset[SynapseFormat]().union(*(arrival.formats for arrival in arrivals))
+        memory = [layer_memory(self.network, self.chip, piece) for piece in pieces]
+        bits = sum(arrival.bits for arrival in arrivals)
+        return Use(
+            neurons=sum(piece.size for piece in pieces),
+            synapses=sum(arrival.synapses for arrival in arrivals),
+            synapse_bits=bits,
+            memory_bits=bits + sum(piece.size * self._state_bits[piece.population] for piece in pieces),
+            axons_in=sum(arrival.axons for arrival in arrivals),
+            fan_in=max(_largest(self.fans[piece.population], piece) for piece in pieces),
+            decay_profiles=len(decays),
+            threshold_profiles=len(thresholds),
+            synapse_formats=len(formats),
+            kernel_memory=sum(m.kernel for m in memory),
+            neuron_memory=sum(m.neurons for m in memory),
+            bias_memory=sum(m.biases for m in memory),
+        )
+
+
+def parts(wiring: Wiring, pieces: Sequence[Piece]) -> dict[str, list[Part]]:
+    """The synapses onto a core with these pieces, by source; neurons are numbered in the order of the pieces."""
+    found: dict[str, list[Part]] = {}
+    offset = 0
+    for piece in pieces:
+        for source, projections in wiring.incoming(piece.population).items():
+            found.setdefault(source, []).extend(Part(p, piece, offset) for p in projections)
+        offset += piece.size
+    return found
+
+
+def axons_out(core_of: npt.NDArray[np.int32], shape: Shape, cores: int, senders: Senders) -> Counts:
+    """Slots that each core needs for what a population sends to one core, ``[cores]``.
+
+    Parameters
+    ----------
+    core_of : (neurons,) int32 array
+        Core of each neuron of the source; below 0 for those outside the chip.
+    shape : tuple of int
+        Of the source.
+    cores : int
+    senders : Senders
+    """
+    if senders.channels is None:
+        at = core_of[senders.neurons]
+        return np.bincount(at[at >= 0], minlength=cores) * senders.slots
+    channels, height, width = as_chw(shape)
+    first, stop = senders.channels
+    at = core_of.reshape(channels, height * width)[first:stop, senders.neurons]
+    pairs = np.unique((at.astype(np.int64) * (height * width) + senders.neurons)[at >= 0])
+    return np.bincount(pairs // (height * width), minlength=cores) * senders.slots
+
+
+def _sent(mapping: CoreMapping, wiring: Wiring) -> tuple[Counts, Counts]:
+    """Slots of output axons, and destinations, of each core."""
+    out, destinations = np.zeros(mapping.cores, dtype=np.int64), np.zeros(mapping.cores, dtype=np.int64)
+    for core in range(mapping.cores):
+        senders = np.zeros(mapping.cores, dtype=bool)
+        for source, some in parts(wiring, mapping.pieces_on(core)).items():
+            at = mapping.core_of(source)
+            if at[0] >= 0:
+                slots = axons_out(at, mapping.network[source].shape, mapping.cores, wiring.senders(some))
+                out += slots
+                senders |= slots > 0
+        destinations += senders
+    return out, destinations
+
+
+def fan_in(network: Network, population: str) -> Counts:
+    """Synapses onto each neuron ``(C, H, W)``: one for each address behind a pool, as a chip stores them."""
+    shape = as_chw(network[population].shape)
+    total = np.zeros((1, 1, 1), dtype=np.int64)
+    for projection in network.incoming(population):
+        total = total + _fan_in(projection, network[projection.source].shape, shape)
+    return np.broadcast_to(total, shape)
+
+
+def _fan_in(projection: Projection, source: Shape, target: tuple[int, int, int]) -> Counts:
+    synapse = projection.synapse
+    if isinstance(synapse, Dense):
+        return np.full((1, 1, 1), synapse.weight.shape[1], dtype=np.int64)
+    if not isinstance(synapse, Conv2d):
+        return np.diff(synapse.indptr).reshape(target)
+    pooled = as_chw(source if projection.pool is None else projection.pool.output_shape(source))
+    rows, columns = (
+        window_taps(size, side, kernel, stride, padding, dilation).sum(axis=(0, 2))
+        for size, side, kernel, stride, padding, dilation in zip(
+            pooled[1:], target[1:], synapse.weight.shape[2:], *synapse.geometry, strict=True
+        )
+    )
+    found: Counts = (synapse.weight.shape[1] * rows[:, None] * columns)[None]
+    return found
+
+
+def _largest(fan: Counts, piece: Piece) -> int:
+    if piece.box is None:
+        return int(fan.reshape(-1)[piece.listed].max() if any(fan.strides) else fan[0, 0, 0])
+    return int(fan[tuple(slice(first, stop) for first, stop in piece.box)].max())
+
+
+def state_bits(population: Population, chip: Chip) -> int:
+    """Bits of a neuron's membrane and current; an input has neither."""
+    if population.neuron is None:
+        return 0
+    membrane = number(chip, "numbers.membrane_bits") or STATE_BITS
+    current = number(chip, "numbers.current_bits") or STATE_BITS
+    return membrane + (current if population.has_current else 0)
