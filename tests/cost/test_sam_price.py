@@ -308,7 +308,7 @@ def test_a_message_that_is_too_narrow_is_refused() -> None:
     mapping = placed("example", net)
     narrow = Figure("numbers.payload_bits", 8, "bit", "vendor")
     chip = replace(mapping.chip, figures={**mapping.chip.figures, "numbers.payload_bits": narrow})
-    with pytest.raises(MappingError, match="layer 'a': sends scores of 17 bit; messages of example carry 8"):
+    with pytest.raises(MappingError, match="no room for the traces: layer 'a': a score of 17 bit in a message of 8"):
         sam_price(replace(mapping, chip=chip), run(net), events())
 
 

@@ -96,7 +96,7 @@ def cost(
         board_of(machine, board)
     placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
-    meter: Meter | SamMeter = SamMeter(placed) if sam else Meter(placed)
+    meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
     if recording is not None:
         if not events:
             raise NeurosamError("--recording", "needs the input of that run too: give --events")
@@ -109,7 +109,7 @@ def cost(
             meter.add(part, batch)
     price: SamPrice | None = None
     if isinstance(meter, SamMeter):
-        price = meter.price(said, board)
+        price = meter.price(board)
         found = price.without
     else:
         found = meter.cost(said, board)

@@ -9,7 +9,7 @@ from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.rules.check import check
 from neurosam_hw.rules.findings import joined
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["SHOWN", "Verdict", "verdict"]
 
 SHOWN = 3
 """Violations that a refusal quotes."""

@@ -16,19 +16,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from neurosam.errors import ArgumentError
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
 from neurosam_hw.cost.amount import Amount, weakest
 from neurosam_hw.cost.counts import count
 from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.ledger import Ledger, ledger
-from neurosam_hw.cost.sam.maps import map_names, place_maps
+from neurosam_hw.cost.sam.maps import map_names
 from neurosam_hw.cost.sam.operations import added_work, with_work
+from neurosam_hw.cost.sam.room import fit_maps, no_room
 from neurosam_hw.cost.sam.state import TraceState, fixed_traces, trace_state
 from neurosam_hw.cost.sam.unit import AT_SPIKES, TraceUnit, trace_unit
 from neurosam_hw.cost.traffic import traffic
-from neurosam_hw.cost.verdict import Verdict, verdict
-from neurosam_hw.cost.work import work
+from neurosam_hw.cost.verdict import SHOWN, Verdict, verdict
+from neurosam_hw.cost.work import Work, work
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.schedule import HardwareSchedule
@@ -124,29 +126,32 @@ class SamMeter:
         Steps on the chip to count; until the last population has made all of its own if None.
     layers : iterable of str, optional
         Traced layers to price; all if None.
+    what_if : bool
+        Go on, and label the result, if the network breaks rules of the chip or the traces have no room.
 
     Raises
     ------
     NetworkError
         If the network has no integer traces.
     MappingError
-        If the chip cannot hold them.
+        If the chip cannot hold them, or the network breaks its rules and `what_if` is not set.
     """
 
-    def __init__(self, mapping: CoreMapping, steps: int | None = None, layers: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        mapping: CoreMapping,
+        steps: int | None = None,
+        layers: Iterable[str] | None = None,
+        what_if: bool = False,
+    ) -> None:
         self.unit = trace_unit(mapping.chip)
-        traces = fixed_traces(mapping.network, layers)
-        names = map_names(mapping.network, traces)
-        at_spikes = self.unit.way == AT_SPIKES
-        self.sums: dict[str, str | None] = {layer: names[layer] if at_spikes else None for layer in traces}
-        self.network = mapping.network
+        self.mapping, self.window, self.what_if = mapping, steps, what_if
         self.plain = replace(mapping, network=replace(mapping.network, sam={}))
-        self.mapping = place_maps(mapping, tuple(traces)) if at_spikes else mapping
-        self.window = steps
+        self.layers = tuple(fixed_traces(mapping.network, layers))
+        self.said = verdict(self.plain, what_if)
+        self.without = Meter(self.plain, steps)
         self._caused = traffic(self.plain)
-        self.without, self.waiting = Meter(self.plain, steps), Meter(self.mapping, steps)
-        self.traced = Meter(self.mapping, steps)
-        self.layers = {layer: Meter(self.mapping, steps) for layer in traces}
+        self._traced: _Traced | None = None
 
     def add(self, recording: Recording, events: Events | Mapping[str, Events]) -> None:
         """Add a batch.
@@ -155,52 +160,99 @@ class SamMeter:
         ------
         NeurosamError
             If the recording is of another network, or holds no spikes of a population.
+        MappingError
+            If the traces have no room on their cores, or no message holds their scores, and `what_if` is not set.
         """
+        if self._traced is None:
+            self._traced = _Traced(self, recording.steps)
         base = work(count(self.plain, recording, events, steps=self.window, caused=self._caused))
         self.without.add_work(base, recording, events)
-        steps = self.window or HardwareSchedule.of(self.mapping.network).steps(recording.steps)
-        parts = {name: added_work(self.mapping, name, to, recording, steps) for name, to in self.sums.items()}
-        meters = {self.waiting: (), self.traced: tuple(parts.values())}
-        meters |= {meter: (parts[name],) for name, meter in self.layers.items()}
-        for meter, added in meters.items():
-            meter.add_work(with_work(base, steps, self.mapping.cores, *added), recording, events)
+        self._traced.add(base, recording, events)
 
-    def price(self, said: Verdict | None = None, board: str | None = None) -> SamPrice:
+    def price(self, board: str | None = None) -> SamPrice:
         """What SAM costs, from all batches.
 
         Parameters
         ----------
-        said : Verdict, optional
-            What every output has to say (:meth:`verdict`).
         board : str, optional
-            Name of a board in the chip's file.
-
-        Raises
-        ------
-        MappingError
-            If a score is wider than the chip's messages.
+            Name of a board in the chip's file, for rows of the run without traces.
         """
-        said = Verdict() if said is None else said
-        without, waiting = self.without.cost(said, board), self.waiting.cost(said, board)
-        traced = self.traced.cost(said, board)
-        layers = {name: self._layer(name, waiting, meter.cost(said)) for name, meter in self.layers.items()}
-        longer = None if len(without.step_j) == len(waiting.step_j) else ledger_of(without, waiting)[0]
+        if self._traced is None:
+            raise ArgumentError("price of SAM", "no run has been added")
+        return self._traced.price(self.without.cost(self.said, board))
+
+
+class _Traced:
+    """The runs with traces: all layers, each layer alone, and none (but as many steps).
+
+    Parameters
+    ----------
+    meter : SamMeter
+    own_steps : int
+        T.
+    """
+
+    def __init__(self, meter: SamMeter, own_steps: int) -> None:
+        mapping, layers = meter.mapping, meter.layers
+        names = map_names(mapping.network, layers)
+        at_spikes = meter.unit.way == AT_SPIKES
+        self.unit, self.window = meter.unit, meter.window
+        self.states = {layer: trace_state(mapping.network, layer, own_steps) for layer in layers}
+        self.sums: dict[str, str | None] = {layer: names[layer] if at_spikes else None for layer in layers}
+        self.mapping = fit_maps(mapping, self.states) if at_spikes else mapping
+        self.said = self._verdict(meter) if at_spikes else meter.said
+        self.none, self.all = Meter(self.mapping, self.window), Meter(self.mapping, self.window)
+        self.each = {layer: Meter(self.mapping, self.window) for layer in layers}
+
+    def _verdict(self, meter: SamMeter) -> Verdict:
+        """What is to be said with every price; refuses what has no room."""
+        broken = [
+            f"core {core}: {item.what} {item.used:,} of {item.allowed:,}"
+            for core, items in no_room(meter.plain, self.mapping, self.states).items()
+            for item in items
+        ]
+        allowed = self.unit.payload_bits
+        broken += [
+            f"layer {name!r}: a score of {state.score_bits} bit in a message of {allowed}"
+            for name, state in self.states.items()
+            if allowed is not None and state.score_bits > allowed
+        ]
+        if not broken:
+            return meter.said
+        told = "; ".join(broken[:SHOWN]) + (f"; and {len(broken) - SHOWN} more" if len(broken) > SHOWN else "")
+        if not meter.what_if:
+            raise MappingError(
+                f"chip {self.mapping.chip.name!r}",
+                f"has no room for the traces: {told}. Give the layers more cores, or the traces a smaller shift and "
+                "impulse; --what-if computes the price all the same",
+            )
+        label = "; ".join(filter(None, (meter.said.label, f"what if: no room for traces ({told})")))
+        mark = "; ".join(filter(None, (meter.said.mark, "what if: no room for traces")))
+        return replace(meter.said, label=label, mark=mark)
+
+    def add(self, base: Work, recording: Recording, events: Events | Mapping[str, Events]) -> None:
+        """Add a batch of which the work without traces is known."""
+        steps = self.window or HardwareSchedule.of(self.mapping.network).steps(recording.steps)
+        parts = {name: added_work(self.mapping, name, to, recording, steps) for name, to in self.sums.items()}
+        runs: list[tuple[Meter, tuple[Work, ...]]] = [(self.none, ()), (self.all, tuple(parts.values()))]
+        for meter, added in (*runs, *((self.each[name], (part,)) for name, part in parts.items())):
+            meter.add_work(with_work(base, steps, self.mapping.cores, *added), recording, events)
+
+    def price(self, without: Cost) -> SamPrice:
+        """The differences."""
+        none, traced = self.none.cost(self.said), self.all.cost(self.said)
+        layers = {name: self._layer(name, none, meter.cost(self.said)) for name, meter in self.each.items()}
+        longer = None if len(without.step_j) == len(none.step_j) else ledger_of(without, none)[0]
         energy, counts = ledger_of(without, traced)
         return SamPrice(self.unit, without, traced, layers, longer, energy, counts)
 
     def _layer(self, name: str, base: Cost, traced: Cost) -> LayerPrice:
-        state = trace_state(self.network, name, base.steps)
-        allowed = self.unit.payload_bits
-        if allowed is not None and state.score_bits > allowed:
-            raise MappingError(
-                f"SAM: layer {name!r}",
-                f"sends scores of {state.score_bits} bit; messages of {self.mapping.chip.name} carry {allowed}. "
-                "Use a trace of smaller impulse and shift",
-            )
+        state = self.states[name]
         if self.sums[name] is None:
             bits = state.neurons * (self.unit.bits or state.trace_bits)
         else:
-            bits = state.state_bits + state.table_bits * len(self.plain.pieces_of(name))
+            cores = {piece.core for piece in self.mapping.pieces_of(name)}
+            bits = state.state_bits + state.table_bits * len(cores)
         energy, counts = ledger_of(base, traced)
         return LayerPrice(state, bits, counts, energy, _longer(base, traced), _known_s(traced) - _known_s(base))
 
@@ -244,12 +296,12 @@ def sam_price(
     NetworkError
         If the network has no integer traces.
     MappingError
-        If the chip cannot hold traces, or the network breaks its rules and `what_if` is not set.
+        If the chip cannot hold traces; if the network breaks its rules, or the traces have no room, and `what_if` is
+        not set.
     """
-    meter = SamMeter(mapping, steps, layers)
-    said = verdict(meter.plain, what_if)
+    meter = SamMeter(mapping, steps, layers, what_if)
     meter.add(recording, events)
-    return meter.price(said, board)
+    return meter.price(board)
 
 
 def _longer(before: Cost, after: Cost) -> Amount | None:

@@ -64,6 +64,7 @@ def sam_document(price: SamPrice) -> dict[str, Any]:
     return {
         "way": price.unit.way,
         "note": price.unit.note,
+        "label": price.traced.label,
         "bits": price.bits,
         "cores_of_their_own": price.own_cores,
         "counts": dict(price.counts),
@@ -145,7 +146,7 @@ def _part(whole: object) -> str:
 def _labelled(
     price: SamPrice, heading: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], note: str
 ) -> Table:
-    verdict = price.without.verdict
+    verdict = price.traced.verdict
     return Table(f"{heading} ({verdict.mark})" if verdict.label else heading, columns, rows, note)
 
 
