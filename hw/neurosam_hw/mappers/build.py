@@ -27,13 +27,13 @@ from neurosam_hw.errors import MappingError
 from neurosam_hw.mappers.in_order import in_order
 from neurosam_hw.mappers.layers import map_layers
 from neurosam_hw.mappers.share import share
-from neurosam_hw.mappers.tiles import remedy, tiles
+from neurosam_hw.mappers.tiles import remedy, sent, tiles
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
-from neurosam_hw.resources.cores import Demand, parts, use
+from neurosam_hw.resources.cores import Demand, axons_out, parts, use
 from neurosam_hw.resources.figures import number
 from neurosam_hw.resources.layers import takes_layers
-from neurosam_hw.resources.use import Excess, allowed, excesses
+from neurosam_hw.resources.use import Excess, Limits
 from neurosam_hw.resources.wiring import Senders
 
 __all__ = ["map_in_order", "map_network"]
@@ -89,8 +89,8 @@ def map_network(
     demand = Demand(network, chip)
     most: dict[str, int] = {}
     for _ in range(ATTEMPTS):
-        pieces = _cut(demand, activity, inputs_on_chip, most)
-        mapping = CoreMapping(network, chip, share(demand, pieces))
+        pieces, axons = _cut(demand, activity, inputs_on_chip, most)
+        mapping = CoreMapping(network, chip, share(demand, pieces, axons))
         overfull = _overfull(mapping)
         if not overfull:
             return _checked(mapping)
@@ -147,23 +147,26 @@ def _check(network: Network, chip: Chip, activity: Mapping[str, Any] | None) -> 
 
 def _cut(
     demand: Demand, activity: Mapping[str, npt.NDArray[np.float64]] | None, inputs: bool, most: Mapping[str, int]
-) -> list[Piece]:
-    """Pieces of all populations, each on a core of its own."""
+) -> tuple[list[Piece], list[int]]:
+    """Pieces of all populations, each on a core of its own, and the slots of output axons that each needs."""
     network = demand.network
     wanted = _mapped(network, inputs)
-    found: dict[str, list[Piece]] = {}
+    found: dict[str, tuple[list[Piece], list[int]]] = {}
     senders: dict[str, list[Senders]] = {}
-    matters = any(allowed(demand.chip, what) is not None for what in ("axons_out", "destinations"))
+    matters = any(demand.limits.get(what) is not None for what in ("axons_out", "destinations"))
     order = [name for group in network.groups for name in group]
     for population in sorted(wanted, key=lambda p: order.index(p.name), reverse=True):
         found[population.name] = _pieces(demand, population, senders.get(population.name, []), activity, most)
-        for piece in found[population.name] if matters else ():
+        for piece in found[population.name][0] if matters else ():
             for source, some in parts(demand.wiring, (piece,)).items():
                 senders.setdefault(source, []).append(demand.wiring.senders(some))
     pieces: list[Piece] = []
+    axons: list[int] = []
     for population in wanted:
-        pieces += [replace(piece, core=len(pieces) + n) for n, piece in enumerate(found[population.name])]
-    return pieces
+        own, slots = found[population.name]
+        pieces += [replace(piece, core=len(pieces) + n) for n, piece in enumerate(own)]
+        axons += slots
+    return pieces, axons
 
 
 def _pieces(
@@ -172,13 +175,19 @@ def _pieces(
     senders: list[Senders],
     activity: Mapping[str, npt.NDArray[np.float64]] | None,
     most: Mapping[str, int],
-) -> list[Piece]:
-    """Pieces of a population, on cores from 0."""
+) -> tuple[list[Piece], list[int]]:
+    """Pieces of a population, on cores from 0, and the slots of output axons that each needs."""
     limit = most.get(population.name)
     if _is_tiled(demand.network, population):
         tiling = tiles(demand, population, senders=senders, rates=activity, most=limit)
-        return [Piece(population.name, core, box) for core, box in enumerate(tiling.boxes())]
-    return in_order(demand, population, most=limit)
+        pieces = [Piece(population.name, core, box) for core, box in enumerate(tiling.boxes())]
+        return pieces, sent(tiling, senders)[0].tolist()
+    pieces = in_order(demand, population, most=limit)
+    core_of = np.empty(neurons(population.shape), dtype=np.int32)
+    for piece in pieces:
+        core_of[piece.indices(population.shape)] = piece.core
+    slots = sum((axons_out(core_of, population.shape, len(pieces), some) for some in senders), np.zeros(len(pieces)))
+    return pieces, np.asarray(slots, dtype=np.int64).tolist()
 
 
 def _is_tiled(network: Network, population: Population) -> bool:
@@ -192,8 +201,9 @@ def _is_tiled(network: Network, population: Population) -> bool:
 def _overfull(mapping: CoreMapping) -> dict[str, tuple[Excess, int]]:
     """The worst of what is too much, by population, with the size of its largest overfull piece."""
     found: dict[str, tuple[Excess, int]] = {}
+    limits = Limits.of(mapping.chip)
     for core, used in enumerate(use(mapping)):
-        for excess in excesses(used, mapping.chip):
+        for excess in limits.exceeded(used):
             for piece in mapping.pieces_on(core):
                 before = found.get(piece.population)
                 if before is None or excess.used / excess.allowed > before[0].used / before[0].allowed:

@@ -8,7 +8,6 @@ from neurosam.network.elements import Population
 from neurosam.network.synapse import as_chw, neurons
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.resources.cores import Demand
-from neurosam_hw.resources.use import allowed, excesses
 
 __all__ = ["in_order", "stretch"]
 
@@ -54,7 +53,7 @@ def in_order(demand: Demand, population: Population, *, most: int | None = None)
     [1024, 1024, 452]
     """
     size = neurons(population.shape)
-    limit = min(size, allowed(demand.chip, "neurons") or size, most or size)
+    limit = min(size, demand.limits.get("neurons") or size, most or size)
     pieces: list[Piece] = []
     first, guess = 0, limit
     while first < size:
@@ -69,7 +68,7 @@ def _most(demand: Demand, population: Population, first: int, limit: int, guess:
     low, high = 0, limit
     attempt, step = min(guess, limit), 1
     while low < high:
-        if not excesses(demand.of((stretch(population, 0, first, first + attempt),)), demand.chip):
+        if not demand.excesses((stretch(population, 0, first, first + attempt),)):
             low = attempt
             attempt = min(high, attempt + step)
         else:

@@ -7,11 +7,11 @@ the pieces; a new one is opened if there is none. The room is counted anew for t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.resources.cores import Demand
-from neurosam_hw.resources.use import Use, allowed, excesses
+from neurosam_hw.resources.use import Use
 
 __all__ = ["share"]
 
@@ -19,7 +19,7 @@ OPEN = 8
 """Shared cores that a piece is tried on: those opened last."""
 
 
-def share(demand: Demand, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
+def share(demand: Demand, pieces: Sequence[Piece], axons_out: Sequence[int]) -> tuple[Piece, ...]:
     """The same pieces on fewer cores, numbered without gaps in the order of their first pieces.
 
     Parameters
@@ -27,6 +27,8 @@ def share(demand: Demand, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     demand : Demand
     pieces : sequence of Piece
         Each on a core of its own.
+    axons_out : sequence of int
+        Slots of output axons that each needs.
 
     Examples
     --------
@@ -36,31 +38,39 @@ def share(demand: Demand, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     ...     [ns.Projection("in", "out", ns.Dense(np.ones((9, 9), np.int8)))],
     ... )
     >>> halves = [Piece("out", n, neurons=np.arange(n, 9, 2)) for n in range(2)]
-    >>> [piece.core for piece in share(Demand(net, load_chip("loihi1")), halves)]
+    >>> [piece.core for piece in share(Demand(net, load_chip("loihi1")), halves, [0, 0])]
     [0, 0]
     """
-    groups: list[list[Piece]] = []
-    shared: list[list[Piece]] = []
-    for piece in pieces:
-        small = _is_small(demand.of((piece,)), demand)
-        home = next((g for g in shared[-OPEN:] if _fit(demand, [*g, piece])), None) if small else None
+    groups: list[_Core] = []
+    shared: list[_Core] = []
+    for piece, slots in zip(pieces, axons_out, strict=True):
+        small = _is_small(replace(demand.of((piece,)), axons_out=slots), demand)
+        home = next((core for core in shared[-OPEN:] if core.fits(demand, piece, slots)), None) if small else None
         if home is not None:
-            home.append(piece)
+            home.pieces.append(piece)
+            home.axons_out += slots
             continue
-        groups.append([piece])
+        groups.append(_Core([piece], slots))
         if small:
             shared.append(groups[-1])
-    return tuple(replace(piece, core=core) for core, group in enumerate(groups) for piece in group)
+    return tuple(replace(piece, core=core) for core, group in enumerate(groups) for piece in group.pieces)
 
 
-def _fit(demand: Demand, pieces: Sequence[Piece]) -> bool:
-    return not excesses(demand.of(pieces), demand.chip)
+@dataclass
+class _Core:
+    pieces: list[Piece]
+    axons_out: int
+
+    def fits(self, demand: Demand, piece: Piece, slots: int) -> bool:
+        """Whether there is room for a piece more."""
+        together = replace(demand.of((*self.pieces, piece)), axons_out=self.axons_out + slots)
+        return not demand.limits.exceeded(together)
 
 
 def _is_small(use: Use, demand: Demand) -> bool:
     """Whether it takes at most half of each thing that adds up."""
-    for what in ("neurons", "synapses", "synapse_bits", "memory_bits", "axons_in"):
-        limit = allowed(demand.chip, what)
+    for what in ("neurons", "synapses", "synapse_bits", "memory_bits", "axons_in", "axons_out"):
+        limit = demand.limits.get(what)
         if limit is not None and 2 * getattr(use, what) > limit:
             return False
     return True

@@ -23,15 +23,14 @@ import numpy.typing as npt
 
 from neurosam.network.elements import Population
 from neurosam.network.synapse import Conv2d, as_chw
-from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.piece import Box, Piece
 from neurosam_hw.resources.axis import Axis
 from neurosam_hw.resources.cores import Demand
-from neurosam_hw.resources.use import Excess, allowed, excesses
+from neurosam_hw.resources.use import Excess
 from neurosam_hw.resources.wiring import Senders
 
-__all__ = ["Tiling", "remedy", "tiles"]
+__all__ = ["Tiling", "remedy", "sent", "tiles"]
 
 Counts = npt.NDArray[np.int64]
 Rates = Mapping[str, npt.NDArray[np.float64]]
@@ -129,7 +128,7 @@ def tiles(
         If not even a single neuron fits on a core; says what is too much, and what to do.
     """
     search = _Search(demand, population, senders, rates)
-    limit = allowed(demand.chip, "neurons") if most is None else most
+    limit = demand.limits.get("neurons") if most is None else most
     channels, height, width = search.shape
     waiting: list[tuple[int, int, float, int, int, int]] = []
     for rows, columns in product(_sizes(height), _sizes(width)):
@@ -152,6 +151,27 @@ def tiles(
     raise search.refusal()
 
 
+def sent(tiling: Tiling, senders: Sequence[Senders]) -> tuple[Counts, Counts]:
+    """Slots of output axons, and destinations, of each tile, in the order of the boxes."""
+    _, height, width = tiling.shape
+    channel = np.arange(tiling.shape[0]) // tiling.channels
+    _, down, across = tiling.counts
+    pixel = (np.arange(height)[:, None] // tiling.rows * across + np.arange(width) // tiling.columns).ravel()
+    used = np.zeros((tiling.counts[0], down * across), dtype=np.int64)
+    cores = np.zeros_like(used)
+    for some in senders:
+        more = np.zeros_like(used)
+        if some.channels is None:
+            c, at = np.divmod(some.neurons, height * width)
+            np.add.at(more, (channel[c], pixel[at]), 1)
+        else:
+            first, last = channel[some.channels[0]], channel[some.channels[1] - 1]
+            more[first : last + 1] = np.bincount(pixel[some.neurons], minlength=down * across)
+        used += more * some.slots
+        cores += more > 0
+    return used.ravel(), cores.ravel()
+
+
 def _sizes(side: int) -> list[int]:
     """Sizes that differ in how many of them cover a side."""
     return sorted({-(-side // count) for count in range(1, side + 1)})
@@ -166,10 +186,6 @@ class _Search:
         self.convolutions = [n for n, p in numbered if isinstance(p.synapse, Conv2d)]
         self.others = [p for _, p in numbered if not isinstance(p.synapse, Conv2d)]
         self.rates = rates or {}
-
-    @property
-    def chip(self) -> Chip:
-        return self.demand.chip
 
     def even(self, channels: int, rows: int, columns: int) -> Tiling:
         """As many tiles as such ones, but all of much the same number of channels."""
@@ -191,7 +207,7 @@ class _Search:
         return not any(self.excesses(box) for box in self.different(tiling))
 
     def excesses(self, box: Box) -> list[Excess]:
-        return excesses(self.demand.of((Piece(self.population.name, 0, box),)), self.chip)
+        return self.demand.excesses((Piece(self.population.name, 0, box),))
 
     def different(self, tiling: Tiling) -> Iterator[Box]:
         """A tile of each kind: tiles of one kind use the same."""
@@ -241,37 +257,21 @@ class _Search:
 
     def sends(self, tiling: Tiling) -> bool:
         """Whether all tiles have output axons enough."""
-        slots, destinations = allowed(self.chip, "axons_out"), allowed(self.chip, "destinations")
+        slots, destinations = self.demand.limits.get("axons_out"), self.demand.limits.get("destinations")
         if not self.senders or (slots is None and destinations is None):
             return True
-        _, height, width = self.shape
-        channel = np.arange(self.shape[0]) // tiling.channels
-        _, down, across = tiling.counts
-        pixel = (np.arange(height)[:, None] // tiling.rows * across + np.arange(width) // tiling.columns).ravel()
-        used = np.zeros((tiling.counts[0], down * across), dtype=np.int64)
-        cores = np.zeros_like(used)
-        for some in self.senders:
-            more = np.zeros_like(used)
-            if some.channels is None:
-                c, at = np.divmod(some.neurons, height * width)
-                np.add.at(more, (channel[c], pixel[at]), 1)
-            else:
-                pixels = np.bincount(pixel[some.neurons], minlength=down * across)
-                more[channel[some.channels[0]] : channel[some.channels[1] - 1] + 1] = pixels
-            used += more * some.slots
-            cores += more > 0
-        return not (
-            (slots is not None and used.max() > slots) or (destinations is not None and cores.max() > destinations)
-        )
+        used, cores = sent(tiling, self.senders)
+        enough = slots is None or used.max() <= slots
+        return bool(enough and (destinations is None or cores.max() <= destinations))
 
     def refusal(self) -> MappingError:
         """Why not even one neuron fits."""
         alone = Tiling(1, 1, 1, self.shape)
         for box in alone.boxes() if alone.cores < 10_000 else self.different(alone):
             for what, used, limit in self.excesses(box):
-                return _refused(self.population.name, what, used, limit, self.chip.name)
-        limit = allowed(self.chip, "axons_out") or allowed(self.chip, "destinations") or 0
-        return _refused(self.population.name, "axons_out", len(self.senders), limit, self.chip.name)
+                return _refused(self.population.name, what, used, limit, self.demand.chip.name)
+        limit = self.demand.limits.get("axons_out") or self.demand.limits.get("destinations") or 0
+        return _refused(self.population.name, "axons_out", len(self.senders), limit, self.demand.chip.name)
 
 
 def _refused(name: str, what: str, used: int, limit: int, chip: str) -> MappingError:

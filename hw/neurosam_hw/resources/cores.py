@@ -16,10 +16,10 @@ from neurosam_hw.chips.chip import Chip
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.resources.figures import number
-from neurosam_hw.resources.layers import layer_memory
+from neurosam_hw.resources.layers import layer_memory, takes_layers
 from neurosam_hw.resources.profiles import Profiles
 from neurosam_hw.resources.rows import SynapseFormat
-from neurosam_hw.resources.use import Use
+from neurosam_hw.resources.use import Excess, Limits, Use
 from neurosam_hw.resources.wiring import Part, Senders, Wiring
 
 __all__ = ["Demand", "axons_out", "fan_in", "parts", "state_bits", "use"]
@@ -83,7 +83,13 @@ class Demand:
         self.wiring = Wiring(network, chip)
         self.profiles = {p.name: Profiles(p) for p in network.populations}
         self.fans = {p.name: fan_in(network, p.name) for p in network.populations}
+        self.limits = Limits.of(chip)
+        self._layers = takes_layers(chip)
         self._state_bits = {p.name: state_bits(p, chip) for p in network.populations}
+
+    def excesses(self, pieces: Sequence[Piece]) -> list[Excess]:
+        """What a core with these pieces would have too much of, output axons aside; for chips whose cores are alike."""
+        return self.limits.exceeded(self.of(pieces))
 
     def of(self, pieces: Sequence[Piece]) -> Use:
         """What a core with these pieces uses, without what it needs in order to send."""
@@ -95,7 +101,7 @@ class Demand:
             thresholds |= threshold
         arrivals = [self.wiring.arrival(some) for some in parts(self.wiring, pieces).values()]
         formats = frozenset[SynapseFormat]().union(*(arrival.formats for arrival in arrivals))
-        memory = [layer_memory(self.network, self.chip, piece) for piece in pieces]
+        memory = [layer_memory(self.network, piece) for piece in pieces] if self._layers else []
         bits = sum(arrival.bits for arrival in arrivals)
         return Use(
             neurons=sum(piece.size for piece in pieces),

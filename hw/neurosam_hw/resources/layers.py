@@ -37,10 +37,8 @@ def takes_layers(chip: Chip) -> bool:
     return chip.figure("limits.kernel_memory").known
 
 
-def layer_memory(network: Network, chip: Chip, piece: Piece) -> LayerMemory:
-    """What a population needs on a core, all of it whatever the piece; nothing on chips that count otherwise."""
-    if not takes_layers(chip):
-        return LayerMemory(0, 0, 0)
+def layer_memory(network: Network, piece: Piece) -> LayerMemory:
+    """What a population needs on a core that holds one layer: all of it, whatever the piece."""
     population = network[piece.population]
     channels, height, width = as_chw(population.shape)
     kernel = sum(_kernel(p, network[p.source].shape) for p in network.incoming(population.name))
@@ -57,7 +55,7 @@ def _kernel(projection: Projection, source: Shape) -> int:
     if isinstance(synapse, Conv2d):
         out, _, kh, kw = synapse.weight.shape
         return pooled[0] * _power(kh * kw) * _power(out)
-    out = synapse.output_shape(pooled)[0] if not isinstance(synapse, Conv2d) else 0
+    out = int(np.prod(synapse.output_shape(pooled)))
     return pooled[0] * _power(pooled[1] * pooled[2]) * _power(out)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.resources.figures import numbers
 
-__all__ = ["LIMITS", "Excess", "Use", "allowed", "excesses", "unchecked"]
+__all__ = ["LIMITS", "Excess", "Limits", "Use", "allowed", "excesses", "unchecked"]
 
 LIMITS = {
     "neurons": "limits.neurons_per_core",
@@ -107,12 +107,34 @@ def excesses(use: Use, chip: Chip, core: int = 0) -> list[Excess]:
     >>> excesses(Use(neurons=1025, axons_in=4096), load_chip("loihi1"))
     [Excess(what='neurons', used=1025, allowed=1024)]
     """
-    found = []
-    for field in fields(use):
-        limit, used = allowed(chip, field.name, core), getattr(use, field.name)
-        if limit is not None and used > limit:
-            found.append(Excess(field.name, used, limit))
-    return found
+    return Limits.of(chip, core).exceeded(use)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a core of a chip has, of everything that a source gives a number for.
+
+    Parameters
+    ----------
+    known : tuple of (str, int)
+        Fields of Use, and how much of each.
+    """
+
+    known: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, chip: Chip, core: int = 0) -> Limits:
+        """The limits of core `core`."""
+        found = ((what, allowed(chip, what, core)) for what in LIMITS)
+        return cls(tuple((what, limit) for what, limit in found if limit is not None))
+
+    def exceeded(self, use: Use) -> list[Excess]:
+        """What a core would have too much of."""
+        return [Excess(what, getattr(use, what), most) for what, most in self.known if getattr(use, what) > most]
+
+    def get(self, what: str) -> int | None:
+        """How much there is of something; None if no source says."""
+        return dict(self.known).get(what)
 
 
 def unchecked(chip: Chip) -> list[str]:
