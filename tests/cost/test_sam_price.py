@@ -23,12 +23,14 @@ from neurosam_hw.cost.counts import count
 from neurosam_hw.cost.inference import cost
 from neurosam_hw.cost.sam import (
     SamMeter,
+    TraceState,
     map_names,
     place_maps,
     sam_document,
     sam_price,
     sam_summary,
     sam_tables,
+    trace_state,
 )
 from neurosam_hw.cost.sam.operations import added_work, with_work
 from neurosam_hw.cost.work import work
@@ -67,6 +69,10 @@ def drawn(seed: int, kind: str) -> tuple[np.random.Generator, ns.Network, Inputs
             network = replace(network, sam=traced)
             everything = replace(ns.Record.everything(network), sam=())
             return rng, network, inputs, ns.run(network, inputs, "reference", everything)
+
+
+def states(mapping: CoreMapping, steps: int) -> dict[str, TraceState]:
+    return {layer: trace_state(mapping.network, layer, steps) for layer in mapping.network.sam}
 
 
 def by_hand(mapping: CoreMapping, layer: str, sums: str, recording: ns.Recording) -> dict[str, npt.NDArray[np.int64]]:
@@ -108,7 +114,7 @@ def test_every_operation_is_that_of_single_spikes(seed: int, kind: str) -> None:
     rng, network, inputs, recording = drawn(seed, kind)
     limit = [None, 6, 40][seed]
     before = random_mapping(rng, network, chip_with_traces(limit))
-    after = place_maps(before)
+    after = place_maps(before, states(before, recording.steps))
     names = map_names(network, network.sam)
     steps = HardwareSchedule.of(after.network).steps(recording.steps)
     base = work(count(before, recording, inputs))
@@ -138,7 +144,7 @@ def test_sums_stand_with_their_neurons_or_on_cores_of_their_own(seed: int) -> No
     rng, network, _, _ = drawn(seed, "residual")
     limit = 3 + 5 * seed
     before = random_mapping(rng, network, chip_with_traces(limit))
-    after = place_maps(before)
+    after = place_maps(before, states(before, 5))
     held = [sum(piece.size for piece in before.pieces_on(core)) for core in range(before.cores)]
     for layer, sums in map_names(network, network.sam).items():
         pixels = neurons(after.network[sums].shape)
@@ -163,7 +169,8 @@ def test_a_core_of_its_own_stands_next_to_the_cores_that_send_to_it() -> None:
         figures={**chip.figures, "limits.neurons_per_core": Figure("limits.neurons_per_core", 4, "count", "vendor")},
     )
     pieces = Piece("a", 0, neurons=np.arange(4)), Piece("out", 1, neurons=np.arange(2))
-    after = place_maps(CoreMapping(net, full, pieces, np.array([[0, 3], [0, 0]])))
+    before = CoreMapping(net, full, pieces, np.array([[0, 3], [0, 0]]))
+    after = place_maps(before, states(before, 5))
     # of a 2 x 2 mesh, core 3 is in the corner; 1 and 2 are its neighbours
     assert after.core_of("a.map").tolist() == [2]
     assert after.positions.tolist() == [[0, 3], [0, 0], [0, 1]]
@@ -270,7 +277,7 @@ def test_layers_add_up_to_the_whole_and_batches_to_one() -> None:
     rng, network, inputs, recording = drawn(1, "residual")
     chip = load_chip(FOLDER / "sanafe-loihi.toml")
     before = random_mapping(rng, network, chip)
-    whole, halves = SamMeter(before), SamMeter(before)
+    whole, halves = SamMeter(before, what_if=True), SamMeter(before, what_if=True)
     whole.add(recording, inputs)
     for first in range(recording.samples):
         part = {name: some.select(first, first + 1) for name, some in inputs.items()}

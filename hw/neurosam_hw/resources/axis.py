@@ -89,7 +89,7 @@ class Axis:
         shifted = np.minimum(begin[:, None] + np.arange(span), span - 1)
         inside = begin[:, None] + np.arange(span) < span
         patterns = taps[source[:, None], shifted] & inside[:, :, None]
-        flat = np.packbits(patterns.reshape(len(source), -1), axis=1)
+        flat = np.packbits(patterns.reshape(len(source), span * taps.shape[2]), axis=1)
         numbers = np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1) if source.size else source
         return Cut(source, begin, numbers, patterns.sum(axis=(1, 2), dtype=np.int64))
 

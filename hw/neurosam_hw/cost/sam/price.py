@@ -25,7 +25,8 @@ from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.ledger import Ledger, ledger
 from neurosam_hw.cost.sam.maps import map_names
 from neurosam_hw.cost.sam.operations import added_work, with_work
-from neurosam_hw.cost.sam.room import fit_maps, no_room
+from neurosam_hw.cost.sam.place import place_maps
+from neurosam_hw.cost.sam.room import no_room
 from neurosam_hw.cost.sam.state import TraceState, fixed_traces, trace_state
 from neurosam_hw.cost.sam.unit import AT_SPIKES, TraceUnit, trace_unit
 from neurosam_hw.cost.traffic import traffic
@@ -199,7 +200,7 @@ class _Traced:
         self.unit, self.window = meter.unit, meter.window
         self.states = {layer: trace_state(mapping.network, layer, own_steps) for layer in layers}
         self.sums: dict[str, str | None] = {layer: names[layer] if at_spikes else None for layer in layers}
-        self.mapping = fit_maps(mapping, self.states) if at_spikes else mapping
+        self.mapping = place_maps(mapping, self.states) if at_spikes else mapping
         self.said = self._verdict(meter) if at_spikes else meter.said
         self.none, self.all = Meter(self.mapping, self.window), Meter(self.mapping, self.window)
         self.each = {layer: Meter(self.mapping, self.window) for layer in layers}
