@@ -98,8 +98,9 @@ def test_a_recording_gives_the_same_as_a_run(folder: Path) -> None:
     assert json.loads(recorded.stdout) == json.loads(run.stdout)
 
 
-def test_samples_come_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", "--json")
+@pytest.mark.parametrize("given", [(), ("--recording", "recording.h5")])
+def test_samples_come_in_batches(given: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", *given, "--json")
     whole = json.loads(invoke(*arguments).stdout)
     monkeypatch.setattr("neurosam_hw.cost.cli.BATCH_BYTES", 1)
     parts = json.loads(invoke(*arguments).stdout)
@@ -189,6 +190,13 @@ def test_a_recording_of_another_network_is_status_2(folder: Path) -> None:
     result = invoke("net.h5", "--chip", chip("loihi1"), "--recording", "other.h5", "--events", "events.h5")
     assert result.exit_code == 2
     assert "is of another network" in result.stderr
+
+
+def test_the_events_of_another_run_are_status_2(folder: Path) -> None:
+    events().select(0, 2).save(folder / "two.h5")
+    result = invoke("net.h5", "--chip", chip("loihi1"), "--recording", "recording.h5", "--events", "two.h5")
+    assert result.exit_code == 2
+    assert "have 8 steps and 2 samples; the recording has 8 and 3" in result.stderr
 
 
 def test_a_recording_without_membranes_lacks_active_updates(folder: Path) -> None:

@@ -24,6 +24,11 @@ from support.chips import make_chip
 ONES = Dense(np.ones((2, 3), dtype=np.int8))
 PLAIN = FixedLIF(410, 64, "zero")
 FIXED_NEURONS: dict[str, Value] = {"numbers.programmable_neurons": False}
+MEMORY: dict[str, Value] = {
+    "limits.kernel_memory": (16, 64),
+    "limits.neuron_memory": (128, 64),
+    "limits.bias_memory": (8, 0),
+}
 LAYERED: dict[str, Value] = {"limits.kernel_memory": (10, 10)}
 
 
@@ -254,6 +259,10 @@ CASES: dict[str, list[Case]] = {
     "layers": [
         Case({**LAYERED, "limits.cores": 2}, chain(2, targets=2), 3, 2, chain(2)),
     ],
+    "layer_size": [
+        Case(MEMORY, conv((3, 3)), "32, 128, 0", "16, 128, 8; 64, 64, 0", conv((2, 2))),
+        Case(MEMORY, fixed(dense([1] * 65)), "65, 1, 0", "16, 128, 8; 64, 64, 0", fixed(dense([1]))),
+    ],
     "kernels": [
         Case(LAYERED, fixed(Sparse.one_to_one((3,), 1)), "sparse", "kernels", fixed()),
     ],
@@ -299,6 +308,7 @@ ELSEWHERE: dict[str, dict[str, Value]] = {
     "kernels": {},
     "kernel_size": {},
     "strides": {},
+    "layer_size": {},
     "map_size": {},
     "layers": {"limits.cores": 1},
     "destinations": {"limits.destinations_per_core": 1},

@@ -224,7 +224,7 @@ def count(
     arrays = {name: np.zeros(whole, dtype=np.int64) for name in (*COUNTED, *SENDER, *KINDS)}
     for population in network.populations:
         depth, flow = schedule.depths[population.name], caused[population.name]
-        own = min(recording.steps, max(last - depth, 0))
+        own = min(recording.steps, last - depth)  # none below 1
         is_neuron = population.neuron is not None
         for part in parts(own, recording.samples, neurons(population.shape)):
             add_spikes(arrays, part, depth, firing.sent(population, part), flow, is_neuron)

@@ -145,8 +145,7 @@ def core_table(cost: Cost, most: int) -> Table:
     mapping = cost.mapping
     deliveries, packets, messages = (_by_core(cost, name) for name in ("deliveries", "packets", "messages"))
     order = np.argsort(-(cost.core_j if cost.core_j.any() else deliveries), kind="stable")[:most]
-    columns = ["core", "chip, column, row", "holds", "neurons", "synaptic operations", "packets sent"]
-    columns.append("messages received")
+    columns = ["core", "place", "holds", "neurons", "operations", "packets sent", "messages received"]
     rows: list[list[Cell]] = [
         [
             core,
@@ -164,7 +163,8 @@ def core_table(cost: Cost, most: int) -> Table:
     if busy is not None:
         _append(columns, rows, f"at work, {unit}", busy[order].tolist())
     shown = "An inference by core" if most >= mapping.cores else f"The {len(rows)} busiest of {mapping.cores} cores"
-    return _labelled(cost, shown, columns, rows, "at work: step by step the longer of sending and receiving")
+    note = "place: chip, and column and row of the tile; at work: step by step the longer of sending and receiving"
+    return _labelled(cost, shown, columns, rows, note)
 
 
 def board_table(cost: Cost) -> Table | None:

@@ -149,7 +149,7 @@ class CoreMapping:
         return self.tile_at(chip, number)
 
     def tile_at(self, chip: int, number: int) -> Tile:
-        """The tile of a place, in use or not: core `number` of a chip."""
+        """The tile of a core by its number on a chip, in use or not."""
         cores_per_tile, height = _whole(self.chip, "noc.cores_per_tile"), _whole(self.chip, "noc.mesh_height")
         if height is None:
             return Tile(chip, 0, 0)

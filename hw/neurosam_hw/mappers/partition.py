@@ -1,0 +1,263 @@
+"""Divide neurons among cores along their connections: sparse and recurrent populations.
+
+What is minimised is the number of packets: sum over source neurons of rate * cores that hold one of their targets. The
+start is the best of three: the neurons in order; cores grown one after the other; and a graph partition by METIS
+(Karypis and Kumar, SIAM J. Sci. Comput. 20(1), 1998), if pymetis is installed. It cuts the fewest edges, which is not
+the same, and cores may be too full. So cores are then brought within their limits, and the partition is refined
+(refine.py). All of it is deterministic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam_hw.errors import MappingError
+from neurosam_hw.mappers.metis import has_metis, metis
+from neurosam_hw.mappers.nets import Nets
+from neurosam_hw.mappers.refine import (
+    AXONS_IN,
+    AXONS_OUT,
+    BITS,
+    NET,
+    NEURON,
+    NEURONS,
+    NONE,
+    PIN,
+    SLOT,
+    State,
+    grow,
+    improve,
+    place_all,
+    repair,
+)  # fmt: skip
+
+__all__ = ["Partition", "Room", "partition"]
+
+Cores = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.int64]
+
+PASSES, DEPTH = 20, 10
+"""Of the refinement: chains from every neuron so many times at most, and moves in a chain at most."""
+
+LARGEST_TABLE = 2**26
+"""Entries (neurons * cores) of the table of gains: 512 MiB. Larger problems are halved first."""
+
+UNLIMITED = 2**62
+
+
+@dataclass(frozen=True, eq=False)
+class Room:
+    """What a core can hold; None: no limit that is known.
+
+    Parameters
+    ----------
+    neurons : int
+    axons_in : int, optional
+        Source neurons with synapses on the core.
+    axons_out : int, optional
+        Pairs of a neuron of the core and a core that it sends to.
+    bits : int, optional
+        Memory for synapses.
+    row_bits : (n + 1,) int64 array, optional
+        Bits that n synapses of one source neuron on one core take; needed with `bits`.
+    """
+
+    neurons: int
+    axons_in: int | None = None
+    axons_out: int | None = None
+    bits: int | None = None
+    row_bits: npt.NDArray[np.int64] | None = None
+
+    @property
+    def limits(self) -> npt.NDArray[np.int64]:
+        """As the kernels have them."""
+        limits = np.full(4, UNLIMITED, dtype=np.int64)
+        given = {NEURONS: self.neurons, AXONS_IN: self.axons_in, AXONS_OUT: self.axons_out, BITS: self.bits}
+        for column, limit in given.items():
+            if limit is not None:
+                limits[column] = limit
+        return limits
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """A core for each neuron.
+
+    Parameters
+    ----------
+    core : (n,) int32 array
+        0 .. cores - 1; each holds at least one neuron.
+    cores : int
+    packets : int
+        Sum over nets of rate * cores that they reach.
+    start : str
+        What the refinement started from: "in order", "grown" or "pymetis".
+    packets_in_order : int
+        The same for the neurons in order, as many on each core.
+    """
+
+    core: Cores
+    cores: int
+    packets: int
+    start: str
+    packets_in_order: int
+
+
+def partition(
+    nets: Nets, room: Room, cores: int | None = None, *, max_cores: int | None = None, use_metis: bool | None = None
+) -> Partition:
+    """Divide neurons among as few cores as hold them, with few packets.
+
+    Parameters
+    ----------
+    nets : Nets
+    room : Room
+        What each core can hold.
+    cores : int, optional
+        Cores to begin with; as few as the sums of neurons and memory allow if None. One after the other is added until
+        all limits are kept.
+    max_cores : int, optional
+        Cores at most; one for each neuron if None.
+    use_metis : bool, optional
+        Whether to use pymetis; if it is installed, if None.
+
+    Returns
+    -------
+    Partition
+
+    Raises
+    ------
+    MappingError
+        If a neuron alone is more than a core can hold, or if `max_cores` are not enough.
+
+    Examples
+    --------
+    Two rings of four, whose neurons are interleaved, on cores for four:
+
+    >>> from neurosam_hw.mappers import Nets, Room, partition
+    >>> nets = Nets(8, starts=np.arange(9), targets=(np.arange(8) + 2) % 8, source=np.arange(8))
+    >>> found = partition(nets, Room(neurons=4), use_metis=False)
+    >>> found.core, found.packets
+    (array([0, 1, 0, 1, 0, 1, 0, 1], dtype=int32), 8)
+    """
+    row_bits = _row_bits(nets, room)
+    _check_each(nets, room, row_bits)
+    most = nets.neurons if max_cores is None else min(max_cores, nets.neurons)
+    count = _fewest(nets, room, row_bits) if cores is None else cores
+    while count <= most:
+        found = _divide(nets, room, row_bits, count, has_metis() if use_metis is None else use_metis)
+        if found is not None:
+            return found
+        count += max(1, count // 16)
+    raise MappingError("partition", f"the {nets.neurons:,} neurons do not fit on {most:,} cores")
+
+
+def _divide(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool) -> Partition | None:
+    """The partition on exactly so many cores, or None if the limits cannot be kept."""
+    if nets.neurons * cores > LARGEST_TABLE:
+        return _halves(nets, room, row_bits, cores, use_metis)
+    in_order: Cores = (np.arange(nets.neurons) * cores // max(nets.neurons, 1)).astype(np.int32)
+    starts: dict[str, Cores | None] = {"in order": in_order}
+    if cores > 1:
+        starts["grown"] = None
+        if use_metis:
+            starts["pymetis"] = metis(nets, cores)
+    best: tuple[int, str, Cores] | None = None
+    for name, start in starts.items():
+        state = _state(nets, room.limits, row_bits, cores)
+        if start is None:
+            grow(state)
+        else:
+            place_all(state, start)
+        if repair(state) and (best is None or state.cost[0] < best[0]):
+            best = int(state.cost[0]), name, state.neurons["core"].copy()
+    if best is None:
+        return None
+    state = _state(nets, room.limits, row_bits, cores)
+    place_all(state, best[2])
+    improve(state, PASSES, DEPTH)
+    used, core = np.unique(state.neurons["core"], return_inverse=True)
+    return Partition(core.astype(np.int32), used.size, int(state.cost[0]), best[1], nets.packets(in_order))
+
+
+def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool) -> Partition | None:
+    """Two problems in place of a large one. The cost is a sum over cores, so theirs add up to that of the whole."""
+    first = cores // 2
+    in_order = np.arange(nets.neurons) * cores // nets.neurons
+    side = (metis(nets, 2) if use_metis else in_order >= first).astype(bool)
+    parts = [nets.within(half) for half in (~side, side)]
+    found = [
+        _divide(part, room, row_bits, max(1, -(-part.neurons * cores // nets.neurons)), use_metis) for part in parts
+    ]
+    if found[0] is None or found[1] is None:
+        return None
+    core = np.zeros(nets.neurons, dtype=np.int32)
+    core[~side], core[side] = found[0].core, found[1].core + found[0].cores
+    packets = found[0].packets + found[1].packets
+    return Partition(core, found[0].cores + found[1].cores, packets, found[0].start, nets.packets(in_order))
+
+
+def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
+    """A State in which no neuron is on a core yet."""
+    size, count, owners = nets.neurons, nets.starts.size - 1, nets.owners
+    order = np.argsort(nets.targets, kind="stable")
+    pins = np.empty(order.size, dtype=PIN)
+    pins["net"], pins["synapses"] = owners[order], nets.synapses[order]
+    cell = np.zeros(size, dtype=NEURON)
+    for name in ("core", "best", "after", "before", "own"):
+        cell[name] = NONE
+    bounds = np.searchsorted(nets.targets[order], np.arange(size + 1))
+    cell["first"], cell["stop"] = bounds[:-1], bounds[1:]
+    np.add.at(cell["all"], nets.targets, nets.rates[owners])
+    known = np.flatnonzero(nets.source >= 0)
+    cell["own"][nets.source[known]] = known
+    net = np.zeros(count, dtype=NET)
+    net["rate"], net["source"] = nets.rates, np.where(nets.source >= 0, nets.source, NONE)
+    net["first"], net["stop"] = nets.starts[:-1], nets.starts[1:]
+    slots = np.minimum(np.diff(nets.starts), cores)  # a net has no more destinations than neurons or cores
+    net["slot"] = np.cumsum(slots) - slots
+    return State(
+        cell, net, nets.targets.astype(np.int32), pins, np.zeros(int(slots.sum()), dtype=SLOT),
+        np.zeros((size, cores), np.int64), np.full(cores, NONE, np.int32), np.zeros((cores, 4), np.int64),
+        limits, row_bits, np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+def _row_bits(nets: Nets, room: Room) -> Counts:
+    """The table of `room`, or of zeros if memory does not matter; long enough for every net."""
+    longest = int(_sums(nets.synapses, nets.starts).max(initial=0))
+    if room.bits is None:
+        return np.zeros(longest + 1, dtype=np.int64)
+    if room.row_bits is None or np.size(room.row_bits) <= longest:
+        raise MappingError("room: row_bits", f"must be given for up to {longest} synapses, the most of one source")
+    return np.asarray(room.row_bits, dtype=np.int64)
+
+
+def _check_each(nets: Nets, room: Room, row_bits: Counts) -> None:
+    """Refuse a neuron that is too much for a core of its own."""
+    fan_in = np.bincount(nets.targets, minlength=nets.neurons)
+    memory = np.bincount(nets.targets, row_bits[nets.synapses], nets.neurons).astype(np.int64)
+    for what, used, limit in (("input axons", fan_in, room.axons_in), ("bits of synapses", memory, room.bits)):
+        if limit is not None and used.size and used.max() > limit:
+            raise MappingError(
+                f"neuron {used.argmax()}",
+                f"needs {used.max():,} {what}; a core has {limit:,}. Give the neuron fewer synapses, or choose another chip",
+            )
+    if room.neurons < 1:
+        raise MappingError("room: neurons", f"got {room.neurons}; a core must hold at least 1")
+
+
+def _fewest(nets: Nets, room: Room, row_bits: Counts) -> int:
+    """Cores without which neurons or memory cannot be enough; cutting rows apart takes more."""
+    fewest = max(1, -(-nets.neurons // room.neurons))
+    if room.bits is not None:
+        fewest = max(fewest, -(-int(row_bits[_sums(nets.synapses, nets.starts)].sum()) // room.bits))
+    return fewest
+
+
+def _sums(values: Counts, starts: Counts) -> Counts:
+    """Sum of each range of values; no range is empty."""
+    return np.add.reduceat(values, starts[:-1]) if values.size else values[:0]
