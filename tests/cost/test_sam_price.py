@@ -36,6 +36,7 @@ from neurosam_hw.cost.sam.operations import added_work, with_work
 from neurosam_hw.cost.work import work
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping import CoreMapping, HardwareSchedule, Piece
+from neurosam_hw.resources import use
 from support.chip_oracle import depths
 from support.mappings import Inputs, hardware_case, mesh_chip, random_mapping
 from support.networks import KINDS
@@ -159,6 +160,37 @@ def test_sums_stand_with_their_neurons_or_on_cores_of_their_own(seed: int) -> No
         assert size <= max(limit, held[core] if core < before.cores else 0)
     np.testing.assert_array_equal(after.positions[: before.cores], before.positions)
     assert after.pieces[: len(before.pieces)] == before.pieces
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_sum_makes_a_core_break_a_limit(seed: int) -> None:
+    rng, network, _, recording = drawn(seed, "chain")
+    limits = {"limits.axons_in_per_core": 25, "limits.synapses_per_core": 60}
+    made = {name: Figure(name, value, "count", "vendor") for name, value in limits.items()}
+    chip = chip_with_traces()
+    before = random_mapping(rng, network, replace(chip, figures={**chip.figures, **made}))
+    after = place_maps(before, states(before, recording.steps))
+    alone = use(before)
+    for core, used in enumerate(use(after)):
+        sums = sum(piece.size for piece in after.pieces_on(core) if piece.population.endswith(".map"))
+        for name, value in limits.items():
+            what = name.removeprefix("limits.").removesuffix("_per_core")
+            least = getattr(alone[core], what) if core < before.cores else 0
+            assert getattr(used, what) <= max(value, least) or (core >= before.cores and sums == 1), (core, what)
+
+
+def test_traces_without_room_are_refused_or_labelled() -> None:
+    net, mapping = small(), placed("example")
+    core = use(mapping)[0].memory_bits
+    memory = Figure("limits.memory_per_core", core + 4 * (5 + 2) + 2 * 3 - 1, "bit", "vendor")  # one bit too few
+    mapping = replace(mapping, chip=replace(mapping.chip, figures={**mapping.chip.figures, memory.name: memory}))
+    with pytest.raises(MappingError, match=f"core 0: memory_bits {core + 34} of {core + 33}. Give the layers more"):
+        sam_price(mapping, run(net), events())
+    found = sam_price(mapping, run(net), events(), what_if=True)
+    assert found.own_cores == 1  # the sum does not go where nothing is left
+    assert not found.without.label
+    assert all("what if: no room for traces" in table.heading for table in sam_tables(found))
+    assert f"{core + 34}" in sam_document(found)["label"]
 
 
 def test_a_core_of_its_own_stands_next_to_the_cores_that_send_to_it() -> None:
@@ -362,7 +394,7 @@ def test_tables_and_json_hold_the_numbers() -> None:
     state, operations = sam_tables(found)
     assert state.rows[0][:6] == ("a", 4, 5, 2, 1, 6)
     assert [row[0] for row in operations.rows] == ["a", "in all"]
-    assert operations.columns[:4] == ("layer", "trace updates", "messages", "synaptic operations")
+    assert tuple(operations.columns[:4]) == ("layer", "trace updates", "messages", "synaptic operations")
     document = json.loads(json.dumps(sam_document(found), allow_nan=False))
     assert found.energy.total is not None
     assert document["energy"]["total"]["value"] == found.energy.total.value
@@ -379,3 +411,4 @@ def test_tables_and_json_hold_the_numbers() -> None:
     assert "SAM, traces as the network has them" not in words  # 5 bits and an impulse of 8 fit Loihi's traces
     assert words["SAM, energy of an inference"] == "1.62 nJ, and what is unknown"
     assert json.loads(json.dumps(sam_document(unknown), allow_nan=False))["energy"]["total"] is None
+    assert sam_tables(unknown)[1].columns[-1] == "sums updated"  # neither energies nor times

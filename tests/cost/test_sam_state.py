@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import doctest
 import itertools
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,7 +17,7 @@ pytest.importorskip("tomllib", reason="chips are read since Python 3.11")
 from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.chips.chip import Chip
-from neurosam_hw.cost.sam import maps, state, trace_state, trace_unit, unit
+from neurosam_hw.cost.sam import fixed_traces, trace_state, trace_unit
 
 CHIPS = Path(shipped.__path__[0])
 
@@ -123,13 +121,13 @@ def test_a_layer_without_an_integer_trace_is_refused() -> None:
     with pytest.raises(NetworkError, match="layer 'in': has no trace; layers with one: conv"):
         trace_state(net, "in", 10)
     with pytest.raises(NetworkError, match="no traces"):
-        state.fixed_traces(network(ns.SamTrace()))
+        fixed_traces(network(ns.SamTrace()))
     floating = ns.Network(
         [ns.Population("in", (2,)), ns.Population("fc", (2,), ns.LIF(0.9, 1.0))],
         [ns.Projection("in", "fc", ns.Dense(np.eye(2)))],
     ).with_sam()
     with pytest.raises(NetworkError, match="'fc': has a float trace"):
-        state.fixed_traces(floating)
+        fixed_traces(floating)
 
 
 def test_a_run_whose_map_exceeds_24_bits_is_refused() -> None:
@@ -170,9 +168,3 @@ def test_the_simulated_machine_says_that_its_unit_is_assumed() -> None:
 def test_other_chips_are_refused_with_the_reason(chip: str, reason: str) -> None:
     with pytest.raises(MappingError, match=reason):
         trace_unit(chip_of(chip))
-
-
-@pytest.mark.parametrize("module", [state, unit, maps])
-def test_examples_of_docstrings(module: ModuleType) -> None:
-    failed, tried = doctest.testmod(module, extraglobs={"ns": ns, "np": np})
-    assert (failed, tried > 0) == (0, True)

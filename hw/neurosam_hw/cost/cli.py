@@ -26,6 +26,7 @@ from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.sam.price import SamMeter, SamPrice
 from neurosam_hw.cost.sam.tables import sam_document, sam_summary, sam_tables
+from neurosam_hw.cost.sam.unit import trace_unit
 from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
 from neurosam_hw.cost.verdict import refuse, verdict
 from neurosam_hw.mappers.build import map_network
@@ -94,6 +95,8 @@ def cost(
     net, machine = network_in(network), load_chip(chip)
     if board is not None:
         board_of(machine, board)
+    if sam:
+        trace_unit(machine)  # which refuses chips that hold none
     if not what_if:
         refuse(check(net, machine), machine)  # before a mapping that may fail for the same reason
     placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)

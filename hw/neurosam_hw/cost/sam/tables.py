@@ -39,7 +39,8 @@ def sam_summary(price: SamPrice) -> list[Remark]:
     found = [Remark("SAM, extra state", f"{price.bits:,} bit", price.unit.note)]
     if price.unit.way == AT_SPIKES:
         sums = sum(layer.state.pixels for layer in price.layers.values())
-        found.append(Remark("SAM, sums of the maps", f"{sums:,} neurons", f"{price.own_cores} cores of their own"))
+        own = f"{price.own_cores} core{'s' * (price.own_cores != 1)} of their own"
+        found.append(Remark("SAM, sums of the maps", f"{sums:,} neurons", own))
     broken = check_traces(price.traced.mapping.network, price.traced.mapping.chip).broken
     if broken:
         found.append(Remark("SAM, traces as the network has them", "do not fit", f"rules {', '.join(broken)}"))
@@ -126,15 +127,18 @@ def _operations(price: SamPrice) -> Table:
     factor, unit = prefix(max(energy.known.value for _, energy, _ in parts.values()), "J")
     second, second_unit = prefix(max(abs(took or 0.0) for _, _, took in parts.values()), "s")
     base = price.without.energy.known.value
-    rows: list[Sequence[Cell]] = []
-    for name, (counts, energy, took) in parts.items():
-        row: list[Cell] = [name, *(times(counts.get(count, 0.0)) for count in shown.values())]
-        row.append(energy.known.value * factor)
-        row.append(round(100 * energy.known.value / base, 2) if base else None)
-        row.append(None if took is None else took * second)
-        rows.append(row)
-    energy_column = f"energy{_part(price.energy.total)}, {unit}"
-    columns = ("layer", *shown, energy_column, "of the run without, %", f"time{_part(price.latency)}, {second_unit}")
+    columns = ["layer", *shown]
+    rows: list[list[Cell]] = [
+        [name, *(times(counts.get(count, 0.0)) for count in shown.values())] for name, (counts, _, _) in parts.items()
+    ]
+    if base:
+        columns += [f"energy{_part(price.energy.total)}, {unit}", "of the run without, %"]
+        for row, (_, energy, _) in zip(rows, parts.values(), strict=True):
+            row += [energy.known.value * factor, round(100 * energy.known.value / base, 2)]
+    if price.without.duration.known.value.any():
+        columns.append(f"time{_part(price.latency)}, {second_unit}")
+        for row, (_, _, took) in zip(rows, parts.values(), strict=True):
+            row.append(None if took is None else took * second)
     note = "time of a layer: if it alone is traced; a core that waits for a slower one has time for its traces"
     return _labelled(price, "SAM: what an inference costs more", columns, rows, note)
 
