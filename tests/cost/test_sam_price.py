@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,7 @@ from support.mappings import Inputs, hardware_case, mesh_chip, random_mapping
 from support.networks import KINDS
 
 FOLDER = Path(shipped.__path__[0])
+PAGE = Path(__file__).parents[2] / "docs" / "hardware" / "sam.md"
 PJ, NS = 1e-12, 1e-9
 TRACE = ns.FixedSamTrace(np.array([8, 5, 3, 2, 1, 0]), 3, 8)
 COUNTED = (
@@ -412,3 +414,8 @@ def test_tables_and_json_hold_the_numbers() -> None:
     assert words["SAM, energy of an inference"] == "1.62 nJ, and what is unknown"
     assert json.loads(json.dumps(sam_document(unknown), allow_nan=False))["energy"]["total"] is None
     assert sam_tables(unknown)[1].columns[-1] == "sums updated"  # neither energies nor times
+
+
+def test_the_page_does_what_it_says() -> None:
+    failed, tried = doctest.testfile(str(PAGE), module_relative=False)
+    assert (failed, tried) == (0, 13)
