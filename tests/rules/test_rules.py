@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
 
-from neurosam.network.elements import Population, Projection
+from neurosam.network.elements import Population, Projection, max_pool
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
@@ -194,7 +194,8 @@ CASES: dict[str, list[Case]] = {
     ],
     "decay": [
         Case({"numbers.decay": False}, floats(), "a leak", "not there", floats(LIF(1.0, 1.0))),
-        Case({"numbers.decay": False}, fixed(), "a leak", "not there", fixed(neuron=FixedLIF(0, 64, "zero"))),
+        Case({"numbers.decay": False}, fixed(neuron=FixedLIF(np.array([0, 9]), 64)), "a leak", "not there",
+             fixed(neuron=FixedLIF(0, 64, "zero"))),
         Case(
             {"numbers.decay": False}, fixed(neuron=FixedLIF(0, 64), precision=Precision("own", 8, 0, 1)), "a leak",
             "not there", fixed(neuron=FixedReadout(membrane_decay=-1), precision=Precision("own", 8, 0, 1)),
@@ -261,7 +262,8 @@ CASES: dict[str, list[Case]] = {
     "pool": [Case({}, pooled(True), "the largest of several sums", "one sum", pooled(False))],
     "fan_in": [
         Case({"limits.fan_in": 8}, conv((3, 3)), 9, 8, conv((4, 2))),
-        Case({"limits.fan_in": 2}, fixed(), 3, 2, fixed(Sparse.from_dense(np.array([[1, 2, 0], [0, 0, 3]])))),
+        Case({"limits.fan_in": 2}, fixed(Sparse.from_dense(np.array([[1, 0, 0], [1, 2, 3]]))), 3, 2,
+             fixed(Sparse.from_dense(np.array([[1, 2, 0], [0, 0, 3]])))),
     ],
     "cycle": [Case({}, loop(1), "fewer steps at population 'b'", "a step for each projection", loop(2))],
     "delay": [
@@ -296,7 +298,11 @@ CASES: dict[str, list[Case]] = {
              fixed(Dense(np.ones((2, 16), dtype=np.int8)), sources=(1, 8, 8), pool=SumPool2d(2))),
     ],
     "strides": [Case({"limits.strides": (1, 2, 4)}, conv((2, 2), stride=(1, 3)), 3, "1, 2, 4", conv((2, 2), stride=4))],
-    "map_size": [Case({"limits.map_size_max": 7}, conv((3, 3)), 8, 7, fixed())],
+    "map_size": [
+        Case({"limits.map_size_max": 7}, fixed(Dense(np.ones((2, 16), dtype=np.int8)), sources=(1, 8, 2)), 8, 7,
+             fixed()),
+        Case({"limits.map_size_max": 7}, conv((3, 3)), 8, 7, fixed()),
+    ],
     "input_channels": [Case({"limits.input_channels": 2}, fixed(), 3, 2, fixed(dense([1, 1]), sources=(2,)))],
     "hidden_neurons": [Case({"limits.hidden_neurons": 4}, chain(5), 5, 4, chain(4))],
     "output_neurons": [Case({"limits.output_neurons": 2}, chain(1, outputs=3), 3, 2, chain(9, outputs=2))],
@@ -499,3 +505,23 @@ def test_a_decay_of_0_and_a_bias_of_0_need_no_width() -> None:
     assert found("decay_bits", fixed(neuron=FixedLIF(0, 64)), {}) == Findings((), (), ("decay_bits",))
     assert found("bias", fixed(neuron=FixedLIF(0, 64)), {}) == Findings((), (), ("bias",))
     assert found("decay_bits", fixed(neuron=FixedLIF(np.array([0, 1]), 64)), {}).unchecked
+
+
+def test_an_or_of_spikes_forgets_with_the_largest_decay_of_12_bits_too() -> None:
+    """`max_pool` gives its neurons a decay of 4096; what they reach is far below 4096 64ths."""
+    source = Population("in", (2, 8, 8))
+    figures: dict[str, Value] = {"numbers.decay_bits": 12}
+    for window, fits in ((2, True), (5, True), (6, False)):  # 2 x 64 x 25 = 3200 64ths, 2 x 64 x 36 = 4608
+        pool = max_pool(source, "pool", window, fixed=True)
+        network = Network([source, pool.population], [pool.projection])
+        assert found("decay_bits", network, figures).fits is fits
+    reached: dict[str, Any] = {"bias_mantissa": 4000 - 192, "bias_exponent": 0}  # 3 synapses of weight 1 add 192 to it
+    neuron = FixedLIF(4096, 64, "zero", **reached)
+    assert found("decay_bits", fixed(neuron=neuron), figures).fits
+    others: list[dict[str, Any]] = [
+        {"bias_mantissa": 4000}, {"bias_exponent": 1}, {"reset": "subtract"}, {"initial_membrane_64ths": -4096},
+        {"current_decay": 5},
+    ]  # fmt: skip
+    for other in others:
+        assert not found("decay_bits", fixed(neuron=replace(neuron, **other)), figures).fits, other
+    assert not found("decay_bits", fixed(neuron=neuron), {"numbers.decay_bits": 11}).fits
