@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks paired interop clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks paired interop sanafe silicon clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -107,6 +107,12 @@ networks: env ## hold random networks over all options to the oracle, on every b
 
 interop: env ## other frameworks' networks, brought as they are: an environment for each, every spike compared (FRAMEWORKS=norse,sinabs)
 	@$(VENV)/bin/python benchmarks/interop/compare.py --work .venv-peers $(if $(FRAMEWORKS),--frameworks $(FRAMEWORKS))
+
+sanafe: env ## the cost model held against SANA-FE in an environment of its own: spikes, energies, times; docs/hardware/sanafe.md
+	@$(VENV)/bin/python benchmarks/sana-fe/compare.py --work .venv-peers
+
+silicon: env ## hold the cost model to measurements of chips that others published (a minute)
+	@$(VENV)/bin/python benchmarks/silicon/compare.py
 
 paired: env ## time the standard cases against another commit, interleaved: make paired BASE=main~1
 	@$(VENV)/bin/python benchmarks/paired.py --base $(or $(BASE),HEAD~1)

@@ -27,6 +27,7 @@ __all__ = [
     "bounded",
     "conv_after_conv",
     "dense_after",
+    "entries",
     "pool_as_conv",
     "product",
     "without_groups",
@@ -67,7 +68,7 @@ def as_sparse(synapse: Synapse, shape: Shape, where: str) -> Sparse:
     out_shape = synapse.output_shape(shape)
     if isinstance(synapse, Dense):
         return Sparse.from_dense(synapse.weight.astype(np.float64), out_shape)
-    rows, columns, weight = _entries(synapse, shape)
+    rows, columns, weight = entries(synapse, shape)
     return _compressed(rows, columns, weight, neurons(out_shape), neurons(shape), out_shape)
 
 
@@ -160,8 +161,13 @@ def _convolved(synapse: Conv2d, x: Values) -> Values:
     return sums.reshape(out, height, width)
 
 
-def _entries(synapse: Conv2d, shape: Shape) -> tuple[Any, Any, Any]:
-    """Row, column and weight of each connection of a convolution."""
+def entries(synapse: Synapse, shape: Shape) -> tuple[Any, Any, Any]:
+    """Target, source and weight of each connection from a source of this shape, weights of 0 included."""
+    if isinstance(synapse, Dense):
+        target, source = np.indices(synapse.weight.shape).reshape(2, -1)
+        return target, source, synapse.weight.reshape(-1)
+    if isinstance(synapse, Sparse):
+        return np.repeat(np.arange(synapse.indptr.size - 1), np.diff(synapse.indptr)), synapse.indices, synapse.weight
     (sh, sw), (ph, pw), (dh, dw) = synapse.geometry
     out, per_group, kh, kw = synapse.weight.shape
     _, height, width = synapse.output_shape(shape)
@@ -175,7 +181,7 @@ def _entries(synapse: Conv2d, shape: Shape) -> tuple[Any, Any, Any]:
     c = o // (out // synapse.groups) * per_group + np.arange(per_group)
     rows = np.broadcast_to((o * height * width)[..., None] + place_out, (out, per_group, place_out.size))
     columns = c[..., None] * shape[1] * shape[2] + place_in
-    weight = synapse.weight.astype(np.float64)[:, :, ky[:, None], kx].reshape(out, per_group, -1)
+    weight = synapse.weight[:, :, ky[:, None], kx].reshape(out, per_group, -1)
     return rows.reshape(-1), columns.reshape(-1), weight.reshape(-1)
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 import neurosam as ns
 from neurosam.cli import app as application
+from neurosam.metrics import neurobench
 from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.cost import cost as cost_of
@@ -82,6 +83,7 @@ def test_it_says_what_the_library_says(folder: Path) -> None:
     }  # fmt: skip
     assert told["time"]["latency"]["value"] == found.duration.latency.value
     assert told["counts"] == found.counts
+    assert told["neurobench"] == neurobench(network(), recording, events(), batch_size=1)
     assert sum(told["by_step"]["known_energy_j"]) == pytest.approx(found.total.value)
     assert sum(told["by_core"]["known_energy_j"]) == pytest.approx(found.total.value)
     assert sum(line["energy"]["value"] for line in told["energy"]["lines"]) == pytest.approx(found.total.value)
@@ -96,13 +98,17 @@ def test_a_recording_gives_the_same_as_a_run(folder: Path) -> None:
     assert json.loads(recorded.stdout) == json.loads(run.stdout)
 
 
-def test_samples_come_in_batches(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", "--json")
+@pytest.mark.parametrize("given", [(), ("--recording", "recording.h5")])
+def test_samples_come_in_batches(given: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", *given, "--json")
     whole = json.loads(invoke(*arguments).stdout)
     monkeypatch.setattr("neurosam_hw.cost.cli.BATCH_BYTES", 1)
     parts = json.loads(invoke(*arguments).stdout)
     assert parts["counts"] == whole["counts"]
     assert parts["time"] == whole["time"]
+    assert parts["neurobench"].keys() == whole["neurobench"].keys()
+    assert parts["neurobench"]["SynapticOperations"] == pytest.approx(whole["neurobench"]["SynapticOperations"])
+    assert parts["neurobench"]["ActivationSparsity"] == pytest.approx(whole["neurobench"]["ActivationSparsity"])
     assert parts["energy"]["by_sample_j"] == pytest.approx(whole["energy"]["by_sample_j"], rel=1e-12)
 
 
@@ -148,7 +154,7 @@ def test_the_page_has_tables_and_pictures(folder: Path) -> None:
     headings = [table["heading"] for table in json.loads((folder / "cost.json").read_text())["tables"]]
     assert headings == [
         "Energy of an inference by cause", "Time", "Board frady2020: Frady et al.'s board of 32 chips",
-        "An inference by layer", "An inference by core", "Counts of an inference",
+        "An inference by layer", "An inference by core", "Counts of an inference", "NeuroBench",
     ]  # fmt: skip
     again = invoke(*arguments, "-o", "cost.html")
     assert (again.exit_code, "exists already" in again.stderr) == (2, True)
@@ -175,6 +181,24 @@ def test_mistakes_are_one_sentence_and_status_2(folder: Path, arguments: tuple[s
     assert result.stdout == ""
 
 
+def by_hand(*neurons: int) -> str:
+    """A mapping of the convolution's neurons 0 to 15 and some others on two cores, the readout on the second."""
+    pieces = [{"population": "conv", "neurons": ", ".join(map(str, neurons))}, {"population": "out"}]
+    cores = [{"pieces": [{"population": "conv", "neurons": "0-15"}]}, {"pieces": pieces}]
+    return json.dumps({"format": "neurosam mapping 1", "chip": "loihi1", "cores": cores})
+
+
+def test_a_mapping_by_hand_is_used_and_checked(folder: Path) -> None:
+    (folder / "map.json").write_text(by_hand(*range(16, 32)))
+    arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", "--map", "map.json")
+    told = json.loads(invoke(*arguments, "--json").stdout)
+    assert (told["cores"], list(told["by_layer"])) == (2, ["conv", "conv, out"])
+    (folder / "map.json").write_text(by_hand(*range(16, 31)))
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "1 of 32 neurons are on no core, the first is neuron 31" in result.stderr
+
+
 def test_a_recording_of_another_network_is_status_2(folder: Path) -> None:
     other = ns.Network(
         [ns.Population("in", (1, 6, 6)), ns.Population("b", (2,), ns.FixedReadout())],
@@ -184,6 +208,13 @@ def test_a_recording_of_another_network_is_status_2(folder: Path) -> None:
     result = invoke("net.h5", "--chip", chip("loihi1"), "--recording", "other.h5", "--events", "events.h5")
     assert result.exit_code == 2
     assert "is of another network" in result.stderr
+
+
+def test_the_events_of_another_run_are_status_2(folder: Path) -> None:
+    events().select(0, 2).save(folder / "two.h5")
+    result = invoke("net.h5", "--chip", chip("loihi1"), "--recording", "recording.h5", "--events", "two.h5")
+    assert result.exit_code == 2
+    assert "have 8 steps and 2 samples; the recording has 8 and 3" in result.stderr
 
 
 def test_a_recording_without_membranes_lacks_active_updates(folder: Path) -> None:

@@ -17,6 +17,7 @@ from neurosam_hw.cost import firing, traffic
 from neurosam_hw.cost.counts import Counts, count
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.mapping.piece import Piece
 from support.chip_oracle import FIELDS, census, depths
 from support.mappings import Inputs, hardware_case, mesh_chip, on_one_core, random_mapping
 from support.networks import KINDS
@@ -72,7 +73,9 @@ def test_a_window_of_steps_is_the_beginning(kind: str) -> None:
 @pytest.mark.parametrize("size", [1, 40, 300])
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_in_parts_changes_nothing(monkeypatch: pytest.MonkeyPatch, kind: str, size: int) -> None:
-    rng, network, inputs, recording = drawn(3, kind)
+    """Parts of one step of one sample, of some steps, of some samples."""
+    rng, network, inputs, recording = drawn(7 if kind == "chain" else 4, kind)
+    assert recording.samples > 1
     mapping = random_mapping(rng, network)
     whole = stacked(count(mapping, recording, inputs))
     monkeypatch.setattr(firing, "PART", size)
@@ -93,7 +96,7 @@ def test_on_one_core_deliveries_are_those_of_the_back_ends(seed: int, kind: str)
 
 
 def test_batches_add_up() -> None:
-    rng, network, inputs, recording = drawn(5, "chain")
+    rng, network, inputs, recording = drawn(7, "chain")
     assert recording.samples > 1
     mapping = random_mapping(rng, network)
     whole = count(mapping, recording, inputs)
@@ -112,6 +115,37 @@ def test_batches_add_up() -> None:
     shorter = count(mapping, recording, inputs, steps=1)
     with pytest.raises(NeurosamError, match=f"counts: of {whole.steps} steps .* do not add to 1 steps"):
         total + shorter
+
+
+@pytest.mark.parametrize("size", [1, firing.PART])
+def test_what_makes_an_update_active(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Each alone: a membrane or a current from the start, a bias, an offset in some steps, a weight of 0."""
+    monkeypatch.setattr(firing, "PART", size)
+    plain: Any = {"membrane_decay": 4096, "threshold": 1000}
+    second: Any = [0, 1]  # of two neurons
+    gain = np.ones((3, 1), int)
+    neurons: dict[str, tuple[Any, list[int]]] = {
+        "idle": (ns.FixedLIF(**plain), [0, 0, 0]),
+        "membrane": (ns.FixedLIF(**plain, initial_membrane_64ths=second), [1, 0, 0]),
+        "current": (ns.FixedLIF(**plain, current_decay=4095, initial_current_64ths=second), [1, 0, 0]),
+        "bias": (ns.FixedLIF(**plain, bias_mantissa=second), [1, 1, 1]),
+        "offset": (ns.FixedLIF(**plain, gain=gain, offset_64ths=np.array([[0, 0], [0, 0], [0, 9]])), [0, 0, 1]),
+        "always": (ns.FixedLIF(**plain, gain=gain[:1], offset_64ths=np.array([[0, 9]])), [1, 1, 1]),
+        "out": (ns.FixedReadout(), [0, 0, 0]),
+    }
+    network = ns.Network(
+        [ns.Population("in", (1,)), *(ns.Population(name, (2,), neuron) for name, (neuron, _) in neurons.items())],
+        [ns.Projection("in", name, ns.Dense(np.zeros((2, 1), np.int8))) for name in neurons],
+    )
+    pieces = [Piece(name, core, neurons=np.arange(2)) for core, name in enumerate(neurons)]
+    mapping = CoreMapping(network, mesh_chip(), tuple(pieces))
+    for spikes in ([0, 0, 0], [0, 1, 0]):
+        events = ns.Events.from_dense(np.array(spikes).reshape(3, 1, 1))
+        found = count(mapping, ns.run(network, events, "event", ns.Record.everything(network)), events).active
+        assert found is not None
+        for core, (name, (_, expected)) in enumerate(neurons.items()):
+            updates = [2 if reached else alone for reached, alone in zip(spikes, expected, strict=True)]
+            assert found[:, 0, core].tolist() == [0, *updates], name
 
 
 def test_no_samples_have_no_counts() -> None:
@@ -158,11 +192,9 @@ def test_active_updates_need_membranes_and_currents(variable: str, name: str, la
     less = count(mapping, replace(recording, **{variable: without(getattr(recording, variable), name)}), events)
     assert less.active is None
     assert less.idle is None
-    with pytest.raises(NeurosamError, match=f"energy.neuron_update: needs the {lacking}, which was not recorded"):
-        less.known_active("energy.neuron_update")
+    assert less.missing == (lacking,)
     assert np.array_equal(less.packets, whole.packets)
     assert np.array_equal(less.neuron_steps, whole.neuron_steps)
-    assert whole.known_active("energy.neuron_update") is whole.active
     assert (whole + less).missing == (lacking,)
     assert (less + whole).active is None
 

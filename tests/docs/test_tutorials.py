@@ -13,7 +13,7 @@ TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
 
 
 def test_there_are_tutorials() -> None:
-    assert [page.stem for page in TUTORIALS] == ["compare", "control", "deploy", "look", "measure"]
+    assert [page.stem for page in TUTORIALS] == ["compare", "control", "cost", "deploy", "look", "measure"]
 
 
 @pytest.mark.parametrize("page", [DOCS / "index.md", *TUTORIALS], ids=lambda page: page.stem)

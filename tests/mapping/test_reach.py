@@ -56,6 +56,27 @@ def test_synapses_and_packets_are_those_of_the_list(seed: int, kind: str) -> Non
         assert found.fan_out.tolist() == np.diff(found.starts).tolist()
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_groups_of_channels_reach_their_own(seed: int) -> None:
+    """Several outputs of each group, behind a pool now and then, and boxes that cut through groups."""
+    rng = np.random.default_rng(seed)
+    groups, inputs, outputs = (int(n) for n in rng.integers(2, 4, 3))
+    conv = ns.Conv2d(
+        np.ones((groups * outputs, inputs, int(rng.integers(1, 4)), int(rng.integers(1, 4)))),
+        stride=(int(rng.integers(1, 3)), int(rng.integers(1, 3))), padding=(int(rng.integers(0, 2)), 1),
+        dilation=(1, int(rng.integers(1, 3))), groups=groups,
+    )  # fmt: skip
+    pool = ns.SumPool2d((2, 3), (1, 2), (1, 0)) if seed % 3 == 0 else None
+    source = ns.Population("in", (groups * inputs, 7, 10))
+    shape = conv.output_shape(source.shape if pool is None else pool.output_shape(source.shape))
+    network = ns.Network(
+        [source, ns.Population("out", shape, ns.LIF(0.9, 1.0))], [ns.Projection("in", "out", conv, pool=pool)]
+    )
+    mapping = random_mapping(rng, network)
+    found = entries(reach(mapping, network.projections[0]), neurons(source.shape))
+    assert found == counted(mapping, list(network.projections))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_neurons_are_where_their_pieces_say(seed: int, kind: str) -> None:

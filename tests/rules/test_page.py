@@ -17,6 +17,7 @@ import neurosam as ns
 from neurosam.errors import ArgumentError
 from neurosam.network.network import Network
 from neurosam_hw.rules import RULES, Broken, Limits, Rule, check, rule
+from neurosam_hw.rules.registry import SCOPES
 from support.chips import demo_network, make_chip
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,7 +39,8 @@ def row(item: Rule) -> str:
 
 def test_the_list_is_the_registry() -> None:
     lines = (DOCS / "hardware" / "rules.md").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line.startswith("| `")] == [row(item) for item in RULES.values()]
+    rules = sorted(RULES.values(), key=lambda item: SCOPES.index(item.scope))
+    assert [line for line in lines if line.startswith("| `")] == [row(item) for item in rules]
 
 
 def test_the_page_for_authors_does_what_it_says(registry: dict[str, Rule], points: dict[str, list[EntryPoint]]) -> None:

@@ -6,6 +6,7 @@ import json
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
@@ -18,8 +19,10 @@ from neurosam.signals.stimulus import Stimulus
 from neurosam.training.model_file import Recipe, save_model
 from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
-from neurosam_hw.rules import check, check_traces, joined
+from neurosam_hw.rules import RULES, check, check_traces, joined
+from support.all_options import all_options
 from support.chips import demo_network
+from support.networks import KINDS, random_case
 
 LAYERS = "conv1, conv2, conv3, conv4"
 FILES = sorted(Path(shipped.__path__[0]).glob("*.toml"))
@@ -161,3 +164,27 @@ def test_mistakes_are_one_sentence(file: Path, points: Points, arguments: tuple[
 def test_without_a_package_that_knows_chips(file: Path, points: Points) -> None:
     del points[neighbours.GROUP]
     assert "--chip: needs a package that knows chips" in shown(file, "--chip", "loihi1", status=2)
+
+
+@pytest.mark.parametrize("fixed", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_network_is_held_against_any_chip(kind: str, fixed: bool) -> None:
+    for seed in range(3):
+        network, _ = random_case(np.random.default_rng(seed), kind, fixed=fixed)
+        places = {"network", *(p.name for p in network.populations), *(p.label for p in network.projections)}
+        for chip in map(load_chip, FILES):
+            findings = joined(check(network, chip), check_traces(network, chip))
+            assert {violation.where for violation in findings.violations} <= places
+            assert {item.figure for item in findings.unchecked} <= {f for r in RULES.values() for f in r.figures}
+            assert not {f for f in findings.unchecked if chip.figure(f.figure).known}
+
+
+def test_a_network_with_every_option_breaks_what_loihi_does_not_have() -> None:
+    network, chip = all_options()[0], load_chip(FILES[0].parent / "loihi1.toml")
+    findings = check(network, chip)
+    assert findings.broken == {
+        "graded_spikes": ("touch", "many"), "reset": ("many",), "fires": ("many",), "adaptive_threshold": ("rare",),
+        "lower_bound": ("many",), "several_spikes": ("many",),
+    }  # fmt: skip
+    assert [(item.rule, item.figure) for item in findings.unchecked] == [("reset", "resets.value")]
+    assert list(check(network, load_chip(FILES[0].parent / "loihi2.toml")).broken) == []

@@ -1,7 +1,7 @@
 """Random networks for chips, and random mappings written down by hand: boxes and lists, over several chips.
 
 :func:`hardware_case` adds to :mod:`support.networks` what it does not draw: weights that a network splits in two, a
-delay for each synapse, several spikes per step, further inputs.
+delay for each synapse, several spikes per step, further inputs, matrices behind a pool.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def hardware_case(rng: np.random.Generator, kind: str, *, fixed: bool = True) ->
     network, events = random_case(rng, kind, fixed=fixed)
     network, inputs = varied(rng, network, events)
     populations = [_several_spikes(rng, p) for p in network.populations]
-    projections = [_split(rng, p) for p in network.projections]
+    projections = [_split(rng, p) for p in (*network.projections, *_behind_a_pool(rng, network))]
     network = replace(network, populations=populations, projections=projections, sam={})
     return network, dict(inputs)
 
@@ -112,6 +112,23 @@ def _several_spikes(rng: np.random.Generator, population: ns.Population) -> ns.P
     if np.size(neuron.threshold) > 1 or neuron.reset not in ("subtract", "zero"):
         return population
     return replace(population, neuron=replace(neuron, max_spikes=3))
+
+
+def _behind_a_pool(rng: np.random.Generator, network: ns.Network) -> list[ns.Projection]:
+    """Now and then one more projection: all windows of a picture, or some, to any population."""
+    pictures = [p for p in network.populations if p.fires and len(p.shape) == 3 and min(p.shape[1:]) > 2]
+    if not pictures or rng.random() < 0.7:
+        return []
+    source = pictures[int(rng.integers(len(pictures)))]
+    target = [p for p in network.populations if p.neuron is not None and p.pool is None][-1]
+    kernel = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    pool = ns.SumPool2d(kernel, (int(rng.integers(1, 4)), 2), (0, int(rng.integers(0, kernel[1]))))
+    size = neurons(target.shape), neurons(pool.output_shape(source.shape))
+    weight = rng.integers(-12, 16, size).astype(np.int8) if network.fixed else rng.normal(0.1, 0.5, size)
+    synapse: ns.Dense | ns.Sparse = ns.Dense(weight)
+    if rng.random() < 0.5:
+        synapse = ns.Sparse.from_dense(weight * (rng.random(size) < 0.2).astype(weight.dtype), target.shape)
+    return [ns.Projection(source.name, target.name, synapse, delay=int(rng.integers(1, 4)), pool=pool)]
 
 
 def _split(rng: np.random.Generator, projection: ns.Projection) -> ns.Projection:

@@ -192,6 +192,7 @@ BOARD: dict[str, Key] = {
     "idle_core_rail": Key("power", "power at rest of the cores' rail", scope="per-term"),
     "idle_memory_rail": Key("power", "power at rest of the memories' rail", scope="per-term"),
     "idle_per_chip": Key("power", "power at rest, by chip", scope="all-in"),
+    "loaded": Key("power", "power at rest with a network loaded, all rails", scope="all-in"),
     "running": Key("power", "power while a network runs", scope="all-in"),
     "maximum": Key("power", "power that is never exceeded", scope="all-in"),
     "constant": Key("power", "power above rest that no network changes: host, I/O", scope="per-term"),

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from neurosam.backends.registry import check
+from neurosam._util.packages import require_package
 from neurosam.backends.registry import run as run_network
-from neurosam.cli.common import network_in, new_file, progress, require, say, show
+from neurosam.cli.common import network_in, new_file, progress, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.hdf5.files import file_kind, load_recording
-from neurosam.network.network import Network
+from neurosam.metrics.connections import inputs_of
 from neurosam.network.synapse import neurons
 from neurosam.report.model import Cell, Table
 from neurosam.signals.inputs import Inputs
@@ -26,10 +26,11 @@ from neurosam_hw.cost.boards import board_of
 from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
-from neurosam_hw.cost.verdict import verdict
+from neurosam_hw.cost.verdict import refuse, verdict
 from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping.file import load_mapping
 from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.rules.check import check
 
 __all__ = ["cost"]
 
@@ -81,7 +82,7 @@ def cost(
     Figures that no source gives are named, and no total is made without them. What a board draws stands apart.
     """
     if out is not None:
-        require("cost --out", "viz", "matplotlib")
+        require_package("cost --out", "matplotlib")
         new_file(out, force, (".html",))
         new_file(out.with_suffix(".json"), force, (".json",))
     if events and (data is not None or size is not None):
@@ -89,19 +90,20 @@ def cost(
     net, machine = network_in(network), load_chip(chip)
     if board is not None:
         board_of(machine, board)
+    if not what_if:
+        refuse(check(net, machine), machine)  # before a mapping that may fail for the same reason
     placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
     meter = Meter(placed)
-    if recording is not None:
-        if not events:
-            raise NeurosamError("--recording", "needs the input of that run too: give --events")
-        meter.add(_recording(recording), read_inputs(events, net))
+    if recording is not None and not events:
+        raise NeurosamError("--recording", "needs the input of that run too: give --events")
+    given = None if recording is None else _recording(recording)
+    if events:
+        inputs = read_inputs(events, net)
     else:
-        inputs = read_inputs(events, net) if events else Inputs.of(
-            net, presented(net, data, samples, seed, steps, coding, size)[0]
-        )  # fmt: skip
-        for part, batch in _run(net, inputs, placed):
-            meter.add(part, batch)
+        inputs = Inputs.of(net, presented(net, data, samples, seed, steps, coding, size)[0])
+    for part, batch in _batches(placed, inputs, given):
+        meter.add(part, batch)
     found = meter.cost(said, board)
     if as_json:
         say(json.dumps(document(found), indent=1, allow_nan=False))
@@ -119,22 +121,25 @@ def _recording(path: Path) -> Recording:
     kind = file_kind(path)
     if kind != "recording":
         raise FormatError(str(path), f"holds {kind}; a recording is required, as `neurosam run --out` writes it")
-    return load_recording(path)
+    return load_recording(path, mapped=True)
 
 
-def _run(network: Network, inputs: Inputs, mapping: CoreMapping) -> Iterator[tuple[Recording, Inputs]]:
-    """Run a network on as many samples at a time as fit the memory."""
-    check(network, inputs, Record())
-    state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
-    each = (inputs.steps + len(network.populations)) * (state + COUNTED * 8 * mapping.cores)
-    batch = max(1, BATCH_BYTES // each)
+def _batches(mapping: CoreMapping, inputs: Inputs, given: Recording | None) -> Iterator[tuple[Recording, Inputs]]:
+    """A run, or the one that was given, by as many samples at a time as fit the memory."""
+    network = mapping.network
+    if given is not None:
+        inputs_of(network, given, inputs, "--events")
     everything = Record.everything(network)
     wanted = Record(spikes=everything.spikes, membrane=everything.membrane, current=everything.current)
+    state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
+    each = (inputs.steps + len(network.populations)) * (state + COUNTED * 8 * mapping.cores)
+    size = max(1, BATCH_BYTES // each)
     with progress("running") as tick:
-        for first in range(0, inputs.samples, batch):
-            part = inputs.select(first, min(first + batch, inputs.samples))
-            yield run_network(network, part, record=wanted), part
-            tick(first + part.samples, inputs.samples)
+        for first in range(0, inputs.samples, size):
+            last = min(first + size, inputs.samples)
+            batch = inputs.select(first, last)
+            yield (run_network(network, batch, record=wanted) if given is None else given.select(first, last)), batch
+            tick(last, inputs.samples)
 
 
 def _show(cost: Cost, name: str) -> None:

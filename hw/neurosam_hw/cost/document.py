@@ -33,6 +33,7 @@ def document(cost: Cost) -> dict[str, Any]:
         "cores": mapping.cores,
         "chips": mapping.chips,
         "counts": cost.counts,
+        "neurobench": dict(cost.neurobench),
         "energy": {
             "lines": [
                 {

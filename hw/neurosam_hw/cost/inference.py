@@ -9,12 +9,14 @@ says "what if".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.metrics.measures import neurobench
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
 from neurosam_hw.chips.chip import Board
@@ -52,6 +54,8 @@ class Cost:
     sample_j : (B,) array
         The known energy of each sample.
     duration : Duration
+    neurobench : mapping of str to number or mapping
+        The run under NeuroBench's names (:func:`neurosam.metrics.neurobench`), each sample a batch.
     board : Board, optional
     board_rows : tuple of BoardRow
         What the board draws over an inference; no part of `energy`.
@@ -65,6 +69,7 @@ class Cost:
     energy: Ledger
     sample_j: Array
     duration: Duration
+    neurobench: Mapping[str, Any]
     board: Board | None = None
     board_rows: tuple[BoardRow, ...] = ()
 
@@ -138,6 +143,7 @@ class Meter:
         self._work: Work = {}
         self._sample_j: list[Array] = []
         self._durations: list[Duration] = []
+        self._neurobench: list[tuple[int, Mapping[str, Any]]] = []
 
     def add(self, recording: Recording, events: Events | Mapping[str, Events]) -> None:
         """Add a batch.
@@ -158,6 +164,8 @@ class Meter:
             self._work[name] = summed if whole or summed is None or before is None else before + summed
         self._sample_j.append(energies(self.mapping.chip, found).sum(axis=(0, 2)))
         self._durations.append(self._duration(recording, events, found))
+        named = neurobench(self.mapping.network, recording, events, batch_size=1)
+        self._neurobench.append((recording.samples, named))
 
     def _duration(self, recording: Recording, events: Events | Mapping[str, Events], found: Work) -> Duration:
         chip = self.mapping.chip
@@ -184,8 +192,23 @@ class Meter:
         rows = () if place is None else tuple(board_rows(place, self.mapping.chips, took.latency))
         return Cost(
             self.mapping, self.samples, self.steps, verdict, dict(self._work), ledger(chip, counts),
-            np.concatenate(self._sample_j), took, place, rows,
+            np.concatenate(self._sample_j), took, _mean(self._neurobench), place, rows,
         )  # fmt: skip
+
+
+def _mean(parts: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, Any]:
+    """Means over samples of numbers that are given for batches, by name and within each name."""
+    whole = sum(samples for samples, _ in parts)
+    found: dict[str, Any] = {}
+    for name, first in parts[0][1].items():
+        values = [(samples, numbers[name]) for samples, numbers in parts]
+        if isinstance(first, Mapping):
+            found[name] = _mean(values)
+        elif all(value == first for _, value in values):
+            found[name] = first
+        else:
+            found[name] = sum(samples * value for samples, value in values) / whole
+    return found
 
 
 def cost(
@@ -220,6 +243,25 @@ def cost(
         If the network breaks a rule of the chip and `what_if` is not set.
     NeurosamError
         If the recording is of another network, or the events are of another run.
+
+    Examples
+    --------
+    >>> from neurosam_hw.chips import load_chip
+    >>> from neurosam_hw.cost import cost
+    >>> from neurosam_hw.mappers import map_network
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (4,)), ns.Population("out", (3,), ns.FixedReadout())],
+    ...     [ns.Projection("in", "out", ns.Dense(np.ones((3, 4), np.int8)))],
+    ... )
+    >>> events = ns.Events.from_dense(np.ones((5, 1, 4)))
+    >>> recording = ns.run(net, events, "reference", ns.Record.everything(net))
+    >>> found = cost(map_network(net, load_chip("loihi1")), recording, events)
+    >>> found.counts["deliveries"], found.counts["active"], found.counts["idle"]
+    (60.0, 15.0, 3.0)
+    >>> str(found.total)  # 60 * 23.6 + 15 * 81 + 3 * 52 pJ
+    'at least 2.79 nJ (pre-silicon)'
+    >>> str(found.duration.latency), found.energy.missing
+    ('820 ns to 913 ns (pre-silicon)', {})
     """
     said = verdict(mapping, what_if)
     meter = Meter(mapping, steps)

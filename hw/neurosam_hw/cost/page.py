@@ -15,6 +15,7 @@ from neurosam_hw.cost.tables import (
     count_table,
     energy_table,
     layer_table,
+    network_table,
     summary,
     time_table,
 )
@@ -68,6 +69,7 @@ def _tables(cost: Cost) -> list[Table | None]:
         layer_table(cost),
         core_table(cost, CORES),
         count_table(cost),
+        network_table(cost),
     ]
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from neurosam.report.metrics import neurobench_table
 from neurosam.report.model import Cell, Table
 from neurosam_hw.cost.amount import Amount, prefix
 from neurosam_hw.cost.inference import Cost
@@ -21,6 +22,7 @@ __all__ = [
     "count_table",
     "energy_table",
     "layer_table",
+    "network_table",
     "summary",
     "time_table",
 ]
@@ -142,8 +144,7 @@ def core_table(cost: Cost, most: int) -> Table:
     mapping = cost.mapping
     deliveries, packets, messages = (_by_core(cost, name) for name in ("deliveries", "packets", "messages"))
     order = np.argsort(-(cost.core_j if cost.core_j.any() else deliveries), kind="stable")[:most]
-    columns = ["core", "chip, column, row", "holds", "neurons", "synaptic operations", "packets sent"]
-    columns.append("messages received")
+    columns = ["core", "place", "holds", "neurons", "operations", "packets sent", "messages received"]
     rows: list[list[Cell]] = [
         [
             core,
@@ -161,7 +162,8 @@ def core_table(cost: Cost, most: int) -> Table:
     if busy is not None:
         _append(columns, rows, f"at work, {unit}", busy[order].tolist())
     shown = "An inference by core" if most >= mapping.cores else f"The {len(rows)} busiest of {mapping.cores} cores"
-    return _labelled(cost, shown, columns, rows, "at work: step by step the longer of sending and receiving")
+    note = "place: chip, and column and row of the tile; at work: step by step the longer of sending and receiving"
+    return _labelled(cost, shown, columns, rows, note)
 
 
 def board_table(cost: Cost) -> Table | None:
@@ -183,6 +185,12 @@ def count_table(cost: Cost) -> Table:
     """Everything that was counted."""
     rows: list[Sequence[Cell]] = [(name.replace("_", " "), _times(value)) for name, value in cost.counts.items()]
     return _labelled(cost, "Counts of an inference", ("what", "times"), rows, f"mean of {cost.samples} samples")
+
+
+def network_table(cost: Cost) -> Table:
+    """The run under NeuroBench's names."""
+    heading, columns, rows, note = neurobench_table(cost.neurobench)
+    return _labelled(cost, heading, columns, rows, note)
 
 
 def _labelled(cost: Cost, heading: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], note: str) -> Table:

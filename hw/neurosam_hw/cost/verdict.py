@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
-from neurosam_hw.rules.check import check
-from neurosam_hw.rules.findings import joined
+from neurosam_hw.rules.check import check_mapping
+from neurosam_hw.rules.findings import Findings
 
-__all__ = ["Verdict", "verdict"]
+__all__ = ["Verdict", "refuse", "verdict"]
 
 SHOWN = 3
 """Violations that a refusal quotes."""
@@ -48,14 +49,26 @@ def verdict(mapping: CoreMapping, what_if: bool = False) -> Verdict:
     MappingError
         If the network breaks a rule of the chip and `what_if` is not set.
     """
-    chip = mapping.chip
-    findings = joined(check(mapping.network, chip))
+    findings = check_mapping(mapping)
+    if not what_if:
+        refuse(findings, mapping.chip)
     unchecked = tuple(dict.fromkeys(item.rule for item in findings.unchecked))
     if findings.fits:
         return Verdict(unchecked=unchecked)
-    if what_if:
-        mark = f"what if: breaks rules {', '.join(findings.broken)}"
-        return Verdict(f"what if: breaks rules {findings}", mark, unchecked)
+    mark = f"what if: breaks rules {', '.join(findings.broken)}"
+    return Verdict(f"what if: breaks rules {findings}", mark, unchecked)
+
+
+def refuse(findings: Findings, chip: Chip) -> None:
+    """Refuse what breaks a rule.
+
+    Raises
+    ------
+    MappingError
+        Quotes the first violations.
+    """
+    if findings.fits:
+        return
     first = "; ".join(map(str, findings.violations[:SHOWN]))
     more = len(findings.violations) - SHOWN
     rest = f"; and {more} more" if more > 0 else ""

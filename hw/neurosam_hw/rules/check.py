@@ -7,15 +7,20 @@ from typing import Any
 
 from neurosam.network.network import Network
 from neurosam_hw.chips.chip import Chip
-from neurosam_hw.rules import layers, neurons, traces, weights
-from neurosam_hw.rules.findings import Findings, Unchecked, Violation
+from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.resources.cores import use
+from neurosam_hw.rules import cores, layers, neurons, traces, weights
+from neurosam_hw.rules.findings import Findings, Unchecked, Violation, joined
 from neurosam_hw.rules.limits import Limits, UnknownLimit
 from neurosam_hw.rules.registry import RULES, Rule
 
-__all__ = ["BUILT_IN", "check", "check_traces"]
+__all__ = ["BUILT_IN", "check", "check_mapping", "check_traces"]
 
-BUILT_IN = (weights, neurons, layers, traces)
+BUILT_IN = (weights, neurons, layers, traces, cores)
 """Modules whose rules are registered when they are imported."""
+
+WITHOUT_CORES = {"pool", "cycle"}
+"""Rules about what no core of any chip can hold, so that its use cannot be counted."""
 
 Unit = tuple[str, "int | None", tuple[Any, ...]]
 """Where it is, on which core, and what a rule is given."""
@@ -61,6 +66,42 @@ def check(network: Network, chip: Chip) -> Findings:
 def check_traces(network: Network, chip: Chip) -> Findings:
     """Hold the SAM traces of a network against a chip's figures."""
     return _apply(chip, {"trace": [(name, None, (network, network[name], sam)) for name, sam in network.sam.items()]})
+
+
+def check_mapping(mapping: CoreMapping) -> Findings:
+    """Hold a mapping against its chip's figures: its network (:func:`check`), and what each core uses.
+
+    Parameters
+    ----------
+    mapping : CoreMapping
+
+    Returns
+    -------
+    Findings
+        Those of the network first. Without those of the cores, if the network has nothing that a core could hold (the
+        rules `pool` and `cycle`).
+
+    Examples
+    --------
+    >>> from neurosam_hw.chips import load_chip
+    >>> from neurosam_hw.mapping import CoreMapping, Piece
+    >>> from neurosam_hw.rules import check_mapping
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (2,)), ns.Population("out", (1100,), ns.FixedReadout())],
+    ...     [ns.Projection("in", "out", ns.Dense(np.ones((1100, 2), np.int8)))],
+    ... )
+    >>> whole = CoreMapping(net, load_chip("loihi1"), (Piece("out", 0, ((0, 1100), (0, 1), (0, 1))),))
+    >>> print(check_mapping(whole).violations[0])
+    core_neurons (out, core 0): got 1100; allowed is 1024; spread the layer over more cores (neurosam map)
+    """
+    own = check(mapping.network, mapping.chip)
+    if own.broken.keys() & WITHOUT_CORES:
+        return own
+    units: list[Unit] = [
+        (", ".join(dict.fromkeys(p.population for p in mapping.pieces_on(core))), core, (mapping, core, each))
+        for core, each in enumerate(use(mapping))
+    ]
+    return joined(own, _apply(mapping.chip, {"core": units}))
 
 
 def _apply(chip: Chip, units: dict[str, list[Unit]]) -> Findings:

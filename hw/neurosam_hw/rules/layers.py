@@ -14,7 +14,9 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Sparse, as_chw, neurons
 from neurosam_hw.errors import MappingError
+from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.mapping.schedule import HardwareSchedule
+from neurosam_hw.resources.layers import layer_memory
 from neurosam_hw.rules.limits import Limits
 from neurosam_hw.rules.registry import Broken, rule
 
@@ -100,6 +102,20 @@ def layers(network: Network, limits: Limits) -> Broken | None:
         return None
     used = sum(p.neuron is not None for p in network.populations)
     return _at_most(used, limits.number("limits.cores"), "use fewer layers")
+
+
+@rule("population", BY_CORE, "limits.neuron_memory", "limits.bias_memory")
+def layer_size(network: Network, population: Population, limits: Limits) -> Broken | None:
+    """Where a core holds a layer, there is a core with enough memory for kernels, neurons and biases."""
+    if population.neuron is None or not limits.stated(BY_CORE):
+        return None
+    cores = list(zip(*(limits.numbers(f"limits.{kind}_memory") for kind in ("kernel", "neuron", "bias")), strict=True))
+    channels, height, width = as_chw(population.shape)
+    used = layer_memory(network, Piece(population.name, 0, ((0, channels), (0, height), (0, width))))
+    if any(all(need <= has for need, has in zip(used, core, strict=True)) for core in cores):
+        return None
+    allowed = "; ".join(", ".join(f"{has:,}" for has in core) for core in sorted(set(cores)))
+    return Broken(", ".join(f"{need:,}" for need in used), allowed, "use fewer channels, a smaller map, or a stride")
 
 
 @rule("projection", BY_CORE)

@@ -7,7 +7,7 @@ The scope says what the function is given, and how often it is called:
     population   (network, population, limits)             for each population
     projection   (network, projection, limits)             for each projection
     trace        (network, population, trace, limits)      for each population with a SAM trace
-    core         (mapping, use, limits)                    for each core of a mapping
+    core         (mapping, core, use, limits)              for each core of a mapping
 
 It returns None if the rule is kept or does not apply, else a :class:`Broken`. Limits come from the chip's figures
 alone, by way of `limits`; one that is unknown ends the function, and the rule is listed as not checked.

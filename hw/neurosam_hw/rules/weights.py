@@ -72,8 +72,8 @@ def weight_exponent(network: Network, projection: Projection, limits: Limits) ->
     least, most = limits.number("numbers.weight_exponent_min"), limits.number("numbers.weight_exponent_max")
     if least <= used <= most:
         return None
-    remedy = "make the unit of the weights coarser" if used < least else "make the unit of the weights finer"
-    return Broken(used, f"{least}..{most}", f"{remedy}: quantise again with another calibration or scale")
+    scale = "larger" if used < least else "smaller"
+    return Broken(used, f"{least}..{most}", f"quantise to {scale} weights and thresholds")
 
 
 @rule("population", "numbers.weight_types")
@@ -101,12 +101,12 @@ def _mixed(weight: npt.NDArray[Any]) -> bool:
 
 
 def _shift(weight: npt.NDArray[Any], limits: Limits) -> int:
-    """Bits by which integer weights of both signs are shifted left to be multiples of the chip's step."""
+    """Bits by which integer weights of both signs are shifted left to be multiples of the step, a power of two."""
     if not limits.stated("numbers.weight_step"):
         return 0
-    step = limits.number("numbers.weight_step")
-    common = int(np.gcd.reduce(np.abs(weight.astype(np.int64)), axis=None))
-    return next(shift for shift in range(step.bit_length()) if not (common << shift) % step or 1 << shift >= step)
+    union = int(np.bitwise_or.reduce(weight, axis=None))
+    zeros = (union & -union).bit_length() - 1  # at the end of every weight
+    return max(limits.number("numbers.weight_step").bit_length() - 1 - zeros, 0)
 
 
 def _different(projection: Projection) -> int:
