@@ -437,6 +437,16 @@ def test_the_impulse_that_is_offered_fits(gamma: float, impulse: int) -> None:
         assert found("trace_bits", replace(network, sam={"a": replace(trace, impulse=offered)}), figures).fits is fits
 
 
+def test_a_trace_unit_takes_traces_as_the_network_has_them() -> None:
+    figures: dict[str, Value] = {**FIXED_NEURONS, "numbers.traces": False, "numbers.trace_bits": 7}
+    network = traced(SamTrace(mode="official"))
+    assert found("trace_mode", network, figures).broken
+    assert found("trace", network, figures).broken
+    figures["numbers.trace_unit"] = True
+    assert check_traces(network, make_chip(figures)).fits
+    assert check_traces(traced(integers(1000)), make_chip(figures)).fits
+
+
 def test_no_impulse_is_offered_for_a_trace_that_never_fades() -> None:
     network = fixed(sam={"a": FixedSamTrace(np.array([8, 8, 0]), shift=3, impulse=1)})
     figures: dict[str, Value] = {"numbers.traces": True, "numbers.trace_bits": 7}

@@ -154,7 +154,10 @@ class Meter:
             If the recording is of another network, or holds no spikes of a population.
         """
         counted = count(self.mapping, recording, events, steps=self.window, caused=self._caused)
-        found = work(counted)
+        self.add_work(work(counted), recording, events)
+
+    def add_work(self, found: Work, recording: Recording, events: Events | Mapping[str, Events]) -> None:
+        """Add a batch whose work is known: arrays ``[S, B, cores]`` by the names of terms.py."""
         self.samples += recording.samples
         self.steps = recording.steps
         for name, x in found.items():
