@@ -53,13 +53,6 @@ class Cut:
         """Equal for ranges that are reached in the same way."""
         return np.stack([self.first, self.pattern, self.taps]).tobytes()
 
-    @cached_property
-    def addresses(self) -> Counts:
-        """Taps of each address."""
-        _, at = np.unique(np.stack([self.first, self.pattern]), axis=1, return_index=True)
-        found: Counts = self.taps[at]
-        return found
-
 
 class Axis:
     """Rows, or columns, of a convolution with the pool in front of it; `taps[source, target, kernel]`."""
@@ -89,7 +82,7 @@ class Axis:
         shifted = np.minimum(begin[:, None] + np.arange(span), span - 1)
         inside = begin[:, None] + np.arange(span) < span
         patterns = taps[source[:, None], shifted] & inside[:, :, None]
-        flat = np.packbits(patterns.reshape(len(source), -1), axis=1)
+        flat = np.packbits(patterns.reshape(source.size, span * taps.shape[2]), axis=1)
         numbers = np.unique(flat, axis=0, return_inverse=True)[1].reshape(-1) if source.size else source
         return Cut(source, begin, numbers, patterns.sum(axis=(1, 2), dtype=np.int64))
 
