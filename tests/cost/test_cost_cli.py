@@ -181,6 +181,24 @@ def test_mistakes_are_one_sentence_and_status_2(folder: Path, arguments: tuple[s
     assert result.stdout == ""
 
 
+def by_hand(*neurons: int) -> str:
+    """A mapping of the convolution's neurons 0 to 15 and some others on two cores, the readout on the second."""
+    pieces = [{"population": "conv", "neurons": ", ".join(map(str, neurons))}, {"population": "out"}]
+    cores = [{"pieces": [{"population": "conv", "neurons": "0-15"}]}, {"pieces": pieces}]
+    return json.dumps({"format": "neurosam mapping 1", "chip": "loihi1", "cores": cores})
+
+
+def test_a_mapping_by_hand_is_used_and_checked(folder: Path) -> None:
+    (folder / "map.json").write_text(by_hand(*range(16, 32)))
+    arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", "--map", "map.json")
+    told = json.loads(invoke(*arguments, "--json").stdout)
+    assert (told["cores"], list(told["by_layer"])) == (2, ["conv", "conv, out"])
+    (folder / "map.json").write_text(by_hand(*range(16, 31)))
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "1 of 32 neurons are on no core, the first is neuron 31" in result.stderr
+
+
 def test_a_recording_of_another_network_is_status_2(folder: Path) -> None:
     other = ns.Network(
         [ns.Population("in", (1, 6, 6)), ns.Population("b", (2,), ns.FixedReadout())],

@@ -45,7 +45,8 @@ def by_hand() -> dict[str, Any]:
         "chip": "loihi1",
         "cores": [
             {"pieces": [{"population": "conv", "channels": "0"}]},
-            {"pieces": [{"population": "conv", "channels": "1", "rows": "0-1"}, {"population": "out", "neurons": "0, 2-5"}]},
+            {"pieces": [{"population": "conv", "channels": "1", "rows": "0-1"},
+                        {"population": "out", "neurons": "0, 2-5"}]},
             {"pieces": [{"population": "conv", "channels": "1", "rows": "2"}, {"population": "out", "neurons": "1"}]},
         ],
     }  # fmt: skip

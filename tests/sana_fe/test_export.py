@@ -152,7 +152,7 @@ def test_figures_that_a_chip_states_in_another_way() -> None:
         "dense", "soft reset", "exponent 3", "exponent -1, even weights", "bias from own step 0", "no reset",
         "reset to a value, fires at the threshold", "lower bound", "clipped at 24 bits", "refractory for 2 steps",
         "weights beyond 8 bits", "4 and 3 cores", "16 cores", "padded convolution", "readout", "sum pool",
-        "groups, overlapping pool, hi and lo", "recurrent",
+        "groups, overlapping pool, hi and lo", "recurrent", "two inputs on one core",
     ],
 )  # fmt: skip
 def test_what_the_files_say_is_the_network(name: str, case: GetCase, tmp_path: Path) -> None:

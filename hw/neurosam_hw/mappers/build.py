@@ -24,8 +24,10 @@ from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, as_chw, neurons
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
+from neurosam_hw.mappers.connected import connected
 from neurosam_hw.mappers.in_order import in_order
 from neurosam_hw.mappers.layers import map_layers
+from neurosam_hw.mappers.place import place
 from neurosam_hw.mappers.share import share
 from neurosam_hw.mappers.tiles import remedy, sent, tiles
 from neurosam_hw.mapping.mapping import CoreMapping
@@ -93,7 +95,7 @@ def map_network(
         mapping = CoreMapping(network, chip, share(demand, pieces, axons))
         overfull = _overfull(mapping)
         if not overfull:
-            return _checked(mapping)
+            return place(_checked(mapping), activity).mapping
         for name, (excess, largest) in overfull.items():
             if largest == 1:
                 raise MappingError(
@@ -182,12 +184,28 @@ def _pieces(
         tiling = tiles(demand, population, senders=senders, rates=activity, most=limit)
         pieces = [Piece(population.name, core, box) for core, box in enumerate(tiling.boxes())]
         return pieces, sent(tiling, senders)[0].tolist()
-    pieces = in_order(demand, population, most=limit)
+    pieces = _listed(demand, population, senders, activity, limit)
     core_of = np.empty(neurons(population.shape), dtype=np.int32)
     for piece in pieces:
         core_of[piece.indices(population.shape)] = piece.core
     slots = sum((axons_out(core_of, population.shape, len(pieces), some) for some in senders), np.zeros(len(pieces)))
     return pieces, np.asarray(slots, dtype=np.int64).tolist()
+
+
+def _listed(
+    demand: Demand,
+    population: Population,
+    senders: list[Senders],
+    activity: Mapping[str, npt.NDArray[np.float64]] | None,
+    most: int | None,
+) -> list[Piece]:
+    """Pieces along the connections; in order, if those take fewer cores."""
+    plain = in_order(demand, population, most=most)
+    try:
+        cut, _ = connected(demand, population, senders=senders, rates=activity, most=most)
+    except MappingError:  # memory is counted from above there
+        return plain
+    return cut if len(cut) <= 1 + max(piece.core for piece in plain) else plain
 
 
 def _is_tiled(network: Network, population: Population) -> bool:

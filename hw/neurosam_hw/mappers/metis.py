@@ -24,7 +24,7 @@ def has_metis() -> bool:
     return find_spec("pymetis") is not None
 
 
-def metis(nets: Nets, parts: int) -> npt.NDArray[np.int32]:
+def metis(nets: Nets, parts: int) -> npt.NDArray[np.int64]:
     """A part for each neuron, of about the same sizes: a few neurons more than the average are possible.
 
     An edge joins the source of a net and each of its targets, with the rate as its weight. A source that is not to be
@@ -47,7 +47,7 @@ def metis(nets: Nets, parts: int) -> npt.NDArray[np.int32]:
     key = key[order]
     at = np.flatnonzero(np.diff(key, prepend=-1))
     if not at.size:
-        return (np.arange(nets.neurons) * parts // max(nets.neurons, 1)).astype(np.int32)
+        return np.arange(nets.neurons) * parts // max(nets.neurons, 1)
     summed = np.add.reduceat(np.tile(weights[apart], 2)[order], at)
     rows, columns = np.divmod(key[at], count)
     _, part = pymetis.part_graph(
@@ -57,4 +57,4 @@ def metis(nets: Nets, parts: int) -> npt.NDArray[np.int32]:
         eweights=summed.astype(np.int32),
         options=pymetis.Options(seed=0),
     )
-    return np.asarray(part, dtype=np.int32)[: nets.neurons]
+    return np.asarray(part, dtype=np.int64)[: nets.neurons]

@@ -37,11 +37,12 @@ class Nets:
     targets : (entries,) int64 array
         Neurons, rising within a net.
     synapses : (entries,) int64 array
-        Synapses on each target, at least 1.
+        Synapses on each target, at least 1; one if empty.
     source : (m,) int64 array
-        The neuron whose spikes the net carries; -1 if it is not among those to divide. No neuron has two nets.
+        The neuron whose spikes the net carries; -1 if it is not among those to divide, as for all if
+        empty. No neuron has two nets.
     rates : (m,) int64 array
-        Spikes of the source, >= 0, in any unit: packets are counted in it.
+        Spikes of the source, >= 0, in any unit: packets are counted in it; 1 if empty.
 
     Raises
     ------
@@ -61,23 +62,22 @@ class Nets:
     neurons: int
     starts: Counts
     targets: Counts
-    synapses: Counts = field(default=None)  # type: ignore[assignment]  # filled in below
-    source: Counts = field(default=None)  # type: ignore[assignment]
-    rates: Counts = field(default=None)  # type: ignore[assignment]
+    synapses: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    source: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
+    rates: Counts = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __post_init__(self) -> None:
-        set_ = object.__setattr__
         starts, targets = np.asarray(self.starts, np.int64), np.asarray(self.targets, np.int64)
         count = starts.size - 1
         synapses, source, rates = (
-            np.full(size, value, np.int64) if given is None else np.asarray(given, np.int64)
+            np.asarray(given, np.int64) if np.size(given) else np.full(size, value, np.int64)
             for given, size, value in (
                 (self.synapses, targets.size, 1),
                 (self.source, count, -1),
                 (self.rates, count, 1),
             )
         )
-        if count < 0 or starts[0] != 0 or starts[-1] != targets.size or (np.diff(starts) < 1).any():
+        if not starts.size or starts[0] != 0 or starts[-1] != targets.size or (np.diff(starts) < 1).any():
             raise MappingError("nets: starts", f"must rise from 0 to the {targets.size} targets; no net is empty")
         first = np.zeros(targets.size + 1, dtype=bool)
         first[starts] = True
@@ -95,10 +95,10 @@ class Nets:
             (starts, targets, synapses, source, rates),
             strict=True,
         ):
-            set_(self, name, array)
+            object.__setattr__(self, name, array)
 
     @classmethod
-    def into(cls, network: Network, populations: Sequence[str], rates: Mapping[str, Counts] | None = None) -> Nets:
+    def into(cls, network: Network, populations: Sequence[str], rates: Mapping[str, Counts]) -> Nets:
         """The nets of all projections into the populations.
 
         Parameters
@@ -106,8 +106,8 @@ class Nets:
         network : Network
         populations : sequence of str
             Those to be divided, in the order in which their neurons are numbered.
-        rates : mapping of str to int64 array, optional
-            Spikes of each neuron, by population; 1 for those of populations that are not named.
+        rates : mapping of str to (neurons,) int64 array
+            Spikes of each neuron, by population (rates.py); 1 for those of populations that are not named.
 
         Raises
         ------
@@ -129,8 +129,7 @@ class Nets:
                     synapses.append(matrix.weight.astype(np.int64))
             numbers = np.arange(count)
             source.append(first[population.name] + numbers if population.name in first else np.full(count, -1))
-            given = (rates or {}).get(population.name)
-            rate.append(np.ones(count, np.int64) if given is None else np.asarray(given, np.int64).reshape(count))
+            rate.append(rates.get(population.name, np.ones(count, np.int64)))
             before += count
         return cls._merged(sum(sizes), *map(_joined, (sources, targets, synapses, source, rate)))
 
@@ -152,6 +151,16 @@ class Nets:
     def owners(self) -> Counts:
         """The net of each entry of `targets`."""
         return np.repeat(np.arange(self.starts.size - 1), np.diff(self.starts))
+
+    @property
+    def sums(self) -> Counts:
+        """Synapses of each net, ``[m]``."""
+        return np.add.reduceat(self.synapses, self.starts[:-1]) if self.targets.size else self.synapses
+
+    @property
+    def longest(self) -> int:
+        """The most synapses of one net."""
+        return int(self.sums.max(initial=0))
 
     def packets(self, core: npt.NDArray[np.integer]) -> int:
         """Sum over nets of rate * cores that hold a target, counted from the definition."""

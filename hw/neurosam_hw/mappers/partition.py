@@ -9,7 +9,7 @@ the same, and cores may be too full. So cores are then brought within their limi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +28,8 @@ from neurosam_hw.mappers.refine import (
     PIN,
     SLOT,
     State,
-    grow,
-    improve,
-    place_all,
-    repair,
-)  # fmt: skip
+    solve,
+)
 
 __all__ = ["Partition", "Room", "partition"]
 
@@ -60,19 +57,25 @@ class Room:
     axons_out : int, optional
         Pairs of a neuron of the core and a core that it sends to.
     bits : int, optional
-        Memory for synapses.
+        Memory for synapses, and for neurons if they take of the same.
     row_bits : (n + 1,) int64 array, optional
         Bits that n synapses of one source neuron on one core take; needed with `bits`.
+    neuron_bits : int
+        Bits that a neuron takes.
+    neuron_axons : (neurons,) int64 array, optional
+        Output axons that each neuron needs for what it sends to neurons that are not divided here.
     """
 
     neurons: int
     axons_in: int | None = None
     axons_out: int | None = None
     bits: int | None = None
-    row_bits: npt.NDArray[np.int64] | None = None
+    row_bits: Counts | None = None
+    neuron_bits: int = 0
+    neuron_axons: Counts | None = None
 
     @property
-    def limits(self) -> npt.NDArray[np.int64]:
+    def limits(self) -> Counts:
         """As the kernels have them."""
         limits = np.full(4, UNLIMITED, dtype=np.int64)
         given = {NEURONS: self.neurons, AXONS_IN: self.axons_in, AXONS_OUT: self.axons_out, BITS: self.bits}
@@ -138,10 +141,11 @@ def partition(
     Two rings of four, whose neurons are interleaved, on cores for four:
 
     >>> from neurosam_hw.mappers import Nets, Room, partition
-    >>> nets = Nets(8, starts=np.arange(9), targets=(np.arange(8) + 2) % 8, source=np.arange(8))
+    >>> both = np.sort((np.arange(8)[:, None] + [2, -2]) % 8)
+    >>> nets = Nets(8, starts=np.arange(0, 17, 2), targets=both.ravel(), source=np.arange(8))
     >>> found = partition(nets, Room(neurons=4), use_metis=False)
-    >>> found.core, found.packets
-    (array([0, 1, 0, 1, 0, 1, 0, 1], dtype=int32), 8)
+    >>> found.core, found.packets, found.packets_in_order
+    (array([0, 1, 0, 1, 0, 1, 0, 1], dtype=int32), 8, 16)
     """
     row_bits = _row_bits(nets, room)
     _check_each(nets, room, row_bits)
@@ -159,39 +163,36 @@ def _divide(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
     """The partition on exactly so many cores, or None if the limits cannot be kept."""
     if nets.neurons * cores > LARGEST_TABLE:
         return _halves(nets, room, row_bits, cores, use_metis)
-    in_order: Cores = (np.arange(nets.neurons) * cores // max(nets.neurons, 1)).astype(np.int32)
-    starts: dict[str, Cores | None] = {"in order": in_order}
+    in_order = np.arange(nets.neurons) * cores // max(nets.neurons, 1)
+    starts = {"in order": in_order}
     if cores > 1:
-        starts["grown"] = None
+        starts["grown"] = np.zeros(0, dtype=np.int64)
         if use_metis:
             starts["pymetis"] = metis(nets, cores)
-    best: tuple[int, str, Cores] | None = None
+    best: tuple[int, str, Counts] | None = None
     for name, start in starts.items():
-        state = _state(nets, room.limits, row_bits, cores)
-        if start is None:
-            grow(state)
-        else:
-            place_all(state, start)
-        if repair(state) and (best is None or state.cost[0] < best[0]):
+        state = _state(nets, room, row_bits, cores)
+        if solve(state, start, 0, 0) and (best is None or state.cost[0] < best[0]):
             best = int(state.cost[0]), name, state.neurons["core"].copy()
     if best is None:
         return None
-    state = _state(nets, room.limits, row_bits, cores)
-    place_all(state, best[2])
-    improve(state, PASSES, DEPTH)
+    state = _state(nets, room, row_bits, cores)
+    solve(state, best[2], PASSES, DEPTH)
     used, core = np.unique(state.neurons["core"], return_inverse=True)
     return Partition(core.astype(np.int32), used.size, int(state.cost[0]), best[1], nets.packets(in_order))
 
 
 def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool) -> Partition | None:
     """Two problems in place of a large one. The cost is a sum over cores, so theirs add up to that of the whole."""
-    first = cores // 2
     in_order = np.arange(nets.neurons) * cores // nets.neurons
-    side = (metis(nets, 2) if use_metis else in_order >= first).astype(bool)
-    parts = [nets.within(half) for half in (~side, side)]
-    found = [
-        _divide(part, room, row_bits, max(1, -(-part.neurons * cores // nets.neurons)), use_metis) for part in parts
-    ]
+    side = metis(nets, 2).astype(bool) if use_metis else in_order >= cores // 2
+    if side.all() or not side.any():
+        side = in_order >= cores // 2
+    found = []
+    for half in (~side, side):
+        part, axons = nets.within(half), None if room.neuron_axons is None else room.neuron_axons[half]
+        share = max(1, -(-part.neurons * cores // nets.neurons))
+        found.append(_divide(part, replace(room, neuron_axons=axons), row_bits, share, use_metis))
     if found[0] is None or found[1] is None:
         return None
     core = np.zeros(nets.neurons, dtype=np.int32)
@@ -200,7 +201,7 @@ def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
     return Partition(core, found[0].cores + found[1].cores, packets, found[0].start, nets.packets(in_order))
 
 
-def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
+def _state(nets: Nets, room: Room, row_bits: Counts, cores: int) -> State:
     """A State in which no neuron is on a core yet."""
     size, count, owners = nets.neurons, nets.starts.size - 1, nets.owners
     order = np.argsort(nets.targets, kind="stable")
@@ -212,6 +213,9 @@ def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
     bounds = np.searchsorted(nets.targets[order], np.arange(size + 1))
     cell["first"], cell["stop"] = bounds[:-1], bounds[1:]
     np.add.at(cell["all"], nets.targets, nets.rates[owners])
+    cell["bits"] = room.neuron_bits
+    if room.neuron_axons is not None:
+        cell["axons_out"] = room.neuron_axons
     known = np.flatnonzero(nets.source >= 0)
     cell["own"][nets.source[known]] = known
     net = np.zeros(count, dtype=NET)
@@ -220,15 +224,15 @@ def _state(nets: Nets, limits: Counts, row_bits: Counts, cores: int) -> State:
     slots = np.minimum(np.diff(nets.starts), cores)  # a net has no more destinations than neurons or cores
     net["slot"] = np.cumsum(slots) - slots
     return State(
-        cell, net, nets.targets.astype(np.int32), pins, np.zeros(int(slots.sum()), dtype=SLOT),
-        np.zeros((size, cores), np.int64), np.full(cores, NONE, np.int32), np.zeros((cores, 4), np.int64),
-        limits, row_bits, np.zeros(1, np.int64),
+        cell, net, nets.targets, pins, np.zeros(int(slots.sum()), dtype=SLOT),
+        np.zeros((size, cores), np.int64), np.full(cores, NONE, np.int64), np.zeros((cores, 4), np.int64),
+        room.limits, row_bits, np.zeros(1, np.int64),
     )  # fmt: skip
 
 
 def _row_bits(nets: Nets, room: Room) -> Counts:
     """The table of `room`, or of zeros if memory does not matter; long enough for every net."""
-    longest = int(_sums(nets.synapses, nets.starts).max(initial=0))
+    longest = nets.longest
     if room.bits is None:
         return np.zeros(longest + 1, dtype=np.int64)
     if room.row_bits is None or np.size(room.row_bits) <= longest:
@@ -239,12 +243,12 @@ def _row_bits(nets: Nets, room: Room) -> Counts:
 def _check_each(nets: Nets, room: Room, row_bits: Counts) -> None:
     """Refuse a neuron that is too much for a core of its own."""
     fan_in = np.bincount(nets.targets, minlength=nets.neurons)
-    memory = np.bincount(nets.targets, row_bits[nets.synapses], nets.neurons).astype(np.int64)
-    for what, used, limit in (("input axons", fan_in, room.axons_in), ("bits of synapses", memory, room.bits)):
+    memory = np.bincount(nets.targets, row_bits[nets.synapses], nets.neurons).astype(np.int64) + room.neuron_bits
+    for what, used, limit in (("input axons", fan_in, room.axons_in), ("bits of memory", memory, room.bits)):
         if limit is not None and used.size and used.max() > limit:
             raise MappingError(
                 f"neuron {used.argmax()}",
-                f"needs {used.max():,} {what}; a core has {limit:,}. Give the neuron fewer synapses, or choose another chip",
+                f"needs {used.max():,} {what}; a core has {limit:,}. Give it fewer synapses, or choose another chip",
             )
     if room.neurons < 1:
         raise MappingError("room: neurons", f"got {room.neurons}; a core must hold at least 1")
@@ -254,10 +258,6 @@ def _fewest(nets: Nets, room: Room, row_bits: Counts) -> int:
     """Cores without which neurons or memory cannot be enough; cutting rows apart takes more."""
     fewest = max(1, -(-nets.neurons // room.neurons))
     if room.bits is not None:
-        fewest = max(fewest, -(-int(row_bits[_sums(nets.synapses, nets.starts)].sum()) // room.bits))
+        memory = int(row_bits[nets.sums].sum()) + nets.neurons * room.neuron_bits
+        fewest = max(fewest, -(-memory // max(room.bits, 1)))
     return fewest
-
-
-def _sums(values: Counts, starts: Counts) -> Counts:
-    """Sum of each range of values; no range is empty."""
-    return np.add.reduceat(values, starts[:-1]) if values.size else values[:0]

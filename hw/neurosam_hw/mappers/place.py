@@ -4,15 +4,16 @@ What is minimised is
 
     cost = sum over pairs of cores of packets * distance,
 
-where the distance is the hops between their tiles on one chip, and `crossing` between two chips: one more than the longest
-way on a chip, so that no hop saved is worth a packet that leaves the chip. How far chips are apart is not known to the
-library. The start is the better of two: cores in order, and a greedy placement, in which the core with the most packets to
-and from those already placed comes next and takes the free place that costs the least. Then pairs of cores swap places (or
-one moves to a free place) as long as that lowers the cost:
+where the distance is the hops between their tiles on one chip, and between two chips one more than the longest way on a
+chip, so that no hop saved is worth a packet that leaves its chip. (How far chips are apart is not in their files.) The
+start is the better of two: cores in order, and a greedy placement, in which the core with the most packets to and from
+those already placed comes next, and takes the free place that costs the least. Then pairs of cores swap places (or one
+moves to a free place) as long as that lowers the cost:
 
     change = C[a, q] - C[a, p] + C[b, p] - C[b, q] + 2 W[a, b] D[p, q]     a from place p, b from place q
 
-with W the packets between cores in both directions, D the distances, and C[a, p] = sum over b of W[a, b] D[p, place of b].
+with W the packets between cores in both directions, D the distances, and C[a, p] the sum over b of W[a, b] D[p, place
+of b].
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from neurosam_hw.mappers.rates import whole_rates
 from neurosam_hw.mapping.mapping import OUTSIDE, CoreMapping
 from neurosam_hw.mapping.reach import packets
 
@@ -44,7 +46,7 @@ class Placement:
     ----------
     mapping : CoreMapping
     cost, cost_in_order : int or None
-        Packets times distance, and the same for cores in order; None if there are so many cores that they stay in order.
+        Packets times distance, and the same for cores in order; None if there are so many cores that they stay so.
     """
 
     mapping: CoreMapping
@@ -52,15 +54,16 @@ class Placement:
     cost_in_order: int | None
 
 
-def place(mapping: CoreMapping, rates: Mapping[str, Counts] | None = None) -> Placement:
+def place(mapping: CoreMapping, rates: Mapping[str, npt.ArrayLike] | None = None) -> Placement:
     """Give the cores places with few hops.
 
     Parameters
     ----------
     mapping : CoreMapping
         Its own positions are not used.
-    rates : mapping of str to int64 array, optional
-        Spikes of each neuron, by population; 1 for those of populations that are not named.
+    rates : mapping of str to array, optional
+        Spikes of each neuron, by population, in any unit (:func:`whole_rates`); 1 for those of populations that are not
+        named.
 
     Returns
     -------
@@ -91,7 +94,7 @@ def place(mapping: CoreMapping, rates: Mapping[str, Counts] | None = None) -> Pl
     slots = np.stack(np.divmod(np.arange(-(-cores // max(each, 1)) * each), max(each, 1)), axis=1)
     if cores * len(slots) > LARGEST_TABLE:
         return Placement(replace(mapping, positions=slots[:cores]), None, None)
-    sent = traffic(mapping, rates)
+    sent = traffic(mapping, whole_rates(mapping.network, rates))
     both = sent + sent.T
     np.fill_diagonal(both, 0)
     table = distances(mapping, slots)
@@ -101,13 +104,12 @@ def place(mapping: CoreMapping, rates: Mapping[str, Counts] | None = None) -> Pl
     return Placement(replace(mapping, positions=slots[chosen]), _total(both, table, chosen), costs[0])
 
 
-def traffic(mapping: CoreMapping, rates: Mapping[str, Counts] | None = None) -> Counts:
+def traffic(mapping: CoreMapping, rates: Mapping[str, Counts]) -> Counts:
     """Packets from core to core ``[cores, cores]``, those that stay on a core on the diagonal; none from outside."""
     between = np.zeros((mapping.cores, mapping.cores), dtype=np.int64)
     for population in mapping.network.populations:
         reached, core = packets(mapping, population.name), mapping.core_of(population.name)
-        given = (rates or {}).get(population.name)
-        rate = np.ones(core.size, np.int64) if given is None else np.asarray(given, np.int64).reshape(core.size)
+        rate = rates.get(population.name, np.ones(core.size, np.int64))
         inside = np.repeat(core != OUTSIDE, reached.fan_out)
         sender, sent = np.repeat(core, reached.fan_out)[inside], np.repeat(rate, reached.fan_out)[inside]
         np.add.at(between, (sender, reached.cores[inside]), sent)
@@ -118,7 +120,7 @@ def distances(mapping: CoreMapping, slots: Counts) -> Counts:
     """Distance between any two places (chip, core on the chip)."""
     tiles = np.array([mapping.tile_at(chip, core) for chip, core in slots.tolist()], dtype=np.int64).reshape(-1, 3)
     chip, column, row = tiles.T
-    hops = np.abs(column[:, None] - column) + np.abs(row[:, None] - row)
+    hops: Counts = np.abs(column[:, None] - column) + np.abs(row[:, None] - row)
     hops[chip[:, None] != chip] = hops.max(initial=0) + 1
     return hops
 

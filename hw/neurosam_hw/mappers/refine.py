@@ -4,8 +4,8 @@ A net is a source neuron with the neurons that it reaches. A core is a destinati
 
     cost = sum over nets of rate * destinations
 
-counts the packets exactly. For neuron v on core a, ``leave`` is the rate of the nets that only v has on a, ``meet[v, b]``
-the rate of its nets that have a neuron on b, and ``all`` that of all its nets. So moving v from a to b saves
+counts the packets exactly. For neuron v on core a, ``leave`` is the rate of the nets that only v has on a, ``meet[v,
+b]`` that of its nets that have a neuron on b, and ``all`` that of all its nets. So moving v from a to b saves
 
     gain = leave[v] + meet[v, b] - all[v].
 
@@ -13,8 +13,8 @@ Each move keeps the three up to date: only a net's first and last neuron on a co
 that no rounding lets the result depend on the order of additions.
 
 Cores are usually full, where no single move is allowed. So a move may overfill a core, which then gives up the neuron
-whose departure costs the least, and so on, until none is overfull: a chain. It is undone unless the cost is lower at its
-end. Gains and their upkeep are those of Fiduccia and Mattheyses (A linear-time heuristic for improving network
+whose departure costs the least, and so on, until none is overfull: a chain. It is undone unless the cost is lower at
+its end. Gains and their upkeep are those of Fiduccia and Mattheyses (A linear-time heuristic for improving network
 partitions, DAC 1982), with chains in place of passes.
 """
 
@@ -28,37 +28,37 @@ import numpy.typing as npt
 
 from neurosam.backends.event.runtime.jit import kernel
 
-__all__ = ["AXONS_IN", "AXONS_OUT", "BITS", "NET", "NEURON", "NEURONS", "PIN", "SLOT", "State", "grow", "improve",
-           "place_all", "repair"]  # fmt: skip
+__all__ = ["AXONS_IN", "AXONS_OUT", "BITS", "NET", "NEURON", "NEURONS", "NONE", "PIN", "SLOT", "State", "solve"]
 
 NEURONS, AXONS_IN, AXONS_OUT, BITS = 0, 1, 2, 3
 """Columns of `State.used` and `State.limits`."""
 
-NONE = -1
-LEAST = -(2**62)
+NONE: Any = np.int64(-1)  # of this type, so that Numba compiles each function for one type of argument
+LEAST: Any = np.int64(-(2**62))
 
-NEURON = np.dtype([
-    ("core", np.int32), ("best", np.int32),  # where it would best go to; NONE: to be looked for
-    ("after", np.int32), ("before", np.int32),  # neighbours in the list of the core's neurons
-    ("own", np.int32),  # the net of its own spikes, or NONE
-    ("first", np.int64), ("stop", np.int64),  # its entries in `pins`
-    ("leave", np.int64), ("all", np.int64),
-])  # fmt: skip
+NEURON = np.dtype([(name, np.int64) for name in (
+    "core",
+    "best",  # core that it would best go to; NONE: to be looked for
+    "after", "before",  # neighbours in the list of its core's neurons
+    "own",  # net of its own spikes, or NONE
+    "first", "stop",  # its entries in `pins`
+    "leave", "all",  # rates of nets
+    "bits", "axons_out",  # what it takes wherever it is
+)])  # fmt: skip
 
-NET = np.dtype([
-    ("rate", np.int64),
-    ("source", np.int32),  # the neuron whose spikes it carries, or NONE if that is not among those to place
-    ("destinations", np.int32),
-    ("first", np.int64), ("stop", np.int64),  # its entries in `targets`
-    ("slot", np.int64),  # its destinations are the slots from here on, in no order
-])  # fmt: skip
+NET = np.dtype([(name, np.int64) for name in (
+    "rate",
+    "source",  # neuron whose spikes it carries, or NONE if that is not among those to place
+    "first", "stop",  # its entries in `targets`
+    "slot", "destinations",  # its destinations are so many slots from there on, in no order
+)])  # fmt: skip
 
-PIN = np.dtype([("net", np.int32), ("synapses", np.int32)])
+PIN = np.dtype([("net", np.int64), ("synapses", np.int64)])
 
-SLOT = np.dtype([
-    ("core", np.int32), ("neurons", np.int32), ("synapses", np.int32),
-    ("sum", np.int64),  # of the neurons' numbers: where there is one neuron, which one
-])  # fmt: skip
+SLOT = np.dtype([(name, np.int64) for name in (
+    "core", "neurons", "synapses",
+    "sum",  # of the neurons' numbers: where there is one neuron, which one
+)])  # fmt: skip
 
 
 class State(NamedTuple):
@@ -66,11 +66,11 @@ class State(NamedTuple):
 
     neurons: npt.NDArray[Any]  # (n,) NEURON
     nets: npt.NDArray[Any]  # (m,) NET
-    targets: npt.NDArray[np.int32]  # neurons of each net
+    targets: npt.NDArray[np.int64]  # neurons of each net
     pins: npt.NDArray[Any]  # PIN: nets of each neuron
     slots: npt.NDArray[Any]  # SLOT
     meet: npt.NDArray[np.int64]  # (n, k)
-    heads: npt.NDArray[np.int32]  # (k,) first neuron of each core, or NONE
+    heads: npt.NDArray[np.int64]  # (k,) first neuron of each core, or NONE
     used: npt.NDArray[np.int64]  # (k, 4)
     limits: npt.NDArray[np.int64]  # (4,)
     row_bits: npt.NDArray[np.int64]  # bits of the synapses of one net on one core, by their number
@@ -78,7 +78,7 @@ class State(NamedTuple):
 
 
 @kernel
-def slot_of(s: Any, net: int, core: int) -> int:
+def slot_of(s: Any, net: int, core: int) -> Any:
     """Where a net's entry for a core is; NONE if the core is no destination."""
     first = s.nets[net].slot
     for slot in range(first, first + s.nets[net].destinations):
@@ -99,7 +99,7 @@ def arrive(s: Any, v: int, core: int) -> None:
             s.slots[at].neurons = 0
             s.slots[at].synapses = 0
             s.slots[at].sum = 0
-            _destination(s, net, v, core, 1)
+            _destination(s, net, v, core, np.int64(1))
         elif s.slots[at].neurons == 1:
             s.neurons[s.slots[at].sum].leave -= s.nets[net].rate
         s.slots[at].neurons += 1
@@ -108,6 +108,8 @@ def arrive(s: Any, v: int, core: int) -> None:
         s.slots[at].synapses = before + synapses
         s.used[core, BITS] += s.row_bits[before + synapses] - s.row_bits[before]
     s.used[core, NEURONS] += 1
+    s.used[core, BITS] += s.neurons[v].bits
+    s.used[core, AXONS_OUT] += s.neurons[v].axons_out
     own = s.neurons[v].own
     if own != NONE:
         s.used[core, AXONS_OUT] += s.nets[own].destinations
@@ -125,6 +127,8 @@ def depart(s: Any, v: int) -> None:
     """Take a neuron off its core."""
     core = s.neurons[v].core
     s.used[core, NEURONS] -= 1
+    s.used[core, BITS] -= s.neurons[v].bits
+    s.used[core, AXONS_OUT] -= s.neurons[v].axons_out
     own = s.neurons[v].own
     if own != NONE:
         s.used[core, AXONS_OUT] -= s.nets[own].destinations
@@ -145,7 +149,7 @@ def depart(s: Any, v: int) -> None:
             s.slots[at].neurons = s.slots[last].neurons
             s.slots[at].synapses = s.slots[last].synapses
             s.slots[at].sum = s.slots[last].sum
-            _destination(s, net, v, core, -1)
+            _destination(s, net, v, core, np.int64(-1))
     after, before = s.neurons[v].after, s.neurons[v].before
     if before != NONE:
         s.neurons[before].after = after
@@ -178,7 +182,7 @@ def _destination(s: Any, net: int, v: int, core: int, sign: int) -> None:
 
 
 @kernel
-def best_of(s: Any, v: int) -> int:
+def best_of(s: Any, v: int) -> Any:
     """The other core that a neuron would best go to; NONE if there is no other."""
     if s.neurons[v].best == NONE:
         own, found = s.neurons[v].core, NONE
@@ -190,7 +194,7 @@ def best_of(s: Any, v: int) -> int:
 
 
 @kernel
-def first_overfull(s: Any) -> int:
+def first_overfull(s: Any) -> Any:
     """The first core that holds more than it can, or NONE."""
     for core in range(s.used.shape[0]):
         for r in range(s.limits.size):
@@ -202,7 +206,7 @@ def first_overfull(s: Any) -> int:
 @kernel
 def has_room(s: Any, core: int) -> bool:
     """Whether a core is full in nothing. Whether a neuron fits is known only once it is there."""
-    for r in range(s.limits.size):
+    for r in range(s.limits.size):  # noqa: SIM110 - Numba does not compile all() of a generator
         if s.used[core, r] >= s.limits[r]:
             return False
     return True
@@ -220,13 +224,6 @@ def excess(s: Any) -> float:
 
 
 @kernel
-def place_all(s: Any, cores: Any) -> None:
-    """Put every neuron on the core that is given for it; all are on none."""
-    for v in range(cores.size):
-        arrive(s, v, cores[v])
-
-
-@kernel
 def grow(s: Any) -> None:
     """Place all neurons, core after core: next to come is who shares the most with the core already.
 
@@ -236,7 +233,7 @@ def grow(s: Any) -> None:
     placed, seed = 0, 0
     for core in range(k):
         share = (n - placed + k - core - 1) // (k - core)
-        queue = [(np.int64(0), np.int64(0))]
+        queue = [(0, 0)]
         queue.pop()
         while share > 0:
             v = NONE
@@ -263,7 +260,7 @@ def grow(s: Any) -> None:
                     for other in range(s.nets[net].first, s.nets[net].stop):
                         u = s.targets[other]
                         if s.neurons[u].core == NONE:
-                            heapq.heappush(queue, (-s.meet[u, core], np.int64(u)))
+                            heapq.heappush(queue, (-s.meet[u, core], u))
     for v in range(n):
         if s.neurons[v].core == NONE:
             arrive(s, v, k - 1)
@@ -312,17 +309,15 @@ def chain(s: Any, v: int, target: int, moved: Any, stamp: int, log: Any) -> bool
 
 @kernel
 def improve(s: Any, passes: int, depth: int) -> int:
-    """Start a chain from every neuron, the best first, until a pass saves less than a thousandth; returns how many stay."""
+    """Start chains from every neuron, best first, until a pass saves less than a thousandth; returns how many stay."""
     n, kept, stamp = s.neurons.size, 0, 0
-    if s.used.shape[0] < 2:
-        return kept
     moved, log = np.zeros(n, np.int64), np.zeros((depth, 2), np.int64)
-    loss = np.zeros(n, np.int64)
     for _ in range(passes):
         before = s.cost[0]
-        for v in range(n):
-            loss[v] = s.neurons[v].all - s.neurons[v].leave - s.meet[v, best_of(s, v)]
-        for v in np.argsort(loss, kind="mergesort"):
+        queue = [(s.neurons[v].all - s.neurons[v].leave - s.meet[v, best_of(s, v)], v) for v in range(n)]
+        heapq.heapify(queue)
+        while len(queue):
+            _, v = heapq.heappop(queue)
             stamp += 1
             if chain(s, v, best_of(s, v), moved, stamp, log):
                 kept += 1
@@ -361,3 +356,28 @@ def repair(s: Any) -> bool:
                 break
             depart(s, v)
             arrive(s, v, full)
+
+
+@kernel
+def solve(s: Any, start: Any, passes: int, depth: int) -> bool:
+    """Place all neurons, within the limits and then with few packets; whether the limits could be kept.
+
+    Parameters
+    ----------
+    s : State
+        In which no neuron is on a core.
+    start : (n,) int64 array
+        Core of each neuron to begin with; empty: cores are grown.
+    passes, depth : int
+        Passes of the refinement, and moves in a chain, at most.
+    """
+    if start.size:
+        for v in range(start.size):
+            arrive(s, v, start[v])
+    else:
+        grow(s)
+    if not repair(s):
+        return False
+    if passes > 0 and s.used.shape[0] > 1:
+        improve(s, passes, depth)
+    return True

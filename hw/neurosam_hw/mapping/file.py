@@ -18,10 +18,10 @@ A core is one line of the file, its number the place in the list::
         ],
     }
 
-Ranges hold both ends. A piece is a box of ``channels``, ``rows`` and ``columns``, each whole if it is missing (a population
-``(N,)`` is N channels), or a list of ``neurons`` by flat index, rising. ``chip`` and ``core`` of a core say where it is; if
-all leave them out, cores fill one chip after the other. ``populations`` holds the shapes of the network that the mapping
-is for; it may be left out, and is compared if it is there.
+Ranges hold both ends. A piece is a box of ``channels``, ``rows`` and ``columns``, each whole if it is missing (a
+population ``(N,)`` is N channels), or a list of ``neurons`` by flat index, rising. ``chip`` and ``core`` of a core say
+where it is; if all leave them out, cores fill one chip after the other. ``populations`` holds the shapes of the network
+that the mapping is for; it may be left out, and is compared if it is there.
 """
 
 from __future__ import annotations
@@ -100,11 +100,11 @@ def load_mapping(path: str | Path, network: Network, chip: Chip) -> CoreMapping:
     ...     [ns.Population("in", (4,)), ns.Population("out", (3,), ns.FixedReadout())],
     ...     [ns.Projection("in", "out", ns.Dense(np.ones((3, 4), np.int8)))],
     ... )
-    >>> import pathlib, tempfile
+    >>> import json, pathlib, tempfile
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "map.json"
-    >>> text = '''{"format": "neurosam mapping 1", "chip": "loihi1", "cores": [
-    ...     {"pieces": [{"population": "out", "neurons": "0, 2"}]}, {"pieces": [{"population": "out", "neurons": "1"}]}]}'''
-    >>> _ = file.write_text(text)
+    >>> cores = ({"pieces": [{"population": "out", "neurons": listed}]} for listed in ("0, 2", "1"))
+    >>> content = {"format": "neurosam mapping 1", "chip": "loihi1", "cores": list(cores)}
+    >>> _ = file.write_text(json.dumps(content))
     >>> load_mapping(file, net, load_chip("loihi1")).core_of("out")
     array([0, 1, 0], dtype=int32)
     """

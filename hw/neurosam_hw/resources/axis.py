@@ -53,13 +53,6 @@ class Cut:
         """Equal for ranges that are reached in the same way."""
         return np.stack([self.first, self.pattern, self.taps]).tobytes()
 
-    @cached_property
-    def addresses(self) -> Counts:
-        """Taps of each address."""
-        _, at = np.unique(np.stack([self.first, self.pattern]), axis=1, return_index=True)
-        found: Counts = self.taps[at]
-        return found
-
 
 class Axis:
     """Rows, or columns, of a convolution with the pool in front of it; `taps[source, target, kernel]`."""

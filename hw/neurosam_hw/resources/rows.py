@@ -159,9 +159,10 @@ class Lists:
         2
         """
         weight = projection.synapse.weight
-        low, high = (int(weight.min()), int(weight.max())) if weight.size and projection.integral else (-1, 1)
-        signs = "positive" if low >= 0 else "negative" if high <= 0 else "both"
-        bits = _weight_bits(projection, formula, signs) if projection.integral else formula.weight_widths[-1]
+        signs, bits = "both", formula.weight_widths[-1]  # before weights are integers, or where there are none
+        if projection.integral and weight.size:
+            signs = "positive" if weight.min() >= 0 else "negative" if weight.max() <= 0 else "both"
+            bits = _weight_bits(projection, formula, signs)
         return cls(formula, bits, signs, projection.exponent, delay, isinstance(projection.synapse, Dense))
 
     def format(self, offset: int, size: int) -> SynapseFormat:
@@ -175,9 +176,9 @@ class Lists:
 def _weight_bits(projection: Projection, formula: RowFormula, signs: str) -> int:
     """The smallest width that holds all weights; zeros at the end move into the exponent, as far as that goes."""
     weight = projection.synapse.weight.astype(np.int64).ravel()
-    union = int(np.bitwise_or.reduce(weight)) if weight.size else 0
+    union = int(np.bitwise_or.reduce(weight))
     zeros = (union & -union).bit_length() - 1 if union else 0
-    largest = max(int(np.abs(weight).max(initial=0)), 1) >> zeros
+    largest = max(int(np.abs(weight).max()), 1) >> zeros
     if signs == "both":
         needed = max(int(weight.max()).bit_length(), int(~weight.min()).bit_length()) + 1 - zeros
     else:

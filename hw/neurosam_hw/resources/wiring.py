@@ -6,12 +6,12 @@ projections from its source onto the pieces of the core, one after the other. Th
 **Single axons.** An axon for each source neuron, or for each address: neurons in the same windows of the pools in
 front have the same synapses. The list holds each synapse.
 
-**Shared lists**, where the chip shares weights and all that arrives from this source are convolutions onto boxes.
-Neurons of a core are numbered piece after piece, each channel by channel. The list of source pixel (y, x) begins at the
-first target of all its synapses; its axon holds ``base = first mod (base_max + 1)``, its list the rest. Pixels with the
-same patterns of taps (axis.py) and the same rest use one list. With population axons, one axon serves all channels of a
-pixel: its list has one part of equal length for each channel from the first to the last that arrives (atoms). A
-population axon has 16 bits where its numbers fit (atoms, axons, and bases that are multiples of the step), and else 32.
+**Shared lists**, where the chip shares weights and has population axons, and all that arrives from this source are
+convolutions onto boxes. One axon serves all channels of a source pixel: its list has one part of equal length for each
+channel from the first to the last that arrives (atoms). Neurons of a core are numbered piece after piece, each channel
+by channel. The list of pixel (y, x) begins at the first target of all its synapses; its axon holds ``base = first mod
+(base_max + 1)``, its list the rest. Pixels with the same patterns of taps (axis.py) and the same rest use one list. An
+axon has 16 bits where its numbers fit (atoms, axons, and bases that are multiples of the step), and else 32.
 
 A sender holds an axon for each of its neurons, or pixels, and each core that these reach.
 
@@ -134,8 +134,7 @@ class Wiring:
     def __init__(self, network: Network, chip: Chip) -> None:
         self.network, self.chip = network, chip
         self.formula = RowFormula.of(chip)
-        self.shares = has(chip, "noc.shared_weights")
-        self.populations = has(chip, "noc.population_axons")
+        self.shares = has(chip, "noc.shared_weights") and has(chip, "noc.population_axons")
         self.lists = lru_cache(maxsize=None)(self._lists)
         self.fan = lru_cache(maxsize=None)(self._fan)
         self.axes = lru_cache(maxsize=None)(self._axes)
@@ -211,8 +210,8 @@ class Wiring:
             rows, columns = self.cuts(part)
             pixels[np.ix_(rows.source, columns.source)] = True
         at = np.flatnonzero(pixels)
-        if not self.populations or not arriving.size:
-            return Senders((arriving[:, None] * pixels.size + at).ravel(), None, 1)
+        if not arriving.size:
+            return Senders(at[:0], None, 1)
         atoms = int(arriving[0]), int(arriving[-1]) + 1
         return Senders(at, atoms, self.slots(atoms[1] - atoms[0], self.pixels(parts)))
 
@@ -262,19 +261,28 @@ class Wiring:
     def _separable(self, part: Part) -> tuple[Counts, Counts, Counts] | None:
         """Synapses by channel, row address and column address, where their product is what a neuron reaches."""
         projection = self.network.projections[part.projection]
+        at_rows, at_columns = self.addresses((part.projection,))
         if isinstance(projection.synapse, Conv2d) and part.piece.box is not None:
-            rows, columns = self.cuts(part)
-            return self.channels(part), rows.addresses, columns.addresses
+            _, (top, bottom), (left, right) = _box(part)
+            rows, columns = self.axes(part.projection)
+            return (
+                self.channels(part),
+                rows.reaches[at_rows, top:bottom].sum(axis=1),
+                columns.reaches[at_columns, left:right].sum(axis=1),
+            )
         if not isinstance(projection.synapse, Dense):
             return None
         shape = as_chw(self.network[projection.source].shape)
-        sides = (np.unique(side, axis=0).sum(axis=1) for side in windows(projection, shape))
-        rows_, columns_ = (side[side > 0] for side in sides)
-        return np.full(shape[0], part.piece.size), rows_, columns_
+        in_rows, in_columns = (side.sum(axis=1) for side in windows(projection, shape))
+        return np.full(shape[0], part.piece.size), in_rows[at_rows], in_columns[at_columns]
 
     def _arriving(self, parts: Sequence[Part]) -> Counts:
         """Source channels that reach any of these boxes."""
-        return np.flatnonzero(np.any([self.channels(part) for part in parts], axis=0))
+        reached = np.zeros(self.source_shape(parts)[0], dtype=bool)
+        for part in parts:
+            if all(cut.source.size for cut in self.cuts(part)):
+                reached |= self.channels(part) > 0
+        return np.flatnonzero(reached)
 
     def _shared_lists(self, parts: Sequence[Part]) -> Arrival:
         pixels, formats, arriving = self.pixels(parts), self._formats(parts), self._arriving(parts)
@@ -283,18 +291,10 @@ class Wiring:
         bits, synapses = 0, 0
         atoms = int(arriving[-1] - arriving[0]) + 1
         for part, taps, format_ in zip(parts, pixels.taps, formats, strict=True):
-            reached = self.channels(part)
-            if self.populations:
-                lengths = atoms * int(reached.max()) * taps
-                bits += int(self.formula.bits(lengths, format_.bits).sum())
-                synapses += int(lengths.sum())
-                continue
-            for targets, times in zip(*np.unique(reached, return_counts=True), strict=True):
-                bits += int(times * self.formula.bits(targets * taps, format_.bits).sum())
-                synapses += int(times * targets * taps.sum())
-        if self.populations:
-            return Arrival(pixels.axons, synapses, bits, frozenset(formats), self.slots(atoms, pixels))
-        return Arrival(pixels.axons * arriving.size, synapses, bits, frozenset(formats))
+            lengths = atoms * int(self.channels(part).max()) * taps
+            bits += int(self.formula.bits(lengths, format_.bits).sum())
+            synapses += int(lengths.sum())
+        return Arrival(pixels.axons, synapses, bits, frozenset(formats), self.slots(atoms, pixels))
 
     def pixels(self, parts: Sequence[Part]) -> Pixels:
         """The lists of shared kernels; counted once for boxes that are reached in the same way."""
