@@ -135,11 +135,12 @@ def _operations(price: SamPrice) -> Table:
         columns += [f"energy{_part(price.energy.total)}, {unit}", "of the run without, %"]
         for row, (_, energy, _) in zip(rows, parts.values(), strict=True):
             row += [energy.known.value * factor, round(100 * energy.known.value / base, 2)]
+    note = ""
     if price.without.duration.known.value.any():
+        note = "time of a layer: if it alone is traced; a core that waits for a slower one has time for its traces"
         columns.append(f"time{_part(price.latency)}, {second_unit}")
         for row, (_, _, took) in zip(rows, parts.values(), strict=True):
             row.append(None if took is None else took * second)
-    note = "time of a layer: if it alone is traced; a core that waits for a slower one has time for its traces"
     return _labelled(price, "SAM: what an inference costs more", columns, rows, note)
 
 
