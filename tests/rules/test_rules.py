@@ -71,6 +71,16 @@ def chain(neurons: int, outputs: int = 1, targets: int = 1, delay: int = 1) -> N
     )
 
 
+def sides(targets: int) -> Network:
+    """An input that sends to several readouts."""
+    names = [f"out{i}" for i in range(targets)]
+    return Network(
+        [Population("in", (3,)), *(Population(name, (2,), FixedReadout()) for name in names)],
+        [Projection("in", name, ONES) for name in names],
+        outputs=names,
+    )
+
+
 def loop(delay: int) -> Network:
     """Two layers that send to each other: two hops in 1 + delay steps."""
     one = Dense(np.ones((1, 1), dtype=np.int8))
@@ -126,7 +136,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "weight_sign": [
         Case({"numbers.weight_signed": False}, fixed(MIXED), "both signs", "one sign", fixed(dense([-1, -2, 0]))),
-        Case({"numbers.weight_signed": False}, fixed(MIXED), "both signs", "one sign", floats()),
+        Case({"numbers.weight_signed": False}, fixed(MIXED), "both signs", "one sign", fixed(dense([0, 3]))),
     ],
     "weight_range": [
         Case({**STEPS, "numbers.weight_max": 252}, fixed(dense([127, -1])), "-2..254", "-256..252", fixed(MIXED)),
@@ -138,6 +148,11 @@ CASES: dict[str, list[Case]] = {
         Case({**STEPS, "numbers.weight_exponent_max": 5}, fixed(MIXED, exponent=7), 6, "-8..5", fixed(exponent=5)),
     ],
     "weight_types": [
+        Case(
+            {"numbers.weight_types": 2},
+            fixed(Conv2d(np.arange(8, dtype=np.int8).reshape(2, 1, 2, 2)), sources=(1, 3, 3)), 4, 2,
+            fixed(Conv2d(np.ones((2, 1, 2, 2), dtype=np.int8)), sources=(1, 3, 3)),
+        ),
         Case({"numbers.weight_types": 2}, fixed(dense([1, 2, 3], [1, 1, 1])), 3, 2, fixed(dense([1, 2, 0], [3, 3, 3]))),
         Case(
             {"numbers.weight_types": 1}, fixed(Sparse.from_dense(np.array([[1, 2, 0], [0, 0, 0]]))), 2, 1,
@@ -188,23 +203,29 @@ CASES: dict[str, list[Case]] = {
     "decay_bits": [
         Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(4096, 64)), 4096, "0..4095",
              fixed(neuron=FixedLIF(4095, 64))),
+        Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(np.array([3, 4096]), 64, current_decay=2)), 4096,
+             "0..4095", fixed(neuron=FixedLIF(np.array([0, 4095]), 64, current_decay=0))),
+        Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(1, 64, current_decay=np.array([-1, 5]))), -1, "0..4095",
+             fixed(neuron=FixedLIF(1, 64, current_decay=np.array([0, 5])))),
         Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(1, 64, current_decay=-1)), -1, "0..4095",
              fixed(neuron=FixedLIF(1, 64, current_decay=0))),
     ],
     "threshold": [
-        Case({"numbers.threshold_bits": 8}, fixed(neuron=FixedLIF(0, 256)), 256, 255, fixed(neuron=FixedLIF(0, 255))),
+        Case({"numbers.threshold_bits": 8}, fixed(neuron=FixedLIF(0, np.array([1, 256]))), 256, 255,
+             fixed(neuron=FixedLIF(0, 255))),
         Case({"numbers.threshold_bits": 8, "numbers.threshold_signed": True}, fixed(neuron=FixedLIF(0, 128)), 128, 127,
              fixed(neuron=FixedLIF(0, 127))),
     ],
     "membrane_bits": [
-        Case({"numbers.membrane_bits": 8}, fixed(neuron=FixedLIF(0, 128)), 128, 127, fixed(neuron=FixedLIF(0, 127))),
+        Case({"numbers.membrane_bits": 8}, fixed(neuron=FixedLIF(0, np.array([1, 128]))), 128, 127,
+             fixed(neuron=FixedLIF(0, 127))),
         Case({"numbers.membrane_bits": 8, "numbers.membrane_signed": False}, fixed(neuron=FixedLIF(0, 256)), 256, 255,
              fixed(neuron=FixedLIF(0, 255))),
         Case({"numbers.membrane_bits": 14, "numbers.threshold_shift": 6}, fixed(neuron=FixedLIF(0, 128)), 8192, 8191,
              fixed(neuron=FixedLIF(0, 127))),
     ],
     "membrane_sign": [
-        Case({"numbers.membrane_signed": False}, fixed(MIXED), "below 0", "from 0", fixed()),
+        Case({"numbers.membrane_signed": False}, fixed(MIXED), "below 0", "from 0", fixed(dense([0, 1]))),
         Case({"numbers.membrane_signed": False}, fixed(MIXED), "below 0", "from 0",
              fixed(MIXED, FixedLIF(0, 64, lower_bound_64ths=0))),
     ],
@@ -213,6 +234,8 @@ CASES: dict[str, list[Case]] = {
              fixed(neuron=FixedReadout(bias_mantissa=np.array([7, -8]), bias_exponent=7))),
         Case({**BIAS, "numbers.bias_exponent_bits": 2}, fixed(neuron=replace(READ, bias_mantissa=1, bias_exponent=4)),
              "1..1 x 2^4", "-8..7 x 2^(0..3)", fixed(neuron=replace(READ, bias_mantissa=1))),
+        Case({"numbers.bias_bits": 4}, fixed(neuron=replace(READ, bias_mantissa=np.array([0, 8]), bias_exponent=0)),
+             "0..8 x 2^0", "-8..7 x 2^(0..0)", fixed(neuron=replace(READ, bias_mantissa=0))),
     ],
     "refractory": [
         Case({"numbers.refractory_max": 3}, fixed(neuron=replace(PLAIN, refractory=4)), 4, 3,
@@ -255,6 +278,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "destinations": [
         Case({**LAYERED, "limits.destinations_per_core": 2}, chain(2, targets=3), 3, 2, chain(2, targets=2)),
+        Case({**LAYERED, "limits.destinations_per_core": 2}, chain(2, targets=3), 3, 2, sides(3)),
     ],
     "layers": [
         Case({**LAYERED, "limits.cores": 2}, chain(2, targets=2), 3, 2, chain(2)),
@@ -268,7 +292,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "kernel_size": [
         Case({"limits.kernel_size_max": 4}, conv((5, 1)), 5, 4, conv((4, 4))),
-        Case({"limits.kernel_size_max": 4}, fixed(Dense(np.ones((2, 64), dtype=np.int8)), sources=(1, 8, 8)), 8, 4,
+        Case({"limits.kernel_size_max": 4}, fixed(Dense(np.ones((2, 16), dtype=np.int8)), sources=(1, 8, 2)), 8, 4,
              fixed(Dense(np.ones((2, 16), dtype=np.int8)), sources=(1, 8, 8), pool=SumPool2d(2))),
     ],
     "strides": [Case({"limits.strides": (1, 2, 4)}, conv((2, 2), stride=(1, 3)), 3, "1, 2, 4", conv((2, 2), stride=4))],
@@ -418,3 +442,50 @@ def test_no_impulse_is_offered_for_a_trace_that_never_fades() -> None:
     figures: dict[str, Value] = {"numbers.traces": True, "numbers.trace_bits": 7}
     [violation] = found("trace_bits", network, figures).violations
     assert violation.remedy == "use a larger gamma"
+
+
+def test_a_finding_names_its_place_and_what_to_do_there() -> None:
+    figures: dict[str, Value] = {"numbers.graded_spikes": False}
+    several = Network(
+        [
+            Population("in", (3,), magnitude=9),
+            Population("a", (2,), replace(PLAIN, max_spikes=2)),
+            Population("out", (1,), FixedReadout()),
+        ],
+        [Projection("in", "a", ONES), Projection("a", "out", dense([1, 1]))],
+    )
+    violations = found("graded_spikes", several, figures).violations
+    assert [(v.where, v.used, v.remedy) for v in violations] == [
+        ("in", "values to 9", "use a coding by spikes (--coding poisson)"),
+        ("a", "values to 2", "use max_spikes=1"),
+    ]
+    [violation] = found("signed_events", CASES["signed_events"][0].broken, figures).violations
+    assert violation.where == "in"
+    [violation] = found("graded_spikes", fixed(neuron=replace(PLAIN, max_spikes=2), magnitude=2), figures).violations
+    assert violation.where == "in"
+
+
+def test_a_shortcut_is_kept_back_by_a_delay_on_the_chip() -> None:
+    readout = Population("out", (2,), FixedReadout())
+    network = Network(
+        [Population("in", (3,)), Population("a", (2,), PLAIN), readout],
+        [
+            Projection("in", "a", ONES, delay=0),
+            Projection("a", "out", dense([1, 1], [1, 1]), delay=0),
+            Projection("in", "out", ONES, delay=0),
+        ],
+    )
+    [violation] = found("delay", network, {"numbers.delay_max": 1}).violations
+    assert (violation.where, violation.used) == ("in->out", 2)
+
+
+@pytest.mark.parametrize(("network", "scale"), [(fixed(MIXED, exponent=-8), "larger"), (fixed(exponent=7), "smaller")])
+def test_an_exponent_out_of_range_says_in_which_direction_to_go(network: Network, scale: str) -> None:
+    [violation] = found("weight_exponent", network, {**STEPS, "numbers.weight_exponent_max": 6}).violations
+    assert violation.remedy == f"quantise to {scale} weights and thresholds"
+
+
+def test_a_decay_of_0_and_a_bias_of_0_need_no_width() -> None:
+    assert found("decay_bits", fixed(neuron=FixedLIF(0, 64)), {}) == Findings((), (), ("decay_bits",))
+    assert found("bias", fixed(neuron=FixedLIF(0, 64)), {}) == Findings((), (), ("bias",))
+    assert found("decay_bits", fixed(neuron=FixedLIF(np.array([0, 1]), 64)), {}).unchecked

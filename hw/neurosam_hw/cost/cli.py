@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from neurosam._util.packages import require_package
 from neurosam.backends.registry import run as run_network
-from neurosam.cli.common import network_in, new_file, progress, require, say, show
+from neurosam.cli.common import network_in, new_file, progress, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
 from neurosam.errors import FormatError, NeurosamError
@@ -81,7 +82,7 @@ def cost(
     Figures that no source gives are named, and no total is made without them. What a board draws stands apart.
     """
     if out is not None:
-        require("cost --out", "viz", "matplotlib")
+        require_package("cost --out", "matplotlib")
         new_file(out, force, (".html",))
         new_file(out.with_suffix(".json"), force, (".json",))
     if events and (data is not None or size is not None):

@@ -35,7 +35,10 @@ def whole_rates(network: Network, rates: Mapping[str, npt.ArrayLike] | None) -> 
     Examples
     --------
     >>> from neurosam_hw.mappers.rates import whole_rates
-    >>> net = ns.Network([ns.Population("in", (3,))], [])
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (3,)), ns.Population("out", (1,), ns.Readout())],
+    ...     [ns.Projection("in", "out", ns.Dense([[1.0, 1.0, 1.0]]))],
+    ... )
     >>> whole_rates(net, {"in": [0, 7, 1]}), whole_rates(net, {"in": [0.0, 0.5, 0.125]})
     ({'in': array([0, 7, 1])}, {'in': array([      0, 1048576,  262144])})
     """
