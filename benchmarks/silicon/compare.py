@@ -125,10 +125,15 @@ def whole(sizes: Measured, predictions: list[Prediction]) -> list[Row]:
             fitted.step_s[-1],
             sizes.step_s[-1],
             "s",
-            f"likewise. Longer than a step of 3,072 neurons by {100 * (sizes.step_s[-1] / sizes.step_s[1] - 1):.1f} % (measured) "
-            f"and {100 * (fitted.step_s[-1] / fitted.step_s[1] - 1):.0f} % (predicted)",
+            f"likewise. Longer than a step of 3,072 neurons by {grown(sizes.step_s):.1f} % (measured) and "
+            f"{grown(fitted.step_s):.0f} % (predicted)",
         ),
     ]
+
+
+def grown(step_s: tuple[float, ...]) -> float:
+    """Percent by which a step of the largest size is longer than one of the smallest with copies."""
+    return 100 * (step_s[-1] / step_s[SAME_NETWORK] - 1)
 
 
 def chips_of_mobilenet() -> Row:
