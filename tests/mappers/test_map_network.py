@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import neurosam as ns
 from neurosam.network.synapse import neurons
 from neurosam_hw.chips.figure import Value
 from neurosam_hw.errors import MappingError
-from neurosam_hw.mappers.build import map_in_order, map_network
+from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.resources import excesses, use
 from support.mappings import hardware_case

@@ -95,7 +95,7 @@ def map_network(
         mapping = CoreMapping(network, chip, share(demand, pieces, axons))
         overfull = _overfull(mapping)
         if not overfull:
-            return place(_checked(mapping), activity).mapping
+            return place(_checked(mapping), activity)
         for name, (excess, largest) in overfull.items():
             if largest == 1:
                 raise MappingError(
