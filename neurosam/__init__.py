@@ -70,6 +70,7 @@ _MODULE_OF = {
     "EventError": "neurosam.errors",
     "ExportError": "neurosam.errors",
     "FormatError": "neurosam.errors",
+    "MissingPackageError": "neurosam.errors",
     "NetworkError": "neurosam.errors",
     "AlignmentWarning": "neurosam.errors",
     "RangeWarning": "neurosam.errors",
@@ -96,6 +97,7 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.errors import EventError as EventError
     from neurosam.errors import ExportError as ExportError
     from neurosam.errors import FormatError as FormatError
+    from neurosam.errors import MissingPackageError as MissingPackageError
     from neurosam.errors import NetworkError as NetworkError
     from neurosam.errors import NeurosamError as NeurosamError
     from neurosam.errors import RangeWarning as RangeWarning
@@ -138,7 +140,14 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
 def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'neurosam' has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
+    try:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "neurosam").startswith("neurosam") or hasattr(error, "problem"):
+            raise
+        from neurosam._util.packages import missing_package
+
+        raise missing_package(f"ns.{name}", error.name or "") from None
     globals()[name] = value
     return value
 

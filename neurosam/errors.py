@@ -14,6 +14,7 @@ __all__ = [
     "EventError",
     "ExportError",
     "FormatError",
+    "MissingPackageError",
     "NetworkError",
     "NeurosamError",
     "RangeWarning",
@@ -36,7 +37,7 @@ class NeurosamError(Exception):
     ...     ns.Population("in", shape=(28, 28))
     ... except ns.NeurosamError as error:
     ...     print(error)
-    population 'in': got shape (28, 28); (C, H, W) or (N,) is required
+    population 'in': got shape (28, 28); (C, H, W) or (N,) is required; a picture of one channel is (1, 28, 28)
     """
 
     def __init__(self, where: str, problem: str) -> None:
@@ -66,6 +67,13 @@ class FormatError(NeurosamError):
 
 class BackendError(NeurosamError):
     """A back end that is unknown, not installed, or cannot run the network."""
+
+
+class MissingPackageError(BackendError, ModuleNotFoundError):
+    """An optional package that is needed and not installed; the message has the command that installs it.
+
+    It is a ``ModuleNotFoundError`` as well.
+    """
 
 
 class ExportError(NeurosamError):

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from neurosam._util.atomic_write import write_text
-from neurosam.cli.common import network_in, new_folder, progress, require, say, show
+from neurosam._util.packages import require_package
+from neurosam.cli.common import network_in, new_folder, progress, say, show
 
 __all__ = ["bench"]
 
@@ -52,7 +53,7 @@ def bench(
     Everything takes some minutes. With --device cuda, compare the reference on the GPU value by value, and time it.
     """
     if dense or device is not None:
-        require("bench", "torch", "torch")
+        require_package("bench", "torch")
     from neurosam_bench.suite import FULL, QUICK, bench_device
     from neurosam_bench.suite import bench as run_bench
 

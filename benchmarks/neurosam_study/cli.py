@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from neurosam.cli.common import new_folder, require, say, show
+from neurosam._util.packages import require_package
+from neurosam.cli.common import new_folder, say, show
 from neurosam.cli.inputs import Size
 from neurosam.errors import DataError
 
@@ -53,7 +54,7 @@ def study(
 
         neurosam study --data tiny-imagenet-200 --architecture vgg11 --epochs 90 --device cuda
     """  # fmt: skip
-    require("study", "demo", "torch", "safetensors", "matplotlib")
+    require_package("study", "torch", "safetensors", "matplotlib")
     new_folder(out, force, "plan.json")
     from neurosam_study.plan import FULL, QUICK
     from neurosam_study.runner import study as run_study
@@ -74,8 +75,8 @@ def study(
     command = f"neurosam study{' --quick' if quick else ''} --data {data} --seeds {plan.seeds}{options}"
     try:
         results = run_study(out, plan, say=say, command=command, device=device)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"the same command resumes from {out / 'cache'}") from None
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(f"the same command resumes from {out / 'cache'}") from None
     pairs = zip(*results["verdicts"].values(), strict=True)
     rows = [(w["claim"]["experiment"], w["claim"]["text"], w["word"], f["word"]) for w, f in pairs]
     show("Claims and verdicts", ("experiment", "claim", "float", "8 bits, event"), rows, left=2)

@@ -21,22 +21,25 @@ Values = np.ndarray[Any, Any]
 
 
 class Case(NamedTuple):
-    """A network, its input, and on how many cores each population stands (one, if not said)."""
+    """A network, its input, on how many cores each population stands (one, if not said), and which share the first."""
 
     network: ns.Network
-    events: ns.Events
+    events: ns.Events | Mapping[str, ns.Events]
     cores: Mapping[str, int] = {}
+    shared: tuple[str, ...] = ()
 
 
 def placed(case: Case, chip: Chip) -> CoreMapping:
-    """Populations one after the other, each in even parts on cores of its own."""
-    pieces, core = [], 0
-    for population in case.network.populations:
+    """Populations one after the other, each in even parts on cores of its own; before them, those that share one."""
+    network = case.network
+    pieces = [Piece(name, 0, neurons=np.arange(neurons(network[name].shape))) for name in case.shared]
+    core = int(bool(pieces))
+    for population in (p for p in network.populations if p.name not in case.shared):
         parts = np.array_split(np.arange(neurons(population.shape)), case.cores.get(population.name, 1))
         for part in parts:
             pieces.append(Piece(population.name, core, neurons=part))
             core += 1
-    return CoreMapping(case.network, chip, tuple(pieces))
+    return CoreMapping(network, chip, tuple(pieces))
 
 
 def _weights(random: np.random.Generator, *shape: int, low: int = -60, high: int = 90) -> Values:
@@ -83,7 +86,7 @@ def clipped() -> Case:
     network = replace(case.network, projections=[replace(first, synapse=ns.Dense(weight)), *others])
     active = np.zeros((STEPS, 1, 30), bool)
     active[:15, :, :15] = active[15:, :, 15:] = True
-    return Case(network, ns.Events.from_dense(case.events.dense() & active))
+    return Case(network, ns.Events.from_dense(active & (np.random.default_rng(7).random(active.shape) < RATE)))
 
 
 def convolution(readout: bool = False, pool: bool = False) -> Case:
@@ -152,6 +155,26 @@ def kinds() -> Case:
     return Case(network, _events(random, shape, 0.1), {"conv.1": 3})
 
 
+def inputs() -> Case:
+    """Two inputs and the neurons between them on one core."""
+    random = np.random.default_rng(6)
+    network = ns.Network(
+        [
+            ns.Population("left", (12,)),
+            ns.Population("right", (9,)),
+            ns.Population("both", (15,), ns.FixedLIF(300, 150)),
+            ns.Population("out", (4,), ns.FixedLIF(300, 100)),
+        ],
+        [
+            ns.Projection("left", "both", ns.Dense(_weights(random, 15, 12))),
+            ns.Projection("right", "both", ns.Dense(_weights(random, 15, 9))),
+            ns.Projection("both", "out", ns.Dense(_weights(random, 4, 15))),
+        ],
+    )
+    events = {"left": _events(random, (12,)), "right": _events(random, (9,))}
+    return Case(network, events, {}, ("left", "both", "right"))
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "dense": dense,
     "soft reset": lambda: dense(reset="subtract"),
@@ -171,6 +194,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "sum pool": lambda: convolution(pool=True),
     "groups, overlapping pool, hi and lo": grouped,
     "recurrent": recurrent,
+    "two inputs on one core": inputs,
     "two kinds of synapses": kinds,
 }
 """Networks by name."""

@@ -1,13 +1,17 @@
-"""Writing a file whole or not at all: under a temporary name in the same folder first, then renamed."""
+"""Writing a file whole or not at all: under a temporary name in the same folder first, then renamed.
+
+What a killed process leaves under such a name is removed by the next one that writes into the folder (orphans.py).
+"""
 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from neurosam._util.orphans import remove_orphans, temporary_name
 
 __all__ = ["replacing", "write_bytes", "write_text"]
 
@@ -25,7 +29,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the disk is full or the folder cannot be written; with the name of `path`, not of the temporary file.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.parent / f".neurosam-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / temporary_name()
+    remove_orphans(target.parent)
     try:
         yield temporary
         with temporary.open("rb+") as file:

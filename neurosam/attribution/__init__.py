@@ -38,6 +38,10 @@ Examples
 (3, 8, 8)
 """
 
+from neurosam._util.packages import require_package
+
+require_package("neurosam.attribution", "torch")
+
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM
 from neurosam.attribution.gradients import GuidedBackprop, InputXGradient, IntegratedGradients, Saliency
 from neurosam.attribution.layer_sam import ModuleSAM

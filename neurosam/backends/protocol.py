@@ -9,12 +9,16 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.arguments import choice, integer, reals
+from neurosam.errors import ArgumentError
 from neurosam.network.network import Network
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Target
 from neurosam.signals.state import State
 
 __all__ = ["Backend", "Options", "Progress", "Running", "Sessions", "Streaming"]
+
+MAX_THREADS = 2**16
 
 Progress = Callable[[int, int], None]
 """Called with the number of samples done and of all samples."""
@@ -41,6 +45,11 @@ class Options:
         Where the run starts; the state before the first step if None.
     keep_state : bool
         Whether the recording holds the state in which the run ends.
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown type, or a number that is none or out of range.
     """
 
     device: str = "cpu"
@@ -50,6 +59,15 @@ class Options:
     time_limit_s: float | None = None
     initial: State | None = None
     keep_state: bool = False
+
+    def __post_init__(self) -> None:
+        choice("dtype", self.dtype, ("float64", "float32"), ArgumentError)
+        if self.threads is not None:
+            object.__setattr__(self, "threads", integer("threads", self.threads, 1, MAX_THREADS, ArgumentError))
+        if self.progress is not None and not callable(self.progress):
+            raise ArgumentError("progress", f"got {self.progress!r}; a function of two integers is required")
+        if self.time_limit_s is not None:
+            reals("time_limit_s", self.time_limit_s, low=0.0, ndim=(0,), error=ArgumentError)
 
     @property
     def first_step(self) -> int:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,7 @@ from neurosam.signals.recording import Record, Recording
 from neurosam.signals.state import State
 
 __all__ = [
-    "GROUP", "REMEDY", "available_backends", "check", "check_options", "check_record", "check_values", "load_backend",
+    "GROUP", "REMEDY", "available_backends", "check", "check_dtype", "check_record", "check_values", "load_backend",
     "run", "shifted", "table_steps", "unrolled",
 ]  # fmt: skip
 
@@ -51,6 +52,9 @@ def available_backends() -> tuple[str, ...]:
     True
     """
     return tuple(sorted(_installed()))
+
+
+_WITHIN_FLOAT32: WeakSet[Network] = WeakSet()
 
 
 @cache
@@ -158,9 +162,9 @@ def run(
     record = Record() if record is None else record
     inputs = Inputs.of(network, events)
     check(network, inputs, record, initial, keep_state)
-    check_options(dtype, threads)
-    runner = load_backend(backend)
     options = Options(device, dtype, threads, progress, time_limit_s, initial, keep_state)
+    check_dtype(network, dtype)
+    runner = load_backend(backend)
     network = unrolled(network, inputs.steps, options.first_step)
     if out is not None:
         from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
@@ -193,12 +197,23 @@ def check(
     check_record(network, record, steps, keep_state)
 
 
-def check_options(dtype: str, threads: int | None) -> None:
-    """Refuse an unknown type or a number of threads below 1."""
-    if dtype not in ("float64", "float32"):
-        raise ArgumentError("dtype", f"got {dtype!r}; allowed is 'float64' or 'float32'")
-    if threads is not None and threads < 1:
-        raise ArgumentError("threads", f"got {threads}; at least 1 is required")
+def check_dtype(network: Network, dtype: str) -> None:
+    """Refuse numbers of a float network that its type cannot hold; each network is looked through once."""
+    if network.fixed or dtype != "float32" or network in _WITHIN_FLOAT32:
+        return
+    numbers = [(f"the weights of {p.label}", p.synapse.weight) for p in network.projections]
+    numbers += [
+        (f"{item.name} of {p.name!r}", getattr(p.neuron, item.name))
+        for p in network.populations
+        if p.neuron is not None
+        for item in fields(p.neuron)
+    ]
+    largest = float(np.finfo(np.float32).max)
+    for name, value in numbers:
+        array = np.asarray(value)
+        if array.dtype.kind == "f" and array.size and np.abs(array).max() > largest:
+            raise ArgumentError("dtype", f"float32 holds numbers up to {largest:.2g}; {name} go beyond it; use float64")
+    _WITHIN_FLOAT32.add(network)
 
 
 def check_values(network: Network, inputs: Inputs) -> None:
@@ -219,6 +234,7 @@ def check_record(network: Network, record: Record, steps: int | None, keep_state
     keep_state : bool
         Whether all traces are part of the result.
     """
+    _is_record(record)
     for variable in ("spikes", "sam", "membrane", "current"):
         for name in getattr(record, variable):
             _recordable(network, name, variable)
@@ -227,6 +243,11 @@ def check_record(network: Network, record: Record, steps: int | None, keep_state
         if isinstance(trace, FixedSamTrace):
             population = network[name]
             trace.check(f"sam {name!r}", as_chw(population.shape)[0], steps, population.largest_event)
+
+
+def _is_record(record: Any) -> None:
+    if not isinstance(record, Record):
+        raise ArgumentError("record", f"got a {type(record).__name__}; a Record is required: ns.Record(spikes='conv1')")
 
 
 def unrolled(network: Network, steps: int, first: int = 0) -> Network:

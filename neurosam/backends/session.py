@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.arguments import integer
 from neurosam.backends.protocol import Backend, Options, Running, Sessions
 from neurosam.backends.registry import (
-    check_options,
+    check_dtype,
     check_record,
     check_values,
     load_backend,
@@ -97,10 +98,11 @@ class Session:
         initial: State | None = None,
         most_steps: int | None = None,
     ) -> None:
-        check_options(dtype, threads)
-        for name, number in (("samples", samples), ("most_steps", most_steps)):
-            if number is not None and number < 1:
-                raise ArgumentError(name, f"got {number}; at least 1 is required")
+        options = Options(device, dtype, threads, initial=initial, keep_state=True)
+        check_dtype(network, dtype)
+        samples = integer("samples", samples, 1, INDEX_MAX, ArgumentError)
+        if most_steps is not None:
+            most_steps = integer("most_steps", most_steps, 1, INDEX_MAX, ArgumentError)
         if initial is not None:
             initial.check(network, samples)
         record = Record() if record is None else record
@@ -112,7 +114,6 @@ class Session:
         self._shapes = {p.name: (samples, *p.shape) for p in network.inputs}
         self._output = network.output
         runner = load_backend(backend)
-        options = Options(device, dtype, threads, initial=initial, keep_state=True)
         self._running: Running = (
             runner.session(network, samples, record, options, self._last_step if limits else None)
             if isinstance(runner, Sessions)

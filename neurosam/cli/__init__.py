@@ -1,8 +1,8 @@
 """The command line ``neurosam COMMAND``: commands.py lists the commands, errors.py reports what goes wrong.
 
 Exit status 0: success; 1: `verify` or `check` found a difference; 2: a user error, reported in a sentence or two
-without a traceback; 130: interrupted (finished results are kept). Nothing is imported before :func:`main` runs, so that
-Ctrl-C prints a single line from the very start.
+without a traceback; 130: interrupted, 143: terminated (finished results are kept). Nothing is imported before
+:func:`main` runs, so that Ctrl-C prints a single line from the very start.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ def main() -> None:
             app()
         finally:
             interrupt.end()
-    except KeyboardInterrupt:  # during imports; once a command runs, errors.py reports it
-        sys.stderr.write("neurosam: interrupted\n")
-        sys.exit(130)
+    except KeyboardInterrupt as interruption:  # during imports; once a command runs, errors.py reports it
+        terminated = type(interruption).__name__ == "Terminated"  # interrupt.py may not have been imported
+        sys.stderr.write(f"neurosam: {'terminated' if terminated else 'interrupted'}\n")
+        sys.exit(143 if terminated else 130)
 
 
 def __getattr__(name: str) -> Any:

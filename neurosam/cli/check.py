@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from neurosam._util.atomic_write import write_text
-from neurosam.cli.common import console, network_in, new_file, require, say
+from neurosam._util.packages import require_package
+from neurosam.cli.common import console, network_in, new_file, say
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.export_module import Loop
 from neurosam.cli.inputs import Data, Seed, Size, Steps, presented
@@ -50,7 +51,7 @@ def check(
     Differences are explained: rounding, another reset, a delay, a missing bias, other weights, ... Exit status 0 if the
     two are the same but for rounding, or the network is quantised; 1 if not.
     """
-    require("check", "torch", "torch")
+    require_package("check", "torch")
     if report is not None:
         new_file(report, force, JSON)
     if events and (data is not None or size is not None):
@@ -75,7 +76,7 @@ def _module(model: str) -> nn.Module:
     """Build or load the original."""
     if is_module(model):
         return load_module(model)
-    require("check", "torch", "safetensors")
+    require_package("check", "safetensors")
     from neurosam.training.model_file import load_model
 
     module, recipe = load_model(Path(model))

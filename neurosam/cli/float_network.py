@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neurosam.cli.common import MODEL, network_in, require
+from neurosam._util.packages import require_package
+from neurosam.cli.common import MODEL, network_in
 from neurosam.cli.export_module import shape_of
 from neurosam.cli.modules import is_module, load_module
 from neurosam.errors import NeurosamError
@@ -36,7 +37,7 @@ def any_network(file: Path, shape: str | None) -> Network:
         If the file holds something else, or the module has no equivalent.
     """
     if is_module(str(file)):
-        require("info", "torch", "torch")
+        require_package("info", "torch")
         from neurosam.deploy.from_torch import to_network
 
         return to_network(load_module(str(file)), shape_of(shape))
@@ -44,7 +45,7 @@ def any_network(file: Path, shape: str | None) -> Network:
         raise NeurosamError("--shape", "goes with file.py:FUNCTION; other files know the shape of their input")
     if file.suffix not in MODEL:
         return network_in(file)
-    require("info", "torch", "torch", "safetensors")
+    require_package("info", "torch", "safetensors")
     module, recipe = spiking_model(file)
     return network_of_model(module, recipe, recipe.stimulus, None)
 

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from neurosam._util.packages import require_package
 from neurosam.cli.answers import answer
-from neurosam.cli.common import HDF5, network_in, new_file, require, say
+from neurosam.cli.common import HDF5, network_in, new_file, say
 from neurosam.cli.errors import report_warning
 from neurosam.cli.export_module import shape_of
 from neurosam.cli.info import show_network
@@ -115,8 +116,7 @@ def export_network(
         raise FormatError("--format", f"got {name!r}, which is read but not written")
     options = _options(known, {"restarts": restarts or None, "reset": reset, "dt": dt}, known.save_options, Path(name))
     if known.needs:
-        package, extra = known.needs.split()
-        require(f"--format {name}", extra, package)
+        require_package(f"--format {name}", known.needs)
     network = network_in(file)
     target = new_file(file.with_suffix(known.suffix) if out is None else out, force, (known.suffix,))
     held = known.write(network, target, **options)

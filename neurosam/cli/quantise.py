@@ -12,7 +12,8 @@ import numpy.typing as npt
 import typer
 
 from neurosam._util.atomic_write import write_text
-from neurosam.cli.common import HDF5, console, network_in, new_file, new_folder, progress, require, say
+from neurosam._util.packages import require_package
+from neurosam.cli.common import HDF5, console, network_in, new_file, new_folder, progress, say
 from neurosam.cli.deploy import LongestRun, Rounding, Scale, fixed_precision, show_quantisation
 from neurosam.cli.inputs import (
     Data,
@@ -94,7 +95,7 @@ def quantise(
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     out = new_file(network.with_name(f"{network.stem}-{bits}bit.h5") if out is None else out, force, HDF5)
     if report is not None:
-        require("quantise", "demo", "matplotlib")
+        require_package("quantise", "matplotlib")
         new_folder(report, force, REPORT)
     format_ = fixed_precision(precision, bits)
     net = network_in(network)

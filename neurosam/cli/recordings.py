@@ -14,7 +14,8 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from neurosam.cli.common import require, say
+from neurosam._util.packages import require_package
+from neurosam.cli.common import say
 from neurosam.cli.errors import report_warning
 from neurosam.cli.given import Given
 from neurosam.cli.summary import Totals, show_answers, show_totals
@@ -68,7 +69,7 @@ def run_recordings(
     film = None
     if picture.file is not None:
         if picture.file.suffix.lower() == ".gif":
-            require("--film", "viz", "PIL", "matplotlib")
+            require_package("--film", "PIL", "matplotlib")
         net, film = _film(net, picture, rules)
     result = _stream(net, found.recordings, rules, backend, film, **options)
     totals, count = result.totals, len(found.recordings)

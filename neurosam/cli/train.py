@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neurosam.cli.common import MODEL, console, new_file, require, say
+from neurosam._util.packages import require_package
+from neurosam.cli.common import MODEL, console, new_file, say
 from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, held_out, training_set
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
@@ -99,7 +100,7 @@ def train(
     --coding poisson_signed --optimizer sgd --schedule step --lr 0.1
     --weight-decay 5e-4 --epochs 90
     """
-    require("train", "torch", "torch", "safetensors")
+    require_package("train", "torch", "safetensors")
     new_file(out, force, MODEL)
     if ann:
         sources = {name: context.get_parameter_source(name) for name in SPIKING}
@@ -135,9 +136,9 @@ def train(
             shift=setting.shift if shift is None else shift, seed=seed, device=device, normalisation=norm,
             checkpoint=checkpoint, resume=not force, progress=True if console.is_terminal else _line(epochs),
         )  # fmt: skip
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         state = f"the same command resumes from {checkpoint}" if checkpoint.exists() else "before the first epoch ended"
-        raise KeyboardInterrupt(state) from None
+        raise type(interruption)(state) from None
     save_model(out, module, recipe)
     checkpoint.unlink(missing_ok=True)
     say(f"test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")

@@ -38,7 +38,7 @@ __all__ = ["export", "standardised", "to_network"]
 def export(
     module: nn.Module,
     input_shape: Shape,
-    precision: Precision | None = None,
+    precision: Precision | str | int | None = None,
     calibration: Events | npt.NDArray[Any] | None = None,
     *,
     steps: int = 16,
@@ -65,8 +65,8 @@ def export(
     input_shape : tuple of int
         ``(C, H, W)`` or ``(N,)``, without batch and time. ``(C, L)`` becomes ``(C, 1, L)`` in the network, and
         ``(C, D, H, W)`` becomes ``(C, D * H, W)``.
-    precision : Precision, optional
-        Fixed-point format; None keeps float64.
+    precision : Precision, str or int, optional
+        Fixed-point format: also a preset's name ("lava", "nxsdk"), or the bits of a weight; None keeps float64.
     calibration : Events or (B, C, H, W) images, optional
         Typical input (64 samples are enough) from which the scales of the weights are chosen; without it, all sources
         count as equally active.
@@ -119,6 +119,7 @@ def export(
     >>> fixed.projections[0].synapse.weight.dtype
     dtype('int8')
     """
+    precision = None if precision is None else Precision.of(precision)
     if coding == "direct" and precision is not None and magnitude == 1 and input_unit == 1.0:
         stimulus = Stimulus(steps, coding).in_integers()
         magnitude, input_unit = stimulus.magnitude, 1 / stimulus.magnitude

@@ -51,7 +51,7 @@ THRESHOLDS_PER_CORE = {"nxsdk": 8}
 
 def quantise(
     network: Network,
-    precision: Precision,
+    precision: Precision | str | int,
     calibration: Events | Mapping[str, Events] | None = None,
     *,
     steps: int | None = None,
@@ -66,7 +66,8 @@ def quantise(
     ----------
     network : Network
         In float64.
-    precision : Precision
+    precision : Precision, str or int
+        Also a preset's name ("lava", "nxsdk"), or the bits of a weight.
     calibration : Events or mapping of str to Events, optional
         Typical input; the first 64 samples are used. Without it, all sources count as equally active, and membranes
         may saturate. It must represent later input in how often each source fires, and in how fast membranes grow.
@@ -115,6 +116,7 @@ def quantise(
         raise ExportError("network", "is in fixed point already; quantise the float network it was made from")
     choice("quantise: scale", scale, ("population", "channel"))
     choice("quantise: rounding", rounding, ("nearest", "stochastic"))
+    precision = Precision.of(precision)
     shown = None if calibration is None else Inputs.of(network, calibration)
     if shown is not None:
         if shown.samples == 0:

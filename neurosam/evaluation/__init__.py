@@ -17,6 +17,10 @@ compared with. Functions that run a model take a `Predictor`, so they apply to a
 any back end, including in fixed point.
 """
 
+from neurosam._util.packages import require_package
+
+require_package("neurosam.evaluation", "torch")
+
 from neurosam.evaluation.adversarial import fgsm, spiking_fgsm
 from neurosam.evaluation.agreement import (
     agreement,

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.errors import ArgumentError, BackendError
+from neurosam._util.packages import require_package
+from neurosam.errors import ArgumentError
 from neurosam.network.synapse import Shape, as_chw, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording, Spikes
@@ -112,7 +113,7 @@ def to_pandas(data: Recording | Events, variable: str = "spikes") -> pandas.Data
     ------
     ArgumentError
         For an unknown variable, or a table of more than 1 GiB.
-    BackendError
+    MissingPackageError
         If pandas is not installed.
 
     Examples
@@ -156,7 +157,7 @@ def to_xarray(data: Recording | Events) -> xarray.Dataset:
     ------
     ArgumentError
         If unpacked spikes or events would take more than 1 GiB.
-    BackendError
+    MissingPackageError
         If xarray is not installed.
 
     Examples
@@ -199,12 +200,8 @@ def to_xarray(data: Recording | Events) -> xarray.Dataset:
 
 def _package(name: str) -> Any:
     """Import an optional package."""
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        raise BackendError(
-            f"to_{name}", f"needs {error.name}, which is not installed: pip install 'neurosam[frames]'"
-        ) from None
+    require_package(f"to_{name}", name)
+    return import_module(name)
 
 
 def _check_bytes(what: str, size: int) -> None:

@@ -45,7 +45,7 @@ class Format:
     load_options, save_options : mapping of str to str
         Options of the command line that it takes, with the names of the function's parameters.
     needs : str
-        The package that has to be installed to write it, with the extra that has it: "networkx frames".
+        The package that has to be installed to write it.
 
     Examples
     --------
@@ -102,13 +102,13 @@ BUILT_IN = (
             "source": "source", "dt": "dt", "reset": "reset", "reset-timing": "reset_timing", "magnitude": "magnitude",
             "input-unit": "input_unit",
         },
-        {"dt": "dt", "reset": "reset"}, "nir nir",
+        {"dt": "dt", "reset": "reset"}, "nir",
     ),
     Format(
-        "graphml", "GraphML", ".graphml", save="neurosam.formats.graphs:save_graphml", needs="networkx frames",
+        "graphml", "GraphML", ".graphml", save="neurosam.formats.graphs:save_graphml", needs="networkx",
     ),
     Format(
-        "json", "JSON of nodes and links", ".json", save="neurosam.formats.graphs:save_json", needs="networkx frames",
+        "json", "JSON of nodes and links", ".json", save="neurosam.formats.graphs:save_json", needs="networkx",
     ),
 )  # fmt: skip
 

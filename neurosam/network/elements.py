@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurosam._util.arguments import integer, integers
+from neurosam._util.describing import field_texts, one_line
 from neurosam.errors import NetworkError
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout, Neuron
 from neurosam.network.neuron import LIF, Readout
@@ -89,7 +90,8 @@ class Population:
         where = f"population {self.name!r}"
         sides = tuple(self.shape)
         if len(sides) not in (1, 3):
-            raise NetworkError(where, f"got shape {self.shape}; (C, H, W) or (N,) is required")
+            remedy = f"; a picture of one channel is (1, {sides[0]}, {sides[1]})" if len(sides) == 2 else ""
+            raise NetworkError(where, f"got shape {self.shape}; (C, H, W) or (N,) is required{remedy}")
         shape = tuple(integer(f"{where}: shape", side, 1, MAX_SIZE) for side in sides)
         if neurons(shape) > MAX_SIZE:
             raise NetworkError(where, f"got {neurons(shape)} neurons; at most {MAX_SIZE} are allowed")
@@ -124,6 +126,11 @@ class Population:
     def largest_event(self) -> int:
         """Largest ``|value|`` of an event that it sends: `magnitude` of an input, else the most spikes per step."""
         return self.neuron.max_spikes if isinstance(self.neuron, (LIF, FixedLIF)) else self.magnitude
+
+    def __repr__(self) -> str:
+        rest = field_texts(self, hide=("name", "shape", "neuron", "magnitude" if self.neuron is not None else ""))
+        parts = [repr(self.name), repr(self.shape), *([] if self.neuron is None else [repr(self.neuron)])]
+        return f"Population({', '.join([*parts, *(f'{name}={text}' for name, text in rest.items())])})"
 
 
 class PopulationsByName(dict[str, Population]):
@@ -183,6 +190,15 @@ class Projection:
         """Whether its weights are integer mantissas."""
         return self.synapse.weight.dtype.kind == "i"
 
+    @property
+    def text(self) -> str:
+        """``source->target`` and the synapse in a line."""
+        rest = {name: text for name, text in field_texts(self).items() if name not in ("source", "target", "synapse")}
+        return ", ".join([f"{self.label}: {self.synapse!r}", *(f"{name} {text}" for name, text in rest.items())])
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
 
 class MaxPool(NamedTuple):
     """What :func:`max_pool` adds to a network."""
@@ -200,6 +216,7 @@ def max_pool(
     *,
     fixed: bool,
     delay: int = 1,
+    decay_offset: int = 0,
 ) -> MaxPool:
     """Max pooling of spikes as a chip does it: one OR neuron per window, which fires if any spike arrives.
 
@@ -214,9 +231,11 @@ def max_pool(
     padding : int or (int, int)
         Border without spikes, smaller than the kernel.
     fixed : bool
-        Integer neurons, for a fixed-point network whose membrane offset is 0 (`lava` and `nxsdk`).
+        Integer neurons, for a fixed-point network.
     delay : int
         Of the projection, in steps.
+    decay_offset : int
+        The ``membrane_decay_offset`` of the fixed-point network's precision: 0 for `lava` and `nxsdk`.
 
     Returns
     -------
@@ -234,14 +253,15 @@ def max_pool(
     channels = source.shape[0]
     weight = np.ones((channels, 1, *pool.geometry[0]), dtype=np.int8 if fixed else np.float64)
     _, strides, border = pool.geometry
-    synapse = Conv2d(weight * weight.dtype.type(2 if fixed else 1), strides, border, groups=channels)
+    synapse = Conv2d(weight, strides, border, groups=channels)
     neuron: Neuron = (
-        FixedLIF(membrane_decay=4096, threshold=1, reset="zero")
+        FixedLIF(membrane_decay=4096 - decay_offset, threshold=1, reset="zero")
         if fixed
         else LIF(leak=0.0, threshold=0.5, reset="zero")
     )
     population = Population(name, synapse.output_shape(source.shape), neuron)
-    return MaxPool(population, Projection(source.name, name, synapse, delay=delay))
+    # A weight of 1 exists at every width; its exponent lifts it above the threshold of 1.
+    return MaxPool(population, Projection(source.name, name, synapse, delay=delay, exponent=1 if fixed else 0))
 
 
 def _check_pool(where: str, population: Population) -> None:

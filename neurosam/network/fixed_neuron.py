@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import choice, integer
+from neurosam._util.describing import one_line
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS, STATE_MAX
 from neurosam.network.neuron import LIF, Readout
 from neurosam.network.parameters import (
@@ -170,6 +171,9 @@ class FixedLIF:
             initial="initial_current_64ths",
         )  # fmt: skip
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
 
 @dataclass(frozen=True, eq=False)
 class FixedReadout:
@@ -216,6 +220,9 @@ class FixedReadout:
             ),
         )
         check_composition(self, current="current_decay", initial="initial_current_64ths")
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 Neuron: TypeAlias = LIF | Readout | FixedLIF | FixedReadout

@@ -29,6 +29,7 @@ from functools import cached_property
 from pathlib import Path
 
 from neurosam._util.arguments import identical
+from neurosam._util.describing import some_lines, to_html
 from neurosam._util.saving import save
 from neurosam.errors import AlignmentWarning, NetworkError
 from neurosam.network import schedule
@@ -38,7 +39,7 @@ from neurosam.network.expand import split
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Shape, as_chw
+from neurosam.network.synapse import Shape, as_chw, neurons
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.network.validation import accumulator_bound, answers, drive_shape, validate
 
@@ -186,6 +187,17 @@ class Network:
     def fixed(self) -> bool:
         """Whether it is a fixed-point network, computed in integers."""
         return self.precision is not None
+
+    def __repr__(self) -> str:
+        number = self.precision
+        kind = "float" if number is None else f"fixed point ({number.name}, {number.weight_bits} bits)"
+        size = sum(neurons(p.shape) for p in self.populations if p.neuron is not None)
+        synapses = sum(p.synapse.weight.size for p in self.projections)
+        head = f"Network: {kind}; {size:,} neurons, {synapses:,} weights; answers {', '.join(self.answers)}"
+        return some_lines(head, [*map(repr, self.populations), *(p.text for p in self.projections)])
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
 
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections into a population, in the order of `projections`."""

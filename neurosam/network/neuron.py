@@ -35,6 +35,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import choice, integer
+from neurosam._util.describing import one_line
 from neurosam.network.parameters import (
     COMPARISONS,
     MAX_REFRACTORY,
@@ -170,6 +171,9 @@ class LIF:
             adaptation=("threshold_leak", "threshold_step"), current="current_leak", initial="initial_current",
         )  # fmt: skip
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Readout:
@@ -210,3 +214,6 @@ class Readout:
             initial_current=per_neuron_reals("Readout: initial_current", self.initial_current),
         )
         check_composition(self, current="current_leak", initial="initial_current")
+
+    def __repr__(self) -> str:
+        return one_line(self)

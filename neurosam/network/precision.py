@@ -86,6 +86,31 @@ class Precision:
         """The rule that brian2-loihi matched to NxSDK: no decay offset."""
         return cls("nxsdk", weight_bits, 0, 0, sign)
 
+    @classmethod
+    def of(cls, value: Precision | str | int) -> Precision:
+        """A precision as a user may write it: one itself, a preset's name, or the bits of a weight on Loihi.
+
+        Raises
+        ------
+        ArgumentError
+            For anything else, with what is allowed.
+
+        Examples
+        --------
+        >>> ns.Precision.of("nxsdk").name, ns.Precision.of(4) == ns.Precision.lava(weight_bits=4)
+        ('nxsdk', True)
+        """
+        if isinstance(value, Precision):
+            return value
+        if isinstance(value, str) and value in ("lava", "nxsdk"):
+            return cls.lava() if value == "lava" else cls.nxsdk()
+        if isinstance(value, int) and not isinstance(value, bool):
+            return cls.lava(weight_bits=value)
+        raise ArgumentError(
+            "precision",
+            f"got {value!r}; allowed are 'lava', 'nxsdk', the bits of a weight (2..9), or a Precision",
+        )
+
     @property
     def weight_low(self) -> int:
         """Smallest weight mantissa."""

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import frozen, integer, integers, pair, reals
+from neurosam._util.describing import one_line
 from neurosam.errors import NetworkError
 
 __all__ = ["Conv2d", "Dense", "MaxPool2d", "Shape", "Sparse", "SumPool2d", "Synapse", "as_chw", "neurons"]
@@ -189,6 +190,9 @@ class Dense:
         """Sum of the negative and of the positive weights of each target, ``(O,)`` each."""
         return _row_sums(self.weight)
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Conv2d:
@@ -262,6 +266,9 @@ class Conv2d:
         """Sum of the negative and of the positive weights of each output channel, ``(O,)`` each."""
         return _row_sums(self.weight)
 
+    def __repr__(self) -> str:
+        return one_line(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Sparse:
@@ -272,7 +279,7 @@ class Sparse:
     indptr : (O + 1,) int array
         Row ``o`` has the entries ``indptr[o] : indptr[o + 1]``; starts at 0, never falls.
     indices : (n,) int array
-        Flat source neuron of each entry, rising within a row (without repeats).
+        Flat source neuron of each entry, without repeats in a row; kept sorted.
     weight : (n,) array
         Float, or integers for a fixed-point network: -128..127, or 16 bits, which a network splits (expand.py).
     sources : int
@@ -305,11 +312,17 @@ class Sparse:
             raise NetworkError("Sparse: indptr", f"must rise from 0 to the {indices.size} entries, one row per target")
         if weight.size != indices.size:
             raise NetworkError("Sparse: weight", f"got {weight.size} weights for {indices.size} indices")
-        first = np.zeros(indices.size + 1, dtype=bool)
-        first[indptr] = True
-        if not (first[1:-1] | (indices[1:] > indices[:-1])).all():
-            raise NetworkError("Sparse: indices", "must rise within each row, without repeats; sum duplicates first")
-        shape = (indptr.size - 1,) if self.shape is None else tuple(int(side) for side in self.shape)
+        row = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))
+        if ((row[1:] == row[:-1]) & (indices[1:] < indices[:-1])).any():
+            order = np.lexsort((indices, row))
+            indices, weight = frozen(indices[order], np.int64), frozen(weight[order], weight.dtype)
+        if ((row[1:] == row[:-1]) & (indices[1:] == indices[:-1])).any():
+            at = int(np.flatnonzero((row[1:] == row[:-1]) & (indices[1:] == indices[:-1]))[0])
+            raise NetworkError(
+                "Sparse: indices", f"row {row[at]} has source {indices[at]} twice; add the weights of repeats first"
+            )
+        sides = (indptr.size - 1,) if self.shape is None else tuple(self.shape)
+        shape = tuple(integer("Sparse: shape", side, 1, 2**31 - 1) for side in sides)
         if neurons(shape) != indptr.size - 1:
             raise NetworkError("Sparse: shape", f"got {shape} for {indptr.size - 1} rows")
         for name, value in (("sources", sources), ("indices", indices), ("indptr", indptr), ("weight", weight)):
@@ -356,6 +369,9 @@ class Sparse:
             for part in (np.minimum, np.maximum)
         )
         return negative, positive
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 Synapse: TypeAlias = Dense | Conv2d | Sparse

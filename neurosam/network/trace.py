@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import choice, integer, integers, reals
+from neurosam._util.describing import one_line
 from neurosam.arithmetic import contribution
 from neurosam.errors import NetworkError
 
@@ -194,6 +195,9 @@ class FixedSamTrace:
     def gamma(self) -> float:
         """The decay rate that the table's first entries imply, for display only."""
         return -math.log(max(int(self.table[1]), 1) / (1 << self.shift)) if self.table[1] else math.inf
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from neurosam.network.elements import Population, PopulationsByName, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
-from neurosam.network.synapse import Shape, neurons
+from neurosam.network.synapse import Shape, as_chw, neurons
 from neurosam.network.trace import FixedSamTrace, SamTrace
 
 __all__ = ["ANSWERS", "accumulator_bound", "answers", "drive_shape", "validate"]
@@ -97,7 +97,8 @@ def _drive(by_name: PopulationsByName, population: Population, incoming: Sequenc
     drive = drive_shape(by_name, population, incoming)
     for projection in incoming:
         shape = _delivered(by_name, projection)
-        if shape != drive and not (len(shape) == 1 and neurons(shape) == neurons(drive)):
+        flat = len(shape) == 1 and neurons(shape) == neurons(drive)
+        if as_chw(shape) != as_chw(drive) and not flat:  # (C, 1, 1) and (C,) are the same neurons
             takes = "has" if population.pool is None else "pools sums of shape"
             raise NetworkError(
                 f"projection {projection.label}",

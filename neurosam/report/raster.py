@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["raster", "spikes_per_step"]
+__all__ = ["draw_raster", "draw_spikes_per_step", "raster", "spikes_per_step"]
 
 TICKS = 600
 """Maximum number of neurons drawn on a line of their own."""
@@ -63,18 +63,29 @@ def raster(spikes: Spikes | npt.ArrayLike, sample: int = 0, *, name: str = "", c
     rate = x.mean()
     heading = f"{name or 'spikes'}: {neurons:,} neurons, {int(x.sum()):,} spikes, {rate:.3g} per neuron and step"
     above.set_title(heading.replace("$", r"\$"), fontsize=SMALL + 1)
-    if neurons <= TICKS:
-        _draw_spikes(main, x, groups)
-    else:
-        _draw_fractions(figure, main, x, groups)
-    _channel_axis(main, neurons, groups)
-    main.set_xlim(-0.5, steps - 0.5)
-    _integer_ticks(main)
-    main.set_xlabel("step", fontsize=SMALL)
-    main.tick_params(labelsize=TINY)
+    _draw(figure, main, x, groups)
     _hide_frame(above)
-    _hide_frame(main)
     return figure
+
+
+def draw_raster(axes: Axes, spikes: Spikes | npt.ArrayLike, sample: int = 0) -> None:
+    """Draw the spikes of one sample on axes that exist: steps on x, neurons on y, grouped by channel."""
+    x, groups = _matrix(spikes, sample, None)
+    _draw(axes.get_figure(root=True), axes, x, groups)
+
+
+def _draw(figure: Any, axes: Axes, x: npt.NDArray[np.bool_], groups: int) -> None:
+    steps, neurons = x.shape
+    if neurons <= TICKS:
+        _draw_spikes(axes, x, groups)
+    else:
+        _draw_fractions(figure, axes, x, groups)
+    _channel_axis(axes, neurons, groups)
+    axes.set_xlim(-0.5, steps - 0.5)
+    _integer_ticks(axes)
+    axes.set_xlabel("step", fontsize=SMALL)
+    axes.tick_params(labelsize=TINY)
+    _hide_frame(axes)
 
 
 def spikes_per_step(
@@ -96,10 +107,18 @@ def spikes_per_step(
     """
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(6.4, 3.4), layout="constrained")
+    draw_spikes_per_step(figure.add_subplot(), counts, neurons, title=title)
+    figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False, handlelength=2.8)
+    return figure
+
+
+def draw_spikes_per_step(
+    axes: Axes, counts: Mapping[str, npt.ArrayLike], neurons: Mapping[str, int] | None = None, *, title: str = ""
+) -> None:
+    """Draw what :func:`spikes_per_step` does on axes that exist, without a legend."""
     if not counts:
         raise NeurosamError("spikes_per_step: counts", "got none; at least one population is required")
-    figure = Figure(figsize=(6.4, 3.4), layout="constrained")
-    axes = figure.add_subplot()
     for i, (name, value) in enumerate(counts.items()):
         x = np.asarray(value, dtype=np.float64)
         if x.ndim != 2 or 0 in x.shape:
@@ -126,10 +145,8 @@ def spikes_per_step(
     axes.tick_params(labelsize=TINY)
     heading = f"mean of {samples} sample{'s' if samples != 1 else ''}; band: 10th to 90th percentile"
     axes.set_title(f"{title}\n{heading}" if title else heading, fontsize=SMALL)
-    figure.legend(loc="outside right upper", fontsize=SMALL, frameon=False, handlelength=2.8)
     _integer_ticks(axes)
     _hide_frame(axes)
-    return figure
 
 
 def _matrix(spikes: Spikes | npt.ArrayLike, sample: int, channels: int | None) -> tuple[npt.NDArray[np.bool_], int]:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam._util.arguments import frozen
+from neurosam._util.arguments import frozen, integer
+from neurosam._util.describing import array_text, to_html
 from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.synapse import Shape, neurons
@@ -69,14 +70,9 @@ class Events:
     value: npt.NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        shape = tuple(int(side) for side in self.shape)
-        object.__setattr__(self, "shape", shape)
-        if not 1 <= self.steps <= INDEX_MAX or not 0 <= self.samples <= INDEX_MAX:
-            raise EventError(
-                "events",
-                f"got {self.steps} steps and {self.samples} samples; at least 1 and 0 are required"
-                + (f", and at most {INDEX_MAX}; {MICROSECONDS}" if self.steps > INDEX_MAX else ""),
-            )
+        shape, steps, samples = _extent(self.shape, self.steps, self.samples)
+        for name, value in (("shape", shape), ("steps", steps), ("samples", samples)):
+            object.__setattr__(self, name, value)
         limits = {"time": self.steps, "sample": self.samples, "neuron": neurons(shape)}
         columns = {name: _column(name, getattr(self, name), limit) for name, limit in limits.items()}
         sizes = {name: column.size for name, column in columns.items()}
@@ -103,6 +99,17 @@ class Events:
     def __len__(self) -> int:
         return int(self.time.size)
 
+    def __repr__(self) -> str:
+        cells = max(self.steps * self.samples * neurons(self.shape), 1)
+        values = "spikes" if self.value is None else f"values {array_text(self.value).partition(' ')[2]}"
+        return (
+            f"Events: {len(self):,} {values} of {self.shape}, {self.steps:,} steps, {self.samples:,} samples, "
+            f"{len(self) / cells:.2%} of neurons and steps"
+        )
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
+
     @classmethod
     def from_unsorted(
         cls,
@@ -123,9 +130,8 @@ class Events:
         >>> events.time, events.value
         (array([0, 2], dtype=int32), array([1, 2], dtype=int32))
         """
+        shape, steps, samples = _extent(shape, steps, samples)
         limit = neurons(shape)
-        if steps > INDEX_MAX:
-            raise EventError("events", f"got {steps} steps; allowed is 1..{INDEX_MAX}; {MICROSECONDS}")
         columns = [_column("time", time, steps), _column("sample", sample, samples), _column("neuron", neuron, limit)]
         amount = np.ones(columns[0].size, dtype=np.int64) if value is None else _values(value, columns[0].size)
         key = _key(columns[0], columns[1], columns[2], samples, limit)
@@ -169,8 +175,9 @@ class Events:
 
     def select(self, start: int, stop: int) -> Events:
         """The samples ``start:stop``, numbered from 0."""
-        stop = min(stop, self.samples)
-        if not 0 <= start <= stop:
+        stop = min(integer("events: stop", stop, 0, INDEX_MAX, EventError), self.samples)
+        start = integer("events: start", start, 0, INDEX_MAX, EventError)
+        if start > stop:
             raise EventError("events", f"got samples {start}:{stop}; a range within 0:{self.samples} is required")
         keep = (self.sample >= start) & (self.sample < stop)
         value = None if self.value is None else self.value[keep]
@@ -254,8 +261,11 @@ def encode(
         )
     if coding not in CODINGS:
         raise EventError("encode: coding", f"got {coding!r}; allowed are {', '.join(CODINGS)}")
-    if steps < 1:
-        raise EventError("encode: steps", f"got {steps}; at least 1 is required")
+    steps = integer("encode: steps", steps, 1, INDEX_MAX, EventError)
+    seed, first = (
+        integer(f"encode: {name}", value, 0, 2**63, EventError) for name, value in (("seed", seed), ("first", first))
+    )
+    magnitude = integer("encode: magnitude", magnitude, 0, INDEX_MAX, EventError)
     if magnitude < 1 or (magnitude > 1 and coding != "direct"):
         raise EventError("encode: magnitude", f"got {magnitude} with {coding!r}; more than 1 belongs to 'direct'")
     x = array.astype(np.float32) / np.float32(255) if array.dtype == np.uint8 else array.astype(np.float32)
@@ -296,6 +306,17 @@ def _sample(
     active = np.flatnonzero(probability)
     time, place = np.nonzero(rng.random((steps, active.size), dtype=np.float32) < probability[active])
     return time, active[place], np.sign(x[active[place]])
+
+
+def _extent(shape: Any, steps: Any, samples: Any) -> tuple[Shape, int, int]:
+    """Shape, steps and samples as whole numbers."""
+    if not isinstance(shape, (tuple, list)):
+        raise EventError("events: shape", f"got {shape!r}; integers are required, such as (2, 34, 34) or (10,)")
+    sides = tuple(integer("events: shape", side, 0, INDEX_MAX, EventError) for side in shape)
+    samples = integer("events: samples", samples, 0, INDEX_MAX, EventError)
+    if isinstance(steps, (int, np.integer)) and steps > INDEX_MAX:
+        raise EventError("events: steps", f"got {steps}; allowed is 1..{INDEX_MAX}; {MICROSECONDS}")
+    return sides, integer("events: steps", steps, 1, INDEX_MAX, EventError), samples
 
 
 def _key(time: Any, sample: Any, neuron: Any, samples: int, limit: int) -> npt.NDArray[np.int64]:

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import identical
+from neurosam._util.describing import LOOKED_THROUGH, array_text, plots, some_lines, to_html
 from neurosam._util.saving import save
 from neurosam.network.network import Network
-from neurosam.network.synapse import Shape, as_chw
+from neurosam.network.synapse import Shape, as_chw, neurons
 from neurosam.signals.events import Events
 from neurosam.signals.state import State
 
@@ -100,6 +101,19 @@ class Spikes:
     planes: npt.NDArray[np.uint64]
     shape: Shape
     magnitude: npt.NDArray[np.int32] | None = None
+
+    def __repr__(self) -> str:
+        steps, samples = self.planes.shape[:2]
+        return f"Spikes: {self.amount}, of {self.shape} in {steps:,} steps and {samples:,} samples"
+
+    @property
+    def amount(self) -> str:
+        """How many spikes, in words; of a large recording, not counted."""
+        if self.planes.size > LOOKED_THROUGH:
+            return "many spikes"
+        cells, count = self.planes.shape[0] * self.planes.shape[1] * neurons(self.shape), self.count()
+        several = "" if self.magnitude is None else f", up to {int(self.magnitude.max(initial=0))} in a step"
+        return f"{count:,} spikes ({count / max(cells, 1):.2%}{several})"
 
     @classmethod
     def from_dense(cls, x: npt.ArrayLike, *, graded: bool = False) -> Spikes:
@@ -202,6 +216,35 @@ class Recording:
     saturated: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     wrapped: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     state: State | None = None
+
+    @property
+    def plot(self) -> Any:
+        """Pictures of this recording: ``plot.raster("conv1")`` and others; see :class:`neurosam.report.plots.Plots`."""
+        return plots(self)
+
+    def __repr__(self) -> str:
+        head = f"Recording by {self.backend}: {self.steps:,} steps, {self.samples:,} samples, {self.time_s:.3g} s"
+        names = dict.fromkeys([*self.counts, *self.spikes, *self.sam, *self.membrane, *self.current])
+        lines = [f"output {array_text(self.output)}", *(f"{name}: {', '.join(self._parts(name))}" for name in names)]
+        if self.operations:
+            lines.append(f"{sum(self.operations.values()):,} synaptic operations")
+        for what, counts in (("saturated", self.saturated), ("wrapped", self.wrapped)):
+            if number := sum(int(count.sum()) for count in counts.values()):
+                lines.append(f"{what} {number:,} times: integers left their range")
+        return some_lines(head, lines)
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
+
+    def _parts(self, name: str) -> list[str]:
+        """What there is of a population, each in a few words."""
+        found = [self.spikes[name].amount] if name in self.spikes else []
+        if name in self.counts and not found:
+            found = [f"{int(self.counts[name].sum()):,} spikes, counted"]
+        for variable in ("sam", "membrane", "current"):
+            if name in getattr(self, variable):
+                found.append(f"{variable} {array_text(getattr(self, variable)[name])}")
+        return found
 
     @property
     def predictions(self) -> npt.NDArray[np.int64]:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import identical
+from neurosam._util.describing import array_text, some_lines
 from neurosam._util.saving import save
 from neurosam.arithmetic import STATE_MAX
 from neurosam.errors import EventError
@@ -167,6 +168,13 @@ class State:
     def save(self, path: Any) -> None:
         """Write the state to an HDF5 file, atomically."""
         save(self, path)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{name}: {', '.join(f'{variable} {array_text(array)}' for variable, array in variables.items())}"
+            for name, variables in self.neurons.items()
+        ]
+        return some_lines(f"State after {self.step:,} steps, {self.samples:,} samples", lines)
 
 
 def joined(states: Sequence[State]) -> State:

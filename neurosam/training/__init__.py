@@ -3,6 +3,10 @@
 Requires the extra ``neurosam[torch]``. Trained modules are exported by :func:`neurosam.export`.
 """
 
+from neurosam._util.packages import require_package
+
+require_package("neurosam.training", "torch", "safetensors")
+
 from neurosam.training.architectures import build, build_ann
 from neurosam.training.batches import LabelledImages
 from neurosam.training.bntt import BNTT, GainOffset

@@ -202,7 +202,7 @@ def _nan() -> Any:
         (_nan(), "NaN or infinite"),
         (spikes().astype(complex), "complex128"),
         (np.array(["a"]), "<U1"),
-        (spikes()[:0], "0 steps"),
+        (spikes()[:0], "steps: got 0"),
         (spikes()[:, :0], "holds no samples"),
     ],
 )
@@ -414,8 +414,8 @@ def test_running_needs_no_torch(work: Path) -> None:
     assert "accuracy" in done.stdout
 
 
-def interrupted(work: Path, until: str, *arguments: str) -> tuple[int, str]:
-    """Start a command, send SIGINT after a line that begins with `until`, and return its exit status and errors."""
+def interrupted(work: Path, until: str, *arguments: str, number: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+    """Start a command, send a signal after a line that begins with `until`, and return its exit status and errors."""
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from neurosam.cli import main; main()"
@@ -425,17 +425,20 @@ def interrupted(work: Path, until: str, *arguments: str) -> tuple[int, str]:
         assert process.stdout is not None
         for line in process.stdout:
             if line.startswith(until):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 break
         _, errors = process.communicate(timeout=60)
         return process.returncode, errors
 
 
-def test_ctrl_c_in_training_keeps_the_checkpoint(work: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_in_training_keeps_the_checkpoint(work: Path, number: signal.Signals, status: int, word: str) -> None:
     before = set(tree(work))
     arguments = ("train", "--data", "bars", "-o", "new.safetensors", "--epochs", "100000", "--arch", ARCHITECTURE)
-    status, errors = interrupted(work, "epoch 2/", *arguments)
-    assert (status, errors) == (130, "neurosam: interrupted; the same command resumes from new.checkpoint\n")
+    ended = interrupted(work, "epoch 2/", *arguments, number=number)
+    assert ended == (status, f"neurosam: {word}; the same command resumes from new.checkpoint\n")
     assert set(tree(work)) - before == {"new.checkpoint"}
 
 

@@ -181,6 +181,24 @@ def test_mistakes_are_one_sentence_and_status_2(folder: Path, arguments: tuple[s
     assert result.stdout == ""
 
 
+def by_hand(*neurons: int) -> str:
+    """A mapping of the convolution's neurons 0 to 15 and some others on two cores, the readout on the second."""
+    pieces = [{"population": "conv", "neurons": ", ".join(map(str, neurons))}, {"population": "out"}]
+    cores = [{"pieces": [{"population": "conv", "neurons": "0-15"}]}, {"pieces": pieces}]
+    return json.dumps({"format": "neurosam mapping 1", "chip": "loihi1", "cores": cores})
+
+
+def test_a_mapping_by_hand_is_used_and_checked(folder: Path) -> None:
+    (folder / "map.json").write_text(by_hand(*range(16, 32)))
+    arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", "--map", "map.json")
+    told = json.loads(invoke(*arguments, "--json").stdout)
+    assert (told["cores"], list(told["by_layer"])) == (2, ["conv", "conv, out"])
+    (folder / "map.json").write_text(by_hand(*range(16, 31)))
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "1 of 32 neurons are on no core, the first is neuron 31" in result.stderr
+
+
 def test_a_recording_of_another_network_is_status_2(folder: Path) -> None:
     other = ns.Network(
         [ns.Population("in", (1, 6, 6)), ns.Population("b", (2,), ns.FixedReadout())],
@@ -205,3 +223,19 @@ def test_a_recording_without_membranes_lacks_active_updates(folder: Path) -> Non
     result = invoke("net.h5", "--chip", chip("loihi1"), *given)
     assert result.exit_code == 0, result.output
     assert "no total (for want of neurons: the count 'active' (record the membranes)" in result.output
+
+
+def test_the_price_of_sam(folder: Path) -> None:
+    network().with_sam().save("traced.h5")
+    arguments = ("traced.h5", "--chip", chip("sanafe-loihi"), "--events", "events.h5", "--sam")
+    told = json.loads(invoke(*arguments, "--json").stdout)
+    assert told["sam"]["energy_with"]["value"] > told["energy"]["total"]["value"]
+    assert told["sam"]["counts"]["packets"] == told["sam"]["by_layer"]["conv"]["counts"]["trace_updates"] > 0
+    result = invoke(*arguments, "-o", "page.html")
+    assert result.exit_code == 0, result.output
+    assert "SAM: what an inference costs more" in result.output
+    assert "SAM: what an inference costs more" in Path("page.html").read_text(encoding="utf-8")
+    refused = invoke("net.h5", "--chip", chip("sanafe-loihi"), "--events", "events.h5", "--sam")
+    assert (refused.exit_code, "no traces" in refused.output) == (2, True)
+    refused = invoke("traced.h5", "--chip", chip("truenorth"), "--events", "events.h5", "--sam", "--what-if")
+    assert (refused.exit_code, "holds no SAM trace" in refused.output) == (2, True)

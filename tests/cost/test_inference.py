@@ -188,6 +188,14 @@ def test_a_network_that_breaks_rules_is_refused_or_labelled() -> None:
     assert found.total is not None
 
 
+def test_a_mapping_that_breaks_rules_is_refused_or_labelled() -> None:
+    few = Figure("limits.neurons_per_core", 1, "count", "vendor")
+    with pytest.raises(MappingError, match=r"core_neurons \(a, core 0\): got 2; allowed is 1"):
+        cost(mapping("loihi1", neurons=few), run(), events())
+    found = cost(mapping("loihi1", neurons=few), run(), events(), what_if=True)
+    assert found.label == "what if: breaks rules core_neurons (a)"
+
+
 def test_a_recording_of_another_network_is_refused() -> None:
     other = ns.Network(
         [ns.Population("in", (2,)), ns.Population("b", (1,), ns.FixedReadout())],

@@ -136,7 +136,7 @@ def test_files_that_are_no_recordings(tmp_path: Path, monkeypatch: pytest.Monkey
     np.savez(tmp_path / "a.npz", a=np.zeros(3), b=np.zeros(3))
     refused("a.npz", None, "holds a, b; one array, columns t, x, y, p, or spikes")
     monkeypatch.setitem(sys.modules, "faery", None)
-    monkeypatch.setattr("neurosam.formats.events.camera.find_spec", lambda name: None)
+    monkeypatch.setattr("neurosam._util.packages.find_spec", lambda name: None)
     (tmp_path / "a.raw").write_bytes(b"")
     with pytest.raises(BackendError, match=r"needs faery, which is not installed: pip install 'neurosam\[events\]'"):
         read_events_file(tmp_path / "a.raw", SHAPE, RULES)

@@ -299,7 +299,7 @@ def test_memory_is_that_of_a_chunk() -> None:
 
 def test_arrays_that_are_no_events_are_answered() -> None:
     columns = {"sample": [0, 0], "neuron": [0, 0], "samples": 1, "shape": (1,)}
-    with pytest.raises(EventError, match=r"got 3000000001 steps; .* look like microseconds: give dt_us"):
+    with pytest.raises(EventError, match=r"steps: got 3000000001; .* look like microseconds: give dt_us"):
         ns.Events.from_unsorted(np.array([5, 3 * 10**9]), steps=3 * 10**9 + 1, **columns)  # type: ignore[arg-type]
     with pytest.raises(EventError, match=r"got 311176; allowed is 0\.\.99; these look like microseconds: give dt_us"):
         ns.Events.from_unsorted(np.array([5, 311_176]), steps=100, **columns)  # type: ignore[arg-type]

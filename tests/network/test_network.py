@@ -273,7 +273,9 @@ NEURONS: dict[str, tuple[Callable[[], object], str]] = {
     "stride of three": (lambda: ns.Conv2d(np.ones((1, 1, 1, 1)), stride=(1, 1, 1)), r"pair \(height, width\)"),  # type: ignore[arg-type]
     "pool padding": (lambda: ns.SumPool2d(2, padding=2), "must be smaller than the kernel"),
     "sparse rows": (lambda: ns.Sparse(np.array([0, 2]), np.array([0]), np.ones(1), 1), "allowed is 0..1"),
-    "sparse repeats": (lambda: ns.Sparse(np.array([0, 2]), np.array([0, 0]), np.ones(2), 1), "without repeats"),
+    "sparse repeats": (lambda: ns.Sparse(np.array([0, 2]), np.array([0, 0]), np.ones(2), 1), "has source 0 twice"),
+    "sparse shape": (lambda: ns.Sparse(np.array([0, 1]), np.array([0]), np.ones(1), 1, shape=(1.7,)), "got 1.7"),  # type: ignore[arg-type]
+    "picture without channels": (lambda: ns.Population("a", (28, 28)), r"a picture of one channel is \(1, 28, 28\)"),
     "sparse sizes": (lambda: ns.Sparse(np.array([0, 1]), np.array([0]), np.ones(2), 1), "got 2 weights for 1 indices"),
 }  # fmt: skip
 
@@ -409,3 +411,40 @@ def test_earliest_steps_follow_the_shortest_path() -> None:
     assert list(earliest([("a", 4), ("a", 7)], edges).items()) == [("a", 4), ("b", 6), ("c", 6)]
     assert earliest([("c", 0), ("a", 9)], edges) == {"c": 0, "a": 1, "b": 3}
     assert earliest([], edges) == {}
+
+
+def test_sparse_indices_are_sorted_row_by_row() -> None:
+    """As SciPy's matrices may have them; the weights go with their indices."""
+    matrix = np.array([[0, 3, 0, -1], [0, 0, 0, 0], [5, 0, 2, 1]], np.int8)
+    given = ns.Sparse(np.array([0, 2, 2, 5]), np.array([3, 1, 2, 3, 0]), np.array([-1, 3, 2, 1, 5], np.int8), 4)
+    np.testing.assert_array_equal(given.to_dense(), matrix)
+    np.testing.assert_array_equal(given.indices, ns.Sparse.from_dense(matrix).indices)
+
+
+def test_channels_of_one_pixel_are_neurons() -> None:
+    """A convolution whose output is (C, 1, 1) leads into (C,)."""
+    weight = np.ones((5, 3, 2, 2), np.int8)
+    network = ns.Network(
+        [ns.Population("in", (3, 2, 2)), ns.Population("out", (5,), ns.FixedReadout())],
+        [ns.Projection("in", "out", ns.Conv2d(weight))],
+    )
+    events = ns.Events.from_dense(np.ones((2, 1, 3, 2, 2), np.uint8))
+    for backend in ("event", "reference"):
+        np.testing.assert_array_equal(ns.run(network, events, backend).output, np.full((1, 5), 2 * 12 * 64))
+
+
+@pytest.mark.parametrize("value", [3.0, "loihi", True, None, [8], 1, 10])
+def test_what_is_no_precision(value: Any) -> None:
+    with pytest.raises(ns.ArgumentError, match="precision"):
+        ns.Precision.of(value)
+
+
+def test_a_precision_by_name_or_bits() -> None:
+    assert ns.Precision.of("lava") == ns.Precision.of(8) == ns.Precision.lava()
+    assert ns.Precision.of("nxsdk") == ns.Precision.nxsdk()
+    assert ns.Precision.of(ns.Precision.lava(3)) == ns.Precision.lava(3)
+    float_network = ns.Network(
+        [ns.Population("in", (2,)), ns.Population("out", (2,), ns.Readout())],
+        [ns.Projection("in", "out", ns.Dense(np.eye(2)))],
+    )
+    assert ns.quantise(float_network, 5)[0].precision == ns.Precision.lava(5)

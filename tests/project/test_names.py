@@ -139,10 +139,47 @@ def test_arguments_that_belong_to_no_network() -> None:
     network, events = by_hand(), ns.Events.from_unsorted([], [], [], steps=2, samples=1, shape=(2, 7, 5))
     with pytest.raises(ns.ArgumentError, match=r"^dtype: got 'int8'; allowed is 'float64' or 'float32'$"):
         ns.run(network, events, dtype="int8")
-    with pytest.raises(ns.ArgumentError, match=r"^threads: got 0; at least 1 is required$"):
+    with pytest.raises(ns.ArgumentError, match=r"^threads: got 0; allowed is 1..65536$"):
         ns.run(network, events, threads=0)
+    for threads in (2.0, "2", True):  # and none of them disturbs the run that is kept for the next call
+        with pytest.raises(ns.ArgumentError, match=r"^threads: got .*; an integer in 1..65536 is required$"):
+            ns.run(network, events, threads=threads)  # type: ignore[arg-type]
+        assert ns.run(network, events, threads=2).samples == 1
+    with pytest.raises(ns.ArgumentError, match=r"^record: got a dict; a Record is required"):
+        ns.run(network, events, record={"spikes": "conv1"})  # type: ignore[arg-type]
+    with pytest.raises(ns.ArgumentError, match=r"^progress: got 3; a function of two integers is required$"):
+        ns.run(network, events, progress=3)  # type: ignore[arg-type]
     with pytest.raises(ns.ArgumentError, match=r"^record: current of 'conv1': has neurons without a synaptic current$"):
         ns.run(network, events, record=ns.Record(current=("conv1",)))
+
+
+def test_numbers_beyond_float32_are_refused() -> None:
+    """Both back ends gave infinite membranes."""
+    network = ns.Network(
+        [ns.Population("in", (1,)), ns.Population("out", (1,), ns.Readout())],
+        [ns.Projection("in", "out", ns.Dense(np.array([[1e300]])))],
+    )
+    events = ns.Events.from_dense(np.ones((1, 1, 1)))
+    assert ns.run(network, events).output == 1e300
+    with pytest.raises(ns.ArgumentError, match=r"^dtype: float32 holds numbers up to 3.4e\+38; the weights of in->out"):
+        ns.run(network, events, dtype="float32")
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("backend", ["event", "reference"])
+def test_max_pool_at_every_width_and_offset(bits: int, offset: int, backend: str) -> None:
+    conv = ns.Population("conv", (2, 4, 4), ns.FixedLIF(membrane_decay=4096 - offset, threshold=1))
+    pool = ns.max_pool(conv, "pool", 2, fixed=True, decay_offset=offset)
+    one = ns.Conv2d(np.ones((2, 1, 1, 1), np.int8), groups=2)
+    network = ns.Network(
+        [ns.Population("in", (2, 4, 4)), conv, pool.population],
+        [ns.Projection("in", "conv", one, exponent=1), pool.projection],
+        precision=ns.Precision("any", bits, membrane_decay_offset=offset),
+    )
+    x = (np.random.default_rng(0).random((5, 1, 2, 4, 4)) < 0.3).astype(np.uint8)
+    spikes = ns.run(network, ns.Events.from_dense(x), backend, ns.Record(("pool",))).spikes["pool"]
+    np.testing.assert_array_equal(spikes.dense(), x.reshape(5, 1, 2, 2, 2, 2, 2).max(axis=(4, 6)))
 
 
 def test_max_pool_names_its_parts() -> None:

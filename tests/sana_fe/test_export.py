@@ -15,7 +15,7 @@ import neurosam as ns
 from neurosam.errors import ExportError
 from neurosam_hw.chips import Chip, load_chip
 from neurosam_hw.mapping import CoreMapping, Piece
-from neurosam_hw.sanafe import compare, export, read_results
+from neurosam_hw.sanafe import compare_results, export, read_results
 from neurosam_hw.sanafe.architecture import architecture
 from neurosam_hw.sanafe.edges import edges
 from support.sanafe import chip_of, network_of, simulate
@@ -152,7 +152,7 @@ def test_figures_that_a_chip_states_in_another_way() -> None:
         "dense", "soft reset", "exponent 3", "exponent -1, even weights", "bias from own step 0", "no reset",
         "reset to a value, fires at the threshold", "lower bound", "clipped at 24 bits", "refractory for 2 steps",
         "weights beyond 8 bits", "4 and 3 cores", "16 cores", "padded convolution", "readout", "sum pool",
-        "groups, overlapping pool, hi and lo", "recurrent",
+        "groups, overlapping pool, hi and lo", "recurrent", "two inputs on one core",
     ],
 )  # fmt: skip
 def test_what_the_files_say_is_the_network(name: str, case: GetCase, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_what_the_files_say_is_the_network(name: str, case: GetCase, tmp_path: P
     mapping, events = case(name)
     plan = export(mapping, events, tmp_path)
     simulate(tmp_path)
-    found = compare(mapping, events, read_results(tmp_path, plan))
+    found = compare_results(mapping, events, read_results(tmp_path, plan))
     assert found.equal, found
     assert sum(tally.ours for tally in found.spikes[1:]) > 20
     assert all(count.ours > 0 for count in found.counts if count.name != "hops")

@@ -72,11 +72,39 @@ def test_impossible_values_are_refused(value: Any, message: str) -> None:
         make([0], [0], [0], value)
 
 
-@pytest.mark.parametrize(("steps", "samples"), [(0, 1), (1, -1), (2**31, 1)])
-def test_impossible_extents_are_refused(steps: int, samples: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "samples", "shape", "named"),
+    [
+        (0, 1, (1,), "steps: got 0; allowed is 1"),
+        (2**31, 1, (1,), "steps: got 2147483648; allowed is 1.*microseconds"),
+        (3.0, 1, (1,), "steps: got 3.0; an integer"),
+        (True, 1, (1,), "steps: got True; an integer"),
+        ("3", 1, (1,), "steps: got '3'; an integer"),
+        (1, -1, (1,), "samples: got -1; allowed is 0"),
+        (1, 1.0, (1,), "samples: got 1.0; an integer"),
+        (1, 1, (2.7,), "shape: got 2.7; an integer"),
+        (1, 1, 2, "shape: got 2; integers are required"),
+    ],
+)
+def test_impossible_extents_are_refused(steps: Any, samples: Any, shape: Any, named: str) -> None:
     empty = np.zeros(0, dtype=np.int64)
-    with pytest.raises(EventError, match="at least 1 and 0 are required"):
-        ns.Events(empty, empty, empty, steps, samples, (1,))
+    with pytest.raises(EventError, match=named):
+        ns.Events(empty, empty, empty, steps, samples, shape)
+    with pytest.raises(EventError, match=named):
+        ns.Events.from_unsorted(empty, empty, empty, steps=steps, samples=samples, shape=shape)
+
+
+def test_extents_become_python_integers() -> None:
+    empty = np.zeros(0, dtype=np.int64)
+    events = ns.Events(empty, empty, empty, np.int64(3), np.int32(2), [np.int8(4)])  # type: ignore[arg-type]
+    assert (events.steps, events.samples, events.shape) == (3, 2, (4,))
+    assert {type(n) for n in (events.steps, events.samples, *events.shape)} == {int}
+
+
+@pytest.mark.parametrize("name", ["steps", "seed", "first", "magnitude"])
+def test_numbers_of_an_encoding_are_integers(name: str) -> None:
+    with pytest.raises(EventError, match=f"encode: {name}: got 3.5; an integer"):
+        ns.encode(np.zeros((1, 2), np.uint8), **{"steps": 4, name: 3.5})  # type: ignore[arg-type]
 
 
 def test_extents_beyond_one_key_are_refused() -> None:
@@ -146,9 +174,11 @@ def test_select_is_a_slice_of_samples() -> None:
     events = ns.Events.from_dense(x)
     for start, stop in ((0, 5), (1, 3), (2, 2), (4, 9)):
         np.testing.assert_array_equal(events.select(start, stop).dense(), x[:, start:stop])
-    for start, stop in ((-1, 2), (3, 2), (6, 7)):
+    for start, stop in ((3, 2), (6, 7)):
         with pytest.raises(EventError, match="a range within 0:5"):
             events.select(start, stop)
+    with pytest.raises(EventError, match="start: got -1; allowed is 0"):
+        events.select(-1, 2)
 
 
 # --- encodings ---

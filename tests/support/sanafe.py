@@ -95,6 +95,7 @@ def simulate(folder: Path) -> None:
     plan = json.loads((folder / "plan.json").read_text())
     chip = chip_of((folder / "arch.yaml").read_text())
     neurons = network_of((folder / "snn.yaml").read_text())
+    _check_inputs(neurons, (folder / "arch.yaml").read_text())
     spikes, perf = ["neuron,timestep"], []
     for step in range(plan["steps"]):
         for group in plan["groups"]:
@@ -112,6 +113,14 @@ def simulate(folder: Path) -> None:
     (folder / "spikes.csv").write_text("\n".join(spikes) + "\n")
     rows = [",".join(perf[0]), *(",".join(repr(value) for value in row.values()) for row in perf)]
     (folder / "perf.csv").write_text("\n".join(rows) + "\n")
+
+
+def _check_inputs(neurons: dict[str, Neuron], arch: str) -> None:
+    """An input unit plays one train for all that is mapped to it, so each neuron of a core needs one of its own."""
+    units = int(next(iter(re.findall(r"name: input\[0\.\.(\d+)\]", arch)), -1)) + 1
+    taken = [(n.core, n.attributes["soma_hw_name"]) for n in neurons.values() if "spikes" in n.attributes]
+    if len(set(taken)) != len(taken) or not {unit for _, unit in taken} <= {f"input[{i}]" for i in range(units)}:
+        raise ValueError(f"{len(taken)} inputs on {len(set(taken))} of {units} units a core")
 
 
 def _update(neuron: Neuron, step: int) -> str:

@@ -27,7 +27,7 @@ from neurosam.signals.state import State
 from neurosam_hw.cost.firing import Firing, Part, Sent, parts
 from neurosam_hw.cost.traffic import expand
 
-__all__ = ["Activity", "missing", "reached"]
+__all__ = ["Activity", "missing"]
 
 Mask = npt.NDArray[np.bool_]
 Pair = tuple[int, int]
@@ -55,6 +55,7 @@ class Activity:
     def __init__(self, network: Network, recording: Recording, firing: Firing) -> None:
         self.network, self.recording, self.firing = network, recording, firing
         self.initial = State.initial(network, 1).neurons
+        self.targets = {p: _by_source(p.synapse) for p in network.projections if isinstance(p.synapse, Sparse)}
 
     def awake(self, population: Population, steps: int) -> Iterator[tuple[Part, Mask]]:
         """Active updates in the first `steps` own steps of a population, part by part: ``[rows, neurons]``."""
@@ -63,16 +64,38 @@ class Activity:
         if population.has_current:
             held.append((self.recording.current[name], self.initial[name]["u"]))
         size = neurons(population.shape)
-        for part in parts(steps, self.recording.samples, size):
+        incoming = network.incoming(name)
+        largest = max(size, *(neurons(network[p.source].shape) for p in incoming))
+        for part in parts(steps, self.recording.samples, largest):
             found = _driven(population, part)
             for recorded, start in held:
                 found |= _before(recorded, start, part)
             rows = found.reshape(part.rows, size)
-            for projection in network.incoming(name):
+            for projection in incoming:
                 sent = self.firing.sent(network[projection.source], part.earlier(network.lag(projection)))
                 if sent.row.size:
-                    rows |= reached(network, projection, sent, part.rows)
+                    rows |= self.reached(projection, sent, part.rows)
             yield part, rows
+
+    def reached(self, projection: Projection, sent: Sent, rows: int) -> Mask:
+        """Targets that spikes reach through a projection, ``[rows, neurons]``."""
+        synapse, pool = projection.synapse, projection.pool
+        shape, target = self.network[projection.source].shape, self.network[projection.target].shape
+        if pool is not None:
+            pictures, shape = _map(sent, rows, shape), pool.output_shape(shape)
+            sent = Sent(*np.nonzero(_windows(pictures, shape, *pool.geometry, (1, 1)).reshape(rows, -1)))
+        size = neurons(target)
+        if isinstance(synapse, Dense):
+            some = np.bincount(sent.row, minlength=rows) > 0
+            return np.broadcast_to(some[:, None], (rows, size))
+        if isinstance(synapse, Sparse):
+            found = np.zeros(rows * size, dtype=bool)
+            starts, targets = self.targets[projection]
+            first = sent.row * size
+            for spike, entry in expand(starts, sent.neuron):
+                found[first[spike] + targets[entry]] = True
+            return found.reshape(rows, size)
+        return _convolved(synapse, shape, target, sent, rows)
 
 
 def _before(recorded: npt.NDArray[Any], initial: npt.NDArray[Any], part: Part) -> Mask:
@@ -101,31 +124,6 @@ def _driven(population: Population, part: Part) -> Mask:
         rows = offset if len(offset) == 1 else offset[part.first : part.stop]
         found |= (rows != 0)[:, None, :, None, None]
     return found.reshape(steps, samples, -1)
-
-
-def reached(network: Network, projection: Projection, sent: Sent, rows: int) -> Mask:
-    """Targets that spikes reach through a projection, ``[rows, neurons]``."""
-    source, target = network[projection.source], network[projection.target]
-    synapse = projection.synapse
-    if projection.pool is not None:
-        (kernel, stride, padding), dilation = projection.pool.geometry, (1, 1)
-        pooled = projection.pool.output_shape(source.shape)
-        windows = _windows(_map(sent, rows, source.shape), pooled, kernel, stride, padding, dilation)
-        sent = Sent(*np.nonzero(windows.reshape(rows, -1)))
-        source_shape = pooled
-    else:
-        source_shape = source.shape
-    size = neurons(target.shape)
-    if isinstance(synapse, Dense):
-        some = np.bincount(sent.row, minlength=rows) > 0
-        return np.broadcast_to(some[:, None], (rows, size))
-    if isinstance(synapse, Sparse):
-        found = np.zeros((rows, size), dtype=bool)
-        starts, targets = _by_source(synapse)
-        for spike, entry in expand(starts, sent.neuron):
-            found[sent.row[spike], targets[entry]] = True
-        return found
-    return _convolved(synapse, source_shape, target.shape, sent, rows)
 
 
 def _map(sent: Sent, rows: int, shape: Shape) -> Mask:

@@ -71,15 +71,12 @@ class Amount:
         value = si(self.value, self.unit)
         if self.low == self.high:
             return value
-        if self.low == self.value and math.isinf(self.high):
-            return f"at least {value}"
         if self.high == self.value and self.low == 0:
             return f"at most {value}"
-        low = si(self.low, self.unit)
+        low, high = si(self.low, self.unit), si(self.high, self.unit)
         if math.isinf(self.high):
-            return f"{value}, at least {low}"
-        span = f"{low} to {si(self.high, self.unit)}"
-        return span if self.value in (self.low, self.high) else f"{value}, {span}"
+            return f"at least {low}" if low == value else f"{value}, at least {low}"
+        return f"{low} to {high}" if value in (low, high) else f"{value}, {low} to {high}"
 
     def __str__(self) -> str:
         """The value with its range and standing."""

@@ -104,20 +104,6 @@ class Counts:
         """Updates of neurons that have nothing to do; None where `active` is."""
         return None if self.active is None else self.neuron_steps - self.active
 
-    def known_active(self, where: str) -> Array:
-        """The active updates.
-
-        Raises
-        ------
-        NeurosamError
-            If a membrane or current was not recorded; `where` says what needs it.
-        """
-        if self.active is None:
-            raise NeurosamError(
-                where, f"needs the {self.missing[0]}, which was not recorded; record it (Record.everything)"
-            )
-        return self.active
-
     def summed(self) -> Counts:
         """The sums over samples, ``[S, 1, cores]``."""
         return self._each(lambda x: x.sum(axis=1, keepdims=True))
@@ -226,7 +212,7 @@ def count(
         depth, flow = schedule.depths[population.name], caused[population.name]
         own = min(recording.steps, last - depth)  # none below 1
         is_neuron = population.neuron is not None
-        for part in parts(own, recording.samples, neurons(population.shape)):
+        for part in parts(own, recording.samples, max(neurons(population.shape), mapping.cores)):
             add_spikes(arrays, part, depth, firing.sent(population, part), flow, is_neuron)
         if is_neuron:
             arrays["neuron_steps"] += np.bincount(flow.core, minlength=mapping.cores)

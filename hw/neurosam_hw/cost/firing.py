@@ -23,8 +23,8 @@ __all__ = ["PART", "Firing", "Part", "Sent", "parts"]
 
 Index = npt.NDArray[np.int64]
 
-PART = 2**23
-"""Neurons times steps times samples of a part, at most; one step of one sample may have more."""
+PART = 2**22
+"""Neurons (or cores, if these are more) times steps times samples of a part; one step of one sample may have more."""
 
 
 class Part(NamedTuple):
@@ -46,14 +46,17 @@ class Part(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """Spikes or events, one an entry: row of the part (step by step, within a step by sample) and flat neuron."""
+    """Spikes or events, one an entry: row of the part and flat neuron.
+
+    A row is a sample in a step; rows go step by step, and rise.
+    """
 
     row: Index
     neuron: Index
 
 
 def parts(steps: int, samples: int, size: int) -> Iterator[Part]:
-    """All steps of all samples of a population of `size` neurons, part by part."""
+    """All steps of all samples, part by part, for arrays of `size` numbers for each step and sample."""
     together = max(1, PART // max(steps * size, 1))  # samples
     length = max(steps if together > 1 else PART // max(size, 1), 1)
     for start in range(0, samples, together):
@@ -107,12 +110,15 @@ class Firing:
     def _fired(self, population: Population, first: int, part: Part) -> tuple[Index, Index, Index]:
         """Only words with a spike are unpacked."""
         planes = self._spikes[population.name].planes[first : part.stop, part.start : part.end]
-        time, sample, y, x, word = np.nonzero(planes)
-        octets = planes[time, sample, y, x, word].astype("<u8").view(np.uint8).reshape(-1, 8)
-        entry, bit = np.nonzero(np.unpackbits(octets, axis=1, bitorder="little"))
+        place = np.flatnonzero(planes)
+        octets = planes.reshape(-1)[place].astype("<u8").view(np.uint8)
+        entry, bit = np.divmod(np.flatnonzero(np.unpackbits(octets, bitorder="little")), 64)
         _, height, width = as_chw(population.shape)
-        neuron = ((word[entry] * 64 + bit) * height + y[entry]) * width + x[entry]
-        return time[entry] + first, sample[entry] + part.start, neuron
+        pixel, word = np.divmod(place, planes.shape[4])
+        row, pixel = np.divmod(pixel, height * width)
+        time, sample = np.divmod(row[entry], planes.shape[1])
+        neuron = (word[entry] * 64 + bit) * (height * width) + pixel[entry]
+        return time + first, sample + part.start, neuron
 
 
 def check_recording(network: Network, recording: Recording) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from neurosam_hw.cost.firing import Part, Sent
 from neurosam_hw.cost.traffic import Traffic, expand
+from neurosam_hw.mapping.reach import Reach
 
 __all__ = ["add_spikes", "add_updates"]
 
@@ -31,23 +32,47 @@ def add_spikes(arrays: Mapping[str, Array], part: Part, depth: int, sent: Sent, 
     spikes : bool
         Whether these are spikes of neurons, and not events of an input.
     """
-    cores = arrays["messages"].shape[2]
+    tally = _Tally(part, depth, sent.row)
     if not caused.outside:
-        home = sent.row * cores + caused.core[sent.neuron]
+        home = caused.core[sent.neuron]
         if spikes:
-            _add(arrays["spikes"], part, depth, home)
+            tally.add(arrays["spikes"], home)
         for name, each in caused.sender.items():
             if each.any():
-                _add(arrays[name], part, depth, home, each[sent.neuron])
-    for spike, entry in expand(caused.messages.starts, sent.neuron):
-        away = sent.row[spike] * cores + caused.messages.cores[entry]
-        _add(arrays["messages"], part, depth, away)
-        if caused.outside:
-            _add(arrays["injected"], part, depth, away)
+                tally.add(arrays[name], home, each[sent.neuron])
+    reached = ["messages", "injected"] if caused.outside else ["messages"]
+    tally.add_reach([arrays[name] for name in reached], caused.messages, sent.neuron)
     for kind, table in caused.deliveries:
-        for spike, entry in expand(table.starts, sent.neuron):
-            away = sent.row[spike] * cores + table.cores[entry]
-            _add(arrays[kind], part, depth, away, table.deliveries[entry])
+        tally.add_reach([arrays[kind]], table, sent.neuron, deliveries=True)
+
+
+class _Tally:
+    """Adds numbers for the spikes of a part, whose rows rise."""
+
+    def __init__(self, part: Part, depth: int, row: Array) -> None:
+        self.part, self.depth, self.row = part, depth, row
+
+    def add(self, array: Array, core: npt.NDArray[np.int32], amount: Array | None = None) -> None:
+        """Add 1, or an amount, on one core for each spike."""
+        cores = array.shape[2]
+        found = np.bincount(self.row * cores + core, amount, minlength=self.part.rows * cores)
+        self._put(array, found.astype(np.int64))  # sums of less than 2^53 are exact
+
+    def add_reach(self, arrays: list[Array], table: Reach, neuron: Array, *, deliveries: bool = False) -> None:
+        """Add 1, or the deliveries, on each core that a spike reaches, to each of the arrays."""
+        cores = arrays[0].shape[2]
+        found = np.zeros(self.part.rows * cores, dtype=np.int64)
+        for spike, entry in expand(table.starts, neuron):
+            key = self.row[spike] * cores + table.cores[entry]
+            first = int(self.row[spike[0]]) * cores if spike.size else 0
+            some = np.bincount(key - first, table.deliveries[entry] if deliveries else None)
+            found[first : first + some.size] += some.astype(np.int64)
+        for array in arrays:
+            self._put(array, found)
+
+    def _put(self, array: Array, found: Array) -> None:
+        where = _where(array, self.part, self.depth)
+        where += found.reshape(where.shape)
 
 
 def add_updates(
@@ -68,13 +93,6 @@ def add_updates(
     present, first = np.unique(core[order], return_index=True)
     found = np.add.reduceat(awake[:, order], first, axis=1, dtype=np.int64)
     _where(active, part, depth)[:, :, present] += found.reshape(part.stop - part.first, -1, present.size)
-
-
-def _add(array: Array, part: Part, depth: int, key: Array, amount: Array | None = None) -> None:
-    """Add 1, or an amount, for each ``row * cores + core``. Sums are exact: NumPy adds below 2^53."""
-    found = np.bincount(key, amount, minlength=part.rows * array.shape[2])
-    where = _where(array, part, depth)
-    where += found.astype(np.int64).reshape(where.shape)
 
 
 def _where(array: Array, part: Part, depth: int) -> Array:

@@ -18,8 +18,8 @@ Counts = npt.NDArray[np.int64]
 SENDER = ("packets", "hops_east", "hops_west", "hops_north", "hops_south", "crossings")
 """What is counted at the core of the neuron that fires."""
 
-CHUNK = 2**22
-"""Entries that are expanded at once."""
+CHUNK = 2**18
+"""Entries that are expanded at once: few enough for the cache."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
-from neurosam_hw.rules.check import check
-from neurosam_hw.rules.findings import Findings, joined
+from neurosam_hw.rules.check import check_mapping
+from neurosam_hw.rules.findings import Findings
 
-__all__ = ["Verdict", "refuse", "verdict"]
+__all__ = ["SHOWN", "Verdict", "refuse", "verdict"]
 
 SHOWN = 3
 """Violations that a refusal quotes."""
@@ -49,7 +49,7 @@ def verdict(mapping: CoreMapping, what_if: bool = False) -> Verdict:
     MappingError
         If the network breaks a rule of the chip and `what_if` is not set.
     """
-    findings = joined(check(mapping.network, mapping.chip))
+    findings = check_mapping(mapping)
     if not what_if:
         refuse(findings, mapping.chip)
     unchecked = tuple(dict.fromkeys(item.rule for item in findings.unchecked))

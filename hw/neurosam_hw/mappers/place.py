@@ -81,14 +81,30 @@ def place(mapping: CoreMapping, rates: Mapping[str, npt.ArrayLike] | None = None
     np.fill_diagonal(both, 0)
     chips = -(-cores // each)
     chip = np.zeros(cores, dtype=np.int64) if chips == 1 else _on_chips(both, chips, each)
-    tiles = np.array([mapping.tile_at(0, number)[1:] for number in range(each)], dtype=np.int64).reshape(-1, 2)
-    hops = np.abs(tiles[:, None] - tiles).sum(axis=2)
+    numbers, hops = _places(mapping, min(cores, each))
     positions = np.empty((cores, 2), dtype=np.int64)
     for number in range(chips):
         here = np.flatnonzero(chip == number)
         positions[here, 0] = number
-        positions[here, 1] = _on_chip(both[np.ix_(here, here)], hops)
+        positions[here, 1] = numbers[_on_chip(both[np.ix_(here, here)], hops)]
     return replace(mapping, positions=positions)
+
+
+def _places(mapping: CoreMapping, cores: int) -> tuple[Counts, Counts]:
+    """Cores of a chip that come into question for so many cores, in order, and the hops between them.
+
+    The first ones, and a block of tiles in the corner with room for twice as many.
+    """
+    each = mapping.cores_per_chip or cores
+    tiles = np.array([mapping.tile_at(0, number)[1:] for number in range(each)], dtype=np.int64).reshape(-1, 2)
+    side = 1
+    while (tiles < side).all(axis=1).sum() < min(2 * cores, each):
+        side += 1
+    numbers = np.flatnonzero((tiles < side).all(axis=1) | (np.arange(each) < cores))
+    if not tiles.any():
+        numbers = np.arange(cores)
+    some = tiles[numbers]
+    return numbers, np.abs(some[:, None] - some).sum(axis=2)
 
 
 def _on_chips(both: Counts, chips: int, each: int) -> Counts:
@@ -134,6 +150,8 @@ def _on_chips(both: Counts, chips: int, each: int) -> Counts:
 
 def _on_chip(both: Counts, hops: Counts) -> Counts:
     """A place on one chip for each core, with few hops."""
+    if not hops.any():
+        return np.arange(len(both))
     starts = [np.arange(len(both)), _greedy(both, hops)]
     cost = [int((both * hops[np.ix_(start, start)]).sum()) for start in starts]
     return _swapped(both, hops, starts[int(np.argmin(cost))])

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from neurosam.metrics.connections import fan_out
 from neurosam.network.elements import Population
+from neurosam.network.precision import Precision
 from neurosam.network.synapse import neurons
-from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam_hw.mapping.mapping import CoreMapping
-from neurosam_hw.mapping.reach import kind
+from neurosam_hw.mapping.reach import KINDS, kind
 from neurosam_hw.mapping.schedule import HardwareSchedule
 from neurosam_hw.sanafe.architecture import number
 from neurosam_hw.sanafe.neurons import attributes, biases
@@ -79,12 +79,15 @@ class Plan:
         In the order of the network's populations.
     projections : tuple of (source group, target group, kind of synapse)
         In the network's order.
+    synapses : int
+        Of all projections.
     """
 
     steps: int
     own_steps: int
     groups: tuple[Group, ...]
     projections: tuple[tuple[str, str, str], ...]
+    synapses: int
 
     @property
     def mixed(self) -> bool:
@@ -99,47 +102,59 @@ def plan(mapping: CoreMapping, inputs: Inputs) -> Plan:
     """The plan of a mapped network for the input of one sample, both of which SANA-FE can say (refusals.py)."""
     network, schedule = mapping.network, HardwareSchedule.of(mapping.network)
     names = {p.name: _group_name(p.name, i) for i, p in enumerate(network.populations)}
-    kinds: dict[str, str] = {}
-    for projection in reversed(network.projections):
-        kinds[projection.target] = kind(projection)
+    trains = _trains(mapping, inputs)
     groups = []
     for population in network.populations:
-        name, start = population.name, schedule.depths[population.name]
-        size = neurons(population.shape)
-        bias = biases(population, network.precision)
-        if population.neuron is None:
-            soma = _trains(mapping.core_of(name), inputs[name], size)
-        else:
-            columns = attributes(population, network.precision) | ({} if start else {"bias": bias})
-            soma = _runs({"soma_hw_name": "lif", **columns}, size)
-        late = tuple((first, stop, found["bias"]) for first, stop, found in _runs({"bias": bias}, size) if start)
-        groups.append(
-            Group(
-                name, names[name], size, start, kinds.get(name, "dense"), soma,
-                tuple(run for run in late if run[2]), _cores(mapping, population),
-            )
-        )  # fmt: skip
+        name, start, size = population.name, schedule.depths[population.name], neurons(population.shape)
+        kinds = [kind(projection) for projection in network.incoming(name)]
+        soma = trains[name] if population.neuron is None else _somas(population, network.precision, start)
+        late = _late_bias(population, network.precision) if start else ()
+        cores = _cores(mapping, population)
+        groups.append(Group(name, names[name], size, start, next(iter(kinds), KINDS[0]), soma, late, cores))
     return Plan(
         schedule.steps(inputs.steps),
         inputs.steps,
         tuple(groups),
         tuple((names[p.source], names[p.target], kind(p)) for p in network.projections),
+        sum(int(fan_out(p, network[p.source].shape).sum()) for p in network.projections),
     )
 
 
 def _group_name(name: str, index: int) -> str:
-    """A name that SANA-FE reads as one word; no population has one that begins with a digit's underscore."""
+    """A name that SANA-FE reads as one word; those that are kept begin with a letter, so none is like another."""
     return name if WORD.fullmatch(name) else f"_{index}_" + re.sub(r"[^A-Za-z0-9]", "_", name)
 
 
-def _trains(cores: npt.NDArray[np.int32], events: Events, size: int) -> tuple[Run, ...]:
-    """An input unit for each neuron, numbered within its core, and the steps in which it fires, as 0 and 1."""
-    order = np.argsort(cores, kind="stable")
-    unit = np.empty(size, dtype=np.int64)
-    unit[order] = np.arange(size) - np.searchsorted(cores[order], cores[order])
-    train = np.zeros((size, events.steps), dtype=np.int64)
-    train[events.neuron, events.time] = 1
-    return tuple((i, i + 1, {"soma_hw_name": f"input[{unit[i]}]", "spikes": train[i].tolist()}) for i in range(size))
+def _somas(population: Population, precision: Precision | None, start: int) -> tuple[Run, ...]:
+    """Attributes of neurons, with the bias where it acts from the beginning."""
+    columns = {"soma_hw_name": "lif", **attributes(population, precision)}
+    if not start:
+        columns["bias"] = biases(population, precision)
+    return _runs(columns, neurons(population.shape))
+
+
+def _late_bias(population: Population, precision: Precision | None) -> tuple[Run, ...]:
+    """Biases that are not 0."""
+    runs = _runs({"bias": biases(population, precision)}, neurons(population.shape))
+    return tuple((first, stop, found["bias"]) for first, stop, found in runs if found["bias"])
+
+
+def _trains(mapping: CoreMapping, inputs: Inputs) -> dict[str, tuple[Run, ...]]:
+    """The input unit of each input neuron, of which each core has its own, and the steps in which it fires: 0 and 1."""
+    used = np.zeros(mapping.cores, dtype=np.int64)
+    found = {}
+    for name, events in inputs.items():
+        cores = mapping.core_of(name)
+        order = np.argsort(cores, kind="stable")
+        unit = np.empty(cores.size, dtype=np.int64)
+        unit[order] = used[cores[order]] + np.arange(cores.size) - np.searchsorted(cores[order], cores[order])
+        used += np.bincount(cores, minlength=mapping.cores)
+        train = np.zeros((cores.size, events.steps), dtype=np.int64)
+        train[events.neuron, events.time] = 1
+        found[name] = tuple(
+            (i, i + 1, {"soma_hw_name": f"input[{unit[i]}]", "spikes": train[i].tolist()}) for i in range(cores.size)
+        )
+    return found
 
 
 def _cores(mapping: CoreMapping, population: Population) -> tuple[Run, ...]:

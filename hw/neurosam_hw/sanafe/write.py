@@ -70,7 +70,7 @@ def export(mapping: CoreMapping, events: Events | Mapping[str, Events], folder: 
     check_range(network, whole_run(network, inputs))
     target = Path(folder)
     made = plan(mapping, inputs)
-    found = [edges(network, projection) for projection in network.projections]
+    found = [_narrow(edges(network, projection)) for projection in network.projections]
     write_text(target / "arch.yaml", architecture(mapping.chip, _inputs_on_a_core(mapping)))
     _write_network(target, made, found)
     write_text(target / "plan.json", json.dumps(asdict(made)))
@@ -97,10 +97,15 @@ def _inputs_on_a_core(mapping: CoreMapping) -> int:
     return int(np.bincount(np.concatenate(cores), minlength=1).max())
 
 
+def _narrow(found: Edges) -> Edges:
+    """The same in 32 bits, which hold every neuron and every weight with its exponent."""
+    return Edges(*(column.astype(np.int32) for column in found))
+
+
 def _write_network(folder: Path, made: Plan, found: list[Edges]) -> None:
     """As text or as arrays; what an earlier export wrote in the other form is removed."""
     text, arrays = folder / "snn.yaml", folder / "edges.npz"
-    as_text = not made.mixed and sum(len(part.weight) for part in found) <= MOST_EDGES
+    as_text = not made.mixed and made.synapses <= MOST_EDGES
     (arrays if as_text else text).unlink(missing_ok=True)
     if as_text:
         write_text(text, snn(made, found))

@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 from weakref import finalize
@@ -19,7 +18,8 @@ from weakref import finalize
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.errors import BackendError, FormatError
+from neurosam._util.packages import require_package
+from neurosam.errors import FormatError
 from neurosam.formats.events.columns import block
 from neurosam.formats.events.source import BLOCK, Block, Source
 
@@ -51,14 +51,13 @@ def camera_file(path: Path) -> Source:
 
     Raises
     ------
-    BackendError
+    MissingPackageError
         If faery is not installed.
     FormatError
         If faery cannot read it, or it is cut off.
     """
     where, kind = str(path), kind_of(path)
-    if find_spec("faery") is None:
-        raise BackendError(where, "needs faery, which is not installed: pip install 'neurosam[events]'")
+    require_package(where, "faery")
     _check_version(path)
     if kind in ("evt", "dat"):
         _check_length(path, kind)

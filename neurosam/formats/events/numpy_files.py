@@ -89,7 +89,7 @@ def array_source(where: str, array: npt.NDArray[Any], columns: str = "") -> Sour
     try:
         return Events.from_dense(array)
     except EventError as error:
-        raise EventError(where, error.problem) from None
+        raise EventError(f"{where}{error.where.removeprefix('events')}", error.problem) from None
 
 
 def _fields(where: str, array: npt.NDArray[Any], columns: str) -> dict[str, npt.NDArray[Any]]:

@@ -3,8 +3,8 @@
 Numba keys a cached kernel by the file that defines it, but a kernel also contains the functions that it calls, such as
 those of arithmetic.py. So the cache folder is named by a digest of all kernel sources: a kernel compiled from an old
 formula is never used with a changed one. The folder is below ``NUMBA_CACHE_DIR``, or in the user's cache folder, or
-(if neither can be written) in a temporary folder. Its modification time is that of its last use; a folder that no
-process has used for KEPT_DAYS belongs to a version no longer in use, and is removed.
+(if neither can be written, or somebody else could write there too) in a temporary folder. Its modification time is that
+of its last use; a folder that no process has used for KEPT_DAYS belongs to a version no longer in use, and is removed.
 
 :data:`formulas` is arithmetic.py compiled as it stands: the same functions that Python integers and torch tensors use.
 """
@@ -19,7 +19,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -29,10 +29,17 @@ from typing import Any
 import numba
 
 from neurosam import arithmetic
+from neurosam.backends.event.runtime.stored_kernels import StoredKernels
 from neurosam.backends.event.simd.bounds import CHECKED
+from neurosam.errors import BackendError
 from neurosam.network import dynamics
 
 __all__ = ["cache_folder", "formulas", "inlined", "inlined_source", "kernel", "overload"]
+
+if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
+    raise BackendError(
+        "back end 'event'", "needs Numba's compiler, which NUMBA_DISABLE_JIT switches off; unset it, or use 'reference'"
+    )
 
 KEPT_DAYS = 30
 FOLDER = re.compile(r"kernels-[0-9a-f]{16}")
@@ -45,16 +52,15 @@ def cache_folder() -> Path:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version} {CHECKED}".encode())
     for source in sorted([*sources, Path(arithmetic.__file__), Path(dynamics.__file__)]):
         digest.update(source.read_bytes())
-    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neurosam"
-    bases = [Path(os.environ["NUMBA_CACHE_DIR"])] if os.environ.get("NUMBA_CACHE_DIR") else [user]
-    shared = Path(tempfile.gettempdir()) / f"neurosam-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-    for base in (*bases, shared):
+    for base in _bases():
         folder = base / f"kernels-{digest.hexdigest()[:16]}"
         try:
             base.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if base == shared and not _private(base):
+            if base.parent == Path(tempfile.gettempdir()) and not _own(base):
                 continue
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if not _own(folder):
+                continue
             with tempfile.TemporaryFile(dir=folder):
                 pass
             _remove_others(folder)
@@ -62,6 +68,18 @@ def cache_folder() -> Path:
         except OSError:
             continue
     return Path(tempfile.mkdtemp(prefix="neurosam-"))
+
+
+def _bases() -> Iterator[Path]:
+    """Where kernels may be kept, the best place first; a container may have no home."""
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(os.environ["NUMBA_CACHE_DIR"])
+    elif os.environ.get("XDG_CACHE_HOME"):
+        yield Path(os.environ["XDG_CACHE_HOME"]) / "neurosam"
+    else:
+        with suppress(RuntimeError):  # neither HOME nor an entry in the list of users
+            yield Path.home() / ".cache" / "neurosam"
+    yield Path(tempfile.gettempdir()) / f"neurosam-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
 def _remove_others(folder: Path) -> None:
@@ -81,12 +99,12 @@ def _remove_others(folder: Path) -> None:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _private(folder: Path) -> bool:
-    """Whether only our user can write to this guessable path: a cached kernel is code that will be run."""
+def _own(folder: Path) -> bool:
+    """Whether the folder is ours and nobody else can write to it: a stored kernel is code that will be run."""
     if not hasattr(os, "getuid"):
         return True
     status = folder.lstat()
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -115,7 +133,9 @@ def _cached(function: Callable[..., Any], **options: Any) -> Any:
     before = config.CACHE_DIR
     config.CACHE_DIR = str(cache_folder())
     try:
-        return numba.njit(cache=True, nogil=True, boundscheck=CHECKED, **options)(function)
+        dispatcher = numba.njit(nogil=True, boundscheck=CHECKED, **options)(function)
+        dispatcher._cache = StoredKernels(function)
+        return dispatcher
     finally:
         config.CACHE_DIR = before
 

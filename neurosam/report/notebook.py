@@ -1,0 +1,135 @@
+"""What a notebook shows of a network, events or a recording: a table, and small pictures that need no package.
+
+Everything is plain HTML and SVG, and every name is escaped. Curves are the spikes per step; maps are the sum of a spike
+activation map over steps and samples, drawn as rectangles.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam._util.describing import LOOKED_THROUGH, array_text, field_texts
+from neurosam.network.elements import Population
+from neurosam.network.network import Network
+from neurosam.network.synapse import neurons
+from neurosam.signals.events import Events
+from neurosam.signals.recording import Recording
+
+__all__ = ["html_of"]
+
+MOST_ROWS = 40
+MAP_SIDE = 40
+"""Most rectangles of a map's side; neighbours of a larger one are added up."""
+
+
+def html_of(value: Network | Recording | Events) -> str:
+    """The HTML of a value, for ``_repr_html_``."""
+    if isinstance(value, Network):
+        return _network(value)
+    if isinstance(value, Recording):
+        return _recording(value)
+    counts = value.counts().mean(axis=1) if value.samples else np.zeros(value.steps)
+    return f"<div>{html.escape(repr(value))}<br>{_curve(counts)}</div>"
+
+
+def _network(network: Network) -> str:
+    rows = [_population(population) for population in network.populations]
+    arrows = [(html.escape(p.label), html.escape(p.text.partition(": ")[2])) for p in network.projections]
+    return _page(
+        repr(network).partition("\n")[0],
+        _table(("population", "shape", "neurons", "kind", "parameters"), rows),
+        _table(("projection", "synapses"), arrows),
+    )
+
+
+def _population(population: Population) -> tuple[str, ...]:
+    neuron: Any = population.neuron
+    kind = "input" if neuron is None else type(neuron).__name__
+    parameters = {} if neuron is None else field_texts(neuron)
+    shape = " x ".join(map(str, population.shape))
+    listed = ", ".join(f"{name} {text}" for name, text in parameters.items())
+    return html.escape(population.name), shape, f"{neurons(population.shape):,}", kind, html.escape(listed)
+
+
+def _recording(recording: Recording) -> str:
+    rows = []
+    for name in dict.fromkeys([*recording.counts, *recording.spikes, *recording.sam, *recording.membrane]):
+        counts = recording.counts.get(name)
+        several = [v for v in ("membrane", "current") if name in getattr(recording, v)]
+        rows.append((
+            html.escape(name),
+            "" if counts is None else f"{int(counts.sum()):,}",
+            "" if counts is None or not counts.size else _curve(counts.mean(axis=1)),
+            _map(recording.sam[name]) if name in recording.sam else "",
+            "<br>".join(html.escape(f"{v} {array_text(getattr(recording, v)[name])}") for v in several),
+        ))  # fmt: skip
+    answers = recording.predictions[:20].tolist() if recording.output.size else []
+    more = " ..." if recording.samples > len(answers) else ""
+    return _page(
+        repr(recording).partition("\n")[0],
+        _table(("population", "spikes", "spikes per step", "map (all steps)", "recorded"), rows),
+        f"<div>answers {html.escape(str(answers))}{more}</div>" if answers else "",
+    )
+
+
+def _page(heading: str, *parts: str) -> str:
+    return f"<div><b>{html.escape(heading)}</b>{''.join(parts)}</div>"
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; cells are HTML already."""
+    listed = list(rows)
+    more = f"<tr><td colspan='{len(titles)}'>... {len(listed) - MOST_ROWS} more</td></tr>"
+    head = "".join(f"<th style='text-align:left'>{html.escape(title)}</th>" for title in titles)
+    body = "".join(
+        "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>"
+        for row in listed[:MOST_ROWS]
+    )
+    return f"<table><tr>{head}</tr>{body}{more if len(listed) > MOST_ROWS else ''}</table>"
+
+
+def _curve(values: npt.NDArray[np.float64], width: int = 160, height: int = 28) -> str:
+    """A line over the steps, from 0 to the largest value."""
+    points = np.asarray(values, dtype=np.float64)
+    if points.size > 2 * width:  # the mean of each pixel's steps
+        edges = np.linspace(0, points.size, width + 1).astype(np.int64)[:-1]
+        points = np.add.reduceat(points, edges) / np.diff([*edges, points.size])
+    peak = float(points.max(initial=0.0)) or 1.0
+    x = np.linspace(1, width - 1, max(points.size, 2))[: points.size]
+    y = height - 2 - (height - 4) * points / peak
+    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    return (
+        f"<svg width='{width}' height='{height}' role='img' aria-label='up to {peak:.4g} per step'>"
+        f"<title>up to {peak:.4g} per step</title>"
+        f"<polyline points='{line}' fill='none' stroke='#0072b2' stroke-width='1.5'/></svg>"
+    )
+
+
+def _map(maps: npt.NDArray[Any], side: int = 64) -> str:
+    """The sum of a map over steps and samples, as rectangles from white to blue."""
+    if not 0 < maps.size <= LOOKED_THROUGH:
+        return ""
+    total = np.asarray(maps, dtype=np.float64).sum(axis=(0, 1))
+    bundle = [-(-length // MAP_SIDE) for length in total.shape]
+    total = np.add.reduceat(total, np.arange(0, total.shape[0], bundle[0]), axis=0)
+    total = np.add.reduceat(total, np.arange(0, total.shape[1], bundle[1]), axis=1)
+    rows, columns = total.shape
+    share = total / (total.max() or 1.0)
+    cells = "".join(
+        f"<rect x='{x}' y='{y}' width='1.02' height='1.02' fill='rgba(0,114,178,{share[y, x]:.2f})'/>"
+        for y in range(rows)
+        for x in range(columns)
+        if share[y, x] >= 0.005
+    )
+    width = max(8, round(side * columns / max(rows, columns)))
+    height = max(8, round(side * rows / max(rows, columns)))
+    return (
+        f"<svg width='{width}' height='{height}' viewBox='0 0 {columns} {rows}' preserveAspectRatio='none' role='img' "
+        f"aria-label='where the scores are'><rect width='{columns}' height='{rows}' fill='white' stroke='none'/>"
+        f"{cells}</svg>"
+    )
