@@ -18,7 +18,8 @@ from neurosam_hw.errors import MappingError
 from neurosam_hw.mappers.build import map_in_order, map_network
 from neurosam_hw.mappers.metis import has_metis
 from neurosam_hw.mappers.rates import recorded_rates
-from neurosam_hw.mappers.utilisation import STORES, Utilisation, Ways, utilisation, ways
+from neurosam_hw.mappers.traffic import Ways, ways
+from neurosam_hw.mappers.utilisation import STORES, Utilisation, utilisation
 from neurosam_hw.mapping.file import load_mapping, save_mapping
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.rules.check import check_mapping
@@ -163,9 +164,8 @@ def _show_populations(mapping: CoreMapping, used: Utilisation) -> None:
         sizes = [piece.size for piece in pieces]
         count = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,}..{max(sizes):,}"
         most = f"{share[full]:.0%} of {STORES[fullest[full]]}"
-        rows.append(
-            (population.name, _cut(mapping, population.name), len(cores), count, f"{share[cores].mean():.0%}", most)
-        )
+        cut, mean = _cut(mapping, population.name), f"{share[cores].mean():.0%}"
+        rows.append((population.name, cut, f"{len(cores):,}", count, mean, most))
     columns = ("population", "cut into", "cores", "neurons a core", "mean utilisation", "fullest core")
     show("populations", columns, rows, left=2)
 
