@@ -65,7 +65,7 @@ def explain(
         if len(net[name].shape) != 3:
             raise NetworkError(f"--layers: {name!r}", "does not have the shape (C, H, W); name a convolutional layer")
     net = SAM(net, layer_names, gamma=gamma, mode=mode).traced(steps or stimulus_of(net, None, None).steps)
-    events, images = presented(net, data, samples, seed, steps, coding, size)
+    events, images = presented(net, data, samples, seed, steps, coding, size, takes_events=False)
     readout = () if net.readout.fires else (net.readout.name,)
     with progress(f"running on {backend}") as tick:
         firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
