@@ -96,7 +96,7 @@ def map_network(
         mapping = CoreMapping(network, chip, share(demand, pieces, axons, alone))
         overfull = _overfull(mapping)
         if not overfull:
-            return place(_checked(mapping), activity).mapping
+            return place(_checked(mapping), activity)
         for core, excess in overfull.items():
             first, *others = mapping.pieces_on(core)
             if others:

@@ -98,8 +98,5 @@ def recorded_rates(network: Network, recording: Recording) -> dict[str, npt.NDAr
         elif name in recording.counts:
             found[name] = np.full(size, recording.counts[name].sum() / size)
         else:
-            raise MappingError(
-                "recording",
-                f"has no spikes of {name!r}, which fires; it is of another network: make one of this network",
-            )
+            raise MappingError("recording", f"is of another network: it has no spikes of {name!r}, which fires here")
     return found

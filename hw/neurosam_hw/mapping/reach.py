@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from neurosam.metrics.connections import window_taps
 from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, as_chw, neurons
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
@@ -83,16 +84,9 @@ def reach(mapping: CoreMapping, projection: Projection) -> Reach:
     >>> found.starts, found.cores, found.deliveries
     (array([0, 1, 3, 5, 6]), array([0, 0, 1, 0, 1, 1], dtype=int32), array([2, 2, 1, 1, 2, 2]))
     """
-    network = mapping.network
-    source, target = network[projection.source], network[projection.target]
-    if target.pool is not None:
-        raise MappingError(
-            f"population {target.name!r}",
-            "takes the largest of several sums in a step, which no chip does; pool its spikes instead (max_pool)",
-        )
-    fan = Fan(projection, source.shape, target.shape)
-    found = [(piece.core, *fan.of(piece)) for piece in mapping.pieces_of(target.name)]
-    return _gather(found, neurons(source.shape))
+    fan = fan_of(mapping.network, projection)
+    found = [(piece.core, *fan.of(piece)) for piece in mapping.pieces_of(projection.target)]
+    return _gather(found, neurons(mapping.network[projection.source].shape))
 
 
 def packets(mapping: CoreMapping, population: str) -> Reach:
@@ -105,6 +99,17 @@ def packets(mapping: CoreMapping, population: str) -> Reach:
     sources = _joined(np.repeat(np.arange(size), r.fan_out) for r in reaches)
     cores = _joined(r.cores.astype(np.int64) for r in reaches)
     return _compressed(sources, cores, _joined(r.deliveries for r in reaches), size)
+
+
+def fan_of(network: Network, projection: Projection) -> Fan:
+    """The Fan of a projection; refused like :func:`reach` if its target takes the largest of several sums."""
+    source, target = network[projection.source], network[projection.target]
+    if target.pool is not None:
+        raise MappingError(
+            f"population {target.name!r}",
+            "takes the largest of several sums in a step, which no chip does; pool its spikes instead (max_pool)",
+        )
+    return Fan(projection, source.shape, target.shape)
 
 
 class Fan:
