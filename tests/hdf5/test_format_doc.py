@@ -95,7 +95,7 @@ def everything(folder: Path) -> list[Path]:
     recording = Recording(
         "event", 4, 1, np.zeros((1, 2)), {"a": Spikes.from_dense(np.full((4, 1, 2), 3), graded=True)},
         {"a": np.zeros((4, 1, 1, 1))}, {"a": 1.0}, values, values, {"a": np.zeros((4, 1), dtype=np.int64)},
-        {"in->a": 3}, 0.5, {"b": np.zeros((1, 2))}, counts, counts, state,
+        {"in->a": 3}, 0.5, {"b": np.zeros((1, 2))}, counts, counts, state, 2,
     )  # fmt: skip
     events = Events.from_dense(np.full((4, 1, 2), 3))
     save(floats, folder / "floats")
