@@ -259,8 +259,7 @@ def _block(held: Any, first: int, last: int) -> npt.NDArray[Any]:
     """Values of the steps ``first:last``, ``[steps, B, ...]``."""
     if not isinstance(held, Spikes):
         return np.asarray(held[first:last])
-    magnitude = None if held.magnitude is None else held.magnitude[first:last]
-    return Spikes(held.planes[first:last], held.shape, magnitude).dense()
+    return held.steps(first, last).dense()
 
 
 def _joined(table: Any, variable: str, parts: list[tuple[str, Arrays]]) -> Any:

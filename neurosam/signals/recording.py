@@ -151,6 +151,11 @@ class Spikes:
         magnitude = None if self.magnitude is None else self.magnitude[:, start:stop]
         return Spikes(self.planes[:, start:stop], self.shape, magnitude)
 
+    def steps(self, start: int, stop: int) -> Spikes:
+        """The steps ``start:stop`` of these, as views."""
+        magnitude = None if self.magnitude is None else self.magnitude[start:stop]
+        return Spikes(self.planes[start:stop], self.shape, magnitude)
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:

@@ -36,9 +36,9 @@ def test_the_tolerance_grows_with_the_larger_of_the_two_values() -> None:
     assert differ([1.0], [np.nextafter(1.0, 2.0)], 0.0) == [0]
 
 
-def test_integers_are_equal_or_not_and_nothing_equals_nan() -> None:
+def test_integers_are_equal_or_not_and_nan_equals_itself_alone() -> None:
     assert differ(np.array([5, 2**40], np.int64), np.array([5, 2**40 + 1], np.int64), 0.5) == [1]
-    assert differ([np.nan, np.nan, 1.0], [np.nan, 1.0, np.nan], 1e9) == [0, 1, 2]
+    assert differ([np.nan, np.nan, 1.0, np.inf], [np.nan, 1.0, np.nan, np.nan], 1e9) == [1, 2, 3]
 
 
 def test_infinity_equals_itself_alone() -> None:
@@ -207,7 +207,7 @@ def test_causal_order_and_the_first_of_each_sample() -> None:
     assert [d.place for d in found.each_sample().divergences()] == [(7, 7, 2, 0, 1), (6, 7, 2, 1, 2)]
     told = list(found.divergences(np.array([0.5, -0.5, np.nan, 0.0])))
     assert [d.distance for d in told] == [0.5, -0.5, None, 0.0]
-    assert [str(d).partition("(the side")[2] for d in told] == [
-        " that stayed silent is 0.5 below its threshold)", " that stayed silent is 0.5 above its threshold)", "",
-        " that stayed silent is 0 below its threshold)",
+    assert [str(d).partition("(the silent side")[2] for d in told] == [
+        " is 0.5 below the network's threshold)", " is 0.5 above the network's threshold)", "",
+        " is at the network's threshold)",
     ]  # fmt: skip
