@@ -32,7 +32,18 @@ from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Spikes
 from neurosam.signals.state import State
 
-__all__ = ["Difference", "Divergence", "Equivalence", "Tally", "compare", "compare_networks", "report", "verify"]
+__all__ = [
+    "Difference",
+    "Divergence",
+    "Equivalence",
+    "Tally",
+    "chunk_size",
+    "compare",
+    "compare_networks",
+    "largest_events",
+    "report",
+    "verify",
+]
 
 CHUNK_BYTES = 2**28
 
@@ -162,7 +173,8 @@ def _report(
     largest: Mapping[str, float] | None,
 ) -> Equivalence:
     """Compare all samples at once."""
-    variables, not_compared = shared(a, b, network, largest)
+    both = shared(a, b, network, largest)
+    variables = both.variables
     if tolerance is not None and (not 0 <= tolerance < 1 or all(v.exact for v in variables)):
         raise NeurosamError("tolerance", f"got {tolerance}; it is in [0, 1) for floats, and integers have none")
     tolerance = ROUNDING if tolerance is None else tolerance
@@ -190,8 +202,10 @@ def _report(
         tallies,
         _first(earliest),
         tuple(rounded_spikes),
-        not_compared,
+        both.not_compared,
         steps.start,
+        both.in_one,
+        both.steps_in_one,
     )
 
 
@@ -271,14 +285,14 @@ def verify(
         raise NeurosamError("verify: events", "hold no samples; nothing can be compared")
     record = Record.everything(network) if record is None else record
     parts: dict[str, list[Equivalence]] = {name: [] for name in backends[1:]}
-    size = _chunk(network, inputs.steps)
+    size = chunk_size(network, inputs.steps)
     tolerance = None if network.fixed else rounding_of(network, inputs.steps, options.get("dtype", "float64"))
     initial: State | None = options.pop("initial", None)
     for start in range(0, inputs.samples, size):
         stop = min(start + size, inputs.samples)
         chunk = inputs.select(start, stop)
         begin = None if initial is None else initial.select(start, stop)
-        largest = _largest(chunk, begin)
+        largest = largest_events(chunk, begin)
         first = run(network, chunk, backends[0], record, initial=begin, **options)
         for name in backends[1:]:
             other = run(network, chunk, name, record, initial=begin, **options)
@@ -288,7 +302,7 @@ def verify(
     return {name: merged(results) for name, results in parts.items()}
 
 
-def _largest(inputs: Inputs, initial: State | None) -> dict[str, float]:
+def largest_events(inputs: Inputs, initial: State | None = None) -> dict[str, float]:
     """The largest events of a run by input, those that are still on their way when it starts included."""
     largest = {name: float(events.magnitude) for name, events in inputs.items()}
     for name in largest.keys() & (initial.recent.keys() if initial is not None else ()):
@@ -297,7 +311,7 @@ def _largest(inputs: Inputs, initial: State | None) -> dict[str, float]:
     return largest
 
 
-def _chunk(network: Network, steps: int) -> int:
+def chunk_size(network: Network, steps: int) -> int:
     """Samples whose recordings fit CHUNK_BYTES: a membrane, a current, dense spikes and a map of two back ends."""
     total = sum(neurons(p.shape) for p in network.populations)
     return max(1, CHUNK_BYTES // (64 * total * steps))

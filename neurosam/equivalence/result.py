@@ -70,6 +70,10 @@ class Equivalence:
         What only one of the recordings holds.
     first_step : int
         Own step of the first step that was compared.
+    in_one : tuple of (population, variable)
+        What only one of the recordings holds.
+    steps_in_one : int
+        Steps that only one of them holds.
 
     Examples
     --------
@@ -89,6 +93,8 @@ class Equivalence:
     rounded: tuple[Divergence, ...] = ()
     not_compared: tuple[str, ...] = ()
     first_step: int = 0
+    in_one: tuple[tuple[str, str], ...] = ()
+    steps_in_one: int = 0
 
     @property
     def total(self) -> Tally:

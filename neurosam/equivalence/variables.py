@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +15,30 @@ from neurosam.network.network import Network
 from neurosam.network.synapse import Shape, neurons
 from neurosam.signals.recording import Recording
 
-__all__ = ["common_steps", "shared"]
+__all__ = ["Shared", "common_steps", "shared"]
 
 
-def shared(
-    a: Recording, b: Recording, network: Network | None, largest: Mapping[str, float] | None = None
-) -> tuple[list[Variable], tuple[str, ...]]:
-    """The variables that both recordings hold, in causal order, and descriptions of what is not compared.
+class Shared(NamedTuple):
+    """What two recordings both hold, and what they do not.
+
+    Attributes
+    ----------
+    variables : list of Variable
+    not_compared : tuple of str
+    in_one : tuple of (population, variable)
+        What only one of them holds.
+    steps_in_one : int
+        Steps that only one of them holds.
+    """
+
+    variables: list[Variable]
+    not_compared: tuple[str, ...]
+    in_one: tuple[tuple[str, str], ...]
+    steps_in_one: int
+
+
+def shared(a: Recording, b: Recording, network: Network | None, largest: Mapping[str, float] | None = None) -> Shared:
+    """The variables that both recordings hold, in causal order, and what is not compared.
 
     Of variables by step, the steps that both hold are taken. What belongs to a whole run is compared only if both hold
     the same steps. `largest` events of a float network's inputs: see :func:`neurosam.equivalence.tolerance.magnitude`.
@@ -41,11 +58,13 @@ def shared(
     held = _held(a, network), _held(b, network)
     pair = _Pair(a, b, network, steps, largest)
     variables: list[Variable] = []
-    not_compared = [*_steps_of_one(a, b, steps), *_steps_of_one(b, a, steps)]
+    in_one: list[tuple[str, str]] = []
+    not_compared = [*_steps_of_one(a, steps), *_steps_of_one(b, steps)]
     for name, order in _order(held, network).items():
         for kind in VARIABLES:
             key = kind, name
             if (key in held[0]) != (key in held[1]):
+                in_one.append((name, kind))
                 not_compared.append(f"{name}: {kind} (only in {a.backend if key in held[0] else b.backend})")
             elif key in held[0] and kind not in OF_STEPS and not same_steps:
                 not_compared.append(f"{name}: {kind} (of other steps)")
@@ -53,7 +72,7 @@ def shared(
                 variables.append(pair.variable(name, kind, order, held[0][key], held[1][key]))
     if not sum(v.a.size for v in variables):
         raise NeurosamError(where, "hold no value in common; nothing can be compared")
-    return variables, tuple(not_compared)
+    return Shared(variables, tuple(not_compared), tuple(in_one), a.steps + b.steps - 2 * len(steps))
 
 
 def common_steps(a: Recording, b: Recording) -> range:
@@ -74,14 +93,11 @@ def common_steps(a: Recording, b: Recording) -> range:
     return common if common else ours
 
 
-def _steps_of_one(recording: Recording, other: Recording, common: range) -> list[str]:
-    """The steps that only the first of two recordings holds, described."""
+def _steps_of_one(recording: Recording, common: range) -> list[str]:
+    """The steps of a recording that the other one does not hold, described."""
     held = range(recording.first_step, recording.first_step + recording.steps)
     alone = [part for part in (range(held.start, common.start), range(common.stop, held.stop)) if part]
-    if not alone:
-        return []
-    who = recording.backend if recording.backend != other.backend else f"one of {recording.backend}"
-    return [f"steps {' and '.join(map(_span, alone))} (only in {who})"]
+    return [f"steps {' and '.join(map(_span, alone))} (only in {recording.backend})"] if alone else []
 
 
 def _span(steps: range) -> str:

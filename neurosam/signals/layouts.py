@@ -52,9 +52,7 @@ def check_layout(where: str, got: Shape, shape: Shape, extent: Extent, onset: in
     steps, samples = ("T" if extent[0] is None else extent[0]), ("B" if extent[1] is None else extent[1])
     allowed = " or ".join(f"({', '.join(map(str, (steps, samples, *tail)))})" for tail in sorted(tails, key=len)[::-1])
     hint = _mistake(got, shape, extent, onset)
-    raise ArgumentError(
-        where, f"has shape {got}; {allowed} (step, sample, neuron) is required{hint and '. ' + hint}"
-    )
+    raise ArgumentError(where, f"has shape {got}; {allowed} (step, sample, neuron) is required{hint and '. ' + hint}")
 
 
 def _mistake(got: Shape, shape: Shape, extent: Extent, onset: int) -> str:

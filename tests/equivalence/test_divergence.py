@@ -130,13 +130,13 @@ def recording(**changes: Any) -> Recording:
 
 def test_variables_come_with_the_scale_that_judges_them() -> None:
     net = network(ns.LIF(0.5, 2.0, "zero"), DENSE)
-    variables, alone = shared(recording(), recording(), net)
+    variables, alone = shared(recording(), recording(), net)[:2]
     assert alone == ()
     assert [(v.population, v.name, v.order, v.first_step, v.shape, v.scale) for v in variables] == [
         ("a", "membrane", 1, 0, (2,), 7.5), ("a", "spikes", 1, 0, (2,), 1.0), ("a", "output", 1, 1, (2,), 7.5),
     ]  # fmt: skip
     assert [v.exact for v in variables] == [False, True, False]
-    unknown, _ = shared(recording(), recording(membrane={"a": np.full((2, 1, 2), -3.5)}), None)
+    unknown = shared(recording(), recording(membrane={"a": np.full((2, 1, 2), -3.5)}), None).variables
     assert {v.name: (v.population, v.scale) for v in unknown} == {  # without a network, the largest value there is
         "membrane": ("a", 3.5), "spikes": ("a", 1.0), "output": ("output", 4.0),
     }  # fmt: skip
@@ -151,7 +151,7 @@ def test_an_output_of_pictures_has_the_readouts_coordinates() -> None:
     )
     a = Recording("here", 3, 1, np.zeros((1, 4)))
     b = Recording("there", 3, 1, np.array([[0.0, 0.0, 0.0, 1.0]]))
-    (v,), _ = shared(a, b, net)
+    (v,) = shared(a, b, net).variables
     (one,) = mismatches(v, 1e-9).divergences()
     assert replace(one, place=()) == one  # only sorts
     assert (one.step, one.coordinates, one.neuron, one.value_b) == (2, (0, 1, 1), 3, 1.0)
@@ -171,14 +171,14 @@ def test_only_the_output_has_the_readouts_shape() -> None:
         ),
     )  # fmt: skip
     a = Recording("here", 1, 1, np.zeros((1, 4)), membrane={"b": np.zeros((1, 1, 4))})
-    variables, _ = shared(a, a, net)
+    variables = shared(a, a, net).variables
     assert [(v.name, v.shape) for v in variables] == [("membrane", (4,)), ("output", (1, 2, 2))]
 
 
 def test_scales_of_maps_are_compared_where_maps_are() -> None:
     maps = {"a": np.zeros((2, 1, 1, 1))}
     with_map = recording(sam=maps, sam_scale={"a": 8.0})
-    _, alone = shared(with_map, recording(), None)
+    alone = shared(with_map, recording(), None).not_compared
     assert alone == ("a: sam (only in here)",)
     with pytest.raises(NeurosamError, match=r"a: sam: has scale 8.0 in 'here' and 4.0 in 'there'"):
         shared(with_map, recording(backend="there", sam=maps, sam_scale={"a": 4.0}), None)
