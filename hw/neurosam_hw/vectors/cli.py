@@ -40,8 +40,8 @@ def vectors(
 ) -> None:
     """Write golden vectors of a network: what a design in Verilog or C is tested against, with benches that do it.
 
-    For each population what arrives, its parameters, and spikes, currents, membranes and maps of each step, as files for
-    $readmemh, C header and .npz; weights for a full design. Then: make -C FOLDER.
+    Of each population what arrives, its parameters, and spikes, currents, membranes and maps of each step: files for
+    $readmemh, a C header and .npz; weights for a full design. Then: make -C FOLDER.
     """
     new_folder(out, force, MANIFEST)
     if events and (data is not None or size is not None):
@@ -59,16 +59,10 @@ def vectors(
     check(net, inputs, Record.everything(net))
     made = write_vectors(net, inputs, out, populations=names, backend=backend, force=force)
     index = {p.name: i for i, p in enumerate(net.populations)}
-    rows = [
-        (
-            f"p{index[name]}",
-            name,
-            unit.columns["a"].values.shape[2],
-            net.onsets[name],
-            int(unit.columns["s"].values.sum()),
-        )
-        for name, unit in made.units.items()
-    ]
+    rows = []
+    for name, unit in made.units.items():
+        s = unit.columns["s"].values
+        rows.append((f"p{index[name]}", name, s.shape[2], net.onsets[name], int(s.sum())))
     show("units", ("folder", "population", "neurons", "onset", "spikes"), rows, left=2)
     say(f"wrote {out}: {made.recording.steps} steps x {made.recording.samples} samples")
     say(f"next, with iverilog and a C compiler: make -C {out}")

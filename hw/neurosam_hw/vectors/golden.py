@@ -109,11 +109,10 @@ def golden(network: Network, inputs: Inputs, names: Iterable[str], backend: str 
     )
     recording = run(network, inputs, backend, record)
     sent = {p.name: _sent(p, inputs, recording) for p in populations if p.fires}
-    by_name = {
-        name: column.values.reshape(*column.values.shape[:2], *network[name].shape) for name, column in sent.items()
-    }
+    size = inputs.steps, inputs.samples
+    values = {name: column.values.reshape(*size, *network[name].shape) for name, column in sent.items()}
     complete = unrolled(network, inputs.steps)
-    units = {p.name: _unit(complete, p.name, by_name, recording) for p in populations if p.name in chosen}
+    units = {p.name: _unit(complete, p.name, values, recording) for p in populations if p.name in chosen}
     return Golden(network, recording, units, sent)
 
 
@@ -168,7 +167,7 @@ def _unit(network: Network, name: str, sent: Mapping[str, Integers], recording: 
     if population.has_current:
         _same(name, "current", u, recording.current[name])
     if population.fires:
-        _same(name, "spikes", s, recording.spikes[name].dense())
+        _same(name, "spike", s, recording.spikes[name].dense())
     trace = network.sam.get(name)
     if isinstance(trace, FixedSamTrace):
         columns["sam"] = Column(_flat(recording.sam[name]), 32, ("step", "sample", "pixel"))
@@ -199,7 +198,7 @@ def _same(name: str, variable: str, again: Integers, recorded: Any) -> None:
     if not np.array_equal(again, _flat(recorded)):
         raise BackendError(
             f"population {name!r}",
-            f"has {variable} that do not follow from its sums; run neurosam verify on this network",
+            f"has a {variable} that does not follow from what arrives; run neurosam verify on this network",
         )
 
 

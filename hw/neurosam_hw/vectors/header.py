@@ -7,6 +7,7 @@ consists of letters, digits, ``_``, ``-`` and ``.`` (:class:`neurosam.Population
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from neurosam.network.dynamics import Parameters
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
 from neurosam.network.parameters import RESETS
-from neurosam.network.synapse import Conv2d, Dense, MaxPool2d, Shape, SumPool2d, as_chw, neurons
+from neurosam.network.synapse import Conv2d, Dense, Shape, as_chw, neurons
 from neurosam.network.trace import MODES
 from neurosam_hw.vectors.columns import Column, c_array
 from neurosam_hw.vectors.golden import Golden, Unit
@@ -27,7 +28,7 @@ NONE = "0"
 def verilog_header(unit: Unit, steps: int, samples: int) -> str:
     """Sizes and options of a unit as macros."""
     o, trace, shape = unit.switches, unit.trace, unit.population.shape
-    macros = {
+    macros: dict[str, Any] = {
         "NAME": f'"{unit.population.name}"', "STEPS": steps, "SAMPLES": samples, "NEURONS": neurons(shape),
         "CHANNELS": as_chw(shape)[0], "SPIKE_BITS": unit.columns["s"].bits, "RESET": o.reset, "AT": o.at,
         "DELAYED": o.delayed, "CORRECTED": o.corrected, "ADAPTED": o.adapted, "BOUNDED": o.bounded,

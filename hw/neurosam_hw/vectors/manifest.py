@@ -21,16 +21,16 @@ __all__ = ["VERSION", "manifest"]
 VERSION = 1
 
 TIME = (
-    "Own step t of a population is global step t + onset of the network, and step t + hardware_depth of a chip on which "
-    "every projection takes a step (null where a cycle has too few). All files are in own steps."
+    "Own step t of a population is global step t + onset of the network, and step t + hardware_depth of a chip on "
+    "which every projection takes a step (null where a cycle has too few). All files are in own steps."
 )
 LAYOUT = (
-    "Files of words for $readmemh, one a line in C order of the axes, the last axis fastest; neurons are flat (C, H, W). "
-    "The same columns are in vectors.npz and, with parameters as structures, in vectors.h, under the name given here."
+    "Files of words for $readmemh, one a line in C order of the axes, the last axis fastest; neurons are flat "
+    "(C, H, W). The same columns are in vectors.npz and, with parameters as structures, in vectors.h, under these names."
 )
 ARITHMETIC = (
-    "a: sum of weighted events. All else carries 6 fractional bits: u, v, thresholds, biases, amounts. factor_*: 12-bit "
-    "factors, of 4096. u of a population without a synaptic current is what arrives, in those units."
+    "a: sum of weighted events. All else carries 6 fractional bits: u, v, thresholds, biases, amounts. factor_* are "
+    "of 4096. u of a population without a synaptic current is what arrives, in those units."
 )
 
 

@@ -19,6 +19,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from neurosam.errors import ArgumentError, ExportError
 from neurosam.network.elements import Projection
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Sparse, as_chw, neurons
+from neurosam.network.trace import FixedSamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam_hw.vectors.columns import Column
@@ -105,8 +107,8 @@ def write_vectors(
     if count > MOST_VALUES:
         raise ExportError(
             "vectors",
-            f"would be {count:,} values, about {count * BYTES / 1e6:,.0f} MB; at most {MOST_VALUES:,} are allowed. Take "
-            "fewer samples, steps or populations",
+            f"would be {count:,} values, about {count * BYTES / 1e6:,.0f} MB; at most {MOST_VALUES:,} are allowed. "
+            "Take fewer samples, steps or populations",
         )
     target = Path(folder)
     _refuse_changed(target, force)
@@ -114,7 +116,7 @@ def write_vectors(
     projections = [p for p in network.projections if p.target in found.units]
     arrays = _arrays(found, projections)
     (target / MANIFEST).unlink(missing_ok=True)
-    for older in target.glob("p*/population.vh"):
+    for older in target.glob("p[0-9]*/population.vh"):
         older.unlink()
     for skeleton in sorted(SKELETONS.iterdir()):
         write_bytes(target / skeleton.name, skeleton.read_bytes())
@@ -132,7 +134,9 @@ def estimate(network: Network, names: Iterable[str], steps: int, samples: int) -
         sends = any(p.source == population.name and p.target in chosen for p in network.projections)
         if population.name in chosen:
             count += 4 * cells * size + 11 * size + 2 * steps * channels * (population in network.tabled)
-            count += cells * size // channels * (population.name in network.sam)
+            trace = network.sam.get(population.name)
+            if isinstance(trace, FixedSamTrace):
+                count += cells * size // channels + trace.table.size
         elif sends:
             count += cells * size
     for projection in network.projections:
@@ -190,9 +194,10 @@ def _write_data(target: Path, found: Golden, projections: list[Projection], arra
             text = verilog_header(found.units[population.name], steps, samples)
             put(f"p{index}/population.vh", text.encode())
     put("vectors.h", c_header(found, projections, arrays).encode())
+    narrow: dict[str, Any] = {key: _narrow(column) for key, column in arrays.items()}
     with replacing(target / "vectors.npz") as temporary:
         with temporary.open("wb") as file:
-            np.savez(file, **{key: _narrow(column) for key, column in arrays.items()})
+            np.savez(file, **narrow)
         sums["vectors.npz"] = hashlib.sha256(temporary.read_bytes()).hexdigest()
     content = json.dumps(manifest(found, projections, arrays), indent=1).encode() + b"\n"
     put(MANIFEST, content)
@@ -207,8 +212,8 @@ def _narrow(column: Column) -> npt.NDArray[np.generic]:
 
 def _refuse_changed(target: Path, force: bool) -> None:
     """Refuse a folder in which a skeleton was changed, or a link would be followed."""
-    for path in (target, *(target.rglob("*") if target.is_dir() else ())):
-        if path != target and path.is_symlink():
+    for path in (*target.glob("*"), *target.glob("[pj][0-9]*/*")):
+        if path.is_symlink():
             raise ExportError(str(path), "is a link; vectors are written into a folder without links")
     for skeleton in SKELETONS.iterdir():
         path = target / skeleton.name
