@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from neurosam.cli.common import network_in, new_file, require, say, show
+from neurosam._util.packages import require_package
+from neurosam.cli.common import network_in, new_file, say, show
 from neurosam.errors import FormatError
 from neurosam.signals.recording import Recording
 from neurosam_hw.chips.load import load_chip
@@ -73,7 +74,7 @@ def map_(
     if out is not None:
         new_file(out, force, (".json",))
     if picture is not None:
-        require("map --picture", "viz", "matplotlib")
+        require_package("map --picture", "matplotlib")
         new_file(picture, force, (".png", ".svg"))
     if mapping is not None and (in_order or inputs):
         raise MappingError("--map", "checks a mapping that is there; leave out --in-order and --inputs")
