@@ -143,7 +143,7 @@ def presented(
     stimulus = stimulus_of(network, steps, coding)
     name = data or stimulus.data
     if not name:
-        own = "; or give your own input with --events" if takes_events else ""
+        own = " Or give your own input with --events." if takes_events else ""
         raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}{own}")
     if size is None and name == stimulus.data:
         size = stimulus.size
