@@ -64,7 +64,7 @@ def info(
 
     A network that does not fit is not an error: the exit status is 0, and the last line says what breaks.
     """
-    from neurosam.hdf5.files import file_kind, load
+    from neurosam.hdf5.files import digest, file_digest, file_kind, load
 
     if chip is not None:
         show_fit(any_network(file, shape), file.name, chip, as_json)
@@ -86,6 +86,11 @@ def info(
     else:
         for name, events in held.items():
             say(f"{name}: {_events(events)}")
+    if isinstance(held, Recording):  # whose values stay in the file
+        stated = file_digest(file)
+        say("digest: none (written by an earlier version)" if stated is None else f"digest: {stated} (not checked)")
+    else:
+        say(f"digest: {digest(held)}")
 
 
 def _events(events: Events) -> str:
