@@ -36,7 +36,7 @@ from neurosam_bench import cases
 from neurosam_hw.chips import Chip, load_chip
 from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping import CoreMapping
-from neurosam_hw.sanafe import compare, export, read_results
+from neurosam_hw.sanafe import compare_results, export, read_results
 from neurosam_hw.sanafe.comparison import compared
 from neurosam_hw.sanafe.plan import Group, Plan
 
@@ -95,7 +95,7 @@ def both_models(python: list[str], title: str, folder: Path, mapping: CoreMappin
     simulate(python, folder, "detailed")
     detailed_s = float(read_results(folder, plan).costs["sim_time"].sum())
     simulate(python, folder, "simple")
-    return Row(title, mapping, compare(mapping, events, read_results(folder, plan)), detailed_s)
+    return Row(title, mapping, compare_results(mapping, events, read_results(folder, plan)), detailed_s)
 
 
 def simulate(python: list[str], folder: Path, timing: str) -> None:

@@ -17,15 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import Polynomial
 
+import mobilenet
 import scaled
 from blouw import CHIPS, RATES, Line, Measured, Prediction, measured, predict
 from neurosam._util.atomic_write import write_text
+from neurosam_hw.chips.load import load_chip
+from neurosam_hw.mappers.build import map_network
 from published import Row, rows
 from tables import markdown
 
 HERE = Path(__file__).resolve().parent
 MIDDLE = len(RATES) // 2
 STEPS_AN_INFERENCE = 10
+NEURONS_A_CORE = 1024
 SAME_NETWORK = 1
 """First of the sizes that have copies: without any, the step takes another time, and the last layer other inputs."""
 
@@ -89,7 +93,7 @@ def results() -> dict[str, Any]:
         "causes_j": {chip: causes([ps[k] for ps in by_rate], rates[chip]) for k, chip in enumerate(CHIPS)},
         "published": [
             asdict(row) | {"ratio": row.ratio}
-            for row in [*whole(sizes, by_rate[MIDDLE]), *rows(float(np.mean(sizes.loaded_w)))]
+            for row in [*whole(sizes, by_rate[MIDDLE]), chips_of_mobilenet(), *rows(float(np.mean(sizes.loaded_w)))]
         ],
     }
 
@@ -121,10 +125,28 @@ def whole(sizes: Measured, predictions: list[Prediction]) -> list[Row]:
             fitted.step_s[-1],
             sizes.step_s[-1],
             "s",
-            f"likewise. Longer than a step of 3,072 neurons by {sizes.step_s[-1] / sizes.step_s[1] - 1:.1%} (measured) "
-            f"and {fitted.step_s[-1] / fitted.step_s[1] - 1:.0%} (predicted)",
+            f"likewise. Longer than a step of 3,072 neurons by {grown(sizes.step_s):.1f} % (measured) and "
+            f"{grown(fitted.step_s):.0f} % (predicted)",
         ),
     ]
+
+
+def grown(step_s: tuple[float, ...]) -> float:
+    """Percent by which a step of the largest size is longer than one of the smallest with copies."""
+    return 100 * (step_s[-1] / step_s[SAME_NETWORK] - 1)
+
+
+def chips_of_mobilenet() -> Row:
+    """A mapping against another's: fewer chips are fuller ones."""
+    mapping = map_network(mobilenet.network(), load_chip("loihi1"))
+    full = sum(piece.size for piece in mapping.pieces) / (mapping.cores * NEURONS_A_CORE)
+    return Row(
+        "Loihi 1, MobileNet on 128 x 128 pixels: chips, by NxTF's mapper (Rueckauer et al. 2021)",
+        mapping.chips,
+        16,
+        "chips",
+        f"mapping alone: {mapping.cores:,} cores, {100 * full:.0f} % full, where NxTF's were 80 % full",
+    )
 
 
 def powers(sizes: Measured) -> list[dict[str, float]]:

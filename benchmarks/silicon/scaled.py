@@ -10,7 +10,7 @@ makes it fire at about the rate that is asked for, whatever the weights: thresho
 start at random. What was reached is counted, not assumed.
 
 Cores: 8 for the first layer and 8 for the last, as the logs say (n_sub_ens_inp, n_sub_ens_out), and one for each other
-layer, which is as many as fit: 10 N + 16, of 128.
+layer: 10 N + 16, of 128. The last layer of N = 10 does not fit on 4 (resources/ counts its synapses).
 """
 
 from __future__ import annotations

@@ -85,10 +85,16 @@ def _published(found: dict[str, Any]) -> list[str]:
         "|---|---:|---:|---:|---|",
     ]
     for row in found["published"]:
-        shown = [si(row[key], row["unit"]) if row[key] is not None else "" for key in ("predicted", "measured")]
+        shown = [_shown(row[key], row["unit"]) for key in ("predicted", "measured")]
         ratio = f"{row['ratio']:.2g}" if row["ratio"] is not None else ""
         lines.append(f"| {row['what']} | {shown[0]} | {shown[1]} | {ratio} | {row['remark']} |")
     return lines
+
+
+def _shown(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:g}" if unit == "chips" else si(value, unit)
 
 
 def _rates(found: dict[str, Any]) -> str:

@@ -102,7 +102,7 @@ BUILT_IN = (
             "source": "source", "dt": "dt", "reset": "reset", "reset-timing": "reset_timing", "magnitude": "magnitude",
             "input-unit": "input_unit",
         },
-        {"dt": "dt", "reset": "reset"}, "nir nir",
+        {"dt": "dt", "reset": "reset"}, "nir",
     ),
     Format(
         "graphml", "GraphML", ".graphml", save="neurosam.formats.graphs:save_graphml", needs="networkx",

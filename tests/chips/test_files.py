@@ -126,6 +126,8 @@ def test_sanafes_loihi_is_a_chip_of_its_own() -> None:
     }  # fmt: skip
     for section, expected in (("energy", energies), ("time", times)):
         figures = {n.partition(".")[2]: f for n, f in chip.figures.items() if n.startswith(f"{section}.")}
+        assumed = figures.pop("trace_update")
+        assert (assumed.value, assumed.standing) == (expected["neuron_update"], "derived")
         assert {key: figure.value for key, figure in figures.items()} == expected
         assert {figure.standing for figure in figures.values()} == {"fitted"}
     assert chip.figure("sync.barrier").value == (600, 1000, 1400, 1800)

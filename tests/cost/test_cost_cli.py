@@ -223,3 +223,19 @@ def test_a_recording_without_membranes_lacks_active_updates(folder: Path) -> Non
     result = invoke("net.h5", "--chip", chip("loihi1"), *given)
     assert result.exit_code == 0, result.output
     assert "no total (for want of neurons: the count 'active' (record the membranes)" in result.output
+
+
+def test_the_price_of_sam(folder: Path) -> None:
+    network().with_sam().save("traced.h5")
+    arguments = ("traced.h5", "--chip", chip("sanafe-loihi"), "--events", "events.h5", "--sam")
+    told = json.loads(invoke(*arguments, "--json").stdout)
+    assert told["sam"]["energy_with"]["value"] > told["energy"]["total"]["value"]
+    assert told["sam"]["counts"]["packets"] == told["sam"]["by_layer"]["conv"]["counts"]["trace_updates"] > 0
+    result = invoke(*arguments, "-o", "page.html")
+    assert result.exit_code == 0, result.output
+    assert "SAM: what an inference costs more" in result.output
+    assert "SAM: what an inference costs more" in Path("page.html").read_text(encoding="utf-8")
+    refused = invoke("net.h5", "--chip", chip("sanafe-loihi"), "--events", "events.h5", "--sam")
+    assert (refused.exit_code, "no traces" in refused.output) == (2, True)
+    refused = invoke("traced.h5", "--chip", chip("truenorth"), "--events", "events.h5", "--sam", "--what-if")
+    assert (refused.exit_code, "holds no SAM trace" in refused.output) == (2, True)

@@ -15,8 +15,9 @@ import neurosam as ns
 from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.cost import Cost, cost
-from neurosam_hw.cost.pictures import Floor, chip_picture, over_steps, svg
+from neurosam_hw.cost.pictures import chip_picture, over_steps, svg
 from neurosam_hw.mapping import CoreMapping, Piece
+from neurosam_hw.mapping.floor import Floor
 
 FOLDER = Path(shipped.__path__[0])
 NET = ns.Network(

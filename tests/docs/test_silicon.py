@@ -15,6 +15,8 @@ import pytest
 pytest.importorskip("tomllib")
 
 from neurosam_hw.chips.load import load_chip
+from neurosam_hw.resources.cores import use
+from neurosam_hw.resources.use import excesses
 
 ROOT = Path(__file__).parents[2]
 SILICON = ROOT / "benchmarks" / "silicon"
@@ -62,6 +64,18 @@ def test_networks_and_cores_are_the_authors(scripts: Any, copies: int) -> None:
     assert weights == 256 * (390 + 256 * max(11 * copies, 1))
     assert mapping.cores == 10 * copies + 16
     assert max(mapping.core_of("first")) == 7
+
+
+def test_the_last_layer_needs_the_cores_that_the_authors_gave_it(scripts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scaled, chip = scripts("scaled"), load_chip("loihi1")
+    net = scaled.network(10, 0.05)
+    over = {}
+    for split in (8, 4):
+        monkeypatch.setattr(scaled, "SPLIT", split)
+        mapping = scaled.mapping(net, chip)
+        over[split] = {e.what for core in use(mapping) for e in excesses(core, chip)}
+    assert mapping.cores == 108
+    assert over == {8: set(), 4: {"synapse_bits"}}
 
 
 def test_neurons_fire_at_about_the_rate_that_is_asked_for(scripts: Any) -> None:

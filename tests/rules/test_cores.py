@@ -112,6 +112,7 @@ def test_indices_of_synapses_reach_the_last_neuron() -> None:
     for widths, broken in (((0, 2), True), ((0, 2, 3), False)):
         findings = check_mapping(together({"limits.synapse_index_bits": widths}))
         assert ("core_index_bits" in findings.broken) is broken
+    assert check_mapping(dense(0, 0, 0, 0, figures={"limits.synapse_index_bits": (0, 2)})).fits
     [violation] = check_mapping(together({"limits.synapse_index_bits": (0, 2)})).violations
     assert (violation.used, violation.allowed) == ("3 bit", "2 bit")
 

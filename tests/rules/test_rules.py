@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("tomllib", reason="in the standard library since Python 3.11")
 
-from neurosam.network.elements import Population, Projection
+from neurosam.network.elements import Population, Projection, max_pool
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF, Readout
@@ -71,6 +71,16 @@ def chain(neurons: int, outputs: int = 1, targets: int = 1, delay: int = 1) -> N
     )
 
 
+def sides(targets: int) -> Network:
+    """An input that sends to several readouts."""
+    names = [f"out{i}" for i in range(targets)]
+    return Network(
+        [Population("in", (3,)), *(Population(name, (2,), FixedReadout()) for name in names)],
+        [Projection("in", name, ONES) for name in names],
+        outputs=names,
+    )
+
+
 def loop(delay: int) -> Network:
     """Two layers that send to each other: two hops in 1 + delay steps."""
     one = Dense(np.ones((1, 1), dtype=np.int8))
@@ -126,7 +136,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "weight_sign": [
         Case({"numbers.weight_signed": False}, fixed(MIXED), "both signs", "one sign", fixed(dense([-1, -2, 0]))),
-        Case({"numbers.weight_signed": False}, fixed(MIXED), "both signs", "one sign", floats()),
+        Case({"numbers.weight_signed": False}, fixed(MIXED), "both signs", "one sign", fixed(dense([0, 3]))),
     ],
     "weight_range": [
         Case({**STEPS, "numbers.weight_max": 252}, fixed(dense([127, -1])), "-2..254", "-256..252", fixed(MIXED)),
@@ -138,6 +148,11 @@ CASES: dict[str, list[Case]] = {
         Case({**STEPS, "numbers.weight_exponent_max": 5}, fixed(MIXED, exponent=7), 6, "-8..5", fixed(exponent=5)),
     ],
     "weight_types": [
+        Case(
+            {"numbers.weight_types": 2},
+            fixed(Conv2d(np.arange(8, dtype=np.int8).reshape(2, 1, 2, 2)), sources=(1, 3, 3)), 4, 2,
+            fixed(Conv2d(np.ones((2, 1, 2, 2), dtype=np.int8)), sources=(1, 3, 3)),
+        ),
         Case({"numbers.weight_types": 2}, fixed(dense([1, 2, 3], [1, 1, 1])), 3, 2, fixed(dense([1, 2, 0], [3, 3, 3]))),
         Case(
             {"numbers.weight_types": 1}, fixed(Sparse.from_dense(np.array([[1, 2, 0], [0, 0, 0]]))), 2, 1,
@@ -179,7 +194,8 @@ CASES: dict[str, list[Case]] = {
     ],
     "decay": [
         Case({"numbers.decay": False}, floats(), "a leak", "not there", floats(LIF(1.0, 1.0))),
-        Case({"numbers.decay": False}, fixed(), "a leak", "not there", fixed(neuron=FixedLIF(0, 64, "zero"))),
+        Case({"numbers.decay": False}, fixed(neuron=FixedLIF(np.array([0, 9]), 64)), "a leak", "not there",
+             fixed(neuron=FixedLIF(0, 64, "zero"))),
         Case(
             {"numbers.decay": False}, fixed(neuron=FixedLIF(0, 64), precision=Precision("own", 8, 0, 1)), "a leak",
             "not there", fixed(neuron=FixedReadout(membrane_decay=-1), precision=Precision("own", 8, 0, 1)),
@@ -188,23 +204,29 @@ CASES: dict[str, list[Case]] = {
     "decay_bits": [
         Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(4096, 64)), 4096, "0..4095",
              fixed(neuron=FixedLIF(4095, 64))),
+        Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(np.array([3, 4096]), 64, current_decay=2)), 4096,
+             "0..4095", fixed(neuron=FixedLIF(np.array([0, 4095]), 64, current_decay=0))),
+        Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(1, 64, current_decay=np.array([-1, 5]))), -1, "0..4095",
+             fixed(neuron=FixedLIF(1, 64, current_decay=np.array([0, 5])))),
         Case({"numbers.decay_bits": 12}, fixed(neuron=FixedLIF(1, 64, current_decay=-1)), -1, "0..4095",
              fixed(neuron=FixedLIF(1, 64, current_decay=0))),
     ],
     "threshold": [
-        Case({"numbers.threshold_bits": 8}, fixed(neuron=FixedLIF(0, 256)), 256, 255, fixed(neuron=FixedLIF(0, 255))),
+        Case({"numbers.threshold_bits": 8}, fixed(neuron=FixedLIF(0, np.array([1, 256]))), 256, 255,
+             fixed(neuron=FixedLIF(0, 255))),
         Case({"numbers.threshold_bits": 8, "numbers.threshold_signed": True}, fixed(neuron=FixedLIF(0, 128)), 128, 127,
              fixed(neuron=FixedLIF(0, 127))),
     ],
     "membrane_bits": [
-        Case({"numbers.membrane_bits": 8}, fixed(neuron=FixedLIF(0, 128)), 128, 127, fixed(neuron=FixedLIF(0, 127))),
+        Case({"numbers.membrane_bits": 8}, fixed(neuron=FixedLIF(0, np.array([1, 128]))), 128, 127,
+             fixed(neuron=FixedLIF(0, 127))),
         Case({"numbers.membrane_bits": 8, "numbers.membrane_signed": False}, fixed(neuron=FixedLIF(0, 256)), 256, 255,
              fixed(neuron=FixedLIF(0, 255))),
         Case({"numbers.membrane_bits": 14, "numbers.threshold_shift": 6}, fixed(neuron=FixedLIF(0, 128)), 8192, 8191,
              fixed(neuron=FixedLIF(0, 127))),
     ],
     "membrane_sign": [
-        Case({"numbers.membrane_signed": False}, fixed(MIXED), "below 0", "from 0", fixed()),
+        Case({"numbers.membrane_signed": False}, fixed(MIXED), "below 0", "from 0", fixed(dense([0, 1]))),
         Case({"numbers.membrane_signed": False}, fixed(MIXED), "below 0", "from 0",
              fixed(MIXED, FixedLIF(0, 64, lower_bound_64ths=0))),
     ],
@@ -213,6 +235,8 @@ CASES: dict[str, list[Case]] = {
              fixed(neuron=FixedReadout(bias_mantissa=np.array([7, -8]), bias_exponent=7))),
         Case({**BIAS, "numbers.bias_exponent_bits": 2}, fixed(neuron=replace(READ, bias_mantissa=1, bias_exponent=4)),
              "1..1 x 2^4", "-8..7 x 2^(0..3)", fixed(neuron=replace(READ, bias_mantissa=1))),
+        Case({"numbers.bias_bits": 4}, fixed(neuron=replace(READ, bias_mantissa=np.array([0, 8]), bias_exponent=0)),
+             "0..8 x 2^0", "-8..7 x 2^(0..0)", fixed(neuron=replace(READ, bias_mantissa=0))),
     ],
     "refractory": [
         Case({"numbers.refractory_max": 3}, fixed(neuron=replace(PLAIN, refractory=4)), 4, 3,
@@ -238,7 +262,8 @@ CASES: dict[str, list[Case]] = {
     "pool": [Case({}, pooled(True), "the largest of several sums", "one sum", pooled(False))],
     "fan_in": [
         Case({"limits.fan_in": 8}, conv((3, 3)), 9, 8, conv((4, 2))),
-        Case({"limits.fan_in": 2}, fixed(), 3, 2, fixed(Sparse.from_dense(np.array([[1, 2, 0], [0, 0, 3]])))),
+        Case({"limits.fan_in": 2}, fixed(Sparse.from_dense(np.array([[1, 0, 0], [1, 2, 3]]))), 3, 2,
+             fixed(Sparse.from_dense(np.array([[1, 2, 0], [0, 0, 3]])))),
     ],
     "cycle": [Case({}, loop(1), "fewer steps at population 'b'", "a step for each projection", loop(2))],
     "delay": [
@@ -255,6 +280,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "destinations": [
         Case({**LAYERED, "limits.destinations_per_core": 2}, chain(2, targets=3), 3, 2, chain(2, targets=2)),
+        Case({**LAYERED, "limits.destinations_per_core": 2}, chain(2, targets=3), 3, 2, sides(3)),
     ],
     "layers": [
         Case({**LAYERED, "limits.cores": 2}, chain(2, targets=2), 3, 2, chain(2)),
@@ -268,11 +294,15 @@ CASES: dict[str, list[Case]] = {
     ],
     "kernel_size": [
         Case({"limits.kernel_size_max": 4}, conv((5, 1)), 5, 4, conv((4, 4))),
-        Case({"limits.kernel_size_max": 4}, fixed(Dense(np.ones((2, 64), dtype=np.int8)), sources=(1, 8, 8)), 8, 4,
+        Case({"limits.kernel_size_max": 4}, fixed(Dense(np.ones((2, 16), dtype=np.int8)), sources=(1, 8, 2)), 8, 4,
              fixed(Dense(np.ones((2, 16), dtype=np.int8)), sources=(1, 8, 8), pool=SumPool2d(2))),
     ],
     "strides": [Case({"limits.strides": (1, 2, 4)}, conv((2, 2), stride=(1, 3)), 3, "1, 2, 4", conv((2, 2), stride=4))],
-    "map_size": [Case({"limits.map_size_max": 7}, conv((3, 3)), 8, 7, fixed())],
+    "map_size": [
+        Case({"limits.map_size_max": 7}, fixed(Dense(np.ones((2, 16), dtype=np.int8)), sources=(1, 8, 2)), 8, 7,
+             fixed()),
+        Case({"limits.map_size_max": 7}, conv((3, 3)), 8, 7, fixed()),
+    ],
     "input_channels": [Case({"limits.input_channels": 2}, fixed(), 3, 2, fixed(dense([1, 1]), sources=(2,)))],
     "hidden_neurons": [Case({"limits.hidden_neurons": 4}, chain(5), 5, 4, chain(4))],
     "output_neurons": [Case({"limits.output_neurons": 2}, chain(1, outputs=3), 3, 2, chain(9, outputs=2))],
@@ -413,8 +443,85 @@ def test_the_impulse_that_is_offered_fits(gamma: float, impulse: int) -> None:
         assert found("trace_bits", replace(network, sam={"a": replace(trace, impulse=offered)}), figures).fits is fits
 
 
+def test_a_trace_unit_takes_traces_as_the_network_has_them() -> None:
+    figures: dict[str, Value] = {**FIXED_NEURONS, "numbers.traces": False, "numbers.trace_bits": 7}
+    network = traced(SamTrace(mode="official"))
+    assert found("trace_mode", network, figures).broken
+    assert found("trace", network, figures).broken
+    figures["numbers.trace_unit"] = True
+    assert check_traces(network, make_chip(figures)).fits
+    assert check_traces(traced(integers(1000)), make_chip(figures)).fits
+
+
 def test_no_impulse_is_offered_for_a_trace_that_never_fades() -> None:
     network = fixed(sam={"a": FixedSamTrace(np.array([8, 8, 0]), shift=3, impulse=1)})
     figures: dict[str, Value] = {"numbers.traces": True, "numbers.trace_bits": 7}
     [violation] = found("trace_bits", network, figures).violations
     assert violation.remedy == "use a larger gamma"
+
+
+def test_a_finding_names_its_place_and_what_to_do_there() -> None:
+    figures: dict[str, Value] = {"numbers.graded_spikes": False}
+    several = Network(
+        [
+            Population("in", (3,), magnitude=9),
+            Population("a", (2,), replace(PLAIN, max_spikes=2)),
+            Population("out", (1,), FixedReadout()),
+        ],
+        [Projection("in", "a", ONES), Projection("a", "out", dense([1, 1]))],
+    )
+    violations = found("graded_spikes", several, figures).violations
+    assert [(v.where, v.used, v.remedy) for v in violations] == [
+        ("in", "values to 9", "use a coding by spikes (--coding poisson)"),
+        ("a", "values to 2", "use max_spikes=1"),
+    ]
+    [violation] = found("signed_events", CASES["signed_events"][0].broken, figures).violations
+    assert violation.where == "in"
+    [violation] = found("graded_spikes", fixed(neuron=replace(PLAIN, max_spikes=2), magnitude=2), figures).violations
+    assert violation.where == "in"
+
+
+def test_a_shortcut_is_kept_back_by_a_delay_on_the_chip() -> None:
+    readout = Population("out", (2,), FixedReadout())
+    network = Network(
+        [Population("in", (3,)), Population("a", (2,), PLAIN), readout],
+        [
+            Projection("in", "a", ONES, delay=0),
+            Projection("a", "out", dense([1, 1], [1, 1]), delay=0),
+            Projection("in", "out", ONES, delay=0),
+        ],
+    )
+    [violation] = found("delay", network, {"numbers.delay_max": 1}).violations
+    assert (violation.where, violation.used) == ("in->out", 2)
+
+
+@pytest.mark.parametrize(("network", "scale"), [(fixed(MIXED, exponent=-8), "larger"), (fixed(exponent=7), "smaller")])
+def test_an_exponent_out_of_range_says_in_which_direction_to_go(network: Network, scale: str) -> None:
+    [violation] = found("weight_exponent", network, {**STEPS, "numbers.weight_exponent_max": 6}).violations
+    assert violation.remedy == f"quantise to {scale} weights and thresholds"
+
+
+def test_a_decay_of_0_and_a_bias_of_0_need_no_width() -> None:
+    assert found("decay_bits", fixed(neuron=FixedLIF(0, 64)), {}) == Findings((), (), ("decay_bits",))
+    assert found("bias", fixed(neuron=FixedLIF(0, 64)), {}) == Findings((), (), ("bias",))
+    assert found("decay_bits", fixed(neuron=FixedLIF(np.array([0, 1]), 64)), {}).unchecked
+
+
+def test_an_or_of_spikes_forgets_with_the_largest_decay_of_12_bits_too() -> None:
+    """`max_pool` gives its neurons a decay of 4096; what they reach is far below 4096 64ths."""
+    source = Population("in", (2, 8, 8))
+    figures: dict[str, Value] = {"numbers.decay_bits": 12}
+    for window, fits in ((2, True), (5, True), (6, False)):  # 2 x 64 x 25 = 3200 64ths, 2 x 64 x 36 = 4608
+        pool = max_pool(source, "pool", window, fixed=True)
+        network = Network([source, pool.population], [pool.projection])
+        assert found("decay_bits", network, figures).fits is fits
+    reached: dict[str, Any] = {"bias_mantissa": 4000 - 192, "bias_exponent": 0}  # 3 synapses of weight 1 add 192 to it
+    neuron = FixedLIF(4096, 64, "zero", **reached)
+    assert found("decay_bits", fixed(neuron=neuron), figures).fits
+    others: list[dict[str, Any]] = [
+        {"bias_mantissa": 4000}, {"bias_exponent": 1}, {"reset": "subtract"}, {"initial_membrane_64ths": -4096},
+        {"current_decay": 5},
+    ]  # fmt: skip
+    for other in others:
+        assert not found("decay_bits", fixed(neuron=replace(neuron, **other)), figures).fits, other
+    assert not found("decay_bits", fixed(neuron=neuron), {"numbers.decay_bits": 11}).fits

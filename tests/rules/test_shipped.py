@@ -41,7 +41,7 @@ DEMO = {
         "bias weight_sign",
         "",
     ),
-    "sanafe-loihi": ("", "", "trace_bits trace_impulse"),
+    "sanafe-loihi": ("", "", ""),
     "speck": (f"decay ({LAYERS})", "fires threshold bias", ""),
     "spinnaker2": ("", "weight_bits weight_sign", ""),
     "truenorth": (

@@ -15,7 +15,7 @@ import neurosam as ns
 from neurosam.errors import ExportError
 from neurosam_hw.chips import Chip, load_chip
 from neurosam_hw.mapping import CoreMapping, Piece
-from neurosam_hw.sanafe import compare, export, read_results
+from neurosam_hw.sanafe import compare_results, export, read_results
 from neurosam_hw.sanafe.architecture import architecture
 from neurosam_hw.sanafe.edges import edges
 from support.sanafe import chip_of, network_of, simulate
@@ -160,7 +160,7 @@ def test_what_the_files_say_is_the_network(name: str, case: GetCase, tmp_path: P
     mapping, events = case(name)
     plan = export(mapping, events, tmp_path)
     simulate(tmp_path)
-    found = compare(mapping, events, read_results(tmp_path, plan))
+    found = compare_results(mapping, events, read_results(tmp_path, plan))
     assert found.equal, found
     assert sum(tally.ours for tally in found.spikes[1:]) > 20
     assert all(count.ours > 0 for count in found.counts if count.name != "hops")

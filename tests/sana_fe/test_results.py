@@ -12,7 +12,7 @@ import pytest
 
 from neurosam.errors import FormatError
 from neurosam_hw.mapping import CoreMapping
-from neurosam_hw.sanafe import Comparison, compare, export, read_results
+from neurosam_hw.sanafe import Comparison, compare_results, export, read_results
 from neurosam_hw.sanafe.plan import Plan
 from support.sanafe import simulate
 
@@ -68,13 +68,13 @@ def test_files_of_the_command_line_are_read(run: tuple[CoreMapping, Any, Plan], 
     mapping, events, plan = run
     results = read_results(tmp_path, plan)
     assert "packets" not in results.counts
-    assert compare(mapping, events, results, tolerance=5e-4).equal
-    assert not compare(mapping, events, results).equal
+    assert compare_results(mapping, events, results, tolerance=5e-4).equal
+    assert not compare_results(mapping, events, results).equal
 
 
 def planted(run: tuple[CoreMapping, Any, Plan], folder: Path) -> Comparison:
     mapping, events, plan = run
-    found = compare(mapping, events, read_results(folder, plan))
+    found = compare_results(mapping, events, read_results(folder, plan))
     assert not found.equal
     return found
 

@@ -25,6 +25,10 @@ from neurosam_hw.chips.load import load_chip
 from neurosam_hw.cost.boards import board_of
 from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
+from neurosam_hw.cost.sam.meter import SamMeter
+from neurosam_hw.cost.sam.price import SamPrice
+from neurosam_hw.cost.sam.tables import sam_document, sam_summary, sam_tables
+from neurosam_hw.cost.sam.unit import trace_unit
 from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
 from neurosam_hw.cost.verdict import refuse, verdict
 from neurosam_hw.mappers.build import map_network
@@ -70,6 +74,9 @@ def cost(
     what_if: Annotated[
         bool, typer.Option("--what-if", help="Go on if the network breaks rules of the chip, and say so everywhere.")
     ] = False,
+    sam: Annotated[
+        bool, typer.Option("--sam", help="Also what SAM costs: state, operations, energy and time, by traced layer.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Annotated[
         Path | None,
@@ -90,11 +97,13 @@ def cost(
     net, machine = network_in(network), load_chip(chip)
     if board is not None:
         board_of(machine, board)
+    if sam:
+        trace_unit(machine)  # which refuses chips that hold none
     if not what_if:
         refuse(check(net, machine), machine)  # before a mapping that may fail for the same reason
     placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
-    meter = Meter(placed)
+    meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
     if recording is not None and not events:
         raise NeurosamError("--recording", "needs the input of that run too: give --events")
     given = None if recording is None else _recording(recording)
@@ -102,17 +111,25 @@ def cost(
         inputs = read_inputs(events, net)
     else:
         inputs = Inputs.of(net, presented(net, data, samples, seed, steps, coding, size)[0])
-    for part, batch in _batches(placed, inputs, given):
+    for part, batch in _batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):
         meter.add(part, batch)
-    found = meter.cost(said, board)
+    price: SamPrice | None = None
+    if isinstance(meter, SamMeter):
+        price = meter.price(board)
+        found = price.without
+    else:
+        found = meter.cost(said, board)
     if as_json:
-        say(json.dumps(document(found), indent=1, allow_nan=False))
+        say(json.dumps(document(found) | ({"sam": sam_document(price)} if price else {}), indent=1, allow_nan=False))
     else:
         _show(found, network.name)
+        if price is not None:
+            _show_sam(price)
     if out is not None:
         from neurosam_hw.cost.page import write_cost_page
 
-        files = write_cost_page(out, found, network.name, {"network": network.name})
+        more = () if price is None else sam_tables(price)
+        files = write_cost_page(out, found, network.name, {"network": network.name}, more)
         if not as_json:
             say(f"wrote {files[0]}, {files[1]}")
 
@@ -124,15 +141,17 @@ def _recording(path: Path) -> Recording:
     return load_recording(path, mapped=True)
 
 
-def _batches(mapping: CoreMapping, inputs: Inputs, given: Recording | None) -> Iterator[tuple[Recording, Inputs]]:
-    """A run, or the one that was given, by as many samples at a time as fit the memory."""
+def _batches(
+    mapping: CoreMapping, inputs: Inputs, given: Recording | None, runs: int
+) -> Iterator[tuple[Recording, Inputs]]:
+    """A run, or the one that was given, by as many samples at a time as fit the memory with the counts of `runs`."""
     network = mapping.network
     if given is not None:
         inputs_of(network, given, inputs, "--events")
     everything = Record.everything(network)
     wanted = Record(spikes=everything.spikes, membrane=everything.membrane, current=everything.current)
     state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
-    each = (inputs.steps + len(network.populations)) * (state + COUNTED * 8 * mapping.cores)
+    each = (inputs.steps + len(network.populations)) * (state + runs * COUNTED * 8 * mapping.cores)
     size = max(1, BATCH_BYTES // each)
     with progress("running") as tick:
         for first in range(0, inputs.samples, size):
@@ -160,6 +179,14 @@ def _show(cost: Cost, name: str) -> None:
         say(f"rules that were not checked, since no source gives the limit: {', '.join(cost.verdict.unchecked)}")
     if cost.label:
         say(cost.label)
+
+
+def _show_sam(price: SamPrice) -> None:
+    """Print what SAM adds."""
+    for table in sam_tables(price):
+        _table(table, 1)
+    for item in sam_summary(price):
+        say(f"{item.what}: {item.value} ({item.remark})")
 
 
 def _table(table: Table, left: int) -> None:

@@ -13,7 +13,7 @@ from neurosam_hw.cost.amount import Amount
 from neurosam_hw.cost.inference import Cost
 from neurosam_hw.cost.work import layers
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "document"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "amount_document", "document"]
 
 FORMAT, FORMAT_VERSION = "neurosam-cost", 1
 
@@ -44,27 +44,27 @@ def document(cost: Cost) -> dict[str, Any]:
                     "each_j": line.figure.value_si,
                     "bound": line.figure.bound,
                     "standing": line.figure.standing,
-                    "energy": _amount(line.energy),
+                    "energy": amount_document(line.energy),
                 }
                 for line in cost.energy.lines
             ],
-            "total": _amount(cost.total),
+            "total": amount_document(cost.total),
             "missing": {cause: list(names) for cause, names in cost.energy.missing.items()},
-            "known_part": _amount(cost.energy.known),
-            "all_in": _amount(cost.energy.all_in),
+            "known_part": amount_document(cost.energy.known),
+            "all_in": amount_document(cost.energy.all_in),
             "by_sample_j": _list(cost.sample_j),
         },
         "time": {
             "method": took.method,
-            "latency": _amount(took.latency),
-            "slowest_sample": _amount(took.slowest),
-            "longest_step": _amount(took.longest_step),
-            "throughput": _amount(took.throughput),
-            "pipelined": _amount(took.pipelined),
+            "latency": amount_document(took.latency),
+            "slowest_sample": amount_document(took.slowest),
+            "longest_step": amount_document(took.longest_step),
+            "throughput": amount_document(took.throughput),
+            "pipelined": amount_document(took.pipelined),
             "missing": list(took.missing),
             "cycles": None if took.cycles is None else float(took.cycles.sum(axis=0).mean()),
         },
-        "power": _amount(cost.power),
+        "power": amount_document(cost.power),
         "by_layer": {
             layer: {
                 "cores": cores.tolist(),
@@ -99,7 +99,7 @@ def document(cost: Cost) -> dict[str, Any]:
                     "times": row.times,
                     "power_w": row.figure.value_si,
                     "standing": row.figure.standing,
-                    "energy": _amount(row.energy),
+                    "energy": amount_document(row.energy),
                 }
                 for row in cost.board_rows
             ],
@@ -107,7 +107,8 @@ def document(cost: Cost) -> dict[str, Any]:
     }
 
 
-def _amount(amount: Amount | Total | None) -> dict[str, Any] | None:
+def amount_document(amount: Amount | Total | None) -> dict[str, Any] | None:
+    """A value with its range and standing; None for what is unknown."""
     if amount is None:
         return None
     high = None if math.isinf(amount.high) else amount.high

@@ -3,7 +3,7 @@
 Most chips end a step when their slowest core has ended, and all have met at a barrier. As SANA-FE's model `simple` has
 it (its source at 8951ab0), with the times of the chip's file (terms.py) and the counts of one step:
 
-    core = max(neurons + packets sent, messages received + synapses)
+    core = max(neurons + traces + packets sent, messages received + synapses)
     step = max over cores of core + barrier(tiles in use)
 
 The network on chip is taken to keep up: hops take no time. A chip with a fixed step takes that; one that counts cycles
@@ -29,7 +29,7 @@ import numpy.typing as npt
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.chips.figure import Figure
 from neurosam_hw.cost.amount import Amount, weakest
-from neurosam_hw.cost.terms import Term, terms
+from neurosam_hw.cost.terms import Term, counted, terms
 from neurosam_hw.mapping.mapping import CoreMapping
 
 __all__ = ["CYCLES", "FIXED", "SLOWEST_CORE", "Duration", "Span", "duration", "join", "of_cycles"]
@@ -41,7 +41,7 @@ SLOWEST_CORE = "slowest core and barrier"
 FIXED = "steps of fixed length"
 CYCLES = "clock cycles"
 
-SENT = ("neuron_steps", "active", "idle", "spikes", "packets", "in_tile")
+SENT = ("neuron_steps", "active", "idle", "spikes", "packets", "in_tile", "trace_updates", "trace_reads")
 """Counts that the sending side of a core works on; the receiving side has the others."""
 
 
@@ -154,7 +154,8 @@ def duration(mapping: CoreMapping, own_steps: int, work: Work) -> Duration:
         some = next(x for x in work.values() if x is not None)
         known = [np.full(some.shape[:2], x) for x in _range(fixed)]
         return Duration(FIXED, own_steps, Span(*known), fixed.standing, () if fixed.known else (fixed.name,))
-    needed = terms(mapping.chip, "time", ("neurons", "packets", "synapses"))
+    causes = ("neurons", "packets", "synapses", "traces")
+    needed = [term for term in terms(mapping.chip, "time", causes) if counted(term, work)]
     missing = tuple(name for term in needed if (name := _lacks(term, work[term.count])))
     standings = [term.figure.standing for term in needed if term.figure.known]
     sent = [term for term in needed if term.count in SENT]

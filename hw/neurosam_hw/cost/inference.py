@@ -154,7 +154,10 @@ class Meter:
             If the recording is of another network, or holds no spikes of a population.
         """
         counted = count(self.mapping, recording, events, steps=self.window, caused=self._caused)
-        found = work(counted)
+        self.add_work(work(counted), recording, events)
+
+    def add_work(self, found: Work, recording: Recording, events: Events | Mapping[str, Events]) -> None:
+        """Add a batch whose work is known: arrays ``[S, B, cores]`` by the names of terms.py."""
         self.samples += recording.samples
         self.steps = recording.steps
         for name, x in found.items():
@@ -243,6 +246,25 @@ def cost(
         If the network breaks a rule of the chip and `what_if` is not set.
     NeurosamError
         If the recording is of another network, or the events are of another run.
+
+    Examples
+    --------
+    >>> from neurosam_hw.chips import load_chip
+    >>> from neurosam_hw.cost import cost
+    >>> from neurosam_hw.mappers import map_network
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (4,)), ns.Population("out", (3,), ns.FixedReadout())],
+    ...     [ns.Projection("in", "out", ns.Dense(np.ones((3, 4), np.int8)))],
+    ... )
+    >>> events = ns.Events.from_dense(np.ones((5, 1, 4)))
+    >>> recording = ns.run(net, events, "reference", ns.Record.everything(net))
+    >>> found = cost(map_network(net, load_chip("loihi1")), recording, events)
+    >>> found.counts["deliveries"], found.counts["active"], found.counts["idle"]
+    (60.0, 15.0, 3.0)
+    >>> str(found.total)  # 60 * 23.6 + 15 * 81 + 3 * 52 pJ
+    'at least 2.79 nJ (pre-silicon)'
+    >>> str(found.duration.latency), found.energy.missing
+    ('820 ns to 913 ns (pre-silicon)', {})
     """
     said = verdict(mapping, what_if)
     meter = Meter(mapping, steps)

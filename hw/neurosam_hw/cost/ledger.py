@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.chips.figure import Figure, Total, total
-from neurosam_hw.cost.terms import CAUSES, terms
+from neurosam_hw.cost.terms import CAUSES, counted, terms
 
 __all__ = ["ALL_IN", "Ledger", "Line", "energies", "ledger"]
 
@@ -111,7 +111,11 @@ def ledger(chip: Chip, counts: Mapping[str, float | None]) -> Ledger:
     >>> ledger(load_chip("darwin3"), counts).missing["neurons"]
     ('energy.neuron_update_active', 'energy.neuron_update_inactive')
     """
-    every = [Line(term.cause, term.count, counts[term.count], term.figure) for term in terms(chip, "energy")]
+    every = [
+        Line(term.cause, term.count, counts[term.count], term.figure)
+        for term in terms(chip, "energy")
+        if counted(term, counts)
+    ]
     lines = tuple(line for line in every if line.number != 0 or line.figure.known)
     missing = {cause: names for cause in CAUSES if (names := _missing([x for x in lines if x.cause == cause]))}
     known = _sum([line for line in lines if line.energy is not None])
@@ -130,6 +134,8 @@ def energies(
     """
     found = np.zeros(next(x.shape for x in counts.values() if x is not None))
     for term in terms(chip, "energy", causes):
+        if not counted(term, counts):
+            continue
         number, each_j = counts[term.count], term.figure.value_si
         if number is not None and isinstance(each_j, (int, float)):
             found += number * each_j

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from neurosam.report.model import Cell, Picture, Report, Table
@@ -28,7 +28,11 @@ CORES = 200
 
 
 def write_cost_page(
-    path: str | Path, cost: Cost, title: str, provenance: Mapping[str, Cell] | None = None
+    path: str | Path,
+    cost: Cost,
+    title: str,
+    provenance: Mapping[str, Cell] | None = None,
+    more: Sequence[Table] = (),
 ) -> list[Path]:
     """Write the page and its JSON.
 
@@ -41,6 +45,8 @@ def write_cost_page(
         Such as the name of the network's file.
     provenance : mapping of str to Cell, optional
         Where the numbers come from, beside the chip and the run.
+    more : sequence of Table
+        Further tables, such as those of SAM.
     """
     mapping = cost.mapping
     label = f" ({cost.verdict.mark})" if cost.label else ""
@@ -55,7 +61,7 @@ def write_cost_page(
             "steps": f"{cost.steps}, {len(cost.step_j)} on the chip",
         },
         highlights={f"{item.what}: {item.remark}": item.value for item in summary(cost)},
-        tables=[table for table in _tables(cost) if table is not None],
+        tables=[*(table for table in _tables(cost) if table is not None), *more],
         pictures=_pictures(cost),
     )
     return list(write_page(path, report))

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +17,7 @@ from neurosam_hw.cost.amount import prefix
 from neurosam_hw.cost.inference import Cost
 from neurosam_hw.cost.ledger import energies
 from neurosam_hw.cost.terms import CAUSES
-from neurosam_hw.cost.work import layers
-from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.mapping.floor import Floor, by_population, by_value, frame
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["chip_picture", "over_steps", "svg"]
 
 Array = npt.NDArray[np.float64]
-EMPTY = "#e6e8eb"
-GAP = 0.35
-"""Space between tiles, in cores."""
 LARGEST = 0.45
 """Largest side of a core, inches."""
 
@@ -83,11 +77,14 @@ def chip_picture(cost: Cost) -> Figure:
     for i in range(1 + len(quantities)):
         row, column = divmod(i, 2)
         axes, below = (figure.add_subplot(grid[2 * row + k, column]) for k in range(2))
-        _frame(axes, floor)
+        frame(axes, floor)
         if i == 0:
-            _layers(axes, below, cost.mapping, floor)
+            by_population(axes, below, cost.mapping, floor, "layers")
         else:
-            _coloured(axes, below, floor, *quantities[i - 1])
+            title, values, unit = quantities[i - 1]
+            factor, unit = prefix(float(values.max()), unit)
+            scaled = values * factor
+            by_value(axes, below, floor, f"{title}, {unit}" if unit else title, scaled, float(scaled.max()))
     _label(figure, cost)
     return figure
 
@@ -128,112 +125,6 @@ def _quantities(cost: Cost) -> list[tuple[str, Array, str]]:
     if busy is not None and busy.any():
         found.append(("time at work", busy / cost.samples, "s"))
     return found
-
-
-@dataclass(frozen=True)
-class Floor:
-    """Where the cores are in a picture: left and top of those in use and of the others, and the size of everything."""
-
-    used: Array
-    unused: Array
-    width: float
-    height: float
-
-    @classmethod
-    def of(cls, mapping: CoreMapping) -> Floor:
-        """Chips side by side, tiles at their places in the mesh; without a mesh, the cores in use alone."""
-        rows = _whole(mapping, "noc.mesh_height")
-        if rows is None:
-            side = math.ceil(math.sqrt(2 * mapping.cores))
-            number = np.arange(mapping.cores)
-            used = np.stack([number % side, number // side], axis=1).astype(float)
-            return cls(used, np.zeros((0, 2)), side, -(-mapping.cores // side))
-        each = _whole(mapping, "noc.cores_per_tile") or 1
-        columns = _whole(mapping, "noc.mesh_width") or 1 + max(mapping.tile(k).column for k in range(mapping.cores))
-        across = math.ceil(math.sqrt(mapping.chips / 2)) if mapping.chips > 1 else 1
-        side = math.ceil(math.sqrt(each))
-        chip, within = np.divmod(np.arange(mapping.chips * rows * columns * each), rows * columns * each)
-        tile, core = np.divmod(within, each)
-        chip_width, chip_height = columns * (side + GAP) + 1, rows * (-(-each // side) + GAP) + 1
-        left = chip % across * chip_width + tile // rows * (side + GAP) + core % side
-        top = chip // across * chip_height + tile % rows * (-(-each // side) + GAP) + core // side
-        everywhere = np.stack([left, top], axis=1)
-        places = mapping.positions[:, 0] * rows * columns * each + mapping.positions[:, 1]
-        down = -(-mapping.chips // across)
-        return cls(
-            everywhere[places], np.delete(everywhere, places, axis=0), across * chip_width - 1 - GAP,
-            down * chip_height - 1 - GAP,
-        )  # fmt: skip
-
-
-def _whole(mapping: CoreMapping, name: str) -> int | None:
-    value = mapping.chip.figure(name).value_si
-    return int(value) if isinstance(value, (int, float)) else None
-
-
-def _squares(axes: Axes, places: Array, colours: Sequence[Any]) -> None:
-    from matplotlib.collections import PatchCollection
-    from matplotlib.patches import Rectangle
-
-    squares = [Rectangle((x + 0.04, y + 0.04), 0.92, 0.92) for x, y in places]
-    axes.add_collection(PatchCollection(squares, facecolors=list(colours), edgecolors="none"))
-
-
-def _layers(axes: Axes, below: Axes, mapping: CoreMapping, floor: Floor) -> None:
-    """Which core holds what."""
-    from matplotlib.patches import Patch
-
-    held = layers(mapping)
-    colours = np.empty(mapping.cores, dtype=object)
-    for i, cores in enumerate(held.values()):
-        for core in cores:
-            colours[core] = _layer_colour(i, len(held))
-    _squares(axes, floor.used, list(colours))
-    axes.set_title("layers", fontsize=SMALL)
-    patches = [Patch(color=_layer_colour(i, len(held)), label=_short(name)) for i, name in enumerate(held)]
-    below.axis("off")
-    below.legend(
-        handles=patches, fontsize=TINY, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.3), borderpad=0,
-        ncols=min(6, len(patches)), handlelength=1, handleheight=1, columnspacing=1,
-    )  # fmt: skip
-
-
-def _layer_colour(i: int, count: int) -> Any:
-    from matplotlib import colormaps
-
-    return LINES[i] if count <= 6 else colormaps["turbo"]((i + 0.5) / count)
-
-
-def _short(name: str) -> str:
-    return (name if len(name) <= 24 else name[:23] + "…").replace("$", r"\$")
-
-
-def _coloured(axes: Axes, below: Axes, floor: Floor, title: str, values: Array, unit: str) -> None:
-    """Cores by a value, from 0 to its largest."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    factor, unit = prefix(float(values.max()), unit)
-    shades = ScalarMappable(Normalize(0, values.max() * factor or 1), "viridis")
-    _squares(axes, floor.used, list(shades.to_rgba(values * factor)))
-    axes.set_title(f"{title}, {unit}" if unit else title, fontsize=SMALL)
-    strip = below.inset_axes((0.1, 0.55, 0.8, 0.4))
-    below.axis("off")
-    bar = below.figure.colorbar(shades, cax=strip, orientation="horizontal")
-    bar.locator = MaxNLocator(5)
-    bar.formatter = FuncFormatter(lambda value, _: f"{value:,.3g}" if value < 1000 else f"{value:,.0f}")
-    bar.ax.tick_params(labelsize=TINY, length=2, pad=1)
-    bar.outline.set_visible(False)
-
-
-def _frame(axes: Axes, floor: Floor) -> None:
-    """The cores that are not in use, and no axes."""
-    _squares(axes, floor.unused, [EMPTY] * len(floor.unused))
-    axes.set_xlim(-0.1, floor.width + 0.1)
-    axes.set_ylim(floor.height + 0.1, -0.1)
-    axes.set_aspect("equal")
-    axes.axis("off")
 
 
 def _legend(axes: Axes) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "network_table",
     "summary",
     "time_table",
+    "times",
 ]
 
 MANY = 1000
@@ -78,7 +79,7 @@ def energy_table(cost: Cost) -> Table:
         share = None if energy is None or cost.total is None else round(100 * energy / (whole or 1.0), 1)
         rows.append(
             (
-                line.cause, line.count.replace("_", " "), _times(line.number), line.figure.value_text,
+                line.cause, line.count.replace("_", " "), times(line.number), line.figure.value_text,
                 line.figure.standing, None if energy is None else energy * factor, share,
             )
         )  # fmt: skip
@@ -124,7 +125,7 @@ def layer_table(cost: Cost) -> Table:
             layer,
             len(cores),
             sum(piece.size for core in cores for piece in cost.mapping.pieces_on(core)),
-            *(_times(by_layer[layer]) for by_layer in counts),
+            *(times(by_layer[layer]) for by_layer in counts),
         ]
         for layer, cores in layers(cost.mapping).items()
     ]
@@ -151,7 +152,7 @@ def core_table(cost: Cost, most: int) -> Table:
             "{}, {}, {}".format(*mapping.tile(core)),
             ", ".join(dict.fromkeys(piece.population for piece in mapping.pieces_on(core))),
             sum(piece.size for piece in mapping.pieces_on(core)),
-            *(_times(float(x[core])) for x in (deliveries, packets, messages)),
+            *(times(float(x[core])) for x in (deliveries, packets, messages)),
         ]
         for core in order.tolist()
     ]
@@ -183,7 +184,7 @@ def board_table(cost: Cost) -> Table | None:
 
 def count_table(cost: Cost) -> Table:
     """Everything that was counted."""
-    rows: list[Sequence[Cell]] = [(name.replace("_", " "), _times(value)) for name, value in cost.counts.items()]
+    rows: list[Sequence[Cell]] = [(name.replace("_", " "), times(value)) for name, value in cost.counts.items()]
     return _labelled(cost, "Counts of an inference", ("what", "times"), rows, f"mean of {cost.samples} samples")
 
 
@@ -222,6 +223,6 @@ def _energy(cost: Cost) -> str:
     return "energy" if cost.total else "energy (known part)"
 
 
-def _times(value: float | None) -> float | int | None:
+def times(value: float | None) -> float | int | None:
     """A mean count as a table has it: whole if it is, or if it is large."""
     return round(value) if value is not None and (value >= MANY or value == round(value)) else value

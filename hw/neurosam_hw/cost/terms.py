@@ -14,17 +14,20 @@ has none, the one that its file comes closest to (the shorter of two), so that w
     hops        hops_east_west x hop_east_west + hops_north_south x hop_north_south
                 hops x hop
     crossings   crossings x hop_between_chips
+    traces      trace_updates x trace_update + trace_reads x trace_read; in runs with SAM alone (sam/)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.chips.figure import Figure
 from neurosam_hw.chips.keys import SECTIONS
 
-__all__ = ["CAUSES", "Term", "terms"]
+__all__ = ["CAUSES", "Term", "counted", "terms"]
 
 Alternative = tuple[tuple[str, str], ...]
 
@@ -50,6 +53,7 @@ CAUSES: dict[str, tuple[Alternative, ...]] = {
         (("hops", "hop"),),
     ),
     "crossings": ((("crossings", "hop_between_chips"),),),
+    "traces": ((("trace_updates", "trace_update"), ("trace_reads", "trace_read")),),
 }
 """Alternatives of each cause: names of counts (counts.py) and keys of figures (chips/keys.py)."""
 
@@ -61,6 +65,11 @@ class Term:
     cause: str
     count: str
     figure: Figure
+
+
+def counted(term: Term, counts: Mapping[str, Any]) -> bool:
+    """Whether a term has a place in a sum: those of traces do in runs with SAM alone, which count them."""
+    return term.cause != "traces" or term.count in counts
 
 
 def terms(chip: Chip, section: str, causes: tuple[str, ...] = tuple(CAUSES)) -> tuple[Term, ...]:

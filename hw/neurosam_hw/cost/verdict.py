@@ -10,7 +10,7 @@ from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.rules.check import check_mapping
 from neurosam_hw.rules.findings import Findings
 
-__all__ = ["Verdict", "refuse", "verdict"]
+__all__ = ["SHOWN", "Verdict", "refuse", "verdict"]
 
 SHOWN = 3
 """Violations that a refusal quotes."""

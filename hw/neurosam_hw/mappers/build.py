@@ -29,14 +29,14 @@ from neurosam_hw.mappers.in_order import in_order
 from neurosam_hw.mappers.layers import map_layers
 from neurosam_hw.mappers.place import place
 from neurosam_hw.mappers.share import share
-from neurosam_hw.mappers.tiles import remedy, sent, tiles
+from neurosam_hw.mappers.tiles import refused, remedy, sent, tiles
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
+from neurosam_hw.resources.arrival import Senders
 from neurosam_hw.resources.cores import Demand, axons_out, parts, use
 from neurosam_hw.resources.figures import number
 from neurosam_hw.resources.layers import takes_layers
 from neurosam_hw.resources.use import Excess, Limits
-from neurosam_hw.resources.wiring import Senders
 
 __all__ = ["map_in_order", "map_network"]
 
@@ -90,25 +90,28 @@ def map_network(
         return map_layers(network, chip)
     demand = Demand(network, chip)
     most: dict[str, int] = {}
+    alone: set[str] = set()
     for _ in range(ATTEMPTS):
         pieces, axons = _cut(demand, activity, inputs_on_chip, most)
-        mapping = CoreMapping(network, chip, share(demand, pieces, axons))
+        mapping = CoreMapping(network, chip, share(demand, pieces, axons, alone))
         overfull = _overfull(mapping)
         if not overfull:
-            return place(_checked(mapping), activity).mapping
-        for name, (excess, largest) in overfull.items():
-            if largest == 1:
-                raise MappingError(
-                    f"population {name!r}",
-                    f"a single neuron needs {excess.used:,} {excess.what.replace('_', ' ')}; a core of {chip.name} has "
-                    f"{excess.allowed:,}. {remedy(excess.what).capitalize()}",
-                )
-            most[name] = max(1, min(largest - 1, largest * excess.allowed // excess.used))
-    name, (excess, _) = next(iter(overfull.items()))
+            return place(_checked(mapping), activity)
+        for core, excess in overfull.items():
+            first, *others = mapping.pieces_on(core)
+            if others:
+                alone.update(piece.population for piece in (first, *others))
+            elif first.size == 1:
+                raise refused(first.population, excess, chip)
+            else:
+                fitting = max(1, min(first.size - 1, first.size * excess.allowed // excess.used))
+                most[first.population] = min(fitting, most.get(first.population, fitting))
+    core, excess = next(iter(overfull.items()))
+    what = excess.what.replace("_", " ")
     raise MappingError(
-        f"population {name!r}",
-        f"does not fit on cores of {chip.name}, however it is cut: {excess.used:,} {excess.what.replace('_', ' ')}, "
-        f"where {excess.allowed:,} is allowed. {remedy(excess.what).capitalize()}",
+        f"population {mapping.pieces_on(core)[0].population!r}",
+        f"does not fit on cores of {chip.name}, however it is cut: {excess.used:,} {what}, where {excess.allowed:,} is "
+        f"allowed. {remedy(excess.what).capitalize()}",
     )
 
 
@@ -216,17 +219,11 @@ def _is_tiled(network: Network, population: Population) -> bool:
     return all(isinstance(p.synapse, Dense) for p in incoming)
 
 
-def _overfull(mapping: CoreMapping) -> dict[str, tuple[Excess, int]]:
-    """The worst of what is too much, by population, with the size of its largest overfull piece."""
-    found: dict[str, tuple[Excess, int]] = {}
+def _overfull(mapping: CoreMapping) -> dict[int, Excess]:
+    """The worst of what a core has too much of, by core."""
     limits = Limits.of(mapping.chip)
-    for core, used in enumerate(use(mapping)):
-        for excess in limits.exceeded(used):
-            for piece in mapping.pieces_on(core):
-                before = found.get(piece.population)
-                if before is None or excess.used / excess.allowed > before[0].used / before[0].allowed:
-                    found[piece.population] = excess, max(piece.size, before[1] if before else 0)
-    return found
+    found = ((core, limits.exceeded(used)) for core, used in enumerate(use(mapping)))
+    return {core: max(some, key=lambda excess: excess.used / excess.allowed) for core, some in found if some}
 
 
 def _checked(mapping: CoreMapping) -> CoreMapping:

@@ -13,8 +13,8 @@ from neurosam_hw.mappers.nets import Nets
 from neurosam_hw.mappers.partition import Partition, Room, partition
 from neurosam_hw.mappers.rates import whole_rates
 from neurosam_hw.mapping.piece import Piece
+from neurosam_hw.resources.arrival import Senders
 from neurosam_hw.resources.cores import Demand, state_bits
-from neurosam_hw.resources.wiring import Senders
 
 __all__ = ["connected"]
 
@@ -65,8 +65,8 @@ def connected(
     >>> from neurosam_hw.mappers.connected import connected
     >>> from neurosam_hw.resources import Demand
     >>> neuron = ns.FixedLIF(membrane_decay=410, threshold=64)
-    >>> both = np.sort((np.arange(8)[:, None] + [2, -2]) % 8)
-    >>> ring = ns.Sparse(np.arange(0, 17, 2), both.ravel(), np.ones(16, np.int8), 8)
+    >>> three = np.sort((np.arange(8)[:, None] + [-2, 0, 2]) % 8)
+    >>> ring = ns.Sparse(np.arange(0, 25, 3), three.ravel(), np.ones(24, np.int8), 8)
     >>> net = ns.Network(
     ...     [ns.Population("in", (8,)), ns.Population("ring", (8,), neuron)],
     ...     [ns.Projection("in", "ring", ns.Sparse.one_to_one((8,), 64)), ns.Projection("ring", "ring", ring)],

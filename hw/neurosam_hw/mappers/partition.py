@@ -141,8 +141,8 @@ def partition(
     Two rings of four, whose neurons are interleaved, on cores for four:
 
     >>> from neurosam_hw.mappers import Nets, Room, partition
-    >>> both = np.sort((np.arange(8)[:, None] + [2, -2]) % 8)
-    >>> nets = Nets(8, starts=np.arange(0, 17, 2), targets=both.ravel(), source=np.arange(8))
+    >>> three = np.sort((np.arange(8)[:, None] + [-2, 0, 2]) % 8)
+    >>> nets = Nets(8, starts=np.arange(0, 25, 3), targets=three.ravel(), source=np.arange(8))
     >>> found = partition(nets, Room(neurons=4), use_metis=False)
     >>> found.core, found.packets, found.packets_in_order
     (array([0, 1, 0, 1, 0, 1, 0, 1], dtype=int32), 8, 16)

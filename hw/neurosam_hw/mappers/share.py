@@ -6,7 +6,7 @@ the pieces; a new one is opened if there is none. The room is counted anew for t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from neurosam_hw.mapping.piece import Piece
@@ -19,7 +19,9 @@ OPEN = 8
 """Shared cores that a piece is tried on: those opened last."""
 
 
-def share(demand: Demand, pieces: Sequence[Piece], axons_out: Sequence[int]) -> tuple[Piece, ...]:
+def share(
+    demand: Demand, pieces: Sequence[Piece], axons_out: Sequence[int], alone: Collection[str] = ()
+) -> tuple[Piece, ...]:
     """The same pieces on fewer cores, numbered without gaps in the order of their first pieces.
 
     Parameters
@@ -29,6 +31,8 @@ def share(demand: Demand, pieces: Sequence[Piece], axons_out: Sequence[int]) -> 
         Each on a core of its own.
     axons_out : sequence of int
         Slots of output axons that each needs.
+    alone : collection of str
+        Populations that share no core.
 
     Examples
     --------
@@ -44,7 +48,7 @@ def share(demand: Demand, pieces: Sequence[Piece], axons_out: Sequence[int]) -> 
     groups: list[_Core] = []
     shared: list[_Core] = []
     for piece, slots in zip(pieces, axons_out, strict=True):
-        small = _is_small(replace(demand.of((piece,)), axons_out=slots), demand)
+        small = piece.population not in alone and _is_small(replace(demand.of((piece,)), axons_out=slots), demand)
         home = next((core for core in shared[-OPEN:] if core.fits(demand, piece, slots)), None) if small else None
         if home is not None:
             home.pieces.append(piece)

@@ -23,14 +23,15 @@ import numpy.typing as npt
 
 from neurosam.network.elements import Population
 from neurosam.network.synapse import Conv2d, as_chw
+from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.piece import Box, Piece
+from neurosam_hw.resources.arrival import Senders
 from neurosam_hw.resources.axis import Axis
 from neurosam_hw.resources.cores import Demand
-from neurosam_hw.resources.use import Excess
-from neurosam_hw.resources.wiring import Senders
+from neurosam_hw.resources.use import Excess, Use
 
-__all__ = ["Tiling", "remedy", "sent", "tiles"]
+__all__ = ["Tiling", "refused", "remedy", "sent", "tiles"]
 
 Counts = npt.NDArray[np.int64]
 Rates = Mapping[str, npt.NDArray[np.float64]]
@@ -267,18 +268,20 @@ class _Search:
     def refusal(self) -> MappingError:
         """Why not even one neuron fits."""
         alone = Tiling(1, 1, 1, self.shape)
-        for box in alone.boxes() if alone.cores < 10_000 else self.different(alone):
-            for what, used, limit in self.excesses(box):
-                return _refused(self.population.name, what, used, limit, self.demand.chip.name)
-        limit = self.demand.limits.get("axons_out") or self.demand.limits.get("destinations") or 0
-        return _refused(self.population.name, "axons_out", len(self.senders), limit, self.demand.chip.name)
+        for box in self.different(alone):
+            for excess in self.excesses(box):
+                return refused(self.population.name, excess, self.demand.chip)
+        used, cores = sent(alone, self.senders)
+        out = Use(axons_out=int(used.max()), destinations=int(cores.max()))
+        return refused(self.population.name, self.demand.limits.exceeded(out)[0], self.demand.chip)
 
 
-def _refused(name: str, what: str, used: int, limit: int, chip: str) -> MappingError:
-    words = what.replace("_", " ")
+def refused(population: str, excess: Excess, chip: Chip) -> MappingError:
+    """The error for a population of which a single neuron is too much for a core."""
     return MappingError(
-        f"population {name!r}",
-        f"a single neuron needs {used:,} {words}; a core of {chip} has {limit:,}. {remedy(what).capitalize()}",
+        f"population {population!r}",
+        f"a single neuron needs {excess.used:,} {excess.what.replace('_', ' ')}; a core of {chip.name} has "
+        f"{excess.allowed:,}. {remedy(excess.what).capitalize()}",
     )
 
 

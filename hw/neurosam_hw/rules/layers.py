@@ -111,7 +111,7 @@ def layer_size(network: Network, population: Population, limits: Limits) -> Brok
         return None
     cores = list(zip(*(limits.numbers(f"limits.{kind}_memory") for kind in ("kernel", "neuron", "bias")), strict=True))
     channels, height, width = as_chw(population.shape)
-    used = layer_memory(network, limits.chip, Piece(population.name, 0, ((0, channels), (0, height), (0, width))))
+    used = layer_memory(network, Piece(population.name, 0, ((0, channels), (0, height), (0, width))))
     if any(all(need <= has for need, has in zip(used, core, strict=True)) for core in cores):
         return None
     allowed = "; ".join(", ".join(f"{has:,}" for has in core) for core in sorted(set(cores)))

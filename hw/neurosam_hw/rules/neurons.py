@@ -103,13 +103,11 @@ def decay_bits(network: Network, population: Population, limits: Limits) -> Brok
         return None
     low, high = min(int(np.min(v)) for v in values), max(int(np.max(v)) for v in values)
     largest = (1 << bits) - 1
-    if low >= 0 and high <= largest:
+    if low < 0:
+        return Broken(low, f"0..{largest}", "0, with the chip's offset, keeps 4095/4096; or leave out the current")
+    if high <= largest or (high == largest + 1 and _is_small(network, population)):
         return None
-    if high > largest:
-        remedy = f"{largest} is the same while the state stays below {DECAY_ONE} 64ths"
-    else:
-        remedy = "0, with the chip's offset, keeps 4095/4096; or leave out the current"
-    return Broken(low if low < 0 else high, f"0..{largest}", remedy)
+    return Broken(high, f"0..{largest}", f"{largest} is the same while the state stays below {DECAY_ONE} 64ths")
 
 
 @rule("population", "numbers.threshold_bits", "numbers.threshold_signed", PROGRAMMABLE)
@@ -213,6 +211,17 @@ def _given(population: Population, *names: str) -> list[Any]:
     """Parameters of the neuron that are there."""
     values = [getattr(population.neuron, name, None) for name in names]
     return [value for value in values if value is not None]
+
+
+def _is_small(network: Network, population: Population) -> bool:
+    """Whether a decay of 4095, which keeps a 4096th, forgets all of every membrane, as 4096 does (an OR of spikes)."""
+    neuron: Any = population.neuron
+    if neuron.reset not in ("zero", "none") or _given(population, "current_decay", "gain", "threshold_decay"):
+        return False
+    bias = int(np.max(np.abs(neuron.bias_mantissa))) << neuron.bias_exponent
+    reach = (network.accumulator_bound(population.name) << FRACTION_BITS) + bias
+    initial = int(np.max(np.abs(neuron.initial_membrane_64ths)))
+    return bool(max(reach, initial) < DECAY_ONE)
 
 
 def _program(limits: Limits, plain: bool, used: int | str, allowed: int | str, remedy: str) -> Broken | None:

@@ -19,27 +19,30 @@ __all__: list[str] = []
 
 Trace = SamTrace | FixedSamTrace
 
+UNIT = "numbers.trace_unit"
+"""A unit that updates traces as the network has them, so that no other limit of traces applies."""
 
-@rule("trace", "numbers.traces", PROGRAMMABLE)
+
+@rule("trace", "numbers.traces", UNIT, PROGRAMMABLE)
 def trace(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
     """Neurons have a trace only where the chip's can have one."""
-    if limits.neuron_has("numbers.traces"):
+    if _unit(limits) or limits.neuron_has("numbers.traces"):
         return None
     return Broken("a trace", "not there", "compute the maps from recorded spikes, outside the chip")
 
 
-@rule("trace", PROGRAMMABLE)
+@rule("trace", UNIT, PROGRAMMABLE)
 def trace_mode(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
     """The official mode, which counts silent steps, needs neurons that run a program."""
-    if sam.mode != "official" or limits.has(PROGRAMMABLE):
+    if sam.mode != "official" or _unit(limits) or limits.has(PROGRAMMABLE):
         return None
     return Broken("official", "strict, inclusive", "use --mode strict")
 
 
-@rule("trace", "numbers.trace_bits", "numbers.traces", PROGRAMMABLE)
+@rule("trace", "numbers.trace_bits", "numbers.traces", UNIT, PROGRAMMABLE)
 def trace_bits(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
     """A trace fits the chip's width for it, when its neuron fires in every step."""
-    if not isinstance(sam, FixedSamTrace) or limits.figure("numbers.traces").value is not True:
+    if not isinstance(sam, FixedSamTrace) or _unit(limits) or limits.figure("numbers.traces").value is not True:
         return None
     if (bits := limits.neuron_number("numbers.trace_bits")) is None:
         return None
@@ -53,16 +56,20 @@ def trace_bits(network: Network, population: Population, sam: Trace, limits: Lim
     return Broken(f"{used.bit_length()} bit", f"{bits} bit", remedy)
 
 
-@rule("trace", "numbers.trace_impulse_max", "numbers.traces", PROGRAMMABLE)
+@rule("trace", "numbers.trace_impulse_max", "numbers.traces", UNIT, PROGRAMMABLE)
 def trace_impulse(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
     """What a spike adds to a trace is not above the chip's largest impulse."""
-    if not isinstance(sam, FixedSamTrace) or limits.figure("numbers.traces").value is not True:
+    if not isinstance(sam, FixedSamTrace) or _unit(limits) or limits.figure("numbers.traces").value is not True:
         return None
     if (most := limits.neuron_number("numbers.trace_impulse_max")) is None:
         return None
     if sam.impulse <= most:
         return None
     return Broken(sam.impulse, most, f"use ns.FixedSamTrace with impulse={most} or less")
+
+
+def _unit(limits: Limits) -> bool:
+    return limits.figure(UNIT).value is True
 
 
 def _peak(sam: FixedSamTrace, spikes: int) -> int:

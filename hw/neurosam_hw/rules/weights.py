@@ -72,8 +72,8 @@ def weight_exponent(network: Network, projection: Projection, limits: Limits) ->
     least, most = limits.number("numbers.weight_exponent_min"), limits.number("numbers.weight_exponent_max")
     if least <= used <= most:
         return None
-    remedy = "make the unit of the weights coarser" if used < least else "make the unit of the weights finer"
-    return Broken(used, f"{least}..{most}", f"{remedy}: quantise again with another calibration or scale")
+    scale = "larger" if used < least else "smaller"
+    return Broken(used, f"{least}..{most}", f"quantise to {scale} weights and thresholds")
 
 
 @rule("population", "numbers.weight_types")

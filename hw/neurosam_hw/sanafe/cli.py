@@ -21,7 +21,7 @@ from neurosam_hw.cost.amount import si
 from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping.file import load_mapping, save_mapping
 from neurosam_hw.sanafe.architecture import check_chip
-from neurosam_hw.sanafe.comparison import TOLERANCE, Comparison, compare
+from neurosam_hw.sanafe.comparison import TOLERANCE, Comparison, compare_results
 from neurosam_hw.sanafe.placing import place_inputs
 from neurosam_hw.sanafe.plan import plan
 from neurosam_hw.sanafe.refusals import check as check_exact
@@ -109,7 +109,8 @@ def sanafe_compare(
     inputs = read_inputs([str(folder / "events.h5")], network)
     mapping = load_mapping(folder / MAP, network, load_chip(_chip_in(folder / CHIP)))
     check_exact(mapping, inputs)
-    found = compare(mapping, inputs, read_results(results or folder, plan(mapping, inputs)), tolerance=tolerance)
+    theirs = read_results(results or folder, plan(mapping, inputs))
+    found = compare_results(mapping, inputs, theirs, tolerance=tolerance)
     _show(found)
     if not found.equal:
         say("SANA-FE and neurosam differ")

@@ -32,7 +32,7 @@ from neurosam_hw.sanafe.write import silent_after, whole_run
 
 Array = npt.NDArray[Any]
 
-__all__ = ["TOLERANCE", "Comparison", "Cost", "Count", "SpikeTally", "compare", "compared"]
+__all__ = ["TOLERANCE", "Comparison", "CostTally", "CountTally", "SpikeTally", "compare_results", "compared"]
 
 TOLERANCE = 1e-9
 """Largest relative difference of a cost: sums of the same numbers in another order."""
@@ -64,7 +64,7 @@ class SpikeTally:
 
 
 @dataclass(frozen=True)
-class Count:
+class CountTally:
     """Something that is counted in every step.
 
     Parameters
@@ -88,7 +88,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Cost:
+class CostTally:
     """An energy or a time.
 
     Parameters
@@ -116,8 +116,8 @@ class Comparison:
 
     steps: int
     spikes: tuple[SpikeTally, ...]
-    counts: tuple[Count, ...]
-    costs: tuple[Cost, ...]
+    counts: tuple[CountTally, ...]
+    costs: tuple[CostTally, ...]
 
     @property
     def equal(self) -> bool:
@@ -126,7 +126,7 @@ class Comparison:
         return counts and costs and not any(tally.differ for tally in self.spikes)
 
 
-def compare(
+def compare_results(
     mapping: CoreMapping,
     events: Events | Mapping[str, Events],
     results: Results,
@@ -178,7 +178,7 @@ def _fired(mapping: CoreMapping, recording: Recording, inputs: Inputs, name: str
 
 
 def _tally(mapping: CoreMapping, name: str, ours: Array, theirs: Array) -> SpikeTally:
-    """Count the spikes of a population, and find the first that differs."""
+    """CountTally the spikes of a population, and find the first that differs."""
     differing = np.argwhere(ours != theirs)
     start = HardwareSchedule.of(mapping.network).depths[name]
     first = None if not len(differing) else (int(differing[0, 0]) - start, int(differing[0, 1]))
@@ -218,12 +218,12 @@ def _each_step(found: Work, name: str) -> Array:
     return total
 
 
-def _count(name: str, ours: Array, theirs: Array) -> Count:
+def _count(name: str, ours: Array, theirs: Array) -> CountTally:
     differing = np.flatnonzero(ours != theirs)
-    return Count(name, int(ours.sum()), int(theirs.sum()), int(differing[0]) if differing.size else None)
+    return CountTally(name, int(ours.sum()), int(theirs.sum()), int(differing[0]) if differing.size else None)
 
 
-def _cost(name: str, ours: Array, theirs: Array, tolerance: float) -> Cost:
+def _cost(name: str, ours: Array, theirs: Array, tolerance: float) -> CostTally:
     apart, size = np.abs(ours - theirs), np.maximum(np.abs(ours), np.abs(theirs))
     difference = float(np.divide(apart, size, out=np.zeros_like(apart), where=size > 0).max())
-    return Cost(name, UNITS[name], float(ours.sum()), float(theirs.sum()), difference, difference <= tolerance)
+    return CostTally(name, UNITS[name], float(ours.sum()), float(theirs.sum()), difference, difference <= tolerance)
