@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from neurosam._util.untrusted import printable
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
@@ -43,19 +44,19 @@ console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ e
 
 def say(text: str) -> None:
     """Print a line of text verbatim: no colours, no wrapping, no markup."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def show(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]], left: int = 1, note: str = "") -> None:
     """Print a table, its first `left` columns left-aligned, the others right-aligned; cells are not markup."""
     out = Table(
-        title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+        title=Text(printable(title), style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
         caption=Text(note, style="dim") if note else None, caption_justify="left",
     )  # fmt: skip
     for i, column in enumerate(columns):
         out.add_column(column, justify="left" if i < left else "right", overflow="fold")
     for row in rows:
-        out.add_row(*(Text(str(cell)) for cell in row))
+        out.add_row(*(Text(printable(str(cell))) for cell in row))
     console.print(out)
     if note:
         console.print()

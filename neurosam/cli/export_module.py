@@ -90,13 +90,9 @@ def shape_of(text: str | None) -> Shape:
 def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
     """Images ``[B, ...]``, or dense events ``[T, B, ...]``."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise ArgumentError("--calibrate", f"{path} does not exist; give a .npy of images, or a number") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ArgumentError(
-            "--calibrate", f"{path} is not a readable .npy array ({str(error).split('. ')[0]})"
-        ) from None
+        array = load_array(path)
+    except FormatError as error:
+        raise ArgumentError("--calibrate", f"{path} {error.problem}") from None
     if (
         not isinstance(array, np.ndarray)
         or array.shape[-len(shape) :] != shape

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import DataError, NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training.architectures import build, build_ann
@@ -141,7 +142,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]
         module = recipe.build()
         module.load_state_dict(tensors)
     except (
-        OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, NeurosamError,
+        OSError, SafetensorError, RuntimeError, NeurosamError, *MALFORMED,
     ) as error:  # fmt: skip
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(str(place), f"is not a model that `neurosam train` wrote ({reason})") from error

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.untrusted import MALFORMED_ARCHIVE
 from neurosam.errors import EventError, FormatError
 from neurosam.formats.events.columns import block, columns_of, is_event_record, ordered
 from neurosam.formats.events.source import BLOCK, Block, Source
@@ -33,7 +33,7 @@ __all__ = ["array_source", "load_array", "numpy_file", "read_archive", "table_so
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
-DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError)
+DAMAGE = (*MALFORMED_ARCHIVE, TokenError, struct.error)
 """What NumPy raises for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
 
@@ -63,6 +63,8 @@ def load_array(path: Path) -> npt.NDArray[Any]:
     FormatError
         If it does not exist, is cut off, or holds objects.
     """
+    if path.exists() and not path.is_file():
+        raise FormatError(str(path), "is not a regular file; give the name of a .npy")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header with a huge shape allocates nothing
     except FileNotFoundError:
@@ -132,7 +134,9 @@ def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[An
             return {name: _member(where, archive, name, total) for name in archive.files}
     except FileNotFoundError:
         raise FormatError(where, "does not exist; check the name") from None
-    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except FormatError:
+        raise
+    except DAMAGE as error:
         reason = str(error).split(". ")[0]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
 
