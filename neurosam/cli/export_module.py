@@ -12,7 +12,8 @@ import typer
 from neurosam.cli.common import HDF5, new_file, say
 from neurosam.cli.modules import load_module
 from neurosam.deploy.quantise import quantise
-from neurosam.errors import ArgumentError, NeurosamError
+from neurosam.errors import ArgumentError, FormatError, NeurosamError
+from neurosam.formats.events.numpy_files import load_array
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus

@@ -10,6 +10,7 @@ the same folder and then renamed, so at any time there is a complete checkpoint,
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
@@ -114,8 +115,13 @@ def load_checkpoint(
         _require_shapes(place, weights, module)
     except MALFORMED as error:
         raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r}); give another path") from error
-    module.load_state_dict(weights)
-    optimizer.load_state_dict(state)
+    before = copy.deepcopy(module.state_dict())
+    try:
+        module.load_state_dict(weights)
+        optimizer.load_state_dict(state)
+    except (*MALFORMED, RuntimeError) as error:
+        module.load_state_dict(before)
+        raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r:.200}); give another path") from error
     return epochs
 
 
