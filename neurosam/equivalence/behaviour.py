@@ -1,7 +1,7 @@
 """Whether two networks behave alike: the same input on the same back end, and everything compared that both have.
 
-Descriptions may differ where behaviour does not: a weight that no event reaches, a threshold between two membranes. What
-a field that differs is worth on this input, shows here.
+Descriptions may differ where behaviour does not: a weight that no event reaches, a threshold between two membranes.
+What a field that differs is worth on this input, shows here.
 """
 
 from __future__ import annotations
