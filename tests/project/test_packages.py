@@ -55,7 +55,9 @@ def test_every_package_and_name_without(packages: str) -> None:
 
 
 def test_the_error_is_one_of_ours_and_pythons() -> None:
-    with pytest.raises(ns.MissingPackageError, match=r"^x: needs no_such, which is not installed: pip install no_such$"):
+    with pytest.raises(
+        ns.MissingPackageError, match=r"^x: needs no_such, which is not installed: pip install no_such$"
+    ):
         require_package("x", "torch", "no_such")
     assert issubclass(ns.MissingPackageError, (ns.BackendError, ModuleNotFoundError))
 

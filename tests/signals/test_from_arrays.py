@@ -74,7 +74,7 @@ def test_every_form_returns_bit_for_bit(form: str, several: int, fixed: bool) ->
         steps=STEPS,
         samples=SAMPLES,
         name=made.backend,
-        **arrays,
+        **arrays,  # type: ignore[arg-type]  # variables by name
     )
     expected = ns.Recording(
         made.backend, STEPS, SAMPLES, made.output, made.spikes, made.sam, made.sam_scale, made.membrane, made.current
