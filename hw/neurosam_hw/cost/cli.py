@@ -25,7 +25,8 @@ from neurosam_hw.chips.load import load_chip
 from neurosam_hw.cost.boards import board_of
 from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
-from neurosam_hw.cost.sam.price import SamMeter, SamPrice
+from neurosam_hw.cost.sam.meter import SamMeter
+from neurosam_hw.cost.sam.price import SamPrice
 from neurosam_hw.cost.sam.tables import sam_document, sam_summary, sam_tables
 from neurosam_hw.cost.sam.unit import trace_unit
 from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
