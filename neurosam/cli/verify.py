@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +13,13 @@ from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import console, network_in, new_file, progress, say
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Data, Dtype, Seed, Size, Steps, presented
+from neurosam.cli.worth import By, Isolate, Mutants, Search, SearchOut, isolated, worth
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.signals.inputs import Inputs
+
+if TYPE_CHECKING:
+    from neurosam.network.network import Network
+    from neurosam.signals.recording import Recording
 
 __all__ = ["verify"]
 
@@ -40,6 +46,11 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    mutants: Mutants = None,
+    by: By = "spikes",
+    search: Search = None,
+    out: SearchOut = None,
+    isolate: Isolate = False,
     report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
 ) -> None:
@@ -50,16 +61,64 @@ def verify(
     """  # fmt: skip
     if report is not None:
         new_file(report, force, JSON)
-    equal, result = (
-        _backends(a, backends, data, size, events, samples, steps, seed, dtype)
-        if b is None
-        else _files(a, b, network, dtype)
-    )
+    if (search is not None or out is not None) and mutants is None:
+        raise NeurosamError("--search and --out", "look for what tells mutants apart; give --mutants too")
+    if mutants is not None or isolate:
+        described = network if b is not None and network is not None else a
+        net = network_in(described)
+        inputs, more = _stimulus(net, data, size, events, samples, steps, seed)
+    if mutants is not None:
+        if b is not None or isolate:
+            raise NeurosamError(
+                "--mutants", "is for one network and a stimulus; leave out the second file and --isolate"
+            )
+        equal, result = True, worth(net, inputs, mutants, by, search, out, seed, more, force)
+    elif isolate:
+        equal, result = isolated(net, inputs, *_sides(a, b, backends), dtype)
+    else:
+        equal, result = (
+            _backends(a, backends, data, size, events, samples, steps, seed, dtype)
+            if b is None
+            else _files(a, b, network, dtype)
+        )
     if report is not None:
         write_text(report, json.dumps({"equal": equal, "result": result}, indent=2, allow_nan=False) + "\n")
         say(f"wrote {report}")
     if not equal:
         raise typer.Exit(1)
+
+
+def _stimulus(
+    net: Network,
+    data: str | None,
+    size: int | None,
+    events: list[str] | None,
+    samples: int,
+    steps: int | None,
+    seed: int,
+) -> tuple[Inputs, Callable[[int], Inputs] | None]:
+    """The input of a run, and where there is data, a function that gives the first samples of it."""
+    if events and (data is not None or size is not None):
+        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    if events:
+        return read_inputs(events, net), None
+
+    def first(count: int) -> Inputs:
+        return Inputs.of(net, presented(net, data, count, seed, steps, size=size)[0])
+
+    return first(samples), first
+
+
+def _sides(a: Path, b: Path | None, backends: str) -> tuple[Recording | str, Recording | str]:
+    """The other side and the golden one, for --isolate: recordings, or back ends."""
+    from neurosam.hdf5.files import load_recording
+
+    if b is not None:
+        return load_recording(b, mapped=True), load_recording(a, mapped=True)
+    names = [name.strip() for name in backends.split(",") if name.strip()]
+    if len(names) != 2:
+        raise NeurosamError("--isolate", f"got {len(names)} back ends; it takes two, the golden one first")
+    return names[1], names[0]
 
 
 def _backends(

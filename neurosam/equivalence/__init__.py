@@ -1,8 +1,16 @@
-"""Compare runs, recordings or networks: whether they are equal, where they first differ, and what rounding explains."""
+"""Compare runs, recordings or networks: whether they are equal, where they first differ, and what a pass is worth."""
 
 from neurosam.equivalence.comparison import compare, report, verify
 from neurosam.equivalence.divergence import Divergence
+from neurosam.equivalence.isolation import Isolation, Layer, isolate
+from neurosam.equivalence.margins import Margins, margins
+from neurosam.equivalence.mutants import Outcome, Score, score
+from neurosam.equivalence.mutation import Mutant, mutated
 from neurosam.equivalence.network_diff import Difference, compare_networks
 from neurosam.equivalence.result import Equivalence, Tally
+from neurosam.equivalence.search import Found, search
 
-__all__ = ["Difference", "Divergence", "Equivalence", "Tally", "compare", "compare_networks", "report", "verify"]
+__all__ = [
+    "Difference", "Divergence", "Equivalence", "Found", "Isolation", "Layer", "Margins", "Mutant", "Outcome", "Score",
+    "Tally", "compare", "compare_networks", "isolate", "margins", "mutated", "report", "score", "search", "verify",
+]  # fmt: skip

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from neurosam.backends.registry import run
 from neurosam.equivalence.lanes import laned
 from neurosam.equivalence.mutation import TRACE, Mutant, channel_of, mutated, mutated_trace
-from neurosam.equivalence.replay import Tape, downstream, forced, forced_name, part
+from neurosam.equivalence.replay import Tape, downstream, forced, part
 from neurosam.errors import RangeWarning
 from neurosam.explain.sam import from_spikes
 from neurosam.network.network import Network
@@ -117,18 +117,17 @@ class Original:
             return told
         alone = forced(mutated(self.network, mutant), name)
         channels = np.arange(as_chw(self.network[name].shape)[0])
-        return self._differing(alone, name, channels).any(axis=1)  # type: ignore[no-any-return]
+        return np.asarray(self._differing(alone, name, channels).any(axis=1))
 
     def _differing(self, network: Network, name: str, channels: npt.NDArray[np.int64]) -> Told:
         """Whether each channel of a forced population differs from one of the original, ``(4, channels, samples)``."""
-        target = forced_name(name)
-        population = network[target]
+        population = network[name]
         record = Record(
-            spikes=(target,) if population.fires else (),
-            membrane=(target,),
-            current=(target,) if population.has_current else (),
+            spikes=(name,) if population.fires else (),
+            membrane=(name,),
+            current=(name,) if population.has_current else (),
         )
-        other, own = self._run(network, self.tape.into(network), record), self.recording
+        other, own = self._run(network, self.tape.into(network, name), record), self.recording
         shape = self.network[name].shape
 
         def differ(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Told:
@@ -142,10 +141,10 @@ class Original:
         if name in self.network.answers:
             told[0] = differ(_answers(self.network, own)[name][None], other.output[None])
         if population.fires:
-            told[1] = differ(own.spikes[name].dense(), other.spikes[target].dense())
-        told[3] = differ(own.membrane[name], other.membrane[target])
+            told[1] = differ(own.spikes[name].dense(), other.spikes[name].dense())
+        told[3] = differ(own.membrane[name], other.membrane[name])
         if population.has_current:
-            told[3] |= differ(own.current[name], other.current[target])
+            told[3] |= differ(own.current[name], other.current[name])
         return told
 
     def _answers(self, mutant: Mutant, told: Told, every: bool) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.equivalence.mutation import Mutant, channel_of
-from neurosam.equivalence.replay import forced, forced_name
+from neurosam.equivalence.replay import forced
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Sparse, Synapse, as_chw
 
@@ -26,7 +26,7 @@ Indices = npt.NDArray[np.int64]
 
 
 def laned(network: Network, name: str, mutants: Sequence[Mutant]) -> tuple[Network, Indices]:
-    """The population ``forced_name(name)`` with a channel for each mutant, and the channel that each of them was.
+    """The population alone, with a channel for each mutant, and the channel that each of them was.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def laned(network: Network, name: str, mutants: Sequence[Mutant]) -> tuple[Netwo
         Of this layer, each of a single channel.
     """
     chosen = np.array([channel_of(network, m) for m in mutants], dtype=np.int64)
-    alone, target = forced(network, name), forced_name(name)
-    population = alone[target]
+    alone = forced(network, name)
+    population = alone[name]
     channels, height, width = as_chw(population.shape)
     neuron: Any = population.neuron
     values = {

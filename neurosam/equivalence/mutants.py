@@ -16,7 +16,7 @@ import numpy as np
 
 from neurosam._util.arguments import choice, integer
 from neurosam.equivalence.detection import LEVELS, Original, samples_at_once
-from neurosam.equivalence.equivalents import reason_to_survive
+from neurosam.equivalence.equivalents import proof, unreached
 from neurosam.equivalence.mutation import Mutant, draw
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.network.network import Network
@@ -201,7 +201,8 @@ def score(
 
     Examples
     --------
-    Two inputs never spike together, and alone each is far from the threshold of the neuron or beyond it:
+    All six numbers of a neuron that forgets its membrane: changed, four of them show in membranes, none in spikes.
+    A decay of 4095 instead of 4096 can never show, as no membrane below the threshold leaves anything:
 
     >>> from neurosam.equivalence import score
     >>> network = ns.Network(
@@ -209,9 +210,11 @@ def score(
     ...     [ns.Projection("in", "out", ns.Dense(np.array([[15, 30]], np.int8)))],
     ... )
     >>> spikes = np.array([[[1, 0]], [[0, 1]], [[0, 0]]])  # [T, B, N]
-    >>> result = score(network, ns.Events.from_dense(spikes), 2)
+    >>> result = score(network, ns.Events.from_dense(spikes), 6)
     >>> result.told("spikes"), result.told("membranes")
-    ((0, 2), (1, 2))
+    ((0, 5), (4, 5))
+    >>> print(result.equivalent[0])
+    out: membrane_decay[0]: 4096 -> 4095 (every membrane decays to the same)
     """
     count = integer("mutants", count, 1, MAX_MUTANTS, ArgumentError)
     inputs = Inputs.of(network, events)
@@ -219,14 +222,16 @@ def score(
         raise NeurosamError("mutants: events", "hold no samples; nothing can be told apart")
     start = time.perf_counter()
     drawn = draw(network, count, seed, inputs.steps) if mutants is None else list(mutants)
-    proven = [reason_to_survive(network, m, None, inputs.steps) for m in drawn]
+    proven = [proof(network, m, inputs.steps) for m in drawn]
     levels = tuple(level for level in LEVELS if (level != "answers" or answers) and (level != "maps" or network.sam))
     first: list[dict[str, int]] = [{} for _ in drawn]
-    reasons = [""] * len(drawn)
+    active = {p.name: np.zeros(p.shape, np.bool_) for p in network.populations if p.fires}
     size = samples_at_once(network, inputs.steps)
     for begin in range(0, inputs.samples, size):
         chunk = inputs.select(begin, min(begin + size, inputs.samples))
         original = Original(network, chunk, backend)
+        for name, seen in active.items():
+            seen.reshape(-1)[original.tape[name].neuron] = True
         open_ = [i for i in range(len(drawn)) if not proven[i] and levels[0] not in first[i]]
         told = original.told([drawn[i] for i in open_], answers)
         for place, i in enumerate(open_):
@@ -236,5 +241,9 @@ def score(
                     first[i][level] = begin + int(samples[0])
         if progress is not None:
             progress(min(begin + size, inputs.samples), inputs.samples)
+    reasons = [
+        "" if levels[-1] in found or why else unreached(network, mutant, active, inputs.steps)
+        for mutant, found, why in zip(drawn, first, proven, strict=True)
+    ]
     outcomes = tuple(map(Outcome, drawn, first, proven, reasons))
     return Score(outcomes, levels, inputs.steps, inputs.samples, time.perf_counter() - start)

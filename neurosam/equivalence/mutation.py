@@ -17,6 +17,7 @@ import numpy.typing as npt
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.network import Network
+from neurosam.network.precision import Precision
 from neurosam.network.synapse import Conv2d, Sparse, as_chw, neurons
 from neurosam.network.trace import FixedSamTrace
 
@@ -166,15 +167,12 @@ def _mutant(network: Network, site: Site, index: tuple[int, ...], change: int) -
     if site.projection is not None:
         projection = network.projections[site.projection]
         value = int(projection.synapse.weight[index])
-        precision = network.precision
-        assert precision is not None
-        low, high = max(precision.weight_low, -128), min(precision.weight_high, 127)
+        low, high = _weight_range(network)
         if not low <= value + change <= high:
             return None
         return Mutant(site, index, change, value, f"{projection.label}: weight{place}")
     if site.kind in TRACE:
-        trace = network.sam[site.layer]
-        assert isinstance(trace, FixedSamTrace)
+        trace: Any = network.sam[site.layer]
         value = int(trace.table[index]) if site.kind == TRACE[0] else trace.impulse
     else:
         neuron = network[site.layer].neuron
@@ -185,6 +183,12 @@ def _mutant(network: Network, site: Site, index: tuple[int, ...], change: int) -
     except NetworkError:
         return None
     return mutant
+
+
+def _weight_range(network: Network) -> tuple[int, int]:
+    """Smallest and largest weight of a projection, which is a part of at most 8 bits (expand.py)."""
+    precision = Precision.lava() if network.precision is None else network.precision
+    return max(precision.weight_low, -128), min(precision.weight_high, 127)
 
 
 def _full(neuron: Any, site: Site) -> npt.NDArray[np.int64]:

@@ -8,20 +8,17 @@ first difference of a forced population is the first difference of the whole run
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from neurosam.errors import NeurosamError
-from neurosam.network.elements import MAX_NAME, Population
+from neurosam.network.elements import Population
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Recording
 
-__all__ = ["FORCED", "Tape", "downstream", "forced", "part"]
-
-FORCED = "forced."
-"""Added in front of the name of a population that is fed with its own recorded spikes."""
+__all__ = ["Tape", "downstream", "forced", "part"]
 
 
 class Tape(Mapping[str, Events]):
@@ -54,15 +51,15 @@ class Tape(Mapping[str, Events]):
     def __contains__(self, name: object) -> bool:
         return name in self._names
 
-    def __iter__(self):  # type: ignore[no-untyped-def]  # of Mapping
+    def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
 
-    def into(self, network: Network) -> Inputs:
-        """The input of a part of the network (:func:`part`, :func:`forced`)."""
-        return Inputs({p.name: self[p.name] for p in network.inputs})
+    def into(self, network: Network, itself: str = "") -> Inputs:
+        """The input of a part of the network; `itself` is the population that :func:`forced` feeds from this tape."""
+        return Inputs({p.name: self[p.name if p.name in self else itself] for p in network.inputs})
 
 
 def downstream(network: Network, name: str) -> frozenset[str]:
@@ -94,20 +91,19 @@ def part(network: Network, names: Iterable[str]) -> Network:
 
 
 def forced(network: Network, name: str) -> Network:
-    """One population alone, which is called ``FORCED + name``; all that it receives, from itself too, is input."""
-    target = forced_name(name)
-    projections = [replace(p, target=target) for p in network.incoming(name)]
+    """One population alone: all that it receives is input, what it receives from itself too, under another name."""
+    itself = "itself"
+    while any(p.name == itself for p in network.populations):
+        itself += "."
+    projections = [replace(p, source=itself) if p.source == name else p for p in network.incoming(name)]
     sources = {p.source for p in projections}
     populations = [_input(network, p) for p in network.populations if p.name in sources]
-    populations.append(replace(network[name], name=target, onset=network.onsets[name]))
-    trace = {target: network.sam[name]} if name in network.sam else {}
-    answers = {target: network.answers[name]} if name in network.answers else None
+    if itself in sources:
+        populations.append(replace(_input(network, network[name]), name=itself))
+    populations.append(replace(network[name], onset=network.onsets[name]))
+    trace = {name: network.sam[name]} if name in network.sam else {}
+    answers = {name: network.answers[name]} if name in network.answers else None
     return Network(populations, projections, trace, network.precision, answers, check_alignment=False)
-
-
-def forced_name(name: str) -> str:
-    """What :func:`forced` calls a population: no name of the network, whatever its length."""
-    return (FORCED + name)[:MAX_NAME] if len(name) <= MAX_NAME - len(FORCED) else FORCED
 
 
 def _input(network: Network, population: Population) -> Population:
