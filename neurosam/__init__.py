@@ -41,6 +41,7 @@ _MODULE_OF = {
     "Record": "neurosam.signals.recording",
     "Recording": "neurosam.signals.recording",
     "Spikes": "neurosam.signals.recording",
+    "recording_from": "neurosam.signals.from_arrays",
     "available_backends": "neurosam.backends.registry",
     "run": "neurosam.backends.registry",
     "Session": "neurosam.backends.session",
@@ -132,6 +133,7 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.network.trace import SamTrace as SamTrace
     from neurosam.signals.events import Events as Events
     from neurosam.signals.events import encode as encode
+    from neurosam.signals.from_arrays import recording_from as recording_from
     from neurosam.signals.recording import Record as Record
     from neurosam.signals.recording import Recording as Recording
     from neurosam.signals.recording import Spikes as Spikes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -64,6 +63,7 @@ def worth(
     seed: int,
     more: Callable[[int], Inputs] | None = None,
     force: bool = False,
+    backend: str = "event",
 ) -> dict[str, Any]:
     """Print how many mutants a stimulus tells apart and the margins to the threshold; look for what tells more apart.
 
@@ -83,6 +83,7 @@ def worth(
         Gives the first samples of the data, as many as are asked for if there are so many; those of the stimulus first.
     force : bool
         Whether `out` may be replaced.
+    backend : str
 
     Returns
     -------
@@ -102,14 +103,14 @@ def worth(
             raise ArgumentError("--out", "is for what --search finds; give --search too")
         new_file(out, force, (".h5", ".hdf5"))
     with progress("mutants") as tick:
-        found = score(network, inputs, count, seed=seed, progress=tick)
+        found = score(network, inputs, count, seed=seed, backend=backend, progress=tick)
     if level not in found.levels:
         raise ArgumentError(f"--by {level}", f"is not there to compare; this network has {', '.join(found.levels)}")
     console.print(found.table(level))
     result: dict[str, Any] = {"score": found.to_dict()}
     if any(p.fires and p.neuron is not None for p in network.populations):
         first = inputs.select(0, min(inputs.samples, samples_at_once(network, inputs.steps)))
-        histogram = margins(network, run(network, first, record=Record.everything(network)))
+        histogram = margins(network, run(network, first, backend, Record.everything(network)))
         console.print(histogram.table())
         result["margins"] = {"samples": first.samples, **histogram.to_dict()}
     if search is not None:
@@ -117,7 +118,7 @@ def worth(
         if level in ("answers", "spikes"):  # a trace shows in maps alone
             seen = tuple(o for o in seen if o.mutant.site.kind not in TRACE)
         mutants = [o.mutant for o in seen]
-        result["search"] = _search(network, inputs, mutants, level, limits, out, seed, more)
+        result["search"] = _search(network, inputs, mutants, level, limits, out, seed, more, backend)
     return result
 
 
@@ -140,26 +141,16 @@ def _search(
     out: Path | None,
     seed: int,
     more: Callable[[int], Inputs] | None,
+    backend: str,
 ) -> dict[str, Any]:
     """Look for samples that tell the survivors apart, say what was found, and write it."""
     from neurosam.equivalence.search import search
 
-    def behind(first: int, number: int, load: Callable[[int], Inputs]) -> Inputs:
-        """Samples of the data behind those of the stimulus."""
-        known = load(inputs.samples + first + number)
-        return known.select(min(inputs.samples + first, known.samples), known.samples)
-
     with progress("searching") as tick:
         found = search(
-            network,
-            mutants,
-            inputs.steps,
-            **limits,
-            level=level,
-            seed=seed,
-            data=None if more is None else partial(behind, load=more),
-            progress=tick,
-        )
+            network, mutants, inputs.steps, **limits, level=level, seed=seed, backend=backend, progress=tick,
+            data=None if more is None else _Behind(more, inputs.samples).select,
+        )  # fmt: skip
     kept = 0 if found.inputs is None else found.inputs.samples
     say(f"search: {found.candidates} candidates in {found.time_s:.1f} s; {kept} samples tell {len(found.told)} of "
         f"{len(mutants)} survivors apart")  # fmt: skip
@@ -175,6 +166,21 @@ def _search(
         "candidates": found.candidates, "time_s": found.time_s, "kept": list(found.origins),
         "told": [str(m) for m in found.told], "survivors": [str(m) for m in found.survivors],
     }  # fmt: skip
+
+
+class _Behind:
+    """The samples of the data behind those of the stimulus, loaded in ever larger pieces."""
+
+    def __init__(self, load: Callable[[int], Inputs], first: int) -> None:
+        self._load, self._first, self._known = load, first, load(2 * first)
+
+    def select(self, start: int, count: int) -> Inputs:
+        """Samples ``start .. start + count``, or as many of them as there are."""
+        begin = self._first + start
+        if begin + count > self._known.samples:
+            self._known = self._load(2 * (begin + count))
+        last = self._known.samples
+        return self._known.select(min(begin, last), min(begin + count, last))
 
 
 def isolated(

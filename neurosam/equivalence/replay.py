@@ -32,6 +32,11 @@ class Tape(Mapping[str, Events]):
     """
 
     def __init__(self, inputs: Inputs, recording: Recording) -> None:
+        if recording.first_step:
+            raise NeurosamError(
+                f"recording of {recording.backend!r}",
+                f"begins at step {recording.first_step}; spikes from step 0 on are required to run what follows",
+            )
         if (inputs.steps, inputs.samples) != (recording.steps, recording.samples):
             raise NeurosamError(
                 f"recording of {recording.backend!r}",

@@ -248,6 +248,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "saturated": Mapping(_integers("<i8", 1)),
         "wrapped": Mapping(_integers("<i8", 1)),
         "state": Child((State,), optional=True),
+        "first_step": Whole(low=0, optional=True, absent=0),
     },
     Spikes: {"planes": Array(("<u8",), (5,)), "shape": SHAPE, "magnitude": _integers("<i4", 3, 5, optional=True)},
     State: {
@@ -295,7 +296,7 @@ def write_record(group: Writer, record: Any, only: Collection[str] | None = None
         if only is not None and name not in only:
             continue
         value = getattr(record, name)
-        if value is None and field.optional:
+        if field.optional and (value is None or (type(value) is int and value == field.absent)):
             continue
         try:
             field.write(group, name, value)
@@ -325,7 +326,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
     present = {*group.attributes(), *group.members()}
     try:
         values = {
-            parameter: None if field.optional and name not in present else field.read(group, name)
+            parameter: field.absent if field.optional and name not in present else field.read(group, name)
             for name, (parameter, field) in layout.items()
         }
         return kind(**values, **AS_STORED.get(kind, {}))

@@ -29,7 +29,7 @@ from neurosam.formats.events.columns import block, columns_of, is_event_record, 
 from neurosam.formats.events.source import BLOCK, Block, Source
 from neurosam.signals.events import Events
 
-__all__ = ["array_source", "load_array", "numpy_file", "table_source"]
+__all__ = ["array_source", "load_array", "numpy_file", "read_archive", "table_source"]
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
@@ -114,20 +114,32 @@ def table_source(where: str, fields: dict[str, npt.NDArray[Any]]) -> Source:
     return Source(where, blocks, size=size)
 
 
-def _archive(path: Path, columns: str) -> Source | Events:
+def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz by name, if they take `most` bytes at most; nothing is unpickled.
+
+    Raises
+    ------
+    FormatError
+        If it does not exist, is damaged, holds objects, or is larger, with what to do then.
+    """
     where = str(path)
     try:
         with zipfile.ZipFile(path) as members:
             total = sum(member.file_size for member in members.infolist())
-        if total > MOST_BYTES:
-            raise FormatError(where, f"unpacks to {total} bytes; at most {MOST_BYTES} are accepted. Save it as .npy")
+        if total > most:
+            raise FormatError(where, f"unpacks to {total} bytes; at most {most} are accepted. {remedy}")
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: _member(where, archive, name, total) for name in archive.files}
+            return {name: _member(where, archive, name, total) for name in archive.files}
     except FileNotFoundError:
         raise FormatError(where, "does not exist; check the name") from None
     except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         reason = str(error).split(". ")[0]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
+
+
+def _archive(path: Path, columns: str) -> Source | Events:
+    where = str(path)
+    arrays = read_archive(path, MOST_BYTES, "Save it as .npy")
     if set(SPIKES) <= arrays.keys():
         return _spikes(where, arrays)
     names = columns_of(arrays)
