@@ -27,7 +27,7 @@ from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
-from tests.support.networks import random_case
+from support.networks import random_case
 
 RESET: dict[str, Any] = {"reset": "zero"}
 
