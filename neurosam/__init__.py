@@ -46,6 +46,8 @@ _MODULE_OF = {
     "run": "neurosam.backends.registry",
     "Session": "neurosam.backends.session",
     # files
+    "digest": "neurosam.hdf5.files",
+    "file_digest": "neurosam.hdf5.files",
     "load": "neurosam.hdf5.files",
     "load_events": "neurosam.hdf5.files",
     "load_network": "neurosam.hdf5.files",
@@ -108,6 +110,8 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.explain.maps import upsample as upsample
     from neurosam.explain.sam import SAM as SAM
     from neurosam.explain.sam import from_spikes as from_spikes
+    from neurosam.hdf5.files import digest as digest
+    from neurosam.hdf5.files import file_digest as file_digest
     from neurosam.hdf5.files import load as load
     from neurosam.hdf5.files import load_events as load_events
     from neurosam.hdf5.files import load_network as load_network

@@ -13,7 +13,8 @@ from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
 
-HELP = """What a trained spiking network will do on Loihi-style hardware, bit for bit, and what it looked at.
+HELP = """What a trained spiking network will do on Loihi-style hardware, bit for bit,
+what it looked at, and what that costs.
 
 The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or step by step:
 
@@ -31,8 +32,13 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
 [bold]neurosam check[/bold] compares a network with the torch module it was made from.
 
 \b
-Exit status: 0 success; 1 `verify` or `check` found a difference; 2 a user error
-(no file is left half-written); 130 interrupted."""
+Hardware: [bold]neurosam chips[/bold] lists what is known of each chip, with sources;
+[bold]neurosam info NETWORK --chip loihi1[/bold] says what fits, [bold]map[/bold] puts it on cores,
+[bold]cost[/bold] counts operations, energy and time, [bold]hw[/bold] asks another simulator.
+
+\b
+Exit status: 0 success; 1 `verify` or `check` found a difference; 2 a user error (no
+file is left half-written); 130 interrupted; 143 terminated."""
 
 
 class _Commands(TyperGroup):

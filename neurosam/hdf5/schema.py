@@ -108,7 +108,7 @@ class Mapping(Field):
         return values
 
 
-VERSION = 3
+VERSION = 4
 """Version of the format that is written; files of versions 1 to this one are read."""
 
 FLOATS = ("<f8",)
@@ -280,6 +280,7 @@ def _layouts(records: dict[type, dict[str, Field]]) -> dict[type, Layout]:
 LAYOUTS: dict[int, dict[type, Layout]] = {
     1: version_1(version_2(RECORDS)),
     2: _layouts(version_2(RECORDS)),
+    3: _layouts(RECORDS),
     VERSION: _layouts(RECORDS),
 }
 """What files of each version hold: by type and name in the file, the name in the dataclass and how it is stored."""

@@ -114,7 +114,7 @@ def dtype_name(item: Any) -> str:
 def walk(group: Any, record: str, stored: dict[str, dict[str, tuple[str, str]]]) -> None:
     """Collect place and type of every field of every record of a file."""
     fields = stored.setdefault(record, {})
-    for name in group.attrs.keys() - {"type", "format", "version", "producer"}:
+    for name in group.attrs.keys() - {"type", "format", "version", "producer", "digest"}:
         fields[name] = ("attribute", dtype_name(group.attrs.get_id(name)))
     for name, member in group.items():
         if isinstance(member, h5py.Dataset):
