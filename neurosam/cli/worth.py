@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["By", "Isolate", "Mutants", "Search", "SearchOut", "isolated", "worth"]
 
+SHOWN = 12
+"""Samples that are named; a JSON file names all."""
+
 Mutants = Annotated[
     int | None,
     typer.Option(
@@ -154,8 +157,9 @@ def _search(
     kept = 0 if found.inputs is None else found.inputs.samples
     say(f"search: {found.candidates} candidates in {found.time_s:.1f} s; {kept} samples tell {len(found.told)} of "
         f"{len(mutants)} survivors apart")  # fmt: skip
-    for origin in found.origins:
-        say(f"  kept {origin}")
+    if found.origins:
+        more_of = f", and {kept - SHOWN} more" if kept > SHOWN else ""
+        say(f"kept: {'; '.join(found.origins[:SHOWN])}{more_of}")
     if out is not None and found.inputs is not None:
         held = found.inputs
         (held if len(held) > 1 else next(iter(held.values()))).save(out)

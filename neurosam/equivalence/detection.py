@@ -27,7 +27,7 @@ from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
 
-__all__ = ["LEVELS", "Original", "samples_at_once"]
+__all__ = ["LEVELS", "Original", "Told", "samples_at_once"]
 
 LEVELS = ("answers", "spikes", "maps", "membranes")
 """What a comparison may see; each level includes those before it."""

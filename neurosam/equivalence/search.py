@@ -2,20 +2,20 @@
 
 Candidates are samples of the data, where there are more, and random spikes at several densities, in turn. Of each
 batch of candidates the one that tells most survivors apart is kept, then the one that tells most of the rest apart, and
-so on.
+so on; at the end, kept samples that others have made superfluous are left out in the same way.
 Candidate i is drawn with ``(seed, i)``: the same number of candidates gives the same samples on every machine.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from neurosam._util.arguments import choice, integer
-from neurosam.equivalence.detection import LEVELS, Original
+from neurosam.equivalence.detection import LEVELS, Original, Told
 from neurosam.equivalence.mutation import Mutant
 from neurosam.errors import ArgumentError
 from neurosam.network.network import Network
@@ -40,7 +40,7 @@ class Found:
     Parameters
     ----------
     inputs : Inputs, optional
-        The samples that are kept, in the order in which they were found; None if no candidate tells any mutant apart.
+        The samples that are kept, those that tell most apart first; None if no candidate tells any mutant apart.
     told : tuple of Mutant
         What they tell apart.
     survivors : tuple of Mutant
@@ -115,22 +115,44 @@ def search(
             batch = _joined([_random(network, steps, seed, i) for i in numbers])
             names = [f"random {i}, density {DENSITIES[i % len(DENSITIES)]:g}" for i in numbers]
         turn, tried = turn + 1, tried + batch.samples
-        original = Original(network, batch, backend)
-        matrix = original.told(survivors, level == "answers", every=True)[LEVELS.index(level)]
-        while matrix.any():
-            best = int(np.argmax(matrix.sum(axis=0)))
-            now = matrix[:, best]
+        matrix = _told(network, batch, survivors, level, backend)
+        for best in _cover(matrix):
             kept.append(batch.select(best, best + 1))
             origins.append(names[best])
-            told += [m for m, found in zip(survivors, now, strict=True) if found]
-            survivors = [m for m, found in zip(survivors, now, strict=True) if not found]
-            matrix = matrix[~now]
+        found = np.asarray(matrix.any(axis=1))
+        told += [m for m, now in zip(survivors, found, strict=True) if now]
+        survivors = [m for m, now in zip(survivors, found, strict=True) if not now]
         if progress is not None:
             progress(len(told), len(mutants))
+    if len(kept) > 1:
+        matrix = np.concatenate([_told(network, one, told, level, backend) for one in _pieces(kept)], axis=1)
+        chosen = _cover(matrix)
+        kept, origins = [kept[i] for i in chosen], [origins[i] for i in chosen]
     return Found(
         _joined(kept) if kept else None, tuple(told), tuple(survivors), tuple(origins), tried,
         time.perf_counter() - start,
     )  # fmt: skip
+
+
+def _told(network: Network, inputs: Inputs, mutants: Sequence[Mutant], level: str, backend: str) -> Told:
+    """Whether each sample tells each mutant apart, ``(mutants, samples)``."""
+    told = Original(network, inputs, backend).told(mutants, level == "answers", every=True)
+    return np.asarray(told[LEVELS.index(level)])
+
+
+def _cover(matrix: Told) -> list[int]:
+    """Samples that together tell apart what all of them do: each time the one that tells most of the rest."""
+    chosen = []
+    while matrix.any():
+        chosen.append(int(np.argmax(matrix.sum(axis=0))))
+        matrix = matrix[~matrix[:, chosen[-1]]]
+    return chosen
+
+
+def _pieces(kept: Sequence[Inputs]) -> Iterator[Inputs]:
+    """The kept samples, a batch at a time."""
+    for start in range(0, len(kept), BATCH):
+        yield _joined(kept[start : start + BATCH])
 
 
 def _random(network: Network, steps: int, seed: int, number: int) -> Inputs:

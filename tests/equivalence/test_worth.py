@@ -247,6 +247,8 @@ def test_isolation_says_which_spikes_it_lacks() -> None:
     assert verdicts["third"] == (UNKNOWN, "the spikes of 'second' are not recorded")
     with pytest.raises(NeurosamError, match="4 samples; its input has 10 and 2"):
         isolate(network, events.select(0, 2), other)
+    with pytest.raises(NeurosamError, match="begins at step 1"):
+        isolate(network, events, replace(other, first_step=1))
 
 
 def test_margins_count_every_decision_where_it_was() -> None:
