@@ -231,14 +231,14 @@ def show_recording(recording: Recording) -> None:
             *(f"{int(by_name[name].sum()):,}" if name in by_name else "-" for by_name in left_range),
         ))  # fmt: skip
     title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
-    if recording.first_step:
-        title += f", from own step {recording.first_step} on"
     columns = ["population", "recorded", "spikes", "per sample and step"]
     show(title, [*columns, *(("saturated", "wrapped") if counted else ())], rows, left=2)
     output = (
         f"output {_shape(recording.output.shape)} {recording.output.dtype}" if recording.has_output else "no output"
     )
     say(f"{output}; {recording.time_s:.3f} s")
+    if recording.first_step:
+        say(f"a part of a run: from own step {recording.first_step} on")
     for name, further in recording.other_outputs.items():
         say(f"output of {name} {_shape(further.shape)} {further.dtype}")
     if recording.state is not None:
