@@ -52,8 +52,10 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def verify(place: Path, *arguments: object, status: int = 0) -> str:
-    result = CliRunner().invoke(app, ["verify", *(str(place / a if str(a).endswith(".h5") else a) for a in arguments)])
+def verify(place: Path, *arguments: str | int | Path, status: int = 0) -> str:
+    result = CliRunner().invoke(
+        app, ["verify", *(str(place / str(a) if str(a).endswith(".h5") else a) for a in arguments)]
+    )
     assert result.exit_code == status, result.output
     return str(result.output)
 
