@@ -12,6 +12,7 @@ from neurosam._util.atomic_write import write_text
 from neurosam.cli.common import console, network_in, new_file, progress, say
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Data, Dtype, Seed, Size, Steps, presented
+from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.signals.inputs import Inputs
 
@@ -29,7 +30,7 @@ def verify(
     data: Data = None,
     size: Size = None,
     events: EventsFiles = None,
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.", callback=mark_requested)] = 50,
     steps: Steps = None,
     seed: Seed = 0,
     dtype: Dtype = "float64",
@@ -83,7 +84,9 @@ def _backends(
         load_backend(name)
     net = network_in(path)
     inputs = (
-        read_inputs(events, net) if events else Inputs.of(net, presented(net, data, samples, seed, steps, size=size)[0])
+        first_samples(read_inputs(events, net), samples)
+        if events
+        else Inputs.of(net, presented(net, data, samples, seed, steps, size=size)[0])
     )
     with progress("verifying") as tick:
         results = verify_network(net, inputs, requested, progress=tick, dtype=dtype)

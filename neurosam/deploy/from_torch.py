@@ -130,9 +130,9 @@ def export(
         steps = integer("export: steps", steps, 1, 2**31 - 1, ArgumentError)
     if coding is not None:
         choice("export: coding", coding, CODINGS, ArgumentError)
-    shown = None if isinstance(calibration, Events) else calibration
-    if isinstance(calibration, Events) and steps is None:
-        steps = calibration.steps
+    events, shown = (calibration, None) if isinstance(calibration, Events) else (None, calibration)
+    if events is not None and steps is None:
+        steps = events.steps
     if precision is not None and shown is not None and coding is None:
         coding = DEFAULT.coding
     if coding == "direct" and precision is not None and magnitude == 1 and input_unit == 1.0:
@@ -152,8 +152,8 @@ def export(
         images = np.asarray(shown)
         if images.shape[1:] == tuple(input_shape):
             images = images.reshape(len(images), *network.input.shape)
-        calibration = encode(images, steps, coding, magnitude=magnitude if coding == "direct" else 1)
-    return quantise(network, precision, calibration, steps=longest_run)[0]
+        events = encode(images, steps, coding, magnitude=magnitude if coding == "direct" else 1)
+    return quantise(network, precision, events, steps=longest_run)[0]
 
 
 def _stimulus(steps: int | None, coding: str | None, magnitude: int) -> dict[str, str]:

@@ -4,7 +4,8 @@
 
 - ``time``, ``sample``, ``neuron``, ``steps``, ``samples``, ``shape``, perhaps ``value``: an :class:`Events` as it is;
 - columns t, x, y, p by any of their usual names (columns.py), or one structured array: a recording;
-- one array of numbers [T, B, C, H, W] or [T, B, N]: dense.
+- one array of numbers [T, B, C, H, W] or [T, B, N]: dense;
+- beside each of them, perhaps ``labels``: the class of each sample.
 
 Nothing is unpickled. A .npy is mapped, so that a long one is read in pieces; an archive is read whole, after its
 members' sizes have been compared with what the archive declares.
@@ -29,13 +30,15 @@ from neurosam.formats.events.columns import block, columns_of, is_event_record, 
 from neurosam.formats.events.source import BLOCK, Block, Source
 from neurosam.signals.events import Events
 
-__all__ = ["array_source", "load_array", "numpy_file", "table_source"]
+__all__ = ["array_source", "labels_in", "load_array", "numpy_file", "table_source"]
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
 DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError)
 """What NumPy raises for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
+LABELS = "labels"
+"""An array beside the events of a .npz: the class of each sample."""
 
 
 def numpy_file(path: Path, columns: str = "") -> Source | Events:
@@ -114,20 +117,14 @@ def table_source(where: str, fields: dict[str, npt.NDArray[Any]]) -> Source:
     return Source(where, blocks, size=size)
 
 
+def labels_in(path: Path) -> npt.NDArray[Any] | None:
+    """The array `labels` of an archive, as it is; None if it has none, or the file is no .npz."""
+    return _arrays(path).get(LABELS) if path.suffix.lower() == ".npz" else None
+
+
 def _archive(path: Path, columns: str) -> Source | Events:
     where = str(path)
-    try:
-        with zipfile.ZipFile(path) as members:
-            total = sum(member.file_size for member in members.infolist())
-        if total > MOST_BYTES:
-            raise FormatError(where, f"unpacks to {total} bytes; at most {MOST_BYTES} are accepted. Save it as .npy")
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: _member(where, archive, name, total) for name in archive.files}
-    except FileNotFoundError:
-        raise FormatError(where, "does not exist; check the name") from None
-    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        reason = str(error).split(". ")[0]
-        raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
+    arrays = {name: array for name, array in _arrays(path).items() if name != LABELS}
     if set(SPIKES) <= arrays.keys():
         return _spikes(where, arrays)
     names = columns_of(arrays)
@@ -137,6 +134,23 @@ def _archive(path: Path, columns: str) -> Source | Events:
         return array_source(where, next(iter(arrays.values())), columns)
     raise FormatError(where, f"holds {', '.join(arrays) or 'nothing'}; one array, columns t, x, y, p, or spikes (time, "
                       "sample, neuron, steps, samples, shape) are required")  # fmt: skip
+
+
+def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """All arrays of an archive."""
+    where = str(path)
+    try:
+        with zipfile.ZipFile(path) as members:
+            total = sum(member.file_size for member in members.infolist())
+        if total > MOST_BYTES:
+            raise FormatError(where, f"unpacks to {total} bytes; at most {MOST_BYTES} are accepted. Save it as .npy")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: _member(where, archive, name, total) for name in archive.files}
+    except FileNotFoundError:
+        raise FormatError(where, "does not exist; check the name") from None
+    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        reason = str(error).split(". ")[0]
+        raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
 
 
 def _member(where: str, archive: Any, name: str, total: int) -> npt.NDArray[Any]:
