@@ -127,14 +127,14 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	@if [ ! -e $@ ]; then $(FIND_PYTHON); echo "building $(VENV) with $$python"; $$python -m venv --clear $(VENV); fi
 	@rm -f $@
 	@$(VENV)/bin/$(PIP_INSTALL) 'pip>=25.1'
-	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,nir,events,frames]' --group test --group lint --group docs
+	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,nir,events,frames,hw]' --group test --group lint --group docs
 	@touch $@
 
 $(VENV_LOWEST)/.stamp: pyproject.toml constraints-lowest.txt
 	@if [ ! -e $@ ]; then $(FIND_PYTHON); echo "building $(VENV_LOWEST) with $$python"; $$python -m venv --clear $(VENV_LOWEST); fi
 	@rm -f $@
 	@$(VENV_LOWEST)/bin/$(PIP_INSTALL) 'pip>=25.1'
-	@$(VENV_LOWEST)/bin/$(PIP_INSTALL) --constraint constraints-lowest.txt --editable '.[demo,nir,events,frames]' --group test
+	@$(VENV_LOWEST)/bin/$(PIP_INSTALL) --constraint constraints-lowest.txt --editable '.[demo,nir,events,frames,hw]' --group test
 	@touch $@
 
 # `make test` learns from the exit status of make that Lava is missing; `make env` shows only this one line.

@@ -13,7 +13,8 @@ from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
 
-HELP = """What a trained spiking network will do on Loihi-style hardware, bit for bit, what it looked at, and what that costs.
+HELP = """What a trained spiking network will do on Loihi-style hardware, bit for bit,
+what it looked at, and what that costs.
 
 The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or step by step:
 

@@ -27,7 +27,7 @@ from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Recording
 from neurosam.signals.state import State
 
-__all__ = ["info", "show_network"]
+__all__ = ["info", "show_network", "show_recording"]
 
 
 ANSWERS = {
@@ -89,7 +89,7 @@ def info(
     elif as_json or full:
         raise NeurosamError("--json" if as_json else "--full", f"is for networks; {file} holds another thing")
     elif isinstance(held, Recording):
-        _recording(held)
+        show_recording(held)
     elif isinstance(held, State):
         _state(held)
     elif isinstance(held, Events):
@@ -220,7 +220,8 @@ def _both(sides: tuple[int, int]) -> str:
     return str(sides[0]) if sides[0] == sides[1] else _shape(sides)
 
 
-def _recording(recording: Recording) -> None:
+def show_recording(recording: Recording) -> None:
+    """Print what a recording holds."""
     variables = ("spikes", "sam", "membrane", "current")
     parts: list[Mapping[str, Any]] = [
         recording.counts, *(getattr(recording, v) for v in variables), recording.saturated,
@@ -232,17 +233,24 @@ def _recording(recording: Recording) -> None:
         counts = recording.counts.get(name)
         mean = counts.mean() if counts is not None and counts.size else 0.0
         spikes = ("-", "-") if counts is None else (f"{int(counts.sum()):,}", f"{mean:,.1f}")
+        if counts is None and name in recording.spikes:
+            spikes = f"{recording.spikes[name].count():,}", "-"
         left_range = (recording.saturated, recording.wrapped) if counted else ()
         rows.append((
             name, ", ".join(recorded) or "-", *spikes,
             *(f"{int(by_name[name].sum()):,}" if name in by_name else "-" for by_name in left_range),
         ))  # fmt: skip
     title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
+    if recording.first_step:
+        title += f", from own step {recording.first_step} on"
     columns = ["population", "recorded", "spikes", "per sample and step"]
     show(title, [*columns, *(("saturated", "wrapped") if counted else ())], rows, left=2)
-    say(f"output {_shape(recording.output.shape)} {recording.output.dtype}; {recording.time_s:.3f} s")
-    for name, output in recording.other_outputs.items():
-        say(f"output of {name} {_shape(output.shape)} {output.dtype}")
+    output = (
+        f"output {_shape(recording.output.shape)} {recording.output.dtype}" if recording.has_output else "no output"
+    )
+    say(f"{output}; {recording.time_s:.3f} s")
+    for name, further in recording.other_outputs.items():
+        say(f"output of {name} {_shape(further.shape)} {further.dtype}")
     if recording.state is not None:
         say(f"with the state after {recording.state.step} steps")
     if warning := overflow_warning(recording):

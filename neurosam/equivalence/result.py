@@ -59,6 +59,7 @@ class Equivalence:
     ----------
     backends : (str, str)
     steps, samples : int
+        That were compared.
     tallies : mapping of (population, variable) to Tally
         In causal order.
     first : tuple of Divergence
@@ -67,6 +68,12 @@ class Equivalence:
         Spikes of one side only that are attributable to rounding, each with its distance to the threshold.
     not_compared : tuple of str
         What only one of the recordings holds.
+    first_step : int
+        Own step of the first step that was compared.
+    in_one : tuple of (population, variable)
+        What only one of the recordings holds.
+    steps_in_one : int
+        Steps that only one of them holds.
 
     Examples
     --------
@@ -85,6 +92,9 @@ class Equivalence:
     first: tuple[Divergence, ...] = ()
     rounded: tuple[Divergence, ...] = ()
     not_compared: tuple[str, ...] = ()
+    first_step: int = 0
+    in_one: tuple[tuple[str, str], ...] = ()
+    steps_in_one: int = 0
 
     @property
     def total(self) -> Tally:
@@ -107,6 +117,7 @@ class Equivalence:
             "backends": list(self.backends),
             "equal": self.equal,
             "steps": self.steps,
+            "first_step": self.first_step,
             "samples": self.samples,
             "total": asdict(self.total),
             "variables": [
@@ -138,7 +149,8 @@ class Equivalence:
         return table
 
     def _caption(self) -> str:
-        lines = [f"{self.samples} sample(s), {self.steps} steps"]
+        start = f", from own step {self.first_step} on" if self.first_step else ""
+        lines = [f"{self.samples} sample(s), {self.steps} steps{start}"]
         if self.divergence is not None:
             lines.append(f"first divergence: {self.divergence}")
         if self.not_compared:

@@ -7,11 +7,12 @@ fired. What decided is spike s + 1, for which both had to pass the bar
 
 with the membrane x before the reset (network/dynamics.py). Recorded is the membrane after the reset; what a side
 subtracted is added again, and h and r follow from its own earlier spikes. x is not known after a reset to 0 or to a
-value, nor where the lower bound has clipped the membrane.
+value, nor where the lower bound has clipped the membrane, nor in a part of a run for options that look back.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,11 +67,14 @@ def silent_distance(
     neuron = network[spikes.population].neuron
     if not isinstance(neuron, (LIF, FixedLIF)) or not len(where):
         return Distances(np.full(len(where), np.nan), np.full(len(where), np.nan))
+    where = replace(where, step=where.step - spikes.first_step)  # in rows of what was recorded
     at = (where.step, where.sample, where.neuron)
     of_a, of_b = spikes.a[at].astype(np.int64), spikes.b[at].astype(np.int64)
     fewer = np.minimum(of_a, of_b)
     start = (State.initial(network, spikes.a.shape[1]) if initial is None else initial).neurons[spikes.population]
     p, o = dynamics.resolve(neuron, network.precision)
+    if spikes.first_step and (o.adaptive or o.refractory or o.corrected or o.reset == dynamics.RELATIVE):
+        return Distances(np.full(len(where), np.nan), np.full(len(where), np.nan))  # depends on earlier steps
     p = Parameters(*(_by_neuron(value, network[spikes.population].shape, where.neuron) for value in p))
     a = _Side(p, o, spikes.a, membrane.a, start, network.fixed)
     b = _Side(p, o, spikes.b, membrane.b, start, network.fixed)

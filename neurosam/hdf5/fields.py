@@ -33,17 +33,20 @@ class Field(ABC):
     Parameters
     ----------
     optional : bool
-        Whether it may be absent, which means None.
+        Whether it may be absent, which means `absent`.
+    absent : object
+        None, or a number.
     """
 
     optional: bool = False
+    absent: int | None = None
 
     attribute = False
     """Whether it is an attribute of its group, or a member (dataset or group)."""
 
     @abstractmethod
     def write(self, group: Writer, name: str, value: Any) -> None:
-        """Store a value that is not None."""
+        """Store a value that is not that of an absent field."""
 
     @abstractmethod
     def read(self, group: Reader, name: str) -> Any:

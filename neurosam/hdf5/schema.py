@@ -108,7 +108,7 @@ class Mapping(Field):
         return values
 
 
-VERSION = 3
+VERSION = 4
 """Version of the format that is written; files of versions 1 to this one are read."""
 
 FLOATS = ("<f8",)
@@ -248,6 +248,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "saturated": Mapping(_integers("<i8", 1)),
         "wrapped": Mapping(_integers("<i8", 1)),
         "state": Child((State,), optional=True),
+        "first_step": Whole(low=0, optional=True, absent=0),
     },
     Spikes: {"planes": Array(("<u8",), (5,)), "shape": SHAPE, "magnitude": _integers("<i4", 3, 5, optional=True)},
     State: {
@@ -279,6 +280,7 @@ def _layouts(records: dict[type, dict[str, Field]]) -> dict[type, Layout]:
 LAYOUTS: dict[int, dict[type, Layout]] = {
     1: version_1(version_2(RECORDS)),
     2: _layouts(version_2(RECORDS)),
+    3: _layouts(RECORDS),
     VERSION: _layouts(RECORDS),
 }
 """What files of each version hold: by type and name in the file, the name in the dataclass and how it is stored."""
@@ -295,7 +297,7 @@ def write_record(group: Writer, record: Any, only: Collection[str] | None = None
         if only is not None and name not in only:
             continue
         value = getattr(record, name)
-        if value is None and field.optional:
+        if field.optional and (value is None or (type(value) is int and value == field.absent)):
             continue
         try:
             field.write(group, name, value)
@@ -325,7 +327,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
     present = {*group.attributes(), *group.members()}
     try:
         values = {
-            parameter: None if field.optional and name not in present else field.read(group, name)
+            parameter: field.absent if field.optional and name not in present else field.read(group, name)
             for name, (parameter, field) in layout.items()
         }
         return kind(**values, **AS_STORED.get(kind, {}))

@@ -133,7 +133,7 @@ def test_labels_beside_events_give_an_accuracy(place: Path, tmp_path: Path, monk
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("0\n1\n", "got 2 for 3 samples"), ("0 1 x", "is no text with an integer a line"), ("0\n7\n1\n", "got 0..7; the ne"),
+    [("0\n1\n", "got 2 for 3 samples"), ("0 1 x", "is no text with an integer a line"), ("0\n7\n1\n", "got 0..7; the"),
      (None, "does not exist")],
 )  # fmt: skip
 def test_wrong_labels_are_refused(

@@ -116,4 +116,4 @@ def test_every_entry_point_is_in_the_wheel(project: dict[str, Any]) -> None:
         module = target.partition(":")[0].replace(".", "/")
         assert {f"{module}.py", f"{module}/__init__.py"} & files, target
     commands = project["project"]["entry-points"]["neurosam.commands"]
-    assert commands.keys() == {"bench", "study", "lava", "chips", "cost", "hw"}
+    assert commands.keys() == {"bench", "study", "lava", "chips", "map", "cost", "hw"}

@@ -3,6 +3,7 @@
 from neurosam_hw.mappers.build import map_in_order, map_network
 from neurosam_hw.mappers.nets import Nets
 from neurosam_hw.mappers.partition import Partition, Room, partition
-from neurosam_hw.mappers.place import Placement, place
+from neurosam_hw.mappers.place import place
+from neurosam_hw.mappers.traffic import Ways, ways
 
-__all__ = ["Nets", "Partition", "Placement", "Room", "map_in_order", "map_network", "partition", "place"]
+__all__ = ["Nets", "Partition", "Room", "Ways", "map_in_order", "map_network", "partition", "place", "ways"]

@@ -32,11 +32,11 @@ from neurosam_hw.mappers.share import share
 from neurosam_hw.mappers.tiles import refused, remedy, sent, tiles
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
+from neurosam_hw.resources.arrival import Senders
 from neurosam_hw.resources.cores import Demand, axons_out, parts, use
 from neurosam_hw.resources.figures import number
 from neurosam_hw.resources.layers import takes_layers
 from neurosam_hw.resources.use import Excess, Limits
-from neurosam_hw.resources.wiring import Senders
 
 __all__ = ["map_in_order", "map_network"]
 
@@ -96,7 +96,7 @@ def map_network(
         mapping = CoreMapping(network, chip, share(demand, pieces, axons, alone))
         overfull = _overfull(mapping)
         if not overfull:
-            return place(_checked(mapping), activity).mapping
+            return place(_checked(mapping), activity)
         for core, excess in overfull.items():
             first, *others = mapping.pieces_on(core)
             if others:

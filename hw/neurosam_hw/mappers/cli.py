@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from neurosam.cli.common import network_in, new_file, require, say, show
+from neurosam._util.packages import require_package
+from neurosam.cli.common import network_in, new_file, say, show
 from neurosam.errors import FormatError
 from neurosam.signals.recording import Recording
 from neurosam_hw.chips.load import load_chip
@@ -18,7 +19,8 @@ from neurosam_hw.errors import MappingError
 from neurosam_hw.mappers.build import map_in_order, map_network
 from neurosam_hw.mappers.metis import has_metis
 from neurosam_hw.mappers.rates import recorded_rates
-from neurosam_hw.mappers.utilisation import STORES, Utilisation, Ways, utilisation, ways
+from neurosam_hw.mappers.traffic import Ways, ways
+from neurosam_hw.mappers.utilisation import STORES, Utilisation, utilisation
 from neurosam_hw.mapping.file import load_mapping, save_mapping
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.rules.check import check_mapping
@@ -72,7 +74,7 @@ def map_(
     if out is not None:
         new_file(out, force, (".json",))
     if picture is not None:
-        require("map --picture", "viz", "matplotlib")
+        require_package("map --picture", "matplotlib")
         new_file(picture, force, (".png", ".svg"))
     if mapping is not None and (in_order or inputs):
         raise MappingError("--map", "checks a mapping that is there; leave out --in-order and --inputs")
@@ -163,9 +165,8 @@ def _show_populations(mapping: CoreMapping, used: Utilisation) -> None:
         sizes = [piece.size for piece in pieces]
         count = f"{min(sizes):,}" if min(sizes) == max(sizes) else f"{min(sizes):,}..{max(sizes):,}"
         most = f"{share[full]:.0%} of {STORES[fullest[full]]}"
-        rows.append(
-            (population.name, _cut(mapping, population.name), len(cores), count, f"{share[cores].mean():.0%}", most)
-        )
+        cut, mean = _cut(mapping, population.name), f"{share[cores].mean():.0%}"
+        rows.append((population.name, cut, f"{len(cores):,}", count, mean, most))
     columns = ("population", "cut into", "cores", "neurons a core", "mean utilisation", "fullest core")
     show("populations", columns, rows, left=2)
 

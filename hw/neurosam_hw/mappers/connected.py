@@ -13,8 +13,8 @@ from neurosam_hw.mappers.nets import Nets
 from neurosam_hw.mappers.partition import Partition, Room, partition
 from neurosam_hw.mappers.rates import whole_rates
 from neurosam_hw.mapping.piece import Piece
+from neurosam_hw.resources.arrival import Senders
 from neurosam_hw.resources.cores import Demand, state_bits
-from neurosam_hw.resources.wiring import Senders
 
 __all__ = ["connected"]
 

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.packages import require_package
 from neurosam_hw.mappers.nets import Nets
 
 __all__ = ["has_metis", "metis"]
@@ -30,6 +31,7 @@ def metis(nets: Nets, parts: int) -> npt.NDArray[np.int64]:
     An edge joins the source of a net and each of its targets, with the rate as its weight. A source that is not to be
     divided is a vertex without weight.
     """
+    require_package("a partition with METIS", "pymetis")
     import pymetis
 
     owners = nets.owners

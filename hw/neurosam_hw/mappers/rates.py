@@ -61,7 +61,8 @@ def whole_rates(network: Network, rates: Mapping[str, npt.ArrayLike] | None) -> 
 def recorded_rates(network: Network, recording: Recording) -> dict[str, npt.NDArray[np.float64]]:
     """Spikes of each neuron in a run, flat, by population: all that fire.
 
-    Where spikes were counted but not recorded, as those of inputs, the neurons of a population share them evenly.
+    Where spikes were counted but not recorded, as those of inputs, the neurons of a population share them as evenly as
+    whole numbers can.
 
     Raises
     ------
@@ -96,10 +97,8 @@ def recorded_rates(network: Network, recording: Recording) -> dict[str, npt.NDAr
                 total += spikes.select(sample, sample + 1).dense().sum(axis=(0, 1))
             found[name] = total.reshape(size)
         elif name in recording.counts:
-            found[name] = np.full(size, recording.counts[name].sum() / size)
+            each, rest = divmod(int(recording.counts[name].sum()), size)
+            found[name] = np.where(np.arange(size) < rest, each + 1.0, each)
         else:
-            raise MappingError(
-                "recording",
-                f"has no spikes of {name!r}, which fires; it is of another network: make one of this network",
-            )
+            raise MappingError("recording", f"is of another network: it has no spikes of {name!r}, which fires here")
     return found

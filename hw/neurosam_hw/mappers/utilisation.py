@@ -1,20 +1,17 @@
-"""How full the cores of a mapping are, and what its spikes cost on the way: what `neurosam map` tells of one."""
+"""How full the cores of a mapping are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam_hw.mappers.rates import whole_rates
-from neurosam_hw.mapping.mapping import OUTSIDE, CoreMapping
-from neurosam_hw.mapping.reach import packets
+from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.resources.cores import use
 from neurosam_hw.resources.use import Limits
 
-__all__ = ["STORES", "Utilisation", "Ways", "utilisation", "ways"]
+__all__ = ["STORES", "Utilisation", "utilisation"]
 
 Counts = npt.NDArray[np.int64]
 Shares = npt.NDArray[np.float64]
@@ -85,47 +82,3 @@ def utilisation(mapping: CoreMapping) -> Utilisation:
     known = [name for name in STORES if all(name in limit for limit in limits)]
     used = {name: np.array([getattr(one, name) for one in uses], dtype=np.int64) for name in known}
     return Utilisation(used, {name: np.array([limit[name] for limit in limits], dtype=np.int64) for name in known})
-
-
-@dataclass(frozen=True)
-class Ways:
-    """What spikes take on the way, if every neuron fires once, or with the rates that were given.
-
-    Parameters
-    ----------
-    packets : int
-        Pairs of a spike and a core that it is sent to, its own included; from inputs outside the chips too.
-    hops : int
-        Of packets between cores of one chip, from tile to tile.
-    crossings : int
-        Packets from one chip to another.
-    """
-
-    packets: int
-    hops: int
-    crossings: int
-
-
-def ways(mapping: CoreMapping, rates: Mapping[str, npt.ArrayLike] | None = None) -> Ways:
-    """Packets, hops and crossings of a mapping.
-
-    Parameters
-    ----------
-    mapping : CoreMapping
-    rates : mapping of str to array, optional
-        Spikes of each neuron, by population (:func:`whole_rates`); 1 for those of populations that are not named.
-    """
-    whole = whole_rates(mapping.network, rates)
-    tiles = np.array([mapping.tile(core) for core in range(mapping.cores)], dtype=np.int64).reshape(-1, 3)
-    sent = hops = crossings = 0
-    for population in mapping.network.populations:
-        reached, core = packets(mapping, population.name), mapping.core_of(population.name)
-        rate = np.repeat(whole.get(population.name, np.ones(core.size, np.int64)), reached.fan_out)
-        sender = np.repeat(core, reached.fan_out)
-        sent += int(rate.sum())
-        inside = sender != OUTSIDE
-        one, two, rate = tiles[sender[inside]], tiles[reached.cores[inside]], rate[inside]
-        same = one[:, 0] == two[:, 0]
-        hops += int((rate * np.abs(one - two)[:, 1:].sum(axis=1))[same].sum())
-        crossings += int(rate[~same].sum())
-    return Ways(sent, hops, crossings)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from neurosam.metrics.connections import window_taps
 from neurosam.network.elements import Projection
+from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Dense, Shape, Sparse, as_chw, neurons
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
@@ -83,16 +84,9 @@ def reach(mapping: CoreMapping, projection: Projection) -> Reach:
     >>> found.starts, found.cores, found.deliveries
     (array([0, 1, 3, 5, 6]), array([0, 0, 1, 0, 1, 1], dtype=int32), array([2, 2, 1, 1, 2, 2]))
     """
-    network = mapping.network
-    source, target = network[projection.source], network[projection.target]
-    if target.pool is not None:
-        raise MappingError(
-            f"population {target.name!r}",
-            "takes the largest of several sums in a step, which no chip does; pool its spikes instead (max_pool)",
-        )
-    fan = Fan(projection, source.shape, target.shape)
-    found = [(piece.core, *fan.of(piece)) for piece in mapping.pieces_of(target.name)]
-    return _gather(found, neurons(source.shape))
+    fan = fan_of(mapping.network, projection)
+    found = [(piece.core, *fan.of(piece)) for piece in mapping.pieces_of(projection.target)]
+    return _gather(found, neurons(mapping.network[projection.source].shape))
 
 
 def packets(mapping: CoreMapping, population: str) -> Reach:
@@ -107,13 +101,24 @@ def packets(mapping: CoreMapping, population: str) -> Reach:
     return _compressed(sources, cores, _joined(r.deliveries for r in reaches), size)
 
 
+def fan_of(network: Network, projection: Projection) -> Fan:
+    """The Fan of a projection; refused like :func:`reach` if its target takes the largest of several sums."""
+    source, target = network[projection.source], network[projection.target]
+    if target.pool is not None:
+        raise MappingError(
+            f"population {target.name!r}",
+            "takes the largest of several sums in a step, which no chip does; pool its spikes instead (max_pool)",
+        )
+    return Fan(projection, source.shape, target.shape)
+
+
 class Fan:
     """Synapses of one projection, from every source neuron to the neurons of a piece."""
 
     def __init__(self, projection: Projection, source: Shape, target: Shape) -> None:
         self.synapse, self.source, self.target = projection.synapse, source, as_chw(target)
         pool = projection.pool
-        self.pooled = source if pool is None else pool.output_shape(source)
+        self.pools, self.pooled = pool is not None, source if pool is None else pool.output_shape(source)
         _, height, width = as_chw(source)
         if pool is None:
             self.rows, self.columns = np.eye(height, dtype=np.int64), np.eye(width, dtype=np.int64)
@@ -133,8 +138,9 @@ class Fan:
         """Source neurons that reach the piece, rising, and their synapses there."""
         if isinstance(self.synapse, Conv2d) and piece.box is not None:
             return self._box(self.synapse, piece)
-        fan = self._to_pooled(piece).reshape(as_chw(self.pooled))
-        through: Counts = (self.rows @ fan @ self.columns.T).ravel()
+        through = self._to_pooled(piece)
+        if self.pools:
+            through = (self.rows @ through.reshape(as_chw(self.pooled)) @ self.columns.T).ravel()
         sources = np.flatnonzero(through)
         return sources, through[sources]
 

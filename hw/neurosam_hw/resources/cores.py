@@ -15,12 +15,13 @@ from neurosam.network.synapse import Conv2d, Dense, Shape, as_chw
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
+from neurosam_hw.resources.arrival import Part, Senders
 from neurosam_hw.resources.figures import number
 from neurosam_hw.resources.layers import layer_memory, takes_layers
 from neurosam_hw.resources.profiles import Profiles
 from neurosam_hw.resources.rows import SynapseFormat
 from neurosam_hw.resources.use import Excess, Limits, Use
-from neurosam_hw.resources.wiring import Part, Senders, Wiring
+from neurosam_hw.resources.wiring import Wiring
 
 __all__ = ["Demand", "axons_out", "fan_in", "parts", "state_bits", "use"]
 

@@ -30,10 +30,11 @@ from neurosam.formats.events.columns import block, columns_of, is_event_record, 
 from neurosam.formats.events.source import BLOCK, Block, Source
 from neurosam.signals.events import Events
 
-__all__ = ["array_source", "labels_in", "load_array", "numpy_file", "table_source"]
+__all__ = ["array_source", "labels_in", "load_array", "numpy_file", "read_archive", "table_source"]
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
+REMEDY = "Save it as .npy"
 DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError)
 """What NumPy raises for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
@@ -117,14 +118,38 @@ def table_source(where: str, fields: dict[str, npt.NDArray[Any]]) -> Source:
     return Source(where, blocks, size=size)
 
 
+def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz by name, if they take `most` bytes at most; nothing is unpickled.
+
+    Raises
+    ------
+    FormatError
+        If it does not exist, is damaged, holds objects, or is larger, with what to do then.
+    """
+    where = str(path)
+    try:
+        with zipfile.ZipFile(path) as members:
+            total = sum(member.file_size for member in members.infolist())
+        if total > most:
+            raise FormatError(where, f"unpacks to {total} bytes; at most {most} are accepted. {remedy}")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: _member(where, archive, name, total) for name in archive.files}
+    except FileNotFoundError:
+        raise FormatError(where, "does not exist; check the name") from None
+    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        reason = str(error).split(". ")[0]
+        raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
+
+
 def labels_in(path: Path) -> npt.NDArray[Any] | None:
     """The array `labels` of an archive, as it is; None if it has none, or the file is no .npz."""
-    return _arrays(path).get(LABELS) if path.suffix.lower() == ".npz" else None
+    return read_archive(path, MOST_BYTES, REMEDY).get(LABELS) if path.suffix.lower() == ".npz" else None
 
 
 def _archive(path: Path, columns: str) -> Source | Events:
     where = str(path)
-    arrays = {name: array for name, array in _arrays(path).items() if name != LABELS}
+    arrays = read_archive(path, MOST_BYTES, REMEDY)
+    arrays.pop(LABELS, None)
     if set(SPIKES) <= arrays.keys():
         return _spikes(where, arrays)
     names = columns_of(arrays)
