@@ -161,23 +161,6 @@ def _archive(path: Path, columns: str) -> Source | Events:
                       "sample, neuron, steps, samples, shape) are required")  # fmt: skip
 
 
-def _arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """All arrays of an archive."""
-    where = str(path)
-    try:
-        with zipfile.ZipFile(path) as members:
-            total = sum(member.file_size for member in members.infolist())
-        if total > MOST_BYTES:
-            raise FormatError(where, f"unpacks to {total} bytes; at most {MOST_BYTES} are accepted. Save it as .npy")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: _member(where, archive, name, total) for name in archive.files}
-    except FileNotFoundError:
-        raise FormatError(where, "does not exist; check the name") from None
-    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        reason = str(error).split(". ")[0]
-        raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
-
-
 def _member(where: str, archive: Any, name: str, total: int) -> npt.NDArray[Any]:
     """One array, whose header may not claim more than the archive declares."""
     entry = name if name in archive.zip.namelist() else f"{name}.npy"
