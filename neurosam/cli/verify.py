@@ -15,6 +15,7 @@ from neurosam.cli.common import console, network_in, new_file, progress, say
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Data, Dtype, Seed, Size, Steps, presented
 from neurosam.cli.recording_files import is_foreign, read_like
+from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.cli.worth import By, Isolate, Mutants, Search, SearchOut, isolated, worth
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.signals.inputs import Inputs
@@ -48,7 +49,7 @@ def verify(
     data: Data = None,
     size: Size = None,
     events: EventsFiles = None,
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 50,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.", callback=mark_requested)] = 50,
     steps: Steps = None,
     seed: Seed = 0,
     dtype: Dtype = "float64",
@@ -139,7 +140,7 @@ class _Runs:
         if self.events and (self.data is not None or self.size is not None):
             raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
         if self.events:
-            return read_inputs(self.events, network)
+            return first_samples(read_inputs(self.events, network), self.samples)
         images = presented(network, self.data, self.samples, self.seed, self.steps, size=self.size)
         return Inputs.of(network, images[0])
 
