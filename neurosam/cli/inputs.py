@@ -130,10 +130,12 @@ def presented(
     steps: int | None,
     coding: str | None = None,
     size: int | None = None,
+    takes_events: bool = True,
 ) -> tuple[Events, ImageSet]:
     """Load the first `samples` held-out images for a network, and encode them as events.
 
-    Arguments that are None are as in training; so is the image size, if the data set is the one of the training.
+    Arguments that are None are as in training; so is the image size, if the data set is the one of the training. An
+    error names --events too, unless the command does not have it (`takes_events`).
 
     Raises
     ------
@@ -143,7 +145,8 @@ def presented(
     stimulus = stimulus_of(network, steps, coding)
     name = data or stimulus.data
     if not name:
-        raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}")
+        own = " Or give your own input with --events." if takes_events else ""
+        raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}{own}")
     if size is None and name == stimulus.data:
         size = stimulus.size
     if len(network.inputs) > 1:

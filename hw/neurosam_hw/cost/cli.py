@@ -30,7 +30,15 @@ from neurosam_hw.cost.sam.meter import SamMeter
 from neurosam_hw.cost.sam.price import SamPrice
 from neurosam_hw.cost.sam.tables import sam_document, sam_summary, sam_tables
 from neurosam_hw.cost.sam.unit import trace_unit
-from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
+from neurosam_hw.cost.tables import (
+    board_table,
+    core_table,
+    cores_text,
+    energy_table,
+    layer_table,
+    summary,
+    time_table,
+)
 from neurosam_hw.cost.verdict import refuse, verdict
 from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping.file import load_mapping
@@ -165,8 +173,7 @@ def _batches(
 def _show(cost: Cost, name: str) -> None:
     """Print the tables."""
     mapping = cost.mapping
-    chips = f"{mapping.chips} chip{'s' * (mapping.chips != 1)}"
-    say(f"{name} on {mapping.chip.name}: {mapping.cores} cores of {chips}, {cost.samples} samples x {cost.steps} steps")
+    say(f"{name} on {mapping.chip.name}: {cores_text(mapping)}, {cost.samples} samples x {cost.steps} steps")
     if cost.label:
         say(cost.label)
     tables = (energy_table(cost), time_table(cost), layer_table(cost), core_table(cost, BUSIEST), board_table(cost))
@@ -176,6 +183,8 @@ def _show(cost: Cost, name: str) -> None:
             _table(table, columns)
     for item in summary(cost):
         say(f"{item.what}: {item.value} ({item.remark})")
+    for sentence in cost.verdict.assumed:
+        say(f"assumed: {sentence}")
     if cost.verdict.unchecked:
         say(f"rules that were not checked, since no source gives the limit: {', '.join(cost.verdict.unchecked)}")
     if cost.label:
