@@ -14,6 +14,7 @@ from neurosam.backends.registry import run as run_network
 from neurosam.cli.common import network_in, new_file, progress, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
+from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.hdf5.files import file_kind, load_recording
 from neurosam.metrics.connections import inputs_of
@@ -75,7 +76,7 @@ def cost(
     events: EventsFiles = None,
     data: Data = None,
     size: Size = None,
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to run.")] = 20,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to run.", callback=mark_requested)] = 20,
     steps: Steps = None,
     coding: Coding = None,
     seed: Seed = 0,
@@ -116,7 +117,7 @@ def cost(
         raise NeurosamError("--recording", "needs the input of that run too: give --events")
     given = None if recording is None else _recording(recording)
     if events:
-        inputs = read_inputs(events, net)
+        inputs = first_samples(read_inputs(events, net), samples)
     else:
         inputs = Inputs.of(net, presented(net, data, samples, seed, steps, coding, size)[0])
     for part, batch in _batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):

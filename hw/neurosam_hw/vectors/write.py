@@ -113,7 +113,7 @@ def write_vectors(
     target = Path(folder)
     _refuse_changed(target, force)
     found = golden(network, inputs, names, backend)
-    projections = [p for p in network.projections if p.target in found.units]
+    projections = {j: p for j, p in enumerate(network.projections) if p.target in found.units}
     arrays = _arrays(found, projections)
     (target / MANIFEST).unlink(missing_ok=True)
     for older in target.glob("p[0-9]*/population.vh"):
@@ -147,7 +147,7 @@ def estimate(network: Network, names: Iterable[str], steps: int, samples: int) -
     return count
 
 
-def _arrays(found: Golden, projections: Iterable[Projection]) -> dict[str, Column]:
+def _arrays(found: Golden, projections: Mapping[int, Projection]) -> dict[str, Column]:
     """Every column by the name that files, header and archive share."""
     arrays: dict[str, Column] = {}
     for index, population in enumerate(found.network.populations):
@@ -156,7 +156,7 @@ def _arrays(found: Golden, projections: Iterable[Projection]) -> dict[str, Colum
         if population.name in found.sent and not columns:
             columns = {"s": found.sent[population.name]}
         arrays |= {f"p{index}_{name}": column for name, column in columns.items()}
-    for index, projection in enumerate(projections):
+    for index, projection in projections.items():
         arrays |= {f"j{index}_{name}": column for name, column in _synapses(projection).items()}
     return arrays
 
@@ -176,14 +176,15 @@ def _synapses(projection: Projection) -> dict[str, Column]:
     }
 
 
-def _write_data(target: Path, found: Golden, projections: list[Projection], arrays: Mapping[str, Column]) -> None:
+def _write_data(
+    target: Path, found: Golden, projections: Mapping[int, Projection], arrays: Mapping[str, Column]
+) -> None:
     """All but the skeletons; sums of the files, and the manifest last."""
     sums: dict[str, str] = {}
 
     def put(name: str, content: bytes) -> None:
         sums[name] = hashlib.sha256(content).hexdigest()
-        if name != MANIFEST:
-            write_bytes(target / name, content)
+        write_bytes(target / name, content)
 
     for key, column in arrays.items():
         of, _, variable = key.partition("_")
@@ -200,7 +201,7 @@ def _write_data(target: Path, found: Golden, projections: list[Projection], arra
             np.savez(file, **narrow)
         sums["vectors.npz"] = hashlib.sha256(temporary.read_bytes()).hexdigest()
     content = json.dumps(manifest(found, projections, arrays), indent=1).encode() + b"\n"
-    put(MANIFEST, content)
+    sums[MANIFEST] = hashlib.sha256(content).hexdigest()
     write_bytes(target / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode())
     write_bytes(target / MANIFEST, content)
 
