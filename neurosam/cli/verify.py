@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 JSON = (".json",)
+FOREIGN = "recording of other software"
 OF_RUNS = ("backends", "data", "size", "events", "samples", "steps", "seed")
 """Options that say what to run."""
 
@@ -85,7 +86,7 @@ def verify(
     if report is not None:
         new_file(report, force, JSON)
     given = [name for name in OF_RUNS if (s := context.get_parameter_source(name)) and s.name != "DEFAULT"]
-    required = tuple(word.strip() for word in (require or "").split(",") if word.strip())
+    required = _words(require)
     runs = _Runs(backends, data, size, events, samples, steps, seed, dtype)
     kinds = [_kind(path) for path in (a, b) if path is not None and (b is not None)]
     if mutants is None and (search is not None or out is not None):
@@ -107,7 +108,7 @@ def verify(
         found = _backends(a, runs, network, required)
     elif kinds == ["network", "network"]:
         found = _networks(a, b, runs if given else None, network, required)
-    elif set(kinds) <= {"recording", "foreign"}:
+    elif set(kinds) <= {"recording", FOREIGN}:
         found = _recordings(a, b, network, runs, [name for name in given if name != "events"], required)
     else:
         raise FormatError(f"{a} and {b}", f"hold a {kinds[0]} and a {kinds[1]}; give two networks or two recordings")
@@ -167,10 +168,20 @@ class _Found:
     result: dict[str, Any]
 
 
+def _words(require: str | None) -> tuple[str, ...]:
+    """What is required, checked before anything runs."""
+    from neurosam.equivalence.required import check_word
+
+    words = tuple(word.strip() for word in (require or "").split(",") if word.strip())
+    for word in words:
+        check_word(word)
+    return words
+
+
 def _kind(path: Path) -> str:
     from neurosam.hdf5.files import file_kind
 
-    return "foreign" if is_foreign(path) else file_kind(path)
+    return FOREIGN if is_foreign(path) else file_kind(path)
 
 
 def _backends(path: Path, runs: _Runs, network: Path | None, required: Sequence[str]) -> _Found:

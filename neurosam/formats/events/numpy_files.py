@@ -12,6 +12,7 @@ members' sizes have been compared with what the archive declares.
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 import zlib
@@ -33,8 +34,10 @@ __all__ = ["array_source", "load_array", "numpy_file", "read_archive", "table_so
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
-DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError)
+DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError, RuntimeError, MemoryError)
 """What NumPy raises for a file that is none, or damaged."""
+DAMAGED_ARCHIVE = (KeyError, struct.error, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What zipfile raises besides; an encrypted member, or one of an unknown kind, is a RuntimeError."""
 SPIKES = ("time", "sample", "neuron")
 
 
@@ -132,8 +135,8 @@ def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[An
             return {name: _member(where, archive, name, total) for name in archive.files}
     except FileNotFoundError:
         raise FormatError(where, "does not exist; check the name") from None
-    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        reason = str(error).split(". ")[0]
+    except (*DAMAGE, *DAMAGED_ARCHIVE) as error:
+        reason = str(error).split(". ")[0][:200]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
 
 
