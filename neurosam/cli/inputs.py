@@ -130,12 +130,10 @@ def presented(
     steps: int | None,
     coding: str | None = None,
     size: int | None = None,
-    takes_events: bool = True,
 ) -> tuple[Events, ImageSet]:
     """Load the first `samples` held-out images for a network, and encode them as events.
 
-    Arguments that are None are as in training; so is the image size, if the data set is the one of the training. An
-    error names --events too, unless the command does not have it (`takes_events`).
+    Arguments that are None are as in training; so is the image size, if the data set is the one of the training.
 
     Raises
     ------
@@ -145,8 +143,11 @@ def presented(
     stimulus = stimulus_of(network, steps, coding)
     name = data or stimulus.data
     if not name:
-        own = " Or give your own input with --events." if takes_events else ""
-        raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}{own}")
+        raise DataError(
+            "--data",
+            f"is needed, because the network does not name its training data: {DATA_HELP} "
+            "Or give your own input with --events.",
+        )
     if size is None and name == stimulus.data:
         size = stimulus.size
     if len(network.inputs) > 1:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from neurosam.backends.registry import run
@@ -15,7 +14,7 @@ from neurosam.equivalence.equivalents import proof
 from neurosam.equivalence.isolation import EQUAL, FAULTY, PASSED_ON, UNKNOWN, isolate
 from neurosam.equivalence.margins import margins
 from neurosam.equivalence.mutants import score
-from neurosam.equivalence.mutation import Mutant, draw, mutated, sites
+from neurosam.equivalence.mutation import Mutant, draw, sites
 from neurosam.equivalence.search import search
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.network.elements import Population, Projection
@@ -26,7 +25,8 @@ from neurosam.network.synapse import Conv2d, Dense, SumPool2d
 from neurosam.network.trace import SamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
-from neurosam.signals.recording import Record, Recording
+from neurosam.signals.recording import Record
+from support.mutants import brute_force
 from support.networks import random_case
 
 RESET: dict[str, Any] = {"reset": "zero"}
@@ -53,34 +53,6 @@ def chain(seed: int = 0) -> tuple[Network, Events]:
     )  # fmt: skip
     events = Events.from_dense((rng.random((10, 4, 1, 6, 6)) < 0.15).astype(np.uint8))
     return network.with_sam(SamTrace(gamma=0.5, mode="strict")), events
-
-
-def differing(a: Recording, b: Recording) -> npt.NDArray[np.bool_]:
-    """Whether each sample of two runs of whole networks differs, by level."""
-    differ = np.zeros((len(LEVELS), a.samples), np.bool_)
-
-    def note(level: int, x: npt.NDArray[np.generic], y: npt.NDArray[np.generic], axis: int) -> None:
-        other = tuple(i for i in range(x.ndim) if i != axis)
-        differ[level] |= (x != y).any(axis=other)
-
-    note(0, a.output, b.output, 0)
-    for name, answer in a.other_outputs.items():
-        note(0, answer, b.other_outputs[name], 0)
-    for name, spikes in a.spikes.items():
-        note(1, spikes.dense(), b.spikes[name].dense(), 1)
-    for name, maps in a.sam.items():
-        note(2, maps, b.sam[name], 1)
-    for variable in ("membrane", "current"):
-        for name, values in getattr(a, variable).items():
-            note(3, values, getattr(b, variable)[name], 1)
-    return np.logical_or.accumulate(differ, axis=0)
-
-
-def brute_force(network: Network, events: Events, mutants: list[Mutant]) -> npt.NDArray[np.bool_]:
-    """Every mutant, run as a whole network."""
-    record = Record.everything(network)
-    original = run(network, events, record=record)
-    return np.stack([differing(original, run(mutated(network, m), events, record=record)) for m in mutants], axis=1)
 
 
 def cases() -> list[tuple[Network, Events]]:

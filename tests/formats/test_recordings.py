@@ -203,3 +203,15 @@ def test_hostile_archives_take_no_memory_and_run_nothing(tmp_path: Path, monkeyp
     monkeypatch.setattr(recordings, "MOST_BYTES", 2**19)
     with pytest.raises(FormatError, match="unpacks to 1048576 bytes; at most 524288 are accepted"):
         read_recording(path, NETWORK)
+
+
+def test_a_member_of_another_kind_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "dut.npz"
+    np.savez(path, **to_numpy(golden()))  # type: ignore[arg-type]  # allow_pickle is no array
+    whole = path.read_bytes()
+    entry = whole.index(b"PK\x01\x02")  # of the first member in the directory: flags at 8, method at 10
+    for at, value in ((8, 1), (10, 14), (10, 12), (10, 99)):
+        path.write_bytes(whole[: entry + at] + bytes([value]) + whole[entry + at + 1 :])
+        with pytest.raises(FormatError, match=r"is not a readable \.npz archive") as told:
+            read_recording(path, NETWORK)
+        assert len(str(told.value)) < 400

@@ -17,17 +17,11 @@ from neurosam_hw.vectors.golden import Golden
 from support.all_options import all_options
 from support.networks import edge_case
 from support.options import limits_case, options_case
-from support.vectors import PASSED, Result, needs_c, needs_iverilog, network, run
+from support.vectors import PASSED, STRICT, Result, needs_c, needs_iverilog, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::neurosam.errors.RangeWarning")
 
 UNITS = {"conv": "p1", "whole": "p2", "tabled": "p3", "last.one-4": "p4", "out": "p5"}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Golden]:
-    folder = tmp_path_factory.mktemp("vectors") / "tb"
-    return folder, write_vectors(*network(), folder, backend="reference")
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +84,7 @@ def test_networks_with_options_and_at_the_edges(case: str, tmp_path: Path) -> No
     if case in ("edge", "limits"):
         assert sum(int(n.sum()) for n in found.recording.wrapped.values()) > 0
         assert sum(int(n.sum()) for n in found.recording.saturated.values()) > 0
-    check = "CFLAGS=-std=c99 -O0 -fsanitize=undefined -fno-sanitize-recover"
-    status, output = run(tmp_path, "make", "-s", check)
+    status, output = run(tmp_path, "make", "-s", STRICT)
     assert status == 0, output
     assert output.count(": 0 mismatches in ") == 2 * len(found.units)
 

@@ -13,25 +13,22 @@ import typer
 from typer.testing import CliRunner, Result
 
 import neurosam as ns
+from neurosam._util.atomic_write import write_bytes
 from neurosam.errors import ArgumentError, BackendError, ExportError, NetworkError, NeurosamError
 from neurosam.network.dynamics import Switches
+from neurosam.signals.inputs import Inputs
 from neurosam_hw.mapping import HardwareSchedule
 from neurosam_hw.vectors import Golden, write_vectors
 from neurosam_hw.vectors import golden as golden_module
 from neurosam_hw.vectors import write as write_module
 from neurosam_hw.vectors.cli import vectors
-from neurosam_hw.vectors.write import estimate
+from neurosam_hw.vectors.manifest import manifest
+from neurosam_hw.vectors.write import columns, estimate
 from support.all_options import all_options
 from support.oracle import simulate
 from support.vectors import network
 
 pytestmark = pytest.mark.filterwarnings("ignore::neurosam.errors.RangeWarning")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Golden]:
-    folder = tmp_path_factory.mktemp("vectors") / "tb"
-    return folder, write_vectors(*network(), folder, backend="reference")
 
 
 def words(path: Path, bits: int) -> np.ndarray[Any, Any]:
@@ -98,9 +95,6 @@ def test_own_time_global_time_and_the_time_of_a_chip(made: tuple[Path, Golden]) 
 
 
 def golden_manifest(net: ns.Network) -> dict[str, Any]:
-    from neurosam.signals.inputs import Inputs
-    from neurosam_hw.vectors.manifest import manifest
-
     inputs = Inputs.of(net, network()[1])
     names = [p.name for p in net.populations if p.neuron is not None]
     return manifest(golden_module.golden(net, inputs, names, "reference"), dict(enumerate(net.projections)), {})
@@ -142,13 +136,15 @@ def test_some_populations_with_the_spikes_of_their_sources(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("case", [network, all_options])
-def test_the_estimate_is_exact(case: Any, tmp_path: Path) -> None:
-    net, inputs = case()
+def test_the_estimate_is_exact(case: Any) -> None:
+    net, events = case()
+    inputs = Inputs.of(net, events)
     names = [p.name for p in net.populations if p.neuron is not None]
     for some in (names, names[1:3]):
-        write_vectors(net, inputs, tmp_path / "tb", populations=some, backend="reference")
-        archive = np.load(tmp_path / "tb" / "vectors.npz")
-        assert estimate(net, some, inputs.steps, inputs.samples) == sum(archive[key].size for key in archive)
+        found = golden_module.golden(net, inputs, some, "reference")
+        projections = {j: p for j, p in enumerate(net.projections) if p.target in some}
+        values = columns(found, projections).values()
+        assert estimate(net, some, inputs.steps, inputs.samples) == sum(column.values.size for column in values)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -158,7 +154,7 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     net, events = network()
     real = ns.Network(
         [ns.Population("in", (1,)), ns.Population("out", (1,), ns.Readout())],
-        [ns.Projection("in", "out", ns.Dense([[1.0]]))],
+        [ns.Projection("in", "out", ns.Dense(np.ones((1, 1))))],
     )
     out = tmp_path / "tb"
     with pytest.raises(ExportError, match=r"^network: computes in floats, .*; quantise it first$"):
@@ -213,12 +209,11 @@ def test_a_changed_skeleton_and_a_link_are_left_alone(tmp_path: Path) -> None:
 def test_a_disk_that_fills_leaves_no_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net, events = network()
     write_vectors(net, events, tmp_path, backend="reference", populations=["out"])
-    write = write_module.write_bytes
 
     def full(path: Path, content: bytes) -> Path:
         if path.name == "vectors.h":
             raise OSError(28, "No space left on device", str(path))
-        return write(path, content)
+        return write_bytes(path, content)
 
     monkeypatch.setattr(write_module, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):

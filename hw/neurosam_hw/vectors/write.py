@@ -37,7 +37,7 @@ from neurosam_hw.vectors.golden import Golden, check, golden
 from neurosam_hw.vectors.header import c_header, verilog_header
 from neurosam_hw.vectors.manifest import manifest
 
-__all__ = ["MANIFEST", "MOST_VALUES", "estimate", "write_vectors"]
+__all__ = ["MANIFEST", "MOST_VALUES", "columns", "estimate", "write_vectors"]
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 MOST_VALUES = 4_000_000
@@ -114,7 +114,7 @@ def write_vectors(
     _refuse_changed(target, force)
     found = golden(network, inputs, names, backend)
     projections = {j: p for j, p in enumerate(network.projections) if p.target in found.units}
-    arrays = _arrays(found, projections)
+    arrays = columns(found, projections)
     (target / MANIFEST).unlink(missing_ok=True)
     for older in target.glob("p[0-9]*/population.vh"):
         older.unlink()
@@ -147,15 +147,15 @@ def estimate(network: Network, names: Iterable[str], steps: int, samples: int) -
     return count
 
 
-def _arrays(found: Golden, projections: Mapping[int, Projection]) -> dict[str, Column]:
+def columns(found: Golden, projections: Mapping[int, Projection]) -> dict[str, Column]:
     """Every column by the name that files, header and archive share."""
     arrays: dict[str, Column] = {}
     for index, population in enumerate(found.network.populations):
         unit = found.units.get(population.name)
-        columns = unit.columns if unit is not None else {}
-        if population.name in found.sent and not columns:
-            columns = {"s": found.sent[population.name]}
-        arrays |= {f"p{index}_{name}": column for name, column in columns.items()}
+        held = unit.columns if unit is not None else {}
+        if population.name in found.sent and not held:
+            held = {"s": found.sent[population.name]}
+        arrays |= {f"p{index}_{name}": column for name, column in held.items()}
     for index, projection in projections.items():
         arrays |= {f"j{index}_{name}": column for name, column in _synapses(projection).items()}
     return arrays

@@ -13,6 +13,7 @@ members' sizes have been compared with what the archive declares.
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -35,8 +36,8 @@ __all__ = ["array_source", "labels_in", "load_array", "numpy_file", "read_archiv
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
 REMEDY = "Save it as .npy"
-DAMAGE = (*MALFORMED_ARCHIVE, TokenError, struct.error)
-"""What NumPy raises for a file that is none, or damaged."""
+DAMAGE = (*MALFORMED_ARCHIVE, TokenError, struct.error, lzma.LZMAError)
+"""What NumPy and zipfile raise for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
 LABELS = "labels"
 """An array beside the events of a .npz: the class of each sample."""
@@ -141,7 +142,7 @@ def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[An
     except FormatError:
         raise
     except DAMAGE as error:
-        reason = str(error).split(". ")[0]
+        reason = str(error).split(". ")[0][:200]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
 
 
