@@ -63,9 +63,10 @@ class _Core:
                     self.by_source[projection.source].append((n, p))
         self.synapses = {source: list(self._synapses(parts)) for source, parts in self.by_source.items()}
         self.fan: dict[int, int] = defaultdict(int)
-        for some in self.synapses.values():
-            for synapse in some:
-                self.fan[synapse.target] += 1
+        for source in self.by_source:
+            for some in self.reached(source).values():
+                for synapse in some:
+                    self.fan[synapse.target] += 1
 
     def _synapses(self, parts: list[tuple[int, int]]) -> Any:
         """Each synapse once for each window in front of it."""
