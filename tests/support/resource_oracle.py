@@ -223,6 +223,8 @@ class _Core:
                 -(2 ** (width - 1)) <= w < 2 ** (width - 1) if signs == "both" else abs(w) < 2**width for w in parts
             )
             exponent = projection.exponent + shift - (widths[-1] - width)
+            if signs == "both" and _number(self.chip, "numbers.weight_step") == 2:
+                exponent -= 1
             if fit and all(w == int(w) for w in parts) and (lowest is None or exponent >= lowest):
                 return width, index, delay, signs, projection.exponent
         return widths[-1], index, delay, signs, projection.exponent
