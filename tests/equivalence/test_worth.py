@@ -218,8 +218,8 @@ def test_isolation_says_which_spikes_it_lacks() -> None:
     assert verdicts["out"][0] == EQUAL
     assert verdicts["third"] == (UNKNOWN, "the spikes of 'second' are not recorded")
 
-    less = run(network, events, record=Record(spikes="first"))  # of the golden run: what the other side has counts
-    wrong = run(fault(network, 0), events, record=Record(spikes=("first", "second", "third"), membrane="second"))
+    less = run(network, events, record=Record(spikes=("first",)))  # of the golden run: what the other side has counts
+    wrong = run(fault(network, 0), events, record=Record(spikes=("first", "second", "third"), membrane=("second",)))
     verdicts = {layer.name: (layer.verdict, layer.missing) for layer in isolate(network, events, wrong, less).layers}
     assert verdicts["first"][0] == FAULTY
     assert verdicts["second"][0] == PASSED_ON
