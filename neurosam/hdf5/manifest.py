@@ -59,7 +59,11 @@ class Manifest(Writer):
         """A dataset."""
         array = np.asarray(value)
         octets = np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8)
-        self._add(name, np.dtype(dtype).name, array.shape, hashlib.sha256(octets.data).hexdigest())
+        self.octets(name, np.dtype(dtype).name, array.shape, octets.data)
+
+    def octets(self, name: str, kind: str, shape: tuple[int, ...], values: memoryview) -> None:
+        """Values of any type, as bytes."""
+        self._add(name, kind, shape, hashlib.sha256(values).hexdigest())
 
     def digest(self) -> str:
         """The SHA-256 of all lines, as 64 hexadecimal digits."""
