@@ -51,15 +51,12 @@ def netx(
 ) -> None:
     """Write a hard-reset network for lava-dl's netx: the same as neurosam export NETWORK --format netx.
 
-    Whatever netx would run differently is refused.
+    Whatever netx would run differently is refused. What `neurosam train
+    --reset zero` made fits after `neurosam export --for netx`.
     """
-    from neurosam.formats.netx.write import save_netx
-    from neurosam.hdf5 import load_network
+    from neurosam.cli.formats import export_network
 
-    if out.exists():
-        raise NeurosamError(str(out), "exists already; give another name or remove it")
-    save_netx(load_network(network), out, restarts=restarts)
-    console.print(f"wrote {escape(str(out))}", highlight=False)
+    export_network(network, "netx", out, restarts)
 
 
 def _trial() -> tuple[str, ...]:
