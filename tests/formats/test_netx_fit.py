@@ -116,7 +116,7 @@ def test_from_a_trained_model_to_netx(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     stimulus = Stimulus(4, "poisson", classes=("0", "1"), data=str(write_bars(tmp_path / "bars")))
     for reset in ("zero", "subtract"):
-        recipe = Recipe("3C3-P2-4C3-P2-D2", (1, 12, 12), stimulus, reset=reset, threshold=0.6)
+        recipe = Recipe("3C3-P2-4C3-P2-D2", (1, 12, 12), stimulus, reset=reset, threshold=0.2)
         module = recipe.build()
         for part in module.modules():
             if isinstance(part, torch.nn.BatchNorm2d):

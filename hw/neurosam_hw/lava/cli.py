@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from neurosam.errors import NeurosamError
-from neurosam_hw.lava.interpreter import VARIABLE, examine, find
+from neurosam_hw.lava.interpreter import VARIABLE, advice, examine, find
 
 __all__ = ["app"]
 
@@ -28,7 +29,8 @@ def doctor() -> None:
         console.print(f"[red]missing[/red]  {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
     finding = examine(python)
-    source = VARIABLE if os.environ.get(VARIABLE) else "found next to this environment"
+    own = Path(finding.path) == Path(sys.executable)
+    source = VARIABLE if os.environ.get(VARIABLE) else "the running one" if own else "found without being named"
     console.print(f"found    {escape(finding.path)} ({source})", highlight=False)
     for name, version in finding.versions.items():
         console.print(f"{'found' if version else 'missing':8} {name} {version or ''}", highlight=False)
@@ -36,7 +38,7 @@ def doctor() -> None:
     for problem in problems:
         console.print(f"[red]problem[/red]  {escape(problem)}", highlight=False)
     if problems:
-        console.print("to rebuild .venv-lava, remove it and run `make env`", highlight=False)
+        console.print(f"to get one that works: {escape(advice())}", highlight=False)
         raise typer.Exit(1)
     console.print("works    a small network gives the same result on Lava and on the event back end", highlight=False)
 
