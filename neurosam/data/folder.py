@@ -264,7 +264,9 @@ def _decode(
             raise DataError(where, f"has {path.stat().st_size} bytes; at most {max_file_bytes} are accepted")
         octets = path.read_bytes()
         if octets.startswith(b"\xff\xd8") and (scans := octets.count(_SCAN)) > _MOST_SCANS:
-            raise DataError(where, f"is a JPEG of {scans} scans of the whole picture; at most {_MOST_SCANS} are accepted")
+            raise DataError(
+                where, f"is a JPEG of {scans} scans of the whole picture; at most {_MOST_SCANS} are accepted"
+            )
         with Image.open(path, formats=_FORMATS) as picture:
             if picture.width * picture.height > max_pixels:
                 raise DataError(

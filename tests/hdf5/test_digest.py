@@ -121,7 +121,9 @@ def test_a_flipped_bit_of_the_values_is_noticed(kind: int, tmp_path: Path) -> No
         octets = bytearray(whole)
         octets[start + i] ^= 1 << (i % 8)
         path.write_bytes(octets)
-        with pytest.raises(FormatError, match=r"is not what was saved: its content has the digest|is not a valid|is not a JSON"):
+        with pytest.raises(
+            FormatError, match=r"is not what was saved: its content has the digest|is not a valid|is not a JSON"
+        ):
             ns.load(path)
 
 

@@ -185,7 +185,9 @@ class EventRules:
             values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in items}
             return cls(**values)
         except MALFORMED as error:
-            raise EventError(f"metadata {KEY!r}", f"describes no rules ({str(error)[:200]}); give them by hand") from None
+            raise EventError(
+                f"metadata {KEY!r}", f"describes no rules ({str(error)[:200]}); give them by hand"
+            ) from None
 
 
 def _pixels(name: str, value: Any, low: int) -> tuple[int, int]:
