@@ -156,7 +156,8 @@ def show_network(network: Network, full: bool = False) -> None:
         say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
     for key, value in network.metadata.items():
-        say(f"{key}: {value if full or len(value) <= 100 else value[:97] + '...'}")
+        shown = value if full or len(value) <= 100 else value[:97] + "..."
+        say(f"{key}: {shown}".replace("\n", "\\n"))
 
 
 def _shape(sides: tuple[int, ...]) -> str:

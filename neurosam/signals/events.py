@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import frozen, integer
-from neurosam._util.memory import available_bytes, size_text
 from neurosam._util.describing import array_text, to_html
+from neurosam._util.memory import available_bytes, size_text
 from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.synapse import Shape, neurons

@@ -1,9 +1,9 @@
-"""``make fuzz``: give damaged and hostile files to every reader, and report all that is not an error in words.
+"""``make fuzz``: give damaged and hostile files to every reader, and report what is not an error in words.
 
     PYTHONPATH=.:hw:benchmarks:tests python -m fuzz --files 100000 --seed 0 [--kinds network,npz] [--keep FOLDER]
 
-Each file is a seed that the code makes, changed a little (mutate.py). It is read in a forked child, which may take a GiB
-more than it has, and ten seconds. A fault is
+Each file is a seed that the code makes, changed a little (mutate.py). It is read in a forked child, which may take a
+GiB more than it has, and ten seconds. A fault is
 
     crash       the child is ended by a signal
     hang        the time is up

@@ -1,13 +1,14 @@
 """What is fuzzed: for each kind of file, seeds that the code makes, and the call that reads it.
 
-A reader returns a digest of what it has read where the file itself states one, and None otherwise. So a changed file that
-is read as something else than its seed is noticed.
+A reader returns a digest of what it has read where the file itself states one, and None otherwise. So a changed file
+that is read as something else than its seed is noticed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +216,7 @@ def _long(count: int) -> ns.Network:
     one = ns.Dense([[1.0]])
     names = [f"p{i}" for i in range(count)]
     populations = [ns.Population(name, (1,), ns.LIF(0.9, 1.0) if i else None) for i, name in enumerate(names)]
-    return ns.Network(populations, [ns.Projection(a, b, one) for a, b in zip(names, names[1:], strict=False)])
+    return ns.Network(populations, [ns.Projection(a, b, one) for a, b in pairwise(names)])
 
 
 def _as_earliest(old: Path, new: Path) -> None:

@@ -1,4 +1,4 @@
-"""Some hundred damaged files for every reader, in seconds (``make fuzz`` does it for minutes); and what was once found."""
+"""Some damaged files for every reader, in seconds (``make fuzz`` takes minutes); and what was once found."""
 
 from __future__ import annotations
 
