@@ -59,6 +59,9 @@ def export_module(
     images = None if calibrate.isdecimal() else _images(Path(calibrate), sides)
     from neurosam.deploy.from_torch import to_network
 
+    dense = images is not None and images.ndim == len(sides) + 2
+    if images is not None and dense and steps is None:
+        steps = len(images)
     stimulus = Stimulus(steps or 16, coding or "poisson")
     if precision is not None:
         stimulus = stimulus.in_integers()
@@ -71,7 +74,7 @@ def export_module(
         calibration: Events | None = None
         if images is not None:
             given = images.reshape(*images.shape[: -len(sides)], *network.input.shape)
-            calibration = Events.from_dense(given) if images.ndim == len(sides) + 2 else stimulus.encode(given)
+            calibration = Events.from_dense(given) if dense else stimulus.encode(given)
         network, report = quantise(network, precision, calibration, steps=longest_run, scale=scale, rounding=rounding)
     network.save(out)
     say(f"wrote {out}; next: neurosam info {out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from neurosam.cli.chips import show_fit
 from neurosam.cli.common import MODEL, say, show
 from neurosam.cli.export_module import InputShape
 from neurosam.cli.float_network import any_network
+from neurosam.cli.kept_facts import as_document, show_metadata
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.network.alignment import alignment_warning
 from neurosam.network.elements import Population, Projection
@@ -58,7 +60,12 @@ def info(
         ),
     ] = None,
     shape: InputShape = None,
-    as_json: Annotated[bool, typer.Option("--json", help="With --chip: print JSON.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Of a network: all metadata, and the whole quantisation report.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Of a network: print JSON, with --chip of what breaks its limits.")
+    ] = False,
 ) -> None:
     """Print what a file holds: shapes, parameters, synapses, ranges, bytes; or what of a network fits a chip.
 
@@ -69,14 +76,18 @@ def info(
     if chip is not None:
         show_fit(any_network(file, shape), file.name, chip, as_json)
         return
-    if shape is not None or as_json:
-        raise NeurosamError("--shape" if shape is not None else "--json", "goes with --chip")
+    if shape is not None:
+        raise NeurosamError("--shape", "goes with --chip")
     refuse_foreign(file)
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
     held = load(file, mapped=file_kind(file) == "recording")
-    if isinstance(held, Network):
-        show_network(held)
+    if isinstance(held, Network) and as_json:
+        say(json.dumps(as_document(held), indent=1, allow_nan=False))
+    elif isinstance(held, Network):
+        show_network(held, full)
+    elif as_json or full:
+        raise NeurosamError("--json" if as_json else "--full", f"is for networks; {file} holds another thing")
     elif isinstance(held, Recording):
         show_recording(held)
     elif isinstance(held, State):
@@ -155,9 +166,7 @@ def show_network(network: Network, full: bool = False) -> None:
     if warning := alignment_warning(network.populations, network.projections, network.groups):
         say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
-    for key, value in network.metadata.items():
-        shown = value if full or len(value) <= 100 else value[:97] + "..."
-        say(f"{key}: {shown}".replace("\n", "\\n"))
+    show_metadata(network, full)
 
 
 def _shape(sides: tuple[int, ...]) -> str:
@@ -237,14 +246,14 @@ def show_recording(recording: Recording) -> None:
             *(f"{int(by_name[name].sum()):,}" if name in by_name else "-" for by_name in left_range),
         ))  # fmt: skip
     title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
-    if recording.first_step:
-        title += f", from own step {recording.first_step} on"
     columns = ["population", "recorded", "spikes", "per sample and step"]
     show(title, [*columns, *(("saturated", "wrapped") if counted else ())], rows, left=2)
     output = (
         f"output {_shape(recording.output.shape)} {recording.output.dtype}" if recording.has_output else "no output"
     )
     say(f"{output}; {recording.time_s:.3f} s")
+    if recording.first_step:
+        say(f"a part of a run: from own step {recording.first_step} on")
     for name, further in recording.other_outputs.items():
         say(f"output of {name} {_shape(further.shape)} {further.dtype}")
     if recording.state is not None:

@@ -169,7 +169,7 @@ def test_the_page_has_tables_and_pictures(folder: Path) -> None:
         (("net.h5", "--chip", "CHIP", "--recording", "recording.h5"), "--recording: needs the input of that run too"),
         (("net.h5", "--chip", "CHIP", "--recording", "net.h5", "--events", "events.h5"), "holds network; a recording"),
         (("net.h5", "--chip", "CHIP", "--events", "events.h5", "--data", "mnist5k"), "exclude each other"),
-        (("net.h5", "--chip", "CHIP"), "--data: is needed"),
+        (("net.h5", "--chip", "CHIP"), "Or give your own input with --events."),
         (("net.h5", "--chip", "CHIP", "--events", "events.h5", "-o", "cost.txt"), "has the wrong suffix"),
     ],
 )  # fmt: skip

@@ -64,5 +64,6 @@ def vectors(
         s = unit.columns["s"].values
         rows.append((f"p{index[name]}", name, s.shape[2], net.onsets[name], int(s.sum())))
     show("units", ("folder", "population", "neurons", "onset", "spikes"), rows, left=2)
-    say(f"wrote {out}: {made.recording.steps} steps x {made.recording.samples} samples")
+    run = made.recording
+    say(f"wrote {out}: {run.steps} steps x {run.samples} sample{'s' * (run.samples > 1)}")
     say(f"next, with iverilog and a C compiler: make -C {out}")

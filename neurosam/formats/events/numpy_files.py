@@ -4,7 +4,8 @@
 
 - ``time``, ``sample``, ``neuron``, ``steps``, ``samples``, ``shape``, perhaps ``value``: an :class:`Events` as it is;
 - columns t, x, y, p by any of their usual names (columns.py), or one structured array: a recording;
-- one array of numbers [T, B, C, H, W] or [T, B, N]: dense.
+- one array of numbers [T, B, C, H, W] or [T, B, N]: dense;
+- beside each of them, perhaps ``labels``: the class of each sample.
 
 Nothing is unpickled. A .npy is mapped, so that a long one is read in pieces; an archive is read whole, after its
 members' sizes have been compared with what the archive declares.
@@ -12,6 +13,7 @@ members' sizes have been compared with what the archive declares.
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -29,13 +31,16 @@ from neurosam.formats.events.columns import block, columns_of, is_event_record, 
 from neurosam.formats.events.source import BLOCK, Block, Source
 from neurosam.signals.events import Events
 
-__all__ = ["array_source", "load_array", "numpy_file", "read_archive", "table_source"]
+__all__ = ["array_source", "labels_in", "load_array", "numpy_file", "read_archive", "table_source"]
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
-DAMAGE = (*MALFORMED_ARCHIVE, TokenError, struct.error)
-"""What NumPy raises for a file that is none, or damaged."""
+REMEDY = "Save it as .npy"
+DAMAGE = (*MALFORMED_ARCHIVE, TokenError, struct.error, lzma.LZMAError)
+"""What NumPy and zipfile raise for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
+LABELS = "labels"
+"""An array beside the events of a .npz: the class of each sample."""
 
 
 def numpy_file(path: Path, columns: str = "") -> Source | Events:
@@ -137,13 +142,19 @@ def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[An
     except FormatError:
         raise
     except DAMAGE as error:
-        reason = str(error).split(". ")[0]
+        reason = str(error).split(". ")[0][:200]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
+
+
+def labels_in(path: Path) -> npt.NDArray[Any] | None:
+    """The array `labels` of an archive, as it is; None if it has none, or the file is no .npz."""
+    return read_archive(path, MOST_BYTES, REMEDY).get(LABELS) if path.suffix.lower() == ".npz" else None
 
 
 def _archive(path: Path, columns: str) -> Source | Events:
     where = str(path)
-    arrays = read_archive(path, MOST_BYTES, "Save it as .npy")
+    arrays = read_archive(path, MOST_BYTES, REMEDY)
+    arrays.pop(LABELS, None)
     if set(SPIKES) <= arrays.keys():
         return _spikes(where, arrays)
     names = columns_of(arrays)
