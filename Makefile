@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors paired interop sanafe silicon clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz paired interop sanafe silicon clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -107,6 +107,9 @@ networks: env ## hold random networks over all options to the oracle, on every b
 
 vectors: env ## random networks through the benches of golden vectors, Verilog and C (minutes; needs iverilog; NETWORKS=200 SEED=0)
 	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m support.vectors --networks $(or $(NETWORKS),200) --seed $(or $(SEED),0)
+
+fuzz: env ## give damaged and hostile files to every reader; a fault is a crash, a hang, a traceback (FILES=20000 SEED=0)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m fuzz --files $(or $(FILES),20000) --seed $(or $(SEED),0) --keep build/fuzz
 
 interop: env ## other frameworks' networks, brought as they are: an environment for each, every spike compared (FRAMEWORKS=norse,sinabs)
 	@$(VENV)/bin/python benchmarks/interop/compare.py --work .venv-peers $(if $(FRAMEWORKS),--frameworks $(FRAMEWORKS))

@@ -1,4 +1,4 @@
-"""The memory that this process may still take, so that too large a request ends in a sentence and not in a killed process."""
+"""The memory that this process may still take, so that what is too large ends in a sentence and no killed process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_bytes() -> int | None:
-    """Bytes of memory and swap that are free, as far as the system, a container and ``ulimit -v`` allow; None if unknown."""
+    """Bytes of memory and swap that system, container and ``ulimit -v`` leave to this process; None if unknown."""
     known = [room for room in (_system(), _container(), _address_space()) if room is not None]
     return max(min(known), 0) if known else None
 
@@ -25,12 +25,11 @@ def size_text(count: int) -> str:
     >>> size_text(8_100_000_000), size_text(2000)
     ('8.1 GB', '2.0 kB')
     """
-    value, unit = float(count), "bytes"
-    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
-        if value < 1000:
-            break
-        value /= 1000
-    return f"{count} bytes" if unit == "bytes" else f"{value:.1f} {unit}"
+    if count < 1000:
+        return f"{count} bytes"
+    units = ("kB", "MB", "GB", "TB", "PB")
+    power = min((len(str(count)) - 1) // 3, len(units))
+    return f"{count / 1000**power:.1f} {units[power - 1]}"
 
 
 def _system() -> int | None:

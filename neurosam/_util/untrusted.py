@@ -1,4 +1,4 @@
-"""What comes from files and is shown or parsed: texts for a terminal, and all that parsing damaged content can raise."""
+"""What comes from files: texts to be shown on a terminal, and all that parsing damaged content can raise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import zlib
 __all__ = ["MALFORMED", "MALFORMED_ARCHIVE", "printable"]
 
 MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
-"""What reading JSON, and taking values out of it, raises: deep nesting, numbers out of range, fields of another kind."""
+"""What reading JSON and taking values out of it raises: deep nesting, numbers out of range, other kinds of fields."""
 
 MALFORMED_ARCHIVE = (
     *MALFORMED, EOFError, OSError, SyntaxError, NotImplementedError, RuntimeError, MemoryError, zipfile.BadZipFile,
@@ -18,13 +18,13 @@ MALFORMED_ARCHIVE = (
 
 
 def printable(text: str) -> str:
-    """A text for a terminal or log: control characters (ESC, C1, directions of writing) as escapes; lines stay lines.
+    r"""A text for a terminal or log: control characters (ESC, C1, directions of writing) as escapes; lines stay lines.
 
     Examples
     --------
     >>> from neurosam._util.untrusted import printable
-    >>> printable("red \\x1b[31m text")
-    'red \\\\x1b[31m text'
+    >>> printable("red \x1b[31m text")
+    'red \\x1b[31m text'
     """
     if text.isprintable():
         return text

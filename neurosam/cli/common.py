@@ -137,8 +137,11 @@ def new_folder(path: Path, force: bool, marker: str) -> Path:
             str(path), "holds other files; give another folder (-o), or --force to replace files of the same names"
         )
     if path.is_dir() and (link := next((entry for entry in path.iterdir() if entry.is_symlink()), None)):
-        raise NeurosamError(str(path), f"holds the link {link.name!r}, through which a file elsewhere could be replaced; "
-                            "remove it, or give another folder (-o)")  # fmt: skip
+        raise NeurosamError(
+            str(path),
+            f"holds the link {link.name!r}, by which a file elsewhere could be replaced; remove it, or give another "
+            "folder (-o)",
+        )
     _writable(next(folder for folder in (path, *path.absolute().parents) if folder.exists()))
     return path
 

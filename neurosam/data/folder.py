@@ -225,7 +225,7 @@ def _folders(root: Path, folder: Path) -> list[str]:
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     for name in names:
         if any("\ud800" <= character <= "\udfff" for character in name):
-            raise DataError(str(folder), f"has a folder {ascii(name)}, whose name is not UTF-8; rename it")
+            raise DataError(str(folder), f"has a folder {name!a}, whose name is not UTF-8; rename it")
     return names
 
 

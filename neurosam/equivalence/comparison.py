@@ -52,7 +52,7 @@ CHUNK_BYTES = 2**28
 def compare(a: Recording, b: Recording, network: Network | None = None) -> Divergence | None:
     """The first divergence of two recordings, or None if they agree in everything that both hold.
 
-    Populations, variables and steps that only one of them holds are not compared; :func:`report` lists them.
+    Populations, variables and steps that only one of them holds are not compared; a report lists them (:func:`verify`).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The digest of a file's content: one name for a network, recording, events or a state, wherever and however it is stored.
+"""The digest of a file's content: one name for a network, recording, events or a state, however it is stored.
 
 Every attribute and dataset of the content is a line of text:
 

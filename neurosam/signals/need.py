@@ -50,6 +50,7 @@ def check_memory(network: Network, record: Record, steps: int, samples: int, to_
     raise ArgumentError(
         "run",
         f"{count:,} neurons x {steps:,} steps x {samples:,} samples take at least {size_text(total)} of memory "
-        f"({size_text(need[most])} for {most}), and {size_text(room)} are free; run fewer steps or samples, record less, "
-        "or record into a file (out=, -o)",
+        f"({size_text(need[most])} for {most}), and {size_text(room)} are free; run fewer steps or samples"
+        + ", record less, or record into a file (out=, -o)"
+        * (most == "what is recorded"),
     )

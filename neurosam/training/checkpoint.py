@@ -115,12 +115,13 @@ def load_checkpoint(
         _require_shapes(place, weights, module)
     except MALFORMED as error:
         raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r}); give another path") from error
-    before = copy.deepcopy(module.state_dict())
+    before = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
     try:
         module.load_state_dict(weights)
         optimizer.load_state_dict(state)
     except (*MALFORMED, RuntimeError) as error:
-        module.load_state_dict(before)
+        module.load_state_dict(before[0])
+        optimizer.load_state_dict(before[1])
         raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r:.200}); give another path") from error
     return epochs
 

@@ -1,7 +1,7 @@
 """Named tensors and text in one safetensors file, which cannot hold code; files are written atomically.
 
-The metadata have a digest of the content, ``neurosam-digest``: a SHA-256 of a line ``NAME TYPE SHAPE SHA256`` for each tensor and
-``NAME text - SHA256`` for each text, sorted (hdf5/manifest.py). A file without one is read too.
+The metadata have a digest of the content, ``neurosam-digest``: a SHA-256 of a line ``NAME TYPE SHAPE SHA256`` for each
+tensor and ``NAME text - SHA256`` for each text, sorted (hdf5/manifest.py). A file without one is read too.
 """
 
 from __future__ import annotations
