@@ -12,7 +12,8 @@ import typer
 from neurosam.cli.common import HDF5, new_file, say
 from neurosam.cli.modules import load_module
 from neurosam.deploy.quantise import quantise
-from neurosam.errors import ArgumentError, NeurosamError
+from neurosam.errors import ArgumentError, FormatError, NeurosamError
+from neurosam.formats.events.numpy_files import load_array
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus
@@ -93,13 +94,9 @@ def shape_of(text: str | None) -> Shape:
 def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
     """Images ``[B, ...]``, or dense events ``[T, B, ...]``."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise ArgumentError("--calibrate", f"{path} does not exist; give a .npy of images, or a number") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ArgumentError(
-            "--calibrate", f"{path} is not a readable .npy array ({str(error).split('. ')[0]})"
-        ) from None
+        array = load_array(path)
+    except FormatError as error:
+        raise ArgumentError("--calibrate", f"{path} {error.problem}") from None
     if (
         not isinstance(array, np.ndarray)
         or array.shape[-len(shape) :] != shape

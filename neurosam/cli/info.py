@@ -71,7 +71,7 @@ def info(
 
     A network that does not fit is not an error: the exit status is 0, and the last line says what breaks.
     """
-    from neurosam.hdf5.files import file_kind, load
+    from neurosam.hdf5.files import digest, file_digest, file_kind, load
 
     if chip is not None:
         show_fit(any_network(file, shape), file.name, chip, as_json)
@@ -97,6 +97,11 @@ def info(
     else:
         for name, events in held.items():
             say(f"{name}: {_events(events)}")
+    if isinstance(held, Recording):  # whose values stay in the file
+        stated = file_digest(file)
+        say("digest: none (written by an earlier version)" if stated is None else f"digest: {stated} (not checked)")
+    else:
+        say(f"digest: {digest(held)}")
 
 
 def _events(events: Events) -> str:
@@ -241,14 +246,14 @@ def show_recording(recording: Recording) -> None:
             *(f"{int(by_name[name].sum()):,}" if name in by_name else "-" for by_name in left_range),
         ))  # fmt: skip
     title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
-    if recording.first_step:
-        title += f", from own step {recording.first_step} on"
     columns = ["population", "recorded", "spikes", "per sample and step"]
     show(title, [*columns, *(("saturated", "wrapped") if counted else ())], rows, left=2)
     output = (
         f"output {_shape(recording.output.shape)} {recording.output.dtype}" if recording.has_output else "no output"
     )
     say(f"{output}; {recording.time_s:.3f} s")
+    if recording.first_step:
+        say(f"a part of a run: from own step {recording.first_step} on")
     for name, further in recording.other_outputs.items():
         say(f"output of {name} {_shape(further.shape)} {further.dtype}")
     if recording.state is not None:

@@ -143,7 +143,11 @@ def presented(
     stimulus = stimulus_of(network, steps, coding)
     name = data or stimulus.data
     if not name:
-        raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}")
+        raise DataError(
+            "--data",
+            f"is needed, because the network does not name its training data: {DATA_HELP} "
+            "Or give your own input with --events.",
+        )
     if size is None and name == stimulus.data:
         size = stimulus.size
     if len(network.inputs) > 1:

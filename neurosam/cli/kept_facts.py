@@ -19,7 +19,8 @@ def show_metadata(network: Network, full: bool) -> None:
     """Print the metadata, a line each; long ones are cut unless `full`, and the report is a table only then."""
     for key, value in network.metadata.items():
         if key != KEY:
-            say(f"{key}: {value if full or len(value) <= 100 else value[:97] + '...'}")
+            shown = value if full or len(value) <= 100 else value[:97] + "..."
+            say(f"{key}: {shown}".replace("\n", "\\n"))  # a value is no line of its own
     try:
         report = kept_report(network)
     except FormatError as error:

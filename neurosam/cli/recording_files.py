@@ -109,9 +109,7 @@ def read_like(path: Path, network: Network, golden: Recording | None) -> Recordi
     if golden is None:
         return read_recording(path, network)
     if path.suffix.lower() == ".csv":
-        return read_recording(
-            path, network, first_step=golden.first_step, steps=golden.steps, samples=golden.samples
-        )  # fmt: skip
+        return read_recording(path, network, steps=golden.first_step + golden.steps, samples=golden.samples)
     made = read_recording(path, network, samples=golden.samples)
     if made.steps > golden.steps and not made.first_step:  # perhaps global steps, which this tells
         return read_recording(path, network, steps=golden.steps, samples=golden.samples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Data, Dtype, Seed, Size, Steps, presented
 from neurosam.cli.recording_files import is_foreign, read_like
 from neurosam.cli.sample_count import first_samples, mark_requested
+from neurosam.cli.worth import By, Isolate, Mutants, Search, SearchOut, isolated, worth
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.signals.inputs import Inputs
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 JSON = (".json",)
+FOREIGN = "recording of other software"
 OF_RUNS = ("backends", "data", "size", "events", "samples", "steps", "seed")
 """Options that say what to run."""
 
@@ -66,6 +68,11 @@ def verify(
             show_default=False,
         ),
     ] = None,
+    mutants: Mutants = None,
+    by: By = "spikes",
+    search: Search = None,
+    out: SearchOut = None,
+    isolate: Isolate = False,
     report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
 ) -> None:
@@ -80,14 +87,29 @@ def verify(
     if report is not None:
         new_file(report, force, JSON)
     given = [name for name in OF_RUNS if (s := context.get_parameter_source(name)) and s.name != "DEFAULT"]
-    required = tuple(word.strip() for word in (require or "").split(",") if word.strip())
+    required = _words(require)
     runs = _Runs(backends, data, size, events, samples, steps, seed, dtype)
     kinds = [_kind(path) for path in (a, b) if path is not None and (b is not None)]
-    if b is None:
+    if mutants is None and (search is not None or out is not None):
+        raise NeurosamError("--search and --out", "look for what tells mutants apart; give --mutants too")
+    if required and (isolate or mutants is not None):
+        raise NeurosamError("--require", "is about a comparison; leave it out with --mutants and --isolate")
+    if mutants is not None:
+        if b is not None or isolate or network is not None:
+            raise NeurosamError("--mutants", "is for one network; leave out the second file, --network and --isolate")
+        backend = runs.names()[0] if "backends" in given else "event"
+        net = network_in(a)
+        result = worth(
+            net, runs.inputs(net), mutants, by, search, out, seed, None if events else runs.more(net), force, backend
+        )
+        found = _Found(True, (), result)
+    elif isolate:
+        found = _isolated(a, b, runs, network)
+    elif b is None:
         found = _backends(a, runs, network, required)
     elif kinds == ["network", "network"]:
         found = _networks(a, b, runs if given else None, network, required)
-    elif set(kinds) <= {"recording", "foreign"}:
+    elif set(kinds) <= {"recording", FOREIGN}:
         found = _recordings(a, b, network, runs, [name for name in given if name != "events"], required)
     else:
         raise FormatError(f"{a} and {b}", f"hold a {kinds[0]} and a {kinds[1]}; give two networks or two recordings")
@@ -122,6 +144,10 @@ class _Runs:
         images = presented(network, self.data, self.samples, self.seed, self.steps, size=self.size)
         return Inputs.of(network, images[0])
 
+    def more(self, network: Network) -> Callable[[int], Inputs]:
+        """A function that gives the first samples of the data, as many as there are up to a number."""
+        return lambda count: replace(self, samples=count).inputs(network)
+
     def names(self) -> tuple[str, ...]:
         """The back ends; a missing one is reported before the others run."""
         from neurosam.backends.registry import load_backend
@@ -143,10 +169,20 @@ class _Found:
     result: dict[str, Any]
 
 
+def _words(require: str | None) -> tuple[str, ...]:
+    """What is required, checked before anything runs."""
+    from neurosam.equivalence.required import check_word
+
+    words = tuple(word.strip() for word in (require or "").split(",") if word.strip())
+    for word in words:
+        check_word(word)
+    return words
+
+
 def _kind(path: Path) -> str:
     from neurosam.hdf5.files import file_kind
 
-    return "foreign" if is_foreign(path) else file_kind(path)
+    return FOREIGN if is_foreign(path) else file_kind(path)
 
 
 def _backends(path: Path, runs: _Runs, network: Path | None, required: Sequence[str]) -> _Found:
@@ -218,6 +254,25 @@ def _recordings(
     equivalence = compare_recordings(first, second, net, tolerance, largest=largest)
     found = _shown({"": equivalence}, required, net)
     return _Found(found.equal, found.lacking, equivalence.to_dict())
+
+
+def _isolated(a: Path, b: Path | None, runs: _Runs, network: Path | None) -> _Found:
+    """The layers of a recording, or of a back end, against those of the golden one, which comes first."""
+    if b is None:
+        golden, *others = runs.names()
+        if len(others) != 1 or network is not None:
+            raise NeurosamError("--isolate", "takes one network and two --backends, or two recordings and a --network")
+        net = network_in(a)
+        equal, result = isolated(net, runs.inputs(net), others[0], golden, runs.dtype)
+    else:
+        if network is None or {_kind(a), _kind(b)} & {"network"}:
+            raise NeurosamError(
+                "--isolate", "of two recordings needs their --network and the --events that both ran on"
+            )
+        net = network_in(network)
+        ours, theirs = _loaded((a, b), net)
+        equal, result = isolated(net, runs.inputs(net), theirs, ours, runs.dtype)
+    return _Found(equal, (), result)
 
 
 def _loaded(paths: tuple[Path, Path], network: Network | None) -> tuple[Recording, Recording]:

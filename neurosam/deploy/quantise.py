@@ -90,7 +90,7 @@ def quantise(
     Returns
     -------
     network : Network
-        A new network in fixed point, with the report in its metadata (:mod:`neurosam.deploy.kept_report`).
+        A new network in fixed point, with the report in its metadata (kept_report.py).
     report : QuantisationReport
 
     Raises

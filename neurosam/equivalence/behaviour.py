@@ -1,7 +1,7 @@
 """Whether two networks behave alike: the same input on the same back end, and everything compared that both have.
 
-Descriptions may differ where behaviour does not: a weight that no event reaches, a threshold between two membranes. What
-a field that differs is worth on this input, shows here.
+Descriptions may differ where behaviour does not: a weight that no event reaches, a threshold between two membranes.
+What a field that differs is worth on this input, shows here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
-from neurosam.signals.recording import Record
+from neurosam.signals.recording import Record, Recording
 
 __all__ = ["compare_behaviour"]
 
@@ -66,8 +66,9 @@ def compare_behaviour(
     --------
     >>> from neurosam.equivalence import compare_behaviour
     >>> def network(threshold):
+    ...     neuron = ns.FixedLIF(membrane_decay=0, threshold=threshold, reset="zero")
     ...     return ns.Network(
-    ...         [ns.Population("in", (1,)), ns.Population("out", (1,), ns.FixedLIF(threshold=threshold))],
+    ...         [ns.Population("in", (1,)), ns.Population("out", (1,), neuron)],
     ...         [ns.Projection("in", "out", ns.Dense(np.array([[3]], np.int8)))],
     ...     )
     >>> events = ns.Events.from_dense(np.ones((4, 1, 1)))
@@ -95,7 +96,7 @@ def compare_behaviour(
         chunk = inputs.select(start, stop)
         for backend in backends:
             x, y = (
-                replace(run(network, chunk, backend, record, **options), backend=name)
+                _named(run(network, chunk, backend, record, **options), network, name)
                 for network, name in zip((a, b), names, strict=True)
             )
             part = report(x, y, ordered, tolerance, largest=largest_events(chunk))
@@ -103,6 +104,12 @@ def compare_behaviour(
         if progress is not None:
             progress(stop, inputs.samples)
     return {name: merged(results) for name, results in parts.items()}
+
+
+def _named(recording: Recording, network: Network, name: str) -> Recording:
+    """A recording under the name of its network, with all answers by population: the first may be another one."""
+    answers = {network.output: recording.output, **recording.other_outputs}
+    return replace(recording, backend=name, output=recording.output[:, :0], other_outputs=answers)
 
 
 def _of_two(result: Equivalence, a: Network, b: Network) -> Equivalence:

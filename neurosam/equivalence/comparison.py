@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from neurosam.backends.registry import run
 from neurosam.equivalence.divergence import Divergence, Mismatches, Variable, mismatches
+from neurosam.equivalence.layout import layout_hint
 from neurosam.equivalence.network_diff import Difference, compare_networks
 from neurosam.equivalence.operations import compare_operations
 from neurosam.equivalence.result import Equivalence, Tally, merged, shifted
@@ -51,7 +52,7 @@ CHUNK_BYTES = 2**28
 def compare(a: Recording, b: Recording, network: Network | None = None) -> Divergence | None:
     """The first divergence of two recordings, or None if they agree in everything that both hold.
 
-    Populations, variables and steps that only one of them holds are not compared; :func:`report` lists them.
+    Populations, variables and steps that only one of them holds are not compared; a report lists them (:func:`verify`).
 
     Parameters
     ----------
@@ -206,6 +207,7 @@ def _report(
         steps.start,
         both.in_one,
         both.steps_in_one,
+        _layout(_first(earliest), by_name, (a.backend, b.backend), network),
     )
 
 
@@ -218,6 +220,23 @@ def _distance(
     if network is None or spikes is None or membrane is None or v.name not in ("membrane", "spikes"):
         return None
     return silent_distance(at, spikes, membrane, network, initial).silent
+
+
+def _layout(
+    first: Sequence[Divergence],
+    by_name: Mapping[tuple[str, str], Variable],
+    names: tuple[str, str],
+    network: Network | None,
+) -> str:
+    """A hint at the layout of the population that differs first."""
+    if not first:
+        return ""
+    population = min(first, key=lambda d: d.place).population
+    onset = 0 if network is None else network.onsets[population]
+    for name in ("spikes", "membrane", "current"):
+        if (population, name) in by_name:
+            return layout_hint(by_name[population, name], names, onset)
+    return ""
 
 
 def _first(divergences: Sequence[Divergence]) -> tuple[Divergence, ...]:

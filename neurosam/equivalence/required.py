@@ -11,7 +11,7 @@ from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.network.network import Network
 from neurosam.signals.recording import Record
 
-__all__ = ["REQUIRABLE", "lacking"]
+__all__ = ["REQUIRABLE", "check_word", "lacking"]
 
 STEPS = "steps"
 REQUIRABLE = ("spikes", "membrane", "current", "sam", "counts", "output", *OF_RUNS, OPERATIONS, STEPS)
@@ -45,9 +45,7 @@ def lacking(result: Equivalence, required: Sequence[str], network: Network | Non
     """
     missing: list[str] = []
     for word in required:
-        variable, _, population = word.partition(".")
-        if variable not in REQUIRABLE or (population and variable == STEPS):
-            raise ArgumentError(f"require: {word!r}", f"is not known; allowed are {', '.join(REQUIRABLE)}")
+        variable, population = check_word(word)
         if variable == STEPS:
             missing += [f"{result.steps_in_one} steps"] if result.steps_in_one else []
             continue
@@ -64,6 +62,14 @@ def lacking(result: Equivalence, required: Sequence[str], network: Network | Non
         wanted = [population] if population else having
         missing += [f"{variable} of {name}" for name in wanted if name not in compared]
     return tuple(dict.fromkeys(missing))
+
+
+def check_word(word: str) -> tuple[str, str]:
+    """The variable and the population, or "", that a requirement names."""
+    variable, _, population = word.partition(".")
+    if variable not in REQUIRABLE or (population and variable == STEPS):
+        raise ArgumentError(f"require: {word[:64]!r}", f"is not known; allowed are {', '.join(REQUIRABLE)}")
+    return variable, population
 
 
 def _having(network: Network, variable: str) -> list[str]:

@@ -74,6 +74,8 @@ class Equivalence:
         What only one of the recordings holds.
     steps_in_one : int
         Steps that only one of them holds.
+    hint : str
+        How the second recording may be laid out, if that explains the population that differs first.
 
     Examples
     --------
@@ -95,6 +97,7 @@ class Equivalence:
     first_step: int = 0
     in_one: tuple[tuple[str, str], ...] = ()
     steps_in_one: int = 0
+    hint: str = ""
 
     @property
     def total(self) -> Tally:
@@ -127,6 +130,7 @@ class Equivalence:
             "first": [_plain(d) for d in self.first],
             "rounded": [_plain(d) for d in self.rounded],
             "not_compared": list(self.not_compared),
+            "hint": self.hint,
         }
 
     def to_json(self) -> str:
@@ -153,6 +157,8 @@ class Equivalence:
         lines = [f"{self.samples} sample(s), {self.steps} steps{start}"]
         if self.divergence is not None:
             lines.append(f"first divergence: {self.divergence}")
+        if self.hint:
+            lines.append(self.hint)
         if self.not_compared:
             lines.append(f"not compared: {'; '.join(self.not_compared)}")
         return "\n".join(line.replace("[", r"\[") for line in lines)
@@ -186,4 +192,5 @@ def merged(parts: Sequence[Equivalence]) -> Equivalence:
         tallies=tallies,
         first=tuple(d for part in parts for d in part.first),
         rounded=tuple(d for part in parts for d in part.rounded),
+        hint=next((part.hint for part in parts if part.hint), ""),
     )

@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +45,9 @@ COUNTED = {"counts": 2, "saturated": 1, "wrapped": 1, "operations": 0}
 IGNORED = ("predictions",)
 """Follows from the output."""
 
-Arrays = Mapping[str, npt.NDArray[Any]]
+Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
+Rows: TypeAlias = "dict[str, tuple[array[int], array[int], array[int]]]"
+"""Step, sample and neuron of each spike, by population."""
 
 
 def read_recording(
@@ -152,7 +154,7 @@ def _integers(where: str, values: npt.NDArray[Any], dimensions: int) -> npt.NDAr
 
 def _spikes(path: Path, network: Network, silent: Iterable[str]) -> dict[str, Any]:
     """Columns by population of a .csv."""
-    rows = {name: (array("q"), array("q"), array("q")) for name in silent}
+    rows: Rows = {name: (array("q"), array("q"), array("q")) for name in silent}
     if path.exists() and not path.is_file():
         raise FormatError(str(path), "is not a regular file; copy its content to one first")
     try:
@@ -167,12 +169,14 @@ def _spikes(path: Path, network: Network, silent: Iterable[str]) -> dict[str, An
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FormatError(str(path), f"is not a readable .csv ({reason})") from None
-    return {name: tuple(np.frombuffer(column, np.int64) for column in columns) for name, columns in rows.items()}
+    if not rows:
+        raise FormatError(str(path), "has no row, so no population; if some were recorded and silent, name them")
+    known = [p.name for p in network.populations]
+    ordered = sorted(rows, key=lambda name: known.index(name) if name in known else len(known))
+    return {name: tuple(np.frombuffer(column, np.int64) for column in rows[name]) for name in ordered}
 
 
-def _read_rows(
-    path: Path, file: TextIO, network: Network, rows: dict[str, tuple[array[int], array[int], array[int]]]
-) -> None:
+def _read_rows(path: Path, file: TextIO, network: Network, rows: Rows) -> None:
     """Sort the rows of a .csv by population; every number is checked here, where its row is known."""
     lines = csv.reader(file)
     header = [name.strip().lower() for name in next(lines, [])]

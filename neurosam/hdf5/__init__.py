@@ -3,7 +3,7 @@
 The format, field by field, is in FORMAT.md beside this package. Its parts here:
 
     schema.py       the one table of what each type consists of
-    version3.py     in what files of version 3 differ, version2.py those of version 2, and version1.py those of version 1
+    version3.py     in what files of version 3 differ, version2.py those of version 2, version1.py those of version 1
     fields.py       how each kind of field is written and read
     consistency.py  whether the arrays of a recording or a state fit together
     writer.py       a new file: written beside the old one, synced to disk, then renamed onto it

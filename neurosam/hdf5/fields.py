@@ -17,7 +17,7 @@ from neurosam.errors import NetworkError
 from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader
 from neurosam.hdf5.writer import Writer
 
-__all__ = ["Array", "Field", "NotStorable", "Real", "Text", "Texts", "Whole", "Wholes", "storable"]
+__all__ = ["Array", "Field", "NotStorable", "Real", "Text", "Texts", "Whole", "WholeMember", "Wholes", "storable"]
 
 INT64 = 2**63 - 1
 
@@ -103,6 +103,21 @@ class Whole(Field):
     def read(self, group: Reader, name: str) -> int:
         """The int."""
         return integer(name, group.numbers(name, "<i8", (0,))[()], self.low, INT64)
+
+
+@dataclass(frozen=True)
+class WholeMember(Whole):
+    """An int64 dataset of one number: for a group that has 8 attributes, the most that HDF5 stores compactly."""
+
+    attribute = False
+
+    def write(self, group: Writer, name: str, value: Any) -> None:
+        """Store it."""
+        group.array(name, np.asarray(integer(name, value, self.low, INT64)), "<i8")
+
+    def read(self, group: Reader, name: str) -> int:
+        """The int."""
+        return integer(name, group.array(name, ("<i8",), (0,))[()], self.low, INT64)
 
 
 @dataclass(frozen=True)

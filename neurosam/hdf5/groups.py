@@ -1,8 +1,8 @@
 """How groups name their members in HDF5: as symbol tables (since 1.0), or as links in a heap (since 1.8).
 
 A symbol table is a B-tree whose leaves (SNOD) hold names and addresses; the names lie in a local heap. Links that are
-too many for the group's header lie in a fractal heap, found by a B-tree of version 2. Both are walked here without the HDF5
-library, which trusts their fields. Heaps and trees of other shapes than HDF5 writes for groups are refused.
+too many for the group's header lie in a fractal heap, found by a B-tree of version 2. Both are walked here without the
+HDF5 library, which trusts their fields. Heaps and trees of other shapes than HDF5 writes for groups are refused.
 
 Source: HDF5 file format specification 3.0, III.A, III.B, III.D and III.G.
 """
@@ -128,7 +128,7 @@ def symbols(
 
 
 def _local_heap(octets: Octets, at: str, address: int) -> bytes:
-    """The names of a symbol table. Its list of free blocks is followed, as the HDF5 library does, who may go in a circle."""
+    """The names of a symbol table; the HDF5 library would follow its list of free blocks in a circle for ever."""
     signature, version, size, free, start = octets.unpack(at, address, LOCAL_HEAP)
     if signature != b"HEAP" or version:
         damaged(at, f"no heap of names at {address}")

@@ -1,4 +1,4 @@
-"""The digest of a file's content: one name for a network, recording, events or a state, wherever and however it is stored.
+"""The digest of a file's content: one name for a network, recording, events or a state, however it is stored.
 
 Every attribute and dataset of the content is a line of text:
 
@@ -59,7 +59,11 @@ class Manifest(Writer):
         """A dataset."""
         array = np.asarray(value)
         octets = np.ascontiguousarray(array, dtype=dtype).reshape(-1).view(np.uint8)
-        self._add(name, np.dtype(dtype).name, array.shape, hashlib.sha256(octets.data).hexdigest())
+        self.octets(name, np.dtype(dtype).name, array.shape, octets.data)
+
+    def octets(self, name: str, kind: str, shape: tuple[int, ...], values: memoryview) -> None:
+        """Values of any type, as bytes."""
+        self._add(name, kind, shape, hashlib.sha256(values).hexdigest())
 
     def digest(self) -> str:
         """The SHA-256 of all lines, as 64 hexadecimal digits."""

@@ -1,4 +1,4 @@
-"""The bytes of an HDF5 file as its structure is checked: no byte outside the file, and no more work than it has bytes."""
+"""The bytes of an HDF5 file as its structure is checked: none outside the file, and no more work than it has bytes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def forbidden(at: str, what: str) -> NoReturn:
 class Octets:
     """Reads parts of a file by address.
 
-    Every part of an honest file is read once, so that a file whose parts refer to each other many times, or in a circle,
-    is noticed: all that is read is at most 4 times as much as the file has bytes.
+    Every part of an honest file is read once. So a file whose parts refer to each other many times, or in a circle, is
+    noticed: all that is read is at most 4 times as much as the file has bytes.
 
     Parameters
     ----------

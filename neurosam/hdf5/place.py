@@ -31,7 +31,7 @@ LARGE_ROW_BYTES = 2**15
 GROUP_BYTES = 2**25
 """Most bytes that a group of samples may take in memory, all arrays together."""
 MOST_SAMPLES = 64
-BLOCK_BYTES = 2**22
+BLOCK_BYTES = 2**17
 """Of what is read back at a time."""
 
 

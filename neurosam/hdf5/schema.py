@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurosam.errors import ArgumentError, EventError, NetworkError
-from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
+from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, WholeMember, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.version1 import Layout, version_1
 from neurosam.hdf5.version2 import version_2
+from neurosam.hdf5.version3 import version_3
 from neurosam.hdf5.writer import Writer
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
@@ -248,7 +249,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "saturated": Mapping(_integers("<i8", 1)),
         "wrapped": Mapping(_integers("<i8", 1)),
         "state": Child((State,), optional=True),
-        "first_step": Whole(low=0, optional=True, absent=0),
+        "first_step": WholeMember(low=0, optional=True, absent=0),
     },
     Spikes: {"planes": Array(("<u8",), (5,)), "shape": SHAPE, "magnitude": _integers("<i4", 3, 5, optional=True)},
     State: {
@@ -278,9 +279,9 @@ def _layouts(records: dict[type, dict[str, Field]]) -> dict[type, Layout]:
 
 
 LAYOUTS: dict[int, dict[type, Layout]] = {
-    1: version_1(version_2(RECORDS)),
-    2: _layouts(version_2(RECORDS)),
-    3: _layouts(RECORDS),
+    1: version_1(version_2(version_3(RECORDS))),
+    2: _layouts(version_2(version_3(RECORDS))),
+    3: _layouts(version_3(RECORDS)),
     VERSION: _layouts(RECORDS),
 }
 """What files of each version hold: by type and name in the file, the name in the dataclass and how it is stored."""

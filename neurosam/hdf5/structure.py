@@ -1,14 +1,14 @@
 """The structure of an HDF5 file of unknown origin, walked before the HDF5 library sees it.
 
-libhdf5 trusts many fields of a file: a few bytes changed in one of its B-trees end the process with SIGSEGV or SIGFPE, or
-take gigabytes. So the containers that it will read are read here first, by code that cannot crash: the superblock, every
-object that can be reached from the root, its messages, and the trees and heaps that they name. What passes is
+libhdf5 trusts many fields of a file: a few bytes changed in one of its B-trees end the process with SIGSEGV or SIGFPE,
+or take gigabytes. So what it will read is read here first, by code that cannot crash: the superblock, every object that
+can be reached from the root, its messages, and the trees and heaps that they name. What passes is
 
 - what HDF5 1.8 writes for neurosam's files (superblock 2, headers of version 2; links in a heap if they are many), and
 - what h5py writes by default, and so lava-dl and NIR (superblock 0, headers of version 1, symbol tables);
 - within the file, without circles, in work that is bounded by the file's size.
 
-All else is refused by name: attributes in dense storage, shared messages and types, virtual and external data, the chunk
+All else is refused by name: attributes in dense storage, shared messages and types, virtual and external data, chunk
 indices of later versions. Checksums are left to HDF5, values to reader.py and foreign.py.
 
 Source: HDF5 file format specification 3.0.

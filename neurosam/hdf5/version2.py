@@ -1,7 +1,6 @@
 """What version 2 of the format had otherwise: all that is needed to read its files.
 
-Version 3 added the pool of a population, and the first step of a part of a run. A version-2 file has neither, and is
-refused by name if it does.
+Version 3 added the pool of a population. A version-2 file has none, and is refused by name if it does.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ from collections.abc import Mapping
 from neurosam.hdf5.fields import Field
 from neurosam.network.elements import Population
 from neurosam.network.synapse import MaxPool2d
-from neurosam.signals.recording import Recording
 
 __all__ = ["version_2"]
 
 NEW_TYPES = frozenset({MaxPool2d})
 
-NEW_FIELDS: Mapping[type, frozenset[str]] = {Population: frozenset({"pool"}), Recording: frozenset({"first_step"})}
+NEW_FIELDS: Mapping[type, frozenset[str]] = {Population: frozenset({"pool"})}
 
 
 def version_2(records: Mapping[type, Mapping[str, Field]]) -> dict[type, dict[str, Field]]:

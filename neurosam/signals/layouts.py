@@ -77,8 +77,8 @@ def _transposition(got: Shape, shape: Shape, extent: Extent) -> str:
     required = (*extent, *tail)
     found = []
     for order in permutations(range(len(got))):  # of the axis `order[k]` of the array, axis k is made
-        if len(tail) > 1 and order[-2] > order[-1]:
-            continue  # nobody stores x before y
+        if len(tail) > 1 and order[-1] != order[-2] + 1:
+            continue  # pictures keep their rows
         if all(length in (None, got[axis]) for length, axis in zip(required, order, strict=True)):
             found.append((_inversions(order), order))
     found.sort()

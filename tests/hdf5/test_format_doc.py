@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from neurosam.hdf5 import VERSION, save, version2
+from neurosam.hdf5 import VERSION, save, version2, version3
 from neurosam.hdf5.schema import RECORDS
 from neurosam.hdf5.version1 import NEW_FIELDS, OLD_NAMES
 from neurosam.network.elements import Population, Projection
@@ -201,11 +201,13 @@ def test_version_1_is_the_one_described() -> None:
         assert f"`{new}`" in section
 
 
-def test_version_2_is_the_one_described() -> None:
-    section = TEXT.split("\n## Version 2\n")[1].split("\n## ")[0]
+@pytest.mark.parametrize("version", [2, 3])
+def test_versions_2_and_3_are_those_described(version: int) -> None:
+    section = TEXT.split(f"\n## Version {version}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (`.*) \|$", section, re.MULTILINE)
     described = {kind: set(re.findall(r"`(\w+)`", cells)) for kind, cells in rows}
-    assert described == {kind.__name__: fields for kind, fields in version2.NEW_FIELDS.items()}
+    new = {2: version2.NEW_FIELDS, 3: version3.NEW_FIELDS}[version]
+    assert described == {kind.__name__: fields for kind, fields in new.items()}
 
 
 def test_version_is_the_one_described() -> None:

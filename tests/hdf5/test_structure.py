@@ -1,4 +1,4 @@
-"""The structure of a file is checked before HDF5 sees it: what we and h5py's defaults write passes, all else is named."""
+"""The structure of a file is checked before HDF5 sees it: what we and h5py's defaults write passes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_names_that_were_removed_leave_nothing_that_is_refused(libver: Any) -> N
 
 
 def dense(libver: Any, fields: tuple[tuple[int, bytes], ...] = ()) -> bytes:
-    """Attributes in a heap, found by a B-tree in whose header some bytes are changed. (Checksums are not looked at.)"""
+    """Attributes in a heap, found by a B-tree in whose header some bytes are changed; checksums are not looked at."""
 
     def fill(file: Any) -> None:
         plan = h5p.create(h5p.GROUP_CREATE)
@@ -133,7 +133,7 @@ NEWER: dict[str, tuple[Callable[[Any], object], str]] = {
     "sequence": (lambda f: f.create_dataset("x", (3,), h5py.vlen_dtype("i4")), "variable-length type"),
     "reference": (lambda f: f.create_dataset("x", (3,), h5py.ref_dtype), "64-bit reference type"),
     "long link": (
-        lambda f: [f.create_group(f"g/{'n' * 5000}{i}") for i in range(9)], "g has a heap of links of another shape|links of more than 4096"
+        lambda f: [f.create_group(f"g/{'n' * 5000}{i}") for i in range(9)], "g has (a heap of )?links of"
     ),
 }  # fmt: skip
 

@@ -69,12 +69,21 @@ def graded_spikes(network: Network, population: Population, limits: Limits) -> B
     largest = population.largest_event
     if largest == 1 or all(p.source != population.name for p in network.projections):
         return None
-    own = "use a coding by spikes (--coding poisson)" if population.neuron is None else "use max_spikes=1"
+    if population.neuron is not None:
+        own = "use max_spikes=1"
+    elif "coding" in network.metadata:
+        own = "use a coding by spikes (--coding poisson)"
+    else:
+        own = "encode the input as spikes before it reaches the chip"
     if not limits.has("numbers.graded_spikes"):
         return Broken(f"values to {largest:,}", "no value", own)
     used = largest.bit_length() + (population.neuron is None)
     bits = limits.number("numbers.payload_bits")
-    return None if used <= bits else Broken(f"{used} bit", f"{bits} bit", f"use smaller values, or {own[4:]}")
+    return (
+        None
+        if used <= bits
+        else Broken(f"{used} bit", f"{bits} bit", f"use smaller values, or {own.removeprefix('use ')}")
+    )
 
 
 @rule("population", "numbers.graded_spikes")

@@ -49,7 +49,7 @@ class Unit:
     gain_shift : int
     trace : FixedSamTrace, optional
     columns : mapping of str to Column
-        a, s, u, v, and sam of each step; parameters of each neuron by the names of :class:`Parameters`; initial_u,
+        a, s, u, v, and sam of each step; parameters of each neuron by their names; initial_u,
         initial_v; gain and offset of each step and channel, kernel of the trace.
     """
 

@@ -41,7 +41,7 @@ def verilog_header(unit: Unit, steps: int, samples: int) -> str:
     return "\n".join(["// written by neurosam vectors", *lines, ""])
 
 
-def c_header(found: Golden, projections: Sequence[Projection], arrays: Mapping[str, Column]) -> str:
+def c_header(found: Golden, projections: Mapping[int, Projection], arrays: Mapping[str, Column]) -> str:
     """Arrays, and the tables that name them."""
     network = found.network
     populations = [p for p in network.populations if p.name in found.sent or p.name in found.units]
@@ -57,7 +57,7 @@ def c_header(found: Golden, projections: Sequence[Projection], arrays: Mapping[s
     rows = [_population_row(network, p, found.units.get(p.name), arrays) for p in populations]
     parts.append(_table("struct population", "populations", rows))
     extra, rows = [], []
-    for j, projection in enumerate(projections):
+    for j, projection in projections.items():
         extra += _windows_of(f"j{j}", projection)
         rows.append(_projection_row(network, f"j{j}", projection, at))
     parts += [*extra, _table("struct projection", "projections", rows)]

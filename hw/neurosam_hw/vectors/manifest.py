@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from neurosam._version import __version__
@@ -26,7 +26,7 @@ TIME = (
 )
 LAYOUT = (
     "Files of words for $readmemh, one a line in C order of the axes, the last axis fastest; neurons are flat "
-    "(C, H, W). The same columns are in vectors.npz and, with parameters as structures, in vectors.h, under these names."
+    "(C, H, W). The same columns are in vectors.npz and, with parameters as structures, in vectors.h, by name."
 )
 ARITHMETIC = (
     "a: sum of weighted events. All else carries 6 fractional bits: u, v, thresholds, biases, amounts. factor_* are "
@@ -34,7 +34,7 @@ ARITHMETIC = (
 )
 
 
-def manifest(found: Golden, projections: Sequence[Projection], arrays: Mapping[str, Column]) -> dict[str, Any]:
+def manifest(found: Golden, projections: Mapping[int, Projection], arrays: Mapping[str, Column]) -> dict[str, Any]:
     """The content of manifest.json."""
     network, recording = found.network, found.recording
     try:
@@ -58,9 +58,7 @@ def manifest(found: Golden, projections: Sequence[Projection], arrays: Mapping[s
             for i, p in enumerate(network.populations)
             if p.name in found.sent or p.name in found.units
         ],
-        "projections": [
-            _projection(network, j, projection, schedule, arrays) for j, projection in enumerate(projections)
-        ],
+        "projections": [_projection(network, j, projection, schedule, arrays) for j, projection in projections.items()],
         "skeletons": {
             "verilog": ["lif.v", "sam_trace.v", "tb.v"],
             "c": ["lif.h", "lif.c", "bench.h", "bench.c", "vectors.h"],
@@ -100,14 +98,14 @@ def _projection(
     arrays: Mapping[str, Column],
 ) -> dict[str, Any]:
     synapse = projection.synapse
-    delays = {} if schedule is None else dict(zip(network.projections, schedule.delays, strict=True))
     out: dict[str, Any] = {
+        "folder": f"j{index}",
         "source": projection.source,
         "target": projection.target,
         "kind": type(synapse).__name__,
         "delay": projection.delay,
         "lag": network.lag(projection),
-        "hardware_delay": delays.get(projection),
+        "hardware_delay": None if schedule is None else schedule.delays[index],
         "exponent": projection.exponent,
         "pool": None if projection.pool is None else _geometry(projection.pool.geometry),
     }

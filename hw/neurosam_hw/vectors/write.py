@@ -37,7 +37,7 @@ from neurosam_hw.vectors.golden import Golden, check, golden
 from neurosam_hw.vectors.header import c_header, verilog_header
 from neurosam_hw.vectors.manifest import manifest
 
-__all__ = ["MANIFEST", "MOST_VALUES", "estimate", "write_vectors"]
+__all__ = ["MANIFEST", "MOST_VALUES", "columns", "estimate", "write_vectors"]
 
 MANIFEST, SUMS = "manifest.json", "SHA256SUMS"
 MOST_VALUES = 4_000_000
@@ -113,8 +113,8 @@ def write_vectors(
     target = Path(folder)
     _refuse_changed(target, force)
     found = golden(network, inputs, names, backend)
-    projections = [p for p in network.projections if p.target in found.units]
-    arrays = _arrays(found, projections)
+    projections = {j: p for j, p in enumerate(network.projections) if p.target in found.units}
+    arrays = columns(found, projections)
     (target / MANIFEST).unlink(missing_ok=True)
     for older in target.glob("p[0-9]*/population.vh"):
         older.unlink()
@@ -147,16 +147,16 @@ def estimate(network: Network, names: Iterable[str], steps: int, samples: int) -
     return count
 
 
-def _arrays(found: Golden, projections: Iterable[Projection]) -> dict[str, Column]:
+def columns(found: Golden, projections: Mapping[int, Projection]) -> dict[str, Column]:
     """Every column by the name that files, header and archive share."""
     arrays: dict[str, Column] = {}
     for index, population in enumerate(found.network.populations):
         unit = found.units.get(population.name)
-        columns = unit.columns if unit is not None else {}
-        if population.name in found.sent and not columns:
-            columns = {"s": found.sent[population.name]}
-        arrays |= {f"p{index}_{name}": column for name, column in columns.items()}
-    for index, projection in enumerate(projections):
+        held = unit.columns if unit is not None else {}
+        if population.name in found.sent and not held:
+            held = {"s": found.sent[population.name]}
+        arrays |= {f"p{index}_{name}": column for name, column in held.items()}
+    for index, projection in projections.items():
         arrays |= {f"j{index}_{name}": column for name, column in _synapses(projection).items()}
     return arrays
 
@@ -176,14 +176,15 @@ def _synapses(projection: Projection) -> dict[str, Column]:
     }
 
 
-def _write_data(target: Path, found: Golden, projections: list[Projection], arrays: Mapping[str, Column]) -> None:
+def _write_data(
+    target: Path, found: Golden, projections: Mapping[int, Projection], arrays: Mapping[str, Column]
+) -> None:
     """All but the skeletons; sums of the files, and the manifest last."""
     sums: dict[str, str] = {}
 
     def put(name: str, content: bytes) -> None:
         sums[name] = hashlib.sha256(content).hexdigest()
-        if name != MANIFEST:
-            write_bytes(target / name, content)
+        write_bytes(target / name, content)
 
     for key, column in arrays.items():
         of, _, variable = key.partition("_")
@@ -200,7 +201,7 @@ def _write_data(target: Path, found: Golden, projections: list[Projection], arra
             np.savez(file, **narrow)
         sums["vectors.npz"] = hashlib.sha256(temporary.read_bytes()).hexdigest()
     content = json.dumps(manifest(found, projections, arrays), indent=1).encode() + b"\n"
-    put(MANIFEST, content)
+    sums[MANIFEST] = hashlib.sha256(content).hexdigest()
     write_bytes(target / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sums.items()).encode())
     write_bytes(target / MANIFEST, content)
 

@@ -13,9 +13,9 @@ members' sizes have been compared with what the archive declares.
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.untrusted import MALFORMED_ARCHIVE
 from neurosam.errors import EventError, FormatError
 from neurosam.formats.events.columns import block, columns_of, is_event_record, ordered
 from neurosam.formats.events.source import BLOCK, Block, Source
@@ -35,8 +36,8 @@ __all__ = ["array_source", "labels_in", "load_array", "numpy_file", "read_archiv
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
 REMEDY = "Save it as .npy"
-DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError)
-"""What NumPy raises for a file that is none, or damaged."""
+DAMAGE = (*MALFORMED_ARCHIVE, TokenError, struct.error, lzma.LZMAError)
+"""What NumPy and zipfile raise for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
 LABELS = "labels"
 """An array beside the events of a .npz: the class of each sample."""
@@ -67,6 +68,8 @@ def load_array(path: Path) -> npt.NDArray[Any]:
     FormatError
         If it does not exist, is cut off, or holds objects.
     """
+    if path.exists() and not path.is_file():
+        raise FormatError(str(path), "is not a regular file; give the name of a .npy")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header with a huge shape allocates nothing
     except FileNotFoundError:
@@ -136,8 +139,10 @@ def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[An
             return {name: _member(where, archive, name, total) for name in archive.files}
     except FileNotFoundError:
         raise FormatError(where, "does not exist; check the name") from None
-    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        reason = str(error).split(". ")[0]
+    except FormatError:
+        raise
+    except DAMAGE as error:
+        reason = str(error).split(". ")[0][:200]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
 
 

@@ -22,9 +22,9 @@ static int64_t wrap24(int64_t x) { /* once: +2^23 stays, -2^23 becomes +2^23 */
 
 static int64_t saturate(int64_t x) { return x > STATE_MAX ? STATE_MAX : x < -STATE_MAX ? -STATE_MAX : x; }
 
-static int64_t decay(int64_t x, int64_t factor) { return x * factor / 4096; } /* toward zero */
-
 static int64_t floor_shift(int64_t x, int n) { return x < 0 ? ~(~x >> n) : x >> n; }
+
+static int64_t decay(int64_t x, int64_t factor) { return x * factor / 4096; } /* toward zero */
 
 int32_t lif_step(struct state *z, const struct parameters *p, const struct options *o, int32_t a, int32_t gain,
                  int32_t offset) {
