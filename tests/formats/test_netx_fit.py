@@ -38,7 +38,7 @@ def conv(*shape: int, **options: int) -> ns.Conv2d:
     return ns.Conv2d(np.random.default_rng(3).integers(-40, 60, shape), **options)
 
 
-CASES = {
+CASES: dict[str, tuple[tuple[int, int, int], ns.SumPool2d, ns.Conv2d | ns.Dense]] = {
     "plain": ((2, 8, 6), ns.SumPool2d(2), conv(3, 2, 3, 3)),
     "padded": ((2, 8, 6), ns.SumPool2d(2), conv(3, 2, 3, 3, padding=1)),
     "strides": ((2, 12, 12), ns.SumPool2d((2, 3)), conv(3, 2, 2, 3, stride=2, padding=1)),

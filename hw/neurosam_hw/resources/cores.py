@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.metrics.connections import window_taps
-from neurosam.network.elements import Population, Projection
+from neurosam.network.elements import Population
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, Shape, as_chw
+from neurosam.network.synapse import Shape, as_chw
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.resources.arrival import Part, Senders
+from neurosam_hw.resources.fan_in import fan_in
 from neurosam_hw.resources.figures import number
 from neurosam_hw.resources.layers import layer_memory, takes_layers
 from neurosam_hw.resources.profiles import Profiles
@@ -24,7 +24,7 @@ from neurosam_hw.resources.rows import SynapseFormat
 from neurosam_hw.resources.use import Excess, Limits, Use
 from neurosam_hw.resources.wiring import Wiring
 
-__all__ = ["Demand", "Extra", "axons_out", "fan_in", "parts", "use"]
+__all__ = ["Demand", "Extra", "axons_out", "parts", "use"]
 
 Counts = npt.NDArray[np.int64]
 
@@ -198,33 +198,7 @@ def _sent(mapping: CoreMapping, wiring: Wiring) -> tuple[Counts, Counts]:
     return out, destinations
 
 
-def fan_in(network: Network, population: str) -> Counts:
-    """Synapses onto each neuron ``(C, H, W)``: one for each address behind a pool, as a chip stores them."""
-    shape = as_chw(network[population].shape)
-    total = np.zeros((1, 1, 1), dtype=np.int64)
-    for projection in network.incoming(population):
-        total = total + _fan_in(projection, network[projection.source].shape, shape)
-    return np.broadcast_to(total, shape)
-
-
-def _fan_in(projection: Projection, source: Shape, target: tuple[int, int, int]) -> Counts:
-    synapse = projection.synapse
-    if isinstance(synapse, Dense):
-        return np.full((1, 1, 1), synapse.weight.shape[1], dtype=np.int64)
-    if not isinstance(synapse, Conv2d):
-        return np.diff(synapse.indptr).reshape(target)
-    pooled = as_chw(source if projection.pool is None else projection.pool.output_shape(source))
-    rows, columns = (
-        window_taps(size, side, kernel, stride, padding, dilation).sum(axis=(0, 2))
-        for size, side, kernel, stride, padding, dilation in zip(
-            pooled[1:], target[1:], synapse.weight.shape[2:], *synapse.geometry, strict=True
-        )
-    )
-    found: Counts = (synapse.weight.shape[1] * rows[:, None] * columns)[None]
-    return found
-
-
 def _largest(fan: Counts, piece: Piece) -> int:
     if piece.box is None:
-        return int(fan.reshape(-1)[piece.listed].max() if any(fan.strides) else fan[0, 0, 0])
+        return int(fan.reshape(-1)[piece.listed].max())
     return int(fan[tuple(slice(first, stop) for first, stop in piece.box)].max())
