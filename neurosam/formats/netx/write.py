@@ -104,7 +104,7 @@ def _input(network: Network, chain: list[Projection]) -> dict[str, Any]:
         raise ExportError(
             f"population {network.input.name!r}",
             f"takes graded input up to {network.input.magnitude}; netx reads spikes, or the bias of neurons that it "
-            "enters one to one with weight 1",
+            "enters one to one with weight 1. Train with --coding poisson or latency",
         )  # fmt: skip
     if "bias" in _bias(target, True):
         raise ExportError(f"population {target.name!r}", "has a bias, and graded input that netx gives as its bias")
@@ -133,7 +133,9 @@ def _layer(network: Network, projection: Projection, restarts: bool) -> dict[str
     where = f"projection {projection.label}"
     if network.lag(projection) != 0:
         raise ExportError(
-            where, f"has a lag of {network.lag(projection)}; netx drops delays. Leave onsets to the network"
+            where,
+            f"has a lag of {network.lag(projection)}; netx drops delays. Leave onsets to the network; train with "
+            "the order integrate_first",
         )
     target = network[projection.target]
     if target.pool is not None:
