@@ -121,7 +121,7 @@ def test_a_flipped_bit_of_the_values_is_noticed(kind: int, tmp_path: Path) -> No
         octets[start + i] ^= 1 << (i % 8)
         path.write_bytes(octets)
         with pytest.raises(
-            FormatError, match=r"is not what was saved: its content has the digest|is not a valid|is not a JSON"
+            FormatError, match=r"is not what was saved: its content has the digest|is not a valid|metadata is"
         ):
             ns.load(path)
 
