@@ -97,11 +97,8 @@ def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
         array = load_array(path)
     except FormatError as error:
         raise ArgumentError("--calibrate", f"{path} {error.problem}") from None
-    if (
-        not isinstance(array, np.ndarray)
-        or array.shape[-len(shape) :] != shape
-        or array.ndim - len(shape) not in (1, 2)
-    ):
-        got = array.shape if isinstance(array, np.ndarray) else "an .npz archive"
-        raise ArgumentError("--calibrate", f"{path} is {got}; images [B, {', '.join(map(str, shape))}] are required")
+    if array.shape[-len(shape) :] != shape or array.ndim - len(shape) not in (1, 2):
+        raise ArgumentError(
+            "--calibrate", f"{path} is {array.shape}; images [B, {', '.join(map(str, shape))}] are required"
+        )
     return np.asarray(array)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import struct
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ FILES = 8
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list[Path]]]:
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     return write_seeds(tmp_path_factory.mktemp("seeds"))
 
 
@@ -95,12 +94,10 @@ def test_checksums_are_found_and_mended(seeds: dict[str, list[Path]]) -> None:
     assert whole > 10
 
 
-@pytest.mark.parametrize("kind", ["events", "state"])
-def test_a_nul_inside_a_name_is_refused(kind: str, seeds: dict[str, list[Path]], tmp_path: Path) -> None:
+def test_a_nul_inside_a_name_is_refused(seeds: dict[str, list[Path]], tmp_path: Path) -> None:
     """Found by this fuzzer: such a name was read, and could not be named in a digest."""
-    octets = next(path for path in seeds[kind] if path.name in ("inputs.h5", "state.h5")).read_bytes()
-    name = b"left" if kind == "events" else b"fired"
-    at = octets.index(name) + 1
+    octets = next(path for path in seeds["events"] if path.name == "inputs.h5").read_bytes()
+    at = octets.index(b"left") + 1
     changed = octets[:at] + b"\0" + octets[at + 1 :]
     for start, end, place in checksummed(octets):
         if start <= at < end:
@@ -108,4 +105,4 @@ def test_a_nul_inside_a_name_is_refused(kind: str, seeds: dict[str, list[Path]],
     path = tmp_path / "a.h5"
     path.write_bytes(changed)
     with pytest.raises(NeurosamError, match="is text with a NUL inside"):
-        KINDS[kind].read(path)
+        KINDS["events"].read(path)
