@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks paired interop sanafe silicon clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz paired interop sanafe silicon clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -104,6 +104,12 @@ mutants: env ## count the small changes to the code that its nearest tests miss 
 
 networks: env ## hold random networks over all options to the oracle, on every back end (minutes; NETWORKS=1500 SEED=0 ON_LAVA=40)
 	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m support.conformance --networks $(or $(NETWORKS),1500) --seed $(or $(SEED),0) --lava $(or $(ON_LAVA),0)
+
+vectors: env ## random networks through the benches of golden vectors, Verilog and C (minutes; needs iverilog; NETWORKS=200 SEED=0)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m support.vectors --networks $(or $(NETWORKS),200) --seed $(or $(SEED),0)
+
+fuzz: env ## give damaged and hostile files to every reader; a fault is a crash, a hang, a traceback (FILES=20000 SEED=0)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m fuzz --files $(or $(FILES),20000) --seed $(or $(SEED),0) --keep build/fuzz
 
 interop: env ## other frameworks' networks, brought as they are: an environment for each, every spike compared (FRAMEWORKS=norse,sinabs)
 	@$(VENV)/bin/python benchmarks/interop/compare.py --work .venv-peers $(if $(FRAMEWORKS),--frameworks $(FRAMEWORKS))

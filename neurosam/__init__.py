@@ -41,10 +41,13 @@ _MODULE_OF = {
     "Record": "neurosam.signals.recording",
     "Recording": "neurosam.signals.recording",
     "Spikes": "neurosam.signals.recording",
+    "recording_from": "neurosam.signals.from_arrays",
     "available_backends": "neurosam.backends.registry",
     "run": "neurosam.backends.registry",
     "Session": "neurosam.backends.session",
     # files
+    "digest": "neurosam.hdf5.files",
+    "file_digest": "neurosam.hdf5.files",
     "load": "neurosam.hdf5.files",
     "load_events": "neurosam.hdf5.files",
     "load_network": "neurosam.hdf5.files",
@@ -107,6 +110,8 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.explain.maps import upsample as upsample
     from neurosam.explain.sam import SAM as SAM
     from neurosam.explain.sam import from_spikes as from_spikes
+    from neurosam.hdf5.files import digest as digest
+    from neurosam.hdf5.files import file_digest as file_digest
     from neurosam.hdf5.files import load as load
     from neurosam.hdf5.files import load_events as load_events
     from neurosam.hdf5.files import load_network as load_network
@@ -132,6 +137,7 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.network.trace import SamTrace as SamTrace
     from neurosam.signals.events import Events as Events
     from neurosam.signals.events import encode as encode
+    from neurosam.signals.from_arrays import recording_from as recording_from
     from neurosam.signals.recording import Record as Record
     from neurosam.signals.recording import Recording as Recording
     from neurosam.signals.recording import Spikes as Spikes

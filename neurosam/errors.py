@@ -20,6 +20,9 @@ __all__ = [
     "RangeWarning",
 ]
 
+MOST = 2000
+"""Characters of a message's part, beyond which its middle is left out: it may list names from a file."""
+
 
 class NeurosamError(Exception):
     """Base class of the errors that a user can fix.
@@ -41,6 +44,7 @@ class NeurosamError(Exception):
     """
 
     def __init__(self, where: str, problem: str) -> None:
+        where, problem = _shortened(where), _shortened(problem)
         super().__init__(f"{where}: {problem}" if where else problem)
         self.where = where
         self.problem = problem
@@ -125,3 +129,9 @@ class AlignmentWarning(UserWarning):
     >>> print(str(caught[0].message).partition(". ")[0])
     in->sum delivers 1 step(s) earlier than layer->sum, so 'sum' adds up different steps of the input
     """
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MOST:
+        return text
+    return f"{text[: MOST // 2]} ... ({len(text) - MOST} characters) ... {text[-MOST // 2 :]}"

@@ -13,7 +13,6 @@ import io
 import json
 import math
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.atomic_write import write_bytes, write_text
+from neurosam._util.untrusted import MALFORMED_ARCHIVE
 from neurosam.errors import DataError
 
 __all__ = ["Result", "load_result", "save_result", "without_nan"]
@@ -87,7 +87,7 @@ def load_result(folder: Path, name: str, version: int) -> Result | None:
         figures = {figure: math.nan if value is None else float(value) for figure, value in content["figures"].items()}
         arrays = _arrays(path.with_suffix(".npz"), content["arrays"])
         return Result(figures, courses, arrays, tuple(str(note) for note in content["notes"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except MALFORMED_ARCHIVE as error:
         raise DataError(str(path), f"cannot be read ({error}); remove it to run that experiment again") from error
 
 

@@ -30,6 +30,7 @@ from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
+from neurosam.signals.need import check_memory
 from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Record, Recording
 from neurosam.signals.state import State
@@ -161,7 +162,7 @@ def run(
     """
     record = Record() if record is None else record
     inputs = Inputs.of(network, events)
-    check(network, inputs, record, initial, keep_state)
+    check(network, inputs, record, initial, keep_state, to_file=out is not None)
     options = Options(device, dtype, threads, progress, time_limit_s, initial, keep_state)
     check_dtype(network, dtype)
     runner = load_backend(backend)
@@ -180,9 +181,14 @@ def run(
 
 
 def check(
-    network: Network, inputs: Inputs, record: Record, initial: State | None = None, keep_state: bool = False
+    network: Network,
+    inputs: Inputs,
+    record: Record,
+    initial: State | None = None,
+    keep_state: bool = False,
+    to_file: bool = False,
 ) -> None:
-    """Refuse a request that does not fit the network, before any work is done."""
+    """Refuse a request that does not fit the network or the memory, before any work is done."""
     check_values(network, inputs)
     if initial is not None:
         initial.check(network, inputs.samples)
@@ -195,6 +201,7 @@ def check(
                 f"got {steps}; the gain table of population {population.name!r} has {rows} steps",
             )
     check_record(network, record, steps, keep_state)
+    check_memory(network, record, inputs.steps, inputs.samples, to_file)
 
 
 def check_dtype(network: Network, dtype: str) -> None:

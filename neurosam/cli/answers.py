@@ -35,7 +35,8 @@ ANSWERS = {
     "camera": "is a recording of an event camera, not a network; run one on it: neurosam run NETWORK.h5 {path}",
     "image": "is a picture, not a network; run one on it: neurosam run NETWORK.h5 {path}",
     "npy": "is an array, not a network; run one on it: neurosam run NETWORK.h5 {path}",
-    "npz": "holds arrays, not a network; run one on them: neurosam run NETWORK.h5 {path}",
+    "npz": "holds arrays, not a network; run one on them: neurosam run NETWORK.h5 {path}; if they are a recording that "
+    "another implementation made: neurosam import {path} --network NETWORK.h5",
     "python": "is Python code; export what a function in it returns: neurosam export {path}:FUNCTION --shape CxHxW",
     "hdf5": "is HDF5, but of no layout that is known: {read}, or neurosam's own",
     "empty": "is empty; copy or make it again",

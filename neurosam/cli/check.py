@@ -14,6 +14,7 @@ from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.export_module import Loop
 from neurosam.cli.inputs import Data, Seed, Size, Steps, presented
 from neurosam.cli.modules import is_module, load_module
+from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.errors import NeurosamError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check(
     data: Data = None,
     size: Size = None,
     events: EventsFiles = None,
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.")] = 4,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples.", callback=mark_requested)] = 4,
     steps: Steps = None,
     seed: Seed = 0,
     input_unit: Annotated[
@@ -59,7 +60,9 @@ def check(
     net = network_in(network)
     module = _module(model)
     given = (
-        read_inputs(events, net)[net.input.name] if events else presented(net, data, samples, seed, steps, size=size)[0]
+        first_samples(read_inputs(events, net), samples)[net.input.name]
+        if events
+        else presented(net, data, samples, seed, steps, size=size)[0]
     )
     from neurosam.deploy.checking.check_export import check_export
 

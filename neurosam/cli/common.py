@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from neurosam._util.untrusted import printable
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ __all__ = [
 WIDE = 160
 """Width in columns of output that does not go to a terminal, where wrapping at 80 would only get in the way."""
 
+MOST_ROWS = 400
+"""Of a table, beyond which its middle is left out: drawing takes milliseconds a row."""
+
 HDF5 = (".h5", ".hdf5")
 MODEL = (".safetensors",)
 
@@ -43,22 +47,30 @@ console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ e
 
 def say(text: str) -> None:
     """Print a line of text verbatim: no colours, no wrapping, no markup."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def show(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]], left: int = 1, note: str = "") -> None:
     """Print a table, its first `left` columns left-aligned, the others right-aligned; cells are not markup."""
     out = Table(
-        title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+        title=Text(printable(title), style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
         caption=Text(note, style="dim") if note else None, caption_justify="left",
     )  # fmt: skip
     for i, column in enumerate(columns):
         out.add_column(column, justify="left" if i < left else "right", overflow="fold")
-    for row in rows:
-        out.add_row(*(Text(str(cell)) for cell in row))
+    for row in _some(list(rows)):
+        out.add_row(*(Text(printable(str(cell))) for cell in row))
     console.print(out)
     if note:
         console.print()
+
+
+def _some(rows: list[Sequence[object]]) -> list[Sequence[object]]:
+    """The rows, without the middle of very many."""
+    if len(rows) <= MOST_ROWS:
+        return rows
+    half = MOST_ROWS // 2
+    return [*rows[:half], (f"... {len(rows) - 2 * half} more ...",), *rows[-half:]]
 
 
 @contextmanager
@@ -123,6 +135,12 @@ def new_folder(path: Path, force: bool, marker: str) -> Path:
     if path.is_dir() and not force and any(path.iterdir()) and not (path / marker).is_file():
         raise NeurosamError(
             str(path), "holds other files; give another folder (-o), or --force to replace files of the same names"
+        )
+    if path.is_dir() and (link := next((entry for entry in path.iterdir() if entry.is_symlink()), None)):
+        raise NeurosamError(
+            str(path),
+            f"holds the link {link.name!r}, by which a file elsewhere could be replaced; remove it, or give another "
+            "folder (-o)",
         )
     _writable(next(folder for folder in (path, *path.absolute().parents) if folder.exists()))
     return path

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from neurosam._util.packages import require_package
 from neurosam.cli.common import MODEL, new_file, say, show
-from neurosam.cli.inputs import Seed, held_out, training_set
+from neurosam.cli.inputs import Seed, first_of, held_out, training_set
+from neurosam.cli.sample_count import mark_requested
 from neurosam.errors import NeurosamError
 
 __all__ = ["convert"]
@@ -31,7 +31,9 @@ def convert(
         float, typer.Option(help="Factor on all thresholds, at most 1: a smaller one needs fewer steps but clips more.")
     ] = 1.0,
     calibrate: Annotated[int, typer.Option(min=1, help="Training samples used to balance the thresholds.")] = 100,
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to measure accuracy on.")] = 500,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Held-out samples to measure accuracy on.", callback=mark_requested)
+    ] = 500,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
@@ -51,8 +53,7 @@ def convert(
         raise NeurosamError(str(model), "is already a spiking network; give the model of a `neurosam train --ann`")
     stimulus = replace(recipe.stimulus, steps=steps, coding="poisson")
     train_set = training_set(stimulus.data, recipe.seed, stimulus.size)
-    test_set = held_out(stimulus.data, recipe.seed, stimulus.size)
-    test_set = test_set.subset(np.arange(min(samples, len(test_set))))
+    test_set = first_of(held_out(stimulus.data, recipe.seed, stimulus.size), samples)
     conversion = training.convert(
         ann, train_set.images[:calibrate], steps=steps, coding=stimulus.coding, percentile=percentile, scaling=scaling,
         seed=seed,

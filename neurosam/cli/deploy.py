@@ -5,20 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from neurosam._util.packages import require_package
+from neurosam.cli.accuracy import with_accuracy
 from neurosam.cli.answers import refuse_foreign
-from neurosam.cli.common import HDF5, new_file, progress, say, show
+from neurosam.cli.common import HDF5, new_file, progress, say
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
 from neurosam.cli.float_network import network_of_model, spiking_model
 from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
 from neurosam.cli.inputs import held_out, training_set, with_changes
 from neurosam.cli.modules import is_module
-from neurosam.deploy.quantisation_report import QuantisationReport
+from neurosam.cli.quantisation import show_quantisation
+from neurosam.cli.sample_count import mark_requested
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
+from neurosam.formats.netx.fit import for_netx
+from neurosam.formats.netx.write import check_netx
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from neurosam.training import SpikingSequential
     from neurosam.training.model_file import Recipe
 
-__all__ = ["LongestRun", "Rounding", "Scale", "export", "fixed_precision", "show_quantisation"]
+__all__ = ["LongestRun", "Rounding", "Scale", "export", "fixed_precision"]
 
 LongestRun = Annotated[
     int | None,
@@ -76,12 +79,30 @@ def export(
     fine_tune: Annotated[
         int, typer.Option(min=0, help="Epochs of training with quantised weights first, when few bits cost accuracy.")
     ] = 0,
+    samples: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            callback=mark_requested,
+            help="Held-out samples on which the accuracy of a trained model's network is measured, in float and in "
+            "fixed point; 0: none.",
+        ),
+    ] = 500,
     gamma: Annotated[float, typer.Option(help="Decay of the SAM traces per step.")] = 0.5,
     mode: Annotated[str, typer.Option(help="SAM mode: strict, inclusive or official.")] = "strict",
     shape: InputShape = None,
     time: Loop = "auto",
     coding: ModuleCoding = None,
     steps: ModuleSteps = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            show_default=False,
+            help="netx: a network that lava-dl can hold, with biases in the unit of the weights and pools in the "
+            "weights; refused by name if there is none.",
+        ),
+    ] = None,
     other: OtherFormat = None,
     restarts: Restarts = False,
     reset: Reset = None,
@@ -98,6 +119,10 @@ def export(
         )
     refuse_foreign(model)
     require_package("export", "torch", "safetensors")
+    if purpose not in (None, "netx"):
+        raise NeurosamError("--for", f"got {purpose!r}; allowed: netx")
+    if purpose and (is_module(str(model)) or precision == "float"):
+        raise NeurosamError(f"--for {purpose}", "goes with a model of `neurosam train`, and without --precision float")
     if is_module(str(model)):
         report = export_module(
             model, out, shape, _precision(precision, bits), calibrate, SamTrace(gamma, mode), coding, steps, time,
@@ -124,7 +149,7 @@ def export(
     stimulus = with_changes(recipe.stimulus, steps, coding)
     if fixed is not None:
         stimulus = stimulus.in_integers()
-    network = network_of_model(module, recipe, stimulus, trace)
+    network = exact = network_of_model(module, recipe, stimulus, trace)
     if fixed is not None:
         calibration = None
         if int(calibrate):
@@ -135,8 +160,12 @@ def export(
             network, fixed, calibration, steps=longest_run, scale=scale, rounding=rounding, seed=recipe.seed
         )
         show_quantisation(report)
+        if purpose:
+            network = for_netx(network)
+            check_netx(network, restarts=True)
+    network = with_accuracy(network, None if fixed is None else exact, samples)
     network.save(out)
-    say(f"wrote {out}; next: neurosam run {out}")
+    say(f"wrote {out}; next: neurosam " + (f"export {out} --format netx --restarts" if purpose else f"run {out}"))
 
 
 def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: int) -> SpikingSequential:
@@ -165,26 +194,3 @@ def fixed_precision(name: str, bits: int, *others: str) -> Precision:
     if name not in PRECISIONS:
         raise NetworkError("--precision", f"got {name!r}; allowed: {', '.join((*PRECISIONS, *others))}")
     return PRECISIONS[name](bits)
-
-
-def show_quantisation(report: QuantisationReport) -> None:
-    """Print a table of the quantised layers."""
-    columns = ("layer", "weights", "clipped", "SNR dB", "threshold", "input", "of 2^17", "membrane", "safe steps")
-    rows = [
-        (
-            row.population, f"{row.weight_low}..{row.weight_high}", f"{row.clipped:.2%}", f"{row.weight_snr_db:.1f}",
-            row.threshold or "-", f"{row.arrival_bound:,}", f"{row.arrival_bound / 2**17:.1%}",
-            f"{row.membrane_peak / 2**23:.1%}" if row.membrane_peak else "-",
-            "-" if row.safe_steps is None else f"{row.safe_steps:,}",
-        )
-        for row in report.populations
-    ]  # fmt: skip
-    note = (
-        "input: the largest sum of weights in a step; membrane: its peak, of 2^23; safe steps: until a membrane that "
-        "goes on growing as in the calibration saturates"
-    )
-    if np.isfinite(report.agreement):
-        note += f"\nfloat and fixed point agree on {report.agreement:.1%} of the calibration samples"
-    show("quantisation", columns, rows, note=note)
-    for warning in report.warnings:
-        say(f"warning: {warning}")

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from neurosam._util.untrusted import printable
 from neurosam.cli.interrupt import Terminated
 from neurosam.errors import NeurosamError
 
@@ -58,5 +59,5 @@ def report_errors() -> Iterator[None]:
 def _print(message: str) -> None:
     """Print a message on standard error, without wrapping it."""
     line = Text("neurosam: ", style="bold red", end="")
-    line.append(message, style="not bold default")
+    line.append(printable(message), style="not bold default")
     Console(stderr=True, soft_wrap=True).print(line, highlight=False)

@@ -12,8 +12,13 @@ import typer
 from neurosam._util.packages import require_package
 from neurosam.cli.common import network_in, new_folder, progress, say, show
 from neurosam.cli.errors import report_warning
-from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
-from neurosam.errors import NetworkError
+from neurosam.cli.event_files import EventsFiles
+from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps
+from neurosam.cli.labels import Labels
+from neurosam.cli.sample_count import mark_requested
+from neurosam.cli.shown import shown_events, shown_images
+from neurosam.deploy.kept_report import kept_report, outlasted, summary
+from neurosam.errors import NetworkError, NeurosamError
 from neurosam.signals.overflow import overflow_warning
 
 __all__ = ["demo", "explain"]
@@ -30,7 +35,9 @@ def explain(
     ] = "",
     data: Data = None,
     size: Size = None,
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to show.")] = 12,
+    events: EventsFiles = None,
+    labels: Labels = None,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to show.", callback=mark_requested)] = 12,
     steps: Steps = None,
     coding: Coding = None,
     gamma: Annotated[
@@ -45,7 +52,7 @@ def explain(
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
-    """Show what a network looked at: spike activation maps of held-out images, as a web page and PNG files."""
+    """Show what a network looked at: spike activation maps of held-out images or events, as a page and PNG files."""
     require_package("explain", "matplotlib", "PIL")
     new_folder(out, force, "report.json")
     from neurosam.backends.registry import run
@@ -56,6 +63,10 @@ def explain(
     from neurosam.report.model import Table
     from neurosam.signals.recording import Record
 
+    if events and (data is not None or size is not None or coding is not None or steps is not None):
+        raise NeurosamError("--events", "and --data, --size, --coding or --steps exclude each other; give one of them")
+    if labels is not None and not events:
+        raise NeurosamError("--labels", "goes with --events; a data set has its own")
     net = network_in(network)
     requested = tuple(name.strip() for name in layers.split(",") if name.strip())
     layer_names = requested or tuple(name for name in net.sam if len(net[name].shape) == 3)
@@ -64,25 +75,28 @@ def explain(
     for name in layer_names:
         if len(net[name].shape) != 3:
             raise NetworkError(f"--layers: {name!r}", "does not have the shape (C, H, W); name a convolutional layer")
-    net = SAM(net, layer_names, gamma=gamma, mode=mode).traced(steps or stimulus_of(net, None, None).steps)
-    events, images = presented(net, data, samples, seed, steps, coding, size)
+    shown = shown_events(net, events, labels, samples) if events else shown_images(
+        net, data, samples, seed, steps, coding, size
+    )  # fmt: skip
+    report = kept_report(net)
+    net = SAM(net, layer_names, gamma=gamma, mode=mode).traced(shown.inputs.steps)
     readout = () if net.readout.fires else (net.readout.name,)
     with progress(f"running on {backend}") as tick:
         firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
         request = Record(spikes=firing, sam=layer_names, membrane=readout)
-        recording = run(net, events, backend, request, dtype=dtype, progress=tick)
-    counted = neurobench_table(neurobench(net, recording, events))
+        recording = run(net, shown.inputs, backend, request, dtype=dtype, progress=tick)
+    counted = neurobench_table(neurobench(net, recording, shown.inputs))
     recording = replace(recording, spikes={name: recording.spikes[name] for name in layer_names})
     tables = []
-    if images.masks is not None:
+    if shown.masks is not None:
         from neurosam.explain.localisation import baselines, localisation
         from neurosam.explain.maps import aggregate
 
-        maps = {f"SAM {name}": aggregate(recording.sam[name]) for name in layer_names} | baselines(images.images)
+        maps = {f"SAM {name}": aggregate(recording.sam[name]) for name in layer_names} | baselines(shown.images)
         columns = ("map", "mass inside", "pointing game")
         rows = [
             (name, f"{scores['mass_inside']:.1%}", f"{scores['pointing_game']:.1%}")
-            for name, scores in localisation(maps, images.masks).items()
+            for name, scores in localisation(maps, shown.masks).items()
         ]
         note = "share inside the exact mask; the rows below SAM are baselines"
         tables.append(Table("Localisation", columns, rows, note))
@@ -90,16 +104,20 @@ def explain(
     tables.append(counted)
     short = [(name, _short(value)) for name, value in counted.rows]
     show(counted.heading, counted.columns, short, note=counted.note)
-    accuracy = float((recording.predictions == images.labels).mean())
+    count = recording.samples
+    accuracy = None if shown.labels is None else float((recording.predictions == shown.labels).mean())
+    provenance: dict[str, str | int] = {"network": network.name, "data": shown.source, "seed": seed}
+    if report is not None:
+        provenance["quantisation"] = summary(report)
     with progress("drawing"):
         files = write_folder(
-            out, net, recording, images.images, title=f"What {network.stem} looked at", labels=images.labels,
-            masks=images.masks, classes=images.classes, shown=samples,
-            provenance={"network": network.name, "data": images.name, "seed": seed},
-            highlights={f"accuracy on {len(images)} samples": f"{accuracy:.1%}"}, tables=tables,
+            out, net, recording, shown.images, title=f"What {network.stem} looked at", labels=shown.labels,
+            masks=shown.masks, classes=shown.classes, shown=samples, provenance=provenance,
+            highlights={} if accuracy is None else {f"accuracy on {count} samples": f"{accuracy:.1%}"}, tables=tables,
         )  # fmt: skip
-    say(f"accuracy {accuracy:.1%} on {len(images)} samples")
-    if warning := overflow_warning(recording):
+    if accuracy is not None:
+        say(f"accuracy {accuracy:.1%} on {count} samples")
+    if warning := overflow_warning(recording) or outlasted(report, recording.steps):
         report_warning(warning)
     say(f"wrote {len(files)} files; open {files[0]}")
 

@@ -12,7 +12,8 @@ import typer
 from neurosam.cli.common import HDF5, new_file, say
 from neurosam.cli.modules import load_module
 from neurosam.deploy.quantise import quantise
-from neurosam.errors import ArgumentError, NeurosamError
+from neurosam.errors import ArgumentError, FormatError, NeurosamError
+from neurosam.formats.events.numpy_files import load_array
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 from neurosam.signals.stimulus import Stimulus
@@ -58,6 +59,9 @@ def export_module(
     images = None if calibrate.isdecimal() else _images(Path(calibrate), sides)
     from neurosam.deploy.from_torch import to_network
 
+    dense = images is not None and images.ndim == len(sides) + 2
+    if images is not None and dense and steps is None:
+        steps = len(images)
     stimulus = Stimulus(steps or 16, coding or "poisson")
     if precision is not None:
         stimulus = stimulus.in_integers()
@@ -70,7 +74,7 @@ def export_module(
         calibration: Events | None = None
         if images is not None:
             given = images.reshape(*images.shape[: -len(sides)], *network.input.shape)
-            calibration = Events.from_dense(given) if images.ndim == len(sides) + 2 else stimulus.encode(given)
+            calibration = Events.from_dense(given) if dense else stimulus.encode(given)
         network, report = quantise(network, precision, calibration, steps=longest_run, scale=scale, rounding=rounding)
     network.save(out)
     say(f"wrote {out}; next: neurosam info {out}")
@@ -90,18 +94,10 @@ def shape_of(text: str | None) -> Shape:
 def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
     """Images ``[B, ...]``, or dense events ``[T, B, ...]``."""
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise ArgumentError("--calibrate", f"{path} does not exist; give a .npy of images, or a number") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise ArgumentError(
-            "--calibrate", f"{path} is not a readable .npy array ({str(error).split('. ')[0]})"
-        ) from None
-    if (
-        not isinstance(array, np.ndarray)
-        or array.shape[-len(shape) :] != shape
-        or array.ndim - len(shape) not in (1, 2)
-    ):
-        got = array.shape if isinstance(array, np.ndarray) else "an .npz archive"
-        raise ArgumentError("--calibrate", f"{path} is {got}; images [B, {', '.join(map(str, shape))}] are required")
+        array = load_array(path)
+    except FormatError as error:
+        raise ArgumentError("--calibrate", f"{path} {error.problem}") from None
+    if array.shape[-len(shape) :] != shape or array.ndim - len(shape) not in (1, 2):
+        sides = ", ".join(map(str, shape))
+        raise ArgumentError("--calibrate", f"{path} has shape {array.shape}; images [B, {sides}] are required")
     return np.asarray(array)

@@ -15,6 +15,15 @@ from neurosam.cli.common import HDF5, network_in, new_file, say
 from neurosam.cli.errors import report_warning
 from neurosam.cli.export_module import shape_of
 from neurosam.cli.info import show_network
+from neurosam.cli.recording_files import (
+    FirstStep,
+    NetworkOfRecording,
+    RecordedSamples,
+    RecordedSteps,
+    Silent,
+    import_recording,
+    refuse_options,
+)
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.formats.content import identify
 from neurosam.formats.registry import Format, find, formats
@@ -47,9 +56,14 @@ Reset = Annotated[
 
 
 def import_network(
-    file: Annotated[Path, typer.Argument(help="Network file of another tool: netx (.net) or NIR (.nir).")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Network file of another tool: netx (.net) or NIR (.nir); or with --network a recording (.csv, .npz)."
+        ),
+    ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Network file to write. Default: NAME.h5.", show_default=False)
+        Path | None, typer.Option("--out", "-o", help="File to write. Default: NAME.h5.", show_default=False)
     ] = None,
     source: Annotated[
         str | None,
@@ -75,29 +89,41 @@ def import_network(
             help="NIR: value that an event of 1 stands for (0.0039 for bytes). Default: 1.", show_default=False
         ),
     ] = None,
+    network: NetworkOfRecording = None,
+    first_step: FirstStep = None,
+    steps: RecordedSteps = None,
+    samples: RecordedSamples = None,
+    silent: Silent = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Turn another tool's network file into one of neurosam's, and print what was found and decided.
+    """Turn another tool's network file into one of neurosam's, or with --network a recording that it made.
 
     What a file is, its content decides, not its name. Files that hold no
-    network (PyTorch weights, ONNX, recordings) are answered with what to do.
+    network (PyTorch weights, ONNX) are answered with what to do.
     """
+    of_networks = {
+        "source": source, "dt": dt, "reset": reset, "reset-timing": reset_timing, "shape": shape,
+        "magnitude": magnitude, "input-unit": input_unit,
+    }  # fmt: skip
+    if network is not None:
+        refuse_options(of_networks, "is for networks; --network says that the file is a recording")
+        import_recording(file, out, network, first_step, steps, samples, silent, force)
+        return
+    of_recordings = {"first-step": first_step, "steps": steps, "samples": samples, "silent": silent}
+    refuse_options(of_recordings, "is for recordings, with their --network")
     kind = identify(file)
     known = next((f for f in formats() if f.name == kind and f.load is not None), None)
     if known is None:
         raise answer(file, kind)
-    given = {
-        "source": source, "dt": dt, "reset": reset, "reset-timing": reset_timing, "shape": shape and shape_of(shape),
-        "magnitude": magnitude, "input-unit": input_unit,
-    }  # fmt: skip
+    given = {**of_networks, "shape": shape and shape_of(shape)}
     options = _options(known, given, known.load_options, file)
     target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5)
-    network = known.read(file, **options)
+    found = known.read(file, **options)
     say(f"{file}: {known.title}")
-    show_network(network, full=True)
-    network.save(target)
+    show_network(found, full=True)
+    found.save(target)
     run = f"neurosam run {target} --events FILE"
-    say(f"wrote {target}; next: {run if network.fixed else f'{run}, or neurosam quantise {target}'}")
+    say(f"wrote {target}; next: {run if found.fixed else f'{run}, or neurosam quantise {target}'}")
 
 
 def export_network(

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.cli.common import HDF5
+from neurosam.cli.sample_count import report_fewer
 from neurosam.data.folder import image_files, is_image, load_images
 from neurosam.errors import DataError, EventError
 from neurosam.formats.events.camera import kind_of
@@ -79,6 +80,7 @@ def given(files: Sequence[str], network: Network, size: int | None, most: int, c
     if kind == "recordings":
         if len(paths) == 1 and paths[0].is_dir():
             found_files, labels = _recordings(paths[0], network)
+            report_fewer(len(found_files), most, f"recordings in {paths[0]}")
             return Given(recordings=found_files[:most], labels=None if labels is None else labels[:most])
         if folder := next((path for path in paths if path.is_dir()), None):
             raise EventError(str(folder), "is a folder among files; give one folder, or files")
@@ -147,8 +149,11 @@ def _images(paths: Sequence[Path], network: Network, size: int | None, most: int
         if size is not None:
             raise DataError("--size", "is for images in files and folders; resize a .npy yourself")
         arrays = [_as_images(load_array(path), shape) for path in paths]
-        return np.concatenate([array for array in arrays if array is not None])[:most]
+        every = np.concatenate([array for array in arrays if array is not None])
+        report_fewer(len(every), most, "images")
+        return every[:most]
     files = [each for path in paths for each in (image_files(path)[:most] if path.is_dir() else [path])]
+    report_fewer(len(files), most, "images")
     channels = 1 if len(shape) == 1 or shape[0] == 1 else 3
     images = load_images(files, size=size, channels=channels)
     if shape == (int(np.prod(images.shape[1:])),):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from neurosam.cli.chips import show_fit
 from neurosam.cli.common import MODEL, say, show
 from neurosam.cli.export_module import InputShape
 from neurosam.cli.float_network import any_network
+from neurosam.cli.kept_facts import as_document, show_metadata
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.network.alignment import alignment_warning
 from neurosam.network.elements import Population, Projection
@@ -25,7 +27,7 @@ from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Recording
 from neurosam.signals.state import State
 
-__all__ = ["info", "show_network"]
+__all__ = ["info", "show_network", "show_recording"]
 
 
 ANSWERS = {
@@ -58,27 +60,36 @@ def info(
         ),
     ] = None,
     shape: InputShape = None,
-    as_json: Annotated[bool, typer.Option("--json", help="With --chip: print JSON.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Of a network: all metadata, and the whole quantisation report.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Of a network: print JSON, with --chip of what breaks its limits.")
+    ] = False,
 ) -> None:
     """Print what a file holds: shapes, parameters, synapses, ranges, bytes; or what of a network fits a chip.
 
     A network that does not fit is not an error: the exit status is 0, and the last line says what breaks.
     """
-    from neurosam.hdf5.files import file_kind, load
+    from neurosam.hdf5.files import digest, file_digest, file_kind, load
 
     if chip is not None:
         show_fit(any_network(file, shape), file.name, chip, as_json)
         return
-    if shape is not None or as_json:
-        raise NeurosamError("--shape" if shape is not None else "--json", "goes with --chip")
+    if shape is not None:
+        raise NeurosamError("--shape", "goes with --chip")
     refuse_foreign(file)
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
     held = load(file, mapped=file_kind(file) == "recording")
-    if isinstance(held, Network):
-        show_network(held)
+    if isinstance(held, Network) and as_json:
+        say(json.dumps(as_document(held), indent=1, allow_nan=False))
+    elif isinstance(held, Network):
+        show_network(held, full)
+    elif as_json or full:
+        raise NeurosamError("--json" if as_json else "--full", f"is for networks; {file} holds another thing")
     elif isinstance(held, Recording):
-        _recording(held)
+        show_recording(held)
     elif isinstance(held, State):
         _state(held)
     elif isinstance(held, Events):
@@ -86,6 +97,11 @@ def info(
     else:
         for name, events in held.items():
             say(f"{name}: {_events(events)}")
+    if isinstance(held, Recording):  # whose values stay in the file
+        stated = file_digest(file)
+        say("digest: none (written by an earlier version)" if stated is None else f"digest: {stated} (not checked)")
+    else:
+        say(f"digest: {digest(held)}")
 
 
 def _events(events: Events) -> str:
@@ -150,8 +166,7 @@ def show_network(network: Network, full: bool = False) -> None:
     if warning := alignment_warning(network.populations, network.projections, network.groups):
         say(f"warning: {warning.partition('. If')[0]}")
     say("answer: " + ", ".join(f"{name} ({ANSWERS[answer]})" for name, answer in network.answers.items()))
-    for key, value in network.metadata.items():
-        say(f"{key}: {value if full or len(value) <= 100 else value[:97] + '...'}")
+    show_metadata(network, full)
 
 
 def _shape(sides: tuple[int, ...]) -> str:
@@ -210,7 +225,8 @@ def _both(sides: tuple[int, int]) -> str:
     return str(sides[0]) if sides[0] == sides[1] else _shape(sides)
 
 
-def _recording(recording: Recording) -> None:
+def show_recording(recording: Recording) -> None:
+    """Print what a recording holds."""
     variables = ("spikes", "sam", "membrane", "current")
     parts: list[Mapping[str, Any]] = [
         recording.counts, *(getattr(recording, v) for v in variables), recording.saturated,
@@ -222,6 +238,8 @@ def _recording(recording: Recording) -> None:
         counts = recording.counts.get(name)
         mean = counts.mean() if counts is not None and counts.size else 0.0
         spikes = ("-", "-") if counts is None else (f"{int(counts.sum()):,}", f"{mean:,.1f}")
+        if counts is None and name in recording.spikes:
+            spikes = f"{recording.spikes[name].count():,}", "-"
         left_range = (recording.saturated, recording.wrapped) if counted else ()
         rows.append((
             name, ", ".join(recorded) or "-", *spikes,
@@ -230,9 +248,14 @@ def _recording(recording: Recording) -> None:
     title = f"recording by {recording.backend}: {recording.samples} samples x {recording.steps} steps"
     columns = ["population", "recorded", "spikes", "per sample and step"]
     show(title, [*columns, *(("saturated", "wrapped") if counted else ())], rows, left=2)
-    say(f"output {_shape(recording.output.shape)} {recording.output.dtype}; {recording.time_s:.3f} s")
-    for name, output in recording.other_outputs.items():
-        say(f"output of {name} {_shape(output.shape)} {output.dtype}")
+    output = (
+        f"output {_shape(recording.output.shape)} {recording.output.dtype}" if recording.has_output else "no output"
+    )
+    say(f"{output}; {recording.time_s:.3f} s")
+    if recording.first_step:
+        say(f"a part of a run: from own step {recording.first_step} on")
+    for name, further in recording.other_outputs.items():
+        say(f"output of {name} {_shape(further.shape)} {further.dtype}")
     if recording.state is not None:
         say(f"with the state after {recording.state.step} steps")
     if warning := overflow_warning(recording):

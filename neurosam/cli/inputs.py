@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from neurosam.backends.registry import check
+from neurosam.cli.sample_count import report_fewer
 from neurosam.data import ImageSet, cluttered, load_held_out, load_training
 from neurosam.errors import DataError, EventError
 from neurosam.formats.events.numpy_files import numpy_file
@@ -32,6 +33,7 @@ __all__ = [
     "Size",
     "Steps",
     "events_in",
+    "first_of",
     "held_out",
     "presented",
     "read_events",
@@ -141,7 +143,11 @@ def presented(
     stimulus = stimulus_of(network, steps, coding)
     name = data or stimulus.data
     if not name:
-        raise DataError("--data", f"is needed, because the network does not name its training data: {DATA_HELP}")
+        raise DataError(
+            "--data",
+            f"is needed, because the network does not name its training data: {DATA_HELP} "
+            "Or give your own input with --events.",
+        )
     if size is None and name == stimulus.data:
         size = stimulus.size
     if len(network.inputs) > 1:
@@ -150,9 +156,14 @@ def presented(
         raise DataError(
             name, f"gives images for one input; the network has {', '.join(names)}. Give events: neurosam run {each}"
         )
-    images = held_out(name, split_seed(network), size)
-    images = images.subset(np.arange(min(samples, len(images))))
+    images = first_of(held_out(name, split_seed(network), size), samples)
     return stimulus.encode(_fitting(images, name, network), seed), images
+
+
+def first_of(images: ImageSet, samples: int) -> ImageSet:
+    """The first images of a held-out part; if the user asked for more than there are, say so."""
+    report_fewer(len(images), samples, f"held-out samples of {images.name}")
+    return images.subset(np.arange(min(samples, len(images))))
 
 
 def training_name(network: Network, data: str | None) -> str | None:

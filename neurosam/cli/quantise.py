@@ -14,7 +14,7 @@ import typer
 from neurosam._util.atomic_write import write_text
 from neurosam._util.packages import require_package
 from neurosam.cli.common import HDF5, console, network_in, new_file, new_folder, progress, say
-from neurosam.cli.deploy import LongestRun, Rounding, Scale, fixed_precision, show_quantisation
+from neurosam.cli.deploy import LongestRun, Rounding, Scale, fixed_precision
 from neurosam.cli.inputs import (
     Data,
     EventsFile,
@@ -26,6 +26,8 @@ from neurosam.cli.inputs import (
     training_events,
     training_name,
 )
+from neurosam.cli.quantisation import show_quantisation
+from neurosam.cli.sample_count import mark_requested, report_fewer
 from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
@@ -79,7 +81,9 @@ def quantise(
     data: Data = None,
     size: Size = None,
     events: EventsFile = None,
-    samples: Annotated[int, typer.Option(min=2, help="Samples for the report and the search.")] = 256,
+    samples: Annotated[
+        int, typer.Option(min=2, help="Samples for the report and the search.", callback=mark_requested)
+    ] = 256,
     steps: Steps = None,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
@@ -159,7 +163,9 @@ def _evaluation(
     if events is None and training_name(network, data) is None and calibration is not None:
         events = calibration
     if events is not None:
-        return read_events(events, network).select(0, samples), None
+        given = read_events(events, network)
+        report_fewer(given.samples, samples, f"samples in {events}")
+        return given.select(0, samples), None
     stimulus, images = presented(network, data, samples, seed, steps, size=size)
     return stimulus, images.labels
 

@@ -14,9 +14,12 @@ from neurosam.cli.event_files import EventsFiles, read_inputs, read_state
 from neurosam.cli.event_options import DtUs, Files, FilmFile, Polarity, Rule, Window, columns_in, rules_of
 from neurosam.cli.given import Given, given
 from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
+from neurosam.cli.labels import Labels, labels_of
 from neurosam.cli.recordings import FilmRequest, read_all, run_recordings
+from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.cli.summary import Totals, show_answers, show_speed, show_totals
 from neurosam.data.folder import image_files, is_image
+from neurosam.deploy.kept_report import kept_report, outlasted
 from neurosam.errors import DataError, EventError, NetworkError, NeurosamError
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
@@ -37,7 +40,10 @@ def run(
     size: Size = None,
     events: EventsFiles = None,
     backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples; files of a folder.")] = 100,
+    labels_file: Labels = None,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Held-out samples; files of a folder.", callback=mark_requested)
+    ] = 100,
     steps: Steps = None,
     coding: Coding = None,
     seed: Seed = 0,
@@ -93,6 +99,8 @@ def run(
         raise NeurosamError("--film, --dt-us, --polarity, --rule", "are for recordings of an event camera; name some")
     if found.recordings and (coding is not None or size is not None):
         raise NeurosamError("--coding, --size", "are for images; a recording takes --dt-us, --polarity and --rule")
+    if labels_file is not None and not (events or found.spikes):
+        raise NeurosamError("--labels", "goes with --events; images and recordings in folders have their own")
     rules = rules_of(net, dt_us, polarity, steps, rule or []) if found.recordings else None
     if rules is not None and not (out or keep_state or initial):
         picture = FilmRequest(film, layers, window)
@@ -103,7 +111,9 @@ def run(
     request = _record(record, Record.everything(net))
     labels = None
     if events or found.spikes is not None:
-        inputs = read_inputs(events or [str(found.spikes)], net)
+        named = events or [str(found.spikes)]
+        inputs = first_samples(read_inputs(named, net), samples)
+        labels = labels_of(labels_file, named, inputs.samples, net)
     elif rules is not None:
         whole, tally = read_all(found.recordings, net, rules)
         inputs = Inputs.of(net, whole)
@@ -129,7 +139,7 @@ def run(
         say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")
     elif files or found.images is not None:
         show_answers(net, recording.predictions.tolist())
-    if warning := overflow_warning(recording):
+    if warning := overflow_warning(recording) or outlasted(kept_report(net), recording.steps):
         report_warning(warning)
     if keep_state is not None:
         if recording.state is None:

@@ -11,6 +11,7 @@ import typer
 from neurosam._util.packages import require_package
 from neurosam.cli.common import MODEL, console, new_file, say
 from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, held_out, training_set
+from neurosam.cli.sample_count import mark_requested, report_fewer
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
 
@@ -44,6 +45,15 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write.")] = Path("model.safetensors"),
     data: Annotated[str, typer.Option(help=DATA_HELP)] = "mnist5k",
     size: Size = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            callback=mark_requested,
+            help="Train on this many samples, each class in its share. Default: all; those held out stay the same.",
+        ),
+    ] = None,
     architecture: Annotated[
         str | None,
         typer.Option(
@@ -112,6 +122,10 @@ def train(
     from neurosam.training.model_file import Recipe, save_model
 
     train_set, test_set = training_set(data, seed, size), held_out(data, seed, size)
+    if samples is not None:
+        report_fewer(len(train_set), samples, "training samples")
+        if samples < len(train_set):
+            train_set = train_set.split(samples, len(train_set) - samples, seed)[0]
     setting = CANVASES if data.startswith(CLUTTERED) else ITEMS
     classes = len(train_set.classes)
     architecture = architecture or f"{setting.layers}-D{classes}"

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import os
 import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosam._util.untrusted import MALFORMED_ARCHIVE
 from neurosam.data.imageset import ImageSet
 from neurosam.errors import DataError
 
@@ -37,6 +37,9 @@ _MODES = {1: "L", 3: "RGB"}
 _MOST_FILE_BYTES = 32 * 2**20
 _MOST_PIXELS = 2**24
 _MOST_BYTES = 4 * 2**30
+_SCAN = b"\xff\xda"
+"""What a scan of a JPEG begins with; a progressive one has about ten, of which each costs a pass over all pixels."""
+_MOST_SCANS = 100
 ANNOTATIONS = "val_annotations.txt"
 
 
@@ -219,7 +222,11 @@ def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, in
 
 def _folders(root: Path, folder: Path) -> list[str]:
     _check_inside(root, folder)
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    for name in names:
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise DataError(str(folder), f"has a folder {name!a}, whose name is not UTF-8; rename it")
+    return names
 
 
 def _image_files(root: Path, folder: Path) -> list[Path]:
@@ -232,7 +239,11 @@ def _image_files(root: Path, folder: Path) -> list[Path]:
 
 
 def _check_inside(root: Path, path: Path) -> None:
-    if not path.resolve().is_relative_to(root):
+    try:
+        inside = path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a link to itself
+        inside = False
+    if not inside:
         raise DataError(str(path), f"is a link that leaves {root}; copy the file there instead")
 
 
@@ -251,6 +262,11 @@ def _decode(
             raise DataError(where, "is not a regular file")
         if path.stat().st_size > max_file_bytes:
             raise DataError(where, f"has {path.stat().st_size} bytes; at most {max_file_bytes} are accepted")
+        octets = path.read_bytes()
+        if octets.startswith(b"\xff\xd8") and (scans := octets.count(_SCAN)) > _MOST_SCANS:
+            raise DataError(
+                where, f"is a JPEG of {scans} scans of the whole picture; at most {_MOST_SCANS} are accepted"
+            )
         with Image.open(path, formats=_FORMATS) as picture:
             if picture.width * picture.height > max_pixels:
                 raise DataError(
@@ -264,6 +280,6 @@ def _decode(
             array = np.asarray(pixels, dtype=np.uint8)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(where, f"has too many pixels; at most {max_pixels} are accepted") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except (*MALFORMED_ARCHIVE, struct.error) as error:
         raise DataError(where, f"cannot be read as an image ({error})") from error
     return array.reshape(*array.shape[:2], channels).transpose(2, 0, 1)

@@ -28,6 +28,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosam._util.memory import available_bytes, size_text
 from neurosam.data.imageset import ImageSet
 from neurosam.errors import DataError
 
@@ -99,6 +100,9 @@ def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]
         raise DataError(
             where, f"is truncated: shape {shape} requires {declared} bytes of values, and it cannot hold as many"
         )
+    room_bytes = available_bytes()
+    if room_bytes is not None and declared > room_bytes:
+        raise DataError(where, f"takes {size_text(declared)} of memory, and {size_text(room_bytes)} are free")
     values = np.empty(shape, dtype=dtype)
     room = memoryview(values.reshape(-1).view(np.uint8).data)
     filled = 0

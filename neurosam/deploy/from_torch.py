@@ -16,23 +16,27 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
+from neurosam._util.arguments import choice, integer
 from neurosam.deploy.quantise import quantise
 from neurosam.deploy.tracing.conformity import check_recorded
 from neurosam.deploy.tracing.copies import traceable
 from neurosam.deploy.tracing.drawing import Drawing, draw
 from neurosam.deploy.tracing.nodes import population_shape
 from neurosam.deploy.tracing.steps import Presented, Recorded, record
-from neurosam.errors import ExportError
+from neurosam.errors import ArgumentError, ExportError
 from neurosam.graph.assemble import assemble
 from neurosam.graph.layers import Input
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.synapse import Shape
 from neurosam.network.trace import SamTrace
-from neurosam.signals.events import Events, encode
+from neurosam.signals.events import CODINGS, Events, encode
 from neurosam.signals.stimulus import Stimulus
 
 __all__ = ["export", "standardised", "to_network"]
+
+DEFAULT = Stimulus()
+"""How images are encoded if nothing else is known: steps and coding."""
 
 
 def export(
@@ -41,8 +45,8 @@ def export(
     precision: Precision | str | int | None = None,
     calibration: Events | npt.NDArray[Any] | None = None,
     *,
-    steps: int = 16,
-    coding: str = "poisson",
+    steps: int | None = None,
+    coding: str | None = None,
     sam: SamTrace | None = None,
     magnitude: int = 1,
     input_unit: float = 1.0,
@@ -71,8 +75,10 @@ def export(
         Typical input (64 samples are enough) from which the scales of the weights are chosen; without it, all sources
         count as equally active.
     steps, coding
-        How images are encoded (:func:`neurosam.signals.events.encode`). With "direct", a network with a `precision`
-        takes bytes as graded events: ``magnitude=255``, ``input_unit=1/255``.
+        How images are encoded (:func:`neurosam.signals.events.encode`), and stored in the metadata, so that later runs
+        present images likewise. Default: the steps of the calibration events, or of the module's own loop over time;
+        else 16, "poisson". With "direct", a network with a `precision` takes bytes as graded events:
+        ``magnitude=255``, ``input_unit=1/255``.
     sam : SamTrace, optional
         Trace of every spiking population; ``SamTrace(gamma=0.5, mode="strict")`` if None.
     magnitude : int
@@ -80,7 +86,7 @@ def export(
     input_unit : float
         Input of the module that an event of value 1 stands for (1/255 for byte images given as graded events).
     metadata : mapping of str to str, optional
-        Stored in the file: class names, coding, provenance.
+        Stored in the file: class names, coding, provenance; they override `steps` and `coding` there.
     longest_run : int, optional
         In steps, if longer than twice the calibration: see ``steps`` of :func:`neurosam.quantise`, which also returns a
         report with warnings.
@@ -120,22 +126,47 @@ def export(
     dtype('int8')
     """
     precision = None if precision is None else Precision.of(precision)
+    if steps is not None:
+        steps = integer("export: steps", steps, 1, 2**31 - 1, ArgumentError)
+    if coding is not None:
+        choice("export: coding", coding, CODINGS, ArgumentError)
+    events, shown = (calibration, None) if isinstance(calibration, Events) else (None, calibration)
+    if events is not None and steps is None:
+        steps = events.steps
+    if precision is not None and shown is not None and coding is None:
+        coding = DEFAULT.coding
     if coding == "direct" and precision is not None and magnitude == 1 and input_unit == 1.0:
-        stimulus = Stimulus(steps, coding).in_integers()
+        stimulus = replace(DEFAULT, coding=coding).in_integers()
         magnitude, input_unit = stimulus.magnitude, 1 / stimulus.magnitude
-        metadata = stimulus.to_metadata() | dict(metadata or {})
     network = to_network(
-        module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata, coding=coding,
-        mean=mean, std=std, time=time, run=run, samples=samples, check=check,
+        module, input_shape, sam=sam, magnitude=magnitude, input_unit=input_unit, metadata=metadata, mean=mean, std=std,
+        coding=coding or DEFAULT.coding, time=time, run=run, samples=samples, check=check,
     )  # fmt: skip
+    if precision is not None and shown is not None and steps is None:
+        steps = Stimulus.from_metadata({"steps": network.metadata.get("steps", str(DEFAULT.steps))}).steps
+    known = _stimulus(steps, coding, magnitude)
+    network = replace(network, metadata={**network.metadata, **known, **(metadata or {})})
     if precision is None:
         return network
-    if calibration is not None and not isinstance(calibration, Events):
-        images = np.asarray(calibration)
+    if shown is not None and steps is not None and coding is not None:
+        images = np.asarray(shown)
         if images.shape[1:] == tuple(input_shape):
             images = images.reshape(len(images), *network.input.shape)
-        calibration = encode(images, steps, coding, magnitude=magnitude if coding == "direct" else 1)
-    return quantise(network, precision, calibration, steps=longest_run)[0]
+        events = encode(images, steps, coding, magnitude=magnitude if coding == "direct" else 1)
+    return quantise(network, precision, events, steps=longest_run)[0]
+
+
+def _stimulus(steps: int | None, coding: str | None, magnitude: int) -> dict[str, str]:
+    """What is known of how images become events, as metadata.
+
+    The coding "poisson_signed" goes with a mean and a standard deviation, which only the caller's metadata can tell.
+    """
+    if coding == "poisson_signed":
+        coding = None
+    direct = coding == "direct"
+    stimulus = Stimulus(steps or DEFAULT.steps, coding or DEFAULT.coding, magnitude=magnitude if direct else 1)
+    unknown = {name for name, value in (("steps", steps), ("coding", coding)) if value is None}
+    return {name: text for name, text in stimulus.to_metadata().items() if name not in unknown}
 
 
 def to_network(
@@ -167,7 +198,9 @@ def to_network(
     def convert(presented: Presented) -> tuple[Network, Recorded, Drawing]:
         recorded = record(traceable(module), presented, time=time, run=run)
         drawing = draw(recorded, chain=isinstance(module, nn.Sequential))
-        return assemble(drawing.graph, sam=sam, metadata={**drawing.notes, **(metadata or {})}), recorded, drawing
+        loop = {"steps": str(recorded.recording.steps)} if recorded.way == "inside" else {}
+        notes = {**drawing.notes, **loop, **(metadata or {})}
+        return assemble(drawing.graph, sam=sam, metadata=notes), recorded, drawing
 
     network, recorded, drawing = convert(presented)
     if recorded.recording.read_out and convert(replace(presented, seed=1))[0] != network:

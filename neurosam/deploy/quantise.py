@@ -24,6 +24,7 @@ from neurosam._util.arguments import choice, integer
 from neurosam.deploy.error_model import Observation, observe, uninformed
 from neurosam.deploy.fixed_neuron import fixed_neuron
 from neurosam.deploy.headroom import smallest_units
+from neurosam.deploy.kept_report import with_report
 from neurosam.deploy.quantisation_report import (
     PopulationReport,
     QuantisationReport,
@@ -89,7 +90,7 @@ def quantise(
     Returns
     -------
     network : Network
-        A new network in fixed point.
+        A new network in fixed point, with the report in its metadata (kept_report.py).
     report : QuantisationReport
 
     Raises
@@ -166,7 +167,8 @@ def quantise(
     for name, trace in network.sam.items():
         if isinstance(trace, SamTrace):
             result = result.with_sam(trace, (name,))
-    return result, _report(precision.name, network, result, shown, observed, rows, steps)
+    report = _report(precision.name, network, result, shown, observed, rows, steps)
+    return with_report(result, report), report
 
 
 def _report(

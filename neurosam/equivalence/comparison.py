@@ -9,6 +9,7 @@ error, never an agreement.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,14 @@ import numpy.typing as npt
 
 from neurosam.backends.registry import run
 from neurosam.equivalence.divergence import Divergence, Mismatches, Variable, mismatches
+from neurosam.equivalence.layout import layout_hint
 from neurosam.equivalence.network_diff import Difference, compare_networks
+from neurosam.equivalence.operations import compare_operations
 from neurosam.equivalence.result import Equivalence, Tally, merged, shifted
 from neurosam.equivalence.rounding import Consequences, rounded
 from neurosam.equivalence.threshold import silent_distance
 from neurosam.equivalence.tolerance import ROUNDING, rounding_of
-from neurosam.equivalence.variables import shared
+from neurosam.equivalence.variables import common_steps, shared
 from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
@@ -30,13 +33,26 @@ from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording, Spikes
 from neurosam.signals.state import State
 
-__all__ = ["Difference", "Divergence", "Equivalence", "Tally", "compare", "compare_networks", "report", "verify"]
+__all__ = [
+    "Difference",
+    "Divergence",
+    "Equivalence",
+    "Tally",
+    "chunk_size",
+    "compare",
+    "compare_networks",
+    "largest_events",
+    "report",
+    "verify",
+]
 
 CHUNK_BYTES = 2**28
 
 
 def compare(a: Recording, b: Recording, network: Network | None = None) -> Divergence | None:
     """The first divergence of two recordings, or None if they agree in everything that both hold.
+
+    Populations, variables and steps that only one of them holds are not compared; a report lists them (:func:`verify`).
 
     Parameters
     ----------
@@ -49,7 +65,7 @@ def compare(a: Recording, b: Recording, network: Network | None = None) -> Diver
     Raises
     ------
     NeurosamError
-        If the recordings differ in shape or number type, or have nothing in common.
+        If the recordings differ in samples, shape or number type, or have nothing in common.
 
     Examples
     --------
@@ -74,8 +90,9 @@ def report(
     network: Network | None = None,
     tolerance: float | None = None,
     initial: State | None = None,
+    largest: Mapping[str, float] | None = None,
 ) -> Equivalence:
-    """Compare everything that two recordings both hold.
+    """Compare everything that two recordings both hold, in the steps and populations that both have.
 
     Parameters
     ----------
@@ -86,12 +103,15 @@ def report(
         Relative tolerance for floats (tolerance.py); 1e-9 if None, which suits float64. Integers have none.
     initial : State, optional
         In which both runs started, if they went on from an earlier one; distances to threshold depend on it.
+    largest : mapping of str to float, optional
+        The largest event of each input of a float network in this run, which its tolerance depends on; as the
+        network's populations declare (``magnitude``) if None.
 
     Raises
     ------
     NeurosamError
-        If the recordings differ in shape or number type, or have nothing in common; if a tolerance is given for
-        integers.
+        If the recordings differ in samples, shape or number type, or have nothing in common; if a tolerance is given
+        for integers.
 
     Notes
     -----
@@ -101,13 +121,25 @@ def report(
     """
     size = _samples_at_once(a, b)
     if a.samples <= size or a.samples != b.samples or (network is None and _has_floats(a, b)):
-        return _report(a, b, network, tolerance, initial)
+        return _with_operations(_report(a, b, network, tolerance, initial, largest), a, b)
     parts = []
     for first in range(0, a.samples, size):
         stop = first + size
         start = None if initial is None else initial.select(first, stop)
-        parts.append(shifted(_report(a.select(first, stop), b.select(first, stop), network, tolerance, start), first))
-    return merged(parts)
+        part = _report(a.select(first, stop), b.select(first, stop), network, tolerance, start, largest)
+        parts.append(shifted(part, first))
+    return _with_operations(merged(parts), a, b)
+
+
+def _with_operations(result: Equivalence, a: Recording, b: Recording) -> Equivalence:
+    """The result and what the runs counted over all samples."""
+    operations = compare_operations(a, b, excused=bool(result.rounded))
+    return replace(
+        result,
+        tallies={**result.tallies, **operations.tallies},
+        first=_first([*result.first, *operations.differing]),
+        not_compared=(*result.not_compared, *operations.not_compared),
+    )
 
 
 def _samples_at_once(a: Recording, b: Recording) -> int:
@@ -134,10 +166,16 @@ def _arrays(recording: Recording) -> list[npt.NDArray[Any]]:
 
 
 def _report(
-    a: Recording, b: Recording, network: Network | None, tolerance: float | None, initial: State | None
+    a: Recording,
+    b: Recording,
+    network: Network | None,
+    tolerance: float | None,
+    initial: State | None,
+    largest: Mapping[str, float] | None,
 ) -> Equivalence:
     """Compare all samples at once."""
-    variables, not_compared = shared(a, b, network)
+    both = shared(a, b, network, largest)
+    variables = both.variables
     if tolerance is not None and (not 0 <= tolerance < 1 or all(v.exact for v in variables)):
         raise NeurosamError("tolerance", f"got {tolerance}; it is in [0, 1) for floats, and integers have none")
     tolerance = ROUNDING if tolerance is None else tolerance
@@ -157,8 +195,19 @@ def _report(
         tallies[variable.population, variable.name] = Tally(variable.a.size, len(wrong), excused, caused)
         first = wrong.each_sample()
         earliest.extend(first.divergences(_distance(first, by_name, network, initial)))
+    steps = common_steps(a, b)
     return Equivalence(
-        (a.backend, b.backend), a.steps, a.samples, tallies, _first(earliest), tuple(rounded_spikes), not_compared
+        (a.backend, b.backend),
+        len(steps),
+        a.samples,
+        tallies,
+        _first(earliest),
+        tuple(rounded_spikes),
+        both.not_compared,
+        steps.start,
+        both.in_one,
+        both.steps_in_one,
+        _layout(_first(earliest), by_name, (a.backend, b.backend), network),
     )
 
 
@@ -171,6 +220,23 @@ def _distance(
     if network is None or spikes is None or membrane is None or v.name not in ("membrane", "spikes"):
         return None
     return silent_distance(at, spikes, membrane, network, initial).silent
+
+
+def _layout(
+    first: Sequence[Divergence],
+    by_name: Mapping[tuple[str, str], Variable],
+    names: tuple[str, str],
+    network: Network | None,
+) -> str:
+    """A hint at the layout of the population that differs first."""
+    if not first:
+        return ""
+    population = min(first, key=lambda d: d.place).population
+    onset = 0 if network is None else network.onsets[population]
+    for name in ("spikes", "membrane", "current"):
+        if (population, name) in by_name:
+            return layout_hint(by_name[population, name], names, onset)
+    return ""
 
 
 def _first(divergences: Sequence[Divergence]) -> tuple[Divergence, ...]:
@@ -199,8 +265,8 @@ def verify(
     backends : sequence of str
         Two or more names; the others are compared with the first.
     record : Record, optional
-        What to compare besides outputs, spike counts and how often membranes saturated and sums wrapped; everything
-        if None.
+        What to compare besides outputs, spike counts, synaptic operations and how often membranes saturated and sums
+        wrapped; everything if None.
     progress : callable, optional
         Called with (samples done, total samples).
     **options
@@ -238,23 +304,33 @@ def verify(
         raise NeurosamError("verify: events", "hold no samples; nothing can be compared")
     record = Record.everything(network) if record is None else record
     parts: dict[str, list[Equivalence]] = {name: [] for name in backends[1:]}
-    size = _chunk(network, inputs.steps)
+    size = chunk_size(network, inputs.steps)
     tolerance = None if network.fixed else rounding_of(network, inputs.steps, options.get("dtype", "float64"))
     initial: State | None = options.pop("initial", None)
     for start in range(0, inputs.samples, size):
         stop = min(start + size, inputs.samples)
         chunk = inputs.select(start, stop)
         begin = None if initial is None else initial.select(start, stop)
+        largest = largest_events(chunk, begin)
         first = run(network, chunk, backends[0], record, initial=begin, **options)
         for name in backends[1:]:
             other = run(network, chunk, name, record, initial=begin, **options)
-            parts[name].append(shifted(report(first, other, network, tolerance, begin), start))
+            parts[name].append(shifted(report(first, other, network, tolerance, begin, largest), start))
         if progress is not None:
             progress(stop, inputs.samples)
     return {name: merged(results) for name, results in parts.items()}
 
 
-def _chunk(network: Network, steps: int) -> int:
+def largest_events(inputs: Inputs, initial: State | None = None) -> dict[str, float]:
+    """The largest events of a run by input, those that are still on their way when it starts included."""
+    largest = {name: float(events.magnitude) for name, events in inputs.items()}
+    for name in largest.keys() & (initial.recent.keys() if initial is not None else ()):
+        before = initial.recent[name] if initial is not None else np.zeros(0)
+        largest[name] = max(largest[name], float(np.abs(before).max(initial=0.0)))
+    return largest
+
+
+def chunk_size(network: Network, steps: int) -> int:
     """Samples whose recordings fit CHUNK_BYTES: a membrane, a current, dense spikes and a map of two back ends."""
     total = sum(neurons(p.shape) for p in network.populations)
     return max(1, CHUNK_BYTES // (64 * total * steps))

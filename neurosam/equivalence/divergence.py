@@ -42,7 +42,8 @@ class Divergence:
     Parameters
     ----------
     population, variable : str
-        ``variable`` is current, membrane, spikes, counts, sam, saturated, wrapped, state.v (and so on), or output.
+        ``variable`` is current, membrane, spikes, counts, sam, saturated, wrapped, state.v (and so on), output, or
+        operations: of a projection, of all samples.
     step, sample : int
         The step of the run, in the population's own time; the last one for what belongs to the whole run.
     neuron : int or None
@@ -52,8 +53,8 @@ class Divergence:
         The same as (channel, y, x), (neuron,), or (y, x) for "sam".
     value_a, value_b : int or float
     distance : float, optional
-        If one side fired, or fired more often: threshold minus membrane of the other one, in the unit of the membrane
-        (threshold.py).
+        If one side fired, or fired more often: the network's threshold minus the membrane of the other one, in the unit
+        of the membrane (threshold.py).
     place : tuple of int
         Sort key for causal order.
 
@@ -61,7 +62,7 @@ class Divergence:
     --------
     >>> divergence = ns.Divergence("conv1", "spikes", 4, 0, 7, (1, 0, 3), 1, 0, distance=2.0)
     >>> print(divergence)
-    conv1: spikes at step 4, sample 0, neuron (1, 0, 3): 1 != 0 (the side that stayed silent is 2 below its threshold)
+    conv1: spikes at step 4, sample 0, neuron (1, 0, 3): 1 != 0 (the silent side is 2 below the network's threshold)
     """
 
     population: str
@@ -76,18 +77,23 @@ class Divergence:
     place: tuple[int, ...] = field(default=(), repr=False, compare=False)
 
     def __str__(self) -> str:
+        if self.variable == "operations":
+            return f"{self.population}: operations of the run: {self.value_a!r} != {self.value_b!r}"
         where = "" if self.neuron is None else f", {'pixel' if self.variable == 'sam' else 'neuron'} {self.coordinates}"
         text = f"{self.population}: {self.variable} at step {self.step}, sample {self.sample}{where}: "
         text += f"{self.value_a!r} != {self.value_b!r}"
         if self.distance is None:
             return text
-        side = "below" if self.distance >= 0 else "above"
-        return f"{text} (the side that stayed silent is {abs(self.distance):g} {side} its threshold)"
+        side = f"{abs(self.distance):g} {'below' if self.distance > 0 else 'above'}" if self.distance else "at"
+        return f"{text} (the silent side is {side} the network's threshold)"
 
 
 @dataclass(frozen=True, eq=False)
 class Variable:
-    """One variable of one population in both recordings, ``[T, B, N]`` each (T = 1 for what belongs to the run)."""
+    """One variable of one population in both recordings, ``[T, B, N]`` each (T = 1 for what belongs to the run).
+
+    `first_step` is the own step of the first of them.
+    """
 
     population: str
     name: str
@@ -145,7 +151,7 @@ class Mismatches:
 def mismatches(variable: Variable, tolerance: float) -> Mismatches:
     """Where the two sides differ, for floats by more than the tolerance.
 
-    An infinity equals itself alone, and NaN nothing.
+    Runs that overflow alike are equal: an infinity equals itself alone, and so does NaN.
     """
     a, b = variable.a, variable.b
     if variable.exact:
@@ -155,5 +161,5 @@ def mismatches(variable: Variable, tolerance: float) -> Mismatches:
         largest = np.maximum(np.abs(x), np.abs(y))
         with np.errstate(invalid="ignore"):  # inf - inf
             close = np.abs(x - y) <= tolerance * (variable.scale + largest)
-        step, sample, neuron = np.nonzero(~(close & (largest < np.inf)) & (x != y))
+        step, sample, neuron = np.nonzero(~(close & (largest < np.inf)) & (x != y) & ~(np.isnan(x) & np.isnan(y)))
     return Mismatches(variable, step + variable.first_step, sample, neuron)

@@ -111,7 +111,13 @@ def _array_difference(path: str, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> Di
 
 
 def _of_one_shape(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Two forms of a parameter, ``()``, ``(C,)`` or ``(C, H, W)``, as the larger one; unchanged if they do not fit."""
+    """Two forms of a parameter as the larger one; unchanged if they do not fit.
+
+    Of a neuron's numbers ``()``, ``(C,)`` or ``(C, H, W)``; of a table ``(steps, 1)`` or ``(steps, C)``.
+    """
+    if a.ndim == b.ndim == 2 and len(a) == len(b) and 1 in (a.shape[1], b.shape[1]):
+        columns = max(a.shape[1], b.shape[1])
+        return np.broadcast_to(a, (len(a), columns)), np.broadcast_to(b, (len(b), columns))
     larger = max(a, b, key=lambda x: x.ndim)
     if not {a.ndim, b.ndim} <= {0, 1, 3} or a.ndim == b.ndim:
         return a, b

@@ -59,6 +59,7 @@ class Equivalence:
     ----------
     backends : (str, str)
     steps, samples : int
+        That were compared.
     tallies : mapping of (population, variable) to Tally
         In causal order.
     first : tuple of Divergence
@@ -67,6 +68,14 @@ class Equivalence:
         Spikes of one side only that are attributable to rounding, each with its distance to the threshold.
     not_compared : tuple of str
         What only one of the recordings holds.
+    first_step : int
+        Own step of the first step that was compared.
+    in_one : tuple of (population, variable)
+        What only one of the recordings holds.
+    steps_in_one : int
+        Steps that only one of them holds.
+    hint : str
+        How the second recording may be laid out, if that explains the population that differs first.
 
     Examples
     --------
@@ -85,6 +94,10 @@ class Equivalence:
     first: tuple[Divergence, ...] = ()
     rounded: tuple[Divergence, ...] = ()
     not_compared: tuple[str, ...] = ()
+    first_step: int = 0
+    in_one: tuple[tuple[str, str], ...] = ()
+    steps_in_one: int = 0
+    hint: str = ""
 
     @property
     def total(self) -> Tally:
@@ -107,6 +120,7 @@ class Equivalence:
             "backends": list(self.backends),
             "equal": self.equal,
             "steps": self.steps,
+            "first_step": self.first_step,
             "samples": self.samples,
             "total": asdict(self.total),
             "variables": [
@@ -116,6 +130,7 @@ class Equivalence:
             "first": [_plain(d) for d in self.first],
             "rounded": [_plain(d) for d in self.rounded],
             "not_compared": list(self.not_compared),
+            "hint": self.hint,
         }
 
     def to_json(self) -> str:
@@ -138,9 +153,12 @@ class Equivalence:
         return table
 
     def _caption(self) -> str:
-        lines = [f"{self.samples} sample(s), {self.steps} steps"]
+        start = f", from own step {self.first_step} on" if self.first_step else ""
+        lines = [f"{self.samples} sample(s), {self.steps} steps{start}"]
         if self.divergence is not None:
             lines.append(f"first divergence: {self.divergence}")
+        if self.hint:
+            lines.append(self.hint)
         if self.not_compared:
             lines.append(f"not compared: {'; '.join(self.not_compared)}")
         return "\n".join(line.replace("[", r"\[") for line in lines)
@@ -174,4 +192,5 @@ def merged(parts: Sequence[Equivalence]) -> Equivalence:
         tallies=tallies,
         first=tuple(d for part in parts for d in part.first),
         rounded=tuple(d for part in parts for d in part.rounded),
+        hint=next((part.hint for part in parts if part.hint), ""),
     )

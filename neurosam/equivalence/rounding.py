@@ -101,7 +101,7 @@ def rounded(
             candidates = candidates[~consequences.cover(where.at(candidates))]
             silent, fired = (x[candidates] for x in distance)
             bound = tolerance * (membrane.scale + np.abs(silent))
-            close = (np.abs(silent) <= bound) & (np.isnan(fired) | (np.abs(fired) <= bound))
+            close = (np.abs(silent) <= bound) & (bound < np.inf) & (np.isnan(fired) | (np.abs(fired) <= bound))
             found = where.at(candidates[close])
             rounded_spikes.extend(found.divergences(silent[close]))
             consequences.add(found)

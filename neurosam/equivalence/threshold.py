@@ -7,11 +7,12 @@ fired. What decided is spike s + 1, for which both had to pass the bar
 
 with the membrane x before the reset (network/dynamics.py). Recorded is the membrane after the reset; what a side
 subtracted is added again, and h and r follow from its own earlier spikes. x is not known after a reset to 0 or to a
-value, nor where the lower bound has clipped the membrane.
+value, nor where the lower bound has clipped the membrane, nor in a part of a run for options that look back.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from neurosam.network.neuron import LIF
 from neurosam.network.synapse import as_chw
 from neurosam.signals.state import State
 
-__all__ = ["Distances", "silent_distance"]
+__all__ = ["Distances", "decided", "silent_distance"]
 
 Array = npt.NDArray[Any]
 Reals = npt.NDArray[np.float64]
@@ -66,11 +67,14 @@ def silent_distance(
     neuron = network[spikes.population].neuron
     if not isinstance(neuron, (LIF, FixedLIF)) or not len(where):
         return Distances(np.full(len(where), np.nan), np.full(len(where), np.nan))
+    where = replace(where, step=where.step - spikes.first_step)  # in rows of what was recorded
     at = (where.step, where.sample, where.neuron)
     of_a, of_b = spikes.a[at].astype(np.int64), spikes.b[at].astype(np.int64)
     fewer = np.minimum(of_a, of_b)
     start = (State.initial(network, spikes.a.shape[1]) if initial is None else initial).neurons[spikes.population]
     p, o = dynamics.resolve(neuron, network.precision)
+    if spikes.first_step and (o.adaptive or o.refractory or o.corrected or o.reset == dynamics.RELATIVE):
+        return Distances(np.full(len(where), np.nan), np.full(len(where), np.nan))  # depends on earlier steps
     p = Parameters(*(_by_neuron(value, network[spikes.population].shape, where.neuron) for value in p))
     a = _Side(p, o, spikes.a, membrane.a, start, network.fixed)
     b = _Side(p, o, spikes.b, membrane.b, start, network.fixed)
@@ -80,6 +84,32 @@ def silent_distance(
     fired = np.where(differ, np.where(a_fired, beyond_a, beyond_b), np.nan)
     waits = np.where(a_fired, b.waits(where), a.waits(where))
     return Distances(np.where(waits, np.nan, silent), fired)
+
+
+def decided(
+    spikes: Variable, membrane: Variable, network: Network, initial: State | None = None
+) -> tuple[Reals, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Every decision of side a of one population, ``(T, B, N)`` each.
+
+    Returns
+    -------
+    margin : array
+        Membrane minus the bar of its last spike in the step, or of the first one if there was none; NaN where the
+        membrane is not known.
+    fired : bool array
+    waits : bool array
+        Whether the neuron was in its refractory period.
+    """
+    neuron: Any = network[spikes.population].neuron
+    at = np.indices(spikes.a.shape).reshape(3, -1)
+    where = Mismatches(spikes, at[0], at[1], at[2])
+    start = (State.initial(network, spikes.a.shape[1]) if initial is None else initial).neurons[spikes.population]
+    p, o = dynamics.resolve(neuron, network.precision)
+    p = Parameters(*(_by_neuron(value, network[spikes.population].shape, where.neuron) for value in p))
+    side = _Side(p, o, spikes.a, membrane.a, start, network.fixed)
+    count = spikes.a.reshape(-1).astype(np.int64)
+    margin = side.beyond(where, np.maximum(count - 1, 0))
+    return tuple(x.reshape(spikes.a.shape) for x in (margin, count > 0, side.waits(where)))  # type: ignore[return-value]
 
 
 class _Side:

@@ -18,6 +18,7 @@ noticed.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +36,11 @@ NEURON_ROUNDINGS = 8
 """Roundings in one step of a neuron without options, besides those of the sum (network/neuron.py)."""
 
 
-def magnitude(network: Network, name: str) -> float:
+def magnitude(network: Network, name: str, largest: Mapping[str, float] | None = None) -> float:
     """Magnitude of the numbers that one step of a float population can add up.
+
+    `largest` are the largest events of the run by input: a float run does not check that they keep to
+    ``Population.magnitude``, which holds for inputs that are not named.
 
     Threshold and its rise per spike, resets, bias, initial state, and the largest input that it can receive. Several
     spikes subtract the reset amount several times, but hardly more than has arrived.
@@ -44,7 +48,8 @@ def magnitude(network: Network, name: str) -> float:
     neuron = network[name].neuron
     arrival = 0.0
     for projection in network.incoming(name):
-        source = network[projection.source].largest_event * (projection.pool.area if projection.pool else 1)
+        sent = (largest or {}).get(projection.source, network[projection.source].largest_event)
+        source = sent * (projection.pool.area if projection.pool else 1)
         negative, positive = projection.synapse.row_sums()
         arrival += float((positive - negative).max(initial=0.0)) * source
     if not isinstance(neuron, (LIF, Readout)):

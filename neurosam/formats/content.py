@@ -16,6 +16,7 @@ import struct
 import zipfile
 from pathlib import Path
 
+from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import FormatError
 from neurosam.formats.registry import formats
 from neurosam.hdf5.files import file_kind
@@ -137,7 +138,7 @@ def _has_recipe(path: Path) -> bool:
             return False
         try:
             header = json.loads(file.read(length))
-        except (ValueError, RecursionError):
+        except MALFORMED:
             return False
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     return isinstance(metadata, dict) and MODEL_KEY in metadata

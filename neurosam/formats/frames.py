@@ -53,10 +53,11 @@ def to_numpy(data: Recording | Events) -> Arrays:
     Returns
     -------
     dict of str to array
-        Of a recording: ``output``, ``output.NAME`` of further outputs, ``predictions``, and for each recorded
-        population ``spikes.NAME`` (uint8, or int32 numbers of spikes) ``[T, B, *shape]``, ``membrane.NAME``,
-        ``current.NAME``, ``sam.NAME`` with ``sam_scale.NAME``, ``counts.NAME``, ``saturated.NAME``, ``wrapped.NAME``;
-        for each projection ``operations.LABEL``. Of events: step, sample, neuron, c, y, x and value.
+        Of a recording: ``output``, ``output.NAME`` of further outputs, ``predictions``, ``first_step`` if that is not
+        0, and for each recorded population ``spikes.NAME`` (uint8, or int32 numbers of spikes) ``[T, B, *shape]``,
+        ``membrane.NAME``, ``current.NAME``, ``sam.NAME`` with ``sam_scale.NAME``, ``counts.NAME``, ``saturated.NAME``,
+        ``wrapped.NAME``; for each projection ``operations.LABEL``. :func:`neurosam.formats.recordings.read_recording`
+        reads them back. Of events: step, sample, neuron, c, y, x and value.
 
     Raises
     ------
@@ -79,7 +80,9 @@ def to_numpy(data: Recording | Events) -> Arrays:
     if isinstance(data, Events):
         return _positions(data.shape, data.time, data.sample, data.neuron, _values(data))
     _check_bytes("spikes", sum(map(_dense_bytes, data.spikes.values())))
-    arrays: Arrays = {"output": data.output, "predictions": data.predictions}
+    arrays: Arrays = {"output": data.output, "predictions": data.predictions} if data.has_output else {}
+    if data.first_step:
+        arrays["first_step"] = np.asarray(data.first_step)
     arrays |= {f"output.{name}": array for name, array in data.other_outputs.items()}
     arrays |= {f"spikes.{name}": spikes.dense() for name, spikes in data.spikes.items()}
     for variable in ("sam", "sam_scale", "membrane", "current", "counts", "operations", "saturated", "wrapped"):
@@ -188,10 +191,11 @@ def to_xarray(data: Recording | Events) -> xarray.Dataset:
         variables[f"{name}_sam"] = (dimensions, maps, {"units": "1", "scale": data.sam_scale.get(name, 1.0)})
     for name, counts in data.counts.items():
         variables[f"{name}_counts"] = (("step", "sample"), counts, {"units": "spikes"})
-    variables["output"] = (("sample", "class"), data.output.reshape(data.samples, -1))
+    if data.has_output:
+        variables["output"] = (("sample", "class"), data.output.reshape(data.samples, -1))
+        variables["predictions"] = (("sample",), data.predictions)
     for name, array in data.other_outputs.items():
         variables[f"{name}_output"] = (("sample", f"{name}_class"), array.reshape(data.samples, -1))
-    variables["predictions"] = (("sample",), data.predictions)
     attributes = {"backend": data.backend, "time_s": data.time_s}
     attributes |= {f"operations {label}": number for label, number in data.operations.items()}
     out: xarray.Dataset = dataset(variables, coords=_steps(data), attrs=attributes)
@@ -234,13 +238,14 @@ def _rows(recording: Recording, variable: str, name: str) -> Iterator[tuple[str,
     held = getattr(recording, variable)[name]
     if variable == "counts":
         at = np.indices(held.shape, np.int32)
-        yield name, {"step": at[0].ravel(), "sample": at[1].ravel(), "value": np.ravel(held)}
+        yield name, {"step": at[0].ravel() + recording.first_step, "sample": at[1].ravel(), "value": np.ravel(held)}
         return
     shape = held.shape if isinstance(held, Spikes) else held.shape[2:]
     if variable in ("membrane", "current"):
         _check_bytes(f"{variable} of {name!r}", recording.steps * recording.samples * neurons(shape) * 32)
     length = max(1, BLOCK_BYTES // max(1, 8 * recording.samples * neurons(shape)))
     for first in range(0, recording.steps, length):
+        own = first + recording.first_step
         block = _block(held, first, first + length)
         flat = block.reshape(*block.shape[:2], -1)
         if variable in ("membrane", "current"):
@@ -249,18 +254,17 @@ def _rows(recording: Recording, variable: str, name: str) -> Iterator[tuple[str,
             step, sample, neuron = np.nonzero(flat)
         value = flat[step, sample, neuron]
         if variable == "sam":
-            columns = _positions((1, *shape), step + first, sample, neuron, value / recording.sam_scale.get(name, 1.0))
+            columns = _positions((1, *shape), step + own, sample, neuron, value / recording.sam_scale.get(name, 1.0))
             yield name, {key: column for key, column in columns.items() if key not in ("neuron", "c")}
         else:
-            yield name, _positions(shape, step + first, sample, neuron, value)
+            yield name, _positions(shape, step + own, sample, neuron, value)
 
 
 def _block(held: Any, first: int, last: int) -> npt.NDArray[Any]:
     """Values of the steps ``first:last``, ``[steps, B, ...]``."""
     if not isinstance(held, Spikes):
         return np.asarray(held[first:last])
-    magnitude = None if held.magnitude is None else held.magnitude[first:last]
-    return Spikes(held.planes[first:last], held.shape, magnitude).dense()
+    return held.steps(first, last).dense()
 
 
 def _joined(table: Any, variable: str, parts: list[tuple[str, Arrays]]) -> Any:
@@ -299,4 +303,8 @@ def _dimensions(name: str, shape: Shape) -> tuple[str, ...]:
 
 def _steps(data: Recording | Events) -> Mapping[str, Any]:
     """Coordinates that every variable shares."""
-    return {"step": ("step", np.arange(data.steps), {"units": "steps"}), "sample": np.arange(data.samples)}
+    first = data.first_step if isinstance(data, Recording) else 0
+    return {
+        "step": ("step", np.arange(first, first + data.steps), {"units": "steps"}),
+        "sample": np.arange(data.samples),
+    }

@@ -17,7 +17,7 @@ from neurosam.errors import NetworkError
 from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader
 from neurosam.hdf5.writer import Writer
 
-__all__ = ["Array", "Field", "NotStorable", "Real", "Text", "Texts", "Whole", "Wholes", "storable"]
+__all__ = ["Array", "Field", "NotStorable", "Real", "Text", "Texts", "Whole", "WholeMember", "Wholes", "storable"]
 
 INT64 = 2**63 - 1
 
@@ -33,17 +33,20 @@ class Field(ABC):
     Parameters
     ----------
     optional : bool
-        Whether it may be absent, which means None.
+        Whether it may be absent, which means `absent`.
+    absent : object
+        None, or a number.
     """
 
     optional: bool = False
+    absent: int | None = None
 
     attribute = False
     """Whether it is an attribute of its group, or a member (dataset or group)."""
 
     @abstractmethod
     def write(self, group: Writer, name: str, value: Any) -> None:
-        """Store a value that is not None."""
+        """Store a value that is not that of an absent field."""
 
     @abstractmethod
     def read(self, group: Reader, name: str) -> Any:
@@ -100,6 +103,21 @@ class Whole(Field):
     def read(self, group: Reader, name: str) -> int:
         """The int."""
         return integer(name, group.numbers(name, "<i8", (0,))[()], self.low, INT64)
+
+
+@dataclass(frozen=True)
+class WholeMember(Whole):
+    """An int64 dataset of one number: for a group that has 8 attributes, the most that HDF5 stores compactly."""
+
+    attribute = False
+
+    def write(self, group: Writer, name: str, value: Any) -> None:
+        """Store it."""
+        group.array(name, np.asarray(integer(name, value, self.low, INT64)), "<i8")
+
+    def read(self, group: Reader, name: str) -> int:
+        """The int."""
+        return integer(name, group.array(name, ("<i8",), (0,))[()], self.low, INT64)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Any, TypeAlias
 
 from neurosam._version import __version__
 from neurosam.errors import FormatError
+from neurosam.hdf5 import version3
 from neurosam.hdf5.consistency import inconsistency
 from neurosam.hdf5.fields import NotStorable
+from neurosam.hdf5.manifest import Manifest
 from neurosam.hdf5.reader import Reader, opened
 from neurosam.hdf5.schema import LAYOUTS, VERSION, read_record, write_record
 from neurosam.hdf5.stream import Stream, streamed
@@ -22,6 +24,8 @@ from neurosam.signals.recording import Record, Recording
 from neurosam.signals.state import State
 
 __all__ = [
+    "digest",
+    "file_digest",
     "file_kind",
     "load",
     "load_events",
@@ -43,7 +47,7 @@ PHRASES = {
 }  # fmt: skip
 LOADERS = {"network": "load_network", "recording": "load_recording", "events": "load_events"}
 PREFIX = "neurosam-"
-HEADER = frozenset({"format", "version", "producer"})
+HEADER = version3.HEADER | {"digest"}
 
 
 def save(value: Stored | Mapping[str, Events], path: str | Path) -> None:
@@ -74,20 +78,92 @@ def save(value: Stored | Mapping[str, Events], path: str | Path) -> None:
     >>> list(ns.load("inputs.h5"))
     ['left', 'right']
     """
-    if isinstance(value, Mapping) and all(type(item) is Events for item in value.values()):
-        value = Inputs(value)
-    kind = next((kind for kind, stored in KINDS.items() if type(value) is stored), None)
-    if kind is None:  # a subclass too: it could hold more than the file does
-        allowed = ", ".join(stored.__name__ for stored in KINDS.values())
-        raise FormatError(str(path), f"got {type(value).__name__} to save; allowed are {allowed}")
+    value, kind = _storable(value, str(path))
     try:
         if problem := inconsistency(value):
             raise NotStorable(problem)
         with created(path) as root:
             _write_header(root, kind)
             write_record(root, value)
+            root.text("digest", _manifest(value, kind).digest())
     except NotStorable as error:
         raise FormatError(str(path), f"is not written: {error}") from None
+
+
+def digest(value: Stored | Mapping[str, Events]) -> str:
+    """The name of a network, recording, events or state: a SHA-256 of all that it holds, to be compared by two parties.
+
+    It is what :func:`save` writes into the file and :func:`load` checks. Equal values have equal digests, whatever
+    software wrote them; networks whose metadata differ are different. How it is formed is in FORMAT.md.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    FormatError
+        If a file could not hold the value.
+
+    Examples
+    --------
+    >>> events = ns.Events.from_unsorted([0, 2], [0, 0], [1, 3], steps=3, samples=1, shape=(4,))
+    >>> ns.digest(events)[:16], ns.digest(events.select(0, 1)) == ns.digest(events)
+    ('bd6d1d2b99202c37', True)
+    """
+    value, kind = _storable(value, "digest")
+    try:
+        return _manifest(value, kind).digest()
+    except NotStorable as error:
+        raise FormatError("digest", str(error)) from None
+
+
+def file_digest(path: str | Path) -> str | None:
+    """The digest that a file states, without checking it; None for a file of versions 1 to 3, which have none.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, unreadable, truncated or not neurosam's.
+
+    Examples
+    --------
+    Saved again, a network keeps its digest, whatever else the container holds:
+
+    >>> import pathlib, tempfile
+    >>> from neurosam.hdf5 import file_digest
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (1,)), ns.Population("out", (1,), ns.Readout())],
+    ...     [ns.Projection("in", "out", ns.Dense([[0.5]]))],
+    ... )
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> net.save(folder / "a.h5")
+    >>> ns.load(folder / "a.h5").save(folder / "b.h5")
+    >>> file_digest(folder / "a.h5") == file_digest(folder / "b.h5"), len(file_digest(folder / "a.h5"))
+    (True, 64)
+    """
+    with opened(path) as root:
+        _kind(root)
+        return root.text("digest") if "digest" in root.attributes() else None
+
+
+def _storable(value: Any, where: str) -> tuple[Stored, str]:
+    """A value as it is stored, and its kind."""
+    if isinstance(value, Mapping) and all(type(item) is Events for item in value.values()):
+        value = Inputs(value)
+    kind = next((kind for kind, stored in KINDS.items() if type(value) is stored), None)
+    if kind is None:  # a subclass too: it could hold more than the file does
+        allowed = ", ".join(stored.__name__ for stored in KINDS.values())
+        raise FormatError(where, f"got {type(value).__name__} to save; allowed are {allowed}")
+    return value, kind
+
+
+def _manifest(value: Any, kind: str) -> Manifest:
+    manifest = Manifest()
+    manifest.text("format", PREFIX + kind)
+    write_record(manifest, value)
+    return manifest
 
 
 @contextmanager
@@ -124,7 +200,7 @@ def load(path: str | Path, mapped: bool = False) -> Stored:
     path : str or Path
         A file that :func:`save` wrote. Reading takes no more memory than the file has bytes.
     mapped : bool
-        For a recording: leave its arrays in the file, see :func:`load_recording`.
+        For a recording: leave its arrays in the file, see :func:`load_recording`. The digest is then not checked.
 
     Raises
     ------
@@ -168,7 +244,8 @@ def load_recording(path: str | Path, mapped: bool = False) -> Recording:
     """Read a recording; see :func:`load`.
 
     With `mapped`, its arrays stay in the file: they are read-only, and values are read when they are used, so that the
-    recording may be larger than the memory. The file must not be changed in place meanwhile (replacing it is safe).
+    recording may be larger than the memory. The file must not be changed in place meanwhile (replacing it is safe), and
+    its digest is not checked, which would read all of it: ``ns.digest(recording) == ns.file_digest(path)`` does.
 
     Examples
     --------
@@ -232,9 +309,17 @@ def _load(required: str | None, path: str | Path, mapped: bool = False) -> Any:
         if KINDS[kind] not in LAYOUTS[version]:
             raise root.error("", f"has version {version} of the format, which does not have {PHRASES[kind]}")
         root.text("producer")
-        value = read_record(root.in_version(version), KINDS[kind], HEADER)
+        value = read_record(root.in_version(version), KINDS[kind], HEADER if version > 3 else version3.HEADER)
         if problem := inconsistency(value):
             raise root.error("", problem)
+        if version > 3:
+            stated = root.text("digest")
+            if not mapped and (found := _manifest(value, kind).digest()) != stated:
+                raise root.error(
+                    "",
+                    f"is not what was saved: its content has the digest {found[:12]}..., and {stated[:12]!r}... is "
+                    "stated. Copy it again from where it came",
+                )
         return value
 
 

@@ -7,6 +7,7 @@ of a group of samples are collected in memory first and then written step by ste
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import threading
@@ -30,6 +31,8 @@ LARGE_ROW_BYTES = 2**15
 GROUP_BYTES = 2**25
 """Most bytes that a group of samples may take in memory, all arrays together."""
 MOST_SAMPLES = 64
+BLOCK_BYTES = 2**17
+"""Of what is read back at a time."""
 
 
 def group_size(arrays: Collection[tuple[Shape, np.dtype[Any]]]) -> int:
@@ -115,6 +118,15 @@ class Place:
                 self._collect(steps, sample, values[:, i])
         with self._lock:
             self.missing -= len(steps) * len(samples)
+
+    def digest(self) -> str:
+        """SHA-256 of all values, read from the file in blocks."""
+        whole = hashlib.sha256()
+        at, end = self.offset, self.offset + self.shape[0] * self.shape[1] * self.row
+        while at < end and (block := os.pread(self.descriptor, min(BLOCK_BYTES, end - at), at)):
+            whole.update(block)
+            at += len(block)
+        return whole.hexdigest()
 
     def _collect(self, steps: range, sample: int, values: Array) -> None:
         """Add values of a sample to those of its group, and write the group when it is complete."""

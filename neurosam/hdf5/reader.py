@@ -3,6 +3,7 @@
 What is checked before anything is opened or allocated:
 
 - the path is a regular file that starts with HDF5's signature;
+- all of its structure, before the HDF5 library sees it (structure.py);
 - a member is reached through a hard link (no soft or external ones), and is of the kind that the format wants;
 - a dataset is contiguous or compact, without filters, external files or virtual sources (so nothing expands);
 - its type is exactly the stated one, its rank is allowed, and its bytes are allocated within the file;
@@ -33,6 +34,8 @@ import numpy.typing as npt
 from h5py import h5a, h5d, h5g, h5l, h5o, h5s, h5t
 
 from neurosam.errors import FormatError
+from neurosam.hdf5.octets import StructureError
+from neurosam.hdf5.structure import check_structure
 
 __all__ = ["MAX_MEMBERS", "MAX_TEXT", "MAX_TEXT_DATASET", "Reader", "opened"]
 
@@ -80,7 +83,7 @@ def opened(path: str | Path, mapped: bool = False, wanted: str = "a file that ne
 
 
 def _examine(where: str, path: str | Path, wanted: str) -> int:
-    """Size of a regular file with HDF5's signature."""
+    """Size of a regular file with HDF5's signature and a structure that HDF5 can be trusted with."""
     try:
         status = os.stat(path)  # before open(), which would block on a pipe
         if stat.S_ISDIR(status.st_mode):
@@ -91,6 +94,10 @@ def _examine(where: str, path: str | Path, wanted: str) -> int:
             )
         with open(path, "rb") as file:
             head = file.read(len(SIGNATURE))
+            if head == SIGNATURE:
+                check_structure(file, status.st_size)
+    except StructureError as error:
+        raise FormatError(where, str(error)) from None
     except FileNotFoundError:
         raise FormatError(where, "does not exist; check the name") from None
     except (OSError, ValueError) as error:

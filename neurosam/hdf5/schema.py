@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from neurosam.errors import ArgumentError, EventError, NetworkError
-from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, Wholes, storable
+from neurosam.hdf5.fields import Array, Field, NotStorable, Real, Text, Texts, Whole, WholeMember, Wholes, storable
 from neurosam.hdf5.reader import MAX_MEMBERS, MAX_TEXT, Reader
 from neurosam.hdf5.version1 import Layout, version_1
 from neurosam.hdf5.version2 import version_2
+from neurosam.hdf5.version3 import version_3
 from neurosam.hdf5.writer import Writer
 from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
@@ -108,7 +109,7 @@ class Mapping(Field):
         return values
 
 
-VERSION = 3
+VERSION = 4
 """Version of the format that is written; files of versions 1 to this one are read."""
 
 FLOATS = ("<f8",)
@@ -248,6 +249,7 @@ RECORDS: dict[type, dict[str, Field]] = {
         "saturated": Mapping(_integers("<i8", 1)),
         "wrapped": Mapping(_integers("<i8", 1)),
         "state": Child((State,), optional=True),
+        "first_step": WholeMember(low=0, optional=True, absent=0),
     },
     Spikes: {"planes": Array(("<u8",), (5,)), "shape": SHAPE, "magnitude": _integers("<i4", 3, 5, optional=True)},
     State: {
@@ -277,8 +279,9 @@ def _layouts(records: dict[type, dict[str, Field]]) -> dict[type, Layout]:
 
 
 LAYOUTS: dict[int, dict[type, Layout]] = {
-    1: version_1(version_2(RECORDS)),
-    2: _layouts(version_2(RECORDS)),
+    1: version_1(version_2(version_3(RECORDS))),
+    2: _layouts(version_2(version_3(RECORDS))),
+    3: _layouts(version_3(RECORDS)),
     VERSION: _layouts(RECORDS),
 }
 """What files of each version hold: by type and name in the file, the name in the dataclass and how it is stored."""
@@ -295,7 +298,7 @@ def write_record(group: Writer, record: Any, only: Collection[str] | None = None
         if only is not None and name not in only:
             continue
         value = getattr(record, name)
-        if value is None and field.optional:
+        if field.optional and (value is None or (type(value) is int and value == field.absent)):
             continue
         try:
             field.write(group, name, value)
@@ -325,7 +328,7 @@ def read_record(group: Reader, kind: type, also: Set[str]) -> Any:
     present = {*group.attributes(), *group.members()}
     try:
         values = {
-            parameter: None if field.optional and name not in present else field.read(group, name)
+            parameter: field.absent if field.optional and name not in present else field.read(group, name)
             for name, (parameter, field) in layout.items()
         }
         return kind(**values, **AS_STORED.get(kind, {}))

@@ -22,6 +22,7 @@ import numpy as np
 from neurosam.errors import FormatError
 from neurosam.hdf5.consistency import inconsistency
 from neurosam.hdf5.fields import NotStorable
+from neurosam.hdf5.manifest import Manifest, ReservedManifest
 from neurosam.hdf5.place import Place, group_size
 from neurosam.hdf5.schema import RECORDS, write_record
 from neurosam.hdf5.writer import PAGE, Root, created
@@ -48,8 +49,8 @@ class Stream:
         wanted = extents(network, record, steps, samples)
         blank = {key: np.broadcast_to(np.zeros((), dtype), shape) for key, (shape, dtype) in wanted.items()}
         room = root.reserving()
-        form = Recording("", steps, samples, np.zeros((samples, 0)), **arranged(network, blank))
-        write_record(room, form, VALUES)
+        self.form = Recording("", steps, samples, np.zeros((samples, 0)), **arranged(network, blank))
+        write_record(room, self.form, VALUES)
         self.size = sum(array.nbytes for array in blank.values())
         group = group_size(wanted.values())
         self.places = {
@@ -68,6 +69,10 @@ class Stream:
     def finish(self, rest: Recording) -> None:
         """Provide all else that the recording has: output, counts, operations, scales and time."""
         self.rest = rest
+
+    def manifest(self, lines: list[str]) -> None:
+        """Add the lines of all values, which are read from the file."""
+        write_record(ReservedManifest("", lines, [place.digest() for place in self.places.values()]), self.form, VALUES)
 
     def complete(self) -> Recording:
         """All else, if no value is missing."""
@@ -101,9 +106,11 @@ def streamed(
 ) -> Iterator[Stream]:
     """A recording file to be filled; see :func:`neurosam.hdf5.stream_recording`. `begin` writes the file's header."""
     failure: BaseException | None = None
+    manifest = Manifest()
     try:
         with created(path, PAGE) as root:
             begin(root, "recording")
+            manifest.text("format", "neurosam-recording")
             stream = Stream(str(path), root, network, record, steps, samples)
             _allocate(root, path, stream.size)
             try:
@@ -111,7 +118,11 @@ def streamed(
             except BaseException as error:  # an error of the run, which must not be reported as one of the file
                 failure = error
                 raise _Abandoned from None
-            write_record(root, stream.complete(), RECORDS[Recording].keys() - VALUES)
+            rest, others = stream.complete(), RECORDS[Recording].keys() - VALUES
+            write_record(root, rest, others)
+            write_record(manifest, rest, others)
+            stream.manifest(manifest.lines)
+            root.text("digest", manifest.digest())
     except _Abandoned:
         pass
     if failure is not None:

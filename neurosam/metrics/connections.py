@@ -75,6 +75,10 @@ def deliveries(network: Network, recording: Recording, events: Events | Mapping[
 def inputs_of(network: Network, recording: Recording, events: Events | Mapping[str, Events], where: str) -> Inputs:
     """The events of a run, which have to be those of the recording."""
     inputs = Inputs.of(network, events)
+    if recording.first_step:
+        raise NeurosamError(
+            where, f"got a part of a run, from own step {recording.first_step} on; a whole one is required"
+        )
     if (inputs.steps, inputs.samples) != (recording.steps, recording.samples):
         raise NeurosamError(
             f"{where}: events",

@@ -379,8 +379,9 @@ Synapse: TypeAlias = Dense | Conv2d | Sparse
 
 def _taps_inside(size: int, out: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
     """Number of (output, tap) pairs along one axis whose source pixel exists."""
-    source = np.arange(out)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
-    return int(np.count_nonzero((source >= 0) & (source < size)))
+    start = padding - dilation * np.arange(kernel)  # source of output o is stride o - start
+    first, end = np.maximum(-(-start // stride), 0), np.minimum((start + size - 1) // stride + 1, out)
+    return int(np.maximum(end - first, 0).sum())
 
 
 def _row_sums(weight: Weights) -> tuple[Sums, Sums]:

@@ -1,7 +1,7 @@
 """The report as one HTML file that works offline, and the same numbers as a JSON file next to it.
 
 The page is page.html with page.css and page.js inlined. Title, provenance and tables are plain HTML, readable without
-scripts, and pictures are images inside the file. The samples follow as data that the script draws:
+scripts, and pictures are images inside the file. The samples, if there are any, follow as data that the script draws:
 
 - ``<script type="application/json">``: names, counts, readouts, and the offset and shape of each array in the buffer;
 - ``<script type="application/octet-stream">``: the buffer, zlib-compressed, in base64. Images are bytes ``[C, H, W]``,
@@ -39,6 +39,8 @@ from neurosam.report.model import Cell, Picture, Report, Sample, Table
 __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
 
 FORMAT, FORMAT_VERSION = "neurosam-report", 1
+VIEWER = re.compile(r"<!-- viewer -->\n(.*?)<!-- /viewer -->\n", re.DOTALL)
+"""Parts of page.html that show samples; a page without any has none of them."""
 WIDE = 6
 """Columns of a table, above which it has no other beside it."""
 
@@ -81,18 +83,18 @@ def _page(report: Report) -> str:
         "style": style,
         "script": script,
         "style_hash": _sha256(style),
-        "script_hash": _sha256(script),
+        "script_source": f"'sha256-{_sha256(script)}'" if report.samples else "'none'",
         "title": html.escape(report.title),
         "provenance": "".join(_pair(name, cell) for name, cell in _provenance(report).items()),
         "highlights": "".join(_pair(name, cell) for name, cell in report.highlights.items()),
         "pictures": "".join(map(_picture, report.pictures)),
         "tables": "".join(_table(Table(*table)) for table in report.tables),
-        "samples_hidden": "" if report.samples else "hidden",
         "data": _script_text(data),
         "buffer": buffer,
         "version": html.escape(__version__),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda placeholder: parts[placeholder[1]], _part("page.html"))
+    page = VIEWER.sub(r"\1" if report.samples else "", _part("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda placeholder: parts[placeholder[1]], page)
 
 
 def _part(name: str) -> str:

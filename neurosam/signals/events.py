@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from neurosam._util.arguments import frozen, integer
 from neurosam._util.describing import array_text, to_html
+from neurosam._util.memory import available_bytes, size_text
 from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.synapse import Shape, neurons
@@ -276,6 +277,7 @@ def encode(
     if magnitude > 1:
         x = np.rint(x * np.float32(magnitude))
     flat = x.reshape(x.shape[0], neurons(x.shape[1:]))
+    _fits(flat, steps, coding)
     parts = [_sample(row, steps, coding, np.random.default_rng([seed, first + i])) for i, row in enumerate(flat)]
     sizes = [time.size for time, _, _ in parts]
     time = np.concatenate([p[0] for p in parts]) if parts else np.zeros(0, np.int64)
@@ -288,6 +290,20 @@ def encode(
     return Events(
         time[order], sample[order], neuron[order], steps, x.shape[0], array.shape[1:], None if plain else graded
     )
+
+
+def _fits(x: npt.NDArray[np.float32], steps: int, coding: str) -> None:
+    """Refuse images whose events, or the random numbers of one of them, cannot be held."""
+    active = int(np.count_nonzero(x))
+    expected = active if coding == "latency" else steps * (active if coding == "direct" else float(np.abs(x).sum()))
+    drawn = 5 * steps * x.shape[1] if coding.startswith("poisson") else 0
+    room = available_bytes()
+    if room is not None and 40 * expected + drawn > room:
+        raise EventError(
+            "encode: steps",
+            f"got {steps}; the events of {len(x)} images would take about {size_text(int(40 * expected + drawn))} of "
+            f"memory, and {size_text(room)} are free; give fewer steps or images",
+        )
 
 
 def _sample(

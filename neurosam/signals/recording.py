@@ -17,6 +17,7 @@ import numpy.typing as npt
 from neurosam._util.arguments import identical
 from neurosam._util.describing import LOOKED_THROUGH, array_text, plots, some_lines, to_html
 from neurosam._util.saving import save
+from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.synapse import Shape, as_chw, neurons
 from neurosam.signals.events import Events
@@ -150,6 +151,11 @@ class Spikes:
         magnitude = None if self.magnitude is None else self.magnitude[:, start:stop]
         return Spikes(self.planes[:, start:stop], self.shape, magnitude)
 
+    def steps(self, start: int, stop: int) -> Spikes:
+        """The steps ``start:stop`` of these, as views."""
+        magnitude = None if self.magnitude is None else self.magnitude[start:stop]
+        return Spikes(self.planes[start:stop], self.shape, magnitude)
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -163,7 +169,7 @@ class Recording:
         T and B.
     output : (B, classes) array
         Answer of the (first) output population: its membrane after the last step or the largest one (float64, or int32
-        in membrane units), the mean of its membrane (float64), or its spike counts (int64).
+        in membrane units), the mean of its membrane (float64), or its spike counts (int64); ``(B, 0)`` if not recorded.
     spikes : mapping of str to Spikes
     sam : mapping of str to (T, B, H, W) array
         Spike activation maps: float64, or int32 for a fixed-point network.
@@ -184,6 +190,8 @@ class Recording:
         sums wrapped around, by population; in a network that is sound, never.
     state : State, optional
         Where the run ended, if that was requested.
+    first_step : int
+        Own step of the first of the T steps; above 0 in a part of a run that came from elsewhere (from_arrays.py).
 
     Examples
     --------
@@ -216,6 +224,7 @@ class Recording:
     saturated: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     wrapped: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     state: State | None = None
+    first_step: int = 0
 
     @property
     def plot(self) -> Any:
@@ -225,7 +234,10 @@ class Recording:
     def __repr__(self) -> str:
         head = f"Recording by {self.backend}: {self.steps:,} steps, {self.samples:,} samples, {self.time_s:.3g} s"
         names = dict.fromkeys([*self.counts, *self.spikes, *self.sam, *self.membrane, *self.current])
-        lines = [f"output {array_text(self.output)}", *(f"{name}: {', '.join(self._parts(name))}" for name in names)]
+        if self.first_step:
+            head += f", from own step {self.first_step:,} on"
+        output = f"output {array_text(self.output)}" if self.has_output else "no output"
+        lines = [output, *(f"{name}: {', '.join(self._parts(name))}" for name in names)]
         if self.operations:
             lines.append(f"{sum(self.operations.values()):,} synaptic operations")
         for what, counts in (("saturated", self.saturated), ("wrapped", self.wrapped)):
@@ -247,8 +259,21 @@ class Recording:
         return found
 
     @property
+    def has_output(self) -> bool:
+        """Whether the output was recorded; in a part of a run it may be missing."""
+        return self.output.ndim > 1 and self.output.shape[1] > 0
+
+    @property
     def predictions(self) -> npt.NDArray[np.int64]:
-        """Index of the largest output of each sample (the first among equals), ``[B]``."""
+        """Index of the largest output of each sample (the first among equals), ``[B]``.
+
+        Raises
+        ------
+        NeurosamError
+            If the recording has no output.
+        """
+        if not self.has_output:
+            raise NeurosamError("recording", f"by {self.backend!r} has no output; it predicts nothing")
         flat = self.output.reshape(self.samples, -1)
         return np.asarray(np.argmax(flat, axis=1), dtype=np.int64)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import EventError
 from neurosam.signals.events import CODINGS, Events, encode
 
@@ -124,5 +125,7 @@ class Stimulus:
                 size=int(metadata["size"]) if "size" in metadata else None,
                 magnitude=int(metadata.get("magnitude", "1")),
             )
-        except (ValueError, TypeError) as error:
-            raise EventError("metadata", f"describes no stimulus ({error}); set steps and coding by hand") from None
+        except MALFORMED as error:
+            raise EventError(
+                "metadata", f"describes no stimulus ({str(error)[:200]}); set steps and coding by hand"
+            ) from None

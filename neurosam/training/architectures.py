@@ -44,6 +44,7 @@ _TOKEN = re.compile(
 )
 _ALLOWED = 'allowed are <n>C<k>, <n>C<k>S<s>, P<k>, M<k>, G and D<n>, joined by "-", as in "16C3-P2-32C3S2-D10"'
 _LARGEST = 65536
+_MOST_LAYERS = 1024
 
 
 def build(
@@ -159,6 +160,8 @@ def _build(
     channels, height, width = (integer("input_shape", size, 1, _LARGEST) for size in input_shape)
     if not 0.0 <= dropout < 1.0:
         raise NetworkError("dropout", f"got {dropout!r}; allowed is [0, 1)")
+    if description.count("-") >= _MOST_LAYERS:
+        raise NetworkError("description", f"has {description.count('-') + 1} layers; at most {_MOST_LAYERS} are built")
     tokens = [_parse(token, description) for token in description.split("-")]
     last = tokens[-1]
     if not isinstance(last, _Dense):

@@ -10,6 +10,7 @@ the same folder and then renamed, so at any time there is a complete checkpoint,
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import DataError
 from neurosam.training.history import Epoch
 from neurosam.training.tensor_file import read_tensors, write_tensors
@@ -111,10 +113,16 @@ def load_checkpoint(
         weights = {name.removeprefix("module/"): t for name, t in tensors.items() if name.startswith("module/")}
         state = _optimizer_state(tensors, optimizer)
         _require_shapes(place, weights, module)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except MALFORMED as error:
         raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r}); give another path") from error
-    module.load_state_dict(weights)
-    optimizer.load_state_dict(state)
+    before = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
+    try:
+        module.load_state_dict(weights)
+        optimizer.load_state_dict(state)
+    except (*MALFORMED, RuntimeError) as error:
+        module.load_state_dict(before[0])
+        optimizer.load_state_dict(before[1])
+        raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r:.200}); give another path") from error
     return epochs
 
 

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import torch
+
+from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import DataError, NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training.architectures import build, build_ann
@@ -138,10 +141,14 @@ def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]
         fields = json.loads(metadata[_KEY])
         stimulus = Stimulus.from_metadata(fields["stimulus"])
         recipe = Recipe(**{**fields, "stimulus": stimulus, "input_shape": tuple(fields["input_shape"])})
+        with torch.device("meta"):  # shapes without memory, before a recipe can ask for any amount of it
+            expected = {name: value.shape for name, value in recipe.build().state_dict().items()}
+        if expected != {name: value.shape for name, value in tensors.items()}:
+            raise ValueError("its tensors are not those of its recipe")
         module = recipe.build()
         module.load_state_dict(tensors)
     except (
-        OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError, RuntimeError, NeurosamError,
+        OSError, SafetensorError, RuntimeError, NeurosamError, *MALFORMED,
     ) as error:  # fmt: skip
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(str(place), f"is not a model that `neurosam train` wrote ({reason})") from error

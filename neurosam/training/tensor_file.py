@@ -1,15 +1,27 @@
-"""Named tensors and text in one safetensors file, which cannot hold code; files are written atomically."""
+"""Named tensors and text in one safetensors file, which cannot hold code; files are written atomically.
+
+The metadata have a digest of the content, ``neurosam-digest``: a SHA-256 of a line ``NAME TYPE SHAPE SHA256`` for each
+tensor and ``NAME text - SHA256`` for each text, sorted (hdf5/manifest.py). A file without one is read too.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from neurosam._util.atomic_write import replacing
+from neurosam.errors import DataError
+from neurosam.hdf5.manifest import Manifest
 
-__all__ = ["read_tensors", "write_tensors"]
+__all__ = ["MAX_TENSORS", "read_tensors", "write_tensors"]
+
+MAX_TENSORS = 2**14
+"""Most tensors of a file: a VGG-16 with the state of its optimiser has some 300."""
+
+_KEY = "neurosam-digest"
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -18,14 +30,37 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], m
 
     contiguous = {name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(contiguous, metadata=dict(metadata)))
+        temporary.write_bytes(save(contiguous, metadata={**metadata, _KEY: _digest(contiguous, metadata)}))
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read tensors (on the CPU) and metadata. Raises an OSError or SafetensorError."""
+    """Read tensors (on the CPU) and metadata.
+
+    Raises
+    ------
+    OSError, SafetensorError
+        If the file is no safetensors file.
+    DataError
+        If its content is not what was saved, or it has more tensors than any network.
+    """
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
         metadata = dict(file.metadata() or {})
+        if (count := len(file.keys())) > MAX_TENSORS:
+            raise DataError(str(path), f"has {count} tensors; at most {MAX_TENSORS} are read")
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a method, not a mapping's
+    stated = metadata.pop(_KEY, None)
+    if stated is not None and stated != _digest(tensors, metadata):
+        raise DataError(str(path), "is not what was saved: its digest differs. Copy it again from where it came")
     return tensors, metadata
+
+
+def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    manifest = Manifest()
+    for name, text in metadata.items():
+        manifest.text(name, text)
+    for name, value in tensors.items():
+        octets = value.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+        manifest.octets(name, str(value.dtype).removeprefix("torch."), tuple(value.shape), octets.data)
+    return manifest.digest()

@@ -116,6 +116,7 @@ def test_a_module_is_its_export(way: str) -> None:
 def test_a_loop_inside_presents_a_still_input() -> None:
     module = Net([Stepwise(), Stepwise()], "inside")
     net = ns.export(module, (12,))
+    assert net.metadata["steps"] == str(T)
     still = np.repeat(X[:1], T, axis=0)
     assert ns.check_export(module, net, still).equal
     with pytest.raises(ExportError, match="presents one input in every step"):

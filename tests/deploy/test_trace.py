@@ -452,7 +452,9 @@ def test_directly_coded_images_are_integers_in_fixed_point() -> None:
     network = ns.export(module, (3, 6, 6), **standard)
     fixed = ns.export(module, (3, 6, 6), ns.Precision.lava(), images, steps=6, **standard)
     events = ns.encode(images, 6, "direct", magnitude=255)
-    assert fixed.metadata == {"steps": "6", "coding": "direct", "magnitude": "255"}
+    assert network.metadata == {"coding": "direct"}
+    assert fixed.metadata.keys() == {"steps", "coding", "magnitude", "quantisation"}
+    assert [fixed.metadata[name] for name in ("steps", "coding", "magnitude")] == ["6", "direct", "255"]
     assert (fixed.input.magnitude, events.magnitude) == (255, int(images.max()))
     assert network["conv1"].neuron.bias.shape == (4, 6, 6)  # type: ignore[union-attr]
     exact = ns.run(network, ns.encode(images, 6, "direct"), "reference", ns.Record(spikes=("conv1",)))

@@ -38,7 +38,7 @@ def test_the_examples_of_a_page_about_files_run(name: str, tmp_path: Path, monke
     assert not report, report
 
 
-@pytest.mark.parametrize("name", ["answers", "graph", "range"])
+@pytest.mark.parametrize("name", ["answers", "graph", "range", "worth"])
 def test_the_examples_of_a_concept_page_run(name: str) -> None:
     page = DOCS / "concepts" / f"{name}.md"
     assert len(steps(page)) >= 2

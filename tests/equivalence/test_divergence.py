@@ -36,9 +36,9 @@ def test_the_tolerance_grows_with_the_larger_of_the_two_values() -> None:
     assert differ([1.0], [np.nextafter(1.0, 2.0)], 0.0) == [0]
 
 
-def test_integers_are_equal_or_not_and_nothing_equals_nan() -> None:
+def test_integers_are_equal_or_not_and_nan_equals_itself_alone() -> None:
     assert differ(np.array([5, 2**40], np.int64), np.array([5, 2**40 + 1], np.int64), 0.5) == [1]
-    assert differ([np.nan, np.nan, 1.0], [np.nan, 1.0, np.nan], 1e9) == [0, 1, 2]
+    assert differ([np.nan, np.nan, 1.0, np.inf], [np.nan, 1.0, np.nan, np.nan], 1e9) == [1, 2, 3]
 
 
 def test_infinity_equals_itself_alone() -> None:
@@ -130,13 +130,13 @@ def recording(**changes: Any) -> Recording:
 
 def test_variables_come_with_the_scale_that_judges_them() -> None:
     net = network(ns.LIF(0.5, 2.0, "zero"), DENSE)
-    variables, alone = shared(recording(), recording(), net)
+    variables, alone = shared(recording(), recording(), net)[:2]
     assert alone == ()
     assert [(v.population, v.name, v.order, v.first_step, v.shape, v.scale) for v in variables] == [
         ("a", "membrane", 1, 0, (2,), 7.5), ("a", "spikes", 1, 0, (2,), 1.0), ("a", "output", 1, 1, (2,), 7.5),
     ]  # fmt: skip
     assert [v.exact for v in variables] == [False, True, False]
-    unknown, _ = shared(recording(), recording(membrane={"a": np.full((2, 1, 2), -3.5)}), None)
+    unknown = shared(recording(), recording(membrane={"a": np.full((2, 1, 2), -3.5)}), None).variables
     assert {v.name: (v.population, v.scale) for v in unknown} == {  # without a network, the largest value there is
         "membrane": ("a", 3.5), "spikes": ("a", 1.0), "output": ("output", 4.0),
     }  # fmt: skip
@@ -151,7 +151,7 @@ def test_an_output_of_pictures_has_the_readouts_coordinates() -> None:
     )
     a = Recording("here", 3, 1, np.zeros((1, 4)))
     b = Recording("there", 3, 1, np.array([[0.0, 0.0, 0.0, 1.0]]))
-    (v,), _ = shared(a, b, net)
+    (v,) = shared(a, b, net).variables
     (one,) = mismatches(v, 1e-9).divergences()
     assert replace(one, place=()) == one  # only sorts
     assert (one.step, one.coordinates, one.neuron, one.value_b) == (2, (0, 1, 1), 3, 1.0)
@@ -171,14 +171,14 @@ def test_only_the_output_has_the_readouts_shape() -> None:
         ),
     )  # fmt: skip
     a = Recording("here", 1, 1, np.zeros((1, 4)), membrane={"b": np.zeros((1, 1, 4))})
-    variables, _ = shared(a, a, net)
+    variables = shared(a, a, net).variables
     assert [(v.name, v.shape) for v in variables] == [("membrane", (4,)), ("output", (1, 2, 2))]
 
 
 def test_scales_of_maps_are_compared_where_maps_are() -> None:
     maps = {"a": np.zeros((2, 1, 1, 1))}
     with_map = recording(sam=maps, sam_scale={"a": 8.0})
-    _, alone = shared(with_map, recording(), None)
+    alone = shared(with_map, recording(), None).not_compared
     assert alone == ("a: sam (only in here)",)
     with pytest.raises(NeurosamError, match=r"a: sam: has scale 8.0 in 'here' and 4.0 in 'there'"):
         shared(with_map, recording(backend="there", sam=maps, sam_scale={"a": 4.0}), None)
@@ -207,7 +207,7 @@ def test_causal_order_and_the_first_of_each_sample() -> None:
     assert [d.place for d in found.each_sample().divergences()] == [(7, 7, 2, 0, 1), (6, 7, 2, 1, 2)]
     told = list(found.divergences(np.array([0.5, -0.5, np.nan, 0.0])))
     assert [d.distance for d in told] == [0.5, -0.5, None, 0.0]
-    assert [str(d).partition("(the side")[2] for d in told] == [
-        " that stayed silent is 0.5 below its threshold)", " that stayed silent is 0.5 above its threshold)", "",
-        " that stayed silent is 0 below its threshold)",
+    assert [str(d).partition("(the silent side")[2] for d in told] == [
+        " is 0.5 below the network's threshold)", " is 0.5 above the network's threshold)", "",
+        " is at the network's threshold)",
     ]  # fmt: skip

@@ -140,7 +140,7 @@ def test_the_same_is_equal(kind: str, fixed: bool) -> None:
     assert whole.equal
     assert whole.total.mismatches == whole.total.rounded == whole.total.caused == 0
     parts = (a.membrane, a.current, a.sam, a.counts, a.saturated, a.wrapped, a.other_outputs)
-    sizes = [x.size for part in parts for x in part.values()]
+    sizes = [len(a.operations), *(x.size for part in parts for x in part.values())]
     assert whole.total.compared == sum(sizes) + sum(s.dense().size for s in a.spikes.values()) + a.output.size
 
 
@@ -198,7 +198,7 @@ def test_distance_of_a_wrong_spike_is_told_in_membrane_units() -> None:
     assert found(a, b, net).distance == distance
     assert found(b, a, net).distance == distance
     assert found(a, b).distance is None
-    assert "below its threshold" in str(found(a, b, net))
+    assert "below the network's threshold" in str(found(a, b, net))
 
 
 @pytest.mark.parametrize("fixed", [True, False])
@@ -244,7 +244,7 @@ def test_recordings_of_another_form_are_refused() -> None:
     net = network()
     a = recording(net)
     for other, message in (
-        (replace(a, steps=7), "have 6 and 7 steps"),
+        (replace(a, steps=7), r"in: counts: has shape \(6, 3\) in 'oracle', whose 7 steps of 3 samples come first"),
         (replace(a, samples=2), "have 3 and 2 samples"),
         (replace(a, output=a.output[:, :1]), r"output: has shape \(1, 3, 2\) in 'oracle' and \(1, 3, 1\)"),
         (replace(a, membrane={**a.membrane, "conv1": a.membrane["conv1"][1:]}), "conv1: membrane: has shape"),
@@ -343,7 +343,7 @@ def test_a_spike_far_from_threshold_is_a_divergence(
     divergence = whole.first[-1]
     assert (divergence.population, divergence.step, divergence.sample, divergence.neuron) == ("a", step, 1, neuron)
     assert divergence.distance == pytest.approx(distance)
-    assert "above its threshold" in str(divergence)
+    assert "above the network's threshold" in str(divergence)
 
 
 def test_consequences_reach_only_where_they_can() -> None:
@@ -500,7 +500,7 @@ def test_a_report_is_json_and_a_table() -> None:
     assert data["equal"] is False
     assert data["backends"] == ["oracle", "other"]
     assert data["total"]["mismatches"] == whole.total.mismatches > 0
-    assert {line["variable"] for line in data["variables"]} <= set(VARIABLES)
+    assert {line["variable"] for line in data["variables"]} <= {*VARIABLES, "operations"}
     assert data["first"][0]["population"] == "a"
     console = Console(width=160)
     with console.capture() as capture:

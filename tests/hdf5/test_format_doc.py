@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
-from neurosam.hdf5 import VERSION, save, version2
+from neurosam.hdf5 import VERSION, save, version2, version3
 from neurosam.hdf5.schema import RECORDS
 from neurosam.hdf5.version1 import NEW_FIELDS, OLD_NAMES
 from neurosam.network.elements import Population, Projection
@@ -95,7 +95,7 @@ def everything(folder: Path) -> list[Path]:
     recording = Recording(
         "event", 4, 1, np.zeros((1, 2)), {"a": Spikes.from_dense(np.full((4, 1, 2), 3), graded=True)},
         {"a": np.zeros((4, 1, 1, 1))}, {"a": 1.0}, values, values, {"a": np.zeros((4, 1), dtype=np.int64)},
-        {"in->a": 3}, 0.5, {"b": np.zeros((1, 2))}, counts, counts, state,
+        {"in->a": 3}, 0.5, {"b": np.zeros((1, 2))}, counts, counts, state, 2,
     )  # fmt: skip
     events = Events.from_dense(np.full((4, 1, 2), 3))
     save(floats, folder / "floats")
@@ -114,7 +114,7 @@ def dtype_name(item: Any) -> str:
 def walk(group: Any, record: str, stored: dict[str, dict[str, tuple[str, str]]]) -> None:
     """Collect place and type of every field of every record of a file."""
     fields = stored.setdefault(record, {})
-    for name in group.attrs.keys() - {"type", "format", "version", "producer"}:
+    for name in group.attrs.keys() - {"type", "format", "version", "producer", "digest"}:
         fields[name] = ("attribute", dtype_name(group.attrs.get_id(name)))
     for name, member in group.items():
         if isinstance(member, h5py.Dataset):
@@ -171,10 +171,10 @@ def test_tables_are_the_schema() -> None:
             assert (rows[name].place == "attribute") == field.attribute
 
 
-def test_optional_means_that_none_is_the_default() -> None:
+def test_optional_means_that_what_is_absent_is_the_default() -> None:
     for kind, fields in RECORDS.items():
         defaults = {field.name: field.default for field in dataclasses.fields(kind)}
-        assert all(defaults[name] is None for name, field in fields.items() if field.optional)
+        assert all(defaults[name] == field.absent for name, field in fields.items() if field.optional)
 
 
 def test_version_1_is_the_one_described() -> None:
@@ -201,11 +201,13 @@ def test_version_1_is_the_one_described() -> None:
         assert f"`{new}`" in section
 
 
-def test_version_2_is_the_one_described() -> None:
-    section = TEXT.split("\n## Version 2\n")[1].split("\n## ")[0]
+@pytest.mark.parametrize("version", [2, 3])
+def test_versions_2_and_3_are_those_described(version: int) -> None:
+    section = TEXT.split(f"\n## Version {version}\n")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (`.*) \|$", section, re.MULTILINE)
     described = {kind: set(re.findall(r"`(\w+)`", cells)) for kind, cells in rows}
-    assert described == {kind.__name__: fields for kind, fields in version2.NEW_FIELDS.items()}
+    new = {2: version2.NEW_FIELDS, 3: version3.NEW_FIELDS}[version]
+    assert described == {kind.__name__: fields for kind, fields in new.items()}
 
 
 def test_version_is_the_one_described() -> None:

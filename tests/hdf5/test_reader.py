@@ -103,8 +103,7 @@ def moved(path: Path, name: str, to: int) -> None:
 def test_an_array_that_ends_beyond_the_file_is_refused(path: Path, short: int, mapped: bool) -> None:
     """Its size fits into the file, but not from where it is said to begin. HDF5 1.14 notices that itself."""
     moved(path, "values", path.stat().st_size - VALUES.nbytes + short)
-    with opened(path, mapped) as root:
-        refused("values.* (damaged|forged)|is damaged at values", lambda: root.array("values", ("<i4",), (2,)))
+    refused(r"is damaged at values \(20000 bytes at \d+ lie outside the file\)", opened(path, mapped).__enter__)
 
 
 @pytest.mark.parametrize("mapped", [False, True])

@@ -55,6 +55,7 @@ def test_the_tables_name_what_exists() -> None:
 def as_version_2(path: Path) -> Path:
     with h5py.File(path, "r+") as root:
         root.attrs["version"] = np.int64(2)
+        del root.attrs["digest"]
     return path
 
 
@@ -106,3 +107,14 @@ def test_an_input_with_a_pool_is_refused(tmp_path: Path) -> None:
         root.copy("populations/1/pool", root["populations/0"], "pool")
     with pytest.raises(FormatError, match=r"pool: belongs to neurons, and an input has none"):
         load(tmp_path / "n.h5")
+
+
+def test_a_part_of_a_run_in_a_file_of_version_3(tmp_path: Path) -> None:
+    part = ns.Recording("dut", 2, 1, np.zeros((1, 0)), first_step=5)
+    save(part, tmp_path / "part.h5")
+    assert load_recording(tmp_path / "part.h5").first_step == 5
+    with h5py.File(tmp_path / "part.h5", "r+") as root:
+        del root.attrs["digest"]
+        root.attrs.modify("version", np.int64(3))
+    with pytest.raises(FormatError, match=r"has the unknown member\(s\) 'first_step'"):
+        load(tmp_path / "part.h5")

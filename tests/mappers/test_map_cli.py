@@ -144,3 +144,14 @@ def test_what_is_refused(folder: Path) -> None:
     assert "recording: is of another network: 'conv' has the shape (1,)" in refused(
         "--chip", LOIHI, "--activity", "other.h5"
     )
+
+
+def test_what_is_assumed_and_not_checked_is_said(folder: Path) -> None:
+    """Loihi 2's file does not say whether kernels are stored once."""
+    other = LOIHI.replace("loihi1", "loihi2")
+    told = json.loads(invoke("--chip", other, "--json").stdout)
+    (said,) = told["assumptions"]
+    assert said.startswith("noc.shared_weights is unknown: ")
+    assert told["unchecked_rules"] == ["core_axons_in", "core_axons_out"]
+    assert f"assumed: {said}" in invoke("--chip", other).output.replace("\n", " ").replace("  ", " ")
+    assert json.loads(invoke("--chip", LOIHI, "--json").stdout)["assumptions"] == []

@@ -76,7 +76,7 @@ def test_images_calibrate_an_export() -> None:
     module = training.build("4C3-P2-D3", (1, 8, 8))
     net = ns.export(module, input_shape=(1, 8, 8), precision=ns.Precision.lava(), calibration=images)
     events = ns.encode(images, 16)
-    assert net == ns.export(module, (1, 8, 8), ns.Precision.lava(), calibration=events)
+    assert net == ns.export(module, (1, 8, 8), ns.Precision.lava(), calibration=events, coding="poisson")
     recording = ns.run(net, events, record=ns.Record(sam=("conv1",)))
     assert recording.sam["conv1"].dtype == np.int32
     assert recording.sam_scale["conv1"] > 1

@@ -17,6 +17,7 @@ CHIPS = (
     "darwin3", "example", "loihi1", "loihi2", "odin", "sanafe-loihi", "speck", "spinnaker2", "truenorth", "xylo-a2",
     "xylo-a3", "xylo-imu",
 )  # fmt: skip
+SKELETONS = ("Makefile", "bench.c", "bench.h", "lif.c", "lif.h", "lif.v", "sam_trace.v", "tb.v")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +106,7 @@ def test_the_wheel_has_its_data_files_and_nothing_else(project: dict[str, Any]) 
     data = {f"{name}/py.typed" for name in names}
     data |= {"neurosam/FORMAT.md", *(f"neurosam/report/page.{suffix}" for suffix in ("css", "html", "js"))}
     data |= {f"neurosam_hw/chips/{chip}.toml" for chip in CHIPS}
+    data |= {f"neurosam_hw/vectors/skeletons/{name}" for name in SKELETONS}
     assert {name for name in files if not name.endswith(".py")} == data
     assert not [name for name in files if {"tests", "docs", "peers"} & set(name.split("/"))]
 
@@ -116,4 +118,4 @@ def test_every_entry_point_is_in_the_wheel(project: dict[str, Any]) -> None:
         module = target.partition(":")[0].replace(".", "/")
         assert {f"{module}.py", f"{module}/__init__.py"} & files, target
     commands = project["project"]["entry-points"]["neurosam.commands"]
-    assert commands.keys() == {"bench", "study", "lava", "chips", "cost", "hw"}
+    assert commands.keys() == {"bench", "study", "lava", "chips", "map", "cost", "hw", "vectors"}

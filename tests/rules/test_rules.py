@@ -453,6 +453,14 @@ def test_a_trace_unit_takes_traces_as_the_network_has_them() -> None:
     assert check_traces(traced(integers(1000)), make_chip(figures)).fits
 
 
+def test_an_impulse_that_the_width_rules_out_is_said_once() -> None:
+    network = fixed(sam={"a": integers(128)})
+    figures: dict[str, Value] = {"numbers.traces": True, "numbers.trace_impulse_max": 127}
+    assert not found("trace_impulse", network, {**figures, "numbers.trace_bits": 8}).fits
+    assert found("trace_impulse", network, {**figures, "numbers.trace_bits": 7}).fits
+    assert not found("trace_bits", network, {**figures, "numbers.trace_bits": 7}).fits
+
+
 def test_no_impulse_is_offered_for_a_trace_that_never_fades() -> None:
     network = fixed(sam={"a": FixedSamTrace(np.array([8, 8, 0]), shift=3, impulse=1)})
     figures: dict[str, Value] = {"numbers.traces": True, "numbers.trace_bits": 7}
@@ -472,9 +480,11 @@ def test_a_finding_names_its_place_and_what_to_do_there() -> None:
     )
     violations = found("graded_spikes", several, figures).violations
     assert [(v.where, v.used, v.remedy) for v in violations] == [
-        ("in", "values to 9", "use a coding by spikes (--coding poisson)"),
+        ("in", "values to 9", "encode the input as spikes before it reaches the chip"),
         ("a", "values to 2", "use max_spikes=1"),
     ]
+    [trained, _] = found("graded_spikes", replace(several, metadata={"coding": "direct"}), figures).violations
+    assert trained.remedy == "use a coding by spikes (--coding poisson)"
     [violation] = found("signed_events", CASES["signed_events"][0].broken, figures).violations
     assert violation.where == "in"
     [violation] = found("graded_spikes", fixed(neuron=replace(PLAIN, max_spikes=2), magnitude=2), figures).violations

@@ -32,7 +32,7 @@ Points = dict[str, list[EntryPoint]]
 DEMO = {
     "darwin3": ("", "weight_bits weight_sign", ""),
     "example": ("", "fires decay decay_bits threshold bias", ""),
-    "loihi1": (f"reset ({LAYERS})", "", "trace_bits trace_impulse"),
+    "loihi1": (f"reset ({LAYERS})", "", "trace_bits"),
     "loihi2": ("", "", ""),
     "odin": (
         f"single_core (network), single_core_synapses (network), reset ({LAYERS}), fires ({LAYERS}), decay ({LAYERS}), "
@@ -109,7 +109,7 @@ def test_info_shows_what_breaks_and_what_to_do(file: Path, points: Points) -> No
     text = shown(file, "--chip", "loihi1")
     assert f"reset {LAYERS} subtract zero train with --reset zero" in text
     assert text.endswith(f"demo.h5: does not fit loihi1: reset ({LAYERS})")
-    assert f"SAM traces of {LAYERS}: do not fit loihi1: trace_bits ({LAYERS}), trace_impulse ({LAYERS})" in text
+    assert f"SAM traces of {LAYERS}: do not fit loihi1: trace_bits ({LAYERS}) demo.h5" in text
 
 
 def test_info_says_what_fits_and_what_was_not_checked(file: Path, points: Points) -> None:
@@ -122,6 +122,11 @@ def test_info_says_what_fits_and_what_was_not_checked(file: Path, points: Points
     assert "demo.h5: fits spinnaker2 as far as its figures say (not checked: weight_bits, weight_sign)" in text
 
 
+def test_traces_of_which_no_source_tells_are_not_said_to_fit(file: Path, points: Points) -> None:
+    assert f"SAM traces of {LAYERS}: unknown whether odin can hold them" in shown(file, "--chip", "odin")
+    assert f"SAM traces of {LAYERS}: fit loihi2" in shown(file, "--chip", "loihi2")
+
+
 def test_json_has_every_finding(file: Path, points: Points) -> None:
     result = json.loads(shown(file, "--chip", "loihi1", "--json"))
     assert (result["network"], result["chip"], result["fixed"], result["fits"]) == ("demo.h5", "loihi1", True, False)
@@ -131,7 +136,7 @@ def test_json_has_every_finding(file: Path, points: Points) -> None:
     }  # fmt: skip
     assert result["unchecked"] == []
     assert {"weight_bits", "reset", "delay"} <= set(result["checked"])
-    assert {v["rule"] for v in result["traces"]["violations"]} == {"trace_bits", "trace_impulse"}
+    assert {v["rule"] for v in result["traces"]["violations"]} == {"trace_bits"}
 
 
 def test_a_trained_model_and_a_module_are_held_against_a_chip(tmp_path: Path, points: Points) -> None:

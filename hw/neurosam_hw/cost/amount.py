@@ -36,6 +36,8 @@ class Amount:
     'at least 2.5 µJ (pre-silicon)'
     >>> str(Amount(2.5e-6, 2e-6, 3e-6, "J", "fitted"))
     '2.5 µJ, 2 µJ to 3 µJ (fitted)'
+    >>> Amount(4.801e-3, 4.798e-3, 4.802e-3, "s", "fitted").text  # a range that three digits do not show
+    '4.8 ms'
     """
 
     value: float
@@ -76,6 +78,8 @@ class Amount:
         low, high = si(self.low, self.unit), si(self.high, self.unit)
         if math.isinf(self.high):
             return f"at least {low}" if low == value else f"{value}, at least {low}"
+        if low == high:
+            return value
         return f"{low} to {high}" if value in (low, high) else f"{value}, {low} to {high}"
 
     def __str__(self) -> str:

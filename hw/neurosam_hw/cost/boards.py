@@ -18,7 +18,7 @@ from neurosam_hw.cost.amount import Amount
 
 __all__ = ["POWERS", "BoardRow", "board_of", "board_rows"]
 
-POWERS = ("idle", "idle_core_rail", "idle_memory_rail", "idle_per_chip", "constant", "host", "io")
+POWERS = ("idle", "idle_core_rail", "idle_memory_rail", "idle_per_chip", "loaded", "constant", "host", "io")
 """Keys of a board that say what it draws whatever the network is."""
 
 

@@ -14,6 +14,7 @@ from neurosam.backends.registry import run as run_network
 from neurosam.cli.common import network_in, new_file, progress, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
+from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.hdf5.files import file_kind, load_recording
 from neurosam.metrics.connections import inputs_of
@@ -27,9 +28,18 @@ from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.sam.meter import SamMeter
 from neurosam_hw.cost.sam.price import SamPrice
+from neurosam_hw.cost.sam.room import trace_room
 from neurosam_hw.cost.sam.tables import sam_document, sam_summary, sam_tables
 from neurosam_hw.cost.sam.unit import trace_unit
-from neurosam_hw.cost.tables import board_table, core_table, energy_table, layer_table, summary, time_table
+from neurosam_hw.cost.tables import (
+    board_table,
+    core_table,
+    cores_text,
+    energy_table,
+    layer_table,
+    summary,
+    time_table,
+)
 from neurosam_hw.cost.verdict import refuse, verdict
 from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping.file import load_mapping
@@ -67,7 +77,7 @@ def cost(
     events: EventsFiles = None,
     data: Data = None,
     size: Size = None,
-    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to run.")] = 20,
+    samples: Annotated[int, typer.Option(min=1, help="Held-out samples to run.", callback=mark_requested)] = 20,
     steps: Steps = None,
     coding: Coding = None,
     seed: Seed = 0,
@@ -101,16 +111,19 @@ def cost(
         trace_unit(machine)  # which refuses chips that hold none
     if not what_if:
         refuse(check(net, machine), machine)  # before a mapping that may fail for the same reason
-    placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
-    said = verdict(placed, what_if)
-    meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
     if recording is not None and not events:
         raise NeurosamError("--recording", "needs the input of that run too: give --events")
     given = None if recording is None else _recording(recording)
     if events:
-        inputs = read_inputs(events, net)
+        inputs = first_samples(read_inputs(events, net), samples)
     else:
         inputs = Inputs.of(net, presented(net, data, samples, seed, steps, coding, size)[0])
+    if mapping is None:
+        placed = map_network(net, machine, extra=trace_room(net, machine, inputs.steps) if sam else None)
+    else:
+        placed = load_mapping(mapping, net, machine)
+    said = verdict(placed, what_if)
+    meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
     for part, batch in _batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):
         meter.add(part, batch)
     price: SamPrice | None = None
@@ -164,8 +177,7 @@ def _batches(
 def _show(cost: Cost, name: str) -> None:
     """Print the tables."""
     mapping = cost.mapping
-    chips = f"{mapping.chips} chip{'s' * (mapping.chips != 1)}"
-    say(f"{name} on {mapping.chip.name}: {mapping.cores} cores of {chips}, {cost.samples} samples x {cost.steps} steps")
+    say(f"{name} on {mapping.chip.name}: {cores_text(mapping)}, {cost.samples} samples x {cost.steps} steps")
     if cost.label:
         say(cost.label)
     tables = (energy_table(cost), time_table(cost), layer_table(cost), core_table(cost, BUSIEST), board_table(cost))
@@ -175,6 +187,8 @@ def _show(cost: Cost, name: str) -> None:
             _table(table, columns)
     for item in summary(cost):
         say(f"{item.what}: {item.value} ({item.remark})")
+    for sentence in cost.verdict.assumed:
+        say(f"assumed: {sentence}")
     if cost.verdict.unchecked:
         say(f"rules that were not checked, since no source gives the limit: {', '.join(cost.verdict.unchecked)}")
     if cost.label:

@@ -27,6 +27,7 @@ def document(cost: Cost) -> dict[str, Any]:
         "chip": mapping.chip.name,
         "label": cost.label,
         "unchecked_rules": list(cost.verdict.unchecked),
+        "assumptions": list(cost.verdict.assumed),
         "samples": cost.samples,
         "steps": cost.steps,
         "steps_on_chip": len(cost.step_j),

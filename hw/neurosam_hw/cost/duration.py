@@ -7,7 +7,8 @@ it (its source at 8951ab0), with the times of the chip's file (terms.py) and the
     step = max over cores of core + barrier(tiles in use)
 
 The network on chip is taken to keep up: hops take no time. A chip with a fixed step takes that; one that counts cycles
-has a model of its own (xylo.py).
+has a model of its own (xylo.py). An asynchronous chip, whose file has the time of an event and no barrier, has no
+steps, and its time is refused.
 
 The barrier is a table by tiles in use: the entry of the largest number that is not above. Between two numbers, the
 range reaches to the next entry. No file has a barrier between chips, so on several chips the time is refused.
@@ -32,7 +33,7 @@ from neurosam_hw.cost.amount import Amount, weakest
 from neurosam_hw.cost.terms import Term, counted, terms
 from neurosam_hw.mapping.mapping import CoreMapping
 
-__all__ = ["CYCLES", "FIXED", "SLOWEST_CORE", "Duration", "Span", "duration", "join", "of_cycles"]
+__all__ = ["ASYNCHRONOUS", "CYCLES", "FIXED", "SLOWEST_CORE", "Duration", "Span", "duration", "join", "of_cycles"]
 
 Array = npt.NDArray[np.float64]
 Work = Mapping[str, npt.NDArray[np.int64] | None]
@@ -40,6 +41,7 @@ Work = Mapping[str, npt.NDArray[np.int64] | None]
 SLOWEST_CORE = "slowest core and barrier"
 FIXED = "steps of fixed length"
 CYCLES = "clock cycles"
+ASYNCHRONOUS = "no steps: each event takes its own time"
 
 SENT = ("neuron_steps", "active", "idle", "spikes", "packets", "in_tile", "trace_updates", "trace_reads")
 """Counts that the sending side of a core works on; the receiving side has the others."""
@@ -65,7 +67,7 @@ class Duration:
     Parameters
     ----------
     method : str
-        What ends a step: SLOWEST_CORE, FIXED or CYCLES.
+        What ends a step: SLOWEST_CORE, FIXED or CYCLES; ASYNCHRONOUS where nothing does.
     own_steps : int
         Steps T of an inference in a population's own time; on the chip there are S.
     known : Span
@@ -154,6 +156,11 @@ def duration(mapping: CoreMapping, own_steps: int, work: Work) -> Duration:
         some = next(x for x in work.values() if x is not None)
         known = [np.full(some.shape[:2], x) for x in _range(fixed)]
         return Duration(FIXED, own_steps, Span(*known), fixed.standing, () if fixed.known else (fixed.name,))
+    if "time.event" in mapping.chip.figures and "sync.barrier" not in mapping.chip.figures:
+        none = np.zeros(next(x for x in work.values() if x is not None).shape[:2])
+        return Duration(
+            ASYNCHRONOUS, own_steps, Span(none, none, none), fixed.standing, ("steps: an asynchronous chip has none",)
+        )
     causes = ("neurons", "packets", "synapses", "traces")
     needed = [term for term in terms(mapping.chip, "time", causes) if counted(term, work)]
     missing = tuple(name for term in needed if (name := _lacks(term, work[term.count])))

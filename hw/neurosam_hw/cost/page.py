@@ -12,6 +12,7 @@ from neurosam_hw.cost.pictures import chip_picture, over_steps, svg
 from neurosam_hw.cost.tables import (
     board_table,
     core_table,
+    cores_text,
     count_table,
     energy_table,
     layer_table,
@@ -55,8 +56,9 @@ def write_cost_page(
         provenance={
             **({"attention": cost.label} if cost.label else {}),
             **(provenance or {}),
+            **({"assumed": "; ".join(cost.verdict.assumed)} if cost.verdict.assumed else {}),
             "chip": f"{mapping.chip.name}: {mapping.chip.title}",
-            "cores": f"{mapping.cores} on {mapping.chips} chip{'s' * (mapping.chips != 1)}",
+            "cores": cores_text(mapping),
             "samples": cost.samples,
             "steps": f"{cost.steps}, {len(cost.step_j)} on the chip",
         },

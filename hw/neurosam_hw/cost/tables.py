@@ -11,14 +11,18 @@ import numpy.typing as npt
 
 from neurosam.report.metrics import neurobench_table
 from neurosam.report.model import Cell, Table
-from neurosam_hw.cost.amount import Amount, prefix
+from neurosam_hw.chips.chip import Board
+from neurosam_hw.cost.amount import Amount, prefix, si
+from neurosam_hw.cost.duration import ASYNCHRONOUS, SLOWEST_CORE
 from neurosam_hw.cost.inference import Cost
 from neurosam_hw.cost.work import layers
+from neurosam_hw.mapping.mapping import CoreMapping
 
 __all__ = [
     "Remark",
     "board_table",
     "core_table",
+    "cores_text",
     "count_table",
     "energy_table",
     "layer_table",
@@ -40,6 +44,12 @@ class Remark(NamedTuple):
     remark: str
 
 
+def cores_text(mapping: CoreMapping) -> str:
+    """How many cores of how many chips."""
+    cores, chips = (f"{n} {what}{'s' * (n != 1)}" for n, what in ((mapping.cores, "core"), (mapping.chips, "chip")))
+    return f"{cores} of {chips}"
+
+
 def summary(cost: Cost) -> list[Remark]:
     """The most important numbers."""
     energy, took = cost.energy, cost.duration
@@ -48,22 +58,27 @@ def summary(cost: Cost) -> list[Remark]:
         found.append(Remark("energy of an inference", "no total", f"for want of {energy.refusal}"))
         if energy.known.value:
             known = Amount.of(energy.known)
-            found.append(Remark("known parts of the energy", known.text, f"{known.standing}; no total"))
+            found.append(
+                Remark("known parts of the energy", known.text, f"{_standing(cost, known.standing)}; no total")
+            )
     else:
-        found.append(Remark("energy of an inference", cost.total.text, cost.total.standing))
+        found.append(Remark("energy of an inference", cost.total.text, _standing(cost, cost.total.standing)))
     if energy.all_in is not None:
         whole = Amount.of(energy.all_in)
-        remark = f"{whole.standing}; everything that the chip draws, by synaptic operation; adds to nothing"
+        remark = (
+            f"{_standing(cost, whole.standing)}; everything that the chip draws, by synaptic operation; adds to nothing"
+        )
         found.append(Remark("energy of an inference, all-in", whole.text, remark))
     if took.latency is None:
         found.append(Remark("time of an inference", "unknown", f"for want of {took.refusal}"))
     else:
-        found.append(Remark("time of an inference", took.latency.text, took.latency.standing))
+        found.append(Remark("time of an inference", took.latency.text, _standing(cost, took.latency.standing)))
     if took.cycles is not None:
         cycles = f"{took.cycles.sum(axis=0).mean():,.0f}"
         found.append(Remark("clock cycles of an inference", cycles, took.standing))
     if cost.power is not None:
-        found.append(Remark("mean power of that energy", cost.power.text, cost.power.standing))
+        found.append(Remark("mean power of that energy", _about(cost.power), _standing(cost, cost.power.standing)))
+    found += _slowest_layer(cost)
     return found
 
 
@@ -76,7 +91,7 @@ def energy_table(cost: Cost) -> Table:
     rows: list[Sequence[Cell]] = []
     for line in lines:
         energy = None if line.energy is None else line.energy.value
-        share = None if energy is None or cost.total is None else round(100 * energy / (whole or 1.0), 1)
+        share = None if energy is None else round(100 * energy / (whole or 1.0), 1)
         rows.append(
             (
                 line.cause, line.count.replace("_", " "), times(line.number), line.figure.value_text,
@@ -84,9 +99,12 @@ def energy_table(cost: Cost) -> Table:
             )
         )  # fmt: skip
     if whole:
-        name, share = ("total", 100.0) if cost.total else ("known part", None)
-        rows.append((name, "", None, "", cost.energy.known.standing, whole * factor, share))
-    columns = ("cause", "what", "times", "each", "standing", f"energy, {unit}", "share, %")
+        summed = Amount.of(cost.energy.known)
+        bound = "" if summed.low == summed.high else summed.text
+        name = "total" if cost.total else "known part"
+        rows.append((name, bound, None, "", summed.standing, whole * factor, 100.0))
+    share_of = "share of the known part, %" if whole and not cost.total else "share, %"
+    columns = ("cause", "what", "times", "each", "standing", f"energy, {unit}", share_of)
     return _labelled(cost, "Energy of an inference by cause", columns, rows, f"mean of {cost.samples} samples")
 
 
@@ -111,7 +129,8 @@ def time_table(cost: Cost) -> Table:
         figure = cost.mapping.chip.figure(name)
         if figure.known:
             rows.append((f"{figure.name}, as the file has it", figure.value_text, figure.standing))
-    note = f"{took.method}; {cost.steps} steps, {len(took.known.value)} on the chip"
+    chip = "none" if took.method == ASYNCHRONOUS else len(took.known.value)
+    note = f"{took.method}; {cost.steps} steps, {chip} on the chip"
     return _labelled(cost, "Time", ("what", "value", "standing"), rows, note)
 
 
@@ -177,7 +196,8 @@ def board_table(cost: Cost) -> Table | None:
         energy = "unknown" if row.energy is None else row.energy.text
         name = row.figure.name.rpartition(".")[2].replace("_", " ")
         rows.append((name, row.figure.value_text + times, row.figure.standing, energy, row.figure.conditions))
-    note = "power over the latency; no part of the energy above, and the rows overlap: idle holds its rails"
+    note = f"power times the modelled latency{_pace(cost.board)}; no part of the energy above, and the rows overlap: "
+    note += "idle holds its rails, and loaded holds idle"
     columns = ("what", "power", "standing", "energy of an inference", "conditions")
     return _labelled(cost, f"Board {cost.board.name}: {cost.board.title}", columns, rows, note)
 
@@ -192,6 +212,43 @@ def network_table(cost: Cost) -> Table:
     """The run under NeuroBench's names."""
     heading, columns, rows, note = neurobench_table(cost.neurobench)
     return _labelled(cost, heading, columns, rows, note)
+
+
+def _standing(cost: Cost, standing: str) -> str:
+    """The standing of a value; with the network's, where its integers are not there yet."""
+    return standing if cost.mapping.network.fixed else f"{standing}; of a float network, as if it were quantised"
+
+
+def _pace(board: Board) -> str:
+    """How fast inferences came on a board, where its file says; empty if it does not."""
+    paced = board.figures.get("inferences")
+    if paced is None or not paced.known:
+        return ""
+    return f"; on this board, inferences came at {paced.value_text} ({paced.conditions})"
+
+
+def _about(power: Amount) -> str:
+    """A power without its ends: energy and time have theirs together, so those of the quotient would mislead."""
+    value = si(power.value, power.unit)
+    return value if power.low == power.high else f"about {value}"
+
+
+def _slowest_layer(cost: Cost) -> list[Remark]:
+    """The layer of the core that is at work longest, where the chip waits for its slowest core and has others free."""
+    took, mapping = cost.duration, cost.mapping
+    if took.method != SLOWEST_CORE or took.latency is None or took.busy_s is None or not took.latency.value:
+        return []
+    core = int(took.busy_s.argmax())
+    name, cores = next((name, cores) for name, cores in layers(mapping).items() if core in cores)
+    free = mapping.chips * (mapping.cores_per_chip or 0) - mapping.cores
+    if mapping.cores == 1 or free <= 0:
+        return []
+    share = took.busy_s[core] / cost.samples / took.latency.value
+    remark = (
+        f"on {len(cores)} of {mapping.cores} cores, at work {share:.0%} of the time; {free} cores are free, and a "
+        "mapping that gives it more of them (--map) may take less time"
+    )
+    return [Remark("slowest layer", name, remark)]
 
 
 def _labelled(cost: Cost, heading: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], note: str) -> Table:

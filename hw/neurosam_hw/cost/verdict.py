@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.rules.assumptions import assumptions
 from neurosam_hw.rules.check import check_mapping
 from neurosam_hw.rules.findings import Findings
 
@@ -28,11 +29,14 @@ class Verdict:
         The same without the layers, for headings.
     unchecked : tuple of str
         Rules whose limit no source gives.
+    assumed : tuple of str
+        What neither the network nor the chip's file says (rules/assumptions.py).
     """
 
     label: str = ""
     mark: str = ""
     unchecked: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
 
 def verdict(mapping: CoreMapping, what_if: bool = False) -> Verdict:
@@ -53,10 +57,11 @@ def verdict(mapping: CoreMapping, what_if: bool = False) -> Verdict:
     if not what_if:
         refuse(findings, mapping.chip)
     unchecked = tuple(dict.fromkeys(item.rule for item in findings.unchecked))
+    assumed = assumptions(mapping.network, mapping.chip)
     if findings.fits:
-        return Verdict(unchecked=unchecked)
+        return Verdict(unchecked=unchecked, assumed=assumed)
     mark = f"what if: breaks rules {', '.join(findings.broken)}"
-    return Verdict(f"what if: breaks rules {findings}", mark, unchecked)
+    return Verdict(f"what if: breaks rules {findings}", mark, unchecked, assumed)
 
 
 def refuse(findings: Findings, chip: Chip) -> None:

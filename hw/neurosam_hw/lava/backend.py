@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from neurosam._util.untrusted import MALFORMED
 from neurosam.backends import Options
 from neurosam.errors import BackendError
 from neurosam.hdf5 import load_recording, save
@@ -94,11 +95,12 @@ def failure(folder: Path, status: int, worker: Worker) -> BackendError:
     """Return the error that the worker reported, or one that describes how it ended."""
     try:
         report = json.loads((folder / "error.json").read_text())
-    except (OSError, ValueError):
+        refused, where, problem = report["refused"], str(report["where"]), str(report["problem"])
+    except (OSError, *MALFORMED):
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         return BackendError("back end 'lava'", f"the worker {how}. {worker.last_output()}")
-    if report["refused"]:
-        return BackendError(report["where"], report["problem"])
-    first, *rest = report["problem"].strip().splitlines() or ["no message"]
+    if refused:
+        return BackendError(where, problem)
+    first, *rest = problem.strip().splitlines() or ["no message"]
     summary = f"{first} | {rest[-1]}" if rest else first
     return BackendError("back end 'lava'", f"the worker failed: {summary}")

@@ -23,6 +23,7 @@ from neurosam_hw.mappers.traffic import Ways, ways
 from neurosam_hw.mappers.utilisation import STORES, Utilisation, utilisation
 from neurosam_hw.mapping.file import load_mapping, save_mapping
 from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.rules.assumptions import assumptions
 from neurosam_hw.rules.check import check_mapping
 from neurosam_hw.rules.cli import show_findings
 from neurosam_hw.rules.findings import Findings
@@ -149,6 +150,8 @@ def _show(
         f"{taken.packets:,} packets {when}, of which {taken.crossings:,} go to another chip; "
         f"{taken.hops:,} hops within chips"
     )
+    for sentence in assumptions(mapping.network, mapping.chip):
+        say(f"assumed: {sentence}")
     show_findings("what breaks rules of the chip", (findings,))
 
 
@@ -238,6 +241,8 @@ def _plain(mapping: CoreMapping, used: Utilisation, taken: Ways, findings: Findi
         "crossings": taken.crossings,
         "allowed": {name: sorted(set(counts.tolist())) for name, counts in used.allowed.items()},
         "mean_utilisation": round(float(used.share.mean()), 6),
+        "assumptions": list(assumptions(mapping.network, mapping.chip)),
+        "unchecked_rules": list(dict.fromkeys(item.rule for item in findings.unchecked)),
         "violations": [str(violation) for violation in findings.violations],
         "by_core": cores,
     }

@@ -26,10 +26,10 @@ from neurosam.network.synapse import Conv2d, as_chw
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.piece import Box, Piece
+from neurosam_hw.resources.arrival import Senders
 from neurosam_hw.resources.axis import Axis
 from neurosam_hw.resources.cores import Demand
 from neurosam_hw.resources.use import Excess, Use
-from neurosam_hw.resources.wiring import Senders
 
 __all__ = ["Tiling", "refused", "remedy", "sent", "tiles"]
 

@@ -118,7 +118,7 @@ class Fan:
     def __init__(self, projection: Projection, source: Shape, target: Shape) -> None:
         self.synapse, self.source, self.target = projection.synapse, source, as_chw(target)
         pool = projection.pool
-        self.pooled = source if pool is None else pool.output_shape(source)
+        self.pools, self.pooled = pool is not None, source if pool is None else pool.output_shape(source)
         _, height, width = as_chw(source)
         if pool is None:
             self.rows, self.columns = np.eye(height, dtype=np.int64), np.eye(width, dtype=np.int64)
@@ -138,8 +138,9 @@ class Fan:
         """Source neurons that reach the piece, rising, and their synapses there."""
         if isinstance(self.synapse, Conv2d) and piece.box is not None:
             return self._box(self.synapse, piece)
-        fan = self._to_pooled(piece).reshape(as_chw(self.pooled))
-        through: Counts = (self.rows @ fan @ self.columns.T).ravel()
+        through = self._to_pooled(piece)
+        if self.pools:
+            through = (self.rows @ through.reshape(as_chw(self.pooled)) @ self.columns.T).ravel()
         sources = np.flatnonzero(through)
         return sources, through[sources]
 

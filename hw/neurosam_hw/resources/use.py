@@ -8,7 +8,7 @@ from typing import NamedTuple
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.resources.figures import numbers
 
-__all__ = ["LIMITS", "Excess", "Limits", "Use", "allowed", "excesses", "unchecked"]
+__all__ = ["LIMITS", "Excess", "Limits", "Use", "allowed", "excesses"]
 
 LIMITS = {
     "neurons": "limits.neurons_per_core",
@@ -45,7 +45,7 @@ class Use:
     axons_in, axons_out : int
         Input axons, and slots of output axons.
     fan_in : int
-        Synapses onto one neuron, of the neuron with the most.
+        Synapses onto one neuron, of the neuron with the most: one for each source neuron (fan_in.py).
     destinations : int
         Cores that this one sends to.
     decay_profiles, threshold_profiles, synapse_formats : int
@@ -135,8 +135,3 @@ class Limits:
     def get(self, what: str) -> int | None:
         """How much there is of something; None if no source says."""
         return dict(self.known).get(what)
-
-
-def unchecked(chip: Chip) -> list[str]:
-    """Figures that would bound a core, and that the chip's file names without a value."""
-    return [name for name in LIMITS.values() if name in chip.figures and not chip.figure(name).known]

@@ -67,7 +67,11 @@ def _verdict(network: Network, name: str, chip: Chip, own: Findings, traces: Fin
     """What fits, in a line for the traces and a last one for the network."""
     lines = []
     if network.sam:
-        lines.append(_sentence(f"SAM traces of {', '.join(network.sam)}", "fit", "do not fit", chip, traces))
+        what = f"SAM traces of {', '.join(network.sam)}"
+        if traces.fits and any(item.rule == "trace" for item in traces.unchecked):
+            lines.append(f"{what}: unknown whether {chip.name} can hold them")
+        else:
+            lines.append(_sentence(what, "fit", "do not fit", chip, traces))
     rest = "; cores and memory: neurosam map" if own.fits else ""
     return [*lines, _sentence(name, "fits", "does not fit", chip, own) + rest]
 

@@ -56,14 +56,16 @@ def trace_bits(network: Network, population: Population, sam: Trace, limits: Lim
     return Broken(f"{used.bit_length()} bit", f"{bits} bit", remedy)
 
 
-@rule("trace", "numbers.trace_impulse_max", "numbers.traces", UNIT, PROGRAMMABLE)
+@rule("trace", "numbers.trace_impulse_max", "numbers.trace_bits", "numbers.traces", UNIT, PROGRAMMABLE)
 def trace_impulse(network: Network, population: Population, sam: Trace, limits: Limits) -> Broken | None:
-    """What a spike adds to a trace is not above the chip's largest impulse."""
+    """What a spike adds to a trace is not above the chip's largest impulse, if a trace is wide enough for more."""
     if not isinstance(sam, FixedSamTrace) or _unit(limits) or limits.figure("numbers.traces").value is not True:
         return None
     if (most := limits.neuron_number("numbers.trace_impulse_max")) is None:
         return None
-    if sam.impulse <= most:
+    bits = limits.figure("numbers.trace_bits").value_si
+    implied = isinstance(bits, (int, float)) and most >= (1 << int(bits)) - 1  # a matter of `trace_bits`, then
+    if implied or sam.impulse <= most:
         return None
     return Broken(sam.impulse, most, f"use ns.FixedSamTrace with impulse={most} or less")
 

@@ -58,7 +58,8 @@ def check_neuron(population: Population, precision: Precision | None) -> None:
         *_options(*dynamics.resolve(neuron, precision)),
     ):
         if refused:
-            raise ExportError(f"population {population.name!r}", f"{problem}: SANA-FE's LIF cannot do the same")
+            what, _, instead = problem.partition("; ")
+            raise ExportError(f"population {population.name!r}", f"{what}, as SANA-FE's LIF cannot; {instead}")
 
 
 def _options(p: Parameters, o: Switches) -> tuple[tuple[bool, str], ...]:
@@ -66,7 +67,7 @@ def _options(p: Parameters, o: Switches) -> tuple[tuple[bool, str], ...]:
     other_amount = o.reset == dynamics.SUBTRACT and not (o.adapted or np.array_equal(p.amount, p.threshold))
     leaks_while_held = o.refractory > 0 and o.reset != dynamics.ZERO
     return (
-        (o.current, "has a synaptic current, whose decay SANA-FE does not round; use neurons without one"),
+        (o.current, "has a synaptic current with a rounded decay; use neurons without one"),
         (o.reset == dynamics.RELATIVE, "resets relative to its threshold; use reset zero, subtract, value or none"),
         (o.delayed, "resets a step late; use reset_timing='now'"),
         (o.adaptive, "has an adaptive threshold; use a fixed one"),

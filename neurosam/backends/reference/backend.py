@@ -149,9 +149,14 @@ class _Chunk:
         self.sent: dict[str, torch.Tensor] = {}
         self.neurons: dict[str, dict[str, npt.NDArray[Any]]] = {}
         self.answers: dict[str, npt.NDArray[Any]] = {}
+        self._listed: dict[str, torch.Tensor] = {}
         for name in run.inputs:
-            dense = _dense(run.inputs[name].select(where.start, where.stop), run.device)
+            events = run.inputs[name].select(where.start, where.stop)
+            dense = _dense(events, run.device)
             self.start(name, dense.dtype)[:] = dense
+            if events.value is not None and not events.value.all():
+                self._listed[name] = self.sent[name] != 0
+                self._listed[name][self.history(name) :] |= _dense(replace(events, value=None), run.device)
 
     def start(self, name: str, dtype: torch.dtype) -> torch.Tensor:
         """Make room for what a population sends; returns the part of this run's steps."""
@@ -164,6 +169,10 @@ class _Chunk:
         sent[: before.shape[0]] = before.reshape(before.shape[0], self.samples, size).to(dtype)
         self.sent[name] = sent
         return sent[before.shape[0] :]
+
+    def listed(self, name: str) -> torch.Tensor:
+        """Where a population has sent something, like ``sent[name]``; an event of value 0 is delivered as any other."""
+        return self._listed.get(name, self.sent[name])
 
     def history(self, name: str) -> int:
         """Rows of ``sent[name]`` before this run."""
@@ -260,7 +269,7 @@ class _Layer:
             x = self.chunk.sent[delivery.source][start : last + offset].flatten(0, 1)
             if x.shape[0]:
                 sums = delivery(x)
-                events = torch.count_nonzero(x, dim=0)
+                events = torch.count_nonzero(self.chunk.listed(delivery.source)[start : last + offset].flatten(0, 1), 0)
                 self.run.operations[delivery.label] += int((events * delivery.fan_out).sum())
                 arriving[start - offset - first :] += sums.reshape(last + offset - start, *arriving.shape[1:])
         if self.pool is not None:

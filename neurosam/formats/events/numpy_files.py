@@ -4,7 +4,8 @@
 
 - ``time``, ``sample``, ``neuron``, ``steps``, ``samples``, ``shape``, perhaps ``value``: an :class:`Events` as it is;
 - columns t, x, y, p by any of their usual names (columns.py), or one structured array: a recording;
-- one array of numbers [T, B, C, H, W] or [T, B, N]: dense.
+- one array of numbers [T, B, C, H, W] or [T, B, N]: dense;
+- beside each of them, perhaps ``labels``: the class of each sample.
 
 Nothing is unpickled. A .npy is mapped, so that a long one is read in pieces; an archive is read whole, after its
 members' sizes have been compared with what the archive declares.
@@ -12,9 +13,9 @@ members' sizes have been compared with what the archive declares.
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,18 +25,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.untrusted import MALFORMED_ARCHIVE
 from neurosam.errors import EventError, FormatError
 from neurosam.formats.events.columns import block, columns_of, is_event_record, ordered
 from neurosam.formats.events.source import BLOCK, Block, Source
 from neurosam.signals.events import Events
 
-__all__ = ["array_source", "load_array", "numpy_file", "table_source"]
+__all__ = ["array_source", "labels_in", "load_array", "numpy_file", "read_archive", "table_source"]
 
 MOST_BYTES = 2**32
 """Largest archive, unpacked. A longer recording belongs into a .npy, which is read in pieces."""
-DAMAGE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TokenError)
-"""What NumPy raises for a file that is none, or damaged."""
+REMEDY = "Save it as .npy"
+DAMAGE = (*MALFORMED_ARCHIVE, TokenError, struct.error, lzma.LZMAError)
+"""What NumPy and zipfile raise for a file that is none, or damaged."""
 SPIKES = ("time", "sample", "neuron")
+LABELS = "labels"
+"""An array beside the events of a .npz: the class of each sample."""
 
 
 def numpy_file(path: Path, columns: str = "") -> Source | Events:
@@ -63,6 +68,8 @@ def load_array(path: Path) -> npt.NDArray[Any]:
     FormatError
         If it does not exist, is cut off, or holds objects.
     """
+    if path.exists() and not path.is_file():
+        raise FormatError(str(path), "is not a regular file; give the name of a .npy")
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header with a huge shape allocates nothing
     except FileNotFoundError:
@@ -114,20 +121,40 @@ def table_source(where: str, fields: dict[str, npt.NDArray[Any]]) -> Source:
     return Source(where, blocks, size=size)
 
 
-def _archive(path: Path, columns: str) -> Source | Events:
+def read_archive(path: Path, most: int, remedy: str) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz by name, if they take `most` bytes at most; nothing is unpickled.
+
+    Raises
+    ------
+    FormatError
+        If it does not exist, is damaged, holds objects, or is larger, with what to do then.
+    """
     where = str(path)
     try:
         with zipfile.ZipFile(path) as members:
             total = sum(member.file_size for member in members.infolist())
-        if total > MOST_BYTES:
-            raise FormatError(where, f"unpacks to {total} bytes; at most {MOST_BYTES} are accepted. Save it as .npy")
+        if total > most:
+            raise FormatError(where, f"unpacks to {total} bytes; at most {most} are accepted. {remedy}")
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: _member(where, archive, name, total) for name in archive.files}
+            return {name: _member(where, archive, name, total) for name in archive.files}
     except FileNotFoundError:
         raise FormatError(where, "does not exist; check the name") from None
-    except (*DAMAGE, KeyError, struct.error, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        reason = str(error).split(". ")[0]
+    except FormatError:
+        raise
+    except DAMAGE as error:
+        reason = str(error).split(". ")[0][:200]
         raise FormatError(where, f"is not a readable .npz archive of numbers ({reason})") from None
+
+
+def labels_in(path: Path) -> npt.NDArray[Any] | None:
+    """The array `labels` of an archive, as it is; None if it has none, or the file is no .npz."""
+    return read_archive(path, MOST_BYTES, REMEDY).get(LABELS) if path.suffix.lower() == ".npz" else None
+
+
+def _archive(path: Path, columns: str) -> Source | Events:
+    where = str(path)
+    arrays = read_archive(path, MOST_BYTES, REMEDY)
+    arrays.pop(LABELS, None)
     if set(SPIKES) <= arrays.keys():
         return _spikes(where, arrays)
     names = columns_of(arrays)

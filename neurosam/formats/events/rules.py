@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from neurosam._util.arguments import choice, integer
+from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import EventError
 from neurosam.formats.events.source import UNITS
 from neurosam.network.synapse import Shape
@@ -183,8 +184,10 @@ class EventRules:
             items = json.loads(metadata[KEY]).items()
             values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in items}
             return cls(**values)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise EventError(f"metadata {KEY!r}", f"describes no rules ({error}); give them by hand") from None
+        except MALFORMED as error:
+            raise EventError(
+                f"metadata {KEY!r}", f"describes no rules ({str(error)[:200]}); give them by hand"
+            ) from None
 
 
 def _pixels(name: str, value: Any, low: int) -> tuple[int, int]:

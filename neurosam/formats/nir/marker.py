@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import ExportError, FormatError, NetworkError
 from neurosam.formats.nir.drawing import Node
 from neurosam.formats.nir.inverse import written
@@ -105,7 +106,7 @@ def exact_sparse(node: Node, weight: Any, shape: Shape) -> Sparse | None:
         values = weight[rows, indices] if weight.ndim == 2 else weight.reshape(-1)[indices]
         sources = weight.shape[1] if weight.ndim == 2 else weight.size
         return Sparse(indptr, indices, values.astype(np.float64), sources, shape)
-    except (AttributeError, IndexError, NetworkError, TypeError, ValueError):
+    except (NetworkError, *MALFORMED):
         raise changed(node.where) from None
 
 
@@ -124,7 +125,7 @@ def content_of(where: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
             )
         if not 0 < float(content["dt"]) < float("inf"):
             raise changed(where)
-    except (KeyError, RecursionError, TypeError, ValueError):
+    except MALFORMED:
         raise changed(where) from None
     return content
 

@@ -1,0 +1,63 @@
+"""The memory that this process may still take, so that what is too large ends in a sentence and no killed process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["available_bytes", "size_text"]
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def available_bytes() -> int | None:
+    """Bytes of memory and swap that system, container and ``ulimit -v`` leave to this process; None if unknown."""
+    known = [room for room in (_system(), _container(), _address_space()) if room is not None]
+    return max(min(known), 0) if known else None
+
+
+def size_text(count: int) -> str:
+    """Bytes in a unit that people read.
+
+    Examples
+    --------
+    >>> from neurosam._util.memory import size_text
+    >>> size_text(8_100_000_000), size_text(2000)
+    ('8.1 GB', '2.0 kB')
+    """
+    if count < 1000:
+        return f"{count} bytes"
+    units = ("kB", "MB", "GB", "TB", "PB")
+    power = min((len(str(count)) - 1) // 3, len(units))
+    return f"{count / 1000**power:.1f} {units[power - 1]}"
+
+
+def _system() -> int | None:
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return 1024 * sum(int(lines[name].split()[0]) for name in ("MemAvailable", "SwapFree"))
+    except (OSError, KeyError, ValueError, IndexError):
+        try:
+            return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        except (AttributeError, OSError, ValueError):
+            return None
+
+
+def _container() -> int | None:
+    try:
+        limit = (CGROUP / "memory.max").read_text().strip()
+        return None if limit == "max" else int(limit) - int((CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _address_space() -> int | None:
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return None
+        return limit - resource.getpagesize() * int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError, ValueError, IndexError):
+        return None

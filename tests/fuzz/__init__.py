@@ -1,0 +1,1 @@
+"""The project's own fuzzer of its readers; see __main__.py."""
