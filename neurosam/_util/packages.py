@@ -24,18 +24,22 @@ def require_package(where: str, *packages: str) -> None:
     MissingPackageError
         If one is not installed.
     """
-    for package in packages:
-        try:
-            installed = find_spec(package) is not None
-        except (ImportError, ValueError):
-            installed = False
-        if not installed:
-            raise missing_package(where, package)
+    missing = [package for package in packages if not _installed(package)]
+    if missing:
+        raise missing_package(where, missing[0], *missing[1:])
 
 
-def missing_package(where: str, package: str) -> MissingPackageError:
-    """The error to raise."""
-    extra = EXTRAS.get(package.partition(".")[0])
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def missing_package(where: str, package: str, *others: str) -> MissingPackageError:
+    """The error to raise for a package; what installs `others`, which are missing too, is said with it."""
+    extras = dict.fromkeys(EXTRAS.get(name.partition(".")[0], "") for name in (package, *others))
+    extra = "demo" if "demo" in extras else ",".join(name for name in extras if name)
     remedy = f"pip install 'neurosam[{extra}]'" if extra else f"pip install {package}"
     error = MissingPackageError(where, f"needs {package}, which is not installed: {remedy}")
     error.name = package

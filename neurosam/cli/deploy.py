@@ -20,6 +20,8 @@ from neurosam.cli.quantisation import show_quantisation
 from neurosam.cli.sample_count import mark_requested
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import NetworkError, NeurosamError
+from neurosam.formats.netx.fit import for_netx
+from neurosam.formats.netx.write import check_netx
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
 
@@ -92,6 +94,15 @@ def export(
     time: Loop = "auto",
     coding: ModuleCoding = None,
     steps: ModuleSteps = None,
+    purpose: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            show_default=False,
+            help="netx: a network that lava-dl can hold, with biases in the unit of the weights and pools in the "
+            "weights; refused by name if there is none.",
+        ),
+    ] = None,
     other: OtherFormat = None,
     restarts: Restarts = False,
     reset: Reset = None,
@@ -108,6 +119,10 @@ def export(
         )
     refuse_foreign(model)
     require_package("export", "torch", "safetensors")
+    if purpose not in (None, "netx"):
+        raise NeurosamError("--for", f"got {purpose!r}; allowed: netx")
+    if purpose and (is_module(str(model)) or precision == "float"):
+        raise NeurosamError(f"--for {purpose}", "goes with a model of `neurosam train`, and without --precision float")
     if is_module(str(model)):
         report = export_module(
             model, out, shape, _precision(precision, bits), calibrate, SamTrace(gamma, mode), coding, steps, time,
@@ -145,9 +160,12 @@ def export(
             network, fixed, calibration, steps=longest_run, scale=scale, rounding=rounding, seed=recipe.seed
         )
         show_quantisation(report)
+        if purpose:
+            network = for_netx(network)
+            check_netx(network, restarts=True)
     network = with_accuracy(network, None if fixed is None else exact, samples)
     network.save(out)
-    say(f"wrote {out}; next: neurosam run {out}")
+    say(f"wrote {out}; next: neurosam " + (f"export {out} --format netx --restarts" if purpose else f"run {out}"))
 
 
 def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: int) -> SpikingSequential:

@@ -98,7 +98,6 @@ def _images(path: Path, shape: Shape) -> npt.NDArray[Any]:
     except FormatError as error:
         raise ArgumentError("--calibrate", f"{path} {error.problem}") from None
     if array.shape[-len(shape) :] != shape or array.ndim - len(shape) not in (1, 2):
-        raise ArgumentError(
-            "--calibrate", f"{path} is {array.shape}; images [B, {', '.join(map(str, shape))}] are required"
-        )
+        sides = ", ".join(map(str, shape))
+        raise ArgumentError("--calibrate", f"{path} has shape {array.shape}; images [B, {sides}] are required")
     return np.asarray(array)

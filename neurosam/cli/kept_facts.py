@@ -29,7 +29,7 @@ def show_metadata(network: Network, full: bool) -> None:
     if report is not None and full:
         show_quantisation(report)
     elif report is not None:
-        say(f"quantisation: {summary(report)} (--full: layer by layer)")
+        say(f"quantisation: {summary(report)} (--full shows layers)")
 
 
 def as_document(network: Network) -> dict[str, Any]:

@@ -115,6 +115,8 @@ def worth(
         first = inputs.select(0, min(inputs.samples, samples_at_once(network, inputs.steps)))
         histogram = margins(network, run(network, first, backend, Record.everything(network)))
         console.print(histogram.table())
+        if first.samples < inputs.samples:
+            say(f"margins of the first {first.samples} of {inputs.samples} samples")
         result["margins"] = {"samples": first.samples, **histogram.to_dict()}
     if search is not None:
         seen = found.survivors(level)

@@ -69,15 +69,15 @@ def summary(report: QuantisationReport) -> str:
     >>> from neurosam.deploy.kept_report import summary
     >>> from neurosam.deploy.quantisation_report import QuantisationReport
     >>> summary(QuantisationReport("lava", (), agreement=0.984375, steps=32, warnings=("conv1: ...",)))
-    'lava, 98.4% agreement with float on the calibration, planned for 32 steps, 1 warning'
+    'lava, 98.4% agreement in calibration, planned for 32 steps, 1 warning'
     """
     parts = [report.precision]
     if math.isfinite(report.agreement):
-        parts.append(f"{report.agreement:.1%} agreement with float on the calibration")
+        parts.append(f"{report.agreement:.1%} agreement in calibration")
     finite = [row for row in report.populations if math.isfinite(row.weight_snr_db)]
     if finite:
         worst = min(finite, key=lambda row: row.weight_snr_db)
-        parts.append(f"weights at least {worst.weight_snr_db:.1f} dB ({worst.population})")
+        parts.append(f"weights from {worst.weight_snr_db:.1f} dB ({worst.population})")
     if report.steps is not None:
         parts.append(f"planned for {report.steps:,} steps")
     count = len(report.warnings)

@@ -66,8 +66,9 @@ def compare_behaviour(
     --------
     >>> from neurosam.equivalence import compare_behaviour
     >>> def network(threshold):
+    ...     neuron = ns.FixedLIF(membrane_decay=0, threshold=threshold, reset="zero")
     ...     return ns.Network(
-    ...         [ns.Population("in", (1,)), ns.Population("out", (1,), ns.FixedLIF(threshold=threshold))],
+    ...         [ns.Population("in", (1,)), ns.Population("out", (1,), neuron)],
     ...         [ns.Projection("in", "out", ns.Dense(np.array([[3]], np.int8)))],
     ...     )
     >>> events = ns.Events.from_dense(np.ones((4, 1, 1)))

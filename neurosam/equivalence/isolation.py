@@ -142,7 +142,7 @@ def isolate(
     other : Recording
         What the other side did: spikes of each layer that sends to another one, and anything else to be compared.
     golden : Recording, optional
-        What the network does; run here if None.
+        What the network does; run here if None, or if it holds less than `other`.
     backend, dtype : str
         Run the golden network and its layers.
     progress : callable, optional
@@ -186,6 +186,8 @@ def isolate(
     parts: dict[str, list[Layer]] = {
         name: [] for group in network.groups for name in group if network[name].neuron is not None
     }
+    if golden is not None and not all(getattr(other, x).keys() <= getattr(golden, x).keys() for x in SPECIFIC):
+        golden = None
     size = samples_at_once(network, inputs.steps)
     for start in range(0, inputs.samples, size):
         stop = min(start + size, inputs.samples)
@@ -220,13 +222,13 @@ def _layer(
     alone = forced(network, name)
     theirs = _only(other, name, network)
     whole = _compared(_only(golden, name, network), theirs, alone, tolerance)
-    if whole is None:
-        return Layer(name, UNKNOWN, missing="nothing of it is recorded")
     missing = [p.source for p in network.incoming(name) if p.source not in tape]
     if missing:
         return Layer(name, UNKNOWN, whole=whole, missing=f"the spikes of {missing[0]!r} are not recorded")
     fed = _run(alone, tape.into(alone, name), backend, dtype)
     by_itself = _compared(_only(fed, name, alone), theirs, alone, tolerance)
+    if by_itself is None:
+        return Layer(name, UNKNOWN, missing="nothing of it is recorded")
     return Layer(name, "", by_itself, whole)
 
 

@@ -61,6 +61,8 @@ class Plots:
         spikes = _recorded(self._recording.spikes, "spikes", name)
         axes = _axes(ax, (6.4, 3.6))
         draw_raster(axes, spikes, _within("sample", sample, self._recording.samples))
+        if first := self._recording.first_step:
+            axes.xaxis.set_major_formatter(lambda step, _: f"{step + first:g}")
         axes.set_title(f"{name}, sample {sample}", fontsize=9)
         return axes
 
@@ -101,14 +103,16 @@ class Plots:
         flat = _flat(name, neuron, values.shape[2:])
         trace = np.asarray(values[:, sample].reshape(len(values), -1)[:, flat])
         axes = _axes(ax, (6.4, 2.8))
-        steps = np.arange(len(trace))
+        steps = np.arange(len(trace)) + self._recording.first_step
         axes.plot(steps, trace, color=LINES[0], marker="." if len(trace) < 80 else None, linewidth=1.2)
         title = f"{name}, neuron {neuron}, sample {sample}"
         if name in self._recording.spikes:
             fired = self._recording.spikes[name].select(sample, sample + 1).dense()
             at = np.flatnonzero(fired.reshape(len(trace), -1)[:, flat])
             top = float(trace.max(initial=0.0))
-            axes.vlines(at, top, top + 0.12 * (np.ptp(trace) or 1.0), color=LINES[1], linewidth=1.6, label="spikes")
+            axes.vlines(
+                steps[at], top, top + 0.12 * (np.ptp(trace) or 1.0), color=LINES[1], linewidth=1.6, label="spikes"
+            )
             title += f": {at.size} spike{'s' if at.size != 1 else ''}"
         if network is not None and (threshold := _threshold(network, name, flat)) is not None:
             axes.axhline(threshold, color="0.4", linestyle=DASHES[1], linewidth=1.0, label="threshold")

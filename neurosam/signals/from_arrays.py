@@ -88,12 +88,12 @@ def recording_from(
     >>> golden.spikes["out"].dense()[:, 0]
     array([[0, 1, 0],
            [1, 1, 0],
-           [0, 1, 0],
-           [1, 1, 1]], dtype=uint8)
-    >>> step, sample, neuron = [2, 3, 3], [0, 0, 0], [1, 0, 1]  # steps 2 and 3 alone, and one spike is missing
+           [1, 1, 1],
+           [1, 1, 0]], dtype=uint8)
+    >>> step, sample, neuron = [2, 2, 3, 3], [0, 0, 0, 0], [0, 1, 0, 1]  # steps 2 and 3 alone; one spike is missing
     >>> mine = ns.recording_from(network, spikes={"out": (step, sample, neuron)}, first_step=2, steps=2)
     >>> print(ns.compare(golden, mine, network))
-    out: spikes at step 3, sample 0, neuron (2,): 1 != 0
+    out: spikes at step 2, sample 0, neuron (2,): 1 != 0
     """
     first = integer("first_step", first_step, 0, MOST_STEPS, ArgumentError)
     extent = _length("steps", steps, 1), _length("samples", samples, 0)

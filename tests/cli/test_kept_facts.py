@@ -64,7 +64,7 @@ def test_info_shows_a_line_a_table_or_everything(place: Path) -> None:
     report = kept_report(net)
     assert report is not None
     short = run("info", place / "m.h5")
-    assert f"quantisation: lava, {report.agreement:.1%} agreement with float" in short
+    assert f"quantisation: lava, {report.agreement:.1%} agreement in calibration" in short
     assert "arrival_bound" not in short
     assert "safe steps" in run("info", place / "m.h5", "--full")
     told = json.loads(run("info", place / "m.h5", "--json"))

@@ -21,7 +21,10 @@ from neurosam_hw import chips as shipped
 from neurosam_hw.chips import load_chip
 from neurosam_hw.cost import cost as cost_of
 from neurosam_hw.cost.cli import cost
+from neurosam_hw.cost.sam import trace_room
 from neurosam_hw.mappers.build import map_network
+from neurosam_hw.mapping import save_mapping
+from neurosam_hw.resources.cores import use
 
 CHIPS = Path(shipped.__path__[0])
 
@@ -239,3 +242,25 @@ def test_the_price_of_sam(folder: Path) -> None:
     assert (refused.exit_code, "no traces" in refused.output) == (2, True)
     refused = invoke("traced.h5", "--chip", chip("truenorth"), "--events", "events.h5", "--sam", "--what-if")
     assert (refused.exit_code, "holds no SAM trace" in refused.output) == (2, True)
+
+
+def test_a_mapping_made_for_sam_has_room_for_the_traces(folder: Path) -> None:
+    traced, events_file = network().with_sam(), ("--events", "events.h5")
+    traced.save("traced.h5")
+    text = Path(chip("spinnaker2")).read_text(encoding="utf-8")
+    memory = 'memory_per_core = { value = 128, unit = "KiB"'
+    assert memory in text
+    small = text.replace(memory, 'memory_per_core = { value = 3500, unit = "bit"')
+    Path("small.toml").write_text(small, encoding="utf-8")
+    machine = load_chip("small.toml")
+    plain, roomy = map_network(traced, machine), map_network(traced, machine, extra=trace_room(traced, machine, 8))
+    assert use(plain)[0].memory_bits + 32 * (16 + 3) > 3500  # at least a trace and a stamp
+    assert all(each.memory_bits <= 3500 for each in use(roomy, trace_room(traced, machine, 8)))
+    save_mapping(plain, "plain.json")
+    refused = invoke("traced.h5", "--chip", "small.toml", *events_file, "--sam", "--map", "plain.json")
+    assert refused.exit_code == 2
+    assert "has no room for the traces: core 0: memory_bits" in refused.stderr
+    assert "Without --map" in refused.stderr
+    told = invoke("traced.h5", "--chip", "small.toml", *events_file, "--sam", "--json")
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["cores"] == roomy.cores > plain.cores

@@ -217,6 +217,12 @@ def test_isolation_says_which_spikes_it_lacks() -> None:
     assert verdicts["second"][0] == EQUAL
     assert verdicts["out"][0] == EQUAL
     assert verdicts["third"] == (UNKNOWN, "the spikes of 'second' are not recorded")
+
+    less = run(network, events, record=Record(spikes=("first",)))  # of the golden run: what the other side has counts
+    wrong = run(fault(network, 0), events, record=Record(spikes=("first", "second", "third"), membrane=("second",)))
+    verdicts = {layer.name: (layer.verdict, layer.missing) for layer in isolate(network, events, wrong, less).layers}
+    assert verdicts["first"][0] == FAULTY
+    assert verdicts["second"][0] == PASSED_ON
     with pytest.raises(NeurosamError, match="4 samples; its input has 10 and 2"):
         isolate(network, events.select(0, 2), other)
     with pytest.raises(NeurosamError, match="begins at step 1"):

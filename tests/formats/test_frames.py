@@ -137,3 +137,16 @@ def test_wrong_requests(recording: ns.Recording, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(ns.BackendError, match=rf"to_{package}: needs {package}.*neurosam\[frames\]"):
             convert(recording)
+
+
+def test_a_part_of_a_run_keeps_its_own_steps_and_has_no_output() -> None:
+    spikes = ns.Spikes.from_dense(np.array([[[0, 1]], [[1, 0]]]))
+    part = ns.Recording("dut", 2, 1, np.zeros((1, 0)), {"a": spikes}, membrane={"a": np.zeros((2, 1, 2))}, first_step=7)
+    assert to_pandas(part)[["step", "neuron"]].to_numpy().tolist() == [[7, 1], [8, 0]]
+    assert to_pandas(part, "membrane")["step"].tolist() == [7, 7, 8, 8]
+    assert to_pandas(part, "output").empty
+    data = to_xarray(part)
+    assert data["step"].to_numpy().tolist() == [7, 8]
+    assert set(data) == {"a_spikes", "a_membrane"}
+    assert to_numpy(part)["first_step"] == 7
+    assert not {"output", "predictions"} & to_numpy(part).keys()

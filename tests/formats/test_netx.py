@@ -128,7 +128,7 @@ TABLE = np.ones((1, 4), dtype=np.int64)
             r"projection conv2->out: has weights that netx would",
         ),
         (changed(projection=2, synapse=ns.Dense(DENSE * 0)), r"projection conv2->out: has weights that netx would"),
-        (changed(projection=0, synapse=ns.Conv2d(CONV1, (2, 1), 1), pool=ns.SumPool2d(1)), r"in->conv1: has a pool"),
+        (changed("conv1", bias_mantissa=4095, bias_exponent=7), r"population 'conv1': has a bias, which acts in netx"),
     ],
 )
 def test_what_netx_would_run_differently_is_refused(tmp_path: Path, broken: ns.Network, message: str) -> None:

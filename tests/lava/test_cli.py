@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 import neurosam as ns
 from neurosam.errors import NeurosamError
+from neurosam_hw.lava import interpreter
 from neurosam_hw.lava.cli import app
 
 runner = CliRunner()
@@ -33,6 +34,27 @@ def test_the_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_p
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 1
     assert "is not an executable file" in result.output
+
+
+def test_the_running_interpreter_is_taken_if_it_has_lava(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a variable and a .venv-lava; that NumPy 2 does not go with it, the doctor says of this interpreter."""
+    monkeypatch.delenv("NEUROSAM_LAVA_PYTHON", raising=False)
+    monkeypatch.setattr(interpreter, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv"))
+    without = runner.invoke(app, ["doctor"])
+    assert without.exit_code == 1
+    text = " ".join(without.output.split())
+    assert "~/lava/bin/pip install lava-nc==0.10.0 'numpy<2' h5py && export NEUROSAM_LAVA_PYTHON=" in text
+    assert "make" not in text
+    monkeypatch.setattr(interpreter, "version", lambda name: {"lava-nc": "0.10.0"}[name])
+    assert interpreter.find() == Path(sys.executable)
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert f"found    {sys.executable} (the running one)" in result.output
+    assert "to get one that works: python3.10 -m venv" in result.output
+    (tmp_path / "Makefile").touch()
+    (tmp_path / "constraints-lava.txt").touch()
+    assert "`make lava` builds .venv-lava" in runner.invoke(app, ["doctor"]).output
 
 
 def test_the_command_line_has_the_group() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import neurosam as ns
-from neurosam._util.packages import EXTRAS, require_package
+from neurosam._util.packages import EXTRAS, missing_package, require_package
 
 WITHOUT = """
 import importlib, json, pathlib, sys
@@ -59,6 +59,8 @@ def test_the_error_is_one_of_ours_and_pythons() -> None:
         ns.MissingPackageError, match=r"^x: needs no_such, which is not installed: pip install no_such$"
     ):
         require_package("x", "torch", "no_such")
+    for missing, extras in (("torch", "matplotlib", "mlxtend"), "demo"), (("nir", "pandas", "xarray"), "nir,frames"):
+        assert str(missing_package("x", *missing)).endswith(f"pip install 'neurosam[{extras}]'")
     assert issubclass(ns.MissingPackageError, (ns.BackendError, ModuleNotFoundError))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -121,6 +122,20 @@ def test_an_empty_recording_shows_itself() -> None:
     empty = ns.Recording("event", steps=1, samples=0, output=np.zeros((0, 2)))
     assert "0 samples" in repr(empty)
     assert html_of(empty)
+
+
+def test_pictures_of_a_part_of_a_run_count_its_own_steps(recording: ns.Recording) -> None:
+    pytest.importorskip("matplotlib").use("agg")
+    from matplotlib import pyplot
+
+    part = replace(recording, first_step=100)
+    try:
+        axes = part.plot.membrane("conv1", 0)
+        assert axes.lines[0].get_xdata()[0] == 100
+        raster = part.plot.raster("conv1")
+        assert raster.xaxis.get_major_formatter()(3, None) == "103"
+    finally:
+        pyplot.close("all")
 
 
 def test_pictures_are_axes(recording: ns.Recording) -> None:

@@ -9,7 +9,7 @@ import neurosam as ns
 from neurosam_hw.resources.rows import Lists, RowFormula
 from support.toy_chip import toy_chip
 
-LOIHI = RowFormula(64, 10, 64, (0, 6, 7, 8, 9, 10, 11, 12), (1, 2, 3, 4, 5, 6, 8), -8, 255)
+LOIHI = RowFormula(64, 10, 64, (0, 6, 7, 8, 9, 10, 11, 12), (1, 2, 3, 4, 5, 6, 8), -8, 255, 2)
 
 
 def lists(weights: list[int], exponent: int = 0, delay: int = 1, formula: RowFormula = LOIHI) -> Lists:
@@ -57,6 +57,8 @@ def test_an_index_reaches_the_last_neuron(last: int, bits: int) -> None:
         ([-127, 126], 0, 8, "both"),
         ([1, 1], -1, 1, "positive"),  # 128 * 2^-8 at the full width
         ([1, 1], -2, 2, "positive"),  # with one bit it would need the exponent -9
+        ([-1, 1], -1, 2, "both"),  # 128 * 2^-8: both signs cost a bit
+        ([-1, 1], -2, 3, "both"),  # with two bits it would need the exponent -9
         ([0, 0], 0, 1, "positive"),
     ],
 )

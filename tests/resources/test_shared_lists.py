@@ -98,6 +98,7 @@ def test_depthwise() -> None:
 def test_neurons_of_a_pooling_window_are_one_address() -> None:
     found, source = one_layer((2, 8, 8), ns.Conv2d(ones(1, 2, 1, 1)), [((0, 1), (0, 4), (0, 4))], pool=ns.SumPool2d(2))
     assert (found.axons_in, found.synapses) == (16, 2)
+    assert found.fan_in == 8  # each neuron of the window on its own
     assert source.axons_out == 2 * 64, "each sends by itself"
 
 

@@ -48,9 +48,9 @@ def test_the_page_for_authors_does_what_it_says(registry: dict[str, Rule], point
     assert (failed, tried) == (0, 8)
 
 
-@pytest.mark.parametrize("module", ["check", "layers"])
+@pytest.mark.parametrize("module", ["rules.check", "rules.assumptions", "resources.fan_in"])
 def test_examples_of_docstrings(module: str, points: dict[str, list[EntryPoint]]) -> None:
-    found = import_module(f"neurosam_hw.rules.{module}")
+    found = import_module(f"neurosam_hw.{module}")
     failed, tried = doctest.testmod(found, extraglobs={"np": np, "ns": ns})
     assert failed == 0
     assert tried > 0

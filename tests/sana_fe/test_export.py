@@ -208,12 +208,21 @@ def lif(**options: Any) -> ns.Network:
     [
         ({"current_decay": 100}, r"'n': has a synaptic current.*use neurons without one"),
         ({"reset_amount_64ths": 65}, r"'n': subtracts another amount than its threshold"),
-        ({"fires": "at"}, r"'n': subtracts where it fires at the threshold; use fires='above'"),
-        ({"reset": "zero", "reset_timing": "next"}, r"'n': resets a step late; use reset_timing='now'"),
+        (
+            {"fires": "at"},
+            r"'n': subtracts where it fires at the threshold, as SANA-FE's LIF cannot; use fires='above'",
+        ),
+        (
+            {"reset": "zero", "reset_timing": "next"},
+            r"'n': resets a step late, as SANA-FE's LIF cannot; use reset_timing='now'",
+        ),
         ({"reset": "relative", "relative_decay": 9}, r"'n': resets relative to its threshold"),
-        ({"threshold_decay": 9, "threshold_step_64ths": 64}, r"'n': has an adaptive threshold; use a fixed one"),
-        ({"max_spikes": 3}, r"'n': fires up to 3 times a step; use max_spikes=1"),
-        ({"refractory": 2}, r"'n': holds its membrane while it is refractory; use reset zero"),
+        (
+            {"threshold_decay": 9, "threshold_step_64ths": 64},
+            r"'n': has an adaptive threshold, as SANA-FE's LIF cannot; use a fixed one",
+        ),
+        ({"max_spikes": 3}, r"'n': fires up to 3 times a step, as .*; use max_spikes=1"),
+        ({"refractory": 2}, r"'n': holds its membrane while it is refractory, as .*; use reset zero"),
         ({"initial_membrane_64ths": 1}, r"'n': starts from a membrane that is not 0"),
         ({"gain": np.full((3, 1), 2), "offset_64ths": np.zeros((3, 1), int)}, r"'n': has gain and offset tables"),
     ],

@@ -63,9 +63,10 @@ class _Core:
                     self.by_source[projection.source].append((n, p))
         self.synapses = {source: list(self._synapses(parts)) for source, parts in self.by_source.items()}
         self.fan: dict[int, int] = defaultdict(int)
-        for some in self.synapses.values():
-            for synapse in some:
-                self.fan[synapse.target] += 1
+        for source in self.by_source:
+            for some in self.reached(source).values():
+                for synapse in some:
+                    self.fan[synapse.target] += 1
 
     def _synapses(self, parts: list[tuple[int, int]]) -> Any:
         """Each synapse once for each window in front of it."""
@@ -222,6 +223,8 @@ class _Core:
                 -(2 ** (width - 1)) <= w < 2 ** (width - 1) if signs == "both" else abs(w) < 2**width for w in parts
             )
             exponent = projection.exponent + shift - (widths[-1] - width)
+            if signs == "both" and _number(self.chip, "numbers.weight_step") == 2:
+                exponent -= 1
             if fit and all(w == int(w) for w in parts) and (lowest is None or exponent >= lowest):
                 return width, index, delay, signs, projection.exponent
         return widths[-1], index, delay, signs, projection.exponent

@@ -253,7 +253,8 @@ def test_the_command(tmp_path: Path) -> None:
     assert invoke(*given, "--samples", 2).exit_code == 0  # its own folder, again
     assert described(tmp_path / "tb")["samples"] == 2
     assert refused(*given, "--samples", 3) == "--samples: got 3; the input has 2"
-    assert "exclude each other" in refused(*given, "--data", "fashion")
+    assert "needs no --data" in refused(*given, "--data", "fashion")
+    assert "has its own steps" in refused(*given, "--steps", 4)
     assert "population 'nobody': is not in the network" in refused(*given, "--only", "nobody")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").touch()

@@ -28,6 +28,7 @@ from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
 from neurosam_hw.cost.sam.meter import SamMeter
 from neurosam_hw.cost.sam.price import SamPrice
+from neurosam_hw.cost.sam.room import trace_room
 from neurosam_hw.cost.sam.tables import sam_document, sam_summary, sam_tables
 from neurosam_hw.cost.sam.unit import trace_unit
 from neurosam_hw.cost.tables import (
@@ -110,9 +111,6 @@ def cost(
         trace_unit(machine)  # which refuses chips that hold none
     if not what_if:
         refuse(check(net, machine), machine)  # before a mapping that may fail for the same reason
-    placed = map_network(net, machine) if mapping is None else load_mapping(mapping, net, machine)
-    said = verdict(placed, what_if)
-    meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
     if recording is not None and not events:
         raise NeurosamError("--recording", "needs the input of that run too: give --events")
     given = None if recording is None else _recording(recording)
@@ -120,6 +118,12 @@ def cost(
         inputs = first_samples(read_inputs(events, net), samples)
     else:
         inputs = Inputs.of(net, presented(net, data, samples, seed, steps, coding, size)[0])
+    if mapping is None:
+        placed = map_network(net, machine, extra=trace_room(net, machine, inputs.steps) if sam else None)
+    else:
+        placed = load_mapping(mapping, net, machine)
+    said = verdict(placed, what_if)
+    meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
     for part, batch in _batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):
         meter.add(part, batch)
     price: SamPrice | None = None

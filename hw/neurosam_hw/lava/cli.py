@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from neurosam.errors import NeurosamError
-from neurosam_hw.lava.interpreter import VARIABLE, examine, find
+from neurosam_hw.lava.interpreter import VARIABLE, advice, examine, find
 
 __all__ = ["app"]
 
@@ -28,7 +29,8 @@ def doctor() -> None:
         console.print(f"[red]missing[/red]  {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
     finding = examine(python)
-    source = VARIABLE if os.environ.get(VARIABLE) else "found next to this environment"
+    own = Path(finding.path) == Path(sys.executable)
+    source = VARIABLE if os.environ.get(VARIABLE) else "the running one" if own else "found without being named"
     console.print(f"found    {escape(finding.path)} ({source})", highlight=False)
     for name, version in finding.versions.items():
         console.print(f"{'found' if version else 'missing':8} {name} {version or ''}", highlight=False)
@@ -36,7 +38,7 @@ def doctor() -> None:
     for problem in problems:
         console.print(f"[red]problem[/red]  {escape(problem)}", highlight=False)
     if problems:
-        console.print("to rebuild .venv-lava, remove it and run `make env`", highlight=False)
+        console.print(f"to get one that works: {escape(advice())}", highlight=False)
         raise typer.Exit(1)
     console.print("works    a small network gives the same result on Lava and on the event back end", highlight=False)
 
@@ -51,15 +53,12 @@ def netx(
 ) -> None:
     """Write a hard-reset network for lava-dl's netx: the same as neurosam export NETWORK --format netx.
 
-    Whatever netx would run differently is refused.
+    Whatever netx would run differently is refused. What `neurosam train
+    --reset zero` made fits after `neurosam export --for netx`.
     """
-    from neurosam.formats.netx.write import save_netx
-    from neurosam.hdf5 import load_network
+    from neurosam.cli.formats import export_network
 
-    if out.exists():
-        raise NeurosamError(str(out), "exists already; give another name or remove it")
-    save_netx(load_network(network), out, restarts=restarts)
-    console.print(f"wrote {escape(str(out))}", highlight=False)
+    export_network(network, "netx", out, restarts)
 
 
 def _trial() -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The Python that runs Lava: where it is, and whether it has everything that the worker needs.
 
-``NEUROSAM_LAVA_PYTHON`` names an interpreter. Without it, ``.venv-lava`` is expected next to the running environment
-or at the root of the source tree, where `make` builds it.
+``NEUROSAM_LAVA_PYTHON`` names an interpreter. Without it, ``.venv-lava`` is looked for next to the running environment
+and at the root of the source tree, where `make` builds it; without that, the running interpreter is taken if lava-nc is
+installed in it.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from neurosam.errors import BackendError
 
-__all__ = ["BOOT", "VARIABLE", "Finding", "command", "examine", "find"]
+__all__ = ["BOOT", "VARIABLE", "Finding", "advice", "command", "examine", "find"]
 
 VARIABLE = "NEUROSAM_LAVA_PYTHON"
 FOLDER = ".venv-lava"
+ROOT = Path(__file__).resolve().parents[3]
+"""Of the source tree, in a clone."""
+INSTALL = (
+    "python3.10 -m venv ~/lava && ~/lava/bin/pip install lava-nc==0.10.0 'numpy<2' h5py && "
+    f"export {VARIABLE}=~/lava/bin/python"
+)
+"""It needs an environment of its own: it wants NumPy 1, and neurosam NumPy 2."""
 NEEDED = {"lava-nc": "0.10.0", "numpy": "1", "h5py": ""}
 """Distributions that the worker needs, with the required start of the version."""
 
@@ -54,6 +63,13 @@ class Finding:
     problems: tuple[str, ...]
 
 
+def advice() -> str:
+    """How to get a Python that runs Lava: by make in a clone, else by pip."""
+    if (ROOT / "Makefile").is_file() and (ROOT / "constraints-lava.txt").is_file():
+        return f"`make lava` builds {FOLDER} (a broken one has to be removed first)"
+    return INSTALL
+
+
 def find() -> Path:
     """Find the interpreter that runs Lava.
 
@@ -67,16 +83,24 @@ def find() -> Path:
         if not os.access(named, os.X_OK):
             raise BackendError(f"{VARIABLE}={named}", "is not an executable file; name Lava's Python 3.10")
         return Path(named)
-    roots = (Path(sys.prefix).parent, Path(__file__).resolve().parents[3])
-    for root in dict.fromkeys(roots):
+    for root in dict.fromkeys((Path(sys.prefix).parent, ROOT)):
         python = root / FOLDER / "bin" / "python"
         if os.access(python, os.X_OK):
             return python
+    if _installed_here():
+        return Path(sys.executable)
     raise BackendError(
         "back end 'lava'",
-        f"needs a Python 3.10 with lava-nc 0.10.0: `make env` builds {FOLDER}, or set {VARIABLE} to one; "
-        "`neurosam lava doctor` says what is missing",
+        f"needs a Python 3.10 with lava-nc 0.10.0: {advice()}. {VARIABLE} names one that you have",
     )
+
+
+def _installed_here() -> bool:
+    try:
+        version("lava-nc")
+    except PackageNotFoundError:
+        return False
+    return bool(sys.executable)
 
 
 def command(python: Path, code: str, *arguments: str) -> list[str]:

@@ -33,7 +33,7 @@ from neurosam_hw.mappers.tiles import refused, remedy, sent, tiles
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.resources.arrival import Senders
-from neurosam_hw.resources.cores import Demand, axons_out, parts, use
+from neurosam_hw.resources.cores import Demand, Extra, axons_out, parts, use
 from neurosam_hw.resources.figures import number
 from neurosam_hw.resources.layers import takes_layers
 from neurosam_hw.resources.use import Excess, Limits
@@ -50,6 +50,7 @@ def map_network(
     *,
     activity: Mapping[str, npt.NDArray[np.float64]] | None = None,
     inputs_on_chip: bool = False,
+    extra: Mapping[str, Extra] | None = None,
 ) -> CoreMapping:
     """Put a network on the cores of a chip, or of several.
 
@@ -62,6 +63,8 @@ def map_network(
         mappings of as many cores.
     inputs_on_chip : bool
         Whether inputs are neurons on cores, as in SANA-FE; they come from outside if not.
+    extra : mapping of str to Extra, optional
+        Memory that is kept free for more state of neurons, by population, where the chip's file limits a core's memory.
 
     Returns
     -------
@@ -88,13 +91,13 @@ def map_network(
     _check(network, chip, activity)
     if takes_layers(chip):
         return map_layers(network, chip)
-    demand = Demand(network, chip)
+    demand = Demand(network, chip, extra)
     most: dict[str, int] = {}
     alone: set[str] = set()
     for _ in range(ATTEMPTS):
         pieces, axons = _cut(demand, activity, inputs_on_chip, most)
         mapping = CoreMapping(network, chip, share(demand, pieces, axons, alone))
-        overfull = _overfull(mapping)
+        overfull = _overfull(mapping, extra)
         if not overfull:
             return place(_checked(mapping), activity)
         for core, excess in overfull.items():
@@ -219,10 +222,10 @@ def _is_tiled(network: Network, population: Population) -> bool:
     return all(isinstance(p.synapse, Dense) for p in incoming)
 
 
-def _overfull(mapping: CoreMapping) -> dict[int, Excess]:
+def _overfull(mapping: CoreMapping, extra: Mapping[str, Extra] | None) -> dict[int, Excess]:
     """The worst of what a core has too much of, by core."""
     limits = Limits.of(mapping.chip)
-    found = ((core, limits.exceeded(used)) for core, used in enumerate(use(mapping)))
+    found = ((core, limits.exceeded(used)) for core, used in enumerate(use(mapping, extra)))
     return {core: max(some, key=lambda excess: excess.used / excess.allowed) for core, some in found if some}
 
 

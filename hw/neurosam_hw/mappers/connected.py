@@ -14,7 +14,7 @@ from neurosam_hw.mappers.partition import Partition, Room, partition
 from neurosam_hw.mappers.rates import whole_rates
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.resources.arrival import Senders
-from neurosam_hw.resources.cores import Demand, state_bits
+from neurosam_hw.resources.cores import Demand
 
 __all__ = ["connected"]
 
@@ -105,7 +105,7 @@ def _room(demand: Demand, population: Population, senders: Sequence[Senders], mo
         axons_out=demand.limits.get("axons_out"),
         bits=None if what is None else demand.limits.get(what),
         row_bits=row_bits,
-        neuron_bits=state_bits(population, demand.chip) if what == "memory_bits" else 0,
+        neuron_bits=demand.neuron_bits[population.name] if what == "memory_bits" else 0,
         neuron_axons=_axons(population, senders),
     )
 

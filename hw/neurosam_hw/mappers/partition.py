@@ -42,7 +42,15 @@ PASSES, DEPTH = 20, 10
 LARGEST_TABLE = 2**26
 """Entries (neurons * cores) of the table of gains: 512 MiB. Larger problems are halved first."""
 
-UNLIMITED = 2**62
+UNLIMITED = 2**40
+
+MOST_EDGES = 2**21
+"""With more synapses METIS takes minutes."""
+
+MOST_WORK = 2**30
+"""Sum over nets of targets * destinations that are possible. More is for networks that reach every core anyway."""
+
+NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +142,7 @@ def partition(
     Raises
     ------
     MappingError
-        If a neuron alone is more than a core can hold, or if `max_cores` are not enough.
+        If a neuron alone is more than a core can hold, `max_cores` are not enough, or there are too many synapses.
 
     Examples
     --------
@@ -151,38 +159,45 @@ def partition(
     _check_each(nets, room, row_bits)
     most = nets.neurons if max_cores is None else min(max_cores, nets.neurons)
     count = _fewest(nets, room, row_bits) if cores is None else cores
+    sizes = np.diff(nets.starts)
+    use_metis, first = has_metis() if use_metis is None else use_metis, True
     while count <= most:
-        found = _divide(nets, room, row_bits, count, has_metis() if use_metis is None else use_metis)
-        if found is not None:
+        if int((sizes * np.minimum(sizes, count)).sum()) > MOST_WORK:
+            raise MappingError(
+                "partition",
+                f"{nets.targets.size:,} synapses on {count:,} cores are too many to cut along; cut in order",
+            )
+        found = _divide(nets, room, row_bits, count, use_metis, first)
+        if isinstance(found, Partition):
             return found
-        count += max(1, count // 16)
+        count, first = max(found, count + 1 + count // 16), False
     raise MappingError("partition", f"the {nets.neurons:,} neurons do not fit on {most:,} cores")
 
 
-def _divide(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool) -> Partition | None:
-    """The partition on exactly so many cores, or None if the limits cannot be kept."""
+def _divide(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool, first: bool) -> Partition | int:
+    """The partition on so many cores; if the limits cannot be kept, how many to try next."""
     if nets.neurons * cores > LARGEST_TABLE:
-        return _halves(nets, room, row_bits, cores, use_metis)
+        return _halves(nets, room, row_bits, cores, use_metis, first)
     in_order = np.arange(nets.neurons) * cores // max(nets.neurons, 1)
-    starts = {"in order": in_order}
-    if cores > 1:
-        starts["grown"] = np.zeros(0, dtype=np.int64)
-        if use_metis:
-            starts["pymetis"] = metis(nets, cores)
     best: tuple[int, str, Counts] | None = None
-    for name, start in starts.items():
+    needed = nets.neurons
+    for name in ("in order", "grown", "pymetis")[: 3 if cores > 1 else 1]:
+        if name == "pymetis" and not (use_metis and nets.targets.size <= MOST_EDGES and (first or best)):
+            continue  # it takes the longest, and is of no use where the limits are out of reach
+        start = metis(nets, cores) if name == "pymetis" else NOWHERE if name == "grown" else in_order
         state = _state(nets, room, row_bits, cores)
         if solve(state, start, 0, 0) and (best is None or state.cost[0] < best[0]):
             best = int(state.cost[0]), name, state.neurons["core"].copy()
+        needed = min(needed, int((-(-state.used.sum(axis=0) // room.limits)).max()))
     if best is None:
-        return None
+        return needed  # what is used on so many cores is no less on more
     state = _state(nets, room, row_bits, cores)
     solve(state, best[2], PASSES, DEPTH)
     used, core = np.unique(state.neurons["core"], return_inverse=True)
     return Partition(core.astype(np.int32), used.size, int(state.cost[0]), best[1], nets.packets(in_order))
 
 
-def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool) -> Partition | None:
+def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: bool, first: bool) -> Partition | int:
     """Two problems in place of a large one. The cost is a sum over cores, so theirs add up to that of the whole."""
     in_order = np.arange(nets.neurons) * cores // nets.neurons
     side = metis(nets, 2).astype(bool) if use_metis else in_order >= cores // 2
@@ -192,13 +207,14 @@ def _halves(nets: Nets, room: Room, row_bits: Counts, cores: int, use_metis: boo
     for half in (~side, side):
         part, axons = nets.within(half), None if room.neuron_axons is None else room.neuron_axons[half]
         share = max(1, -(-part.neurons * cores // nets.neurons))
-        found.append(_divide(part, replace(room, neuron_axons=axons), row_bits, share, use_metis))
-    if found[0] is None or found[1] is None:
-        return None
+        found.append(_divide(part, replace(room, neuron_axons=axons), row_bits, share, use_metis, first))
+    one, two = found
+    if isinstance(one, int) or isinstance(two, int):
+        return cores + 1
     core = np.zeros(nets.neurons, dtype=np.int32)
-    core[~side], core[side] = found[0].core, found[1].core + found[0].cores
-    packets = found[0].packets + found[1].packets
-    return Partition(core, found[0].cores + found[1].cores, packets, found[0].start, nets.packets(in_order))
+    core[~side], core[side] = one.core, two.core + one.cores
+    packets = one.packets + two.packets
+    return Partition(core, one.cores + two.cores, packets, one.start, nets.packets(in_order))
 
 
 def _state(nets: Nets, room: Room, row_bits: Counts, cores: int) -> State:
@@ -226,7 +242,7 @@ def _state(nets: Nets, room: Room, row_bits: Counts, cores: int) -> State:
     return State(
         cell, net, nets.targets, pins, np.zeros(int(slots.sum()), dtype=SLOT),
         np.zeros((size, cores), np.int64), np.full(cores, NONE, np.int64), np.zeros((cores, 4), np.int64),
-        room.limits, row_bits, np.zeros(1, np.int64),
+        room.limits, row_bits, np.zeros(2, np.int64),
     )  # fmt: skip
 
 

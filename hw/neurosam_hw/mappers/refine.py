@@ -34,6 +34,10 @@ NEURONS, AXONS_IN, AXONS_OUT, BITS = 0, 1, 2, 3
 """Columns of `State.used` and `State.limits`."""
 
 NONE: Any = np.int64(-1)  # of this type, so that Numba compiles each function for one type of argument
+ATTEMPTS = 64
+"""Neurons that a repair tries to move out of an overfull core before it gives up."""
+WORK = 2**32
+"""Entries that a refinement looks at, at most: some ten seconds."""
 LEAST: Any = np.int64(-(2**62))
 
 NEURON = np.dtype([(name, np.int64) for name in (
@@ -74,13 +78,14 @@ class State(NamedTuple):
     used: npt.NDArray[np.int64]  # (k, 4)
     limits: npt.NDArray[np.int64]  # (4,)
     row_bits: npt.NDArray[np.int64]  # bits of the synapses of one net on one core, by their number
-    cost: npt.NDArray[np.int64]  # (1,)
+    cost: npt.NDArray[np.int64]  # (2,): the cost, and the work that was done for it, in entries looked at
 
 
 @kernel
 def slot_of(s: Any, net: int, core: int) -> Any:
     """Where a net's entry for a core is; NONE if the core is no destination."""
     first = s.nets[net].slot
+    s.cost[1] += s.nets[net].destinations
     for slot in range(first, first + s.nets[net].destinations):
         if s.slots[slot].core == core:
             return slot
@@ -165,6 +170,7 @@ def _destination(s: Any, net: int, v: int, core: int, sign: int) -> None:
     rate = sign * s.nets[net].rate
     s.nets[net].destinations += sign
     s.cost[0] += rate
+    s.cost[1] += s.nets[net].stop - s.nets[net].first
     s.neurons[v].leave += rate
     s.used[core, AXONS_IN] += sign
     source = s.nets[net].source
@@ -316,7 +322,7 @@ def improve(s: Any, passes: int, depth: int) -> int:
         before = s.cost[0]
         queue = [(s.neurons[v].all - s.neurons[v].leave - s.meet[v, best_of(s, v)], v) for v in range(n)]
         heapq.heapify(queue)
-        while len(queue):
+        while len(queue) and s.cost[1] < WORK:
             _, v = heapq.heappop(queue)
             stamp += 1
             if chain(s, v, best_of(s, v), moved, stamp, log):
@@ -336,7 +342,7 @@ def repair(s: Any) -> bool:
             return True
         stamp += 1
         before = excess(s)
-        while True:
+        for attempt in range(ATTEMPTS + 1):
             v = to = NONE
             most = LEAST
             w = s.heads[full]
@@ -347,7 +353,7 @@ def repair(s: Any) -> bool:
                         if core != full and (gain > most or (gain == most and w < v)) and has_room(s, core):
                             most, v, to = gain, w, core
                 w = s.neurons[w].after
-            if v == NONE:
+            if v == NONE or attempt == ATTEMPTS:
                 return False
             moved[v] = stamp
             depart(s, v)
@@ -376,6 +382,9 @@ def solve(s: Any, start: Any, passes: int, depth: int) -> bool:
             arrive(s, v, start[v])
     else:
         grow(s)
+    for r in range(s.limits.size):
+        if s.used[:, r].sum() > s.limits[r] * s.used.shape[0]:  # limits are up to 2^53: no overflow
+            return False
     if not repair(s):
         return False
     if passes > 0 and s.used.shape[0] > 1:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.metrics.connections import window_taps
-from neurosam.network.elements import Population, Projection
+from neurosam.network.elements import Population
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, Shape, as_chw
+from neurosam.network.synapse import Shape, as_chw
 from neurosam_hw.chips.chip import Chip
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.resources.arrival import Part, Senders
+from neurosam_hw.resources.fan_in import fan_in
 from neurosam_hw.resources.figures import number
 from neurosam_hw.resources.layers import layer_memory, takes_layers
 from neurosam_hw.resources.profiles import Profiles
@@ -23,7 +24,7 @@ from neurosam_hw.resources.rows import SynapseFormat
 from neurosam_hw.resources.use import Excess, Limits, Use
 from neurosam_hw.resources.wiring import Wiring
 
-__all__ = ["Demand", "axons_out", "fan_in", "parts", "state_bits", "use"]
+__all__ = ["Demand", "Extra", "axons_out", "parts", "use"]
 
 Counts = npt.NDArray[np.int64]
 
@@ -31,12 +32,29 @@ STATE_BITS = 24
 """Width of a membrane, or current, in the deployed network, for chips that do not say what they have."""
 
 
-def use(mapping: CoreMapping) -> list[Use]:
+class Extra(NamedTuple):
+    """Memory that neurons of a population take beside their membranes and currents, such as traces (cost/sam/).
+
+    Parameters
+    ----------
+    neuron_bits : int
+        Of each neuron.
+    core_bits : int
+        Of each core that holds some of them.
+    """
+
+    neuron_bits: int
+    core_bits: int
+
+
+def use(mapping: CoreMapping, extra: Mapping[str, Extra] | None = None) -> list[Use]:
     """What each core uses.
 
     Parameters
     ----------
     mapping : CoreMapping
+    extra : mapping of str to Extra, optional
+        Memory that is kept free, by population.
 
     Returns
     -------
@@ -62,7 +80,7 @@ def use(mapping: CoreMapping) -> list[Use]:
     >>> core.neurons, core.axons_in, core.synapses, core.synapse_bits, core.fan_in
     (20, 100, 2000, 19200, 100)
     """
-    demand = Demand(mapping.network, mapping.chip)
+    demand = Demand(mapping.network, mapping.chip, extra)
     out, destinations = _sent(mapping, demand.wiring)
     return [
         replace(demand.of(mapping.pieces_on(core)), axons_out=int(out[core]), destinations=int(destinations[core]))
@@ -77,16 +95,18 @@ class Demand:
     ----------
     network : Network
     chip : Chip
+    extra : mapping of str to Extra, optional
+        Memory that is kept free, by population.
     """
 
-    def __init__(self, network: Network, chip: Chip) -> None:
-        self.network, self.chip = network, chip
+    def __init__(self, network: Network, chip: Chip, extra: Mapping[str, Extra] | None = None) -> None:
+        self.network, self.chip, self.extra = network, chip, extra or {}
         self.wiring = Wiring(network, chip)
         self.profiles = {p.name: Profiles(p) for p in network.populations}
         self.fans = {p.name: fan_in(network, p.name) for p in network.populations}
         self.limits = Limits.of(chip)
         self._layers = takes_layers(chip)
-        self._state_bits = {p.name: state_bits(p, chip) for p in network.populations}
+        self.neuron_bits = {p.name: self._neuron_bits(p) for p in network.populations}
 
     def excesses(self, pieces: Sequence[Piece]) -> list[Excess]:
         """What a core with these pieces would have too much of, output axons aside; for chips whose cores are alike."""
@@ -104,11 +124,12 @@ class Demand:
         formats = frozenset[SynapseFormat]().union(*(arrival.formats for arrival in arrivals))
         memory = [layer_memory(self.network, piece) for piece in pieces] if self._layers else []
         bits = sum(arrival.bits for arrival in arrivals)
+        held = sum(self.extra[name].core_bits for name in {piece.population for piece in pieces} & self.extra.keys())
         return Use(
             neurons=sum(piece.size for piece in pieces),
             synapses=sum(arrival.synapses for arrival in arrivals),
             synapse_bits=bits,
-            memory_bits=bits + sum(piece.size * self._state_bits[piece.population] for piece in pieces),
+            memory_bits=bits + held + sum(piece.size * self.neuron_bits[piece.population] for piece in pieces),
             axons_in=sum(arrival.axons for arrival in arrivals),
             fan_in=max(_largest(self.fans[piece.population], piece) for piece in pieces),
             decay_profiles=len(decays),
@@ -118,6 +139,15 @@ class Demand:
             neuron_memory=sum(m.neurons for m in memory),
             bias_memory=sum(m.biases for m in memory),
         )
+
+    def _neuron_bits(self, population: Population) -> int:
+        """Bits of a neuron's membrane and current, which an input has not, and what is kept free beside them."""
+        more = self.extra[population.name].neuron_bits if population.name in self.extra else 0
+        if population.neuron is None:
+            return more
+        membrane = number(self.chip, "numbers.membrane_bits") or STATE_BITS
+        current = number(self.chip, "numbers.current_bits") or STATE_BITS
+        return membrane + (current if population.has_current else 0) + more
 
 
 def parts(wiring: Wiring, pieces: Sequence[Piece]) -> dict[str, list[Part]]:
@@ -168,42 +198,7 @@ def _sent(mapping: CoreMapping, wiring: Wiring) -> tuple[Counts, Counts]:
     return out, destinations
 
 
-def fan_in(network: Network, population: str) -> Counts:
-    """Synapses onto each neuron ``(C, H, W)``: one for each address behind a pool, as a chip stores them."""
-    shape = as_chw(network[population].shape)
-    total = np.zeros((1, 1, 1), dtype=np.int64)
-    for projection in network.incoming(population):
-        total = total + _fan_in(projection, network[projection.source].shape, shape)
-    return np.broadcast_to(total, shape)
-
-
-def _fan_in(projection: Projection, source: Shape, target: tuple[int, int, int]) -> Counts:
-    synapse = projection.synapse
-    if isinstance(synapse, Dense):
-        return np.full((1, 1, 1), synapse.weight.shape[1], dtype=np.int64)
-    if not isinstance(synapse, Conv2d):
-        return np.diff(synapse.indptr).reshape(target)
-    pooled = as_chw(source if projection.pool is None else projection.pool.output_shape(source))
-    rows, columns = (
-        window_taps(size, side, kernel, stride, padding, dilation).sum(axis=(0, 2))
-        for size, side, kernel, stride, padding, dilation in zip(
-            pooled[1:], target[1:], synapse.weight.shape[2:], *synapse.geometry, strict=True
-        )
-    )
-    found: Counts = (synapse.weight.shape[1] * rows[:, None] * columns)[None]
-    return found
-
-
 def _largest(fan: Counts, piece: Piece) -> int:
     if piece.box is None:
-        return int(fan.reshape(-1)[piece.listed].max() if any(fan.strides) else fan[0, 0, 0])
+        return int(fan.reshape(-1)[piece.listed].max())
     return int(fan[tuple(slice(first, stop) for first, stop in piece.box)].max())
-
-
-def state_bits(population: Population, chip: Chip) -> int:
-    """Bits of a neuron's membrane and current; an input has neither."""
-    if population.neuron is None:
-        return 0
-    membrane = number(chip, "numbers.membrane_bits") or STATE_BITS
-    current = number(chip, "numbers.current_bits") or STATE_BITS
-    return membrane + (current if population.has_current else 0)

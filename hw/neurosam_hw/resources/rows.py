@@ -73,6 +73,8 @@ class RowFormula:
         Smallest exponent of a projection.
     base_max : int, optional
         Farthest neuron of a core at which a list can begin; None for any.
+    weight_step : int
+        What weights of both signs are multiples of at the largest width, a power of two.
 
     Examples
     --------
@@ -91,6 +93,7 @@ class RowFormula:
     weight_widths: tuple[int, ...] = (STORED_BITS,)
     exponent_min: int | None = None
     base_max: int | None = None
+    weight_step: int = 1
 
     @classmethod
     def of(cls, chip: Chip) -> RowFormula:
@@ -103,6 +106,7 @@ class RowFormula:
             weight_widths=tuple(sorted(numbers(chip, "numbers.weight_bits") or (STORED_BITS,))),
             exponent_min=number(chip, "numbers.weight_exponent_min"),
             base_max=number(chip, "limits.shared_base_max"),
+            weight_step=number(chip, "numbers.weight_step") or 1,
         )
 
     def bits(self, synapses: Counts, each: int) -> Counts:
@@ -174,7 +178,11 @@ class Lists:
 
 
 def _weight_bits(projection: Projection, formula: RowFormula, signs: str) -> int:
-    """The smallest width that holds all weights; zeros at the end move into the exponent, as far as that goes."""
+    """The smallest width that holds all weights; zeros at the end move into the exponent, as far as that goes.
+
+    A mantissa stands at the upper end of the largest width, above the bits that its width lacks and the one that both
+    signs cost: Loihi shifts it by ``8 - width + mixed`` (block.py, SynapseConfig.shift_bits).
+    """
     weight = projection.synapse.weight.astype(np.int64).ravel()
     union = int(np.bitwise_or.reduce(weight))
     zeros = (union & -union).bit_length() - 1 if union else 0
@@ -184,8 +192,9 @@ def _weight_bits(projection: Projection, formula: RowFormula, signs: str) -> int
     else:
         needed = largest.bit_length()
     widest = formula.weight_widths[-1]
+    lost = formula.weight_step.bit_length() - 1 if signs == "both" else 0
     for width in formula.weight_widths:
-        lowest = projection.exponent + zeros - (widest - width)
+        lowest = projection.exponent + zeros - (widest - width) - lost
         if width >= needed and (formula.exponent_min is None or lowest >= formula.exponent_min):
             return width
     return widest

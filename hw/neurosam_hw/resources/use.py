@@ -45,7 +45,7 @@ class Use:
     axons_in, axons_out : int
         Input axons, and slots of output axons.
     fan_in : int
-        Synapses onto one neuron, of the neuron with the most.
+        Synapses onto one neuron, of the neuron with the most: one for each source neuron (fan_in.py).
     destinations : int
         Cores that this one sends to.
     decay_profiles, threshold_profiles, synapse_formats : int

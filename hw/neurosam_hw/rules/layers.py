@@ -6,23 +6,19 @@ neurons (Xylo), synapses onto a neuron (TrueNorth). A chip whose file does not h
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
-from neurosam.metrics.connections import window_taps
 from neurosam.network.elements import Population, Projection
 from neurosam.network.network import Network
-from neurosam.network.synapse import Conv2d, Dense, Sparse, as_chw, neurons
+from neurosam.network.synapse import Conv2d, Sparse, as_chw, neurons
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.piece import Piece
 from neurosam_hw.mapping.schedule import HardwareSchedule
+from neurosam_hw.resources.fan_in import fan_in as fan_in_of
+from neurosam_hw.resources.fan_in import synapses_onto
 from neurosam_hw.resources.layers import layer_memory
 from neurosam_hw.rules.limits import Limits
 from neurosam_hw.rules.registry import Broken, rule
 
-__all__ = ["synapses_onto"]
-
-Counts = npt.NDArray[np.int64]
+__all__: list[str] = []
 
 BY_CORE = "limits.kernel_memory"
 """The figure of chips that hold one layer a core."""
@@ -31,10 +27,9 @@ BY_CORE = "limits.kernel_memory"
 @rule("population", "limits.fan_in")
 def fan_in(network: Network, population: Population, limits: Limits) -> Broken | None:
     """A neuron has no more synapses than the chip allows onto one."""
-    incoming = network.incoming(population.name)
-    if not incoming or not limits.stated("limits.fan_in"):
+    if not network.incoming(population.name) or not limits.stated("limits.fan_in"):
         return None
-    used = int(sum(synapses_onto(network, projection) for projection in incoming).max())  # type: ignore[union-attr]
+    used = int(fan_in_of(network, population.name).max())
     remedy = "use smaller kernels, fewer channels or groups, or sparse connections"
     return _at_most(used, limits.number("limits.fan_in"), remedy)
 
@@ -218,47 +213,6 @@ def single_core_synapses(network: Network, limits: Limits) -> Broken | None:
         return None
     used = sum(int(synapses_onto(network, p).sum()) for p in network.projections)
     return _at_most(used, limits.number("limits.synapses_per_core"), "use fewer neurons, or sparse connections")
-
-
-def synapses_onto(network: Network, projection: Projection) -> Counts:
-    """Synapses of a projection onto each neuron of its target, flat; those behind a pool are one a source neuron.
-
-    Examples
-    --------
-    >>> net = ns.Network(
-    ...     [ns.Population("in", (1, 4, 4)), ns.Population("out", (1, 2, 2), ns.Readout())],
-    ...     [ns.Projection("in", "out", ns.Conv2d(np.ones((1, 1, 3, 3)), padding=1), pool=ns.SumPool2d(2))],
-    ... )
-    >>> synapses_onto(net, net.projections[0])  # a 3x3 kernel on 2x2 windows of 4 neurons each
-    array([16, 16, 16, 16])
-    """
-    synapse, shape = projection.synapse, network[projection.source].shape
-    pooled = shape if projection.pool is None else projection.pool.output_shape(shape)
-    rows, columns = _windows(projection, shape)
-    if isinstance(synapse, Conv2d):
-        (sh, sw), (ph, pw), (dh, dw) = synapse.geometry
-        out, per_group, kh, kw = synapse.weight.shape
-        _, height, width = synapse.output_shape(pooled)
-        across = rows @ window_taps(pooled[1], height, kh, sh, ph, dh).sum(axis=2)
-        down = columns @ window_taps(pooled[2], width, kw, sw, pw, dw).sum(axis=2)
-        return np.tile(per_group * np.outer(across, down).ravel(), out)
-    each = np.tile(np.outer(rows, columns).ravel(), as_chw(pooled)[0])
-    if isinstance(synapse, Dense):
-        return np.full(len(synapse.weight), each.sum(), dtype=np.int64)
-    before = np.concatenate(([0], np.cumsum(each[synapse.indices])))
-    return np.diff(before[synapse.indptr])
-
-
-def _windows(projection: Projection, shape: tuple[int, ...]) -> tuple[Counts, Counts]:
-    """Rows and columns of the source in each row and column of the pooled source."""
-    _, height, width = as_chw(shape)
-    if projection.pool is None:
-        return np.ones(height, dtype=np.int64), np.ones(width, dtype=np.int64)
-    (kh, kw), (sh, sw), (ph, pw) = projection.pool.geometry
-    _, out_height, out_width = as_chw(projection.pool.output_shape(shape))
-    rows = window_taps(height, out_height, kh, sh, ph, 1).sum(axis=(0, 2))
-    columns = window_taps(width, out_width, kw, sw, pw, 1).sum(axis=(0, 2))
-    return rows, columns
 
 
 def _neurons(network: Network) -> int:

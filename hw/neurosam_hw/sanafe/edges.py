@@ -78,7 +78,7 @@ def _scaled(weight: Values, projection: Projection) -> Values:
     if exponent < 0 and (wide & ((1 << -exponent) - 1)).any():
         raise ExportError(
             f"projection {projection.label}",
-            f"has exponent {exponent}, which rounds its sums down; SANA-FE adds without rounding, so the network cannot be "
+            f"has exponent {exponent}, which rounds its sums down; SANA-FE adds without rounding, so it cannot be "
             f"written for it. Only weights that are multiples of {1 << -exponent} could be, and no command makes them",
         )
     return np.asarray(shift_by(wide, exponent))

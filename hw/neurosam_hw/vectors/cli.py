@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from neurosam.backends.registry import check
 from neurosam.cli.common import network_in, new_folder, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
 from neurosam.errors import EventError, NeurosamError
 from neurosam.signals.inputs import Inputs
-from neurosam.signals.recording import Record
 from neurosam_hw.vectors.golden import check as check_fixed
 from neurosam_hw.vectors.write import MANIFEST, write_vectors
 
@@ -44,8 +42,8 @@ def vectors(
     $readmemh, a C header and .npz; weights for a full design. Then: make -C FOLDER.
     """
     new_folder(out, force, MANIFEST)
-    if events and (data is not None or size is not None):
-        raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    if events and any(option is not None for option in (data, size, steps, coding)):
+        raise NeurosamError("--events", "has its own steps and needs no --data, --size, --steps or --coding")
     net = network_in(network)
     names = [name.strip() for name in only.split(",") if name.strip()] or None
     check_fixed(net, names or ())
@@ -56,7 +54,6 @@ def vectors(
         inputs = inputs.select(0, samples)
     else:
         inputs = Inputs.of(net, presented(net, data, samples, seed, steps, coding, size)[0])
-    check(net, inputs, Record.everything(net))
     made = write_vectors(net, inputs, out, populations=names, backend=backend, force=force)
     index = {p.name: i for i, p in enumerate(net.populations)}
     rows = []

@@ -3,8 +3,9 @@
 netx does not report what it cannot do: it would give a soft-reset neuron a hard reset, drop the delay of a convolution,
 and turn a matrix of -128 into zeros. So only what it runs exactly is written, and everything else is refused by name:
 soft resets and other options of neurons, gain and offset tables, parameters per channel, shortcuts, cycles over several
-layers, lags, pools, matrices that its scaling changes, exponents that cannot be included in the weights, sums beyond
-the 24 bits of a Conv. A network with biases is exact in netx only if every presentation restarts it at the right step:
+layers, lags, pools that no convolution replaces (fit.py), matrices that its scaling changes, exponents that cannot be
+included in the weights, sums beyond the 24 bits of a Conv, biases beyond 13 bits. A network with biases is exact in
+netx only if every presentation restarts it at the right step:
 ``Network(net_config=..., reset_interval=T, reset_offset=1)``; `restarts` states that it will be read this way. Graded
 input becomes the bias of an input layer with neurons, set once for a presentation: the same in all of its steps. The
 format has no spike activation maps. Names of populations are written beside, where netx does not look.
@@ -22,16 +23,17 @@ import numpy.typing as npt
 from neurosam._util.arguments import identical
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.errors import ExportError
+from neurosam.formats.netx.fit import without_pools
 from neurosam.formats.netx.layout import UNREACHABLE, WEIGHT_HIGH, WEIGHT_LOW
 from neurosam.formats.netx.matrix import read_by_netx
 from neurosam.formats.netx.synapses import one_to_one
 from neurosam.hdf5.writer import Writer, created
 from neurosam.network.elements import MAX_NAME, Population, Projection
-from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
+from neurosam.network.fixed_neuron import BIAS_HIGH, BIAS_LOW, FixedLIF, FixedReadout
 from neurosam.network.network import Network
 from neurosam.network.synapse import Conv2d, Sparse, neurons
 
-__all__ = ["save_netx"]
+__all__ = ["check_netx", "save_netx"]
 
 OPTIONS = ("membrane_decay", "current_decay", "threshold", "reset", "bias_mantissa", "bias_exponent")
 CONV_SUM = 2**23
@@ -40,6 +42,8 @@ INT8 = 127
 
 def save_netx(network: Network, path: str | Path, restarts: bool = False) -> None:
     """Write a fixed-point chain with hard resets for lava-dl's netx, atomically.
+
+    Sum pools are taken into the weights behind them, which gives the same sums.
 
     Parameters
     ----------
@@ -58,15 +62,7 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
     FormatError
         If the file cannot be written.
     """
-    if network.precision is None:
-        raise ExportError(
-            "network", "is a float network; netx needs integers (neurosam export without --precision float)"
-        )
-    chain = _chain(network)
-    first = _input(network, chain)
-    if "neuron" in first:
-        chain = chain[1:]
-    layers = [(projection, _layer(network, projection, restarts)) for projection in chain]
+    network, first, layers = _content(network, restarts)
     with created(path) as root:
         group = root.group("layer")
         place = _write(group, 0, first)
@@ -74,6 +70,27 @@ def save_netx(network: Network, path: str | Path, restarts: bool = False) -> Non
             if layer["type"].startswith("dense") and _has_pixels(network, projection):
                 place = _write(group, place, {"type": "flatten"})
             place = _write(group, place, {**layer, "name": projection.target})
+
+
+def check_netx(network: Network, restarts: bool = False) -> None:
+    """Refuse what :func:`save_netx` would refuse, without writing."""
+    _content(network, restarts)
+
+
+def _content(
+    network: Network, restarts: bool
+) -> tuple[Network, dict[str, Any], list[tuple[Projection, dict[str, Any]]]]:
+    """The network without pools, its first layer in the file, and the others with their projections."""
+    if network.precision is None:
+        raise ExportError(
+            "network", "is a float network; netx needs integers (neurosam export without --precision float)"
+        )
+    network = without_pools(network)
+    chain = _chain(network)
+    first = _input(network, chain)
+    if "neuron" in first:
+        chain = chain[1:]
+    return network, first, [(projection, _layer(network, projection, restarts)) for projection in chain]
 
 
 def _input(network: Network, chain: list[Projection]) -> dict[str, Any]:
@@ -87,7 +104,7 @@ def _input(network: Network, chain: list[Projection]) -> dict[str, Any]:
         raise ExportError(
             f"population {network.input.name!r}",
             f"takes graded input up to {network.input.magnitude}; netx reads spikes, or the bias of neurons that it "
-            "enters one to one with weight 1",
+            "enters one to one with weight 1. Train with --coding poisson or latency",
         )  # fmt: skip
     if "bias" in _bias(target, True):
         raise ExportError(f"population {target.name!r}", "has a bias, and graded input that netx gives as its bias")
@@ -114,11 +131,11 @@ def _chain(network: Network) -> list[Projection]:
 def _layer(network: Network, projection: Projection, restarts: bool) -> dict[str, Any]:
     """One layer of the file: its synapses and its neurons."""
     where = f"projection {projection.label}"
-    if projection.pool is not None:
-        raise ExportError(where, "has a pool, which netx does not implement; use a convolution with a stride")
     if network.lag(projection) != 0:
         raise ExportError(
-            where, f"has a lag of {network.lag(projection)}; netx drops delays. Leave onsets to the network"
+            where,
+            f"has a lag of {network.lag(projection)}; netx drops delays. Leave onsets to the network; train with "
+            "the order integrate_first",
         )
     target = network[projection.target]
     if target.pool is not None:
@@ -210,9 +227,10 @@ def _neuron(network: Network, population: Population) -> dict[str, Any]:
         raise ExportError(where, f"has a {type(neuron).__name__}; netx has hard-reset LIF neurons")
     if isinstance(neuron, FixedLIF) and neuron.reset != "zero":
         kind = "a soft reset" if neuron.reset == "subtract" else f"the reset {neuron.reset!r}"
-        raise ExportError(where, f"has {kind}; netx would reset it to zero. Export with reset zero")
+        raise ExportError(where, f"has {kind}; netx would reset it to zero. Train with hard resets "
+                          "(neurosam train --reset zero)")  # fmt: skip
     if isinstance(neuron, FixedLIF) and neuron.gain is not None:
-        raise ExportError(where, "has gain and offset tables; netx has none. Fold the normalisation")
+        raise ExportError(where, "has gain and offset tables; netx has none. Train without --bntt")
     _no_other_options(where, neuron)
     current, membrane = neuron.current_decay, neuron.membrane_decay
     values: dict[str, Any] = {
@@ -248,15 +266,23 @@ def _bias(population: Population, restarts: bool) -> dict[str, Any]:
     if not restarts:
         raise ExportError(
             where,
-            "has a bias, which acts in netx before the input arrives. Use restarts=True, and give netx "
+            "has a bias, which acts in netx before the input arrives. Use --restarts (restarts=True), and give netx "
             "reset_interval (the steps of a presentation) and reset_offset=1",
         )
     if mantissa.ndim > 1:
         raise ExportError(where, "has a bias for each neuron; netx has one for each channel")
     value = mantissa << getattr(neuron, "bias_exponent", FRACTION_BITS)
     if (value % (1 << FRACTION_BITS)).any():
-        raise ExportError(where, "has a bias that is no multiple of 2^6; netx has no finer ones")
-    return {"bias": np.broadcast_to(value >> FRACTION_BITS, (population.shape[0],)).astype(np.int64)}
+        raise ExportError(where, "has a bias that is no multiple of 2^6; netx has no finer ones. Export with "
+                          "--for netx, which rounds it before accuracy is measured")  # fmt: skip
+    units = value >> FRACTION_BITS
+    if units.min() < BIAS_LOW or units.max() > BIAS_HIGH:
+        raise ExportError(
+            where,
+            f"has biases {units.min()}..{units.max()} in units of its weights; netx holds {BIAS_LOW}..{BIAS_HIGH}. "
+            "Quantise with fewer bits, whose unit is larger",
+        )
+    return {"bias": np.broadcast_to(units, (population.shape[0],)).astype(np.int64)}
 
 
 def _has_pixels(network: Network, projection: Projection) -> bool:

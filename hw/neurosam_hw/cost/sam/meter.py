@@ -135,8 +135,9 @@ class _Traced:
         if not meter.what_if:
             raise MappingError(
                 f"chip {self.mapping.chip.name!r}",
-                f"has no room for the traces: {told}. Give the layers more cores, or the traces a smaller shift and "
-                "impulse; --what-if computes the price all the same",
+                f"has no room for the traces: {told}. Without --map (or with extra=trace_room(...)), a "
+                "mapping keeps memory for them; a smaller shift and impulse need less. --what-if computes the price "
+                "all the same",
             )
         label = "; ".join(filter(None, (meter.said.label, f"what if: no room for traces ({told})")))
         mark = "; ".join(filter(None, (meter.said.mark, "what if: no room for traces")))

@@ -14,13 +14,15 @@ import numpy.typing as npt
 
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw
-from neurosam_hw.cost.sam.state import TraceState
+from neurosam_hw.chips.chip import Chip
+from neurosam_hw.cost.sam.state import TraceState, fixed_traces, trace_state
+from neurosam_hw.cost.sam.unit import AT_SPIKES, trace_unit
 from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.mapping.piece import Piece
-from neurosam_hw.resources.cores import Demand, use
+from neurosam_hw.resources.cores import Demand, Extra, use
 from neurosam_hw.resources.use import Excess, Use, excesses
 
-__all__ = ["Room", "no_room"]
+__all__ = ["Room", "no_room", "trace_room"]
 
 Index = npt.NDArray[np.int64]
 
@@ -104,6 +106,14 @@ class Room:
     def _place(self, core: int) -> int:
         """The core's number on its chip, as far as it is known."""
         return 0 if core in self.own else int(self.mapping.positions[core, 1])
+
+
+def trace_room(network: Network, chip: Chip, steps: int) -> dict[str, Extra]:
+    """Memory for the traces of all layers in a run of `steps`, to be kept free by a mapper (map_network)."""
+    if trace_unit(chip).way != AT_SPIKES:
+        return {}
+    states = {layer: trace_state(network, layer, steps) for layer in fixed_traces(network)}
+    return {layer: Extra(state.neuron_bits, state.table_bits) for layer, state in states.items()}
 
 
 def no_room(mapping: CoreMapping, placed: CoreMapping, states: Mapping[str, TraceState]) -> dict[int, list[Excess]]:
