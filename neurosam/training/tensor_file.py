@@ -6,7 +6,9 @@ tensor and ``NAME text - SHA256`` for each text, sorted (hdf5/manifest.py). A fi
 
 from __future__ import annotations
 
+import json
 import os
+import struct
 from collections.abc import Mapping
 
 import torch
@@ -30,7 +32,8 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], m
 
     contiguous = {name: value.detach().to("cpu").contiguous().clone() for name, value in tensors.items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(contiguous, metadata={**metadata, _KEY: _digest(contiguous, metadata)}))
+        described = {**metadata, _KEY: _digest(contiguous, metadata)}
+        temporary.write_bytes(_in_order(save(contiguous, metadata=described)))
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -54,6 +57,16 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     if stated is not None and stated != _digest(tensors, metadata):
         raise DataError(str(path), "is not what was saved: its digest differs. Copy it again from where it came")
     return tensors, metadata
+
+
+def _in_order(octets: bytes) -> bytes:
+    """The same file with its metadata in the order of their names, where safetensors writes them in any order."""
+    (size,) = struct.unpack_from("<Q", octets)
+    header = json.loads(octets[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + octets[8 + size :]
 
 
 def _digest(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:

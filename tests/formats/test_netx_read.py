@@ -281,7 +281,7 @@ K = np.ones((3, 2, 2, 3))
         ([{**GOOD, "weight": np.zeros((0, 3))}], r"layer/0/weight is empty"),
         ([{**GOOD, "weight": chunked}], r"layer/0/weight declares shape \(100000, 100000\) in .* chunks, of which 0"),
         ([{**GOOD, "weight": linked}], r"layer/0/weight is a soft or external link"),
-        ([{**GOOD, "weight": external}], r"layer/0/weight keeps its data in another file"),
+        ([{**GOOD, "weight": external}], r"layer/0/weight has its data in another file"),
         ([{**GOOD, "weight": unallocated}], r"layer/0/weight declares 4000000000000 bytes"),
         ([{**GOOD, "weight": {"real": W23, "imag": W23}}], r"layer/0/weight is complex, for a resonator"),
         ([{**GOOD, "inFeatures": 4}], r"layer/0/inFeatures is 4; the weights have 3"),

@@ -168,7 +168,7 @@ CASES: list[tuple[Change, str]] = [
     # the file
     (set_to("edges", [("a", "b", "c")]), "node/edges is not a table of two names for each edge"),
     (set_to("edges", None), "node is a NIRGraph without edges"),
-    (lambda g: g["nodes"].__setitem__("inner", g), "has more than 4096 nodes, or graphs nested deeper than 8"),
+    (lambda g: g["nodes"].__setitem__("inner", g), "is damaged at node/nodes/inner .groups that contain each other."),
     (set_to("nodes/w/weight", h5py.ExternalLink("other.h5", "x")), "node/nodes/w/weight is a soft or external link"),
     (both(set_to("nodes/n/tau", None), lambda g: g.create_group("nodes/n/tau")), "node/nodes/n/tau is not a dataset"),
 ]

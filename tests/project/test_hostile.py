@@ -254,6 +254,13 @@ def test_a_flipped_bit_of_a_model_is_noticed(tmp_path: Path) -> None:
     assert load_model(path)[1] == recipe
 
 
+def test_the_same_model_is_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever order safetensors gives two texts in."""
+    for i in range(8):
+        saved(tmp_path / f"{i}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_a_checkpoint_that_fails_late_changes_nothing(tmp_path: Path) -> None:
     from safetensors import safe_open
 
