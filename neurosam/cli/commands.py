@@ -34,7 +34,8 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
 \b
 Hardware: [bold]neurosam chips[/bold] lists what is known of each chip, with sources;
 [bold]neurosam info NETWORK --chip loihi1[/bold] says what fits, [bold]map[/bold] puts it on cores,
-[bold]cost[/bold] counts operations, energy and time, [bold]hw[/bold] asks another simulator.
+[bold]cost[/bold] counts operations, energy and time, [bold]hw[/bold] asks another simulator,
+[bold]vectors[/bold] writes what a design in Verilog or C has to give.
 
 \b
 Exit status: 0 success; 1 `verify` or `check` found a difference; 2 a user error (no

@@ -126,6 +126,22 @@ def file_digest(path: str | Path) -> str | None:
     ------
     FormatError
         If the file is missing, unreadable, truncated or not neurosam's.
+
+    Examples
+    --------
+    Saved again, a network keeps its digest, whatever else the container holds:
+
+    >>> import pathlib, tempfile
+    >>> from neurosam.hdf5 import file_digest
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (1,)), ns.Population("out", (1,), ns.Readout())],
+    ...     [ns.Projection("in", "out", ns.Dense([[0.5]]))],
+    ... )
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> net.save(folder / "a.h5")
+    >>> ns.load(folder / "a.h5").save(folder / "b.h5")
+    >>> file_digest(folder / "a.h5") == file_digest(folder / "b.h5"), len(file_digest(folder / "a.h5"))
+    (True, 64)
     """
     with opened(path) as root:
         _kind(root)

@@ -278,9 +278,12 @@ class Reader:
             )
         octets = self._fill(name, item, self._extent(name, item, size, (0,)), np.dtype(f"S{size}"), stored)
         try:
-            return bytes(octets[()]).decode("utf-8")
+            text = bytes(octets[()]).decode("utf-8")
         except UnicodeDecodeError:
             raise self.error(name, "is not UTF-8 text") from None
+        if "\0" in text:  # behind the padding's NULs, which NumPy drops
+            raise self.error(name, "is text with a NUL inside; it is damaged or forged")
+        return text
 
     def _extent(self, name: str, item: Any, itemsize: int, ndims: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of a dataset or attribute whose bytes are really in the file; they are charged to the budget."""

@@ -126,7 +126,7 @@ class _Walk:
             if heap != UNDEFINED:
                 members += [(*link, None) for link in dense_links(self.octets, at, heap, tree)]
         elif table is not None:
-            members += symbols(self.octets, at, *table, self.widths)
+            members += symbols(self.octets, at, table[0], table[1], self.widths)
         if LAYOUT in found:
             self.dataset(at, found)
         if members and (LAYOUT in found or (LINKS not in found and table is None)):

@@ -186,7 +186,7 @@ def test_traces_without_room_are_refused_or_labelled() -> None:
     core = use(mapping)[0].memory_bits
     memory = Figure("limits.memory_per_core", core + 4 * (5 + 2) + 2 * 3 - 1, "bit", "vendor")  # one bit too few
     mapping = replace(mapping, chip=replace(mapping.chip, figures={**mapping.chip.figures, memory.name: memory}))
-    with pytest.raises(MappingError, match=f"core 0: memory_bits {core + 34} of {core + 33}. Give the layers more"):
+    with pytest.raises(MappingError, match=f"core 0: memory_bits {core + 34} of {core + 33}. Without --map"):
         sam_price(mapping, run(net), events())
     found = sam_price(mapping, run(net), events(), what_if=True)
     assert found.own_cores == 1  # the sum does not go where nothing is left

@@ -56,6 +56,15 @@ class Kind:
     layout: str = ""
 
 
+def _only(read: Callable[[Path], Any]) -> Callable[[Path], None]:
+    """A reader of files that state no digest."""
+
+    def call(path: Path) -> None:
+        read(path)
+
+    return call
+
+
 def _load(path: Path) -> str:
     return ns.digest(ns.load(path))
 
@@ -101,11 +110,11 @@ KINDS: dict[str, Kind] = {
     "mapped": Kind(".h5", _mapped, "hdf5"),
     "events": Kind(".h5", _load, "hdf5"),
     "state": Kind(".h5", _load, "hdf5"),
-    "old": Kind(".h5", lambda path: ns.load(path) and None, "hdf5"),
-    "netx": Kind(".net", lambda path: load_netx(path) and None, "hdf5"),
-    "nir": Kind(".nir", lambda path: load_nir(path) and None, "hdf5"),
-    "content": Kind(".h5", lambda path: identify(path) and None, "hdf5"),
-    "model": Kind(".safetensors", lambda path: load_model(path) and None, "safetensors"),
+    "old": Kind(".h5", _only(ns.load), "hdf5"),
+    "netx": Kind(".net", _only(load_netx), "hdf5"),
+    "nir": Kind(".nir", _only(load_nir), "hdf5"),
+    "content": Kind(".h5", _only(identify), "hdf5"),
+    "model": Kind(".safetensors", _only(load_model), "safetensors"),
     "checkpoint": Kind(".safetensors", _checkpoint, "safetensors"),
     "metadata": Kind(".txt", _metadata, "json"),
     "npy": Kind(".npy", _events),
@@ -116,7 +125,7 @@ KINDS: dict[str, Kind] = {
     "png": Kind(".png", lambda path: load_images([path]) is None),
     "jpeg": Kind(".jpg", lambda path: load_images([path]) is None),
     "study": Kind(".json", _study, "json"),
-    "chip": Kind(".toml", lambda path: read_chip(path) and None, "json"),
+    "chip": Kind(".toml", _only(read_chip), "json"),
 }
 
 
@@ -139,13 +148,14 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
     recording.save(at("recording.h5"))
     events.save(at("events.h5"))
     ns.save({"left": events, "right": events}, at("inputs.h5"))
-    ns.save(recording.state, at("state.h5"))
+    if recording.state is not None:
+        ns.save(recording.state, at("state.h5"))
     for name in ("fixed", "events"):
         _as_earliest(at(f"{name}.h5"), at(f"{name}-earliest.h5"))
     neuron = ns.FixedLIF(membrane_decay=410, threshold=64, reset="zero")
     chain = ns.Network(
         [ns.Population("in", (3,)), ns.Population("out", (2,), neuron)],
-        [ns.Projection("in", "out", ns.Dense([[64, -32, 100], [0, 90, 2]]))],
+        [ns.Projection("in", "out", ns.Dense(np.array([[64, -32, 100], [0, 90, 2]])))],
     )
     save_netx(chain, at("chain.net"))
     save_nir(floating, at("float.nir"), dt=1e-3)
@@ -195,25 +205,29 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
 def _network(fixed: bool) -> ns.Network:
     rng = np.random.default_rng(1)
 
-    def weight(*shape: int) -> Any:
-        return rng.integers(-40, 80, shape) / (1 if fixed else 64)
+    def weights(*shape: int) -> ns.Dense:
+        whole = rng.integers(-40, 80, shape)
+        return ns.Dense(whole if fixed else whole / 64)
 
-    neuron: Any = ns.FixedLIF(410, 40, bias_mantissa=np.array([1, -2])) if fixed else ns.LIF(0.9, 0.5, reset="zero")
+    if not fixed:  # as NIR can say it
+        return ns.Network(
+            [ns.Population("in", (3,)), ns.Population("a", (2,), ns.LIF(0.9, 0.5, reset="zero"))],
+            [ns.Projection("in", "a", weights(2, 3))],
+        )
     return ns.Network(
-        [ns.Population("in", (3,)), ns.Population("a", (2,), neuron),
-         ns.Population("out", (2,), ns.FixedReadout() if fixed else ns.Readout())],
-        [ns.Projection("in", "a", ns.Dense(weight(2, 3).astype(int) if fixed else weight(2, 3))),
-         ns.Projection("a", "out", ns.Dense(weight(2, 2).astype(int) if fixed else weight(2, 2)))],
-        metadata=Stimulus(4).to_metadata() if fixed else {},
-    ).with_sam() if fixed else ns.Network(
-        [ns.Population("in", (3,)), ns.Population("a", (2,), neuron)],
-        [ns.Projection("in", "a", ns.Dense(weight(2, 3)))],
-    )  # fmt: skip
+        [
+            ns.Population("in", (3,)),
+            ns.Population("a", (2,), ns.FixedLIF(410, 40, bias_mantissa=np.array([1, -2]))),
+            ns.Population("out", (2,), ns.FixedReadout()),
+        ],
+        [ns.Projection("in", "a", weights(2, 3)), ns.Projection("a", "out", weights(2, 2))],
+        metadata=Stimulus(4).to_metadata(),
+    ).with_sam()
 
 
 def _long(count: int) -> ns.Network:
     """Many populations: their links lie in a heap."""
-    one = ns.Dense([[1.0]])
+    one = ns.Dense(np.array([[1.0]]))
     names = [f"p{i}" for i in range(count)]
     populations = [ns.Population(name, (1,), ns.LIF(0.9, 1.0) if i else None) for i, name in enumerate(names)]
     return ns.Network(populations, [ns.Projection(a, b, one) for a, b in pairwise(names)])

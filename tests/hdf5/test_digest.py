@@ -24,8 +24,8 @@ def network(**changes: Any) -> ns.Network:
     neuron = ns.FixedLIF(membrane_decay=410, threshold=64, bias_mantissa=np.array([1, -2]), reset="zero")
     net = ns.Network(
         [ns.Population("in", (2,)), ns.Population("a", (2,), neuron), ns.Population("out", (2,), ns.FixedReadout())],
-        [ns.Projection("in", "a", ns.Dense([[64, 3], [9, 70]])),
-         ns.Projection("a", "out", ns.Dense([[1, 2], [3, -4]]))],
+        [ns.Projection("in", "a", ns.Dense(np.array([[64, 3], [9, 70]]))),
+         ns.Projection("a", "out", ns.Dense(np.array([[1, 2], [3, -4]])))],
         metadata={"purpose": "a digest"},
     )  # fmt: skip
     return replace(net, **changes)
@@ -76,7 +76,7 @@ def test_it_is_the_same_next_year() -> None:
 
 def test_equal_networks_and_only_they_have_the_same() -> None:
     assert ns.digest(network()) == ns.digest(network())
-    weights = ns.Projection("in", "a", ns.Dense([[64, 3], [9, 71]]))
+    weights = ns.Projection("in", "a", ns.Dense(np.array([[64, 3], [9, 71]])))
     for other in (
         network(metadata={}),
         network(projections=[weights, network().projections[1]]),
@@ -121,7 +121,7 @@ def test_a_flipped_bit_of_the_values_is_noticed(kind: int, tmp_path: Path) -> No
         octets[start + i] ^= 1 << (i % 8)
         path.write_bytes(octets)
         with pytest.raises(
-            FormatError, match=r"is not what was saved: its content has the digest|is not a valid|is not a JSON"
+            FormatError, match=r"is not what was saved: its content has the digest|is not a valid|metadata is"
         ):
             ns.load(path)
 

@@ -253,7 +253,7 @@ def test_newer_version(file: Path) -> None:
     with h5py.File(file, "r+") as root:
         root.attrs["version"] = np.int64(5)
         root.attrs["producer"] = np.array(b"neurosam 9.1", dtype=TEXT)
-        root["populations/1/neuron"].attrs["novelty"] = 1
+        root["populations/1"].attrs["novelty"] = 1
     refused(file, r"version 5 .*neurosam 9\.1.*reads versions 1 to 4\. Upgrade")
     assert file_kind(file) == "network"
 

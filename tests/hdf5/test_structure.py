@@ -15,8 +15,10 @@ from h5py import h5g, h5p
 
 from neurosam.errors import FormatError
 from neurosam.hdf5 import load
+from neurosam.hdf5.files import HEADER, KINDS
 from neurosam.hdf5.foreign import opened_foreign
 from neurosam.hdf5.octets import StructureError
+from neurosam.hdf5.schema import RECORDS
 from neurosam.hdf5.structure import check_structure
 
 OURS = ("v108", "v108")
@@ -145,6 +147,13 @@ def test_what_is_newer_is_refused_by_name(case: str) -> None:
     if octets[8] == 3:  # the rest of the file is looked at too
         octets[8] = 2
     refused(bytes(octets), match)
+
+
+def test_no_object_of_ours_has_more_attributes_than_fit_its_header() -> None:
+    """HDF5 puts the ninth into dense storage; a new field of such a record has to be a dataset."""
+    for kind, fields in RECORDS.items():
+        header = len(HEADER) if kind in KINDS.values() else 1  # format, version, producer, digest; or type
+        assert header + sum(field.attribute for field in fields.values()) <= 8, kind
 
 
 # --- what is forged ---------------------------------------------------------------------------------------------------

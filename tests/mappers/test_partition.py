@@ -219,6 +219,12 @@ def test_what_does_not_fit(room: Room, most: int | None, message: str) -> None:
         partition(random_nets(0), room, max_cores=most, use_metis=False)
 
 
+def test_what_would_take_hours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(division, "MOST_WORK", 1000)
+    with pytest.raises(MappingError, match="too many to cut along"):
+        partition(random_nets(0), Room(8), use_metis=False)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -47,7 +47,7 @@ HOSTILE_JSON = ("[" * 100_000, "1" + "0" * 400, "9" * 5000, "{}", "null", '"a"',
 def small(**changes: Any) -> ns.Network:
     return ns.Network(
         [ns.Population("in", (2,)), ns.Population("out", (1,), ns.LIF(0.9, 1.0))],
-        [ns.Projection("in", "out", ns.Dense([[1.0, 2.0]]))],
+        [ns.Projection("in", "out", ns.Dense(np.array([[1.0, 2.0]])))],
         **changes,
     )
 
@@ -74,7 +74,9 @@ def test_enormous_populations_cost_nothing_until_they_are_run(
 ) -> None:
     shape = (1, LARGEST, 1) if synapse == "conv" else (LARGEST,)
     weights: Any = (
-        ns.Conv2d(np.ones((1, 1, 1, 1))) if synapse == "conv" else ns.Sparse([0, 1], [5], [1.0], LARGEST, (1,))
+        ns.Conv2d(np.ones((1, 1, 1, 1)))
+        if synapse == "conv"
+        else ns.Sparse(np.array([0, 1]), np.array([5]), np.array([1.0]), LARGEST, (1,))
     )
     target = ns.Population("out", shape if synapse == "conv" else (1,), ns.LIF(0.9, 1.0))
     network = ns.Network([ns.Population("in", shape), target], [ns.Projection("in", "out", weights)])
@@ -98,7 +100,7 @@ def test_few_events_in_many_steps_are_refused_before_their_counts_are_made(monke
 
 
 def test_what_is_recorded_counts_unless_it_goes_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = ns.Record(membrane="out")
+    record = ns.Record(membrane=("out",))
     assert need.run_bytes(small(), record, 10, 100) == {
         "counts": 16_000, "what is recorded": 8000, "the state of neurons": 16
     }  # fmt: skip

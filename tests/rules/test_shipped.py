@@ -157,7 +157,6 @@ def test_a_trained_model_and_a_module_are_held_against_a_chip(tmp_path: Path, po
     ("arguments", "message"),
     [
         (("--chip", "loihi9"), "chip 'loihi9': is unknown; did you mean 'loihi"),
-        (("--json",), "--json: goes with --chip"),
         (("--shape", "1x8x8"), "--shape: goes with --chip"),
         (("--shape", "1x8x8", "--chip", "loihi1"), "--shape: goes with file.py:FUNCTION"),
     ],

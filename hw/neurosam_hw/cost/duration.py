@@ -158,7 +158,9 @@ def duration(mapping: CoreMapping, own_steps: int, work: Work) -> Duration:
         return Duration(FIXED, own_steps, Span(*known), fixed.standing, () if fixed.known else (fixed.name,))
     if "time.event" in mapping.chip.figures and "sync.barrier" not in mapping.chip.figures:
         none = np.zeros(next(x for x in work.values() if x is not None).shape[:2])
-        return Duration(ASYNCHRONOUS, own_steps, Span(none, none, none), fixed.standing, ("steps, which it has not",))
+        return Duration(
+            ASYNCHRONOUS, own_steps, Span(none, none, none), fixed.standing, ("steps: an asynchronous chip has none",)
+        )
     causes = ("neurons", "packets", "synapses", "traces")
     needed = [term for term in terms(mapping.chip, "time", causes) if counted(term, work)]
     missing = tuple(name for term in needed if (name := _lacks(term, work[term.count])))

@@ -45,7 +45,10 @@ LARGEST_TABLE = 2**26
 UNLIMITED = 2**40
 
 MOST_EDGES = 2**21
-"""With more synapses METIS takes minutes, and a refinement has little to work on: such networks are seldom local."""
+"""With more synapses METIS takes minutes."""
+
+MOST_WORK = 2**30
+"""Sum over nets of targets * destinations that are possible. More is for networks that reach every core anyway."""
 
 NOWHERE = np.zeros(0, dtype=np.int64)
 
@@ -139,7 +142,7 @@ def partition(
     Raises
     ------
     MappingError
-        If a neuron alone is more than a core can hold, or if `max_cores` are not enough.
+        If a neuron alone is more than a core can hold, `max_cores` are not enough, or there are too many synapses.
 
     Examples
     --------
@@ -156,8 +159,14 @@ def partition(
     _check_each(nets, room, row_bits)
     most = nets.neurons if max_cores is None else min(max_cores, nets.neurons)
     count = _fewest(nets, room, row_bits) if cores is None else cores
+    sizes = np.diff(nets.starts)
     use_metis, first = has_metis() if use_metis is None else use_metis, True
     while count <= most:
+        if int((sizes * np.minimum(sizes, count)).sum()) > MOST_WORK:
+            raise MappingError(
+                "partition",
+                f"{nets.targets.size:,} synapses on {count:,} cores are too many to cut along; cut in order",
+            )
         found = _divide(nets, room, row_bits, count, use_metis, first)
         if isinstance(found, Partition):
             return found

@@ -44,7 +44,7 @@ def place(mapping: CoreMapping, rates: Mapping[str, npt.ArrayLike] | None = None
     mapping : CoreMapping
         Its own positions are not used.
     rates : mapping of str to array, optional
-        Spikes of each neuron, by population, in any unit (:func:`whole_rates`); 1 for those of populations that are not
+        Spikes of each neuron, by population, in any unit (``whole_rates``); 1 for those of populations that are not
         named.
 
     Returns

@@ -43,7 +43,7 @@ def ways(mapping: CoreMapping, rates: Mapping[str, npt.ArrayLike] | None = None)
     ----------
     mapping : CoreMapping
     rates : mapping of str to array, optional
-        Spikes of each neuron, by population (:func:`whole_rates`); 1 for those of populations that are not named.
+        Spikes of each neuron, by population (``whole_rates``); 1 for those of populations that are not named.
     """
     tiles = np.array([mapping.tile(core) for core in range(mapping.cores)], dtype=np.int64).reshape(-1, 3)
     sent = hops = crossings = 0
