@@ -83,8 +83,9 @@ def info(
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
     held = load(file, mapped=file_kind(file) == "recording")
     if isinstance(held, Network) and as_json:
-        say(json.dumps(as_document(held), indent=1, allow_nan=False))
-    elif isinstance(held, Network):
+        say(json.dumps(as_document(held) | {"digest": digest(held)}, indent=1, allow_nan=False))
+        return
+    if isinstance(held, Network):
         show_network(held, full)
     elif as_json or full:
         raise NeurosamError("--json" if as_json else "--full", f"is for networks; {file} holds another thing")

@@ -70,6 +70,7 @@ def test_info_shows_a_line_a_table_or_everything(place: Path) -> None:
     told = json.loads(run("info", place / "m.h5", "--json"))
     assert [row["population"] for row in told["quantisation"]["populations"]] == ["conv1", "out"]
     assert told["metadata"]["steps"] == "4"
+    assert len(told["digest"]) == 64
     assert told["populations"][0] == {"name": "input", "shape": [1, 12, 12], "neurons": 144, "neuron": None}
 
 
