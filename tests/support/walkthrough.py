@@ -30,6 +30,7 @@ from typing import Any
 __all__ = ["pictures", "steps", "walk"]
 
 BLOCK = re.compile(r"^(<!-- numbers vary -->\n+)?^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 NUMBER = re.compile(r"[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?")
 VARY = doctest.register_optionflag("NUMBERS_VARY")
 LIMIT_S = 300
@@ -57,7 +58,7 @@ def _lines(text: str) -> str:
 
 def _words(text: str) -> str:
     """The text with 0 for every number; columns and rules, whose width follows the numbers, of one width."""
-    return re.sub(r"[ \t]+", " ", re.sub(r"[─━]+", "─", NUMBER.sub("0", text)))
+    return re.sub(r"[ \t]+", " ", re.sub(r"[─━]+", "─", NUMBER.sub("0", DIGEST.sub("0", text))))
 
 
 def steps(page: Path) -> list[doctest.Example]:
