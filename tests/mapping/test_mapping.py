@@ -113,6 +113,7 @@ def test_what_is_lost_or_twice_is_named(change: Any, message: str) -> None:
         ([[0, 0], [0, 0]], "in the same place"),
         ([[0, 0], [0, 128]], "core 128 of a chip is used; loihi1 has 128"),
         ([[0, 0], [-1, 1]], "counted from 0"),
+        ([[0, 0], [10**9, 1]], "chip 1000000000 is used; at most 4096 chips are allowed"),
         ([[0, 0]], r"shape \(1, 2\); \(2, 2\) is required"),
     ],
 )

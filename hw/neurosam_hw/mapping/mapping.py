@@ -26,6 +26,10 @@ from neurosam_hw.mapping.piece import Piece
 
 __all__ = ["OUTSIDE", "CoreMapping", "Tile"]
 
+MOST_CHIPS = 2**12
+"""Chips of a mapping; the largest machine of Loihi 2 has 1,152."""
+MOST_CORES = 2**20
+"""Cores of a chip whose file does not say how many it has."""
 OUTSIDE = -1
 """The core of inputs that come from outside the chip."""
 
@@ -183,6 +187,10 @@ class CoreMapping:
         limit = self.cores_per_chip
         if limit is not None and placed.size and placed[:, 1].max() >= limit:
             raise MappingError(where, f"core {int(placed[:, 1].max())} of a chip is used; {self.chip.name} has {limit}")
+        if placed.size and placed[:, 0].max() >= MOST_CHIPS:
+            raise MappingError(where, f"chip {int(placed[:, 0].max())} is used; at most {MOST_CHIPS} chips are allowed")
+        if limit is None and placed.size and placed[:, 1].max() >= MOST_CORES:
+            raise MappingError(where, f"core {int(placed[:, 1].max())} of a chip is used; at most {MOST_CORES} fit")
         if len(np.unique(placed, axis=0)) != cores:
             raise MappingError(where, "two cores of the mapping are in the same place")
 
