@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,6 +37,8 @@ from neurosam_hw.lava.timing import timing
 __all__ = ["main"]
 
 POLL_S = 0.2
+KILLS = 100
+"""Times that the group is killed: a process that is being forked by one of it may come after the first."""
 STEPS_AT_ONCE = 8
 """Steps per call of Lava's run, each followed by a sign of life; the call itself costs less than a step."""
 
@@ -171,12 +174,23 @@ def _fail(folder: Path, error: BaseException) -> None:
 
 
 def _end_with_parent(folder: Path, prefix: str) -> None:
-    """Wait until the input closes, then clean up and kill the group."""
+    """Wait until the input closes; then a process outside the group kills it, and only then removes what it used.
+
+    In the other order the main thread, whose folder is gone, fails and ends this process before it has killed the
+    others; and what is removed while they live, they can make again.
+    """
     while os.read(0, 1024):
         pass
-    shutil.rmtree(folder, ignore_errors=True)
-    unlink_segments(prefix)
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    group = os.getpgid(0)
+    if os.fork() == 0:
+        os.setsid()
+        with suppress(ProcessLookupError):
+            for _ in range(KILLS):
+                os.killpg(group, signal.SIGKILL)
+                time.sleep(POLL_S / 10)
+        shutil.rmtree(folder, ignore_errors=True)
+        unlink_segments(prefix)
+        os._exit(0)
 
 
 def _use_prefix(prefix: str) -> None:
