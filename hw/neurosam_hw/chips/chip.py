@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from neurosam.errors import ArgumentError
 from neurosam_hw.chips.figure import Figure, unknown
 from neurosam_hw.chips.keys import SECTIONS
+from neurosam_hw.chips.messages import nearest
 from neurosam_hw.chips.units import BASE, UNITS
 
-__all__ = ["Board", "Chip", "nearest"]
+__all__ = ["Board", "Chip"]
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,3 @@ class Chip:
             names = [f"{section}.{key}" for section, keys in SECTIONS.items() for key in keys]
             raise ArgumentError(f"figure {name!r}", f"is no figure of a chip{nearest(name, names)}")
         return self.figures.get(name) or unknown(name, BASE[next(iter(UNITS[meaning.kind]))])
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A question for the end of a message, if one of the names is close."""
-    found = get_close_matches(name, names, n=1)
-    return f"; did you mean {found[0]!r}" if found else ""

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 from neurosam.errors import ArgumentError, BackendError, FormatError
-from neurosam_hw.chips.chip import Chip, nearest
+from neurosam_hw.chips.chip import Chip
+from neurosam_hw.chips.messages import nearest
 from neurosam_hw.chips.read import read_chip
 
 __all__ = ["GROUP", "available_chips", "load_chip"]

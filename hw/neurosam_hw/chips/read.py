@@ -27,9 +27,10 @@ from types import MappingProxyType
 from typing import Any
 
 from neurosam.errors import BackendError, FormatError
-from neurosam_hw.chips.chip import Board, Chip, nearest
+from neurosam_hw.chips.chip import Board, Chip
 from neurosam_hw.chips.figure import BOUNDS, SCOPES, STANDINGS, Figure, Value
 from neurosam_hw.chips.keys import BOARD, SECTIONS, Key
+from neurosam_hw.chips.messages import only, short
 from neurosam_hw.chips.units import UNITS, WHOLE, to_si
 
 __all__ = ["read_chip"]
@@ -59,7 +60,7 @@ def read_chip(path: Path) -> Chip:
     """
     content = _toml(path)
     file = str(path)
-    _only(file, content, ("format", "title", "note", "sources", "boards", *SECTIONS))
+    only(file, content, ("format", "title", "note", "sources", "boards", *SECTIONS), FormatError)
     version = content.get("format")
     if isinstance(version, bool) or version != FORMAT:
         raise FormatError(f"{file}: format", f"got {version!r}; this version of neurosam reads {FORMAT}")
@@ -70,7 +71,7 @@ def read_chip(path: Path) -> Chip:
     figures = {}
     for section, keys in SECTIONS.items():
         table = _table(file, content, section)
-        _only(f"{file}: {section}", table, tuple(keys))
+        only(f"{file}: {section}", table, tuple(keys), FormatError)
         for key, entry in table.items():
             name = f"{section}.{key}"
             figures[name] = _figure(f"{file}: {name}", name, keys[key], entry, sources)
@@ -79,7 +80,7 @@ def read_chip(path: Path) -> Chip:
     for name, entry in _table(file, content, "boards").items():
         where = f"{file}: boards.{_name(f'{file}: boards', name)}"
         if not isinstance(entry, dict):
-            raise FormatError(where, f"got {_short(entry)}; a table is required")
+            raise FormatError(where, f"got {short(entry)}; a table is required")
         boards[name] = _board(where, name, entry, sources)
     title = _text(f"{file}: title", content.get("title"))
     note = _text(f"{file}: note", content.get("note", ""), empty=True)
@@ -126,7 +127,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def _board(where: str, name: str, table: dict[str, Any], sources: Mapping[str, str]) -> Board:
-    _only(where, table, ("title", *BOARD))
+    only(where, table, ("title", *BOARD), FormatError)
     title = _text(f"{where}.title", table.get("title"))
     figures = {
         key: _figure(f"{where}.{key}", f"{name}.{key}", BOARD[key], entry, sources)
@@ -139,8 +140,8 @@ def _board(where: str, name: str, table: dict[str, Any], sources: Mapping[str, s
 def _figure(where: str, name: str, key: Key, entry: Any, sources: Mapping[str, str]) -> Figure:
     """A figure, every field of it checked."""
     if not isinstance(entry, dict):
-        raise FormatError(where, f"got {_short(entry)}; a table {{ value, unit, standing, ... }} is required")
-    _only(where, entry, FIELDS)
+        raise FormatError(where, f"got {short(entry)}; a table {{ value, unit, standing, ... }} is required")
+    only(where, entry, FIELDS, FormatError)
     unit = _one_of(where, entry, "unit", tuple(UNITS[key.kind]))
     standing = _one_of(where, entry, "standing", STANDINGS)
     bound = _one_of(where, entry, "bound", BOUNDS) if "bound" in entry else "none"
@@ -148,11 +149,11 @@ def _figure(where: str, name: str, key: Key, entry: Any, sources: Mapping[str, s
     if key.kind in ADDED:
         scope = _one_of(where, entry, "scope", (key.scope,) if key.scope else SCOPES)
     elif "scope" in entry:
-        raise FormatError(f"{where}: scope", f"got {_short(entry['scope'])}; only {', '.join(ADDED)} have a scope")
+        raise FormatError(f"{where}: scope", f"got {short(entry['scope'])}; only {', '.join(ADDED)} have a scope")
     texts = {part: _text(f"{where}: {part}", entry.get(part, ""), empty=True) for part in FIELDS[5:]}
     if standing == "unknown":
         if "value" in entry:
-            raise FormatError(f"{where}: value", f"got {_short(entry['value'])}; what is unknown has no value")
+            raise FormatError(f"{where}: value", f"got {short(entry['value'])}; what is unknown has no value")
         value: Value = None
     else:
         if "value" not in entry:
@@ -165,7 +166,7 @@ def _figure(where: str, name: str, key: Key, entry: Any, sources: Mapping[str, s
         source = texts["source"]
         if source not in sources:
             known = ", ".join(sources) or "none"
-            raise FormatError(f"{where}: source", f"got {_short(source)}; allowed is a key of [sources]: {known}")
+            raise FormatError(f"{where}: source", f"got {short(source)}; allowed is a key of [sources]: {known}")
         texts["source"] = sources[source]
     return Figure(name, value, unit, standing, scope, bound, **texts)
 
@@ -180,7 +181,7 @@ def _value(where: str, key: Key, value: Any, unit: str) -> Value:
         return tuple(_number(where, key.kind, item, unit) for item in value)
     if key.kind == "boolean":
         if not isinstance(value, bool):
-            raise FormatError(where, f"got {_short(value)}; allowed is true or false")
+            raise FormatError(where, f"got {short(value)}; allowed is true or false")
         return value
     return _number(where, key.kind, value, unit)
 
@@ -188,9 +189,9 @@ def _value(where: str, key: Key, value: Any, unit: str) -> Value:
 def _number(where: str, kind: str, value: Any, unit: str) -> float:
     """A finite number: not negative but for integers, and whole where things are counted."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise FormatError(where, f"got {_short(value)}; a number is required")
+        raise FormatError(where, f"got {short(value)}; a number is required")
     if not abs(value) <= LARGEST_VALUE or not math.isfinite(to_si(value, unit)):
-        raise FormatError(where, f"got {_short(value)}; a finite number up to {LARGEST_VALUE:g} is required")
+        raise FormatError(where, f"got {short(value)}; a finite number up to {LARGEST_VALUE:g} is required")
     if kind != "integer" and value < 0:
         raise FormatError(where, f"got {value} {unit}; at least 0 is required")
     if kind in WHOLE and not isinstance(value, int):
@@ -202,46 +203,28 @@ def _one_of(where: str, entry: Mapping[str, Any], part: str, allowed: tuple[str,
     if part not in entry:
         raise FormatError(f"{where}: {part}", f"is missing; allowed is {', '.join(allowed)}")
     if entry[part] not in allowed:
-        raise FormatError(f"{where}: {part}", f"got {_short(entry[part])}; allowed is {', '.join(allowed)}")
+        raise FormatError(f"{where}: {part}", f"got {short(entry[part])}; allowed is {', '.join(allowed)}")
     return str(entry[part])
 
 
 def _text(where: str, value: Any, empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or empty):
-        got = "is missing" if value is None else f"got {_short(value)}"
+        got = "is missing" if value is None else f"got {short(value)}"
         raise FormatError(where, f"{got}; a text is required")
     if not value.isprintable():
-        raise FormatError(where, f"got {_short(value)}; one line of printable text is required")
+        raise FormatError(where, f"got {short(value)}; one line of printable text is required")
     return value
 
 
 def _name(where: str, name: str) -> str:
     """A key that the file's author chose."""
     if not NAME.fullmatch(name):
-        raise FormatError(where, f"has the key {_short(name)}; allowed are lower-case letters, digits and hyphens")
+        raise FormatError(where, f"has the key {short(name)}; allowed are lower-case letters, digits and hyphens")
     return name
 
 
 def _table(file: str, content: Mapping[str, Any], name: str) -> dict[str, Any]:
     table = content.get(name, {})
     if not isinstance(table, dict):
-        raise FormatError(f"{file}: {name}", f"got {_short(table)}; a table [{name}] is required")
+        raise FormatError(f"{file}: {name}", f"got {short(table)}; a table [{name}] is required")
     return table
-
-
-def _only(where: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
-    """Refuse keys that mean nothing here."""
-    for key in table:
-        if key not in allowed:
-            raise FormatError(
-                where, f"has the unknown key {_short(key)}{nearest(key, allowed)}; allowed are {', '.join(allowed)}"
-            )
-
-
-def _short(value: Any) -> str:
-    """A value of a stranger's file, at a length that fits a message."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, or tables without end
-        return "a value that is too large to print"
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neurosam.errors import ArgumentError
-from neurosam_hw.chips.chip import Board, Chip, nearest
+from neurosam_hw.chips.chip import Board, Chip
 from neurosam_hw.chips.figure import Figure, total
+from neurosam_hw.chips.messages import nearest
 from neurosam_hw.cost.amount import Amount
 
 __all__ = ["POWERS", "BoardRow", "board_of", "board_rows"]

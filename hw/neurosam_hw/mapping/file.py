@@ -39,16 +39,16 @@ from neurosam._util.atomic_write import write_text
 from neurosam.errors import FormatError
 from neurosam.network.network import Network
 from neurosam.network.synapse import as_chw, neurons
-from neurosam_hw.chips.chip import Chip, nearest
+from neurosam_hw.chips.chip import Chip
+from neurosam_hw.chips.messages import only, short
 from neurosam_hw.errors import MappingError
-from neurosam_hw.mapping.mapping import CoreMapping
+from neurosam_hw.mapping.mapping import MOST_CORES, CoreMapping
 from neurosam_hw.mapping.piece import Box, Piece
 
 __all__ = ["FORMAT", "load_mapping", "save_mapping"]
 
 FORMAT = "neurosam mapping 1"
 LARGEST_FILE = 256 * 2**20
-MOST_CORES = 2**20
 SIDES = ("channels", "rows", "columns")
 RANGE = re.compile(r"\s*([0-9]{1,10})(?:\s*-\s*([0-9]{1,10}))?\s*")
 
@@ -110,12 +110,12 @@ def load_mapping(path: str | Path, network: Network, chip: Chip) -> CoreMapping:
     """
     file = str(path)
     content = _json(Path(path))
-    _only(file, content, ("format", "chip", "populations", "cores"))
+    only(file, content, ("format", "chip", "populations", "cores"), MappingError)
     if content.get("format") != FORMAT:
-        raise FormatError(f"{file}: format", f"got {_short(content.get('format'))}; this version reads {FORMAT!r}")
+        raise FormatError(f"{file}: format", f"got {short(content.get('format'))}; this version reads {FORMAT!r}")
     if content.get("chip") != chip.name:
         raise MappingError(
-            f"{file}: chip", f"the mapping is for the chip {_short(content.get('chip'))}, not for {chip.name!r}"
+            f"{file}: chip", f"the mapping is for the chip {short(content.get('chip'))}, not for {chip.name!r}"
         )
     _same_network(f"{file}: populations", content.get("populations"), network)
     pieces, places = _Cores(file, network).read(content.get("cores"))
@@ -159,34 +159,34 @@ class _Cores:
         """All pieces, and the places of the cores: of all or none."""
         if not isinstance(cores, list) or not 1 <= len(cores) <= MOST_CORES:
             raise MappingError(
-                f"{self.file}: cores", f"got {_short(cores)}; a list of 1..{MOST_CORES:,} cores is required"
+                f"{self.file}: cores", f"got {short(cores)}; a list of 1..{MOST_CORES:,} cores is required"
             )
         pieces, places = [], []
         for number, core in enumerate(cores):
             where = f"{self.file}: core {number}"
             if not isinstance(core, dict):
                 raise MappingError(
-                    where, f'got {_short(core)}; {{"chip": ..., "core": ..., "pieces": [...]}} is required'
+                    where, f'got {short(core)}; {{"chip": ..., "core": ..., "pieces": [...]}} is required'
                 )
-            _only(where, core, ("chip", "core", "pieces"))
+            only(where, core, ("chip", "core", "pieces"), MappingError)
             if "chip" in core or "core" in core:
                 places.append((_whole(where, core, "chip"), _whole(where, core, "core")))
             if len(places) not in (0, number + 1):
                 raise MappingError(where, "some cores have a chip and core, others none; give them to all or to none")
             held = core.get("pieces")
             if not isinstance(held, list) or not held:
-                raise MappingError(f"{where}: pieces", f"got {_short(held)}; a list of at least one piece is required")
+                raise MappingError(f"{where}: pieces", f"got {short(held)}; a list of at least one piece is required")
             pieces += [self._piece(f"{where}: piece {n}", number, piece) for n, piece in enumerate(held)]
         return pieces, places
 
     def _piece(self, where: str, core: int, piece: Any) -> Piece:
         if not isinstance(piece, dict):
-            raise MappingError(where, f'got {_short(piece)}; {{"population": ..., "channels": ...}} is required')
-        _only(where, piece, ("population", "neurons", *SIDES))
+            raise MappingError(where, f'got {short(piece)}; {{"population": ..., "channels": ...}} is required')
+        only(where, piece, ("population", "neurons", *SIDES), MappingError)
         name = piece.get("population")
         if not isinstance(name, str) or name not in self.left:
             names = ", ".join(self.left)
-            raise MappingError(f"{where}: population", f"got {_short(name)}; the network has {names}")
+            raise MappingError(f"{where}: population", f"got {short(name)}; the network has {names}")
         shape = self.network[name].shape
         if "neurons" in piece:
             if len(piece) > 2:
@@ -199,7 +199,7 @@ class _Cores:
         for side, length in zip(SIDES, as_chw(shape), strict=True):
             pairs = list(_pairs(f"{where}: {side}", piece[side], length)) if side in piece else [(0, length)]
             if len(pairs) > 1:
-                raise MappingError(f"{where}: {side}", f"got {_short(piece[side])}; a box has one range")
+                raise MappingError(f"{where}: {side}", f"got {short(piece[side])}; a box has one range")
             box += pairs
         made = Piece(name, core, _box(box))
         self._take(where, name, made.size)
@@ -220,18 +220,18 @@ def _box(sides: list[tuple[int, int]]) -> Box:
 def _pairs(where: str, text: Any, length: int) -> Iterator[tuple[int, int]]:
     """First and stop of each range of a text such as "0-17, 40", rising and below `length`."""
     if not isinstance(text, str):
-        raise MappingError(where, f'got {_short(text)}; ranges such as "0-17, 40" are required')
+        raise MappingError(where, f'got {short(text)}; ranges such as "0-17, 40" are required')
     before = -1
     for item in text.split(","):
         match = RANGE.fullmatch(item)
         if match is None:
-            raise MappingError(where, f'got {_short(item)}; ranges such as "0-17, 40" are required')
+            raise MappingError(where, f'got {short(item)}; ranges such as "0-17, 40" are required')
         first = int(match[1])
         last = first if match[2] is None else int(match[2])
         if not before < first <= last:
-            raise MappingError(where, f"got {_short(item)} after {before}; ranges must rise")
+            raise MappingError(where, f"got {short(item)} after {before}; ranges must rise")
         if last >= length:
-            raise MappingError(where, f"got {_short(item)}; numbers below {length} are allowed")
+            raise MappingError(where, f"got {short(item)}; numbers below {length} are allowed")
         before = last
         yield first, last + 1
 
@@ -239,7 +239,7 @@ def _pairs(where: str, text: Any, length: int) -> Iterator[tuple[int, int]]:
 def _whole(where: str, core: dict[str, Any], key: str) -> int:
     value = core.get(key)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        raise MappingError(f"{where}: {key}", f"got {_short(value)}; a number from 0 is required")
+        raise MappingError(f"{where}: {key}", f"got {short(value)}; a number from 0 is required")
     return value
 
 
@@ -248,12 +248,12 @@ def _same_network(where: str, shapes: Any, network: Network) -> None:
     if shapes is None:
         return
     if not isinstance(shapes, dict):
-        raise MappingError(where, f"got {_short(shapes)}; the shape of each population by its name is required")
+        raise MappingError(where, f"got {short(shapes)}; the shape of each population by its name is required")
     here = {p.name: list(p.shape) for p in network.populations}
     for name in [*here, *shapes]:
         one, two = shapes.get(name), here.get(name)
         if one != two:
-            there = f"has {name!r} of the shape {_short(one)}" if one is not None else f"has no {name!r}"
+            there = f"has {name!r} of the shape {short(one)}" if one is not None else f"has no {name!r}"
             own = f"the shape {two}" if two is not None else "no such population"
             raise MappingError(where, f"the mapping is for another network: that {there}, this one has {own}")
 
@@ -277,7 +277,7 @@ def _json(path: Path) -> dict[str, Any]:
         reason = "lists too deep" if isinstance(error, RecursionError) else str(error)
         raise FormatError(str(path), f"is not JSON: {reason}") from None
     if not isinstance(content, dict):
-        raise FormatError(str(path), f'got {_short(content)}; a mapping begins with {{"format": "{FORMAT}"')
+        raise FormatError(str(path), f'got {short(content)}; a mapping begins with {{"format": "{FORMAT}"')
     return content
 
 
@@ -285,24 +285,6 @@ def _once(file: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise FormatError(file, f"has the key {_short(key)} twice in one place")
+            raise FormatError(file, f"has the key {short(key)} twice in one place")
         found[key] = value
     return found
-
-
-def _only(where: str, table: dict[str, Any], allowed: tuple[str, ...]) -> None:
-    """Refuse keys that mean nothing here."""
-    for key in table:
-        if key not in allowed:
-            raise MappingError(
-                where, f"has the unknown key {_short(key)}{nearest(key, allowed)}; allowed are {', '.join(allowed)}"
-            )
-
-
-def _short(value: Any) -> str:
-    """A value of a stranger's file, at a length that fits a message."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, or lists without end
-        return "a value that is too large to print"
-    return text if len(text) <= 60 else f"{text[:57]}..."

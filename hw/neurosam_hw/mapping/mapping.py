@@ -24,7 +24,7 @@ from neurosam_hw.chips.chip import Chip
 from neurosam_hw.errors import MappingError
 from neurosam_hw.mapping.piece import Piece
 
-__all__ = ["OUTSIDE", "CoreMapping", "Tile"]
+__all__ = ["MOST_CORES", "OUTSIDE", "CoreMapping", "Tile"]
 
 MOST_CHIPS = 2**12
 """Chips of a mapping; the largest machine of Loihi 2 has 1,152."""
