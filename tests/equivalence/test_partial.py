@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from typing import Any
 
@@ -326,3 +327,15 @@ def test_a_table_for_all_channels_is_that_of_each() -> None:
     assert str(compare_networks(normalised(one), normalised(each))) == "population a: neuron.gain[1, 2]: 2.0 != 3.0"
     longer = np.ones((3, 4))
     assert str(compare_networks(normalised(one), normalised(longer))).endswith("float64 (2, 1) != float64 (3, 4)")
+
+
+def test_names_of_a_file_do_not_reach_the_terminal_as_they_are() -> None:
+    """Neither its control characters nor what rich would take for markup."""
+    from rich.console import Console
+
+    hostile = ns.Recording("a\x1b]52;c;AA\x07[red]", steps=1, samples=1, output=np.ones((1, 2)))
+    console = Console(record=True, width=200, file=io.StringIO())
+    console.print(report(hostile, hostile).table())
+    shown = console.export_text()
+    assert "\x1b" not in shown
+    assert r"a\x1b]52;c;AA\x07[red] and a\x1b" in shown
