@@ -17,6 +17,7 @@ from neurosam.data.folder import load_image_folder
 from neurosam.data.idx import load_idx_folder, read_idx
 from neurosam.data.imageset import ImageSet, PairSet
 from neurosam.data.sources import load
+from neurosam.data.tiny_imagenet import load_tiny_imagenet
 
 __all__ = [
     "Clutter",
@@ -27,6 +28,7 @@ __all__ = [
     "load_held_out",
     "load_idx_folder",
     "load_image_folder",
+    "load_tiny_imagenet",
     "load_training",
     "read_idx",
     "two_items",
