@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.atomic_write import replacing
+from neurosam._util.untrusted import MALFORMED_ARCHIVE
 from neurosam.errors import DataError
 from neurosam.evaluation import deletion, insertion
 from neurosam.explain.narrow_trace import narrow_maps
@@ -162,11 +163,11 @@ def _save(path: Path, measured: Measured) -> None:
 
 def _load(path: Path, bench: Bench, weight_bits: int, steps: int) -> Measured:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             values = dict(zip(file["keys"].tolist(), file["values"].astype(np.float64), strict=True))
             faithful = dict(zip(file["faithful_keys"].tolist(), file["faithful"], strict=True))
             examples = dict(zip(file["faithful_keys"].tolist(), file["examples"], strict=True))
             accuracy = float(file["accuracy"])
-    except (OSError, ValueError, KeyError) as error:
+    except MALFORMED_ARCHIVE as error:
         raise DataError(str(path), f"is damaged ({error}); delete it, and it is measured again") from error
     return Measured(bench.name, weight_bits, steps, bench.layers, accuracy, values, faithful, examples)
