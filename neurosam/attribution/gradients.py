@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosam._util.arguments import integer
-from neurosam.attribution.method import InputMethod, Maps, Target, evaluating, prepared, resolve, selected
+from neurosam.attribution.method import InputMethod, Maps, Model, Target, evaluating, prepared, resolve, selected
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.training import LIF
 
@@ -106,12 +106,12 @@ class GuidedBackprop(InputMethod):
     (5, 2, 2)
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Model) -> None:
         super().__init__(module)
-        self._rectified = [part for part in module.modules() if isinstance(part, (nn.ReLU, LIF))]
+        self._rectified = [part for part in self.module.modules() if isinstance(part, (nn.ReLU, LIF))]
         if not self._rectified:
             raise NeurosamError("GuidedBackprop", "finds no ReLU or LIF layer to guide; use Saliency")
-        for name, part in module.named_modules():
+        for name, part in self.module.named_modules():
             if isinstance(part, _OTHER):
                 raise NeurosamError(
                     f"GuidedBackprop: layer {name!r}", f"is {type(part).__name__}; only ReLU and LIF can be guided"
@@ -138,7 +138,7 @@ class IntegratedGradients(InputMethod):
 
     Parameters
     ----------
-    module : nn.Module
+    module : nn.Module or callable
     points : int
         n, points of the midpoint rule, 1..10000.
     baseline : float
@@ -155,7 +155,7 @@ class IntegratedGradients(InputMethod):
     ((1, 2, 2), True)
     """
 
-    def __init__(self, module: nn.Module, points: int = 32, baseline: float = 0.0) -> None:
+    def __init__(self, module: Model, points: int = 32, baseline: float = 0.0) -> None:
         super().__init__(module)
         self.points = integer("IntegratedGradients: points", points, 1, 10000, ArgumentError)
         self.baseline = float(baseline)
