@@ -42,6 +42,7 @@ from neurosam._util.packages import require_package
 
 require_package("neurosam.attribution", "torch")
 
+from neurosam.attribution.draws import Draws, over_draws
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM
 from neurosam.attribution.gradients import GuidedBackprop, InputXGradient, IntegratedGradients, Saliency
 from neurosam.attribution.layer_sam import ModuleSAM
@@ -51,6 +52,7 @@ from neurosam.attribution.quantus import METHODS, explain_func
 
 __all__ = [
     "METHODS",
+    "Draws",
     "GradCAM",
     "GuidedBackprop",
     "InputMethod",
@@ -62,4 +64,5 @@ __all__ = [
     "Saliency",
     "SpikingGradCAM",
     "explain_func",
+    "over_draws",
 ]

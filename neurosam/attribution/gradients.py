@@ -169,6 +169,10 @@ class IntegratedGradients(InputMethod):
 
     def gap(self, x: Tensor | npt.NDArray[Any], target: Target = None) -> Maps:
         """Sum of a sample's attributions minus (y(x) - y(baseline)), ``[B]``: 0 if they fully explain the logit."""
+        return self.scores_and_gap(x, target)[1]
+
+    def scores_and_gap(self, x: Tensor | npt.NDArray[Any], target: Target = None) -> tuple[Maps, Maps]:
+        """:meth:`scores` and :meth:`gap` from one set of gradients."""
         tensor = prepared(type(self).__name__, self.module, x)
         with evaluating(self.module):
             chosen = resolve(self.module, tensor, target)
@@ -177,4 +181,5 @@ class IntegratedGradients(InputMethod):
             with torch.no_grad():
                 baseline = torch.full_like(tensor, self.baseline)
                 change = selected(self.module, tensor, chosen) - selected(self.module, baseline, chosen)
-        return np.asarray((scores.sum(dim=all_but_batch) - change).cpu().numpy(), dtype=np.float64)
+        gap = scores.sum(dim=all_but_batch) - change
+        return np.asarray(scores.cpu().numpy(), dtype=np.float64), np.asarray(gap.cpu().numpy(), dtype=np.float64)

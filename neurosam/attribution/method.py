@@ -162,7 +162,7 @@ def has_time(module: nn.Module) -> bool:
 
 def prepared(where: str, module: nn.Module, x: Tensor | npt.NDArray[Any]) -> Tensor:
     """The input as a detached tensor on the module's device and in its dtype."""
-    tensor = torch.as_tensor(x)
+    tensor = _tensor(x)
     if tensor.ndim not in (4, 5) or not tensor.numel():
         raise NeurosamError(
             f"{where}: input",
@@ -179,6 +179,12 @@ def prepared(where: str, module: nn.Module, x: Tensor | npt.NDArray[Any]) -> Ten
         floating = tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
         return floating.detach() if isinstance(module, Forward) else floating.detach().to(torch.get_default_dtype())
     return tensor.detach().to(like.device, like.dtype)
+
+
+def _tensor(values: Any) -> Tensor:
+    """As a tensor; torch warns of an array that cannot be written to (a view, a constant), although it is only read."""
+    read_only = isinstance(values, np.ndarray) and not values.flags.writeable
+    return torch.as_tensor(values.copy() if read_only else values)
 
 
 def _refuse_raw_pictures(where: str, x: Tensor) -> None:
@@ -229,7 +235,7 @@ def resolve(module: nn.Module, x: Tensor, target: Target) -> Tensor:
     samples, classes = output.shape
     if target is None:
         return output.argmax(dim=1)
-    chosen = torch.as_tensor(target, device=x.device)
+    chosen = _tensor(target).to(x.device)
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise NeurosamError("target", f"got {chosen.dtype}; class numbers are integers")
     if chosen.ndim > 1 or (chosen.ndim == 1 and len(chosen) != samples):
