@@ -42,6 +42,7 @@ from neurosam._util.packages import require_package
 
 require_package("neurosam.attribution", "torch")
 
+from neurosam.attribution.class_sam import ModuleClassSAM
 from neurosam.attribution.draws import Draws, over_draws
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM
 from neurosam.attribution.gradients import GuidedBackprop, InputXGradient, IntegratedGradients, Saliency
@@ -59,6 +60,7 @@ __all__ = [
     "InputXGradient",
     "IntegratedGradients",
     "Method",
+    "ModuleClassSAM",
     "ModuleSAM",
     "Occlusion",
     "Saliency",
