@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from neurosam.attribution.layer_sam import layer_spikes, spiking_layer
 from neurosam.attribution.layers import Layer
-from neurosam.attribution.method import Method, Model
+from neurosam.attribution.method import Method, Model, per_channel
 from neurosam.errors import NeurosamError
 from neurosam.explain.class_sam import class_maps
 from neurosam.network.trace import SamTrace
@@ -113,13 +113,11 @@ class ModuleClassSAM(Method):
 
 def _linear(name: str, layer: nn.Module, x: Tensor) -> Tensor:
     """One step ``[1, B, ...]`` through a layer without what is not linear in it."""
-    across = (-1, *(1,) * (x.ndim - 3))
     if isinstance(layer, LIF):
-        theta = torch.as_tensor(np.array(layer.threshold), dtype=x.dtype, device=x.device)
-        return x / (theta if theta.ndim == 0 else theta.reshape(across))
+        return x / per_channel(layer.threshold, x)
     if isinstance(layer, (BNTT, GainOffset)):
         gain = layer.tables()[0] if isinstance(layer, BNTT) else layer.gain
-        return x * gain.mean(dim=0).reshape(across)
+        return x * gain.mean(dim=0).reshape(-1, *(1,) * (x.ndim - 3))
     if isinstance(layer, Readout):
         return x
     if not isinstance(layer, _LINEAR):

@@ -112,7 +112,7 @@ class GuidedBackprop(InputMethod):
         if not self._rectified:
             raise NeurosamError("GuidedBackprop", "finds no ReLU or LIF layer to guide; use Saliency")
         for name, part in self.module.named_modules():
-            if isinstance(part, _OTHER):
+            if isinstance(part, NONLINEAR):
                 raise NeurosamError(
                     f"GuidedBackprop: layer {name!r}", f"is {type(part).__name__}; only ReLU and LIF can be guided"
                 )
@@ -126,7 +126,20 @@ class GuidedBackprop(InputMethod):
                 handle.remove()
 
 
-_OTHER = (nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh, nn.Softplus)
+NONLINEAR = (
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.ELU,
+    nn.SELU,
+    nn.CELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+)
+"""Layers whose derivative no rule here replaces."""
 
 
 def _only_positive(part: nn.Module, inputs: Any, output: Tensor) -> None:

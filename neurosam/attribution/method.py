@@ -12,7 +12,7 @@ because what a method measures would then be the state that an earlier call has 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -34,7 +34,9 @@ __all__ = [
     "as_module",
     "evaluating",
     "has_time",
+    "hooked",
     "logits",
+    "per_channel",
     "prepared",
     "resolve",
     "selected",
@@ -266,3 +268,20 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for submodule, training in modes:
             submodule.training = training
+
+
+@contextmanager
+def hooked(parts: Iterable[nn.Module], hook: Callable[[Any, Any, Any], Any]) -> Iterator[None]:
+    """Put a forward hook on each part, and take it off afterwards."""
+    handles = [part.register_forward_hook(hook) for part in parts]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def per_channel(value: float | npt.NDArray[np.float64], x: Tensor) -> Tensor:
+    """A constant of a layer, one or one per channel, in a shape that broadcasts against ``x``, ``[T, B, C, ...]``."""
+    constant = torch.as_tensor(np.array(value), dtype=x.dtype, device=x.device)
+    return constant if constant.ndim == 0 else constant.reshape(-1, *(1,) * (x.ndim - 3))
