@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neurosam._util.untrusted import printable
+from neurosam.cli.errors import Output
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ MOST_ROWS = 400
 HDF5 = (".h5", ".hdf5")
 MODEL = (".safetensors",)
 
-console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+
+console = Output(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 
 
 def say(text: str) -> None:
