@@ -66,9 +66,9 @@ def _open_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
     if sys.stdout is None:
-        sys.stdout = open(1, "w")
+        sys.stdout = open(1, "w")  # noqa: SIM115 - it stays open
     if sys.stderr is None:
-        sys.stderr = open(2, "w")
+        sys.stderr = open(2, "w")  # noqa: SIM115
 
 
 def __getattr__(name: str) -> Any:

@@ -45,7 +45,7 @@ TRIES = 20
 
 
 class Bench:
-    """A command in its folders: ``base`` with the inputs, ``old`` and ``new`` with results, ``trial`` where it is killed.
+    """A command in its folders: ``base`` with the inputs, ``old`` and ``new`` with results, ``trial`` where it ends.
 
     Parameters
     ----------
@@ -118,9 +118,10 @@ class Bench:
             faults["status"].append(f"{when}: {wrong}")
         faults["lost"] += [f"{when}: {path}" for path in self.command.outputs if not self._whole(path)]
         left = self.traces.left()
-        if name == "KILL" or not (self.command.before or all(map(self._new, self.command.outputs))):
+        over = all(map(self._new, self.command.outputs))
+        if name == "KILL" or not (self.command.before or over):
             traces, self.traces = self.traces, Traces("", self.trial, self.temporary)
-            if problem := self.finish(self.trial):
+            if problem := self.finish(self.trial, ("--force",) if over and not self.command.before else ()):
                 faults["lost"].append(f"{when}: the next run: {problem}")
             faults["lost"] += [
                 f"{when}: {path} of the next run" for path in self.command.outputs if not self._new(path)
