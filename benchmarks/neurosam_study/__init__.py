@@ -12,10 +12,10 @@
                                          the paper's figures, and ours
     report.py, runner.py, cli.py         results.md; the run; the command
     bits.py                              by itself: accuracy against bits per weight (python -m neurosam_study.bits)
-    trace_bits/                          by itself: what SAM loses in traces of few bits (python -m neurosam_study.trace_bits)
+    trace_bits/                          by itself: SAM in traces of few bits (python -m neurosam_study.trace_bits)
 
-The unit of evidence is the training seed with the held-out pictures, which are the same for all seeds: verdicts resample
-both, and the intervals of tables are Student's over seeds, never over pictures alone.
+The unit of evidence is the training seed with the held-out pictures, which are the same for all seeds: verdicts
+resample both, and the intervals of tables are Student's over seeds, never over pictures alone.
 
 Importing the package loads no module: the command line imports cli.py before it knows whether torch is installed.
 

@@ -97,13 +97,13 @@ def network_in(path: Path) -> Network:
         If the file holds something else; the message says what, and how to get a network.
     """
     from neurosam.cli.answers import refuse_foreign
-    from neurosam.hdf5.files import file_kind, load_network
+    from neurosam.formats.content import OURS
+    from neurosam.hdf5.files import load_network
 
-    refuse_foreign(path)
+    kind = refuse_foreign(path)
     if path.suffix in MODEL and path.is_file():
         raise FormatError(str(path), f"is a trained model; export it as a network first: neurosam export {path}")
-    kind = file_kind(path)
-    if kind != "network":
+    if kind in OURS and kind != "network":
         content = "a recording" if kind == "recording" else kind
         raise FormatError(str(path), f"holds {content}; a network is required, as `neurosam export` writes it")
     return load_network(path)
