@@ -42,6 +42,7 @@ from neurosam._util.packages import require_package
 
 require_package("neurosam.attribution", "torch")
 
+from neurosam.attribution.adaptors import BatchFirst, OnImages
 from neurosam.attribution.class_sam import ModuleClassSAM
 from neurosam.attribution.draws import Draws, over_draws
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM
@@ -51,13 +52,19 @@ from neurosam.attribution.lrp import LRP
 from neurosam.attribution.method import InputMethod, Method
 from neurosam.attribution.occlusion import Occlusion
 from neurosam.attribution.quantus import METHODS, explain_func
+from neurosam.attribution.rise import RISE
+from neurosam.attribution.sampling import ExpectedGradients, SmoothGrad
+from neurosam.attribution.scorecam import ScoreCAM
 from neurosam.attribution.tsa import TSA
 
 __all__ = [
     "LRP",
     "METHODS",
+    "RISE",
     "TSA",
+    "BatchFirst",
     "Draws",
+    "ExpectedGradients",
     "GradCAM",
     "GuidedBackprop",
     "InputMethod",
@@ -67,7 +74,10 @@ __all__ = [
     "ModuleClassSAM",
     "ModuleSAM",
     "Occlusion",
+    "OnImages",
     "Saliency",
+    "ScoreCAM",
+    "SmoothGrad",
     "SpikingGradCAM",
     "explain_func",
     "over_draws",
