@@ -15,9 +15,9 @@ Source: Y. Kim and P. Panda, "Visual Explanations from Spiking Neural Networks u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,16 +26,15 @@ from neurosam.arithmetic import contribution
 from neurosam.backends.registry import run
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.explain.maps import aggregate, normalise, overlay, upsample
+from neurosam.explain.spike_train import spike_train
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
-from neurosam.network.synapse import Shape, as_chw
+from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events, encode
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Spikes
-
-Planes: TypeAlias = Callable[[], Iterator[npt.NDArray[Any]]]
 
 __all__ = [
     "SAM",
@@ -225,7 +224,7 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
     >>> ns.from_spikes(spikes, ns.SamTrace(gamma=0.5)).ravel().round(3).tolist()
     [0.0, 0.607, 0.0, 0.591]
     """
-    steps, samples, shape, _ = _train(spikes)
+    steps, samples, shape, _ = spike_train("from_spikes", spikes)
     channels, height, width = as_chw(shape)
     if isinstance(trace, FixedSamTrace):
         trace.check("from_spikes", channels, steps, most_spikes(spikes))
@@ -238,7 +237,7 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
 
 def scores_by_step(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace) -> Iterator[npt.NDArray[Any]]:
     """Score of every neuron, step by step: ``[B, C, H, W]``, float64 or int64; 0 where it does not spike."""
-    _, samples, shape, planes = _train(spikes)
+    _, samples, shape, planes = spike_train("from_spikes", spikes)
     chw = as_chw(shape)
     dtype = np.int64 if isinstance(trace, FixedSamTrace) else np.float64
     size = samples * chw[0] * chw[1] * chw[2]
@@ -258,7 +257,7 @@ def scores_by_step(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTra
 
 def most_spikes(spikes: npt.ArrayLike | Spikes) -> int:
     """Most spikes of a neuron in one step, at least 1."""
-    _, _, _, planes = _train(spikes)
+    _, _, _, planes = spike_train("from_spikes", spikes)
     return max(1, *(int(plane.max(initial=0)) for plane in planes()))
 
 
@@ -287,24 +286,3 @@ def _spike(
     if trace.mode == "strict":
         return s * decayed, after
     return s * (after if trace.mode == "inclusive" else after + waiting), after
-
-
-def _train(spikes: npt.ArrayLike | Spikes) -> tuple[int, int, Shape, Planes]:
-    """Steps, samples, shape, and a function to iterate over the flat spikes ``[B * N]`` of each step."""
-    if isinstance(spikes, Spikes):
-        steps, samples = spikes.planes.shape[:2]
-        return steps, samples, spikes.shape, lambda: (_step(spikes, t) for t in range(steps))
-    array = np.asarray(spikes)
-    if array.ndim not in (3, 5) or array.dtype.kind not in "biuf" or (array < 0).any() or (array % 1 != 0).any():
-        raise NeurosamError(
-            "from_spikes",
-            f"got {array.dtype} of shape {array.shape}; numbers of spikes 0, 1, ... of shape [T, B, C, H, W] or "
-            "[T, B, N] are required",
-        )
-    return array.shape[0], array.shape[1], array.shape[2:], lambda: (plane.ravel() for plane in array)
-
-
-def _step(spikes: Spikes, t: int) -> npt.NDArray[Any]:
-    """The flat spikes of a step."""
-    magnitude = None if spikes.magnitude is None else spikes.magnitude[t : t + 1]
-    return Spikes(spikes.planes[t : t + 1], spikes.shape, magnitude).dense().ravel()
