@@ -192,6 +192,10 @@ def test_modules_without_a_rule() -> None:
         LRP(nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.Tanh()))
     with pytest.raises(NeurosamError, match="LRP: layer '1': is Foreign; there is no rule for it"):
         LRP(nn.Sequential(nn.Flatten(), Foreign()))
+    with pytest.raises(NeurosamError, match="LRP: layer '': is Foreign; there is no rule for it"):
+        LRP(Foreign())
+    with pytest.raises(NeurosamError, match="LRP: got a function, whose layers it cannot see"):
+        LRP(lambda x: x)
     with pytest.raises(NeurosamError, match="TSA: finds no LIF layer"):
         TSA(plain)
     with pytest.raises(NeurosamError, match="TSA: layer '1': is ReLU, which has no spike times"):
