@@ -89,14 +89,15 @@ def _table(titles: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequen
     """A table; cells are HTML already, and those of columns of `numbers` are aligned to the right."""
     listed = list(rows)
     more = f"<tr><td colspan='{len(titles)}'>... {len(listed) - MOST_ROWS} more</td></tr>"
-    sides = ["right" if i in numbers else "left" for i in range(len(titles))]
-    head = _row("th", map(html.escape, titles), sides)
-    body = "".join(_row("td", row, sides) for row in listed[:MOST_ROWS])
+    styles = [f"text-align:{'right' if i in numbers else 'left'};padding:2px 8px" for i in range(len(titles))]
+    styles[0] += ";white-space:nowrap"
+    head = _row("th", map(html.escape, titles), styles)
+    body = "".join(_row("td", row, styles) for row in listed[:MOST_ROWS])
     return f"<table>{head}{body}{more if len(listed) > MOST_ROWS else ''}</table>"
 
 
-def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
-    made = (f"<{tag} style='text-align:{side}'>{cell}</{tag}>" for cell, side in zip(cells, sides, strict=True))
+def _row(tag: str, cells: Iterable[str], styles: Sequence[str]) -> str:
+    made = (f"<{tag} style='{style}'>{cell}</{tag}>" for cell, style in zip(cells, styles, strict=True))
     return f"<tr>{''.join(made)}</tr>"
 
 
@@ -114,11 +115,12 @@ def _curve(values: npt.NDArray[np.float64], width: int = 160, height: int = 28) 
     area = f"{x[0]:.1f},{floor} {line} {x[-1]:.1f},{floor}" if points.size else ""
     largest = f"up to {points.max(initial=0.0):,.4g}"
     return (
+        f"<span style='white-space:nowrap'>"
         f"<svg width='{width}' height='{height}' style='vertical-align:middle' role='img' "
         f"aria-label='{largest} per step'>"
         f"<polygon points='{area}' fill='rgba({BLUE},0.25)'/>"
         f"<polyline points='{line}' fill='none' stroke='rgb({BLUE})' stroke-width='1.5'/>"
-        f"<path d='M0 {floor}H{width}' stroke='currentColor' stroke-opacity='0.4'/></svg> {largest}"
+        f"<path d='M0 {floor}H{width}' stroke='currentColor' stroke-opacity='0.4'/></svg> {largest}</span>"
     )
 
 
