@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 import neurosam as ns
+from neurosam._util.ownership import is_only_ours
 from neurosam.cli import app, inputs
 from neurosam.cli.common import new_file, new_folder
 from neurosam.cli.inputs import data_of, data_option
 from neurosam.data.sources import has_name
-from neurosam.errors import DataError, NeurosamError
+from neurosam.errors import BackendError, DataError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
+from neurosam_hw.lava import interpreter
 
 
 @pytest.fixture
@@ -119,3 +122,30 @@ def test_no_folder_of_an_input_is_written_to(folder: Path) -> None:
         new_folder(folder, True, "x", (Path("elsewhere/net.h5"),))
     new_folder(folder, True, "x", (Path("none.h5"), "fashion", None, ["a=b"], ""))
     assert new_file(Path("new.h5"), False, (".h5",), ("", None, "net.h5", ["in=in.h5"])) == Path("new.h5")
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="no owners here")
+def test_an_interpreter_that_others_could_have_planted_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NEUROSAM_LAVA_PYTHON", raising=False)
+    monkeypatch.setattr(interpreter, "ROOT", tmp_path / "none")
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "env"))
+    python = tmp_path / ".venv-lava" / "bin" / "python"
+    python.parent.mkdir(parents=True, mode=0o755)
+    python.parent.parent.chmod(0o755)
+    python.symlink_to(sys.executable)
+    assert interpreter.find() == python
+    for path in (python.parent, python.parent.parent):
+        path.chmod(0o777)
+        with pytest.raises(BackendError, match=f"is not run, since other users can change {path}: chmod -R go-w"):
+            interpreter.find()
+        path.chmod(0o755)
+    python.unlink()
+    python.write_text("#!/bin/sh")
+    python.chmod(0o757)
+    with pytest.raises(BackendError, match=f"other users can change {python}:"):
+        interpreter.find()
+    python.chmod(0o755)
+    monkeypatch.setattr(os, "getuid", lambda: python.stat().st_uid + 1)
+    assert is_only_ours(python) is (python.stat().st_uid == 0)
