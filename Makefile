@@ -71,6 +71,7 @@ docs: $(VENV)/.stamp ## build the documentation into site/, warnings as errors: 
 
 tutorials: $(VENV)/.stamp ## run the tutorials; renew the outputs and the pictures (docs/assets) that they show
 	@PYTHONPATH=tests $(VENV)/bin/python -m support.walkthrough docs/tutorials docs/assets
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.notebook docs/tutorials/notebook.ipynb
 
 lint: env ## ruff (rules and format), mypy --strict, import contracts
 	@$(VENV)/bin/ruff check
@@ -81,12 +82,15 @@ lint: env ## ruff (rules and format), mypy --strict, import contracts
 graph: env ## the rooms and the imports between them, as text and as docs/assets/architecture.svg; fails at a circle
 	@$(VENV)/bin/python docs/architecture.py
 
+# The tests are divided among processes, one for each core; more than 4 would each compile what the others compile.
+PYTEST = $(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 ifeq ($(LAVA),0)
 test: lint ## lint, then pytest (LAVA=0: without Lava's tests)
-	@NEUROSAM_TEST_LAVA=0 $(VENV)/bin/pytest
+	@NEUROSAM_TEST_LAVA=0 $(PYTEST)
 else
 test: $(VENV_LAVA)/.stamp lint
-	@NEUROSAM_TEST_LAVA=1 $(VENV)/bin/pytest
+	@NEUROSAM_TEST_LAVA=1 $(PYTEST)
 endif
 
 check-bounds: env ## the event back end's tests with its kernels compiled to check every memory access (debug build)
