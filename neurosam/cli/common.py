@@ -16,7 +16,6 @@ from rich.text import Text
 from neurosam._util.progress import progress as bars
 from neurosam._util.progress import task
 from neurosam._util.untrusted import printable
-from neurosam.cli.errors import Output
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ HDF5 = (".h5", ".hdf5")
 MODEL = (".safetensors",)
 
 
-console = Output(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 
 
 def say(text: str) -> None:
