@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from neurosam._util.progress import progress as bars
+from neurosam._util.progress import task
 from neurosam._util.tables import PlainTable
 from neurosam._util.untrusted import printable
 from neurosam.cli.errors import Output
@@ -79,12 +80,9 @@ def _some(rows: list[Sequence[object]]) -> list[Sequence[object]]:
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, as a callback (done, total); disabled if that is not a terminal."""
-    stderr = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    """A bar on standard error, as a callback (done, total) that may also be ignored; none if that is not a terminal."""
+    with bars(), task(title) as tick:
+        yield tick or (lambda done, total: None)
 
 
 def network_in(path: Path) -> Network:

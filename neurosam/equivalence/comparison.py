@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import reported
 from neurosam.backends.registry import run
 from neurosam.equivalence.divergence import Divergence, Mismatches, Variable, mismatches
 from neurosam.equivalence.layout import layout_hint
@@ -248,6 +249,7 @@ def _first(divergences: Sequence[Divergence]) -> tuple[Divergence, ...]:
     return tuple(by_sample[sample] for sample in sorted(by_sample))
 
 
+@reported("verifying")
 def verify(
     network: Network,
     events: Events | Mapping[str, Events],

@@ -268,11 +268,11 @@ def test_messages_have_bounded_length() -> None:
 def test_a_folder_that_holds_a_link_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("")
-    new_folder(tmp_path / "report", force=False, marker="report.html")
+    new_folder(tmp_path / "report", False, "report.html", ())
     (tmp_path / "report" / "samples.png").symlink_to(tmp_path / "precious.png")
     for force in (False, True):
         with pytest.raises(NeurosamError, match=r"holds the link 'samples\.png', by which a file elsewhere"):
-            new_folder(tmp_path / "report", force=force, marker="report.html")
+            new_folder(tmp_path / "report", force, "report.html", ())
 
 
 # --- models and data sets ---------------------------------------------------------------------------------------------
