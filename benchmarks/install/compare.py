@@ -26,14 +26,14 @@ LIMIT_S = 1200
 NETWORK = """
 import numpy as np, neurosam as ns
 rng, neuron = np.random.default_rng(0), ns.LIF(leak=0.9, threshold=1.0, reset="zero")
-populations = [("in", (1, 8, 8), None), ("conv", (4, 6, 6), neuron), ("out", (3,), ns.Readout())]
+populations = [("in", (2, 8, 8), None), ("conv", (4, 6, 6), neuron), ("out", (3,), ns.Readout())]
 net = ns.Network(
     [ns.Population(*population) for population in populations],
-    [ns.Projection("in", "conv", ns.Conv2d(rng.normal(0.2, 0.4, (4, 1, 3, 3)))),
+    [ns.Projection("in", "conv", ns.Conv2d(rng.normal(0.2, 0.4, (4, 2, 3, 3)))),
      ns.Projection("conv", "out", ns.Dense(rng.normal(0, 0.1, (3, 144))))],
 ).with_sam()
 net.save("float.h5")
-ns.Events.from_dense(rng.random((10, 4, 1, 8, 8)) < 0.3).save("events.h5")
+ns.Events.from_dense(rng.random((10, 4, 2, 8, 8)) < 0.3).save("events.h5")
 sources = np.concatenate([np.sort(rng.choice(64, 8, replace=False)) for _ in range(64)])
 links = ns.Sparse(np.arange(0, 513, 8), sources, rng.integers(1, 9, 512), 64, (64,))
 ns.Network(
@@ -59,7 +59,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "torch": ("neurosam verify net.h5 --events events.h5",),
     "viz": ("neurosam explain net.h5 --events events.h5 -o explained",),
     "nir": ("neurosam export float.h5 --format nir -o float.nir",),
-    "events": (f"python -c '{CAMERA}'", "neurosam import camera.aedat4 --dt 1000 -o camera.h5"),
+    "events": (f"python -c '{CAMERA}'", "neurosam run net.h5 camera.aedat4"),
     "frames": ("neurosam export net.h5 --format graphml -o net.graphml",),
     "hw": ("neurosam map sparse.h5 --chip loihi1",),
     "demo": (
