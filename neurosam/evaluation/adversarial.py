@@ -1,10 +1,11 @@
 """Attacks by a single step along the sign of the loss gradient, on an ANN and on a spiking network.
 
     fgsm             x' = clip(x + epsilon sign(dL/dx))
-    spiking_fgsm     x' = clip(x + epsilon sign(sum over t of dL/ds_t))
+    spiking_fgsm     x' = clip(x + epsilon sign(sum over draws and t of dL/ds_t))
 
-where L is the cross-entropy and s_t the encoded input at step t. The second passes the gradient of all steps straight
-through the input coding, which has no gradient; dL/ds_t is a surrogate gradient.
+where L is the cross-entropy and s_t the encoded input at step t. The second attacks the expectation over the random
+spikes of the input, over so many draws (Athalye et al. 2018, arXiv 1802.00420), and passes the gradient of all steps
+straight through the input coding, which has no gradient; dL/ds_t is a surrogate gradient.
 
 Source: Goodfellow, Shlens & Szegedy 2015 (arXiv 1412.6572); Sharmin et al. 2020 (arXiv 2003.10399), SNN-crafted attack.
 """
@@ -19,7 +20,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from neurosam._util.arguments import choice
+from neurosam._util.arguments import choice, integer
 from neurosam.attribution.method import evaluating, logits, prepared, resolve
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.signals.events import encode
@@ -72,6 +73,7 @@ def spiking_fgsm(
     coding: str = "poisson",
     seed: int = 0,
     normalisation: Normalisation | None = None,
+    draws: int = 1,
 ) -> Images:
     """Attack a spiking network; the result is as in :func:`fgsm`.
 
@@ -87,6 +89,8 @@ def spiking_fgsm(
         Seed of the input spikes used for the attack; evaluate with another seed.
     normalisation : Normalisation, optional
         Required for "poisson_signed".
+    draws : int
+        Encodings whose gradients add up, of the seeds `seed`, `seed` + 1, ...; 1 for a coding without random numbers.
 
     Examples
     --------
@@ -104,8 +108,12 @@ def spiking_fgsm(
             raise NeurosamError("spiking_fgsm: normalisation", f"of {x.shape[1]} channels is required by {coding!r}")
         mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (normalisation.mean, normalisation.std))
         to_encode = (x - mean) / std
-    spikes = encode(to_encode, steps, coding, seed).dense()
-    return _step(x, _loss_gradient("spiking_fgsm", module, spikes, labels).sum(dim=0), epsilon)
+    draws = integer("spiking_fgsm: draws", draws, 1, 10**6, ArgumentError)
+    total = torch.zeros(x.shape)
+    for draw in range(draws):
+        spikes = encode(to_encode, steps, coding, seed + draw).dense()
+        total = total + _loss_gradient("spiking_fgsm", module, spikes, labels).sum(dim=0)
+    return _step(x, total, epsilon)
 
 
 def _loss_gradient(where: str, module: nn.Module, x: npt.NDArray[Any], labels: npt.ArrayLike) -> Tensor:
