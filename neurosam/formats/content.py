@@ -14,12 +14,13 @@ import os
 import stat
 import struct
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import FormatError
 from neurosam.formats.registry import formats
-from neurosam.hdf5.files import file_kind
+from neurosam.hdf5.files import kind_of
 from neurosam.hdf5.foreign import opened_foreign
 
 __all__ = ["MODEL_KEY", "OURS", "identify"]
@@ -66,10 +67,10 @@ def identify(path: Path) -> str:
         return _hdf5(path)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(path)
+    if _is_safetensors(size, head):  # before a pickle: a header of 1,152 bytes begins with the same two
+        return "model" if _has_recipe(path) else "safetensors"
     if head[0] == 0x80 and head[1:2] and head[1] in PICKLE_PROTOCOLS:
         return "pickle"
-    if _is_safetensors(size, head):
-        return "model" if _has_recipe(path) else "safetensors"
     for magic, kind in MAGIC:
         if head.startswith(magic):
             return kind
@@ -99,11 +100,9 @@ def _beginning(path: Path) -> tuple[int, bytes]:
 def _hdf5(path: Path) -> str:
     with opened_foreign(path, "a file") as root:
         members, attributes = set(root.members()), set(root.attributes())
-    if "format" in attributes:
-        try:
-            return file_kind(path)
-        except FormatError:
-            pass
+        if "format" in attributes:
+            with suppress(FormatError):
+                return kind_of(root)
     for known in formats():
         if known.recognises(path):
             return known.name

@@ -5,7 +5,7 @@ Importing this package does not import matplotlib; the functions that draw do.
 
 from __future__ import annotations
 
-from neurosam.report.figures import heat_sheet, sample_sheet, save
+from neurosam.report.figures import heat_sheet, sample_sheet, save, show, signed_overlay
 from neurosam.report.film import Film
 from neurosam.report.model import Cell, Picture, Report, Sample, Table, from_recording
 from neurosam.report.page import write_page
@@ -23,6 +23,8 @@ __all__ = [
     "raster",
     "sample_sheet",
     "save",
+    "show",
+    "signed_overlay",
     "spikes_per_step",
     "write_page",
 ]

@@ -34,6 +34,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.progress import task
 from neurosam.errors import DataError, ExportError
 from neurosam.training.batches import LabelledImages, check_images, stream_seed
 from neurosam.training.folding import fold_batch_norm
@@ -212,10 +213,13 @@ def accuracy_by_step(
     hits = torch.zeros(steps, dtype=torch.int64, device=device)
     training, first = module.training, 0
     module.eval()
-    for x in _batches(image_set.images, batch_size, steps, coding, draws, normalisation):
-        scores = module.activations(x.to(_dtype(module)), (before,))[1][before].cumsum(dim=0)
-        hits += (scores.argmax(dim=2) == labels[first : first + x.shape[1]]).sum(dim=1)
-        first += x.shape[1]
+    with task("measuring accuracy") as tick:
+        for x in _batches(image_set.images, batch_size, steps, coding, draws, normalisation):
+            scores = module.activations(x.to(_dtype(module)), (before,))[1][before].cumsum(dim=0)
+            hits += (scores.argmax(dim=2) == labels[first : first + x.shape[1]]).sum(dim=1)
+            first += x.shape[1]
+            if tick is not None:
+                tick(first, len(labels))
     module.train(training)
     shares: npt.NDArray[np.float64] = hits.cpu().numpy() / len(labels)
     return shares

@@ -96,7 +96,7 @@ def train(
     resume : bool
         Resume from `checkpoint` if the file exists; if False, restart and overwrite it.
     progress : bool or callable
-        A progress bar (on a terminal only), or a function to call with each finished :class:`Epoch`.
+        True for a bar, as within :func:`neurosam.progress`; or a function to call with each finished :class:`Epoch`.
 
     Returns
     -------

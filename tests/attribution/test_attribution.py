@@ -302,7 +302,11 @@ def test_explain_func_has_quantus_shape() -> None:
     options: dict[str, Any] = {"steps": T, "coding": "poisson", "seed": 3}
     for name in METHODS:
         spiking = name != "gradcam"
-        more: dict[str, Any] = {"layer": "conv2"} if "cam" in name or name == "sam" else {}
+        more: dict[str, Any] = {"layer": "conv2"} if "cam" in name or name.endswith("sam") else {}
+        if name == "expected_gradients":
+            more = {"baselines": np.zeros((T, 2, *pictures.shape[1:])), "samples": 2}
+        elif name in ("rise", "smoothgrad"):
+            more = {"masks": 4} if name == "rise" else {"samples": 2}
         found = explain_func(
             net if spiking else plain, pictures, np.array(TARGET), method=name, device="cpu",
             **more, **(options if spiking else {}),
@@ -355,8 +359,8 @@ def test_layers_and_modules_that_a_method_cannot_handle() -> None:
         GradCAM(plain, "out").attribute(images())
     with pytest.raises(NeurosamError, match=r"layer 'conv1': spikes; use SpikingGradCAM"):
         GradCAM(net, "conv1")
-    with pytest.raises(NeurosamError, match="a SpikingSequential is required"):
-        SpikingGradCAM(plain, "conv1")  # type: ignore[arg-type]
+    with pytest.raises(NeurosamError, match="got Sequential, which has no time; use GradCAM"):
+        SpikingGradCAM(plain, "conv1")
     with pytest.raises(NeurosamError, match=r"not a LIF layer of a SpikingSequential; it has \['conv1', 'conv2'\]"):
         ModuleSAM(net, "pool")
     with pytest.raises(NeurosamError, match="no ReLU or LIF layer to guide"):
