@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import choice, integer
+from neurosam._util.progress import task
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.evaluation.perturbation import measured, targets
 from neurosam.evaluation.predictor import Predictor
@@ -102,13 +103,16 @@ def infidelity(
     axes = tuple(axis for axis in range(array.ndim) if axis != array.ndim - 4)
     rng = np.random.default_rng(seed)
     predicted, fell = np.empty((2, count, len(answer)))
-    for i in range(count):
-        if perturbation == "noise":
-            moved = real - sigma * rng.standard_normal(array.shape)
-        else:
-            moved = np.where(_squares(rng, len(answer), array.shape, window), baseline, real)
-        predicted[i] = ((real - moved) * values).sum(axis=axes)
-        fell[i] = answer - measured(predict(moved), classes, "logit")
+    with task("infidelity") as tick:
+        for i in range(count):
+            if perturbation == "noise":
+                moved = real - sigma * rng.standard_normal(array.shape)
+            else:
+                moved = np.where(_squares(rng, len(answer), array.shape, window), baseline, real)
+            predicted[i] = ((real - moved) * values).sum(axis=axes)
+            fell[i] = answer - measured(predict(moved), classes, "logit")
+            if tick is not None:
+                tick(i + 1, count)
     if scaled:
         power = (predicted**2).mean(axis=0)
         predicted *= np.divide((predicted * fell).mean(axis=0), power, out=np.zeros_like(power), where=power > 0)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import choice
+from neurosam._util.progress import task
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.evaluation.perturbation import MEASURES, Curve, measured, pixel_ranks, targets
 from neurosam.evaluation.predictor import Predictor
@@ -108,11 +109,14 @@ def road(
     classes = targets("road", target, predict(x.astype(np.float32)))
     rng = np.random.default_rng(seed)
     values = [measured(predict(x.astype(np.float32)), classes, measure)]
-    for share in fractions:
-        removed = ranks < round(float(share) * ranks[0].size)
-        filled = impute(x, removed) + noise * rng.standard_normal(x.shape)
-        shown = np.where(removed[:, None], np.clip(filled, 0, 1), x)
-        values.append(measured(predict(shown.astype(np.float32)), classes, measure))
+    with task("road") as tick:
+        for share in fractions:
+            removed = ranks < round(float(share) * ranks[0].size)
+            filled = impute(x, removed) + noise * rng.standard_normal(x.shape)
+            shown = np.where(removed[:, None], np.clip(filled, 0, 1), x)
+            values.append(measured(predict(shown.astype(np.float32)), classes, measure))
+            if tick is not None:
+                tick(len(values) - 1, len(fractions))
     return Curve(np.concatenate([[0.0], fractions]), np.stack(values))
 
 

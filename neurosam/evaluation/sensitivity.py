@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import integer
+from neurosam._util.progress import task
 from neurosam.errors import ArgumentError, NeurosamError
 
 __all__ = ["max_sensitivity"]
@@ -75,9 +76,12 @@ def max_sensitivity(
     clean = _flat(explain(x.astype(np.float32)), len(x))
     length = np.linalg.norm(clean, axis=1)
     largest = np.zeros(len(x))
-    for _ in range(samples):
-        moved = np.clip(x + rng.uniform(-radius, radius, x.shape), 0, 1).astype(np.float32)
-        largest = np.maximum(largest, np.linalg.norm(_flat(explain(moved), len(x)) - clean, axis=1))
+    with task("max_sensitivity") as tick:
+        for i in range(samples):
+            moved = np.clip(x + rng.uniform(-radius, radius, x.shape), 0, 1).astype(np.float32)
+            largest = np.maximum(largest, np.linalg.norm(_flat(explain(moved), len(x)) - clean, axis=1))
+            if tick is not None:
+                tick(i + 1, samples)
     out: npt.NDArray[np.float64] = np.full(len(x), np.nan)
     np.divide(largest, length, out=out, where=length > 0)
     return out
