@@ -17,6 +17,7 @@ from neurosam._util.describing import LOOKED_THROUGH, array_text, field_texts
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
+from neurosam.signals.answer import answer_name
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
 
@@ -68,12 +69,12 @@ def _recording(recording: Recording) -> str:
             _map(recording.sam[name]) if name in recording.sam else "",
             "<br>".join(html.escape(f"{v} {array_text(getattr(recording, v)[name])}") for v in several),
         ))  # fmt: skip
-    answers = recording.predictions[:20].tolist() if recording.output.size else []
+    answers = [answer_name(i) for i in recording.predictions[:20].tolist()] if recording.output.size else []
     more = " ..." if recording.samples > len(answers) else ""
     return _page(
         repr(recording).partition("\n")[0],
         _table(("population", "spikes", "spikes per step", "map (all steps)", "recorded"), rows),
-        f"<div>answers {html.escape(str(answers))}{more}</div>" if answers else "",
+        f"<div>answers {html.escape(', '.join(answers))}{more}</div>" if answers else "",
     )
 
 
