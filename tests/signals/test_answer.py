@@ -124,7 +124,7 @@ def test_training_counts_no_answer_as_wrong() -> None:
     module = training.build("D2", (1, 2, 2))
     for parameter in module.parameters():
         torch.nn.init.zeros_(parameter)
-    silent = ImageSet(np.ones((3, 1, 2, 2), np.uint8), np.zeros(3, np.int64), name="x", classes=("a", "b"))
+    silent = ImageSet(np.ones((3, 1, 2, 2), np.uint8), np.zeros(3, np.int64), None, name="x", classes=("a", "b"))
     assert training.evaluate(module, silent, steps=2) == 0.0
     assert training.accuracy_by_step(module, silent, steps=2).tolist() == [0.0, 0.0]
 
