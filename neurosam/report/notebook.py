@@ -6,6 +6,7 @@ activation map over steps and samples, drawn as rectangles.
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from neurosam._util.describing import LOOKED_THROUGH, array_text, field_texts
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
+from neurosam.report.diagram import diagram, diagram_text
 from neurosam.signals.answer import answer_name
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
@@ -45,7 +47,15 @@ def _network(network: Network) -> str:
         repr(network).partition("\n")[0],
         _table(("population", "shape", "neurons", "kind", "parameters"), rows),
         _table(("projection", "synapses"), arrows),
+        _picture(network),
     )
+
+
+def _picture(network: Network) -> str:
+    """The network as a diagram, as an image, so that nothing in it meets the notebook's own page."""
+    image = base64.b64encode(diagram(network)).decode("ascii")
+    text = html.escape(diagram_text(network), quote=True)
+    return f"<div><img src='data:image/svg+xml;base64,{image}' alt='{text}' style='max-width:100%'/></div>"
 
 
 def _population(population: Population) -> tuple[str, ...]:
