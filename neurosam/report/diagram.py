@@ -205,8 +205,9 @@ def _kind(projection: Projection) -> str:
     synapse, pool = projection.synapse, projection.pool
     text = type(synapse).__name__.lower()
     if isinstance(synapse, Conv2d):
+        stride, _, _ = synapse.geometry
         text = f"conv {synapse.weight.shape[2]}×{synapse.weight.shape[3]}"
-        text += f" stride {'×'.join(map(str, dict.fromkeys(synapse.stride)))}" if synapse.stride != (1, 1) else ""
+        text += f" stride {'×'.join(map(str, dict.fromkeys(stride)))}" if stride != (1, 1) else ""
         text += f" in {synapse.groups} groups" if synapse.groups > 1 else ""
     elif isinstance(synapse, Dense):
         text = "dense"
