@@ -24,6 +24,7 @@ from neurosam.errors import NeurosamError
 from neurosam.explain.maps import upsample
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
+from neurosam.report.colours import OFF, ON
 from neurosam.report.model import Cell, Report, Sample
 from neurosam.report.page import write_page
 from neurosam.signals.answer import answer_name, predicted
@@ -33,7 +34,6 @@ from neurosam.signals.recording import Record, Recording
 __all__ = ["Film"]
 
 MOST_FRAMES = 240
-ON, OFF = (255, 150, 60), (70, 150, 255)
 SHORTEST_S, LONGEST_S = 0.04, 0.2
 """Limits of a frame's time in a GIF, which shows windows in their own time between them."""
 PANEL = 224

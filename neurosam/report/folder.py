@@ -19,9 +19,10 @@ import numpy.typing as npt
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.report.figures import heat_sheet, sample_sheet, save
-from neurosam.report.model import Cell, Report, Table, from_recording
+from neurosam.report.model import Cell, Report, Table
 from neurosam.report.page import write_page
 from neurosam.report.raster import raster, spikes_per_step
+from neurosam.report.samples import from_recording
 from neurosam.signals.overflow import overflows
 from neurosam.signals.recording import Recording
 

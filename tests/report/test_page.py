@@ -262,9 +262,9 @@ def test_writing_again_replaces_the_page(tmp_path: Path) -> None:
 
 def test_the_page_has_matplotlibs_colours() -> None:
     matplotlib = pytest.importorskip("matplotlib", reason="an optional dependency, neurosam[viz]")
-    script = (Path(neurosam.__file__).parent / "report" / "page.js").read_text(encoding="utf-8")
+    script = (Path(neurosam.__file__).parent / "report" / "viewer" / "paint.js").read_text(encoding="utf-8")
     for name in ("inferno", "viridis", "jet"):
-        line = re.search(rf'^    {name}: "([0-9a-f ]+)"', script, re.M)
+        line = re.search(rf'^  {name}: "([0-9a-f ]+)"', script, re.M)
         assert line
         stops = np.array([[int(stop[i : i + 2], 16) for i in (0, 2, 4)] for stop in line[1].split()])
         place = np.linspace(0, len(stops) - 1, 256)
