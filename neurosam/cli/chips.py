@@ -3,8 +3,9 @@
     neurosam info NETWORK --chip      group neurosam.rules     show(network, name, chip, as_json)
     neurosam explain ... --chip       group neurosam.tables    tables(network, chip, inputs) -> list of Table
 
-An entry point of these groups is such a function: it prints which of the chip's limits the network called `name` breaks;
-it returns tables for a page, with the source and standing of every figure. The first in alphabetical order is used.
+An entry point of these groups is such a function. The one prints which of the chip's limits the network called `name`
+breaks; the other returns tables for a page, with the source and standing of every figure. The first in alphabetical
+order is used.
 """
 
 from __future__ import annotations
