@@ -12,6 +12,7 @@ from neurosam.data import PairSet
 from neurosam.evaluation import fgsm, map_distance, of_module, spiking_fgsm, suppression
 from neurosam.explain.localisation import intensity
 from neurosam.explain.maps import aggregate
+from neurosam.signals.answer import predicted
 from neurosam.training import evaluate
 from neurosam_study.localisation import EXAMPLES, examples, most_frequent
 from neurosam_study.maps import AT_ONCE, Array, activity_of, explained_by, nets, recorded, sam_of, stored
@@ -79,7 +80,7 @@ def robustness(models: Models) -> Result:
         attacked = _attacked(models, net, epsilon)
         noisy = _noisy(models, epsilon)
         for name, images in (("ANN", ann_images), ("ANN, noise", noisy)):
-            hits = of_module(models.ann)(images).argmax(1) == shown.labels
+            hits = predicted(of_module(models.ann)(images)) == shown.labels
             figures[f"accuracy/{name} {epsilon}"] = float(hits.mean())
         for name, images in (("surrogate", attacked), ("surrogate, noise", noisy)):
             for form in FORMS:

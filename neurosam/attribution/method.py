@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosam.errors import NeurosamError
+from neurosam.signals.answer import NO_ANSWER, predicted
 from neurosam.training import SpikingSequential
 
 __all__ = ["InputMethod", "Maps", "Method", "Target", "evaluating", "logits", "prepared", "resolve", "selected"]
@@ -49,7 +50,7 @@ class Method(ABC):
         x : (T, B, C, H, W) or (B, C, H, W) tensor or array
             Moved to the module's device and dtype.
         target : int, (B,) ints, or None
-            Class whose logit is explained; the predicted one if None.
+            Class whose logit is explained; if None the predicted one, which every sample then needs to have.
 
         Returns
         -------
@@ -130,7 +131,13 @@ def resolve(module: nn.Module, x: Tensor, target: Target) -> Tensor:
     output = logits(module, x)
     samples, classes = output.shape
     if target is None:
-        return output.argmax(dim=1)
+        answers = predicted(output.cpu().numpy())
+        if (answers == NO_ANSWER).any():
+            at = int(np.argmax(answers == NO_ANSWER))
+            raise NeurosamError(
+                "target", f"is needed: sample {at} has no answer; its outputs are the same for all classes"
+            )
+        return torch.from_numpy(answers).to(x.device)
     chosen = torch.as_tensor(target, device=x.device)
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise NeurosamError("target", f"got {chosen.dtype}; class numbers are integers")

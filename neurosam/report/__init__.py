@@ -5,6 +5,7 @@ Importing this package does not import matplotlib; the functions that draw do.
 
 from __future__ import annotations
 
+from neurosam.report.diagram import diagram
 from neurosam.report.figures import heat_sheet, sample_sheet, save
 from neurosam.report.film import Film
 from neurosam.report.model import Beside, Cell, NeuronKind, Picture, Report, Sample, Table
@@ -21,6 +22,7 @@ __all__ = [
     "Report",
     "Sample",
     "Table",
+    "diagram",
     "from_recording",
     "heat_sheet",
     "neuron_kinds",

@@ -27,6 +27,7 @@ from neurosam.network.synapse import neurons
 from neurosam.report.colours import OFF, ON
 from neurosam.report.model import Cell, Report, Sample
 from neurosam.report.page import write_page
+from neurosam.signals.answer import answer_name, predicted
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
 
@@ -221,7 +222,7 @@ class Film:
             maps={name: np.stack([frame.maps[name] for frame in frames]) for name in self.layers},
             name=name,
             label=label,
-            prediction=int(np.argmax(readout[-1])),
+            prediction=int(predicted(readout[-1])),
             readout=readout,
             counts={name: np.array([frame.counts[name] for frame in frames]) for name in frames[0].counts},
             frames=pictures,
@@ -276,8 +277,7 @@ class Film:
                 left = gap + at * (size[0] + gap)
                 draw.text((left, 3), fitting(draw, caption, font, size[0]), font=font, fill=(232, 234, 238))
                 image.paste(panel, (left, top))
-            best = int(np.argmax(frame.answer))
-            name = str(classes[best]) if best < len(classes) else str(best)
+            name = answer_name(int(predicted(frame.answer)), classes)
             line = fitting(draw, f"{labels[i]}   answer so far: {name}", font, canvas[0] - 2 * gap)
             draw.text((gap, top + size[1] + 5), line, font=font, fill=(163, 170, 182))
             images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))

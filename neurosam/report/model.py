@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
+from neurosam.signals.answer import NO_ANSWER, answer_name, predicted
 
 __all__ = ["Beside", "Cell", "NeuronKind", "Picture", "Report", "Sample", "Table"]
 
@@ -135,7 +136,7 @@ class Sample:
     name : str
         Name of the sample; "" to use its index.
     label, prediction : int, optional
-        Classes, as indices.
+        Classes, as indices; a prediction of -1 is no answer (signals/answer.py).
     readout : (T, classes) array, optional
         Output after each step (readout membrane, or spike counts so far).
     counts : mapping of str to (T,) int array
@@ -228,8 +229,8 @@ class Sample:
 
     @property
     def predictions(self) -> npt.NDArray[np.int64] | None:
-        """Class with the largest readout after each step (the first of ties), ``[T]``; None without a readout."""
-        return None if self.readout is None else np.asarray(np.argmax(self.readout, axis=1), dtype=np.int64)
+        """Class with the largest readout after each step, ``[T]``, as `prediction`; None without a readout."""
+        return None if self.readout is None else predicted(self.readout)
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,6 +318,8 @@ class Report:
                     )
             size = _classes(sample) or len(self.classes)
             for name, index in (("label", sample.label), ("prediction", sample.prediction)):
+                if name == "prediction" and index == NO_ANSWER:
+                    continue
                 if index is not None and (index < 0 or (size and index >= size)):
                     raise NeurosamError(f"report: sample {i}", f"{name} is {index}; allowed is 0..{size - 1}")
 
@@ -331,8 +334,8 @@ class Report:
         return tuple(self.samples[0].maps) if self.samples else ()
 
     def class_name(self, index: int) -> str:
-        """Name of a class, or its index if it has none."""
-        return str(self.classes[index]) if index < len(self.classes) else str(index)
+        """Name of a class, or its index if it has none; "no answer" for a prediction of none."""
+        return answer_name(index, self.classes)
 
 
 def _classes(sample: Sample) -> int:

@@ -25,10 +25,12 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from neurosam.errors import DataError
+from neurosam.signals.answer import predicted
 from neurosam.training.batches import Feed, LabelledImages, check_images, fingerprint
 from neurosam.training.checkpoint import load_checkpoint, save_checkpoint
 from neurosam.training.history import Epoch, History
@@ -203,7 +205,8 @@ def evaluate(
     Returns
     -------
     float
-        Fraction of samples whose largest output is that of their label, 0 .. 1.
+        Fraction of samples whose largest output is that of their label, 0 .. 1; outputs that are all equal are no
+        answer, which is wrong.
 
     Raises
     ------
@@ -241,7 +244,7 @@ def _one_epoch(
             group["lr"] = rate
         optimizer.step()
         losses += value * len(labels)
-        hits += int((output.detach().argmax(1) == labels).sum())
+        hits += _hits(output.detach(), labels)
         report.batch(value)
     return losses, hits
 
@@ -251,9 +254,14 @@ def _accuracy(module: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> fl
     hits, count = 0, 0
     with torch.no_grad():
         for x, labels in batches:
-            hits += int((_output(module, x, labels).argmax(1) == labels).sum())
+            hits += _hits(_output(module, x, labels), labels)
             count += len(labels)
     return hits / count
+
+
+def _hits(output: Tensor, labels: Tensor) -> int:
+    """Number of right predictions; no answer is wrong."""
+    return int(np.count_nonzero(predicted(output.cpu().numpy()) == labels.cpu().numpy()))
 
 
 def _output(module: nn.Module, x: Tensor, labels: Tensor) -> Tensor:

@@ -24,10 +24,10 @@ SAMPLE = Sample(
 )
 
 
-def test_sample_counts_its_steps_and_predicts_the_first_of_tied_classes() -> None:
+def test_sample_counts_its_steps_and_predicts_after_each() -> None:
     assert SAMPLE.steps == 5
     assert SAMPLE.predictions is not None
-    assert SAMPLE.predictions.tolist() == [1, 0, 0, 1, 0]
+    assert SAMPLE.predictions.tolist() == [1, -1, 0, 1, 0]  # [2, 2] is the same for all classes: no answer
 
 
 @pytest.mark.parametrize(
@@ -56,9 +56,9 @@ def test_report_refuses_samples_that_are_not_alike() -> None:
         Report("r", [SAMPLE, other])
 
 
-@pytest.mark.parametrize("change", [{"label": 2}, {"prediction": -1}])
+@pytest.mark.parametrize("change", [{"label": 2}, {"prediction": -2}, {"label": -1}])
 def test_report_refuses_a_class_that_does_not_exist(change: dict[str, int]) -> None:
-    with pytest.raises(NeurosamError, match=r"sample 1: (label|prediction) is (2|-1); allowed is 0\.\.1"):
+    with pytest.raises(NeurosamError, match=r"sample 1: (label|prediction) is (2|-2|-1); allowed is 0\.\.1"):
         Report("r", [SAMPLE, replace(SAMPLE, **change)])  # type: ignore[arg-type]
 
 
