@@ -29,7 +29,7 @@ function inputSpikes(entry) {
   const count = (test) => now.reduce((a, value) => a + (test(value) ? Math.abs(value) : 0), 0);
   const legend = signed
     ? [[ON, "positive", count((v) => v > 0)], [OFF, "negative", count((v) => v < 0)]]
-    : channels > 6 ? [] : Array.from({ length: channels }, (_, c) => {
+    : channels === 1 || channels > 6 ? [] : Array.from({ length: channels }, (_, c) => {
       const part = now.subarray(c * plane, (c + 1) * plane), label = channels === 2 ? ["channel 0, off", "channel 1, on"][c] : `channel ${c}`;
       return [colours[c], label, part.reduce((a, b) => a + Math.abs(b), 0)];
     });

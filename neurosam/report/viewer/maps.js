@@ -44,7 +44,7 @@ function drawMaps() {
   const what = { step: `at ${named} ${state.step}`, "so-far": `summed over ${named}s 0 to ${state.step}`, all: `summed over all ${named}s` }[state.show];
   $("bar-top").textContent = number(top);
   $("unit").textContent = data.unit;
-  $("map-note").textContent = `${shown.height} × ${shown.width}`;
+  $("map-note").textContent = `${shown.height} × ${shown.width}${second ? ", this network" : ""}`;
   $("overlay-note").textContent = `${state.layer} ${what}`;
   $("empty").textContent = shown.values.some((value) => value > 0) ? "" : reason(what);
   $("map").setAttribute("aria-label", `Map of ${state.layer} ${what}; largest value ${number(largest(shown.values))}`);
@@ -72,7 +72,7 @@ function drawBeside(beside, shown, second, table, scale, what) {
   paint($("beside"), second.width, second.height, (i) => shade(table, second.values[i] * own));
   const alike = correlation(shown.values, second.values), parts = [];
   if (beside.prediction !== null) parts.push(`answers ${answerName(beside.prediction)}`);
-  parts.push(alike === null ? "one map is uniform: no correlation" : `correlation of the maps ${number(Number(alike.toFixed(3)))}`);
+  parts.push(alike === null ? "no correlation, since a map is uniform" : `correlation of the maps ${number(Number(alike.toFixed(3)))}`);
   $("beside-name").textContent = beside.name;
   $("beside-note").textContent = parts.join("; ");
   $("beside").setAttribute("aria-label", `Map of ${state.layer} of ${beside.name} ${what}; ${parts.join("; ")}`);

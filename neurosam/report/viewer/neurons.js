@@ -48,12 +48,12 @@ function spikeTotals(entry) {
   return totals.get(entry);
 }
 
-// The neuron that is shown: the picked one, or the busiest one.
+// The neuron that is shown: the picked one, or a typical one, which fires as often as the median of those that fire.
 function neuronNow() {
   if (!state.population) return null;
   if (state.neuron !== null) return state.neuron;
-  const entry = spikesNow(), sum = entry ? spikeTotals(entry) : null;
-  return sum ? sum.indexOf(largest(sum)) : 0;
+  const sum = spikesNow() ? spikeTotals(spikesNow()) : [], firing = [...sum].filter((count) => count > 0).sort((a, b) => a - b);
+  return firing.length ? sum.indexOf(firing[Math.floor(firing.length / 2)]) : 0;
 }
 
 function drawNeurons() {
@@ -80,32 +80,39 @@ function drawNeurons() {
 // What can be shown may differ between samples and populations, and then the other is shown.
 const viewNow = () => (state.view === "membrane" ? membraneNow() : !spikesNow() && membraneNow()) ? "membrane" : "spikes";
 
+// Colours of spikes and of membranes, as a share of the threshold: below 0 is blue, above is orange.
+const GROUND = [8, 9, 12], SILENT = [38, 42, 51];
+const charge = (share) => mixed(SILENT, share < 0 ? OFF : ON, (share < 0 ? 0.55 : 1) * Math.min(Math.abs(share), 1));
+
 function drawNeuronMap(kind) {
   const grid = layout(), canvas = $("neuron-map"), count = size(kind.shape), from = state.step * count, view = viewNow();
-  const ground = [8, 9, 12], silent = [38, 42, 51], entry = spikesNow(), spikes = entry && numbers(entry);
+  const spikes = spikesNow() && numbers(spikesNow());
   let colour, low = "0", high = "1", note = "";
   if (view === "membrane") {
     const values = numbers(membraneNow()), most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
     const one = kind.threshold && kind.threshold.length === 1 ? kind.threshold[0] : null;
     colour = (i) => {
       if (spikes?.[from + i]) return WHITE;
-      const share = values[from + i] / (kind.threshold ? ofNeuron(kind.threshold, i) : most);
-      return mixed(silent, share < 0 ? OFF : ON, Math.abs(share));
+      return charge(values[from + i] / (kind.threshold ? ofNeuron(kind.threshold, i) : most));
     };
     [low, high] = kind.threshold ? ["−threshold", one === null ? "threshold" : `threshold ${number(one)}`] : [number(-most), number(most)];
     note = spikes ? "white: fired" : "";
-    paint($("neuron-bar"), 257, 1, (i) => mixed(silent, i < 128 ? OFF : ON, Math.abs(i - 128) / 128));
+    paint($("neuron-bar"), 257, 1, (i) => charge((i - 128) / 128));
   } else {
     const most = spikes ? spikes.reduce((a, b) => Math.max(a, Math.abs(b)), 1) : 1, signed = spikes?.some((value) => value < 0);
     colour = (i) => {
       const value = spikes ? spikes[from + i] : 0;
-      return value ? mixed(silent, signed ? (value > 0 ? ON : OFF) : WHITE, Math.sqrt(Math.abs(value) / most)) : silent;
+      return value ? mixed(SILENT, signed ? (value > 0 ? ON : OFF) : WHITE, Math.sqrt(Math.abs(value) / most)) : SILENT;
     };
-    note = spikes ? `${plural(spikes.subarray(from, from + count).reduce((a, b) => a + Math.abs(b), 0), "spike")} of ${plural(count, "neuron")}` : "not in this page";
+    const one = state.channel === "all" ? null : Number(state.channel), plane = count / channelled(kind.shape)[0];
+    const fired = (start, end) => spikes.subarray(from + start, from + end).reduce((a, b) => a + Math.abs(b), 0);
+    if (!spikes) note = "not in this page";
+    else if (one === null) note = `${plural(fired(0, count), "spike")} of ${plural(count, "neuron")}`;
+    else note = `${plural(fired(one * plane, (one + 1) * plane), "spike")} of ${plural(plane, "neuron")}; ${number(fired(0, count))} in all channels`;
   }
   paint(canvas, grid.width, grid.height, (p) => {
     const i = grid.index(p % grid.width, Math.floor(p / grid.width));
-    return i < 0 ? ground : colour(i);
+    return i < 0 ? GROUND : colour(i);
   });
   $("neuron-scale").hidden = view !== "membrane";
   $("neuron-low").textContent = low;
@@ -154,19 +161,23 @@ function drawRaster() {
   drawRasterAxes(place);
 }
 
+// A round distance between labels, of which there is room for some.
+const tickOfWhole = (count, room) => [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000].find((n) => count / n <= room) ?? count;
+
 function drawRasterAxes(place) {
   const svg = $("raster-axes"), width = Math.max(svg.clientWidth, 200), height = Math.max(svg.clientHeight, 100), inner = height - field.top - field.bottom;
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.replaceChildren();
-  const stride = Math.max(1, Math.ceil(place.groups / (inner / 16)));
-  for (let group = 0; group < place.groups; group++) {
-    const y = field.top + (group + 0.5) / place.groups * inner;
-    if (place.groups > 1 && group % stride === 0) element("text", { x: field.left - 7, y: y + 4, "text-anchor": "end" }, svg).textContent = group;
-    const border = field.top + group / place.groups * inner;
-    if (group && inner / place.groups >= 5) element("line", { class: "grid", x1: field.left, x2: width - field.right, y1: border, y2: border }, svg);
+  // Beside the rows: the channels; of one channel, the rows of its map; the neurons where there is neither.
+  const [, high, wide] = channelled(shapeNow()), one = state.channel !== "all" || (place.groups === 1 && high > 1);
+  const parts = one ? high : place.groups > 1 ? place.groups : place.each, stride = tickOfWhole(parts, inner / 16);
+  for (let part = 0; part < parts; part++) {
+    const centre = field.top + (part + 0.5) / parts * inner, border = field.top + part / parts * inner;
+    if (part % stride === 0) element("text", { x: field.left - 7, y: centre + 4, "text-anchor": "end" }, svg).textContent = part;
+    if (part && place.groups > 1 && inner / parts >= 5) element("line", { class: "grid", x1: field.left, x2: width - field.right, y1: border, y2: border }, svg);
   }
-  element("text", { x: 12, y: field.top + inner / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${field.top + inner / 2})` }, svg)
-    .textContent = place.groups > 1 ? "channel" : state.channel === "all" ? "neuron" : `channel ${state.channel}`;
+  const what = one ? (state.channel === "all" ? "row" : `row of channel ${state.channel}`) : place.groups > 1 ? "channel" : "neuron";
+  element("text", { x: 12, y: field.top + inner / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${field.top + inner / 2})` }, svg).textContent = what;
   const i = neuronNow(), row = place.row(i), tall = inner / place.rows;
   if (row >= 0 && row < place.rows) {
     element("rect", { class: "mark", x: field.left, y: field.top + row * tall - 1, width: width - field.left - field.right, height: Math.max(tall, 1) + 2 }, svg);

@@ -18,7 +18,7 @@ function drawTrace(kind) {
   const membrane = entry ? over(entry) : null, spikes = fired ? over(fired) : null;
   const threshold = ofNeuron(kind.threshold, i), amount = ofNeuron(kind.amount, i);
   $("trace-name").textContent = neuronName(state.population, i);
-  $("trace-hint").textContent = state.neuron === null ? `the one with the most spikes; click a map or the raster to pick another` : "";
+  $("trace-hint").textContent = state.neuron === null ? "fires as often as half of those that fire; click a map or the raster to pick another" : "";
   $("trace-facts").textContent = facts(kind, threshold, amount, entry);
   $("trace-now").textContent = present(membrane, spikes, threshold);
   $("trace-spikes").textContent = spikes ? listed(spikes) : "";
@@ -49,6 +49,7 @@ function present(membrane, spikes, threshold) {
 
 function listed(spikes) {
   const at = spikes.flatMap((value, t) => (value ? [t] : [])), shown = at.slice(0, 24);
+  if (at.length === steps && steps > 1) return `Fires at every ${named}.`;
   if (!at.length) return "It never fires in this sample.";
   return `Fires at ${named}${at.length > 1 ? "s" : ""} ${shown.join(", ")}${at.length > shown.length ? ` and ${at.length - shown.length} more` : ""}.`;
 }
