@@ -18,8 +18,6 @@ BATCH_BYTES = 256 * 2**20
 """Memory that the recording and the counts of a batch may take."""
 COUNTED = 20
 """Arrays of counts, about."""
-BUSIEST = 8
-"""Cores that the terminal lists."""
 
 
 def batches(

@@ -44,6 +44,9 @@ from neurosam_hw.rules.check import check
 
 __all__ = ["cost"]
 
+BUSIEST = 8
+"""Cores that the terminal lists."""
+
 
 def cost(
     network: Annotated[Path, typer.Argument(help="Network file.")],
