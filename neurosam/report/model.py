@@ -147,6 +147,8 @@ class Sample:
         How often each neuron fired at each step; of an input population, the values of its events.
     membrane : mapping of str to (T, C, H, W) or (T, N) array
         Membrane after each step: int32, or floats, which the page shows with float32's precision.
+    threshold : mapping of str to (T, C, H, W) or (T, N) array
+        What the membrane was compared with at each step, of populations whose spikes raise it (thresholds.py).
     beside : Beside, optional
         The same sample in another run.
 
@@ -167,6 +169,7 @@ class Sample:
     frames: npt.NDArray[np.uint8] | None = None
     spikes: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     membrane: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    threshold: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     beside: Beside | None = None
 
     def __post_init__(self) -> None:
@@ -204,7 +207,7 @@ class Sample:
                     f"{where}: frames", f"got {frames.shape[2:]} pixels; {image.shape[1:]} as the image"
                 )
             object.__setattr__(self, "frames", frames)
-        for variable in ("spikes", "membrane"):
+        for variable in ("spikes", "membrane", "threshold"):
             given = getattr(self, variable)
             object.__setattr__(
                 self,
@@ -219,7 +222,8 @@ class Sample:
 
     def _series(self) -> list[npt.NDArray[Any]]:
         """All arrays with one value per step."""
-        series = [*self.maps.values(), *self.counts.values(), *self.spikes.values(), *self.membrane.values()]
+        neurons = [*self.spikes.values(), *self.membrane.values(), *self.threshold.values()]
+        series = [*self.maps.values(), *self.counts.values(), *neurons]
         return [*series, *(x for x in (self.readout, self.frames) if x is not None)]
 
     @property
@@ -298,9 +302,9 @@ class Report:
                     raise NeurosamError(
                         f"table {table[0]!r}", f"row {i} has {len(row)} cells for {len(table[1])} columns"
                     )
-        kinds = {(s.steps, tuple(s.maps), tuple(s.counts), _classes(s)) for s in self.samples}
-        if len(kinds) > 1:
-            got = "; ".join(sorted(f"{kind[0]} steps, layers {kind[1:3]}, {kind[3]} classes" for kind in kinds))
+        forms = {(s.steps, tuple(s.maps), tuple(s.counts), _classes(s)) for s in self.samples}
+        if len(forms) > 1:
+            got = "; ".join(sorted(f"{kind[0]} steps, layers {kind[1:3]}, {kind[3]} classes" for kind in forms))
             raise NeurosamError("report: samples", f"got {got}; all samples need the same steps, layers and classes")
         if self.labels and len(self.labels) != self.steps:
             raise NeurosamError(
@@ -309,7 +313,7 @@ class Report:
         kinds = dict(self.kinds)
         object.__setattr__(self, "kinds", kinds)
         for i, sample in enumerate(self.samples):
-            for name, x in [*sample.spikes.items(), *sample.membrane.items()]:
+            for name, x in [*sample.spikes.items(), *sample.membrane.items(), *sample.threshold.items()]:
                 kind = kinds.setdefault(name, NeuronKind(x.shape[1:]))
                 if tuple(kind.shape) != x.shape[1:]:
                     raise NeurosamError(

@@ -84,7 +84,11 @@ def packed(report: Report, membrane_mb: float = MEMBRANE_MB) -> tuple[dict[str, 
     spikes = chosen(
         [{n: -(-x.size // 8) for n, x in s.spikes.items()} for s in report.samples], report.layers, limit // 2
     )
-    membranes = chosen([{n: _size(x) for n, x in s.membrane.items()} for s in report.samples], report.layers, limit)
+    membranes = chosen(
+        [{n: _size(x) + _size(s.threshold.get(n)) for n, x in s.membrane.items()} for s in report.samples],
+        report.layers,
+        limit,
+    )
     samples = [
         _packed(buffer, sample, kept, whole)
         for sample, kept, whole in zip(report.samples, spikes, membranes, strict=True)
@@ -124,6 +128,9 @@ def _packed(buffer: _Buffer, sample: Sample, spikes: Sequence[str], membranes: S
         "readout": None if sample.readout is None else [_short(row) for row in sample.readout],
         "spikes": {name: buffer.store_numbers(sample.spikes[name]) for name in spikes},
         "membrane": {name: buffer.store_numbers(sample.membrane[name]) for name in membranes},
+        "threshold": {
+            name: buffer.store_numbers(sample.threshold[name]) for name in membranes if name in sample.threshold
+        },
         "beside": None if beside is None else {
             "name": beside.name,
             "prediction": beside.prediction,
@@ -164,7 +171,9 @@ def _width(array: npt.NDArray[Any]) -> int:
     return next((n for n in (1, 2, 3) if -(1 << 8 * n - 1) <= low and high < 1 << 8 * n - 1), 4)
 
 
-def _size(array: npt.NDArray[Any]) -> int:
+def _size(array: npt.NDArray[Any] | None) -> int:
+    if array is None:
+        return 0
     return array.size * (4 if array.dtype.kind == "f" else _width(array))
 
 

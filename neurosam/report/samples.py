@@ -7,6 +7,7 @@ again with them (:func:`record_neurons`), and only as many as fit the page (pack
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,13 @@ import numpy.typing as npt
 from neurosam.backends.registry import run
 from neurosam.errors import NeurosamError
 from neurosam.network.dynamics import RELATIVE, SUBTRACT, VALUE, ZERO, resolve
+from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
+from neurosam.network.neuron import LIF
 from neurosam.network.synapse import neurons
 from neurosam.report.model import Beside, NeuronKind, Sample
 from neurosam.report.packing import MEMBRANE_MB, chosen
+from neurosam.report.thresholds import moves, thresholds
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
@@ -38,6 +42,7 @@ def from_recording(
     detail: Recording | None = None,
     inputs: Mapping[str, Events] | None = None,
     beside: tuple[str, Recording] | None = None,
+    network: Network | None = None,
 ) -> tuple[Sample, ...]:
     """Make samples of a recording: maps (in units of the float trace), counts, predictions, spikes and membranes.
 
@@ -61,6 +66,8 @@ def from_recording(
         What went in, by input population, to show its spikes.
     beside : (str, Recording), optional
         A name, and another recording of the same samples whose maps are shown beside these.
+    network : Network, optional
+        What ran, for the thresholds of adaptive neurons at each step.
 
     Raises
     ------
@@ -72,17 +79,20 @@ def from_recording(
     output = None if readout is None else _output(recording, readout, answer)
     label_array = None if labels is None else np.asarray(labels)
     return tuple(
-        Sample(
-            image=images[b],
-            maps=_maps(recording, b),
-            mask=None if masks is None else masks[b],
-            label=None if label_array is None else int(label_array[b]),
-            prediction=int(recording.predictions[b]),
-            readout=None if output is None else output[:, b].reshape(recording.steps, -1),
-            counts={name: x[:, b] for name, x in recording.counts.items()},
-            spikes={**_input_spikes(inputs, b), **_spikes(recording, b), **_spikes(detail, b)},
-            membrane={**_membrane(recording, b), **_membrane(detail, b)},
-            beside=None if beside is None else _beside(*beside, b, recording),
+        _with_thresholds(
+            network,
+            Sample(
+                image=images[b],
+                maps=_maps(recording, b),
+                mask=None if masks is None else masks[b],
+                label=None if label_array is None else int(label_array[b]),
+                prediction=int(recording.predictions[b]),
+                readout=None if output is None else output[:, b].reshape(recording.steps, -1),
+                counts={name: x[:, b] for name, x in recording.counts.items()},
+                spikes={**_input_spikes(inputs, b), **_spikes(recording, b), **_spikes(detail, b)},
+                membrane={**_membrane(recording, b), **_membrane(detail, b)},
+                beside=None if beside is None else _beside(*beside, b, recording),
+            ),
         )
         for b in (range(recording.samples) if select is None else select)
     )
@@ -204,6 +214,18 @@ def _membrane(recording: Recording | None, b: int) -> dict[str, npt.NDArray[Any]
     if recording is None or b >= recording.samples:
         return {}
     return {name: x[:, b] for name, x in recording.membrane.items()}
+
+
+def _with_thresholds(network: Network | None, sample: Sample) -> Sample:
+    """The sample with the thresholds that its spikes have moved, where its membranes are shown."""
+    moved = {}
+    if network is None:
+        return sample
+    for name in sample.membrane.keys() & sample.spikes.keys():
+        neuron = network[name].neuron
+        if isinstance(neuron, (LIF, FixedLIF)) and moves(neuron):
+            moved[name] = thresholds(neuron, network.precision, sample.spikes[name])
+    return replace(sample, threshold=moved) if moved else sample
 
 
 def _input_spikes(inputs: Mapping[str, Events] | None, b: int) -> dict[str, npt.NDArray[Any]]:

@@ -16,23 +16,24 @@ function drawTrace(kind) {
   const i = neuronNow(), count = size(kind.shape), entry = membraneNow(), fired = spikesNow();
   const over = (e) => Array.from({ length: steps }, (_, t) => numbers(e)[t * count + i]);
   const membrane = entry ? over(entry) : null, spikes = fired ? over(fired) : null;
-  const threshold = ofNeuron(kind.threshold, i), amount = ofNeuron(kind.amount, i);
+  const moved = samples[state.sample].threshold[state.population], base = ofNeuron(kind.threshold, i);
+  const threshold = moved ? over(moved) : base === null ? null : Array(steps).fill(base), amount = ofNeuron(kind.amount, i);
   $("trace-name").textContent = neuronName(state.population, i);
   $("trace-hint").textContent = state.neuron === null ? "fires as often as half of those that fire; click a map or the raster to pick another" : "";
-  $("trace-facts").textContent = facts(kind, threshold, amount, entry);
+  $("trace-facts").textContent = facts(kind, base, amount, entry, moved);
   $("trace-now").textContent = present(membrane, spikes, threshold);
   $("trace-spikes").textContent = spikes ? listed(spikes) : "";
   const missing = !entry && kind.role !== "input";
   $("trace-left-out").hidden = !missing;
   $("trace-left-out").textContent = missing ? leftOut() : "";
-  plotTrace(kind, membrane, spikes, threshold, amount);
+  plotTrace(kind, membrane, spikes, threshold, amount, moved);
 }
 
-function facts(kind, threshold, amount, entry) {
+function facts(kind, threshold, amount, entry, moved) {
   if (kind.role === "input") return "An input: it has spikes, and no membrane.";
   if (kind.role === "readout") return `A readout: it integrates and never fires. Membrane in ${kind.unit}.`;
   const parts = [];
-  if (threshold !== null) parts.push(`threshold ${number(threshold)}${kind.moves ? " at rest (spikes raise it for a while, which is not drawn)" : ""}, fires ${kind.at ? "at or above it" : "above it"}`);
+  if (threshold !== null) parts.push(`threshold ${number(threshold)}${kind.moves ? ` at rest, and spikes raise it for a while${moved ? "" : ", which is not drawn"}` : ""}, fires ${kind.at ? "at or above it" : "above it"}`);
   if (kind.reset) parts.push(kind.reset + (amount === null ? "" : ` ${number(amount)}`));
   if (kind.note) parts.push(kind.note);
   if (entry && kind.unit) parts.push(`membrane after the step, in ${kind.unit}`);
@@ -42,7 +43,7 @@ function facts(kind, threshold, amount, entry) {
 
 function present(membrane, spikes, threshold) {
   const t = state.step, parts = [];
-  if (membrane) parts.push(`membrane ${number(membrane[t])}` + (threshold ? ` (${number(Math.round(membrane[t] / threshold * 100))} % of the threshold)` : ""));
+  if (membrane) parts.push(`membrane ${number(membrane[t])}` + (threshold ? ` (${number(Math.round(membrane[t] / threshold[t] * 100))} % of the threshold${threshold.some((value) => value !== threshold[0]) ? `, now ${number(threshold[t])}` : ""})` : ""));
   if (spikes) parts.push(spikes[t] === 0 ? "no spike" : spikes[t] === 1 ? "fires" : `value ${number(spikes[t])}`);
   return parts.length ? `At ${named} ${t}: ${parts.join(", ")}.` : "";
 }
@@ -61,12 +62,12 @@ function leftOut() {
     + `neurosam explain --membrane-mb ${number(data.needed_mb).replaceAll("\u202f", "")} keeps all.`;
 }
 
-function plotTrace(kind, membrane, spikes, threshold, amount) {
+function plotTrace(kind, membrane, spikes, threshold, amount, moved) {
   const svg = $("trace"), width = Math.max(svg.clientWidth, 200), height = Math.max(svg.clientHeight, 100);
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.replaceChildren();
   const before = (t) => (membrane && kind.jump && spikes?.[t] ? membrane[t] + spikes[t] * amount : null); // at which it fired
-  const values = membrane ? [0, ...membrane, ...membrane.map((_, t) => before(t) ?? 0), threshold ?? 0] : [0, 1];
+  const values = membrane ? [0, ...membrane, ...membrane.map((_, t) => before(t) ?? 0), ...(threshold ?? [])] : [0, 1];
   const low = Math.min(...values), high = Math.max(...values), span = high - low || 1, pad = membrane ? 0.08 * span : 0;
   const strip = spikes ? 16 : 0; // for the spikes, above the membrane
   const y = (value) => field.top + strip + (high + pad - value) / (span + 2 * pad) * (height - field.top - field.bottom - strip);
@@ -86,13 +87,15 @@ function plotTrace(kind, membrane, spikes, threshold, amount) {
     spikes.forEach((value, t) => {
       if (!value) return;
       element("path", { class: "spike", d: `M${x(t)} ${field.top}v11` }, svg);
-      if (membrane) element("path", { class: "jump", d: `M${x(t)} ${y(before(t) ?? Math.max(threshold ?? high, membrane[t]))}V${y(membrane[t])}` }, svg);
+      if (membrane) element("path", { class: "jump", d: `M${x(t)} ${y(before(t) ?? Math.max(threshold?.[t] ?? high, membrane[t]))}V${y(membrane[t])}` }, svg);
     });
   }
   if (membrane) {
-    if (threshold !== null) {
-      element("line", { ...across, class: "threshold", y1: y(threshold), y2: y(threshold) }, svg);
-      element("text", { class: "threshold-name", x: width - field.right, y: y(threshold) - 4, "text-anchor": "end" }, svg).textContent = kind.moves ? "threshold at rest" : "threshold";
+    if (threshold) {
+      const ends = [[field.left, threshold[0]], ...threshold.map((value, t) => [x(t), value]), [width - field.right, threshold[steps - 1]]];
+      element("polyline", { class: "threshold", points: ends.map(([at, value]) => `${at.toFixed(1)},${y(value).toFixed(1)}`).join(" ") }, svg);
+      const name = kind.moves && !moved ? "threshold at rest" : "threshold";
+      element("text", { class: "threshold-name", x: width - field.right, y: y(threshold[steps - 1]) - 4, "text-anchor": "end" }, svg).textContent = name;
     }
     element("polyline", { class: "membrane", points: membrane.map((value, t) => `${x(t).toFixed(1)},${y(value).toFixed(1)}`).join(" ") }, svg);
     if (steps <= DOTS) membrane.forEach((value, t) => element("circle", { class: "membrane", cx: x(t), cy: y(value), r: 2.5 }, svg));
