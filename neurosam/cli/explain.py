@@ -143,7 +143,7 @@ def explain(
     if warning := overflow_warning(recording) or outlasted(kept, recording.steps):
         report_warning(warning)
     if missing := missing_packages(*NEEDED):
-        say(f"no PNG files: {missing_package('they', *missing).problem.removeprefix('needs ')}")
+        say(f"no PNG files: drawing them {missing_package('explain', *missing).problem}")
     say(f"wrote {len(files)} files; open {files[0]}")
 
 

@@ -52,11 +52,15 @@ def _result(cost: Cost) -> Table:
 
 
 def _figures(cost: Cost) -> Table:
-    """Every figure that the energy is made of, and where it comes from."""
-    figures = {line.figure.name: line.figure for line in cost.energy.lines}
+    """Every figure that the energy is made of, by where it comes from."""
+    by_source: dict[tuple[str, str, str], list[str]] = {}
+    for figure in {line.figure.name: line.figure for line in cost.energy.lines}.values():
+        source = ", ".join(filter(None, (figure.source, figure.locator)))
+        name = figure.name.rpartition(".")[2].replace("_", " ")
+        by_source.setdefault((figure.standing, source, figure.conditions), []).append(f"{name} {figure.value_text}")
     rows: list[Sequence[Cell]] = [
-        (f.name, f.value_text, f.standing, ", ".join(filter(None, (f.source, f.locator))) or None, f.conditions or None)
-        for f in figures.values()
+        ("; ".join(names), standing, source or None, conditions or None)
+        for (standing, source, conditions), names in by_source.items()
     ]
-    columns = ("figure", "value", "standing", "source", "conditions")
-    return Table("Figures of the chip", columns, rows, "what each thing draws, and how well that is known")
+    columns = ("energy of each", "standing", "source", "conditions")
+    return Table("Figures of the chip", columns, rows, "what each thing draws, and where that is said")
