@@ -16,8 +16,8 @@ def test_operations_are_weights_that_events_meet() -> None:
             ns.Population("out", (2,), ns.Readout()),
         ],
         [
-            ns.Projection("in", "hidden", ns.Dense([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), delay=0),
-            ns.Projection("hidden", "out", ns.Dense([[1.0, 2.0], [0.0, 1.0]]), delay=0),
+            ns.Projection("in", "hidden", ns.Dense(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])), delay=0),
+            ns.Projection("hidden", "out", ns.Dense(np.array([[1.0, 2.0], [0.0, 1.0]])), delay=0),
         ],
     )
     x = np.zeros((4, 1, 3))
