@@ -72,7 +72,7 @@ def explain(
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Show what a network looked at: spike activation maps of held-out images or events, as a page and PNG files."""
-    new_folder(out, force, "report.json")
+    new_folder(out, force, "report.json", (network, data, events, labels, beside, chip))
     from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
     from neurosam.metrics.measures import neurobench
