@@ -30,13 +30,19 @@ def network(neuron: Any, *, output: Any = None) -> ns.Network:
 
 EVENTS = ns.Events.from_dense(np.random.default_rng(1).integers(0, 2, (24, 3, 2, 4, 4)))
 ADAPTIVE: dict[str, Any] = {
-    "float adaptive": ns.LIF(0.75, 2.0, reset_amount=2.0, threshold_leak=0.5, threshold_step=[0.5, 4.0]),
+    "float adaptive": ns.LIF(0.75, 2.0, reset_amount=2.0, threshold_leak=0.5, threshold_step=np.array([0.5, 4.0])),
     "float relative": ns.LIF(0.75, 1.0, reset="relative", relative_leak=0.5),
     "fixed adaptive": ns.FixedLIF(
-        410, 64, reset_amount_64ths=4096, threshold_decay=512, threshold_step_64ths=[900, 5000]
+        410, 64, reset_amount_64ths=4096, threshold_decay=512, threshold_step_64ths=np.array([900, 5000])
     ),
     "fixed relative": ns.FixedLIF(
-        410, [64, 90], reset="relative", relative_decay=700, fires="at", threshold_decay=99, threshold_step_64ths=321
+        410,
+        np.array([64, 90]),
+        reset="relative",
+        relative_decay=700,
+        fires="at",
+        threshold_decay=99,
+        threshold_step_64ths=321,
     ),
 }
 
@@ -57,7 +63,7 @@ def test_a_moving_threshold_agrees_with_every_spike(name: str) -> None:
 
 
 def test_kinds_say_threshold_and_reset_in_the_unit_of_the_membrane() -> None:
-    kinds = neuron_kinds(network(ns.FixedLIF(membrane_decay=410, threshold=[100, 64])))
+    kinds = neuron_kinds(network(ns.FixedLIF(membrane_decay=410, threshold=np.array([100, 64]))))
     assert [kind.role for kind in kinds.values()] == ["input", "spiking", "readout"]
     conv = kinds["conv"]
     assert np.array_equal(np.asarray(conv.threshold), [6400, 4096])
