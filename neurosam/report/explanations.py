@@ -132,7 +132,7 @@ def _own_time(network: Network) -> str:
     shown += ", ..." if late[6:] else ""
     return (
         f"Each population counts steps from when input can first reach it ({shown} after the input), so that a "
-        " step number means the same moment of the input in every layer."
+        "step number means the same moment of the input in every layer."
     )
 
 
