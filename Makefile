@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz paired interop sanafe silicon clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz kills paired interop sanafe silicon clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -81,12 +81,15 @@ lint: env ## ruff (rules and format), mypy --strict, import contracts
 graph: env ## the rooms and the imports between them, as text and as docs/assets/architecture.svg; fails at a circle
 	@$(VENV)/bin/python docs/architecture.py
 
+# The tests are divided among processes, one for each core; more than 4 would each compile what the others compile.
+PYTEST = $(VENV)/bin/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 ifeq ($(LAVA),0)
 test: lint ## lint, then pytest (LAVA=0: without Lava's tests)
-	@NEUROSAM_TEST_LAVA=0 $(VENV)/bin/pytest
+	@NEUROSAM_TEST_LAVA=0 $(PYTEST)
 else
 test: $(VENV_LAVA)/.stamp lint
-	@NEUROSAM_TEST_LAVA=1 $(VENV)/bin/pytest
+	@NEUROSAM_TEST_LAVA=1 $(PYTEST)
 endif
 
 check-bounds: env ## the event back end's tests with its kernels compiled to check every memory access (debug build)
@@ -110,6 +113,9 @@ vectors: env ## random networks through the benches of golden vectors, Verilog a
 
 fuzz: env ## give damaged and hostile files to every reader; a fault is a crash, a hang, a traceback (FILES=20000 SEED=0)
 	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m fuzz --files $(or $(FILES),20000) --seed $(or $(SEED),0) --keep build/fuzz
+
+kills: env ## end commands at random moments by Ctrl-C, SIGTERM and SIGKILL: is anything lost or left (KILLS=100 SEED=0)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m kills --kills $(or $(KILLS),100) --seed $(or $(SEED),0)
 
 interop: env ## other frameworks' networks, brought as they are: an environment for each, every spike compared (FRAMEWORKS=norse,sinabs)
 	@$(VENV)/bin/python benchmarks/interop/compare.py --work .venv-peers $(if $(FRAMEWORKS),--frameworks $(FRAMEWORKS))

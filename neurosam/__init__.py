@@ -61,6 +61,11 @@ _MODULE_OF = {
     # spike activation maps
     "SAM": "neurosam.explain.sam",
     "from_spikes": "neurosam.explain.sam",
+    "NarrowTrace": "neurosam.explain.narrow_trace",
+    "collapse_bits": "neurosam.explain.narrow_trace",
+    "loihi_trace": "neurosam.explain.narrow_trace",
+    "narrow_maps": "neurosam.explain.narrow_trace",
+    "narrow_trace": "neurosam.explain.narrow_trace",
     "aggregate": "neurosam.explain.maps",
     "normalise": "neurosam.explain.maps",
     "overlay": "neurosam.explain.maps",
@@ -108,6 +113,11 @@ if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.
     from neurosam.explain.maps import normalise as normalise
     from neurosam.explain.maps import overlay as overlay
     from neurosam.explain.maps import upsample as upsample
+    from neurosam.explain.narrow_trace import NarrowTrace as NarrowTrace
+    from neurosam.explain.narrow_trace import collapse_bits as collapse_bits
+    from neurosam.explain.narrow_trace import loihi_trace as loihi_trace
+    from neurosam.explain.narrow_trace import narrow_maps as narrow_maps
+    from neurosam.explain.narrow_trace import narrow_trace as narrow_trace
     from neurosam.explain.sam import SAM as SAM
     from neurosam.explain.sam import from_spikes as from_spikes
     from neurosam.hdf5.files import digest as digest

@@ -66,7 +66,7 @@ def bench(
     if sweeps is not None:
         plan = replace(plan, sweeps=_names(sweeps))
     others = {path.name: network_in(path) for path in network or ()}
-    new_folder(out, force, "results.json")
+    new_folder(out, force, "results.json", (network,))
     if device is not None:
         _write(out, bench_device(plan, device, progress, others))
         return

@@ -55,7 +55,7 @@ def study(
         neurosam study --data tiny-imagenet-200 --architecture vgg11 --epochs 90 --device cuda
     """  # fmt: skip
     require_package("study", "torch", "safetensors", "matplotlib")
-    new_folder(out, force, "plan.json")
+    new_folder(out, force, "plan.json", (data,))
     from neurosam_study.plan import FULL, QUICK
     from neurosam_study.runner import study as run_study
 

@@ -215,7 +215,7 @@ class Models:
     def ann(self) -> SpikingSequential:
         """The ANN of the same architecture, with batch norm (which conversion folds into the weights) and no biases."""
         module = training.build_ann(self.architecture, self.train.shape, batch_norm=True, bias=False, seed=self.seed)
-        self._fit("ann", module, steps=1, coding="direct", epochs=self.plan.ann_epochs)
+        self.fit("ann", module, steps=1, coding="direct", epochs=self.plan.ann_epochs)
         return module
 
     def surrogate(self, leak: float | None = None) -> Spiking:
@@ -224,7 +224,7 @@ class Models:
         if leak not in self._spiking:
             plan = self.plan
             module = training.build(self.architecture, self.train.shape, leak=leak, bntt=plan.steps, seed=self.seed)
-            self._fit(f"leak-{leak:g}", module, steps=plan.steps, coding="poisson", epochs=plan.epochs)
+            self.fit(f"leak-{leak:g}", module, steps=plan.steps, coding="poisson", epochs=plan.epochs)
             self._spiking[leak] = self.deploy(module, plan.steps)
         return self._spiking[leak]
 
@@ -237,7 +237,8 @@ class Models:
         conversion = training.convert(self.ann, images, steps=steps, percentile=99.9, seed=self.seed)
         return self.deploy(conversion.module, steps)
 
-    def _fit(self, name: str, module: SpikingSequential, *, steps: int, coding: str, epochs: int) -> None:
+    def fit(self, name: str, module: SpikingSequential, *, steps: int, coding: str, epochs: int) -> None:
+        """Train a module, or read it from its checkpoint under this name."""
         checkpoint = self._folder / f"{self.plan.training_key}-{self.seed}-{name}.checkpoint"
         self._say(f"seed {self.seed}: training {name}")
         training.train(

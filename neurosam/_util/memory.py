@@ -5,15 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["available_bytes", "size_text"]
+__all__ = ["available_bytes", "is_out_of_memory", "size_text"]
 
 CGROUP = Path("/sys/fs/cgroup")
+TORCH_LACKS_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+"""What torch says in a RuntimeError, on the CPU and on a GPU."""
 
 
 def available_bytes() -> int | None:
     """Bytes of memory and swap that system, container and ``ulimit -v`` leave to this process; None if unknown."""
     known = [room for room in (_system(), _container(), _address_space()) if room is not None]
     return max(min(known), 0) if known else None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is lacking: a MemoryError, or what torch raises in its place.
+
+    Examples
+    --------
+    >>> from neurosam._util.memory import is_out_of_memory
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"))
+    True
+    """
+    if isinstance(error, RuntimeError):
+        return any(words in str(error) for words in TORCH_LACKS_MEMORY)
+    return isinstance(error, MemoryError)
 
 
 def size_text(count: int) -> str:

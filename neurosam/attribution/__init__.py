@@ -42,24 +42,33 @@ from neurosam._util.packages import require_package
 
 require_package("neurosam.attribution", "torch")
 
+from neurosam.attribution.class_sam import ModuleClassSAM
+from neurosam.attribution.draws import Draws, over_draws
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM
 from neurosam.attribution.gradients import GuidedBackprop, InputXGradient, IntegratedGradients, Saliency
 from neurosam.attribution.layer_sam import ModuleSAM
+from neurosam.attribution.lrp import LRP
 from neurosam.attribution.method import InputMethod, Method
 from neurosam.attribution.occlusion import Occlusion
 from neurosam.attribution.quantus import METHODS, explain_func
+from neurosam.attribution.tsa import TSA
 
 __all__ = [
+    "LRP",
     "METHODS",
+    "TSA",
+    "Draws",
     "GradCAM",
     "GuidedBackprop",
     "InputMethod",
     "InputXGradient",
     "IntegratedGradients",
     "Method",
+    "ModuleClassSAM",
     "ModuleSAM",
     "Occlusion",
     "Saliency",
     "SpikingGradCAM",
     "explain_func",
+    "over_draws",
 ]

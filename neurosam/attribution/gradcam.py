@@ -15,16 +15,14 @@ Source: Selvaraju et al. 2017 (Grad-CAM, ICCV), Eq. 1-2; Kim & Panda 2021 (arXiv
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from neurosam._util.arguments import choice
-from neurosam.attribution.method import Method, logits
+from neurosam.attribution.layers import Layer, layer_name, run_with_layer
+from neurosam.attribution.method import Forward, Method, Model, has_time
 from neurosam.errors import ArgumentError, NeurosamError
-from neurosam.training import LIF, SpikingSequential
-from neurosam.training.sequential import named_layers
+from neurosam.training import LIF
 
 __all__ = ["GradCAM", "SpikingGradCAM"]
 
@@ -34,10 +32,10 @@ class GradCAM(Method):
 
     Parameters
     ----------
-    module : nn.Module
+    module : nn.Module or callable
         An ANN, such as one from :func:`~neurosam.training.build_ann`; its input is images ``[B, C, H, W]``.
-    layer : str
-        A layer with output ``[B, C, h, w]``, named as in ``named_modules``.
+    layer : str or nn.Module
+        A layer with output ``[B, C, h, w]``, named as in ``named_modules``, or itself.
 
     Raises
     ------
@@ -55,37 +53,20 @@ class GradCAM(Method):
     ((3, 8, 8), True)
     """
 
-    def __init__(self, module: nn.Module, layer: str) -> None:
+    def __init__(self, module: Model, layer: Layer) -> None:
         super().__init__(module)
-        names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
-        self.layer = _require_layer("GradCAM", layer, names)
-        for name, part in module.named_modules():
+        self._name = layer_name("GradCAM", self.module, layer)
+        self.layer = layer
+        for name, part in self.module.named_modules():
             if isinstance(part, LIF):
                 raise NeurosamError(f"GradCAM: layer {name!r}", "spikes; use SpikingGradCAM")
 
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:
         if x.ndim != 4:
             raise NeurosamError("GradCAM: input", f"got shape {tuple(x.shape)}; [B, C, H, W] is required")
-        kept: list[Tensor] = []
-        part = self.module.get_submodule(self.layer)
-
-        def keep(_: nn.Module, __: Any, output: Any) -> Tensor:
-            if not isinstance(output, Tensor):
-                raise NeurosamError(f"GradCAM: layer {self.layer!r}", f"gives {type(output).__name__}, not one tensor")
-            kept.append(output)
-            return output.clone()  # so that a later in-place layer does not change the tensor in `kept`
-
-        handle = part.register_forward_hook(keep)
-        try:
-            with torch.enable_grad():
-                score = logits(self.module, x.clone().requires_grad_()).gather(1, target[:, None]).sum()
-        finally:
-            handle.remove()
-        if len(kept) != 1:
-            raise NeurosamError(f"GradCAM: layer {self.layer!r}", f"ran {len(kept)} times; once is required")
-        activation = kept[0]
-        _require_images("GradCAM", self.layer, activation, 4)
-        grad = _gradient("GradCAM", self.layer, score, activation)
+        activation, grad = _activation_and_gradient(
+            f"GradCAM: layer {self._name!r}", self.module, self.layer, x, target
+        )
         return torch.relu((grad.mean(dim=(2, 3), keepdim=True) * activation).sum(dim=1))
 
 
@@ -94,9 +75,10 @@ class SpikingGradCAM(Method):
 
     Parameters
     ----------
-    module : SpikingSequential
-    layer : str
-        A layer with output ``[T, B, C, h, w]``, usually a LIF.
+    module : nn.Module or callable
+        A :class:`~neurosam.training.SpikingSequential`, or any module or function that loops over steps.
+    layer : str or nn.Module
+        A layer with output ``[T, B, C, h, w]``, or ``[B, C, h, w]`` in each step; usually one that spikes.
     alpha : {"time_sum", "per_step"}
         Whether a channel has one weight for all steps or one per step.
 
@@ -110,42 +92,33 @@ class SpikingGradCAM(Method):
     (5, 3, 8, 8)
     """
 
-    def __init__(self, module: SpikingSequential, layer: str, alpha: str = "time_sum") -> None:
+    def __init__(self, module: Model, layer: Layer, alpha: str = "time_sum") -> None:
         super().__init__(module)
-        if not isinstance(module, SpikingSequential):
-            raise NeurosamError("SpikingGradCAM", f"got {type(module).__name__}; a SpikingSequential is required")
-        self._net = module
-        self.layer = _require_layer("SpikingGradCAM", layer, [name for name, _ in named_layers(module)])
+        if not isinstance(self.module, Forward) and not has_time(self.module):
+            raise NeurosamError("SpikingGradCAM", f"got {type(module).__name__}, which has no time; use GradCAM")
+        self._name = layer_name("SpikingGradCAM", self.module, layer)
+        self.layer = layer
         self.alpha = choice("SpikingGradCAM: alpha", alpha, ("time_sum", "per_step"), ArgumentError)
 
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:
         if x.ndim != 5:
             raise NeurosamError("SpikingGradCAM: input", f"got shape {tuple(x.shape)}; [T, B, C, H, W] is required")
-        with torch.enable_grad():
-            output, kept = self._net.activations(x.clone().requires_grad_(), (self.layer,))
-            score = output.gather(1, target[:, None]).sum()
-        activation = kept[self.layer]
-        _require_images("SpikingGradCAM", self.layer, activation, 5)
-        alpha = _gradient("SpikingGradCAM", self.layer, score, activation).mean(dim=(3, 4), keepdim=True)
+        where = f"SpikingGradCAM: layer {self._name!r}"
+        activation, grad = _activation_and_gradient(where, self.module, self.layer, x, target)
+        alpha = grad.mean(dim=(3, 4), keepdim=True)
         if self.alpha == "time_sum":
             alpha = alpha.sum(dim=0, keepdim=True)
         return torch.relu((alpha * activation).sum(dim=2))
 
 
-def _require_layer(where: str, layer: str, names: list[str]) -> str:
-    if layer not in names:
-        raise NeurosamError(f"{where}: layer {layer!r}", f"is not in the module; it has {', '.join(names)}")
-    return layer
-
-
-def _require_images(where: str, layer: str, activation: Tensor, ndim: int) -> None:
-    if activation.ndim != ndim:
-        wanted = "[T, B, C, h, w]" if ndim == 5 else "[B, C, h, w]"
-        raise NeurosamError(f"{where}: layer {layer!r}", f"gives {tuple(activation.shape)}; a map requires {wanted}")
-
-
-def _gradient(where: str, layer: str, score: Tensor, activation: Tensor) -> Tensor:
-    (grad,) = torch.autograd.grad(score, activation, allow_unused=True)
-    if grad is None:
-        raise NeurosamError(f"{where}: layer {layer!r}", "has no influence on the output")
-    return grad
+def _activation_and_gradient(
+    where: str, module: nn.Module, layer: Layer, x: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Output of the layer, which has to be images, and the gradient of the targets' logits with respect to it."""
+    with torch.enable_grad():
+        run = run_with_layer(where.split(":")[0], module, layer, x.clone().requires_grad_())
+        activation = run.output
+        if activation.ndim != x.ndim:
+            wanted = "[T, B, C, h, w]" if x.ndim == 5 else "[B, C, h, w]"
+            raise NeurosamError(where, f"gives {tuple(activation.shape)}; a map requires {wanted}")
+        return activation.detach(), run.gradient(where, run.logits.gather(1, target[:, None]).sum())

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosam._util.arguments import integer
-from neurosam.attribution.method import InputMethod, Maps, Target, evaluating, prepared, resolve, selected
+from neurosam.attribution.method import InputMethod, Maps, Model, Target, evaluating, prepared, resolve, selected
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.training import LIF
 
@@ -106,13 +106,13 @@ class GuidedBackprop(InputMethod):
     (5, 2, 2)
     """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Model) -> None:
         super().__init__(module)
-        self._rectified = [part for part in module.modules() if isinstance(part, (nn.ReLU, LIF))]
+        self._rectified = [part for part in self.module.modules() if isinstance(part, (nn.ReLU, LIF))]
         if not self._rectified:
             raise NeurosamError("GuidedBackprop", "finds no ReLU or LIF layer to guide; use Saliency")
-        for name, part in module.named_modules():
-            if isinstance(part, _OTHER):
+        for name, part in self.module.named_modules():
+            if isinstance(part, NONLINEAR):
                 raise NeurosamError(
                     f"GuidedBackprop: layer {name!r}", f"is {type(part).__name__}; only ReLU and LIF can be guided"
                 )
@@ -126,7 +126,20 @@ class GuidedBackprop(InputMethod):
                 handle.remove()
 
 
-_OTHER = (nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Sigmoid, nn.Tanh, nn.Softplus)
+NONLINEAR = (
+    nn.LeakyReLU,
+    nn.PReLU,
+    nn.ELU,
+    nn.SELU,
+    nn.CELU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Sigmoid,
+    nn.Tanh,
+    nn.Softplus,
+)
+"""Layers whose derivative no rule here replaces."""
 
 
 def _only_positive(part: nn.Module, inputs: Any, output: Tensor) -> None:
@@ -138,7 +151,7 @@ class IntegratedGradients(InputMethod):
 
     Parameters
     ----------
-    module : nn.Module
+    module : nn.Module or callable
     points : int
         n, points of the midpoint rule, 1..10000.
     baseline : float
@@ -155,7 +168,7 @@ class IntegratedGradients(InputMethod):
     ((1, 2, 2), True)
     """
 
-    def __init__(self, module: nn.Module, points: int = 32, baseline: float = 0.0) -> None:
+    def __init__(self, module: Model, points: int = 32, baseline: float = 0.0) -> None:
         super().__init__(module)
         self.points = integer("IntegratedGradients: points", points, 1, 10000, ArgumentError)
         self.baseline = float(baseline)
@@ -169,6 +182,10 @@ class IntegratedGradients(InputMethod):
 
     def gap(self, x: Tensor | npt.NDArray[Any], target: Target = None) -> Maps:
         """Sum of a sample's attributions minus (y(x) - y(baseline)), ``[B]``: 0 if they fully explain the logit."""
+        return self.scores_and_gap(x, target)[1]
+
+    def scores_and_gap(self, x: Tensor | npt.NDArray[Any], target: Target = None) -> tuple[Maps, Maps]:
+        """:meth:`scores` and :meth:`gap` from one set of gradients."""
         tensor = prepared(type(self).__name__, self.module, x)
         with evaluating(self.module):
             chosen = resolve(self.module, tensor, target)
@@ -177,4 +194,5 @@ class IntegratedGradients(InputMethod):
             with torch.no_grad():
                 baseline = torch.full_like(tensor, self.baseline)
                 change = selected(self.module, tensor, chosen) - selected(self.module, baseline, chosen)
-        return np.asarray((scores.sum(dim=all_but_batch) - change).cpu().numpy(), dtype=np.float64)
+        gap = scores.sum(dim=all_but_batch) - change
+        return np.asarray(scores.cpu().numpy(), dtype=np.float64), np.asarray(gap.cpu().numpy(), dtype=np.float64)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from itertools import product
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from neurosam._util.arguments import integer, pair
-from neurosam.attribution.method import Method, selected
+from neurosam.attribution.method import Method, Model, selected
 from neurosam.errors import ArgumentError
 
 __all__ = ["Occlusion"]
@@ -27,7 +27,7 @@ class Occlusion(Method):
 
     Parameters
     ----------
-    module : nn.Module
+    module : nn.Module or callable
         Run once for each position of the window.
     window : int or (int, int)
         Height and width in pixels.
@@ -49,7 +49,7 @@ class Occlusion(Method):
 
     def __init__(
         self,
-        module: nn.Module,
+        module: Model,
         window: int | tuple[int, int] = 4,
         stride: int | tuple[int, int] | None = None,
         baseline: float = 0.0,

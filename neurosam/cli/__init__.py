@@ -1,8 +1,7 @@
 """The command line ``neurosam COMMAND``: commands.py lists the commands, errors.py reports what goes wrong.
 
-Exit status 0: success; 1: `verify` or `check` found a difference; 2: a user error, reported in a sentence or two
-without a traceback; 130: interrupted, 143: terminated (finished results are kept). Nothing is imported before
-:func:`main` runs, so that Ctrl-C prints a single line from the very start.
+The exit statuses are in errors.py. Nothing is imported before :func:`main` runs, so that Ctrl-C prints a single line
+from the very start.
 """
 
 from __future__ import annotations
@@ -22,21 +21,54 @@ def main() -> None:
     """Run the command line; the entry point of ``neurosam``."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # keeps torch's idle threads from spinning on a busy machine
     try:
+        _open_streams()
         from neurosam.cli import interrupt
-        from neurosam.errors import RangeWarning
 
         interrupt.watch()
-        warnings.simplefilter("ignore", RangeWarning)  # commands say it themselves
         try:
-            from neurosam.cli.commands import app
-
-            app()
+            status = _run()
         finally:
             interrupt.end()
-    except KeyboardInterrupt as interruption:  # during imports; once a command runs, errors.py reports it
+    except KeyboardInterrupt as interruption:  # outside of a command, which reports it itself
         terminated = type(interruption).__name__ == "Terminated"  # interrupt.py may not have been imported
         sys.stderr.write(f"neurosam: {'terminated' if terminated else 'interrupted'}\n")
-        sys.exit(143 if terminated else 130)
+        status = 143 if terminated else 130
+    sys.exit(status)
+
+
+def _run() -> Any:
+    """Run the command, and write what is left to write; returns the exit status."""
+    from neurosam.cli.errors import discard_output, report
+    from neurosam.errors import RangeWarning
+
+    warnings.simplefilter("ignore", RangeWarning)  # commands say it themselves
+    try:
+        from neurosam.cli.commands import app
+
+        app()
+    except SystemExit as done:
+        status = done.code
+    except Exception as error:
+        status = report(error)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        status = report(error)
+        discard_output()  # else Python fails once more when it closes it
+    return status
+
+
+def _open_streams() -> None:
+    """Let standard streams that were closed lead to nothing, before a file that is opened gets their number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w")  # noqa: SIM115 - it stays open
+    if sys.stderr is None:
+        sys.stderr = open(2, "w")  # noqa: SIM115
 
 
 def __getattr__(name: str) -> Any:

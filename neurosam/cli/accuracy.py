@@ -16,7 +16,7 @@ __all__ = ["KEY", "with_accuracy"]
 KEY = "accuracy"
 
 
-def with_accuracy(network: Network, exact: Network | None, samples: int) -> Network:
+def with_accuracy(network: Network, exact: Network | None, samples: int, data: str | None = None) -> Network:
     """Measure accuracy on held-out images of the training data, print it, and store it in the metadata.
 
     Parameters
@@ -27,6 +27,8 @@ def with_accuracy(network: Network, exact: Network | None, samples: int) -> Netw
         The float network that it was quantised from.
     samples : int
         At most; 0 for none.
+    data : str, optional
+        As of :func:`neurosam.cli.inputs.presented`.
 
     Returns
     -------
@@ -38,7 +40,7 @@ def with_accuracy(network: Network, exact: Network | None, samples: int) -> Netw
     if not samples or not Stimulus.from_metadata(network.metadata).data:
         return network
     try:
-        events, images = presented(network, None, samples, 0, None)
+        events, images = presented(network, data, samples, 0, None)
     except (DataError, MissingPackageError) as error:
         say(f"held-out accuracy: not measured ({error})")
         return network

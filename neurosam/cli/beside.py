@@ -16,7 +16,7 @@ from neurosam.report.model import Table
 from neurosam.report.tables import comparison_table, difference_table
 from neurosam.signals.recording import Recording
 
-__all__ = ["beside_network", "beside_tables", "localisation_table", "name_of"]
+__all__ = ["beside_network", "beside_tables", "localisation_table", "names_of"]
 
 
 def beside_network(file: Path, network: Network, layers: tuple[str, ...]) -> Network:
@@ -37,10 +37,12 @@ def beside_network(file: Path, network: Network, layers: tuple[str, ...]) -> Net
     return other
 
 
-def name_of(network: Network, file: Path) -> str:
-    """A network in a few words."""
-    precision = network.precision
-    return f"{file.stem}, float64" if precision is None else f"{file.stem}, {precision.weight_bits} bits"
+def names_of(network: Network, file: Path, other: Network, other_file: Path) -> tuple[str, str]:
+    """Both networks in a few words: by precision, or by their files if that is the same."""
+    kinds = ["float64" if n.precision is None else f"{n.precision.weight_bits} bits" for n in (network, other)]
+    if kinds[0] != kinds[1]:
+        return kinds[0], kinds[1]
+    return f"{file.name}, {kinds[0]}", f"{other_file.name}, {kinds[1]}"
 
 
 def beside_tables(

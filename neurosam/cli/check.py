@@ -54,7 +54,7 @@ def check(
     """
     require_package("check", "torch")
     if report is not None:
-        new_file(report, force, JSON)
+        new_file(report, force, JSON, (model, network, data, events))
     if events and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     net = network_in(network)

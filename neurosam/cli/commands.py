@@ -38,8 +38,9 @@ Hardware: [bold]neurosam chips[/bold] lists what is known of each chip, with sou
 [bold]vectors[/bold] writes what a design in Verilog or C has to give.
 
 \b
-Exit status: 0 success; 1 `verify` or `check` found a difference; 2 a user error (no
-file is left half-written); 130 interrupted; 143 terminated."""
+Exit status: 0 success; 1 the answer is no (`verify` or `check` found a difference, a
+mapping does not fit); 2 a user error (no file is left half-written); 70 a defect of
+neurosam; 130 interrupted; 141 the reader of a pipe is gone; 143 terminated."""
 
 
 class _Commands(TyperGroup):

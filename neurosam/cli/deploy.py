@@ -14,7 +14,7 @@ from neurosam.cli.common import HDF5, new_file, progress, say
 from neurosam.cli.export_module import InputShape, Loop, ModuleCoding, ModuleSteps, export_module
 from neurosam.cli.float_network import network_of_model, spiking_model
 from neurosam.cli.formats import Dt, OtherFormat, Reset, Restarts, export_network
-from neurosam.cli.inputs import held_out, training_set, with_changes
+from neurosam.cli.inputs import Data, data_of, data_option, held_out, training_set, with_changes
 from neurosam.cli.modules import is_module
 from neurosam.cli.quantisation import show_quantisation
 from neurosam.cli.sample_count import mark_requested
@@ -73,6 +73,7 @@ def export(
             ".npy of images, or of events [T, B, ...]."
         ),
     ] = "64",
+    data: Data = None,
     longest_run: LongestRun = None,
     scale: Scale = "population",
     rounding: Rounding = "nearest",
@@ -110,6 +111,8 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
     """Turn a trained model into a network file, quantised by default; or a network file into another tool's format."""
+    if data is not None and (other is not None or is_module(str(model))):
+        raise NeurosamError("--data", "is the training data of a model of `neurosam train`; leave it out here")
     if other is not None:
         export_network(model, other, out, restarts, reset, dt, force)
         return
@@ -140,12 +143,12 @@ def export(
                             "--format netx, nir or graphml to write it for other tools")  # fmt: skip
     fixed = _precision(precision, bits)
     trace = SamTrace(gamma, mode)
-    out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5)
+    out = new_file(model.with_suffix(".h5") if out is None else out, force, HDF5, (model, data))
     module, recipe = spiking_model(model)
     if fine_tune:
         if fixed is None:
             raise NetworkError("--fine-tune", "trains with fixed-point weights; --precision float has none")
-        module = _fine_tuned(module, recipe, fixed.weight_bits, fine_tune)
+        module = _fine_tuned(module, recipe, data, fixed.weight_bits, fine_tune)
     stimulus = with_changes(recipe.stimulus, steps, coding)
     if fixed is not None:
         stimulus = stimulus.in_integers()
@@ -153,7 +156,7 @@ def export(
     if fixed is not None:
         calibration = None
         if int(calibrate):
-            train_set = training_set(stimulus.data, recipe.seed, stimulus.size)
+            train_set = training_set(data_of(stimulus, data), recipe.seed, stimulus.size)
             images = train_set.images[: min(int(calibrate), len(train_set))]
             calibration = stimulus.encode(images, seed=recipe.seed)
         network, report = quantise(
@@ -163,18 +166,24 @@ def export(
         if purpose:
             network = for_netx(network)
             check_netx(network, restarts=True)
-    network = with_accuracy(network, None if fixed is None else exact, samples)
+    network = with_accuracy(network, None if fixed is None else exact, samples, data)
     network.save(out)
-    say(f"wrote {out}; next: neurosam " + (f"export {out} --format netx --restarts" if purpose else f"run {out}"))
+    say(
+        f"wrote {out}; next: neurosam "
+        + (f"export {out} --format netx --restarts" if purpose else f"run {out}{data_option(data or stimulus.data)}")
+    )
 
 
-def _fine_tuned(module: SpikingSequential, recipe: Recipe, bits: int, epochs: int) -> SpikingSequential:
+def _fine_tuned(
+    module: SpikingSequential, recipe: Recipe, data: str | None, bits: int, epochs: int
+) -> SpikingSequential:
     """Train the module further with quantised weights and batch norm folded into them."""
     from neurosam import training
 
     stimulus = recipe.stimulus
     norm = training.Normalisation(stimulus.mean, stimulus.std) if stimulus.mean else None
-    train_set, test_set = (load(stimulus.data, recipe.seed, stimulus.size) for load in (training_set, held_out))
+    name = data_of(stimulus, data)
+    train_set, test_set = (load(name, recipe.seed, stimulus.size) for load in (training_set, held_out))
     with progress(f"fine-tuning at {bits} bits"):
         tuned, history = training.fine_tune(
             module, train_set, test_set, bits=bits, epochs=epochs, lr=4e-4, batch_size=32, steps=stimulus.steps,

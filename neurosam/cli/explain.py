@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from neurosam._util.packages import missing_package, missing_packages
-from neurosam.cli.beside import beside_network, beside_tables, localisation_table, name_of
+from neurosam.cli.beside import beside_network, beside_tables, localisation_table, names_of
 from neurosam.cli.chips import chip_tables
 from neurosam.cli.common import network_in, new_folder, progress, say, show
 from neurosam.cli.errors import report_warning
@@ -65,10 +65,14 @@ def explain(
     backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
     dtype: Dtype = "float64",
     seed: Seed = 0,
+    membrane_mb: Annotated[
+        float,
+        typer.Option(min=0, max=1000, help="Most membranes of single neurons in the page, in 10^6 bytes."),
+    ] = 8.0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Show what a network looked at: spike activation maps of held-out images or events, as a page and PNG files."""
-    new_folder(out, force, "report.json")
+    new_folder(out, force, "report.json", (network, data, events, labels, beside, chip))
     from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
     from neurosam.metrics.measures import neurobench
@@ -99,7 +103,9 @@ def explain(
         firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
         request = Record(spikes=firing, sam=layer_names, membrane=() if counts else (output,))
         recording = run(net, shown.inputs, backend, request, dtype=dtype, progress=tick)
-        detail = record_neurons(net, shown.inputs, backend, layers=layer_names, samples=samples, dtype=dtype)
+        detail = record_neurons(
+            net, shown.inputs, backend, layers=layer_names, samples=samples, membrane_mb=membrane_mb, dtype=dtype
+        )
     tables = []
     if shown.masks is not None:
         tables.append(localisation_table(recording, shown.images, shown.masks))
@@ -112,8 +118,9 @@ def explain(
             traced = SAM(other, layer_names, gamma=gamma, mode=mode).traced(shown.inputs.steps)
             inputs = shown.inputs if events else seen(traced).inputs
             exact = run(traced, inputs, backend, Record(sam=layer_names), dtype=dtype, progress=tick)
-        named = name_of(other, beside), exact
-        tables += beside_tables(name_of(net, network), recording, *named, shown.labels)
+        name, other_name = names_of(net, network, other, beside)
+        named = other_name, exact
+        tables += beside_tables(name, recording, *named, shown.labels)
         say(f"agreement with {beside.name} {np.mean(recording.predictions == exact.predictions):.1%}")
     if kept is not None:
         tables.append(quantisation_table(kept))
@@ -130,13 +137,13 @@ def explain(
         highlights={} if accuracy is None else {f"accuracy on {count} samples": accuracy}, tables=tables,
     )  # fmt: skip
     with progress("drawing"):
-        files = write_folder(out, report, recording)
+        files = write_folder(out, report, recording, membrane_mb)
     if accuracy is not None:
         say(f"accuracy {accuracy} on {count} samples")
     if warning := overflow_warning(recording) or outlasted(kept, recording.steps):
         report_warning(warning)
     if missing := missing_packages(*NEEDED):
-        say(f"no PNG files: {missing_package('they', *missing).problem.removeprefix('needs ')}")
+        say(f"no PNG files: drawing them {missing_package('explain', *missing).problem}")
     say(f"wrote {len(files)} files; open {files[0]}")
 
 

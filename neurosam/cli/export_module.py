@@ -55,7 +55,7 @@ def export_module(
     """Build the module, convert it, quantise the network if there is a `precision`, and write it."""
     path = Path(str(model).rpartition(":")[0] or model)
     sides = shape_of(shape)
-    out = new_file(path.with_suffix(".h5") if out is None else out, force, HDF5)
+    out = new_file(path.with_suffix(".h5") if out is None else out, force, HDF5, (path, calibrate))
     images = None if calibrate.isdecimal() else _images(Path(calibrate), sides)
     from neurosam.deploy.from_torch import to_network
 

@@ -117,7 +117,7 @@ def import_network(
         raise answer(file, kind)
     given = {**of_networks, "shape": shape and shape_of(shape)}
     options = _options(known, given, known.load_options, file)
-    target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5)
+    target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5, (file,))
     found = known.read(file, **options)
     say(f"{file}: {known.title}")
     show_network(found, full=True)
@@ -144,7 +144,7 @@ def export_network(
     if known.needs:
         require_package(f"--format {name}", known.needs)
     network = network_in(file)
-    target = new_file(file.with_suffix(known.suffix) if out is None else out, force, (known.suffix,))
+    target = new_file(file.with_suffix(known.suffix) if out is None else out, force, (known.suffix,), (file,))
     held = known.write(network, target, **options)
     say(f"wrote {target}: {known.title}")
     if held is not network and (changed := _changed(network, held)):

@@ -82,7 +82,7 @@ def info(
     from neurosam.hdf5.files import digest, file_digest, file_kind, load
 
     if picture is not None:
-        new_file(picture, force, (".svg",))
+        new_file(picture, force, (".svg",), (file, chip))
         _draw(any_network(file, shape), picture)
         return
     if chip is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -12,6 +13,7 @@ import typer
 from neurosam.backends.registry import check
 from neurosam.cli.sample_count import report_fewer
 from neurosam.data import ImageSet, cluttered, load_held_out, load_training
+from neurosam.data.sources import has_name
 from neurosam.errors import DataError, EventError
 from neurosam.formats.events.numpy_files import numpy_file
 from neurosam.signals.events import CODINGS, Events
@@ -32,6 +34,8 @@ __all__ = [
     "Seed",
     "Size",
     "Steps",
+    "data_of",
+    "data_option",
     "events_in",
     "first_of",
     "held_out",
@@ -50,7 +54,8 @@ DATA_HELP = (
 )
 EVENTS_HELP = "Spikes instead of images: .h5, .npz, or .npy with a dense array (time, sample, C, H, W)."
 Data = Annotated[
-    str | None, typer.Option("--data", help=DATA_HELP + " Default: what it was trained on.", show_default=False)
+    str | None,
+    typer.Option("--data", help=DATA_HELP + " Default: the data set it was trained on, by name.", show_default=False),
 ]
 EventsFile = Annotated[Path | None, typer.Option("--events", help=EVENTS_HELP, show_default=False)]
 Steps = Annotated[
@@ -93,12 +98,41 @@ def held_out(name: str, seed: int, size: int | None = None) -> ImageSet:
 
 
 def _is_cluttered(name: str) -> bool:
-    return name.startswith(CLUTTERED) and not Path(name).is_dir()
+    return name.startswith(CLUTTERED) and (has_name(name) or not Path(name).is_dir())
 
 
 def _items(name: str) -> str:
     """Return the name of the data set that provides the images, without the prefix "cluttered-"."""
     return name.removeprefix(CLUTTERED) if _is_cluttered(name) else name
+
+
+def data_of(stimulus: Stimulus, data: str | None) -> str:
+    """The name of the data to load: `data`, which the user gave, or that of the training if it is the name of a set.
+
+    Who wrote a file does not decide which path of this machine is opened, so a path in it is only shown.
+
+    Raises
+    ------
+    DataError
+        If nothing is given, and the training data is not known, or a path.
+    """
+    if data:
+        return data
+    if not stimulus.data:
+        raise DataError(
+            "--data",
+            f"is needed, because the network does not name its training data: {DATA_HELP} "
+            "Or give your own input with --events.",
+        )
+    if not has_name(stimulus.data):
+        raise DataError("--data", f"is needed: the file says that it was trained on {stimulus.data!r}, and a path in a "
+                        f"file is opened only if you name it:{data_option(stimulus.data)}")  # fmt: skip
+    return stimulus.data
+
+
+def data_option(name: str) -> str:
+    """What a command that follows needs to find the same data: nothing for the name of a data set."""
+    return "" if not name or has_name(name) else f" --data {shlex.quote(name)}"
 
 
 def stimulus_of(network: Network, steps: int | None, coding: str | None) -> Stimulus:
@@ -138,16 +172,10 @@ def presented(
     Raises
     ------
     DataError
-        If `data` is None and the network does not name its training data, or the images do not fit its input.
+        If `data` is None and the network names no data set, or the images do not fit its input.
     """
     stimulus = stimulus_of(network, steps, coding)
-    name = data or stimulus.data
-    if not name:
-        raise DataError(
-            "--data",
-            f"is needed, because the network does not name its training data: {DATA_HELP} "
-            "Or give your own input with --events.",
-        )
+    name = data_of(stimulus, data)
     if size is None and name == stimulus.data:
         size = stimulus.size
     if len(network.inputs) > 1:
@@ -167,8 +195,9 @@ def first_of(images: ImageSet, samples: int) -> ImageSet:
 
 
 def training_name(network: Network, data: str | None) -> str | None:
-    """Return the name of the data set to use: `data`, or that of the training; None if neither is known."""
-    return data or Stimulus.from_metadata(network.metadata).data or None
+    """Return the name of the data to use: `data`, or that of the training; None if that is not known, or a path."""
+    name = Stimulus.from_metadata(network.metadata).data
+    return data or (name if has_name(name) else None)
 
 
 def training_events(

@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM end a command in the same way, and while torch is being imported they are held back.
 
 SIGTERM is what Slurm, systemd and ``kill`` send. It raises :class:`Terminated`, a KeyboardInterrupt: what a command
-cleans up after Ctrl-C it cleans up then, and its exit status is 143.
+cleans up after Ctrl-C it cleans up then, and its exit status is 143. Ctrl-C raises :class:`Interrupted`, since after a
+KeyboardInterrupt itself has passed through a call of ``exec``, Python ends by the signal in place of status 130.
 
 Importing torch runs C++ that calls back into Python thousands of times. A KeyboardInterrupt raised in such a callback
 unwinds through C++ that may not expect it; a SIGABRT seen once was probably caused by this. So an interrupt that
@@ -14,10 +15,14 @@ import signal
 import sys
 from types import FrameType
 
-__all__ = ["Terminated", "end", "watch"]
+__all__ = ["Interrupted", "Terminated", "end", "watch"]
 
 DEFERRED_IMPORTS = ("torch",)
 RETRY_S = 0.05
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -40,8 +45,8 @@ def end() -> None:
 
 
 def _interrupted(number: int, _frame: FrameType | None) -> None:
-    """Raise KeyboardInterrupt or Terminated, or try again shortly."""
-    error = Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    """Raise Interrupted or Terminated, or try again shortly."""
+    error = Terminated if number == signal.SIGTERM else Interrupted
     if hasattr(signal, "setitimer") and any(_half_imported(name) for name in DEFERRED_IMPORTS):
         signal.signal(signal.SIGALRM, _terminated_later if error is Terminated else _interrupted_later)
         signal.setitimer(signal.ITIMER_REAL, RETRY_S)

@@ -21,6 +21,7 @@ from neurosam.cli.inputs import (
     Seed,
     Size,
     Steps,
+    data_of,
     presented,
     read_events,
     training_events,
@@ -31,6 +32,7 @@ from neurosam.cli.sample_count import mark_requested, report_fewer
 from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
+from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
     from neurosam.deploy.layer_report import LayerReport
@@ -97,10 +99,11 @@ def quantise(
 
     if events is not None and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
-    out = new_file(network.with_name(f"{network.stem}-{bits}bit.h5") if out is None else out, force, HDF5)
+    given = (network, calibration, data, events)
+    out = new_file(network.with_name(f"{network.stem}-{bits}bit.h5") if out is None else out, force, HDF5, given)
     if report is not None:
         require_package("quantise", "matplotlib")
-        new_folder(report, force, REPORT)
+        new_folder(report, force, REPORT, given)
     format_ = fixed_precision(precision, bits)
     net = network_in(network)
     if net.fixed:
@@ -144,6 +147,8 @@ def _calibration(
     if path is not None:
         return read_events(path, network).select(0, count)
     if images is None:
+        if (stimulus := Stimulus.from_metadata(network.metadata)).data:
+            data_of(stimulus, None)  # a path, which is refused
         say("no --calibration, and the network does not name its data: all inputs weigh the same")
         return None
     return training_events(network, images, count, seed, steps, size)

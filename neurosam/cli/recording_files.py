@@ -80,7 +80,7 @@ def import_recording(
     """Write a recording file, and print what it holds."""
     if not is_foreign(file):
         raise FormatError(str(file), f"has the wrong suffix; recordings are read from {' and '.join(SUFFIXES)}")
-    target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5)
+    target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5, (file, network))
     names = [name.strip() for name in (silent or "").split(",") if name.strip()]
     net = network_in(network)
     made = read_recording(

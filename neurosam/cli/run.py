@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,8 +89,8 @@ def run(
     numbers = film.with_suffix(".json") if film is not None and film.suffix.lower() == ".html" else None
     for path, suffixes in ((out, HDF5), (keep_state, HDF5), (film, FILMS), (numbers, (".json",))):
         if path is not None:
-            new_file(path, force, suffixes)
-    if out is not None and out == keep_state:
+            new_file(path, force, suffixes, (network, files, data, events, labels_file, initial))
+    if out is not None and keep_state is not None and os.path.realpath(out) == os.path.realpath(keep_state):
         raise NeurosamError("--keep-state", "and --out name the same file; give two")
     if out is None and record:
         raise NeurosamError("--record", "needs --out; give a file to write to")

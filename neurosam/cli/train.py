@@ -10,7 +10,7 @@ import typer
 
 from neurosam._util.packages import require_package
 from neurosam.cli.common import MODEL, console, new_file, say
-from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, held_out, training_set
+from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, data_option, held_out, training_set
 from neurosam.cli.sample_count import mark_requested, report_fewer
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
@@ -111,7 +111,7 @@ def train(
     --weight-decay 5e-4 --epochs 90
     """
     require_package("train", "torch", "safetensors")
-    new_file(out, force, MODEL)
+    new_file(out, force, MODEL, (data,))
     if ann:
         sources = {name: context.get_parameter_source(name) for name in SPIKING}
         inapplicable = [name for name, source in sources.items() if source is not None and source.name != "DEFAULT"]
@@ -156,7 +156,7 @@ def train(
     save_model(out, module, recipe)
     checkpoint.unlink(missing_ok=True)
     say(f"test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")
-    say(f"wrote {out}; next: neurosam {'convert' if ann else 'export'} {out}")
+    say(f"wrote {out}; next: neurosam {'convert' if ann else 'export'} {out}{data_option(data)}")
 
 
 def _line(epochs: int) -> Callable[[Epoch], None]:

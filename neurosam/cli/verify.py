@@ -85,7 +85,7 @@ def verify(
     --events, --data or --samples also by what they do.
     """
     if report is not None:
-        new_file(report, force, JSON)
+        new_file(report, force, JSON, (a, b, network, data, events))
     given = [name for name in OF_RUNS if (s := context.get_parameter_source(name)) and s.name != "DEFAULT"]
     required = _words(require)
     runs = _Runs(backends, data, size, events, samples, steps, seed, dtype)
@@ -100,7 +100,17 @@ def verify(
         backend = runs.names()[0] if "backends" in given else "event"
         net = network_in(a)
         result = worth(
-            net, runs.inputs(net), mutants, by, search, out, seed, None if events else runs.more(net), force, backend
+            net,
+            runs.inputs(net),
+            mutants,
+            by,
+            search,
+            out,
+            seed,
+            None if events else runs.more(net),
+            force,
+            backend,
+            (a, data, events),
         )
         found = _Found(True, (), result)
     elif isolate:

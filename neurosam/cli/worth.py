@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from neurosam.cli.common import console, new_file, progress, say
+from neurosam.cli.common import Named, console, new_file, progress, say
 from neurosam.errors import ArgumentError
 from neurosam.signals.inputs import Inputs
 
@@ -67,6 +67,7 @@ def worth(
     more: Callable[[int], Inputs] | None = None,
     force: bool = False,
     backend: str = "event",
+    files: Iterable[Named] = (),
 ) -> dict[str, Any]:
     """Print how many mutants a stimulus tells apart and the margins to the threshold; look for what tells more apart.
 
@@ -87,6 +88,8 @@ def worth(
     force : bool
         Whether `out` may be replaced.
     backend : str
+    files : iterable
+        What the command reads, which `out` does not replace.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def worth(
     if out is not None:
         if search is None:
             raise ArgumentError("--out", "is for what --search finds; give --search too")
-        new_file(out, force, (".h5", ".hdf5"))
+        new_file(out, force, (".h5", ".hdf5"), files)
     with progress("mutants") as tick:
         found = score(network, inputs, count, seed=seed, backend=backend, progress=tick)
     if level not in found.levels:

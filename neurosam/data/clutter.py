@@ -12,6 +12,11 @@ composed in integer arithmetic, in this order:
    least one side a crop is shorter than the ink of its donor, so a distractor is never a whole item. It ends one pixel
    before the ink of an item. Where crops and background overlap, the brightest is visible.
 
+In these scenes the item is the brightest part, so a map of brightness finds it. ``luminance="distractors"`` leaves the
+crops undimmed, the later above the earlier, and gives each the levels of the item (see ``luminance``): an explanation
+must tell shapes apart. ``luminance="canvas"``, for real pictures, does so with the background too, and leaves items as
+they are; there no statistic of single pixels tells where the item is.
+
 The mask is the ink itself, not an estimate: inside it the canvas shows the item, outside it the scene without the
 item, and the two differ in exactly the pixels of the mask.
 
@@ -23,22 +28,24 @@ with textures and masks added.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosam._util.arguments import integer
+from neurosam._util.arguments import choice, integer
 from neurosam.data.draws import Purpose, below, check_seed, words
 from neurosam.data.imageset import ImageSet, PairSet
+from neurosam.data.luminance import equalise
 from neurosam.data.scene import Sprites, dilate, paste
 from neurosam.data.texture import textures
 from neurosam.errors import DataError
 
-__all__ = ["Clutter", "cluttered", "two_items"]
+__all__ = ["Clutter", "cluttered", "scene_numbers", "two_items"]
 
 _GAP = 16  # levels between the brightest background and the darkest ink
+_LUMINANCE = ("dimmed", "distractors", "canvas")
 _CHUNK = 256  # scenes composed at once; it bounds the memory and does not affect the result
 
 
@@ -61,6 +68,9 @@ class Clutter:
     ink : float
         Pixels of an item brighter than this, in [0, 1), belong to the item if the set has no masks. The default
         excludes the faint halo around some garments and keeps their dark parts.
+    luminance : {"dimmed", "distractors", "canvas"}
+        Which parts have the item's levels: none, the distractors, or these and the background. Unless "dimmed", `dim`
+        has no effect; with "canvas", neither has `background`.
 
     Raises
     ------
@@ -82,6 +92,7 @@ class Clutter:
     crop: int = 8
     dim: tuple[float, float] = (0.4, 0.8)
     ink: float = 0.02
+    luminance: str = "dimmed"
 
     def __post_init__(self) -> None:
         for side in self.size:
@@ -95,6 +106,7 @@ class Clutter:
             raise DataError("dim", f"got {self.dim}; allowed is (least, greatest) with 0 < least <= greatest <= 1")
         if not 0 <= self.ink < 1:
             raise DataError("ink", f"got {self.ink}; allowed is 0 <= ink < 1")
+        choice("luminance", self.luminance, _LUMINANCE, DataError)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -140,7 +152,7 @@ def cluttered(
     ((4, 1, 32, 32), [72, 72, 72, 72])
     """
     clutter = clutter or Clutter()
-    scenes = _scene_numbers(items, seed, indices)
+    scenes = scene_numbers(items, seed, indices)
     sprites = Sprites.cut(items, ink=clutter.ink, floor=_floor(clutter))
     chosen = (scenes % len(items))[:, None]
     height, width = clutter.size
@@ -184,7 +196,7 @@ def two_items(
     ((4, 1, 48, 48), (4, 2, 48, 48), [[0, 1], [1, 0], [0, 1], [1, 0]])
     """
     clutter = clutter or Clutter()
-    scenes = _scene_numbers(items, seed, indices)
+    scenes = scene_numbers(items, seed, indices)
     sprites = Sprites.cut(items, ink=clutter.ink, floor=_floor(clutter))
     left = scenes % len(items)
     right = _partners(items, left, words(seed, Purpose.PARTNER, scenes, 1)[:, 0])
@@ -217,7 +229,8 @@ def _render(
     donors = sprites.donors(clutter.crop, per_scene) if clutter.distractors else np.empty(0, dtype=np.int64)
     for start in range(0, len(scenes), _CHUNK):
         part = slice(start, start + _CHUNK)
-        texture = textures(seed, scenes[part], height, width, _level(clutter.background))
+        brightest = 255 if clutter.luminance == "canvas" else _level(clutter.background)
+        texture = textures(seed, scenes[part], height, width, brightest)
         backdrop = np.repeat(texture[:, None], channels, axis=1)
         items = np.zeros_like(backdrop)
         for k in range(per_scene):
@@ -226,27 +239,36 @@ def _render(
             items = np.maximum(items, paste(levels, corner, height, width))
             masks[part, k] = paste(ink, corner, height, width)[:, 0]
         covered: NDArray[np.bool_] = np.any(masks[part], axis=1)
+        clear = ~dilate(covered)[:, None]
+        owner = np.zeros(covered.shape, dtype=np.int64)
         if clutter.distractors:
-            crops = _distractors(sprites, clutter, donors, seed, scenes[part], chosen[part])
-            backdrop = np.maximum(backdrop, np.where(dilate(covered)[:, None], np.uint8(0), crops))
-        backdrops[part] = backdrop
+            for number, crop in enumerate(_crops(sprites, clutter, donors, seed, scenes[part], chosen[part]), start=1):
+                shown = np.where(clear, crop, np.uint8(0))
+                on_top: NDArray[np.bool_] = np.any(shown, axis=1)
+                owner[on_top] = number
+                dimmed = clutter.luminance == "dimmed"
+                backdrop = np.maximum(backdrop, shown) if dimmed else np.where(on_top[:, None], shown, backdrop)
         images[part] = np.where(covered[:, None], items, backdrop)
+        if clutter.luminance != "dimmed":
+            for i, scene in enumerate(images[part]):
+                scene[:] = equalise(scene, owner[i], covered[i], background=clutter.luminance == "canvas")
+            backdrop = np.where(covered[:, None], backdrop, images[part])
+        backdrops[part] = backdrop
     return images, masks, backdrops
 
 
-def _distractors(
+def _crops(
     sprites: Sprites,
     clutter: Clutter,
     donors: NDArray[np.int64],
     seed: int,
     scenes: NDArray[np.int64],
     chosen: NDArray[np.int64],
-) -> NDArray[np.uint8]:
-    """Return uint8 [M, C, H, W]: the distractors of each scene on black."""
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield each distractor of all scenes, uint8 [M, C, H, W] on black."""
     height, width = clutter.size
-    least, greatest = (round(share * 256) for share in clutter.dim)
+    least, greatest = (round(share * 256) for share in clutter.dim) if clutter.luminance == "dimmed" else (256, 256)
     draw = words(seed, Purpose.DISTRACTOR, scenes, 6 * clutter.distractors).reshape(len(scenes), -1, 6)
-    canvas = np.zeros((len(scenes), sprites.levels.shape[1], height, width), dtype=np.uint8)
     for which in range(clutter.distractors):
         donor_word, *crop_words, row_word, column_word, dim_word = draw[:, which].T
         donor = sprites.other(donors, chosen, donor_word)
@@ -255,8 +277,7 @@ def _distractors(
         crop = sprites.crop(donor, clutter.crop, np.stack(crop_words, axis=1)).astype(np.int64)
         dim = least + below(dim_word, greatest - least + 1)
         dimmed = (crop * dim[:, None, None, None] // 256).astype(np.uint8)
-        canvas = np.maximum(canvas, paste(dimmed, corner, height, width))
-    return canvas
+        yield paste(dimmed, corner, height, width)
 
 
 def _partners(items: ImageSet, left: NDArray[np.int64], word: NDArray[np.uint32]) -> NDArray[np.int64]:
@@ -271,7 +292,8 @@ def _partners(items: ImageSet, left: NDArray[np.int64], word: NDArray[np.uint32]
     return by_class[np.where(position < first, position, position + sizes[label])]
 
 
-def _scene_numbers(items: ImageSet, seed: int, indices: Iterable[int] | None) -> NDArray[np.int64]:
+def scene_numbers(items: ImageSet, seed: int, indices: Iterable[int] | None) -> NDArray[np.int64]:
+    """Numbers of the scenes to make, int64 [M]; a DataError for others, or for a seed out of range."""
     check_seed(seed)
     numbers = np.array(list(range(len(items)) if indices is None else indices))
     if numbers.ndim != 1 or not numbers.size or not np.issubdtype(numbers.dtype, np.integer) or numbers.min() < 0:
@@ -284,4 +306,4 @@ def _level(share: float) -> int:
 
 
 def _floor(clutter: Clutter) -> int:
-    return _level(clutter.background) + _GAP
+    return 1 if clutter.luminance == "canvas" else _level(clutter.background) + _GAP

@@ -29,6 +29,7 @@ class Purpose(IntEnum):
     PLACE = 2
     DISTRACTOR = 3
     PARTNER = 4
+    GRID = 5
 
 
 def check_seed(seed: int) -> int:

@@ -7,7 +7,8 @@ Layouts, in the order in which they are tried:
     <part>/<class>/images/*.JPEG         the training part of Tiny-ImageNet
     <part>/images/*.JPEG                 the validation part of Tiny-ImageNet, recognised by its ``val_annotations.txt``
 
-A line of ``val_annotations.txt`` is a file name, a tab, a class, a tab, and a box, which is ignored.
+A line of ``val_annotations.txt`` is a file name, a tab, a class, a tab, and a box, which is ignored here:
+:mod:`neurosam.data.tiny_imagenet` reads the boxes.
 
 Classes are numbered in the order of their names, in every part as in ``train`` if there is one; files are in the order
 of their names. Files without the suffix of an image are skipped. An image is refused, by name, if its file or its
@@ -29,7 +30,17 @@ from neurosam._util.untrusted import MALFORMED_ARCHIVE
 from neurosam.data.imageset import ImageSet
 from neurosam.errors import DataError
 
-__all__ = ["ANNOTATIONS", "image_files", "is_image", "load_image_folder", "load_images"]
+__all__ = [
+    "ANNOTATIONS",
+    "check_inside",
+    "image_files",
+    "is_image",
+    "list_images",
+    "load_image_folder",
+    "load_images",
+    "picture_size",
+    "target_size",
+]
 
 _SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".webp")
 _FORMATS = ("BMP", "JPEG", "PNG", "PPM", "WEBP")
@@ -85,8 +96,8 @@ def load_image_folder(
         raise DataError(str(folder), "is not a folder")
     if channels not in _MODES:
         raise DataError("channels", f"got {channels!r}; allowed are 3 (colour) and 1 (grey)")
-    target = _size(size)
-    classes, files = _list(root, _part(root, part))
+    target = target_size(size)
+    classes, files = list_images(root, part)
     paths = [path for path, _ in files]
     first = _decode(root, paths[0], target, channels, max_file_bytes, max_pixels)
     if first.nbytes * len(files) > _MOST_BYTES:
@@ -129,7 +140,7 @@ def load_images(
     files = [Path(path).resolve() for path in paths]
     if not files:
         raise DataError("images", "got none; at least 1 is required")
-    target, first = _size(size), files[0]
+    target, first = target_size(size), files[0]
     out: list[NDArray[np.uint8]] = []
     for path in files:
         if not path.exists():
@@ -154,6 +165,14 @@ def is_image(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in _SUFFIXES
 
 
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of a picture that was decoded before."""
+    from PIL import Image
+
+    with Image.open(path, formats=_FORMATS) as picture:
+        return picture.height, picture.width
+
+
 def _part(root: Path, part: str | None) -> Path:
     if part is None:
         return root / "train" if (root / "train").is_dir() else root
@@ -162,7 +181,8 @@ def _part(root: Path, part: str | None) -> Path:
     return root / part
 
 
-def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+def target_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """Height and width in pixels, each 1 .. 4096; None for pictures as they are."""
     if size is None:
         return None
     height, width = size if isinstance(size, tuple) else (size, size)
@@ -171,8 +191,9 @@ def _size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
     return height, width
 
 
-def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
-    """Return the class names and, in a fixed order, each image with its label."""
+def list_images(root: Path, part: str | None) -> tuple[list[str], list[tuple[Path, int]]]:
+    """Return the class names and, in a fixed order, each image with its label; `root` is resolved."""
+    folder = _part(root, part)
     if (folder / ANNOTATIONS).is_file():
         return _annotated(root, folder)
     present = _folders(root, folder)
@@ -200,7 +221,7 @@ def _list(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
 def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, int]]]:
     """Read the validation part of Tiny-ImageNet."""
     annotations = folder / ANNOTATIONS
-    _check_inside(root, annotations)
+    check_inside(root, annotations)
     if annotations.stat().st_size > _MOST_FILE_BYTES:
         raise DataError(str(annotations), f"is larger than {_MOST_FILE_BYTES} bytes")
     if not (root / "train").is_dir():
@@ -221,7 +242,7 @@ def _annotated(root: Path, folder: Path) -> tuple[list[str], list[tuple[Path, in
 
 
 def _folders(root: Path, folder: Path) -> list[str]:
-    _check_inside(root, folder)
+    check_inside(root, folder)
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     for name in names:
         if any("\ud800" <= character <= "\udfff" for character in name):
@@ -230,7 +251,7 @@ def _folders(root: Path, folder: Path) -> list[str]:
 
 
 def _image_files(root: Path, folder: Path) -> list[Path]:
-    _check_inside(root, folder)
+    check_inside(root, folder)
     if not folder.is_dir():
         return []
     return sorted(
@@ -238,7 +259,8 @@ def _image_files(root: Path, folder: Path) -> list[Path]:
     )
 
 
-def _check_inside(root: Path, path: Path) -> None:
+def check_inside(root: Path, path: Path) -> None:
+    """Raise a DataError unless a path, with its links resolved, lies in `root`, which is resolved."""
     try:
         inside = path.resolve().is_relative_to(root)
     except (OSError, RuntimeError):  # a link to itself
@@ -255,7 +277,7 @@ def _decode(
         from PIL import Image, ImageOps
     except ImportError:
         raise DataError(str(root), "reading images requires pillow: pip install neurosam[viz]") from None
-    _check_inside(root, path)
+    check_inside(root, path)
     where = str(path)
     try:
         if not path.is_file():

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from neurosam.data.draws import Purpose, words
 from neurosam.errors import DataError
 
-__all__ = ["ImageSet", "PairSet"]
+__all__ = ["GridSet", "ImageSet", "PairSet"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,6 +218,42 @@ class PairSet(_Images):
         count, _, height, width = self.images.shape
         _check_labels(self.name, self.labels, (count, 2), self.classes)
         _check_masks(self.name, self.masks, (count, 2, height, width))
+
+
+@dataclass(frozen=True, eq=False)
+class GridSet(_Images):
+    """N grids of K pictures of different classes, and the cell of each (see :func:`neurosam.data.grids`).
+
+    Parameters
+    ----------
+    images : uint8 [N, C, H, W]
+        Intensities 0 .. 255.
+    labels : int64 [N, K]
+        Class in each cell, row by row.
+    masks : bool [N, K, H, W]
+        Pixels of each cell.
+    classes : tuple of str
+        Class names, in the order of the labels.
+    name : str
+        Name of the set in reports and error messages.
+
+    Raises
+    ------
+    DataError
+        If a shape, type or label is not valid.
+    """
+
+    labels: NDArray[np.int64]
+    masks: NDArray[np.bool_]
+    classes: tuple[str, ...]
+    name: str
+
+    def __post_init__(self) -> None:
+        _check_images(self.name, self.images)
+        count, _, height, width = self.images.shape
+        cells = self.labels.shape[1] if self.labels.ndim == 2 else 0
+        _check_labels(self.name, self.labels, (count, cells), self.classes)
+        _check_masks(self.name, self.masks, (count, cells, height, width))
 
 
 def _area_weights(old: int, new: int) -> NDArray[np.float64]:

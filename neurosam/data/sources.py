@@ -22,6 +22,7 @@ from neurosam.data.clutter import Clutter, cluttered
 from neurosam.data.folder import load_image_folder
 from neurosam.data.idx import is_idx_folder, load_idx_folder
 from neurosam.data.imageset import ImageSet
+from neurosam.data.tiny_imagenet import is_tiny_imagenet, load_tiny_imagenet
 from neurosam.errors import DataError
 
 __all__ = ["has_name", "load"]
@@ -52,8 +53,8 @@ def load(
     Parameters
     ----------
     source : str or path
-        A name in the table above, or the path of an IDX folder or an image folder. Names take precedence; write
-        ``./mnist5k`` for a folder of that name.
+        A name in the table above, or the path of an IDX folder, of Tiny-ImageNet, or of an image folder. Names take
+        precedence; write ``./mnist5k`` for a folder of that name.
     part : str, optional
         Which part to load, if the source has parts; default ``"train"``. An image folder may have any (see ``folder``).
     folder : path, optional
@@ -68,7 +69,7 @@ def load(
     Returns
     -------
     ImageSet
-        With masks for "cluttered-...", without masks for all others.
+        With masks for "cluttered-..." and for Tiny-ImageNet (its boxes), without masks for all others.
 
     Raises
     ------
@@ -101,7 +102,8 @@ def load(
         _refuse_others(name, given, ("part",))
         return load_idx_folder(name, part or "train")
     _refuse_others(name, given, ("part", "size", "channels"))
-    return load_image_folder(name, part, size=size, channels=3 if channels is None else channels)
+    read = load_tiny_imagenet if is_tiny_imagenet(Path(name)) else load_image_folder
+    return read(name, part, size=size, channels=3 if channels is None else channels)
 
 
 def has_name(source: str) -> bool:

@@ -24,7 +24,7 @@ from neurosam._util.arguments import choice, integer
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.evaluation.predictor import Predictor
 from neurosam.explain.maps import upsample
-from neurosam.signals.answer import NO_ANSWER, predicted
+from neurosam.signals.answer import answered, predicted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -206,14 +206,7 @@ def _targets(where: str, target: npt.ArrayLike | None, scores: Array) -> npt.NDA
     """One class per sample; the one with the largest score if `target` is None."""
     samples, classes = scores.shape
     if target is None:
-        answers = predicted(scores)
-        if (answers == NO_ANSWER).any():
-            at = int(np.argmax(answers == NO_ANSWER))
-            raise NeurosamError(
-                f"{where}: target",
-                f"is needed: sample {at} has no answer; its scores are the same for all classes",
-            )
-        return answers
+        return answered(scores, f"{where}: ")
     chosen = np.asarray(target)
     if chosen.dtype.kind not in "iu" or chosen.ndim > 1 or chosen.size not in (1, samples):
         raise NeurosamError(

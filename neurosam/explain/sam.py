@@ -15,9 +15,9 @@ Source: Y. Kim and P. Panda, "Visual Explanations from Spiking Neural Networks u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,18 +26,27 @@ from neurosam.arithmetic import contribution
 from neurosam.backends.registry import run
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.explain.maps import aggregate, normalise, overlay, upsample
+from neurosam.explain.spike_train import spike_train
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
-from neurosam.network.synapse import Shape, as_chw
+from neurosam.network.synapse import as_chw
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.signals.events import Events, encode
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Spikes
 
-Planes: TypeAlias = Callable[[], Iterator[npt.NDArray[Any]]]
-
-__all__ = ["SAM", "aggregate", "from_spikes", "normalise", "overlay", "upsample"]
+__all__ = [
+    "SAM",
+    "aggregate",
+    "from_spikes",
+    "most_spikes",
+    "normalise",
+    "overlay",
+    "read_inputs",
+    "scores_by_step",
+    "upsample",
+]
 
 
 class SAM:
@@ -126,7 +135,7 @@ class SAM:
         (T, B, H, W) array, or dict of them
             float64, or int32 for a fixed-point network; a dict by layer if `layers` is a sequence.
         """
-        events = self._inputs(inputs, steps, coding, seed)
+        events = read_inputs(self.network, inputs, steps, coding, seed)
         network = self.traced(events.steps)
         recording = run(network, events, self.backend, Record(sam=self.layers), **self.options)
         return recording.sam[self.layers[0]] if self._single else {name: recording.sam[name] for name in self.layers}
@@ -138,26 +147,6 @@ class SAM:
         """
         network = self.traced(steps)
         return {name: network.sam[name].scale for name in self.layers}
-
-    def _inputs(
-        self, inputs: npt.ArrayLike | Events | Mapping[str, Events], steps: int | None, coding: str, seed: int
-    ) -> Inputs:
-        if isinstance(inputs, (Events, Mapping)):
-            events = Inputs.of(self.network, inputs)
-            if steps not in (None, events.steps):
-                raise NeurosamError(
-                    "SAM: steps", f"got {steps} for events of {events.steps} steps; leave it out for events"
-                )
-            return events
-        if len(self.network.inputs) > 1:
-            names = ", ".join(repr(p.name) for p in self.network.inputs)
-            raise NeurosamError(
-                "SAM: inputs", f"are images for one input; the network has {names}. Give events of each"
-            )
-        if steps is None:
-            raise NeurosamError("SAM: steps", "is missing; images need a number of steps to be encoded into")
-        magnitude = self.network.input.magnitude if coding == "direct" and self.network.fixed else 1
-        return Inputs.of(self.network, encode(inputs, steps, coding, seed, magnitude=magnitude))
 
     def traced(self, steps: int | None) -> Network:
         """The network with the requested traces; `steps` is None if the length of the run is not known yet."""
@@ -181,6 +170,30 @@ class SAM:
             if steps is None:
                 raise
             return network.with_sam(trace, [name], steps)
+
+
+def read_inputs(
+    network: Network,
+    inputs: npt.ArrayLike | Events | Mapping[str, Events],
+    steps: int | None,
+    coding: str,
+    seed: int,
+) -> Inputs:
+    """Events as they are, or images encoded as events of a network."""
+    if isinstance(inputs, (Events, Mapping)):
+        events = Inputs.of(network, inputs)
+        if steps not in (None, events.steps):
+            raise NeurosamError(
+                "SAM: steps", f"got {steps} for events of {events.steps} steps; leave it out for events"
+            )
+        return events
+    if len(network.inputs) > 1:
+        names = ", ".join(repr(p.name) for p in network.inputs)
+        raise NeurosamError("SAM: inputs", f"are images for one input; the network has {names}. Give events of each")
+    if steps is None:
+        raise NeurosamError("SAM: steps", "is missing; images need a number of steps to be encoded into")
+    magnitude = network.input.magnitude if coding == "direct" and network.fixed else 1
+    return Inputs.of(network, encode(inputs, steps, coding, seed, magnitude=magnitude))
 
 
 def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace) -> npt.NDArray[Any]:
@@ -211,17 +224,26 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
     >>> ns.from_spikes(spikes, ns.SamTrace(gamma=0.5)).ravel().round(3).tolist()
     [0.0, 0.607, 0.0, 0.591]
     """
-    steps, samples, shape, planes = _train(spikes)
+    steps, samples, shape, _ = spike_train("from_spikes", spikes)
     channels, height, width = as_chw(shape)
     if isinstance(trace, FixedSamTrace):
-        largest = max((int(plane.max(initial=0)) for plane in planes()), default=0)
-        trace.check("from_spikes", channels, steps, max(largest, 1))
+        trace.check("from_spikes", channels, steps, most_spikes(spikes))
+    fixed = isinstance(trace, FixedSamTrace)
+    maps = np.zeros((steps, samples, height, width), dtype=np.int32 if fixed else np.float64)
+    for t, scores in enumerate(scores_by_step(spikes, trace)):
+        maps[t] = scores.sum(axis=1)
+    return maps
+
+
+def scores_by_step(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace) -> Iterator[npt.NDArray[Any]]:
+    """Score of every neuron, step by step: ``[B, C, H, W]``, float64 or int64; 0 where it does not spike."""
+    _, samples, shape, planes = spike_train("from_spikes", spikes)
+    chw = as_chw(shape)
     dtype = np.int64 if isinstance(trace, FixedSamTrace) else np.float64
-    size = samples * channels * height * width
+    size = samples * chw[0] * chw[1] * chw[2]
     state = np.zeros(size, dtype=dtype)
     last = np.zeros(size, dtype=np.int64)
     count = np.zeros(size, dtype=np.int64)
-    maps = np.zeros((steps, samples, height, width), dtype=np.int32 if dtype is np.int64 else np.float64)
     for t, plane in enumerate(planes()):
         fired = np.flatnonzero(plane)
         count[fired] += 1
@@ -230,8 +252,13 @@ def from_spikes(spikes: npt.ArrayLike | Spikes, trace: SamTrace | FixedSamTrace)
         last[fired] = t
         scores = np.zeros(size, dtype=dtype)
         scores[fired] = score
-        maps[t] = scores.reshape(samples, channels, height, width).sum(axis=1)
-    return maps
+        yield scores.reshape(samples, *chw)
+
+
+def most_spikes(spikes: npt.ArrayLike | Spikes) -> int:
+    """Most spikes of a neuron in one step, at least 1."""
+    _, _, _, planes = spike_train("from_spikes", spikes)
+    return max(1, *(int(plane.max(initial=0)) for plane in planes()))
 
 
 def _spike(
@@ -259,24 +286,3 @@ def _spike(
     if trace.mode == "strict":
         return s * decayed, after
     return s * (after if trace.mode == "inclusive" else after + waiting), after
-
-
-def _train(spikes: npt.ArrayLike | Spikes) -> tuple[int, int, Shape, Planes]:
-    """Steps, samples, shape, and a function to iterate over the flat spikes ``[B * N]`` of each step."""
-    if isinstance(spikes, Spikes):
-        steps, samples = spikes.planes.shape[:2]
-        return steps, samples, spikes.shape, lambda: (_step(spikes, t) for t in range(steps))
-    array = np.asarray(spikes)
-    if array.ndim not in (3, 5) or array.dtype.kind not in "biuf" or (array < 0).any() or (array % 1 != 0).any():
-        raise NeurosamError(
-            "from_spikes",
-            f"got {array.dtype} of shape {array.shape}; numbers of spikes 0, 1, ... of shape [T, B, C, H, W] or "
-            "[T, B, N] are required",
-        )
-    return array.shape[0], array.shape[1], array.shape[2:], lambda: (plane.ravel() for plane in array)
-
-
-def _step(spikes: Spikes, t: int) -> npt.NDArray[Any]:
-    """The flat spikes of a step."""
-    magnitude = None if spikes.magnitude is None else spikes.magnitude[t : t + 1]
-    return Spikes(spikes.planes[t : t + 1], spikes.shape, magnitude).dense().ravel()

@@ -66,10 +66,10 @@ def identify(path: Path) -> str:
         return _hdf5(path)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(path)
+    if _is_safetensors(size, head):  # before a pickle: a header of 1,152 bytes begins with the same two
+        return "model" if _has_recipe(path) else "safetensors"
     if head[0] == 0x80 and head[1:2] and head[1] in PICKLE_PROTOCOLS:
         return "pickle"
-    if _is_safetensors(size, head):
-        return "model" if _has_recipe(path) else "safetensors"
     for magic, kind in MAGIC:
         if head.startswith(magic):
             return kind

@@ -16,6 +16,7 @@ from pathlib import Path
 from neurosam._util.packages import missing_packages
 from neurosam.report.figures import heat_sheet, sample_sheet, save
 from neurosam.report.model import Report
+from neurosam.report.packing import MEMBRANE_MB
 from neurosam.report.page import write_page
 from neurosam.report.raster import raster, spikes_per_step
 from neurosam.signals.recording import Recording
@@ -28,7 +29,9 @@ SHEETS = 2
 SIDE_BY_SIDE = 8
 
 
-def write_folder(folder: str | Path, report: Report, recording: Recording) -> list[Path]:
+def write_folder(
+    folder: str | Path, report: Report, recording: Recording, membrane_mb: float = MEMBRANE_MB
+) -> list[Path]:
     """Write the page, and the figures if the packages that draw them are installed.
 
     Parameters
@@ -39,6 +42,8 @@ def write_folder(folder: str | Path, report: Report, recording: Recording) -> li
         Of the recording (:func:`neurosam.report.recorded.report_of`).
     recording : Recording
         Rasters are drawn of its spikes that have maps.
+    membrane_mb : float
+        See :func:`~neurosam.report.write_page`.
 
     Returns
     -------
@@ -46,7 +51,7 @@ def write_folder(folder: str | Path, report: Report, recording: Recording) -> li
         The files, the page first.
     """
     out = Path(folder)
-    files = [*write_page(out / "report.html", report)]
+    files = [*write_page(out / "report.html", report, membrane_mb=membrane_mb)]
     if missing_packages(*NEEDED):
         return files
     samples = report.samples

@@ -21,7 +21,12 @@ from neurosam.signals.events import Events
 from neurosam.signals.overflow import REMEDY
 from neurosam.signals.recording import Recording
 
-__all__ = ["comparison_table", "difference_table", "operations_table", "quantisation_table", "range_table"]
+__all__ = ["comparison_table", "difference_table", "operations_table", "percent", "quantisation_table", "range_table"]
+
+
+def percent(share: float) -> float:
+    """A share as tables have it: in percent, with one decimal."""
+    return round(100 * share, 1)
 
 
 def operations_table(network: Network, recording: Recording, inputs: Events | Mapping[str, Events]) -> Table:
@@ -49,10 +54,10 @@ def operations_table(network: Network, recording: Recording, inputs: Events | Ma
             neurons(population.shape),
             None if sent is None else _mean(int(sent.sum()), samples),
             None if is_input else _mean(done, samples),
-            None if is_input or not arriving.dense else f"{done / arriving.dense:.1%}",
+            None if is_input or not arriving.dense else percent(done / arriving.dense),
             None if is_input else neurons(population.shape) * recording.steps,
         ))  # fmt: skip
-    columns = ("population", "neurons", "events sent", "synaptic operations", "of dense", "neuron updates")
+    columns = ("population", "neurons", "events sent", "synaptic operations", "of dense, %", "neuron updates")
     note = (
         f"of one sample, the mean of {recording.samples}, in {recording.steps} steps; a synaptic operation is a weight "
         "that an event adds, dense means every weight in every step; neuron updates: every neuron in every step"
@@ -128,17 +133,17 @@ def comparison_table(
     >>> from neurosam.report.tables import comparison_table
     >>> both = {"float64": np.array([1, 2, -1, 0]), "4 bits": np.array([1, -1, -1, 2])}
     >>> comparison_table(both, np.array([1, 2, 0, 0])).rows
-    [('float64', '75.0%', None, 1), ('4 bits', '25.0%', '50.0%', 2)]
+    [('float64', 75.0, None, 1), ('4 bits', 25.0, 50.0, 2)]
     """
     first = next(iter(predictions.values()))
-    columns = ["network", "accuracy", f"agreement with {next(iter(predictions))}", "no answer"]
+    columns = ["network", "accuracy, %", f"agreement with {next(iter(predictions))}, %", "no answer"]
     rows: list[tuple[Cell, ...]] = []
     for number, (name, answers) in enumerate(predictions.items()):
-        right = None if labels is None else f"{np.mean(answers == labels):.1%}"
-        same = f"{np.mean(answers == first):.1%}" if number else None
+        right = None if labels is None else percent(float(np.mean(answers == labels)))
+        same = percent(float(np.mean(answers == first))) if number else None
         rows.append((name, right, same, int(np.count_nonzero(answers == NO_ANSWER))))
     if labels is None:
-        columns.remove("accuracy")
+        columns.remove("accuracy, %")
         rows = [(row[0], *row[2:]) for row in rows]
     return Table("Networks compared", columns, rows, note)
 
@@ -161,8 +166,8 @@ def difference_table(recording: Recording, exact: Recording, name: str) -> Table
         b = np.asarray(theirs.sam[layer] / theirs.sam_scale.get(layer, 1.0))
         whole = float(b.sum())
         spikes = [int(r.counts[layer].sum()) if layer in r.counts else None for r in (mine, theirs)]
-        rows.append((layer, *spikes, f"{np.abs(a - b).sum() / whole:.1%}" if whole else None))
-    columns = ("layer", "spikes", f"spikes, {name}", "difference of the maps")
+        rows.append((layer, *spikes, percent(float(np.abs(a - b).sum()) / whole) if whole else None))
+    columns = ("layer", "spikes", f"spikes, {name}", "difference of the maps, %")
     note = (
         f"of {count} sample{'s' * (count != 1)}; difference: the sum of |map - map of {name}| over the sum of the "
         "latter, step by step and pixel by pixel"

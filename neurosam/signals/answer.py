@@ -15,7 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NO_ANSWER", "NO_ANSWER_TEXT", "accuracy_text", "answer_name", "predicted", "unanswered"]
+from neurosam.errors import NeurosamError
+
+__all__ = ["NO_ANSWER", "NO_ANSWER_TEXT", "accuracy_text", "answer_name", "answered", "predicted", "unanswered"]
 
 NO_ANSWER = -1
 """The prediction of a sample whose output prefers no class."""
@@ -49,6 +51,22 @@ def predicted(output: npt.ArrayLike) -> npt.NDArray[np.int64]:
     else:
         prefers = array.max(axis=-1) > array.min(axis=-1)  # false for NaN as well
     return np.asarray(np.where(prefers, array.argmax(axis=-1), NO_ANSWER), dtype=np.int64)
+
+
+def answered(output: npt.ArrayLike, where: str = "") -> npt.NDArray[np.int64]:
+    """The class that each output prefers, where each sample needs one.
+
+    Raises
+    ------
+    NeurosamError
+        If a sample has no answer; `where` is put in front of "target", whose absence asked for it.
+    """
+    answers = predicted(output)
+    if (answers == NO_ANSWER).any():
+        at = int(np.argmax(answers == NO_ANSWER))
+        problem = f"is needed: sample {at} has no answer; its outputs are the same for all classes"
+        raise NeurosamError(f"{where}target", problem)
+    return answers
 
 
 def answer_name(prediction: int, classes: Sequence[str] = ()) -> str:

@@ -20,6 +20,7 @@ from neurosam._util.memory import available_bytes, size_text
 from neurosam._util.saving import save
 from neurosam.errors import EventError
 from neurosam.network.synapse import Shape, neurons
+from neurosam.signals.draws import spikes_of
 
 __all__ = ["CODINGS", "Events", "encode"]
 
@@ -221,8 +222,9 @@ def encode(
         step round((1 - x)(steps - 1)), none for x = 0. ``direct``: the value x itself in every step (a current, for
         float networks; or, with a `magnitude`, an integer).
     seed : int
-        Sample ``i`` draws from a generator of its own, seeded with ``(seed, first + i)``, so that a batch gives the
-        same events as its samples one by one.
+        Sample ``i`` draws from a stream of its own, of ``(seed, first + i)``, so that a batch gives the same events as
+        its samples one by one. A number is drawn for every pixel of every step, so a pixel spikes alike in two pictures
+        that differ elsewhere: a clean and an attacked picture differ in few spikes (see neurosam/signals/draws.py).
     first : int
         Index of the first image in its data set.
     magnitude : int
@@ -278,7 +280,7 @@ def encode(
         x = np.rint(x * np.float32(magnitude))
     flat = x.reshape(x.shape[0], neurons(x.shape[1:]))
     _fits(flat, steps, coding)
-    parts = [_sample(row, steps, coding, np.random.default_rng([seed, first + i])) for i, row in enumerate(flat)]
+    parts = [_sample(row, steps, coding, seed, first + i) for i, row in enumerate(flat)]
     sizes = [time.size for time, _, _ in parts]
     time = np.concatenate([p[0] for p in parts]) if parts else np.zeros(0, np.int64)
     neuron = np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64)
@@ -307,7 +309,7 @@ def _fits(x: npt.NDArray[np.float32], steps: int, coding: str) -> None:
 
 
 def _sample(
-    x: npt.NDArray[np.float32], steps: int, coding: str, rng: np.random.Generator
+    x: npt.NDArray[np.float32], steps: int, coding: str, seed: int, sample: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[Any]]:
     """Step, neuron and value of one sample's events, in order of (step, neuron)."""
     if coding == "latency":
@@ -319,9 +321,8 @@ def _sample(
         active = np.flatnonzero(x)
         return np.repeat(np.arange(steps), active.size), np.tile(active, steps), np.tile(x[active], steps)
     probability = x if coding == "poisson" else np.minimum(np.abs(x) / 2, np.float32(1))
-    active = np.flatnonzero(probability)
-    time, place = np.nonzero(rng.random((steps, active.size), dtype=np.float32) < probability[active])
-    return time, active[place], np.sign(x[active[place]])
+    time, neuron = spikes_of(probability, steps, seed, sample)
+    return time, neuron, np.sign(x)[neuron]
 
 
 def _extent(shape: Any, steps: Any, samples: Any) -> tuple[Shape, int, int]:

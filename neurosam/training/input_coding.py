@@ -9,7 +9,8 @@ With b a byte of the image, x = b / 255, and U uniform in [0, 1), redrawn for ea
 
 The codes are those of :func:`neurosam.encode`, which encodes the events of a run. Codes without random numbers give
 equal results. Random numbers come from a generator that the caller seeds. They differ from those of a run, and between
-CPU and GPU, since training requires the same distribution but not the same spikes.
+CPU and GPU, since training requires the same distribution but not the same spikes. One is drawn for every pixel, so two
+batches of one shape and seed have equal spikes wherever their pixels are equal, as those of a run have.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), released code (`poisson_signed`).
 """

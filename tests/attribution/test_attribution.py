@@ -355,8 +355,8 @@ def test_layers_and_modules_that_a_method_cannot_handle() -> None:
         GradCAM(plain, "out").attribute(images())
     with pytest.raises(NeurosamError, match=r"layer 'conv1': spikes; use SpikingGradCAM"):
         GradCAM(net, "conv1")
-    with pytest.raises(NeurosamError, match="a SpikingSequential is required"):
-        SpikingGradCAM(plain, "conv1")  # type: ignore[arg-type]
+    with pytest.raises(NeurosamError, match="got Sequential, which has no time; use GradCAM"):
+        SpikingGradCAM(plain, "conv1")
     with pytest.raises(NeurosamError, match=r"not a LIF layer of a SpikingSequential; it has \['conv1', 'conv2'\]"):
         ModuleSAM(net, "pool")
     with pytest.raises(NeurosamError, match="no ReLU or LIF layer to guide"):

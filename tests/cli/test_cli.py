@@ -247,15 +247,17 @@ def test_images_of_different_sizes_are_resized_to_one(tmp_path: Path) -> None:
     train = ("train", "--data", data, "-o", model, "--arch", "2C3-D2", "--steps", 2, "--epochs", 1, "--batch", 8)
     assert "give a size to crop and resize all images to (--size" in done(*train, status=2)
     assert "8 samples to train, 4 held out" in done(*train, "--size", 5)
-    done("export", model)
-    network = tmp_path / "m.h5"
+    assert f"--data: is needed: the file says that it was trained on '{data}'" in done("export", model, status=2)
+    assert f"next: neurosam run {tmp_path / 'm.h5'} --data {data}" in done("export", model, "--data", data)
+    network, given = tmp_path / "m.h5", ("--data", data)
     assert load_network(network).input.shape == (3, 5, 5)
-    assert "on 4 samples" in done("run", network)
-    assert "on 4 samples" in done("run", network, "--data", data, "--size", 5)  # same size, given explicitly
-    assert "or the --size of the input" in " ".join(done("run", network, "--size", 6, status=2).split())
+    assert f"only if you name it: --data {data}" in done("run", network, status=2)
+    assert "on 4 samples" in done("run", network, *given)
+    assert "on 4 samples" in done("run", network, *given, "--size", 5)  # same size, given explicitly
+    assert "or the --size of the input" in " ".join(done("run", network, *given, "--size", 6, status=2).split())
     assert "does not apply" in done("run", network, "--data", "mnist5k", "--size", 5, status=2)
-    done("verify", network, "--samples", 2)
-    done("explain", network, "-o", tmp_path / "maps", "--samples", 1)
+    done("verify", network, *given, "--samples", 2)
+    done("explain", network, *given, "-o", tmp_path / "maps", "--samples", 1)
 
 
 def test_run_uses_at_most_the_available_samples(place: Path) -> None:

@@ -368,7 +368,7 @@ def python(work: Path, code: str, *arguments: str) -> subprocess.CompletedProces
         ("torch", "train --data bars", "pip install 'neurosam[torch]'"),
         ("safetensors", "export m.safetensors -o x.h5", "pip install 'neurosam[torch]'"),
         ("torch", "verify m.h5", "pip install 'neurosam[torch]'"),
-        ("matplotlib", "explain m.h5", "pip install 'neurosam[viz]'"),
+        ("matplotlib", "study -o x", "pip install 'neurosam[viz]'"),
         ("mlxtend", "demo", "pip install 'neurosam[demo]'"),
     ],
 )
@@ -409,7 +409,7 @@ def test_a_plug_in_that_cannot_be_loaded_is_reported_and_the_other_commands_work
 
 def test_running_needs_no_torch(work: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; from neurosam.cli import main; main()"
-    done = python(work, code, "run", "m.h5")
+    done = python(work, code, "run", "m.h5", "--data", "bars")
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout
 

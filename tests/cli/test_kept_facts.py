@@ -54,6 +54,8 @@ def test_export_without_data_says_so_and_goes_on(place: Path, tmp_path: Path) ->
     module, recipe = load_model(place / "m.safetensors")
     save_model(tmp_path / "m.safetensors", module, replace(recipe, stimulus=replace(recipe.stimulus, data="./none")))
     text = run("export", tmp_path / "m.safetensors", "--calibrate", 0)
+    assert "held-out accuracy: not measured (--data: is needed: the file says that it was trained on './none'" in text
+    text = run("export", tmp_path / "m.safetensors", "--calibrate", 0, "--force", "--data", "./none")
     assert "held-out accuracy: not measured (./none: no data set and no folder of that name" in text
     assert "accuracy" not in ns.load_network(tmp_path / "m.h5").metadata
     assert "accuracy" not in run("export", place / "m.safetensors", "-o", tmp_path / "n.h5", "--samples", 0)

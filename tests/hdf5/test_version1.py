@@ -137,7 +137,9 @@ def neuron_of(root: Any, kind: type) -> Any:
     return next(group for name, group in records(root) if name == kind.__name__)
 
 
-@pytest.mark.parametrize(("kind", "field"), [(kind, f) for kind in (FixedLIF, FixedReadout) for f in NEW_FIELDS[kind]])
+@pytest.mark.parametrize(
+    ("kind", "field"), [(kind, f) for kind in (FixedLIF, FixedReadout) for f in sorted(NEW_FIELDS[kind])]
+)
 def test_version_1_with_a_field_of_version_2(kind: type, field: str, old: Path) -> None:
     with h5py.File(old, "r+") as root:
         group = neuron_of(root, kind)

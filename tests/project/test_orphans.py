@@ -52,22 +52,24 @@ def named(**parts: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "orphan"),
+    ("other", "orphan"),
     [
-        (named(), False),
-        (named(pid="4194999"), True),
-        (named(started="1"), True),
-        (named(started="0"), False),
-        (named(boot="00000000"), True),
-        (named(boot="00000000", host="00000000"), False),
-        (named(pid="4194999", host="00000000"), False),
-        (named(pid="4194999", namespace="00000000"), False),
-        (named(pid="9999999999"), True),
+        ({}, False),
+        ({"pid": "4194999"}, True),
+        ({"started": "1"}, True),
+        ({"started": "0"}, False),
+        ({"boot": "00000000"}, True),
+        ({"boot": "00000000", "host": "00000000"}, False),
+        ({"pid": "4194999", "host": "00000000"}, False),
+        ({"pid": "4194999", "namespace": "00000000"}, False),
+        ({"pid": "9999999999"}, True),
         (".neurosam-0123456789abcdef.tmp", False),
         ("results.tmp", False),
     ],
+    ids=str,
 )
-def test_only_what_is_proven_to_be_an_orphan(tmp_path: Path, name: str, orphan: bool) -> None:
+def test_only_what_is_proven_to_be_an_orphan(tmp_path: Path, other: str | dict[str, str], orphan: bool) -> None:
+    name = other if isinstance(other, str) else named(**other)
     if not Path("/proc/self/stat").exists() and "-1-" in name:
         pytest.skip("the system does not say when a process started")
     (tmp_path / name).touch()

@@ -2,7 +2,8 @@
 
 ``NEUROSAM_LAVA_PYTHON`` names an interpreter. Without it, ``.venv-lava`` is looked for next to the running environment
 and at the root of the source tree, where `make` builds it; without that, the running interpreter is taken if lava-nc is
-installed in it.
+installed in it. What is found without being named is run only if nobody else could have put it there: in a folder that
+many share, anybody can make a ``.venv-lava``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from neurosam._util.ownership import is_only_ours
 from neurosam.errors import BackendError
 
 __all__ = ["BOOT", "VARIABLE", "Finding", "advice", "command", "examine", "find"]
@@ -83,12 +85,19 @@ def find() -> Path:
         if not os.access(named, os.X_OK):
             raise BackendError(f"{VARIABLE}={named}", "is not an executable file; name Lava's Python 3.10")
         return Path(named)
+    refused = []
     for root in dict.fromkeys((Path(sys.prefix).parent, ROOT)):
         python = root / FOLDER / "bin" / "python"
         if os.access(python, os.X_OK):
-            return python
+            others = [path for path in (root / FOLDER, python.parent, python) if not is_only_ours(path)]
+            if not others:
+                return python
+            refused.append((python, others[0]))
     if _installed_here():
         return Path(sys.executable)
+    for python, other in refused:
+        raise BackendError(str(python), f"is not run, since other users can change {other}: chmod -R go-w it if it is "
+                           f"yours, or name it: export {VARIABLE}={python}")  # fmt: skip
     raise BackendError(
         "back end 'lava'",
         f"needs a Python 3.10 with lava-nc 0.10.0: {advice()}. {VARIABLE} names one that you have",

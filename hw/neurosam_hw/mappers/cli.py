@@ -73,10 +73,10 @@ def map_(
     A mapping (-o) is for: neurosam cost --map. Where neurons are never changes a spike.
     """
     if out is not None:
-        new_file(out, force, (".json",))
+        new_file(out, force, (".json",), (network, chip, activity, mapping))
     if picture is not None:
         require_package("map --picture", "matplotlib")
-        new_file(picture, force, (".png", ".svg"))
+        new_file(picture, force, (".png", ".svg"), (network, chip, activity, mapping))
     if mapping is not None and (in_order or inputs):
         raise MappingError("--map", "checks a mapping that is there; leave out --in-order and --inputs")
     net, machine = network_in(network), load_chip(chip)

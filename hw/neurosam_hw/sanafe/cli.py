@@ -64,7 +64,7 @@ def sanafe(
 
     Then, where `pip install sanafe numpy` was done: python FOLDER/run.py. And here: neurosam hw sanafe-compare FOLDER.
     """
-    new_folder(out, force, "plan.json")
+    new_folder(out, force, "plan.json", (network, chip, mapping, data, events))
     if events and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     net, machine = network_in(network), load_chip(chip)

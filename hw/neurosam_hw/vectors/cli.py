@@ -41,7 +41,7 @@ def vectors(
     Of each population what arrives, its parameters, and spikes, currents, membranes and maps of each step: files for
     $readmemh, a C header and .npz; weights for a full design. Then: make -C FOLDER.
     """
-    new_folder(out, force, MANIFEST)
+    new_folder(out, force, MANIFEST, (network, data, events))
     if events and any(option is not None for option in (data, size, steps, coding)):
         raise NeurosamError("--events", "has its own steps and needs no --data, --size, --steps or --coding")
     net = network_in(network)
