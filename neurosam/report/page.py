@@ -28,7 +28,7 @@ import numpy as np
 from neurosam._util.atomic_write import write_text
 from neurosam._version import __version__
 from neurosam.errors import NeurosamError
-from neurosam.report.colours import DARK_LINES, DASH_ARRAYS, LINES
+from neurosam.report.colours import DARK_LINES, DASH_ARRAYS, LINES, OFF, ON
 from neurosam.report.model import Cell, Picture, Report, Sample, Table
 from neurosam.report.packing import MEMBRANE_MB, packed
 
@@ -117,6 +117,7 @@ def _palette() -> dict[str, str]:
     return {
         "lines": " ".join(f"--c{i}: {colour};" for i, colour in enumerate(LINES)),
         "on_black": " ".join(f"--on-black-{i}: {colour};" for i, colour in enumerate(DARK_LINES)),
+        "events": " ".join(f"--{name}: #{bytes(c).hex()};" for name, c in (("on", ON), ("off", OFF))),
         "dark_lines": " ".join(f"--c{i}: {colour};" for i, colour in enumerate(DARK_LINES)),
         "strokes": " ".join([*(f".s{i} {{ stroke: var(--c{i}); }}" for i in range(len(LINES))), *dashes]),
     }

@@ -274,7 +274,7 @@ def test_no_answer_is_no_class(browser: Browser, page: Path) -> None:
 def test_what_was_left_out_is_said(browser: Browser, page: Path) -> None:
     browser.open(page, "#sample=2&step=1&layer=conv&view=membrane&neuron=3")
     assert "left out" in browser.text("#trace-left-out")
-    assert "--membrane-mb 1 keeps all" in browser.text("#trace-left-out")
+    assert "all are kept with neurosam explain --membrane-mb 1." in browser.text("#trace-left-out")
     assert browser.run("document.querySelector('#view').value") == "spikes"
     assert browser.run("document.querySelectorAll('#trace .spike').length") > 0
     go(browser, "sample=1&step=1&layer=conv&view=membrane&neuron=3")

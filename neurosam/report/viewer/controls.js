@@ -98,7 +98,7 @@ steers($("trace"), (x, width) => Math.floor((x - field.left) / (width - field.le
 
 // Clicking a map or the raster picks a neuron; while one of them has the focus, arrow keys move to its neighbours.
 function picks(canvas, at) {
-  canvas.addEventListener("pointerdown", (event) => {
+  canvas.addEventListener("click", (event) => {
     const box = canvas.getBoundingClientRect(), within = (x) => Math.min(Math.max(x, 0), 1 - 1e-9);
     at(within((event.clientX - box.left) / box.width), within((event.clientY - box.top) / box.height));
   });
@@ -168,7 +168,11 @@ document.addEventListener("keydown", (event) => {
 addEventListener("hashchange", () => { readAddress(); draw(); });
 
 // Start.
-for (const id of ["map", "overlay", "beside"]) if (layers.some((layer) => populations.includes(layer))) $(id).tabIndex = 0;
+for (const id of ["map", "overlay", "beside"]) {
+  if (!layers.some((layer) => populations.includes(layer))) break;
+  $(id).tabIndex = 0;
+  $(id).setAttribute("role", "application");
+}
 readAddress();
 $("message").hidden = true;
 $("live").hidden = false;
@@ -176,5 +180,5 @@ draw();
 const chosen = $("samples").children[state.sample];
 $("samples").scrollLeft = chosen.offsetLeft - ($("samples").clientWidth - chosen.offsetWidth) / 2;
 new ResizeObserver(drawActivity).observe($("chart"));
-new ResizeObserver(drawNeurons).observe($("neurons"));
+new ResizeObserver(drawNeurons).observe($("trace"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

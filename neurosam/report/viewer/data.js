@@ -28,6 +28,15 @@ function numbers(entry) {
   }
   return decoded.get(entry);
 }
+const ranges = new WeakMap();
+function extremes(entry) {
+  if (!ranges.has(entry)) {
+    let low = 0, high = 0;
+    for (const value of numbers(entry)) { if (value < low) low = value; if (value > high) high = value; }
+    ranges.set(entry, { low, high, most: Math.max(-low, high) });
+  }
+  return ranges.get(entry);
+}
 const channelled = (shape) => (shape.length === 3 ? shape : [1, 1, shape[0]]);
 const has = (object, name) => Object.hasOwn(object, name);
 

@@ -1,6 +1,6 @@
 // The input: its image, or its spikes at the current step, and the outline of its mask.
 
-const ON = [255, 150, 60], OFF = [70, 150, 255], WHITE = [255, 255, 255]; // on black, as in film.py
+const ON = variable("--on"), OFF = variable("--off"), WHITE = [255, 255, 255]; // on black
 const channelColours = (count) => (count === 1 ? [WHITE] : count === 2 ? [OFF, ON] : [0, 1, 2, 3, 5, 6].map((i) => variable(`--on-black-${i}`)));
 
 // What the input was at the current step: its height and width, and the colour of a pixel.
@@ -15,7 +15,7 @@ function inputNow() {
 function inputSpikes(entry) {
   const [, channels, high, wide] = entry.shape, plane = high * wide, from = state.step * channels * plane;
   const now = numbers(entry).subarray(from, from + channels * plane), colours = channelColours(channels);
-  const signed = channels === 1 && numbers(entry).some((value) => value < 0), most = largest(now.map(Math.abs)) || 1;
+  const signed = channels === 1 && extremes(entry).low < 0, most = largest(now.map(Math.abs)) || 1;
   const colour = (i) => {
     const sum = [0, 0, 0];
     for (let c = 0; c < channels; c++) {

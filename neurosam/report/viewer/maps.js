@@ -47,8 +47,9 @@ function drawMaps() {
   $("map-note").textContent = `${shown.height} × ${shown.width}${second ? ", this network" : ""}`;
   $("overlay-note").textContent = `${state.layer} ${what}`;
   $("empty").textContent = shown.values.some((value) => value > 0) ? "" : reason(what);
-  $("map").setAttribute("aria-label", `Map of ${state.layer} ${what}; largest value ${number(largest(shown.values))}`);
-  $("overlay").setAttribute("aria-label", `Input of sample ${state.sample} under the map of ${state.layer} ${what}`);
+  const keys = populations.includes(state.layer) ? ". Arrow keys pick a neuron" : "";
+  $("map").setAttribute("aria-label", `Map of ${state.layer} ${what}; largest value ${number(largest(shown.values))}${keys}`);
+  $("overlay").setAttribute("aria-label", `Input of sample ${state.sample} under the map of ${state.layer} ${what}${keys}`);
   drawBeside(sample.beside, shown, second, table, scale, what);
 }
 

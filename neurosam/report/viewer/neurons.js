@@ -89,7 +89,7 @@ function drawNeuronMap(kind) {
   const spikes = spikesNow() && numbers(spikesNow());
   let colour, low = "0", high = "1", note = "";
   if (view === "membrane") {
-    const values = numbers(membraneNow()), most = values.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
+    const values = numbers(membraneNow()), most = extremes(membraneNow()).most || 1;
     const one = kind.threshold && kind.threshold.length === 1 ? kind.threshold[0] : null;
     colour = (i) => {
       if (spikes?.[from + i]) return WHITE;
@@ -99,7 +99,7 @@ function drawNeuronMap(kind) {
     note = spikes ? "white: fired" : "";
     paint($("neuron-bar"), 257, 1, (i) => charge((i - 128) / 128));
   } else {
-    const most = spikes ? spikes.reduce((a, b) => Math.max(a, Math.abs(b)), 1) : 1, signed = spikes?.some((value) => value < 0);
+    const { low: least, most } = spikes ? extremes(spikesNow()) : { low: 0, most: 1 }, signed = least < 0;
     colour = (i) => {
       const value = spikes ? spikes[from + i] : 0;
       return value ? mixed(SILENT, signed ? (value > 0 ? ON : OFF) : WHITE, Math.sqrt(Math.abs(value) / most)) : SILENT;

@@ -25,7 +25,7 @@ function drawTrace(kind) {
   $("trace-spikes").textContent = spikes ? listed(spikes) : "";
   const missing = !entry && kind.role !== "input";
   $("trace-left-out").hidden = !missing;
-  $("trace-left-out").textContent = missing ? leftOut() : "";
+  $("trace-left-out").replaceChildren(...(missing ? leftOut() : []));
   plotTrace(kind, membrane, spikes, threshold, amount, moved);
 }
 
@@ -57,12 +57,13 @@ function listed(spikes) {
 
 function leftOut() {
   const some = samples.some((sample) => Object.keys(sample.membrane).length);
-  if (!some) return "Membranes were not recorded.";
-  return `This membrane was left out to keep the page small: it holds ${number(data.membrane_mb)} MB of them. `
-    + `neurosam explain --membrane-mb ${number(data.needed_mb).replaceAll("\u202f", "")} keeps all.`;
+  if (!some) return ["Membranes were not recorded."];
+  const text = `This membrane was left out to keep the page small, which has room for ${number(data.membrane_mb)} MB of them; all are kept with `;
+  return [text, made("code", `neurosam explain --membrane-mb ${data.needed_mb}`), "."];
 }
 
 function plotTrace(kind, membrane, spikes, threshold, amount, moved) {
+  $("trace").classList.toggle("flat", !membrane);
   const svg = $("trace"), width = Math.max(svg.clientWidth, 200), height = Math.max(svg.clientHeight, 100);
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.replaceChildren();
