@@ -37,7 +37,7 @@ __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
 FORMAT, FORMAT_VERSION = "neurosam-report", 1
 VIEWER = re.compile(r"<!-- viewer -->\n(.*?)<!-- /viewer -->\n", re.DOTALL)
 """Parts of page.html that show samples; a page without any has none of them."""
-SCRIPTS = ("data", "paint", "maps", "input", "charts", "neurons", "trace", "controls")
+SCRIPTS = ("data", "paint", "maps", "input", "charts", "neurons", "raster", "trace", "pick", "controls")
 """Files of viewer/, in the order in which the page has them; all share one scope."""
 FAILED = """})().catch((error) => {
   console.error(error);
