@@ -71,6 +71,7 @@ docs: $(VENV)/.stamp ## build the documentation into site/, warnings as errors: 
 
 tutorials: $(VENV)/.stamp ## run the tutorials; renew the outputs and the pictures (docs/assets) that they show
 	@PYTHONPATH=tests $(VENV)/bin/python -m support.walkthrough docs/tutorials docs/assets
+	@PYTHONPATH=tests $(VENV)/bin/python -m support.notebook docs/tutorials/notebook.ipynb
 
 lint: env ## ruff (rules and format), mypy --strict, import contracts
 	@$(VENV)/bin/ruff check

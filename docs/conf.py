@@ -16,7 +16,7 @@ copyright = "neurosam developers"
 version = release = neurosam.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # Markdown by myst_parser, and the notebook with the outputs that its file holds
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -29,6 +29,7 @@ exclude_patterns = ["_ext", "_static", "README.md"]
 # Markdown. Anchors of headings are those that GitHub makes, so that FORMAT.md's links work in both places.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 4
+nb_execution_mode = "off"  # tests run the notebook
 
 # API reference: NumPy docstrings; the docstrings say the types.
 autodoc_member_order = "bysource"

@@ -45,6 +45,7 @@ _MODULE_OF = {
     "available_backends": "neurosam.backends.registry",
     "run": "neurosam.backends.registry",
     "Session": "neurosam.backends.session",
+    "progress": "neurosam._util.progress",
     # files
     "digest": "neurosam.hdf5.files",
     "file_digest": "neurosam.hdf5.files",
@@ -88,6 +89,7 @@ _MODULE_OF = {
 __all__ = ["__version__", *_MODULE_OF]
 
 if TYPE_CHECKING:  # the same names for type checkers; tests/project/test_names.py compares the two
+    from neurosam._util.progress import progress as progress
     from neurosam.backends.registry import available_backends as available_backends
     from neurosam.backends.registry import run as run
     from neurosam.backends.session import Session as Session

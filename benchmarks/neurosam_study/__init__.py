@@ -1,4 +1,4 @@
-"""The experiments of the SAM paper on cluttered canvases: claim by claim, with baselines, seeds and intervals.
+"""The experiments of the SAM paper, statement by statement, with baselines, seeds, pictures and intervals.
 
     plan.py                              sizes of a study
     models.py                            the networks of one seed: trained, converted, deployed; kept as checkpoints
@@ -7,13 +7,15 @@
                                          the experiments: from models to results
     deployment.py                        the last experiment: networks on plain images, trained, converted and deployed
     experiments.py, results.py           names and versions of the experiments; their results and the cache
-    claims.py, interval.py               the paper's claims about these results, and whether ours support them
+    statements.py, inference.py          what is judged, written down before; and the word that the results give it
     gallery.py, charts.py, sheets.py, paper_charts.py, sanity_charts.py
                                          the paper's figures, and ours
     report.py, runner.py, cli.py         results.md; the run; the command
     bits.py                              by itself: accuracy against bits per weight (python -m neurosam_study.bits)
+    trace_bits/                          by itself: SAM in traces of few bits (python -m neurosam_study.trace_bits)
 
-The unit of evidence is the training seed: an interval is Student's over seeds, never over samples.
+The unit of evidence is the training seed with the held-out pictures, which are the same for all seeds: verdicts
+resample both, and the intervals of tables are Student's over seeds, never over pictures alone.
 
 Importing the package loads no module: the command line imports cli.py before it knows whether torch is installed.
 

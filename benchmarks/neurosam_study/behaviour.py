@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.attribution import GradCAM
-from neurosam.data import PairSet
+from neurosam.data import ImageSet, PairSet
 from neurosam.evaluation import fgsm, map_distance, of_module, spiking_fgsm, suppression
 from neurosam.explain.localisation import intensity
 from neurosam.explain.maps import aggregate
 from neurosam.signals.answer import predicted
-from neurosam.training import evaluate
+from neurosam.training import SpikingSequential
 from neurosam_study.localisation import EXAMPLES, examples, most_frequent
 from neurosam_study.maps import AT_ONCE, Array, activity_of, explained_by, nets, recorded, sam_of, stored
 from neurosam_study.models import FORMS, Models, Spiking
@@ -25,6 +25,8 @@ ATTACK = 4
 """The paper's epsilon, in 255ths."""
 ATTACKER = 1000
 """Offset of the seed for the attacker's input spikes, which differ from those of the attacked net."""
+OTHER_DRAWS = 500
+"""Offset of the seeds for spikes that are drawn anew."""
 MIN_PAIRS = 5
 """Minimum number of pairs with a map at a step for the step to count."""
 NO_PAIRS = "Left out: pairs of items at known positions can be made from mnist5k and fashion only."
@@ -32,14 +34,20 @@ NO_PAIRS = "Left out: pairs of items at known positions can be made from mnist5k
 
 def accuracies(models: Models) -> Result:
     """Measure the held-out accuracy of every network in every form."""
-    figures = {
-        "ANN": evaluate(models.ann, models.test, steps=1, coding="direct", seed=models.seed, device=models.device)
-    }
+    test = models.test
+    values = {"ANN": of_ann(models.ann, test)}
+    values["reference ANNs"] = np.mean([of_ann(ann, test) for ann in models.references], axis=0)
     for name, net in nets(models).items():
         for form in FORMS:
-            figures[f"{name} {form}"] = net.accuracy(form, models.test.images, models.test.labels, models.seed)
-    figures["most frequent class"] = most_frequent(models)
-    return Result(figures)
+            values[f"{name} {form}"] = net.hits(form, test.images, test.labels, models.seed)
+    return Result({"most frequent class": most_frequent(models)}, values=values)
+
+
+def of_ann(ann: SpikingSequential, images: ImageSet) -> Array:
+    """Whether an ANN classifies each image correctly, 1 or 0."""
+    predict = of_module(ann)
+    parts = [images.subset(np.arange(i, min(i + AT_ONCE, len(images)))) for i in range(0, len(images), AT_ONCE)]
+    return np.concatenate([predicted(predict(part.float())) == part.labels for part in parts]).astype(np.float64)
 
 
 def activity(models: Models) -> Result:
@@ -67,12 +75,12 @@ def activity(models: Models) -> Result:
 def robustness(models: Models) -> Result:
     """Fig. 7 and 9: accuracy under FGSM, the share of the clean accuracy lost at 4/255, and how far maps move at 4/255.
 
-    Baselines are noise of the same size, each pixel up or down at random, and for SAM, without any attack, new input
-    spikes drawn for the same images.
+    The attack on the spiking net averages its gradient over several draws of the input's spikes, and its maps are means
+    over draws that an image and its attacked version share. Baselines are noise of the same size, each pixel up or down
+    at random, and for SAM, without any attack, other draws of the same images.
     """
-    figures: dict[str, float] = {}
+    values: dict[str, Array] = {}
     net, shown, layer = models.surrogate(), models.explained, models.layers[-1]
-    seen = {"": net.encode(shown.images, models.seed), "redrawn": net.encode(shown.images, models.seed + 1)}
     before = explained_by(GradCAM(models.ann, layer), shown.float(), shown.labels)
     arrays = examples(models)
     for epsilon in models.plan.epsilons:
@@ -80,31 +88,43 @@ def robustness(models: Models) -> Result:
         attacked = _attacked(models, net, epsilon)
         noisy = _noisy(models, epsilon)
         for name, images in (("ANN", ann_images), ("ANN, noise", noisy)):
-            hits = predicted(of_module(models.ann)(images)) == shown.labels
-            figures[f"accuracy/{name} {epsilon}"] = float(hits.mean())
+            values[f"accuracy/{name} {epsilon}"] = (predicted(of_module(models.ann)(images)) == shown.labels) * 1.0
         for name, images in (("surrogate", attacked), ("surrogate, noise", noisy)):
             for form in FORMS:
-                figures[f"accuracy/{name} {form} {epsilon}"] = net.accuracy(form, images, shown.labels, models.seed)
+                values[f"accuracy/{name} {form} {epsilon}"] = net.hits(form, images, shown.labels, models.seed)
         if epsilon != ATTACK:
             continue
         for name, images in (("", ann_images), (", noise", noisy)):
             after = explained_by(GradCAM(models.ann, layer), images, shown.labels)
-            figures[f"map/Grad-CAM of the ANN{name}"] = float(map_distance(before, after).mean())
+            values[f"map/Grad-CAM of the ANN{name}"] = map_distance(before, after)
             arrays[f"after/Grad-CAM of the ANN{name}"] = stored(after[:EXAMPLES])
         arrays |= {"before/Grad-CAM of the ANN": stored(before[:EXAMPLES])}
         arrays |= {"attacked/ANN": ann_images[:EXAMPLES], "attacked/surrogate": attacked[:EXAMPLES]}
-        seen |= {"attacked": net.encode(attacked, models.seed), "noise": net.encode(noisy, models.seed)}
+        seeds = range(models.seed, models.seed + models.plan.draws)
+        others = range(models.seed + OTHER_DRAWS, models.seed + OTHER_DRAWS + models.plan.draws)
         for form in FORMS:
-            maps = {name: sam_of(net, form, events, (layer,))[layer] for name, events in seen.items()}
-            arrays[f"before/SAM {form}"] = stored(aggregate(maps[""])[:EXAMPLES])
-            arrays[f"after/SAM {form}"] = stored(aggregate(maps["attacked"])[:EXAMPLES])
-            for name, moved in (("", "attacked"), (", noise", "noise"), (", no attack, spikes drawn anew", "redrawn")):
-                figures[f"map/SAM{name} {form}"] = float(map_distance(maps[""], maps[moved]).mean())
+            clean = _mean_map(net, form, shown.images, seeds, layer)
+            moved = {
+                "": _mean_map(net, form, attacked, seeds, layer),
+                ", noise": _mean_map(net, form, noisy, seeds, layer),
+                ", no attack, spikes drawn anew": _mean_map(net, form, shown.images, others, layer),
+            }
+            arrays[f"before/SAM {form}"] = stored(aggregate(clean)[:EXAMPLES])
+            arrays[f"after/SAM {form}"] = stored(aggregate(moved[""])[:EXAMPLES])
+            for name, maps in moved.items():
+                values[f"map/SAM{name} {form}"] = map_distance(clean, maps)
+    figures = {}
     for name in ("ANN", *(f"surrogate {form}" for form in FORMS)):
-        clean = figures[f"accuracy/{name} 0"]
-        lost = clean - figures[f"accuracy/{name} {ATTACK}"]
-        figures[f"lost/{name}"] = lost / clean if clean else float("nan")
-    return Result(figures, arrays=arrays)
+        clean_share = float(values[f"accuracy/{name} 0"].mean())
+        lost = clean_share - float(values[f"accuracy/{name} {ATTACK}"].mean())
+        figures[f"lost/{name}"] = lost / clean_share if clean_share else float("nan")
+    return Result(figures, arrays=arrays, values=values)
+
+
+def _mean_map(net: Spiking, form: str, images: npt.NDArray[np.generic], seeds: range, layer: str) -> Array:
+    """SAM of each step, the mean over draws of the input's spikes."""
+    maps = [sam_of(net, form, net.encode(images, seed), (layer,))[layer] for seed in seeds]
+    return np.asarray(np.mean(maps, axis=0))
 
 
 def suppressed(models: Models) -> Result:
@@ -115,7 +135,7 @@ def suppressed(models: Models) -> Result:
     pairs = models.pairs
     if pairs is None:
         return Result(notes=(NO_PAIRS,))
-    figures: dict[str, float] = {}
+    values: dict[str, Array] = {}
     courses: dict[str, list[float]] = {}
     arrays: dict[str, npt.NDArray[Any]] = {}
     net = models.surrogate()
@@ -123,23 +143,25 @@ def suppressed(models: Models) -> Result:
     for form in FORMS:
         seen = activity_of(net, form, events, models.layers)
         predicted = seen.predictions
-        figures[f"predicted one of the two {form}"] = float((pairs.labels == predicted[:, None]).any(axis=1).mean())
+        values[f"predicted one of the two {form}"] = (pairs.labels == predicted[:, None]).any(axis=1) * 1.0
         input_share = suppression(intensity(pairs.images)[None], pairs.labels, predicted)[0]
-        shares = input_share[~np.isnan(input_share)]
-        figures[f"input {form}"] = float(shares.mean()) if shares.size else float("nan")
+        values[f"input {form}"] = input_share
         selected = _predicted(pairs, predicted)
         arrays[f"predicted {form}"] = predicted[selected]
         arrays[f"label {form}"], arrays[f"image {form}"] = pairs.labels[selected], pairs.images[selected]
         for layer, maps in sam_of(net, form, events, models.layers).items():
             arrays[f"{layer} {form}"] = stored(maps[:, selected])
             for name, shown in (("", maps), ("/spikes", seen.by_step(layer))):
-                course = _course(suppression(shown, pairs.labels, predicted))
+                share = suppression(shown, pairs.labels, predicted)
+                course = _course(share)
                 courses[f"{layer}{name} {form}"] = course
-                steps = [share for share in course if not np.isnan(share)] or [float("nan")]
-                figures[f"{layer}{name}/first {form}"], figures[f"{layer}{name}/last {form}"] = steps[0], steps[-1]
+                steps = [t for t, mean in enumerate(course) if not np.isnan(mean)]
+                for which, at in (("first", 0), ("last", -1)):
+                    of_pairs = share[steps[at]] if steps else np.full(len(predicted), np.nan)
+                    values[f"{layer}{name}/{which} {form}"] = of_pairs
     side = models.pair_side
     notes = () if side is None else (f"Items of pairs are shrunk to {side} pixels, so that two fit on a canvas.",)
-    return Result(figures, courses, arrays, notes)
+    return Result({}, courses, arrays, notes, values)
 
 
 def _course(share: Array) -> list[float]:
@@ -158,7 +180,10 @@ def _attacked(models: Models, net: Spiking, epsilon: int) -> npt.NDArray[np.floa
     parts = []
     for first in range(0, len(shown), AT_ONCE):
         images, labels = shown.images[first : first + AT_ONCE], shown.labels[first : first + AT_ONCE]
-        parts.append(spiking_fgsm(net.module, images, labels, epsilon / 255, steps=net.steps, seed=seed + first))
+        attacked = spiking_fgsm(
+            net.module, images, labels, epsilon / 255, steps=net.steps, seed=seed, draws=models.plan.draws, first=first
+        )
+        parts.append(attacked)
     return np.concatenate(parts)
 
 

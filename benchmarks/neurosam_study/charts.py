@@ -50,8 +50,10 @@ Seeds: TypeAlias = Sequence[Mapping[str, Result]]
 SURROGATE, CONVERSION, ANN, GRADIENT, BASELINE = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#6E6E6E"
 SMALL, TINY = 8.0, 7.0
 NETS = {"surrogate": SURROGATE, "conversion": CONVERSION}
-KEY = "filled: 8 bits, event back end; hollow: float; bars and bands: 95 % over seeds"
-BANDS = "8 bits, event back end; bands: 95 % over seeds"
+KEY = "filled: 8 bits, event back end; hollow: float; dots: seeds; bars and bands: 95 % over seeds"
+BANDS = "8 bits, event back end; dots: seeds; bands: 95 % over seeds"
+SEED: dict[str, Any] = {"markersize": 2.2, "alpha": 0.45, "markeredgewidth": 0}
+"""A dot for each seed, behind the mean."""
 MARKS: dict[str, dict[str, Any]] = {
     FORMS[0]: {"marker": "o", "markerfacecolor": "white", "markersize": 5.0},
     FORMS[1]: {"marker": "o", "markersize": 3.6},
@@ -101,6 +103,7 @@ def dots(axes: Axes, rows: Mapping[str, tuple[Mapping[str, Interval], str]], *, 
                 continue
             shift = {FORMS[0]: 0.16, FORMS[1]: -0.16}.get(form, 0.0)
             reach = [[_finite(value.mean - value.low)], [_finite(value.high - value.mean)]]
+            axes.plot(value.values, [row - shift] * len(value.values), "o", color=colour, **SEED)
             axes.errorbar(value.mean, row - shift, xerr=reach, color=colour, linewidth=0, elinewidth=1.0, **MARKS[form])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(range(len(rows)), list(rows) if names else [""] * len(rows))
@@ -119,11 +122,21 @@ def line(
     *,
     form: str = "",
     dash: str = "-",
+    share: bool = False,
 ) -> None:
-    """Draw a line of means with a band of their intervals, with markers if there are few points."""
+    """Draw a line of means with a band of their intervals; with markers, and a dot for each seed, if points are few.
+
+    The band of a `share` ends at 0 and 1.
+    """
     positions = np.asarray(x, dtype=float)
-    mean, low, high = (np.array([getattr(v, part) for v in values], dtype=float) for part in Interval._fields)
-    mark = MARKS[form] if len(positions) <= 12 else {}
+    mean, low, high = (np.array([value[i] for value in values], dtype=float) for i in range(3))
+    if share:
+        low, high = np.maximum(low, 0.0), np.minimum(high, 1.0)
+    few = len(positions) <= 12
+    mark = MARKS[form] if few else {}
+    if few:
+        for position, value in zip(positions, values, strict=True):
+            axes.plot([position] * len(value.values), value.values, "o", color=colour, **SEED)
     axes.plot(positions, mean, color=colour, linestyle=dash, linewidth=1.3, label=label, **mark)
     axes.fill_between(positions, low, high, where=np.isfinite(low) & np.isfinite(high), color=colour, alpha=0.15, lw=0)
 

@@ -78,6 +78,6 @@ def study(
     except KeyboardInterrupt as interruption:
         raise type(interruption)(f"the same command resumes from {out / 'cache'}") from None
     pairs = zip(*results["verdicts"].values(), strict=True)
-    rows = [(w["claim"]["experiment"], w["claim"]["text"], w["word"], f["word"]) for w, f in pairs]
-    show("Claims and verdicts", ("experiment", "claim", "float", "8 bits, event"), rows, left=2)
+    rows = [(w["statement"]["experiment"], w["statement"]["text"], w["word"], f["word"]) for w, f in pairs]
+    show("Verdicts", ("experiment", "statement", "float", "8 bits, event"), rows, left=2)
     say(f"wrote {out / 'results.md'} and {out / 'results.json'}")

@@ -18,9 +18,9 @@ from neurosam.errors import DataError
 from neurosam.signals.answer import predicted
 from neurosam.signals.events import Events, encode
 from neurosam.signals.recording import Record
-from neurosam.training import evaluate
+from neurosam_study.behaviour import of_ann
 from neurosam_study.localisation import most_frequent
-from neurosam_study.maps import AT_ONCE, nets
+from neurosam_study.maps import AT_ONCE, Array, nets
 from neurosam_study.models import FORMS, Models, Spiking
 from neurosam_study.plan import DEPLOYED
 from neurosam_study.results import Result
@@ -34,6 +34,7 @@ VERIFIED = 200
 def deployment(models: Models) -> Result:
     """Measure all of the above for each data set; a data set that is not installed is left out with a note."""
     figures: dict[str, float] = {}
+    values: dict[str, Array] = {}
     courses: dict[str, list[float]] = {}
     notes = []
     for data in models.plan.deployed:
@@ -44,32 +45,31 @@ def deployment(models: Models) -> Result:
             notes.append(f"{data} is left out: {error}")
             continue
         test, surrogate_steps = deployed.test, deployed.plan.steps
-        of_data = {"accuracy/ANN": evaluate(deployed.ann, test, steps=1, coding="direct", seed=deployed.seed)}
-        of_data["accuracy/most frequent class"] = most_frequent(deployed)
+        values[f"{data}/accuracy/ANN"] = of_ann(deployed.ann, test)
+        figures[f"{data}/accuracy/most frequent class"] = most_frequent(deployed)
         for name, net in nets(deployed).items():
             for form in FORMS:
-                course = _course(deployed, net, form)
-                courses[f"{data}/{name} {form}"] = course
-                of_data[f"accuracy/{name} {form}"] = course[-1]
+                hits = _hits(deployed, net, form)
+                courses[f"{data}/{name} {form}"] = hits.mean(axis=1).tolist()
+                values[f"{data}/accuracy/{name} {form}"] = hits[-1]
                 if net.steps > surrogate_steps:
-                    of_data[f"accuracy/{name} after {surrogate_steps} steps {form}"] = course[surrogate_steps - 1]
+                    values[f"{data}/accuracy/{name} after {surrogate_steps} steps {form}"] = hits[surrogate_steps - 1]
             events = net.encode(test.images[: VERIFIED * surrogate_steps // net.steps], deployed.seed)
             total = verify(net.fixed, events)["event"].total
-            of_data[f"compared/{name} {FORMS[1]}"] = total.compared
-            of_data[f"differ/{name} {FORMS[1]}"] = total.mismatches
-        figures |= {f"{data}/{name}": value for name, value in of_data.items()}
-    return Result(figures, courses, notes=tuple(notes))
+            figures[f"{data}/compared/{name} {FORMS[1]}"] = total.compared
+            figures[f"{data}/differ/{name} {FORMS[1]}"] = total.mismatches
+    return Result(figures, courses, notes=tuple(notes), values=values)
 
 
-def _course(models: Models, net: Spiking, form: str) -> list[float]:
-    """Accuracy after each step."""
+def _hits(models: Models, net: Spiking, form: str) -> Array:
+    """Whether each image is classified correctly after each step, 1 or 0, ``[T, P]``."""
     images, labels = models.test.images, models.test.labels
-    hits = np.zeros(net.steps, dtype=np.int64)
+    parts = []
     for first in range(0, len(images), AT_ONCE):
         batch = slice(first, first + AT_ONCE)
         events = encode(images[batch], net.steps, "poisson", models.seed, first)
-        hits += (_predictions(net, form, events) == labels[batch]).sum(axis=1)
-    return [float(count / len(images)) for count in hits]
+        parts.append(_predictions(net, form, events) == labels[batch])
+    return np.concatenate(parts, axis=1).astype(np.float64)
 
 
 def _predictions(net: Spiking, form: str, events: Events) -> npt.NDArray[np.int64]:

@@ -24,11 +24,12 @@ STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
 class Interval(NamedTuple):
-    """A mean and its interval; the bounds are infinite for a single value, and all are NaN without values."""
+    """A mean, its interval, and the values; bounds are infinite for a single value, and all are NaN without any."""
 
     mean: float
     low: float
     high: float
+    values: tuple[float, ...] = ()
 
 
 def interval(values: Sequence[float]) -> Interval:
@@ -38,9 +39,9 @@ def interval(values: Sequence[float]) -> Interval:
         return Interval(math.nan, math.nan, math.nan)
     mean, count = statistics.fmean(present), len(present)
     if count < 2:
-        return Interval(mean, -math.inf, math.inf)
+        return Interval(mean, -math.inf, math.inf, tuple(present))
     reach = STUDENT[min(count - 1, len(STUDENT)) - 1] * statistics.stdev(present) / math.sqrt(count)
-    return Interval(mean, mean - reach, mean + reach)
+    return Interval(mean, mean - reach, mean + reach, tuple(present))
 
 
 def pseudo_values(pairs: Mapping[tuple[int, int], float], seeds: int) -> list[float]:

@@ -1,8 +1,9 @@
 """The networks of one seed: an ANN, spiking nets with several leaks, a converted net; each in float and at 8 bits.
 
-Everything depends only on the plan and the seed: positions of items, weights, spikes. All seeds hold out the same
-items, so that their networks can be compared on canvases that none of them was trained on. Finished checkpoints are
-the cache: training resumes from one, and returns at once if nothing is left to do.
+Everything depends only on the plan and the seed: positions of items, weights, spikes. All seeds are measured on the
+same held-out pictures, which none of them was trained on, so that what differs between seeds is the training, and what
+differs between pictures is the picture. Finished checkpoints are the cache: training resumes from one, and returns at
+once if nothing is left to do.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from neurosam.signals.events import Events, encode
 from neurosam.training import SpikingSequential
 from neurosam_study.plan import Plan
 
-__all__ = ["COMMON", "FORMS", "Models", "Spiking"]
+__all__ = ["FORMS", "HELD_OUT", "Models", "Spiking"]
 
 FORMS = ("float", "8 bits")
 """Forms of a spiking net: the module in torch, and Loihi's fixed point with 8-bit weights on the event back end."""
@@ -40,8 +41,10 @@ BALANCING = 100
 """Numbers of training canvases used to scale weights and to balance thresholds."""
 AT_ONCE = 50
 """Samples whose events are in memory at once."""
-COMMON = 0
-"""Seed of the canvases that all seeds share; those of `test` have odd seeds, and training uses other items."""
+HELD_OUT = 1
+"""Seed of the held-out canvases, which all seeds share; those of training have even seeds and other items."""
+REFERENCE = 1000
+"""First seed of the ANNs whose Grad-CAM maps are compared with; no seed of the study reaches it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +76,16 @@ class Spiking:
         """Encode images as Poisson spikes."""
         return encode(images, self.steps, "poisson", seed)
 
-    def accuracy(self, form: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int) -> float:
-        """Measure accuracy on images, in batches to limit memory."""
-        predict, hits = self.predictor(form), 0
+    def hits(
+        self, form: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int
+    ) -> npt.NDArray[np.float64]:
+        """Whether each image is classified correctly, 1 or 0, in batches to limit memory."""
+        predict, hits = self.predictor(form), []
         for first in range(0, len(images), AT_ONCE):
             batch = slice(first, first + AT_ONCE)
             x = encode(images[batch], self.steps, "poisson", seed, first).dense()
-            hits += int((predicted(predict(x)) == labels[batch]).sum())
-        return hits / len(images)
+            hits.append(predicted(predict(x)) == labels[batch])
+        return np.concatenate(hits).astype(np.float64)
 
 
 class Models:
@@ -120,18 +125,13 @@ class Models:
 
     @cached_property
     def test(self) -> ImageSet:
-        """Held-out images."""
-        return self._images(self._items[1], 2 * self.seed + 1, self.plan.test)
+        """Held-out images, the same for all seeds."""
+        return self._images(self._items[1], HELD_OUT, self.plan.test)
 
     @cached_property
     def explained(self) -> ImageSet:
         """Held-out images whose maps are evaluated."""
         return self.test.subset(np.arange(min(self.plan.explained, len(self.test))))
-
-    @cached_property
-    def common(self) -> ImageSet:
-        """Held-out images that are the same for all seeds, to compare their maps."""
-        return self._images(self._items[1], COMMON, self.plan.explained)
 
     @cached_property
     def pairs(self) -> PairSet | None:
@@ -140,7 +140,7 @@ class Models:
             return None
         items, side = self._items[1], self.pair_side
         items = items if side is None else items.shrink(side, side)
-        return two_items(items, self._clutter, seed=self.seed, indices=range(self.plan.test))
+        return two_items(items, self._clutter, seed=HELD_OUT, indices=range(self.plan.test))
 
     @property
     def pair_side(self) -> int | None:
@@ -217,6 +217,12 @@ class Models:
         module = training.build_ann(self.architecture, self.train.shape, batch_norm=True, bias=False, seed=self.seed)
         self.fit("ann", module, steps=1, coding="direct", epochs=self.plan.ann_epochs)
         return module
+
+    @cached_property
+    def references(self) -> tuple[SpikingSequential, ...]:
+        """ANNs that no net here descends from, the same for all seeds."""
+        seeds = range(REFERENCE, REFERENCE + self.plan.references)
+        return tuple(Models(self.plan, seed, self._folder, self._say, self.device).ann for seed in seeds)
 
     def surrogate(self, leak: float | None = None) -> Spiking:
         """The net trained with surrogate gradients and batch norm through time."""

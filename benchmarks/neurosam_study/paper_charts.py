@@ -77,8 +77,12 @@ def activity(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
                 course = course_over_seeds(seeds, "Fig. 6b", name)
                 label = f"{net}, {len(course)} steps" if hue == colour else f"its input, {net}"
                 if net == "surrogate" or hue == colour:
-                    charts.line(axes[0, column], _share(len(course)), course, hue, label, form=FORMS[1], dash=dash)
-        charts.label(axes[0, column], title=layer, x="fraction of the presentation")
+                    charts.line(
+                        axes[0, column], _share(len(course)), course, hue, label, form=FORMS[1], dash=dash, share=True
+                    )
+        charts.label(
+            axes[0, column], title=layer, x="fraction of the presentation", y="" if column else "share of the most"
+        )
         axes[0, column].set_ylim(0, 1.05)
     charts.legend(figure, axes[0, 0])
     return figure
@@ -110,24 +114,21 @@ def leaks(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
 
 
 def gammas(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
-    """Draw Fig. 8: the error, and below it the paired difference from gamma 0.5, which the claims are about."""
-    title = f"Fig. 8: localisation error against gamma; below: minus that of gamma {GAMMA:g}, same seed\n{charts.BANDS}"
-    figure, axes = charts.panels(2, len(layers), title)
-    for column, layer in enumerate(layers):
-        for net, colour in charts.NETS.items():
-            names = [f"{layer}/{net}/gamma {gamma:g} {FORMS[1]}" for gamma in plan.gammas]
-            base = f"{layer}/{net}/gamma {GAMMA:g} {FORMS[1]}"
-            values = [over_seeds(seeds, "Fig. 8", name) for name in names]
-            charts.line(axes[0, column], plan.gammas, values, colour, f"SAM, {net}", form=FORMS[1])
-            figures = [seed["Fig. 8"].figures for seed in seeds]
-            moved = [interval([f[name] - f[base] for f in figures]) for name in names]
-            charts.line(axes[1, column], plan.gammas, moved, colour, f"SAM, {net}", form=FORMS[1])
-        charts.level(axes[0, column], over_seeds(seeds, "Fig. 8", f"{layer}/best constant"), "best constant map")
-        axes[1, column].axhline(0, color=charts.BASELINE, linewidth=0.8)
-        charts.label(axes[0, column], title=layer)
-        charts.label(axes[1, column], x="gamma")
-    charts.label(axes[0, 0], y="error (nats)")
-    charts.label(axes[1, 0], y="difference (nats)")
+    """Draw Fig. 8: the paired difference in error from gamma 0.5, which the statements are about, for every mode."""
+    title = f"Fig. 8: localisation error against gamma, minus that of gamma {GAMMA:g}, same picture\n{charts.BANDS}"
+    figure, axes = charts.panels(len(plan.modes), len(layers), title)
+    for row, mode in enumerate(plan.modes):
+        for column, layer in enumerate(layers):
+            panel = axes[row, column]
+            for net, colour in charts.NETS.items():
+                names = [f"{layer}/{net}/{mode}/gamma {gamma:g} {FORMS[1]}" for gamma in plan.gammas]
+                base = f"{layer}/{net}/{mode}/gamma {GAMMA:g} {FORMS[1]}"
+                figures = [seed["Fig. 8"].figures for seed in seeds]
+                moved = [interval([f[name] - f[base] for f in figures]) for name in names]
+                charts.line(panel, plan.gammas, moved, colour, f"SAM, {net}", form=FORMS[1])
+            panel.axhline(0, color=charts.BASELINE, linewidth=0.8)
+            charts.label(panel, title=layer if row == 0 else "", x="gamma" if row == len(plan.modes) - 1 else "")
+        charts.label(axes[row, 0], y=f"{mode}: difference (nats)")
     charts.legend(figure, axes[0, 0])
     return figure
 
@@ -142,7 +143,7 @@ def robustness(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure
             names = [f"accuracy/{name}{suffix}{f' {form}' if form else ''} {epsilon}" for epsilon in plan.epsilons]
             values = [over_seeds(seeds, "Fig. 9", figure_name) for figure_name in names]
             text = label + (", noise of the same size" if suffix else ", attacked")
-            charts.line(axes[0, 0], plan.epsilons, values, colour, text, form=form, dash=dash)
+            charts.line(axes[0, 0], plan.epsilons, values, colour, text, form=form, dash=dash, share=True)
     charts.label(axes[0, 0], x="epsilon, in 255ths", y="accuracy")
     axes[0, 0].set_ylim(0, 1.02)
     charts.legend(figure, axes[0, 0])
@@ -176,10 +177,12 @@ def suppressed(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure
         ):
             course = course_over_seeds(seeds, "Fig. 10", f"{name} {FORMS[1]}")
             dash = "-" if label == "SAM" else "--"
-            charts.line(axes[0, column], range(len(course)), course, colour, label, form=FORMS[1], dash=dash)
+            charts.line(
+                axes[0, column], range(len(course)), course, colour, label, form=FORMS[1], dash=dash, share=True
+            )
         charts.level(axes[0, column], over_seeds(seeds, "Fig. 10", f"input {FORMS[1]}"), "input image")
         axes[0, column].axhline(0.5, color="black", linewidth=0.7, linestyle="-")
-        charts.label(axes[0, column], title=layer, x="step")
+        charts.label(axes[0, column], title=layer, x="step", y="" if column else "share in that half")
         axes[0, column].xaxis.get_major_locator().set_params(integer=True)
     charts.legend(figure, axes[0, 0])
     return figure

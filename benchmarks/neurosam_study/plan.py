@@ -8,6 +8,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 
 from neurosam.errors import DataError
+from neurosam.network.trace import MODES
 from neurosam.training.vgg import LEAKS, NETWORKS, STEPS
 
 __all__ = ["DEPLOYED", "FULL", "ITEMS", "QUICK", "Plan"]
@@ -54,6 +55,12 @@ class Plan:
         Steps per sample of the converted net.
     gammas : tuple of float
         For Fig. 8, including 0, 0.5 and 1; elsewhere gamma is 0.5.
+    modes : tuple of str
+        Modes of the traces for Fig. 8; elsewhere it is "strict".
+    references : int
+        ANNs that no other net descends from, whose Grad-CAM maps are compared with.
+    draws : int
+        Draws of the input's spikes that maps are averaged over in Fig. 9.
     epsilons : tuple of int
         Sizes of the FGSM attack in 255ths, including 0 and 4.
     clutter : bool
@@ -81,6 +88,9 @@ class Plan:
     leaks: tuple[float, ...] = (0.7, 0.8, 0.9)
     conversion_steps: int = 100
     gammas: tuple[float, ...] = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
+    modes: tuple[str, ...] = ("strict", "inclusive", "official")
+    references: int = 3
+    draws: int = 4
     epsilons: tuple[int, ...] = (0, 2, 4, 8)
     clutter: bool = True
     deployed: tuple[str, ...] = ITEMS
@@ -97,9 +107,13 @@ class Plan:
                 if not (0 <= value <= maximum and math.isfinite(value)):
                     limit = f"0 .. {maximum:g}" if math.isfinite(maximum) else "a finite number >= 0"
                     raise DataError(f"plan: {name}", f"got {value!r}; allowed is {limit}")
-        for name in ("test", "explained", "steps", "conversion_steps", "epochs", "ann_epochs", "batch"):
+        for name in (
+            "test", "explained", "steps", "conversion_steps", "epochs", "ann_epochs", "batch", "references", "draws",
+        ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise DataError(f"plan: {name}", f"got {getattr(self, name)}; at least 1 is required")
+        if not self.modes or any(mode not in MODES for mode in self.modes):
+            raise DataError("plan: modes", f"got {self.modes}; allowed: {', '.join(MODES)}")
         if unknown := [name for name in self.deployed if name not in ITEMS]:
             raise DataError("plan: deployed", f"got {unknown[0]!r}; allowed: {', '.join(ITEMS)}")
 
@@ -117,7 +131,20 @@ class Plan:
     def training_key(self) -> str:
         """Key of the checkpoints: depends on all settings of training but the leak, which is in their file names."""
         return self._key(
-            {"seeds", "explained", "explain", "leak", "leaks", "conversion_steps", "gammas", "epsilons", "deployed"}
+            {
+                "seeds",
+                "explained",
+                "explain",
+                "leak",
+                "leaks",
+                "conversion_steps",
+                "gammas",
+                "modes",
+                "references",
+                "draws",
+                "epsilons",
+                "deployed",
+            }
         )
 
     def _key(self, without: set[str]) -> str:
@@ -136,8 +163,8 @@ class Plan:
 
 FULL = Plan()
 QUICK = Plan(
-    train=6000, test=400, explained=50, epochs=3, steps=8, leaks=(0.7, 0.9), conversion_steps=40,
-    deployed=("mnist5k",), seeds=3,
+    train=6000, test=400, explained=50, epochs=3, steps=8, leaks=(0.7, 0.9), conversion_steps=40, references=2,
+    draws=2, deployed=("mnist5k",), seeds=3,
 )  # fmt: skip
 _VGG5 = Plan(clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", steps=8, epochs=6)
 DEPLOYED = {

@@ -1,16 +1,17 @@
-"""The results as tables: an overview of the claims, then the claims, figures and baselines of each experiment."""
+"""The results as tables: all statements, then those of each experiment with its figures and baselines."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 
-from neurosam_study.claims import Verdict
 from neurosam_study.experiments import EXPERIMENTS
+from neurosam_study.inference import WORDS
 from neurosam_study.interval import Interval, over_seeds
 from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
 from neurosam_study.results import Result
+from neurosam_study.statements import Verdict
 
 __all__ = ["markdown"]
 
@@ -18,7 +19,6 @@ NEITHER = ""
 """The form of a figure that involves no network on a back end."""
 COUNT = 1000
 """Figures of at least this value are counts, shown as integers."""
-WORDS = ("holds", "open", "fails", "not measured")
 SLOW = {"Run time"}
 """Experiments whose figures are seconds, shown with more digits."""
 
@@ -51,47 +51,69 @@ def markdown(
         f"{len(seeds)} seeds, {plan.data}, {plan.train or 'all'} training {kind}, {plan.explained} explained; "
         f"`{plan.architecture}`, {plan.steps} steps. Made by `{command}`.",
         "",
-        "Every figure is a mean over seeds with Student's 95 % interval. Differences are signed so that positive ones "
-        "support the claim. *holds*: the interval lies above 0; *fails*: below 0; *open*: neither. Of many claims at "
-        '95 %, one in twenty is decided by chance. Claims marked (ours) are not the paper\'s. "float" is the trained '
-        'module in torch, "8 bits" the network exported from it in Loihi\'s fixed point on the event back end; '
-        "gradients exist in torch only.",
+        "Each statement was written down before the run, with a smallest effect of interest (delta). Differences are "
+        "signed so that positive ones support it, taken picture by picture in every seed, and have the 95 % interval "
+        "of a bootstrap over seeds and pictures. *holds* and *fails*: surely above or below 0; *equivalent*: surely "
+        "within delta of 0; *open*: none of these. p-values are Holm's, over all statements of a column. Statements "
+        'marked (ours) are not the paper\'s. "float" is the trained module in torch, "8 bits" the network exported '
+        "from it in Loihi's fixed point on the event back end; gradients exist in torch only. In the tables, intervals "
+        "are Student's over seeds.",
         "",
-        "| | holds | open | fails | not measured |",
-        "|---|---|---|---|---|",
+        f"| | {' | '.join(WORDS)} |",
+        "|---|" + "---|" * len(WORDS),
     ]
     for form, judged in verdicts.items():
         words = [verdict.word for verdict in judged]
         lines.append(f"| {form} | {' | '.join(str(words.count(word)) for word in WORDS)} |")
+    lines += ["", *_statements(None, verdicts)]
     for experiment in seeds[0]:
         lines += ["", f"## {experiment}", "", EXPERIMENTS[experiment].about if experiment in EXPERIMENTS else "", ""]
         lines += [f"![{experiment}]({name})" for name in figure_files.get(experiment, ())]
-        lines += ["", *_claims(experiment, verdicts), "", *_figures(experiment, seeds)]
+        lines += ["", *_statements(experiment, verdicts), "", *_figures(experiment, seeds)]
         lines += [f"\n{note}" for note in dict.fromkeys(n for seed in seeds for n in seed[experiment].notes)]
     return "\n".join(_single_blanks(lines)) + "\n"
 
 
-def _claims(experiment: str, verdicts: Mapping[str, Sequence[Verdict]]) -> list[str]:
-    pairs = [pair for pair in zip(*(verdicts[form] for form in FORMS), strict=True)
-             if pair[0].claim.experiment == experiment]  # fmt: skip
-    if not pairs:
+def _statements(experiment: str | None, verdicts: Mapping[str, Sequence[Verdict]]) -> list[str]:
+    """One row per statement of an experiment: the difference in every seed; or of all of them, with their p-values."""
+    rows = [
+        pair
+        for pair in zip(*(verdicts[form] for form in FORMS), strict=True)
+        if experiment is None or pair[0].statement.experiment == experiment
+    ]
+    if not rows:
         return []
+    if experiment is not None:
+        lines = ["| statement | float, each seed | 8 bits, each seed |", "|---|---|---|"]
+        return lines + [f"| {_text(floating)} | {_seeds(floating)} | {_seeds(fixed)} |" for floating, fixed in rows]
     lines = [
-        "| claim | float, torch: difference [interval] | | 8 bits, event back end | |",
-        "|---|---|---|---|---|",
+        "| experiment | statement | delta | float, torch: difference [interval] | p, equivalent | | "
+        "8 bits, event back end | p, equivalent | |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     return lines + [
-        f"| {floating.claim.text} | {_verdict(floating)} | {_verdict(fixed)} |" for floating, fixed in pairs
+        f"| {floating.statement.experiment} | {_text(floating)} | {floating.judgement.delta:g} | "
+        f"{_verdict(floating)} | {_verdict(fixed)} |"
+        for floating, fixed in rows
     ]
+
+
+def _text(verdict: Verdict) -> str:
+    return f"{'(ours) ' if verdict.statement.source == 'ours' else ''}{verdict.statement.text}"
+
+
+def _seeds(verdict: Verdict) -> str:
+    return ", ".join("–" if math.isnan(value) else f"{_round(value):+.3f}" for value in verdict.by_seed)
 
 
 def _verdict(verdict: Verdict) -> str:
-    if math.isnan(verdict.difference):
-        return f" | **{verdict.word}**"
-    bounds = (
-        f"[{_round(verdict.low):+.3f}, {_round(verdict.high):+.3f}]" if math.isfinite(verdict.low) else "(one value)"
-    )
-    return f"{_round(verdict.difference):+.3f} {bounds} | **{verdict.word}**"
+    found = verdict.judgement
+    if math.isnan(found.estimate.mean):
+        return f" | | **{verdict.word}**"
+    low, high = found.estimate.interval()
+    bounds = f"[{_round(low):+.3f}, {_round(high):+.3f}]" if math.isfinite(low) else "(one seed)"
+    p = f"{found.p_differs:.3f}, {found.p_equivalent:.3f}"
+    return f"{_round(found.estimate.mean):+.3f} {bounds} | {p} | **{verdict.word}**"
 
 
 def _figures(experiment: str, seeds: Sequence[Mapping[str, Result]]) -> list[str]:
@@ -117,7 +139,7 @@ def _cell(value: Interval | None, digits: int) -> str:
         return f"{value.mean:,.0f}"
     if not math.isfinite(value.low):
         return f"{_round(value.mean, digits):.{digits}f} (one value)"
-    mean, low, high = (_round(part, digits) for part in value)
+    mean, low, high = (_round(part, digits) for part in (value.mean, value.low, value.high))
     return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
 

@@ -1,7 +1,7 @@
 """Result of an experiment for one seed, and its cache, so that one experiment can be run again without the others.
 
     <cache>/<plan>-<seed>/<experiment>.json    version, figures, courses, notes
-    <cache>/<plan>-<seed>/<experiment>.npz     example maps, as plain arrays: loading them runs no code
+    <cache>/<plan>-<seed>/<experiment>.npz     example maps and figures of each picture: loading them runs no code
 
 An experiment is done if its file has the experiment's current version. The arrays are written before the JSON file that
 lists them, each atomically, so that an interruption leaves a complete result or none.
@@ -27,6 +27,9 @@ from neurosam.errors import DataError
 
 __all__ = ["Result", "load_result", "save_result", "without_nan"]
 
+VALUES = "values: "
+"""Beginning of the names that values have among the arrays."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -42,25 +45,42 @@ class Result:
         Example maps and images, for drawing.
     notes : tuple of str
         What was left out, and why.
+    values : mapping of str to (P,) array
+        Figures of each picture, by name, in the order of the pictures; NaN as above. Their means are figures too.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
     courses: Mapping[str, list[float]] = field(default_factory=dict)
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    values: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        means = {name: _mean(x) for name, x in self.values.items()}
+        object.__setattr__(self, "figures", means | dict(self.figures))
+
+    def of(self, name: str) -> npt.NDArray[np.float64]:
+        """A figure of each picture, or of the seed (one value); NaN if it was not measured."""
+        return np.asarray(self.values.get(name, self.figures.get(name, math.nan)), dtype=np.float64).reshape(-1)
+
+
+def _mean(values: npt.NDArray[Any]) -> float:
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if present.size else math.nan
 
 
 def save_result(folder: Path, name: str, version: int, result: Result) -> None:
     """Write the result of an experiment to the cache."""
     path = _path(folder, name)
-    if result.arrays:
+    if result.arrays or result.values:
         buffer = io.BytesIO()
         arrays: dict[str, Any] = dict(result.arrays)
+        arrays |= {f"{VALUES}{key}": np.asarray(x, np.float64) for key, x in result.values.items()}
         np.savez_compressed(buffer, allow_pickle=False, **arrays)
         write_bytes(path.with_suffix(".npz"), buffer.getvalue())
     content = {
         "version": version, "figures": result.figures, "courses": result.courses, "notes": result.notes,
-        "arrays": sorted(result.arrays),
+        "arrays": sorted(result.arrays), "values": sorted(result.values),
     }  # fmt: skip
     write_text(path, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
 
@@ -85,8 +105,10 @@ def load_result(folder: Path, name: str, version: int) -> Result | None:
             for course, values in content["courses"].items()
         }
         figures = {figure: math.nan if value is None else float(value) for figure, value in content["figures"].items()}
-        arrays = _arrays(path.with_suffix(".npz"), content["arrays"])
-        return Result(figures, courses, arrays, tuple(str(note) for note in content["notes"]))
+        names = [*content["arrays"], *(f"{VALUES}{key}" for key in content["values"])]
+        arrays = _arrays(path.with_suffix(".npz"), names)
+        values = {key: arrays.pop(f"{VALUES}{key}") for key in content["values"]}
+        return Result(figures, courses, arrays, tuple(str(note) for note in content["notes"]), values)
     except MALFORMED_ARCHIVE as error:
         raise DataError(str(path), f"cannot be read ({error}); remove it to run that experiment again") from error
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from neurosam._util.atomic_write import write_text
 from neurosam.errors import DataError
-from neurosam_study.claims import claims, judge
 from neurosam_study.experiments import AGREEMENT, EXPERIMENTS
 from neurosam_study.gallery import draw
 from neurosam_study.models import FORMS, Models
@@ -27,6 +26,7 @@ from neurosam_study.plan import Plan
 from neurosam_study.report import markdown
 from neurosam_study.results import Result, load_result, save_result, without_nan
 from neurosam_study.sanity_checks import agreements
+from neurosam_study.statements import judged, statements
 
 __all__ = ["study"]
 
@@ -70,7 +70,7 @@ def study(
             seed[AGREEMENT] = agreement
     figures = [{name: dict(result.figures) for name, result in seed.items()} for seed in of_seeds]
     layers = Models(plan, 0, cache, say, device).layers
-    verdicts = {form: [judge(claim, figures) for claim in claims(plan, layers, form)] for form in FORMS}
+    verdicts = {form: judged(statements(plan, layers, form), of_seeds) for form in FORMS}
     figure_files = draw(folder, plan, layers, of_seeds)
     results = {
         "command": command,
@@ -79,7 +79,7 @@ def study(
         "courses": [
             {name: dict(result.courses) for name, result in seed.items() if result.courses} for seed in of_seeds
         ],
-        "verdicts": {form: [asdict(v) for v in judged] for form, judged in verdicts.items()},
+        "verdicts": {form: [asdict(v) | {"word": v.word} for v in found] for form, found in verdicts.items()},
     }
     write_text(folder / "results.json", json.dumps(without_nan(results), indent=1) + "\n")
     write_text(folder / "results.md", markdown(plan, of_seeds, verdicts, command, figure_files))

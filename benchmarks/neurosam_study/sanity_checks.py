@@ -31,7 +31,7 @@ from neurosam.signals.recording import Record
 from neurosam.training import SpikingSequential
 from neurosam_study.interval import pseudo_values
 from neurosam_study.maps import GAMMA, Array, activity_of, explained_by, nets, sam_of, stored
-from neurosam_study.models import COMMON, FORMS, Models
+from neurosam_study.models import FORMS, HELD_OUT, Models
 from neurosam_study.results import Result
 
 __all__ = ["agreements", "common_maps", "perturbation", "run_times", "sanity"]
@@ -57,7 +57,7 @@ def perturbation(models: Models) -> Result:
     events = net.encode(shown.images, models.seed)
     x = events.dense()
     cam = aggregate(explained_by(SpikingGradCAM(net.module, layer), x, shown.labels))
-    figures: dict[str, float] = {}
+    values: dict[str, Array] = {}
     for form in FORMS:
         spikes = activity_of(net, form, events, (layer,)).spikes[layer]
         rankings = {"SAM": aggregate(sam_of(net, form, events, (layer,))[layer]), "Grad-CAM": cam}
@@ -65,10 +65,9 @@ def perturbation(models: Models) -> Result:
         rankings["random"] = rankings.pop("uniform")  # ties are broken at random
         for name, maps in rankings.items():
             for how, curve in (("deletion", deletion), ("insertion", insertion)):
-                figures[f"{how}/{name} {form}"] = float(
-                    curve(net.predictor(form), x, maps, shown.labels, points=POINTS).area.mean()
-                )
-    return Result(figures)
+                area = curve(net.predictor(form), x, maps, shown.labels, points=POINTS).area
+                values[f"{how}/{name} {form}"] = area
+    return Result(values=values)
 
 
 def sanity(models: Models) -> Result:
@@ -107,23 +106,23 @@ def _random_maps(seed: int, samples: int) -> Callable[[SpikingSequential], Array
 
 
 def common_maps(models: Models) -> Result:
-    """Maps of the images and input spikes that all seeds share, summed over the steps; for :func:`agreements`.
+    """Maps of the explained images with spikes that all seeds share, summed over the steps; for :func:`agreements`.
 
     The figures say how well the surrogate net agrees with itself on new spikes of the same images, an upper bound for
     the agreement of two nets.
     """
-    shown = models.common
+    shown = models.explained
     figures: dict[str, float] = {}
     arrays: dict[str, npt.NDArray[Any]] = {}
     for name, net in nets(models).items():
-        events = net.encode(shown.images, COMMON)
+        events = net.encode(shown.images, HELD_OUT)
         for form in FORMS:
             seen = activity_of(net, form, events, models.layers)
             for layer, maps in sam_of(net, form, events, models.layers).items():
                 arrays[f"{layer}/{name}, SAM {form}"] = stored(aggregate(maps))
                 arrays[f"{layer}/{name}, spike count {form}"] = stored(spike_count(seen.spikes[layer]))
     net = models.surrogate()
-    redrawn, x = net.encode(shown.images, COMMON + 1), net.encode(shown.images, COMMON).dense()
+    redrawn, x = net.encode(shown.images, HELD_OUT + 1), net.encode(shown.images, HELD_OUT).dense()
     for form in FORMS:
         for layer, maps in sam_of(net, form, redrawn, models.layers).items():
             name = f"{layer}/surrogate, SAM {form}"

@@ -1,19 +1,24 @@
-"""Attribution methods for torch modules: gradients, Grad-CAM, occlusion, and SAM.
+"""Attribution methods for torch modules: gradients, relevance, class activation, masking, and SAM.
 
     Method(module, ...).attribute(x, target=None)   ->   raw maps, float64: [T, B, H, W] or [B, H, W]
 
 | method | explains | maps |
 |---|---|---|
 | ``ModuleSAM(module, layer)`` | spikes of a layer (no target, no gradient) | [T, B, h, w] |
+| ``ModuleClassSAM(module, layer)`` | the same for a class: spikes and weights | [T, B, h, w] |
 | ``GradCAM(module, layer)`` | a layer of an ANN | [B, h, w] |
 | ``SpikingGradCAM(module, layer, alpha=...)`` | a layer of a spiking network, SAM paper Eq. 9-10 | [T, B, h, w] |
+| ``ScoreCAM(module, layer)`` | a layer, without gradients | [T, B, h, w] or [B, h, w] |
 | ``Saliency``, ``InputXGradient``, ``GuidedBackprop``, ``IntegratedGradients`` of a module | the input | as the input |
-| ``Occlusion(module, window)`` | the input, without gradients | [B, H, W] |
+| ``SmoothGrad``, ``ExpectedGradients``, ``LRP``, ``TSA`` of a module | the input | as the input |
+| ``Occlusion(module, window)``, ``RISE(module, masks)`` | the input, without gradients | [B, H, W] |
 
+A module is any ``nn.Module`` or function that gives logits [B, K] and loops over the steps itself.
 `x` is the encoded input ``[T, B, C, H, W]`` of a spiking network (rate, latency or direct coding) or the images
 ``[B, C, H, W]`` of an ANN. `target` is one class for all samples, one class per sample, or None for the predicted
 classes. Functions that aggregate, normalise, upsample and overlay maps are in :mod:`neurosam.explain.maps`.
-:func:`explain_func` has the signature that Quantus expects.
+:func:`over_draws` averages maps over random encodings; :func:`explain_func` has the signature that Quantus expects,
+and :class:`BatchFirst` the layout that Captum expects.
 
 Requires the extra ``neurosam[torch]``. To explain a network as it runs on a back end, fixed point included, see
 :class:`neurosam.SAM`.
@@ -42,6 +47,7 @@ from neurosam._util.packages import require_package
 
 require_package("neurosam.attribution", "torch")
 
+from neurosam.attribution.adaptors import BatchFirst, OnImages
 from neurosam.attribution.class_sam import ModuleClassSAM
 from neurosam.attribution.draws import Draws, over_draws
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM
@@ -51,13 +57,19 @@ from neurosam.attribution.lrp import LRP
 from neurosam.attribution.method import InputMethod, Method
 from neurosam.attribution.occlusion import Occlusion
 from neurosam.attribution.quantus import METHODS, explain_func
+from neurosam.attribution.rise import RISE
+from neurosam.attribution.sampling import ExpectedGradients, SmoothGrad
+from neurosam.attribution.scorecam import ScoreCAM
 from neurosam.attribution.tsa import TSA
 
 __all__ = [
     "LRP",
     "METHODS",
+    "RISE",
     "TSA",
+    "BatchFirst",
     "Draws",
+    "ExpectedGradients",
     "GradCAM",
     "GuidedBackprop",
     "InputMethod",
@@ -67,7 +79,10 @@ __all__ = [
     "ModuleClassSAM",
     "ModuleSAM",
     "Occlusion",
+    "OnImages",
     "Saliency",
+    "ScoreCAM",
+    "SmoothGrad",
     "SpikingGradCAM",
     "explain_func",
     "over_draws",

@@ -39,6 +39,7 @@ from torch.nn import functional
 from neurosam._util.arguments import reals
 from neurosam.attribution.gradients import NONLINEAR, gradient
 from neurosam.attribution.method import (
+    Forward,
     InputMethod,
     Maps,
     Model,
@@ -89,8 +90,10 @@ class LRP(InputMethod):
     def __init__(self, module: Model, gamma: float = 0.0) -> None:
         super().__init__(module)
         self.gamma = float(reals("LRP: gamma", gamma, low=0.0, ndim=(0,), error=ArgumentError))
+        if isinstance(self.module, Forward):
+            raise NeurosamError("LRP", "got a function, whose layers it cannot see; give the module")
         for name, part in self.module.named_modules():
-            known = type(part).__module__.startswith(_KNOWN) or next(part.children(), None) is not None or not name
+            known = type(part).__module__.startswith(_KNOWN) or next(part.children(), None) is not None
             if isinstance(part, NONLINEAR) or not known:
                 raise NeurosamError(f"LRP: layer {name!r}", f"is {type(part).__name__}; there is no rule for it")
 

@@ -102,7 +102,8 @@ class Method(ABC):
         Parameters
         ----------
         x : (T, B, C, H, W) or (B, C, H, W) tensor or array
-            Moved to the module's device and dtype. Pictures are floats: integers are spikes or counts of events.
+            Moved to the device and dtype of the module's parameters, if it has any. Pictures are floats; integers are
+            spikes or counts of events.
         target : int, (B,) ints, or None
             Class whose logit is explained; if None the predicted one, which every sample then needs to have.
 
@@ -179,8 +180,7 @@ def prepared(where: str, module: nn.Module, x: Tensor | npt.NDArray[Any]) -> Ten
         )  # fmt: skip
     like = next(module.parameters(), None)
     if like is None:
-        floating = tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
-        return floating.detach() if isinstance(module, Forward) else floating.detach().to(torch.get_default_dtype())
+        return tensor.detach() if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
     return tensor.detach().to(like.device, like.dtype)
 
 

@@ -5,25 +5,29 @@
 The map at a pixel is the mean over the windows that cover it. Windows start at multiples of the stride, as many as are
 needed to reach the far border; the last ones may extend beyond it.
 
+In time, a window covers a number of steps instead of all, and windows follow each other: the map then says when a
+place matters, as well as where.
+
 Source: Zeiler & Fergus 2014 (arXiv 1311.2901), section 4.2.
 """
 
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from neurosam._util.arguments import integer, pair
 from neurosam.attribution.method import Method, Model, selected
-from neurosam.errors import ArgumentError
+from neurosam.errors import ArgumentError, NeurosamError
 
 __all__ = ["Occlusion"]
 
 
 class Occlusion(Method):
-    """Decrease of the logit under a sliding window; maps are ``[B, H, W]``, one for all steps.
+    """Decrease of the logit under a sliding window; maps are ``[B, H, W]``, or ``[T, B, H, W]`` with `steps`.
 
     Parameters
     ----------
@@ -35,6 +39,8 @@ class Occlusion(Method):
         Step from one window to the next, at most the window size; the window size if None.
     baseline : float
         Value of the covered pixels; 0 is no input.
+    steps : int, optional
+        Length of a window in steps; all steps if None.
 
     Examples
     --------
@@ -53,6 +59,7 @@ class Occlusion(Method):
         window: int | tuple[int, int] = 4,
         stride: int | tuple[int, int] | None = None,
         baseline: float = 0.0,
+        steps: int | None = None,
     ) -> None:
         super().__init__(module)
         self.window = pair("Occlusion: window", window, 1, 65536, ArgumentError)
@@ -62,9 +69,22 @@ class Occlusion(Method):
             for s, w in zip(given, self.window, strict=True)
         )
         self.baseline = float(baseline)
+        self.steps = None if steps is None else integer("Occlusion: steps", steps, 1, 2**31 - 1, ArgumentError)
 
     @torch.no_grad()
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:
+        if self.steps is None:
+            return self._under(x, target, ...)
+        if x.ndim != 5:
+            raise NeurosamError("Occlusion: steps", f"given for an input {tuple(x.shape)}, which has no steps")
+        total = len(x)
+        return torch.cat([
+            self._under(x, target, slice(start, start + self.steps)).expand(min(self.steps, total - start), -1, -1, -1)
+            for start in range(0, total, self.steps)
+        ])  # fmt: skip
+
+    def _under(self, x: Tensor, target: Tensor, time: Any) -> Tensor:
+        """Map ``[B, H, W]`` of windows in the given steps (all of them: ...)."""
         whole = selected(self.module, x, target)
         size = x.shape[-2:]
         total = x.new_zeros((x.shape[-4], *size))
@@ -76,7 +96,7 @@ class Occlusion(Method):
         for top, left in product(*starts):
             place = (..., slice(top, top + self.window[0]), slice(left, left + self.window[1]))
             covered = x.clone()
-            covered[place] = self.baseline
+            covered[time][place] = self.baseline  # a view of the steps
             total[place] += (whole - selected(self.module, covered, target))[:, None, None]
             windows[place] += 1
         return total / windows

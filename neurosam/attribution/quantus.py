@@ -1,7 +1,15 @@
 """``explain_func(model, inputs, targets, **kw)``: every method behind the one function signature that Quantus calls.
 
-It takes images and returns one map per image: for a spiking network the images are encoded first, and its maps are
-summed over time. Maps are resized to the image. (Quantus itself is not required.)
+Quantus passes arrays with samples first, a model that takes them, and one target per sample; it wants one map per
+sample, of the same number of axes. (Quantus itself is not required.)
+
+| model | inputs | maps |
+|---|---|---|
+| an ANN | images [B, C, H, W] | [B, 1, H, W] |
+| ``OnImages``, or a spiking net with `steps` | images, which are encoded | [B, 1, H, W], summed over time |
+| ``BatchFirst`` | encoded input [B, T, C, H, W] | [B, T, 1, H, W], or [B, 1, 1, H, W] |
+
+Maps are resized to the image.
 
 Source: Hedstrom et al. 2023 (Quantus, JMLR 24), the signature of ``explain_func``.
 """
@@ -12,36 +20,50 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from neurosam.attribution.adaptors import BatchFirst, OnImages
+from neurosam.attribution.class_sam import ModuleClassSAM
 from neurosam.attribution.gradcam import GradCAM, SpikingGradCAM
 from neurosam.attribution.gradients import GuidedBackprop, InputXGradient, IntegratedGradients, Saliency
 from neurosam.attribution.layer_sam import ModuleSAM
+from neurosam.attribution.lrp import LRP
 from neurosam.attribution.method import Method
 from neurosam.attribution.occlusion import Occlusion
+from neurosam.attribution.rise import RISE
+from neurosam.attribution.sampling import ExpectedGradients, SmoothGrad
+from neurosam.attribution.scorecam import ScoreCAM
+from neurosam.attribution.tsa import TSA
 from neurosam.errors import NeurosamError
 from neurosam.explain.maps import aggregate, upsample
-from neurosam.signals.events import encode
 
 __all__ = ["METHODS", "explain_func"]
 
 METHODS: dict[str, type[Method]] = {
     "sam": ModuleSAM,
+    "class_sam": ModuleClassSAM,
     "gradcam": GradCAM,
     "spiking_gradcam": SpikingGradCAM,
+    "scorecam": ScoreCAM,
     "saliency": Saliency,
     "input_x_gradient": InputXGradient,
     "guided_backprop": GuidedBackprop,
     "integrated_gradients": IntegratedGradients,
+    "smoothgrad": SmoothGrad,
+    "expected_gradients": ExpectedGradients,
+    "lrp": LRP,
+    "tsa": TSA,
     "occlusion": Occlusion,
+    "rise": RISE,
 }
 """Methods by the name that :func:`explain_func` takes."""
 
 
 def explain_func(
     model: nn.Module,
-    inputs: npt.NDArray[Any],
-    targets: npt.NDArray[Any] | int | None = None,
+    inputs: npt.NDArray[Any] | Tensor,
+    targets: npt.NDArray[Any] | Tensor | int | None = None,
     *,
     method: str = "saliency",
     steps: int | None = None,
@@ -55,16 +77,17 @@ def explain_func(
     Parameters
     ----------
     model : nn.Module
-    inputs : (B, C, H, W) array
-        Images.
+        :class:`OnImages`, :class:`BatchFirst`, an ANN, or a spiking net with `steps`.
+    inputs : (B, C, H, W) or (B, T, C, H, W) array or tensor
+        Images, or encoded input for a :class:`BatchFirst`.
     targets : (B,) ints, int, optional
-        Classes to explain; the predicted ones if None.
+        Classes to explain; the predicted ones if None. Whole numbers may be floats.
     method : str
         A key of :data:`METHODS`.
     steps : int, optional
         Number of steps for which a spiking network sees the encoded images; None passes the images to an ANN unchanged.
     coding, seed
-        See :func:`neurosam.signals.events.encode`.
+        See :func:`neurosam.encode`; with `steps` only.
     device
         Ignored: Quantus passes it, but the model's own device is used.
     **options
@@ -72,12 +95,13 @@ def explain_func(
 
     Returns
     -------
-    (B, 1, H, W) float64 array
+    (B, 1, H, W) or (B, T, 1, H, W) float64 array
+        ``(B, 1, 1, H, W)`` where a method has one map for all steps.
 
     Raises
     ------
     NeurosamError
-        For an unknown method or invalid arguments of the method.
+        For an unknown method, invalid arguments of the method, or inputs that do not fit the model.
 
     Examples
     --------
@@ -90,14 +114,34 @@ def explain_func(
     """
     if method not in METHODS:
         raise NeurosamError("explain_func: method", f"got {method!r}; allowed are {', '.join(METHODS)}")
-    images = np.asarray(inputs)
-    if images.ndim != 4:
-        raise NeurosamError("explain_func: inputs", f"got shape {images.shape}; (B, C, H, W) is required")
+    array = inputs.detach().cpu().numpy() if isinstance(inputs, Tensor) else np.asarray(inputs)
+    if array.ndim != (5 if isinstance(model, BatchFirst) else 4):
+        raise NeurosamError(
+            "explain_func: inputs",
+            f"got shape {array.shape} for {type(model).__name__}; (B, C, H, W) is required, or (B, T, C, H, W) for a "
+            "BatchFirst",
+        )
+    net = model if steps is None or isinstance(model, (OnImages, BatchFirst)) else OnImages(model, steps, coding, seed)
+    x: Any = array
+    if isinstance(net, OnImages):
+        x = net.encoded(array)
+    elif isinstance(net, BatchFirst):
+        x = np.ascontiguousarray(array.swapaxes(0, 1))
     try:
-        explainer = METHODS[method](model, **options)
+        explainer = METHODS[method](net.module if isinstance(net, (OnImages, BatchFirst)) else net, **options)
     except TypeError as error:
         raise NeurosamError(f"explain_func: {method}", f"{error}; see the method's own arguments") from None
-    x = images if steps is None else encode(images, steps, coding, seed).dense()
-    maps = explainer.attribute(x, targets)
-    summed = aggregate(maps) if maps.ndim == 4 else maps
-    return upsample(summed, (images.shape[2], images.shape[3]))[:, None]
+    maps = explainer.attribute(x, _whole(targets))
+    size = (array.shape[-2], array.shape[-1])
+    if isinstance(net, BatchFirst):
+        return upsample(maps[None] if maps.ndim == 3 else maps, size).swapaxes(0, 1)[:, :, None]
+    return upsample(aggregate(maps) if maps.ndim == 4 else maps, size)[:, None]
+
+
+def _whole(targets: Any) -> Any:
+    """Targets as integers, where floats are whole."""
+    if targets is None:
+        return None
+    array = np.asarray(torch.as_tensor(targets).cpu())
+    whole = array.dtype.kind == "f" and bool((array == np.rint(array)).all())
+    return array.astype(np.int64) if whole else array

@@ -20,6 +20,7 @@ from weakref import WeakSet
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import task
 from neurosam.backends.protocol import Backend, Options, Progress
 from neurosam.errors import ArgumentError, BackendError, EventError, NetworkError, RangeWarning
 from neurosam.network.elements import Population
@@ -167,12 +168,14 @@ def run(
     check_dtype(network, dtype)
     runner = load_backend(backend)
     network = unrolled(network, inputs.steps, options.first_step)
-    if out is not None:
-        from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
+    with task("running", progress) as tick:
+        options = replace(options, progress=tick)
+        if out is not None:
+            from neurosam.backends.streaming import run_to_file  # h5py is needed for files alone
 
-        return run_to_file(runner, network, inputs, record, options, out)
-    start = time.perf_counter()
-    recording = runner.run(network, inputs, record, options)
+            return run_to_file(runner, network, inputs, record, options, out)
+        start = time.perf_counter()
+        recording = runner.run(network, inputs, record, options)
     if any(map(np.count_nonzero, (*recording.saturated.values(), *recording.wrapped.values()))):
         warnings.warn(overflow_warning(recording), RangeWarning, stacklevel=2)
     if recording.time_s == 0.0:

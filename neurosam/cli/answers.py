@@ -54,8 +54,13 @@ def answer(path: Path, kind: str) -> FormatError:
     return FormatError(str(path), text.format(**values))
 
 
-def refuse_foreign(path: Path) -> None:
+def refuse_foreign(path: Path) -> str:
     """Refuse another tool's file where one of neurosam's is expected; what is damaged or unknown passes.
+
+    Returns
+    -------
+    str
+        What it holds (formats/content.py); "" if it cannot be read, which its reader says better.
 
     Raises
     ------
@@ -65,9 +70,10 @@ def refuse_foreign(path: Path) -> None:
     try:
         kind = identify(path)
     except FormatError:
-        return
+        return ""
     if kind in FOREIGN:
         raise answer(path, kind)
     for known in formats():
         if known.name == kind and known.load is not None:
             raise FormatError(str(path), f"is {known.title}; import it first: neurosam import {path}")
+    return kind

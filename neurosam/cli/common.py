@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from neurosam._util.progress import progress as bars
+from neurosam._util.progress import task
 from neurosam._util.untrusted import printable
 from neurosam.cli.errors import Output
 from neurosam.errors import FormatError, NeurosamError
@@ -80,12 +80,9 @@ def _some(rows: list[Sequence[object]]) -> list[Sequence[object]]:
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, as a callback (done, total); disabled if that is not a terminal."""
-    stderr = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    """A bar on standard error, as a callback (done, total) that may also be ignored; none if that is not a terminal."""
+    with bars(), task(title) as tick:
+        yield tick or (lambda done, total: None)
 
 
 def network_in(path: Path) -> Network:
@@ -97,13 +94,13 @@ def network_in(path: Path) -> Network:
         If the file holds something else; the message says what, and how to get a network.
     """
     from neurosam.cli.answers import refuse_foreign
-    from neurosam.hdf5.files import file_kind, load_network
+    from neurosam.formats.content import OURS
+    from neurosam.hdf5.files import load_network
 
-    refuse_foreign(path)
+    kind = refuse_foreign(path)
     if path.suffix in MODEL and path.is_file():
         raise FormatError(str(path), f"is a trained model; export it as a network first: neurosam export {path}")
-    kind = file_kind(path)
-    if kind != "network":
+    if kind in OURS and kind != "network":
         content = "a recording" if kind == "recording" else kind
         raise FormatError(str(path), f"holds {content}; a network is required, as `neurosam export` writes it")
     return load_network(path)

@@ -79,7 +79,7 @@ def info(
 
     A network that does not fit is not an error: the exit status is 0, and the last line says what breaks.
     """
-    from neurosam.hdf5.files import digest, file_digest, file_kind, load
+    from neurosam.hdf5.files import digest, file_digest, load
 
     if picture is not None:
         new_file(picture, force, (".svg",), (file, chip))
@@ -90,10 +90,10 @@ def info(
         return
     if shape is not None:
         raise NeurosamError("--shape", "goes with --chip or --diagram")
-    refuse_foreign(file)
+    kind = refuse_foreign(file)
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
-    held = load(file, mapped=file_kind(file) == "recording")
+    held = load(file, mapped=kind == "recording")
     if isinstance(held, Network) and as_json:
         say(json.dumps(as_document(held) | {"digest": digest(held)}, indent=1, allow_nan=False))
         return

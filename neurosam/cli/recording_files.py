@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from neurosam.signals.recording import Recording
 
 __all__ = [
+    "Extent",
     "FirstStep",
     "NetworkOfRecording",
     "RecordedSamples",
@@ -26,6 +27,7 @@ __all__ = [
     "Silent",
     "import_recording",
     "is_foreign",
+    "names_in",
     "read_like",
     "refuse_options",
 ]
@@ -62,6 +64,11 @@ def refuse_options(options: Mapping[str, object], why: str) -> None:
             raise NeurosamError(f"--{name}", why)
 
 
+def names_in(silent: str | None) -> list[str]:
+    """The populations that ``--silent`` names."""
+    return [name.strip() for name in (silent or "").split(",") if name.strip()]
+
+
 def is_foreign(path: Path) -> bool:
     """Whether a file is a recording that another implementation made, by its name."""
     return path.suffix.lower() in SUFFIXES
@@ -81,10 +88,9 @@ def import_recording(
     if not is_foreign(file):
         raise FormatError(str(file), f"has the wrong suffix; recordings are read from {' and '.join(SUFFIXES)}")
     target = new_file(file.with_suffix(".h5") if out is None else out, force, HDF5, (file, network))
-    names = [name.strip() for name in (silent or "").split(",") if name.strip()]
     net = network_in(network)
     made = read_recording(
-        file, net, first_step=first_step or 0, steps=steps, samples=samples, silent=names
+        file, net, first_step=first_step or 0, steps=steps, samples=samples, silent=names_in(silent)
     )  # fmt: skip
     show_recording(made)
     if file.suffix.lower() == ".csv":
@@ -104,13 +110,23 @@ def _say_what_rows_cannot_tell(made: Recording, network: Network, steps: int | N
         report_warning(f"no spikes of {', '.join(absent)}: not in the recording; if silent, give --silent")
 
 
-def read_like(path: Path, network: Network, golden: Recording | None) -> Recording:
-    """Read a recording that is to be compared with another one, of which the steps and samples are known."""
-    if golden is None:
-        return read_recording(path, network)
-    if path.suffix.lower() == ".csv":
-        return read_recording(path, network, steps=golden.first_step + golden.steps, samples=golden.samples)
-    made = read_recording(path, network, samples=golden.samples)
-    if made.steps > golden.steps and not made.first_step:  # perhaps global steps, which this tells
-        return read_recording(path, network, steps=golden.steps, samples=golden.samples)
+class Extent(NamedTuple):
+    """The steps and samples of what a recording is compared with."""
+
+    first_step: int
+    steps: int
+    samples: int
+
+
+def read_like(path: Path, network: Network, like: Extent | None, silent: Sequence[str] = ()) -> Recording:
+    """Read a recording that is to be compared with something of known steps and samples."""
+    is_csv = path.suffix.lower() == ".csv"
+    silent = silent if is_csv else ()
+    if like is None:
+        return read_recording(path, network, silent=silent)
+    if is_csv:
+        return read_recording(path, network, steps=like.first_step + like.steps, samples=like.samples, silent=silent)
+    made = read_recording(path, network, samples=like.samples)
+    if made.steps > like.steps and not made.first_step:  # perhaps global steps, which this tells
+        return read_recording(path, network, steps=like.steps, samples=like.samples)
     return made

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import reported
 from neurosam.arithmetic import DECAY_ONE, FRACTION_BITS
 from neurosam.backends.registry import run
 from neurosam.deploy.units import per_neuron
@@ -76,6 +77,7 @@ def snr_db(signal: float, noise: float) -> float:
     return float(10 * np.log10(signal / noise)) if noise else float("inf")
 
 
+@reported("measuring layers")
 def measure_fidelity(
     network: Network,
     rounded: Network,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import reported
 from neurosam.arithmetic import FRACTION_BITS
 from neurosam.backends.registry import run
 from neurosam.deploy.dequantise import dequantise, hybrid
@@ -141,6 +142,7 @@ class LayerReport:
         return alone, deployed, lost
 
 
+@reported("measuring layers")
 def layer_report(
     network: Network,
     fixed: Network,

@@ -189,7 +189,7 @@ def _report(
             agreement = float(np.mean((seen.predictions == observed.predictions)[observed.decided]))
     warnings = general_warnings(observed)
     for name, row in rows.items():
-        warnings += warnings_of(row, [p for p in network.projections if p.target == name], observed, seen, steps)
+        warnings += warnings_of(row, network.incoming(name), observed, seen, steps)
     return QuantisationReport(precision, tuple(rows.values()), agreement, steps, tuple(warnings))
 
 

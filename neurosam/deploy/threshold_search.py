@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import reported
 from neurosam.arithmetic import FRACTION_BITS, STATE_MAX
 from neurosam.backends.registry import run
 from neurosam.deploy.quantisation_report import QuantisationReport
@@ -64,6 +65,7 @@ class ThresholdSearch:
     held_out_samples: int
 
 
+@reported("searching thresholds")
 def search_thresholds(
     network: Network,
     fixed: Network,

@@ -1,5 +1,6 @@
 """Compare runs, recordings or networks: whether they are equal, where they first differ, and what a pass is worth."""
 
+from neurosam.equivalence.against import verify_recording
 from neurosam.equivalence.behaviour import compare_behaviour
 from neurosam.equivalence.comparison import compare, report, verify
 from neurosam.equivalence.divergence import Divergence
@@ -15,5 +16,5 @@ from neurosam.equivalence.search import Found, search
 __all__ = [
     "Difference", "Divergence", "Equivalence", "Found", "Isolation", "Layer", "Margins", "Mutant", "Outcome", "Score",
     "Tally", "compare", "compare_behaviour", "compare_networks", "isolate", "lacking", "margins", "mutated", "report",
-    "score", "search", "verify",
+    "score", "search", "verify", "verify_recording",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from neurosam._util.arguments import identical
+from neurosam._util.progress import reported
 from neurosam.backends.registry import run
 from neurosam.equivalence.comparison import chunk_size, largest_events, report
 from neurosam.equivalence.divergence import Divergence
@@ -25,6 +26,7 @@ from neurosam.signals.recording import Record, Recording
 __all__ = ["compare_behaviour"]
 
 
+@reported("comparing")
 def compare_behaviour(
     a: Network,
     b: Network,

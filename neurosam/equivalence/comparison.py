@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import reported
 from neurosam.backends.registry import run
 from neurosam.equivalence.divergence import Divergence, Mismatches, Variable, mismatches
 from neurosam.equivalence.layout import layout_hint
@@ -44,6 +45,7 @@ __all__ = [
     "largest_events",
     "report",
     "verify",
+    "with_operations",
 ]
 
 CHUNK_BYTES = 2**28
@@ -121,17 +123,17 @@ def report(
     """
     size = _samples_at_once(a, b)
     if a.samples <= size or a.samples != b.samples or (network is None and _has_floats(a, b)):
-        return _with_operations(_report(a, b, network, tolerance, initial, largest), a, b)
+        return with_operations(_report(a, b, network, tolerance, initial, largest), a, b)
     parts = []
     for first in range(0, a.samples, size):
         stop = first + size
         start = None if initial is None else initial.select(first, stop)
         part = _report(a.select(first, stop), b.select(first, stop), network, tolerance, start, largest)
         parts.append(shifted(part, first))
-    return _with_operations(merged(parts), a, b)
+    return with_operations(merged(parts), a, b)
 
 
-def _with_operations(result: Equivalence, a: Recording, b: Recording) -> Equivalence:
+def with_operations(result: Equivalence, a: Recording, b: Recording) -> Equivalence:
     """The result and what the runs counted over all samples."""
     operations = compare_operations(a, b, excused=bool(result.rounded))
     return replace(
@@ -247,6 +249,7 @@ def _first(divergences: Sequence[Divergence]) -> tuple[Divergence, ...]:
     return tuple(by_sample[sample] for sample in sorted(by_sample))
 
 
+@reported("verifying")
 def verify(
     network: Network,
     events: Events | Mapping[str, Events],

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import reported
 from neurosam.backends.registry import run
 from neurosam.equivalence.comparison import report
 from neurosam.equivalence.detection import samples_at_once
@@ -121,6 +122,7 @@ class Isolation:
         return "\n".join(f"first by itself: {first}" for first in firsts)
 
 
+@reported("isolating")
 def isolate(
     network: Network,
     events: Events | Mapping[str, Events],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosam._util.arguments import choice, integer
+from neurosam._util.progress import reported
 from neurosam.equivalence.detection import LEVELS, Original, samples_at_once
 from neurosam.equivalence.equivalents import proof, unreached
 from neurosam.equivalence.mutation import Mutant, draw
@@ -163,6 +164,7 @@ class Score:
         return "\n".join(lines)
 
 
+@reported("running mutants")
 def score(
     network: Network,
     events: Events | Mapping[str, Events],

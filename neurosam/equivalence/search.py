@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosam._util.arguments import choice, integer
+from neurosam._util.progress import reported
 from neurosam.equivalence.detection import LEVELS, Original, Told
 from neurosam.equivalence.mutation import Mutant
 from neurosam.errors import ArgumentError
@@ -60,6 +61,7 @@ class Found:
     time_s: float
 
 
+@reported("searching")
 def search(
     network: Network,
     mutants: Sequence[Mutant],

@@ -4,9 +4,11 @@
     spiking_fgsm     x' = clip(x + epsilon sign(sum over t of dL/ds_t))
 
 where L is the cross-entropy and s_t the encoded input at step t. The second passes the gradient of all steps straight
-through the input coding, which has no gradient; dL/ds_t is a surrogate gradient.
+through the input coding, which has no gradient; dL/ds_t is a surrogate gradient. Where the coding draws random numbers,
+the gradient may be averaged over several draws.
 
-Source: Goodfellow, Shlens & Szegedy 2015 (arXiv 1412.6572); Sharmin et al. 2020 (arXiv 2003.10399), SNN-crafted attack.
+Source: Goodfellow, Shlens & Szegedy 2015 (arXiv 1412.6572); Sharmin et al. 2020 (arXiv 2003.10399), SNN-crafted attack;
+Athalye et al. 2018 (arXiv 1802.00420), expectation over transformations.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from neurosam._util.arguments import choice
+from neurosam._util.arguments import choice, integer
 from neurosam.attribution.method import evaluating, logits, prepared, resolve
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.signals.events import encode
@@ -71,6 +73,8 @@ def spiking_fgsm(
     steps: int,
     coding: str = "poisson",
     seed: int = 0,
+    draws: int = 1,
+    first: int = 0,
     normalisation: Normalisation | None = None,
 ) -> Images:
     """Attack a spiking network; the result is as in :func:`fgsm`.
@@ -85,6 +89,11 @@ def spiking_fgsm(
         Latency coding has no useful gradient, because the time of a spike encodes the intensity.
     seed : int
         Seed of the input spikes used for the attack; evaluate with another seed.
+    draws : int
+        How often spikes are drawn, with seeds ``seed .. seed + draws - 1``; the gradient is the mean over them, so that
+        the attack follows the expected loss and not the noise of one draw (expectation over transformations).
+    first : int
+        Number of the first image, as in :func:`neurosam.encode`.
     normalisation : Normalisation, optional
         Required for "poisson_signed".
 
@@ -104,8 +113,11 @@ def spiking_fgsm(
             raise NeurosamError("spiking_fgsm: normalisation", f"of {x.shape[1]} channels is required by {coding!r}")
         mean, std = (np.asarray(v, np.float32).reshape(-1, 1, 1) for v in (normalisation.mean, normalisation.std))
         to_encode = (x - mean) / std
-    spikes = encode(to_encode, steps, coding, seed).dense()
-    return _step(x, _loss_gradient("spiking_fgsm", module, spikes, labels).sum(dim=0), epsilon)
+    gradients = [
+        _loss_gradient("spiking_fgsm", module, encode(to_encode, steps, coding, s, first).dense(), labels).sum(dim=0)
+        for s in range(seed, seed + integer("spiking_fgsm: draws", draws, 1, 10000, ArgumentError))
+    ]
+    return _step(x, torch.stack(gradients).mean(dim=0), epsilon)
 
 
 def _loss_gradient(where: str, module: nn.Module, x: npt.NDArray[Any], labels: npt.ArrayLike) -> Tensor:

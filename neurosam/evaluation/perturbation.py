@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam._util.arguments import choice, integer
+from neurosam._util.progress import task
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.evaluation.predictor import Predictor
 from neurosam.explain.maps import upsample
@@ -154,10 +155,13 @@ def _curve(
     blank = blank if blank == baseline else np.asarray(baseline)  # keep the dtype of x if it can represent the blank
     shares = np.linspace(0.0, 1.0, points + 1)
     values = []
-    for share in shares:
-        limit = np.rint(share * counts)[(...,) + (None,) * (ranks.ndim - 1)]
-        changed = np.moveaxis(ranks < limit, 0, -4)  # the batch axis back to its place in x
-        values.append(_measure(predict(np.where(changed == insert, array, blank)), classes, measure))
+    with task(where) as tick:
+        for share in shares:
+            limit = np.rint(share * counts)[(...,) + (None,) * (ranks.ndim - 1)]
+            changed = np.moveaxis(ranks < limit, 0, -4)  # the batch axis back to its place in x
+            values.append(_measure(predict(np.where(changed == insert, array, blank)), classes, measure))
+            if tick is not None:
+                tick(len(values), len(shares))
     return Curve(shares, np.stack(values))
 
 

@@ -14,12 +14,13 @@ import os
 import stat
 import struct
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from neurosam._util.untrusted import MALFORMED
 from neurosam.errors import FormatError
 from neurosam.formats.registry import formats
-from neurosam.hdf5.files import file_kind
+from neurosam.hdf5.files import kind_of
 from neurosam.hdf5.foreign import opened_foreign
 
 __all__ = ["MODEL_KEY", "OURS", "identify"]
@@ -99,11 +100,9 @@ def _beginning(path: Path) -> tuple[int, bytes]:
 def _hdf5(path: Path) -> str:
     with opened_foreign(path, "a file") as root:
         members, attributes = set(root.members()), set(root.attributes())
-    if "format" in attributes:
-        try:
-            return file_kind(path)
-        except FormatError:
-            pass
+        if "format" in attributes:
+            with suppress(FormatError):
+                return kind_of(root)
     for known in formats():
         if known.recognises(path):
             return known.name

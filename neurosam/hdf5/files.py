@@ -27,6 +27,7 @@ __all__ = [
     "digest",
     "file_digest",
     "file_kind",
+    "kind_of",
     "load",
     "load_events",
     "load_network",
@@ -144,7 +145,7 @@ def file_digest(path: str | Path) -> str | None:
     (True, 64)
     """
     with opened(path) as root:
-        _kind(root)
+        kind_of(root)
         return root.text("digest") if "digest" in root.attributes() else None
 
 
@@ -280,7 +281,7 @@ def file_kind(path: str | Path) -> str:
         If the file is missing, unreadable, truncated or not neurosam's.
     """
     with opened(path) as root:
-        return _kind(root)
+        return kind_of(root)
 
 
 def _write_header(root: Root, kind: str) -> None:
@@ -293,7 +294,7 @@ def _write_header(root: Root, kind: str) -> None:
 def _load(required: str | None, path: str | Path, mapped: bool = False) -> Any:
     """What a file holds; a FormatError if that is not of the required kind."""
     with opened(path, mapped) as root:
-        kind = _kind(root)
+        kind = kind_of(root)
         if required not in (None, kind):
             loader = LOADERS.get(kind, "load")
             raise root.error("", f"holds {PHRASES[kind]}, not {PHRASES[required]}; use neurosam.{loader}")
@@ -323,7 +324,7 @@ def _load(required: str | None, path: str | Path, mapped: bool = False) -> Any:
         return value
 
 
-def _kind(root: Reader) -> str:
+def kind_of(root: Reader) -> str:
     """The kind that the root's ``format`` names; a FormatError for a file that is not neurosam's."""
     try:
         kind = root.text("format").removeprefix(PREFIX)

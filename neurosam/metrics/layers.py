@@ -119,7 +119,7 @@ def _max_pools(network: Network) -> set[str]:
     """Names of the populations that do nothing but fire when a source in their window does."""
     found = set()
     for population in network.populations:
-        arriving = [p for p in network.projections if p.target == population.name]
+        arriving = network.incoming(population.name)
         if len(arriving) == 1 and _is_max_pool(network, population, arriving[0]):
             found.add(population.name)
     return found

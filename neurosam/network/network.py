@@ -201,7 +201,19 @@ class Network:
 
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections into a population, in the order of `projections`."""
-        return tuple(p for p in self.projections if p.target == name)
+        return self._incoming.get(name, ())
+
+    def outgoing(self, name: str) -> tuple[Projection, ...]:
+        """Projections out of a population, in the order of `projections`."""
+        return self._outgoing.get(name, ())
+
+    @cached_property
+    def _incoming(self) -> dict[str, tuple[Projection, ...]]:
+        return _grouped((p.target, p) for p in self.projections)
+
+    @cached_property
+    def _outgoing(self) -> dict[str, tuple[Projection, ...]]:
+        return _grouped((p.source, p) for p in self.projections)
 
     def drive_shape(self, name: str) -> Shape:
         """Shape of the sums that arrive at a population: its own, or what its pool takes."""
@@ -262,3 +274,11 @@ class Network:
     def save(self, path: str | Path) -> None:
         """Write the network to an HDF5 file, atomically (format: FORMAT.md)."""
         save(self, path)
+
+
+def _grouped(pairs: Iterable[tuple[str, Projection]]) -> dict[str, tuple[Projection, ...]]:
+    """Projections by a name."""
+    found: dict[str, list[Projection]] = {}
+    for name, projection in pairs:
+        found.setdefault(name, []).append(projection)
+    return {name: tuple(held) for name, held in found.items()}

@@ -27,9 +27,7 @@ def onsets(populations: Sequence[Population], projections: Sequence[Projection])
     """
     by_name = PopulationsByName(populations)
     sources = [p for p in populations if p.neuron is None]
-    reached = {p.name for p in sources}
-    while new := {p.target for p in projections if p.source in reached} - reached:
-        reached |= new
+    reached = earliest([(p.name, 0) for p in sources], [(p.source, p.target, 0) for p in projections])
     for population in populations:
         if population.name not in reached:
             raise NetworkError(
@@ -108,7 +106,9 @@ def groups(
 
 def _components(populations: Sequence[Population], projections: Sequence[Projection]) -> list[list[str]]:
     """Tarjan's algorithm without recursion; a component comes after those that it receives from."""
-    inputs = {p.name: [q.source for q in projections if q.target == p.name] for p in populations}
+    inputs: dict[str, list[str]] = {p.name: [] for p in populations}
+    for projection in projections:
+        inputs[projection.target].append(projection.source)
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -70,13 +71,13 @@ def _outputs(by_name: PopulationsByName, outputs: Mapping[str, str]) -> None:
 
 def _names(populations: Sequence[Population], projections: Sequence[Projection]) -> None:
     names = [p.name for p in populations]
-    for name in names:
-        if names.count(name) > 1:
-            raise NetworkError(f"population {name!r}", "appears twice; names must be unique")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise NetworkError(f"population {twice[0]!r}", "appears twice; names must be unique")
     inputs = [p.name for p in populations if p.neuron is None]
     if not inputs:
         raise NetworkError("network", "has no input population; one without a neuron (neuron=None) is required")
-    idle = [name for name in inputs if len(inputs) > 1 and all(p.source != name for p in projections)]
+    sending = {p.source for p in projections}
+    idle = [name for name in inputs if len(inputs) > 1 and name not in sending]
     if idle:
         raise NetworkError(f"population {idle[0]!r}", "is an input that sends to no population; connect or remove it")
     if len(names) == len(inputs):

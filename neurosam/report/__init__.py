@@ -6,7 +6,7 @@ Importing this package does not import matplotlib; the functions that draw do.
 from __future__ import annotations
 
 from neurosam.report.diagram import diagram
-from neurosam.report.figures import heat_sheet, sample_sheet, save
+from neurosam.report.figures import heat_sheet, sample_sheet, save, show, signed_overlay
 from neurosam.report.film import Film
 from neurosam.report.model import Beside, Cell, NeuronKind, Picture, Report, Sample, Table
 from neurosam.report.page import write_page
@@ -30,6 +30,8 @@ __all__ = [
     "record_neurons",
     "sample_sheet",
     "save",
+    "show",
+    "signed_overlay",
     "spikes_per_step",
     "write_page",
 ]

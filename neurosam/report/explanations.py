@@ -27,10 +27,12 @@ SAM: Sentence = (
     "the steps before, the higher the score; the map adds up the channels of the layer.",
 )
 MODES = {
-    "strict": "A spike scores the neuron's earlier spikes only, as in the text of the paper (Kim and Panda, 2021).",
-    "inclusive": "A spike scores the neuron's earlier spikes and itself, which adds the number of spikes to the map.",
-    "official": "A spike scores the neuron's earlier spikes, itself, and exp(-gamma t) for each step in which the "
-    "neuron was silent up to step t, as in the code that came with the paper.",
+    "strict": "The score of a spike counts only the neuron's earlier spikes, as in the text of the paper (Kim and "
+    "Panda, 2021).",
+    "inclusive": "The score of a spike counts the neuron's earlier spikes and the spike itself, which adds the number "
+    "of spikes to the map.",
+    "official": "The score of a spike counts the neuron's earlier spikes, the spike itself, and exp(-gamma t) for each "
+    "silent step up to step t, as in the code that came with the paper (Kim and Panda, 2021).",
 }
 STEP_0 = "The map of step 0 is black in strict mode, because no neuron has an earlier spike yet."
 ANSWERS = {
@@ -125,10 +127,12 @@ def _own_time(network: Network) -> str:
     late = [(p.name, network.onsets[p.name]) for p in network.populations if network.onsets[p.name]]
     if not late:
         return "All populations start at the same step, so a step is the same moment in each of them."
-    shown = ", ".join(f"{name} by {onset}" for name, onset in late[:6]) + (", ..." if len(late) > 6 else "")
+    (first, onset), rest = late[0], late[1:6]
+    shown = ", ".join([f"{first}: {onset} step{'s' * (onset != 1)}", *(f"{name}: {onset}" for name, onset in rest)])
+    shown += ", ..." if late[6:] else ""
     return (
-        "Each population counts its steps from the first one at which input can reach it, so that a step shows the "
-        f"same moment of the input in every layer; behind the input are {shown} step{'s' * (late[-1][1] != 1)}."
+        f"Each population counts steps from when input can first reach it ({shown} after the input), so that a "
+        "step number means the same moment of the input in every layer."
     )
 
 
@@ -136,8 +140,8 @@ def _fixed_point(network: Network) -> str:
     precision = network.precision
     bits = "" if precision is None else f" of {precision.weight_bits} bits"
     return (
-        f"Weights are integers{bits}, and membranes are integers in 1/{2**FRACTION_BITS} of the unit of a weight, with "
-        "the rounding and the limits of the chip, bit for bit."
+        f"Weights are integers{bits}, membranes are integers in 1/{2**FRACTION_BITS} of the unit of a weight, and both "
+        "round and saturate as on the chip, bit for bit."
     )
 
 

@@ -1,7 +1,9 @@
 """Heat-map sheets: what each layer looked at, step by step (one sample) or summed over steps (several samples).
 
 Figures use matplotlib's object-oriented interface: no window, no global state. Maps are drawn without smoothing in a
-perceptually uniform colour map; ``colormap="jet"`` in :func:`sample_sheet` imitates the overlay of the SAM paper.
+perceptually uniform colour map; ``colormap="jet"`` in :func:`sample_sheet` imitates the overlay of the SAM paper. Maps
+with a sign, as those of attribution methods, are blue for what speaks against, white for 0 and red for what speaks for
+(:func:`signed_overlay`, :func:`show`).
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["heat_sheet", "sample_sheet", "save", "visible"]
+__all__ = ["heat_sheet", "sample_sheet", "save", "show", "signed_overlay", "visible"]
 
 SMALL, TINY = 8.0, 7.0  # points
 CELL = 0.95  # side of one image, inches
 CONTOUR = "#00e5ff"  # occurs neither in inferno nor in a grey image
+SIGNED = "bwr"  # blue, white, red
 
 
 def heat_sheet(
@@ -171,6 +174,110 @@ def sample_sheet(
             if row == 0:
                 axes.set_title(caption(sample, classes), fontsize=TINY, color=_caption_colour(sample))
     return figure
+
+
+def signed_overlay(image: npt.ArrayLike, heat: npt.ArrayLike, alpha: float = 0.6) -> npt.NDArray[np.uint8]:
+    """Draw a map with a sign over an image: blue below 0, white at 0, red above, symmetric around 0.
+
+    Parameters
+    ----------
+    image : (H, W), (1, H, W) or (3, H, W) array
+        uint8, or floats in [0, 1].
+    heat : (h, w) array
+        Finite, of any range and size; its largest magnitude gets the full colour.
+    alpha : float
+        Opacity of the map, 0..1.
+
+    Returns
+    -------
+    (H, W, 3) uint8 array
+
+    Examples
+    --------
+    >>> from neurosam.report import signed_overlay
+    >>> signed_overlay(np.zeros((1, 3)), [[-2.0, 0.0, 2.0]], alpha=1.0).tolist()
+    [[[0, 0, 255], [255, 254, 254], [255, 0, 0]]]
+    """
+    values = np.asarray(heat, dtype=np.float64)
+    limit = float(np.abs(values).max(initial=0.0)) or 1.0
+    return overlay(image, 0.5 + values / (2 * limit), SIGNED, alpha)
+
+
+def show(
+    maps: npt.ArrayLike | Mapping[str, npt.ArrayLike], images: npt.ArrayLike | None = None, *, title: str = ""
+) -> Figure:
+    """Draw maps of any method beside each other: one row per method, one column per sample.
+
+    Parameters
+    ----------
+    maps : (B, h, w) or (T, B, h, w) array, or mapping of str to arrays
+        Finite; maps over time are summed. A row with a negative value is blue-white-red, symmetric around 0; one scale
+        per row.
+    images : (B, H, W) or (B, C, H, W) array, optional
+        uint8, or floats in [0, 1]; drawn in the first row.
+    title : str
+
+    Returns
+    -------
+    Figure
+        Shown by a notebook; see :func:`save`.
+
+    Raises
+    ------
+    NeurosamError
+        If there are no maps, or shapes do not fit.
+
+    Examples
+    --------
+    >>> from neurosam.report import show
+    >>> figure = show({"saliency": np.ones((2, 8, 8)), "lrp": np.full((5, 2, 8, 8), -1.0)}, np.zeros((2, 1, 8, 8)))
+    >>> [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    ['input', 'saliency', 'lrp']
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    rows = {name: _over_time(name, x) for name, x in (maps if isinstance(maps, Mapping) else {"map": maps}).items()}
+    if not rows:
+        raise NeurosamError("show: maps", "got none; at least one is required")
+    samples = len(next(iter(rows.values())))
+    pictures = [] if images is None else list(np.asarray(images))
+    counts = {name: len(x) for name, x in rows.items()} | ({"images": len(pictures)} if pictures else {})
+    if set(counts.values()) != {samples}:
+        raise NeurosamError("show", f"got numbers of samples {counts}; all must be equal")
+    height = len(rows) + bool(pictures)
+    figure = Figure(
+        figsize=(CELL * 1.1 * samples + 1.2, CELL * 1.1 * height + (0.5 if title else 0.2)),
+        layout=ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01),
+    )
+    grid = figure.add_gridspec(height, samples)
+    if title:
+        figure.suptitle(title, fontsize=SMALL + 2)
+    for column, picture in enumerate(pictures):
+        grey = overlay(picture, np.zeros((1, 1)), alpha=0.0)
+        axes = _draw_image(figure.add_subplot(grid[0, column]), grey, None)
+        axes.set_ylabel("" if column else "input", fontsize=SMALL)
+    for row, (name, x) in enumerate(rows.items(), start=bool(pictures)):
+        limit = float(np.abs(x).max()) or 1.0
+        signed = bool((x < 0).any())
+        places = [_without_ticks(figure.add_subplot(grid[row, column])) for column in range(samples)]
+        for axes, one in zip(places, x, strict=True):
+            drawn = axes.imshow(
+                one, SIGNED if signed else "inferno", vmin=-limit if signed else 0, vmax=limit, interpolation="nearest"
+            )
+        places[0].set_ylabel(name, fontsize=SMALL)
+        bar = figure.colorbar(drawn, cax=places[-1].inset_axes((1.05, 0, 0.07, 1)))
+        bar.ax.tick_params(labelsize=TINY, length=2, pad=1)
+        bar.locator = _few_ticks()
+    return figure
+
+
+def _over_time(name: str, maps: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Maps of a row, ``[B, h, w]``."""
+    x = np.asarray(maps, dtype=np.float64)
+    if x.ndim not in (3, 4) or not x.size or not np.isfinite(x).all():
+        raise NeurosamError(f"show: {name}", f"got shape {x.shape}; finite maps [B, h, w] or [T, B, h, w] are required")
+    return np.asarray(aggregate(x) if x.ndim == 4 else x)
 
 
 def save(figure: Figure, path: str | Path, *, dpi: int = 200) -> Path:

@@ -17,7 +17,7 @@ from neurosam.errors import ArgumentError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.report.colours import DASHES, LINES
-from neurosam.report.raster import draw_raster, draw_spikes_per_step
+from neurosam.report.raster import SMALL, TINY, draw_raster, draw_spikes_per_step
 from neurosam.signals.recording import Recording
 
 if TYPE_CHECKING:
@@ -110,18 +110,20 @@ class Plots:
         if name in self._recording.spikes:
             fired = self._recording.spikes[name].select(sample, sample + 1).dense()
             at = np.flatnonzero(fired.reshape(len(trace), -1)[:, flat])
-            top = float(trace.max(initial=0.0))
+            top, height = float(trace.max(initial=0.0)), float(np.ptp(trace)) or 1.0
             axes.vlines(
-                steps[at], top, top + 0.12 * (np.ptp(trace) or 1.0), color=LINES[1], linewidth=1.6, label="spikes"
+                steps[at], top + 0.08 * height, top + 0.2 * height, color=LINES[1], linewidth=1.6, label="spikes"
             )
             title += f": {at.size} spike{'s' if at.size != 1 else ''}"
         if network is not None and (threshold := _threshold(network, name, flat)) is not None:
             axes.axhline(threshold, color="0.4", linestyle=DASHES[1], linewidth=1.0, label="threshold")
         unit = "1/64 weight" if values.dtype.kind == "i" else "unit of the weights"
-        axes.set(xlabel="step", ylabel=f"membrane after the step ({unit})")
+        axes.set_xlabel("step", fontsize=SMALL)
+        axes.set_ylabel(f"membrane after the step ({unit})", fontsize=SMALL)
+        axes.tick_params(labelsize=TINY)
         axes.set_title(title, fontsize=9)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(fontsize=8, frameon=False)
+        if axes.get_legend_handles_labels()[0]:  # beside the axes, where it hides nothing
+            axes.legend(fontsize=SMALL, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return axes
 
     def sam(self, name: str, sample: int = 0, step: int | None = None, ax: Axes | None = None) -> Axes:
@@ -139,7 +141,10 @@ class Plots:
         shown = x.sum(axis=0) if step is None else x[_within("step", step, self._recording.steps)]
         axes = _axes(ax, (4.2, 3.4))
         image = axes.imshow(shown, cmap="inferno", vmin=0, interpolation="nearest")
-        axes.figure.colorbar(image, ax=axes, label="sum of the spikes' scores")
+        bar = axes.figure.colorbar(image, ax=axes)
+        bar.set_label("sum of the spikes' scores", fontsize=SMALL)
+        bar.ax.tick_params(labelsize=TINY)
+        axes.tick_params(labelsize=TINY)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_title(f"{name}, sample {sample}, {'all steps' if step is None else f'step {step}'}", fontsize=9)

@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 
-__all__ = ["NO_ANSWER", "NO_ANSWER_TEXT", "accuracy_text", "answer_name", "answered", "predicted", "unanswered"]
+__all__ = [
+    "NO_ANSWER",
+    "NO_ANSWER_TEXT",
+    "accuracy_text",
+    "answer_name",
+    "answered",
+    "predicted",
+    "unanswered",
+    "unanswered_text",
+]
 
 NO_ANSWER = -1
 """The prediction of a sample whose output prefers no class."""
@@ -78,7 +87,11 @@ def answer_name(prediction: int, classes: Sequence[str] = ()) -> str:
 
 def unanswered(predictions: npt.ArrayLike) -> str:
     """How many samples have no answer, to put behind an accuracy: " (3 gave no answer)", or nothing."""
-    count = int(np.count_nonzero(np.asarray(predictions) == NO_ANSWER))
+    return unanswered_text(int(np.count_nonzero(np.asarray(predictions) == NO_ANSWER)))
+
+
+def unanswered_text(count: int) -> str:
+    """The same of a number of samples."""
     return f" ({count:,} gave no answer)" if count else ""
 
 

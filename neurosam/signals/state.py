@@ -83,10 +83,7 @@ class State:
     def initial(cls, network: Network, samples: int) -> State:
         """The state before the first step."""
         number = np.int32 if network.fixed else np.float64
-        lags = {
-            p.name: max((network.lag(q) for q in network.projections if q.source == p.name), default=0)
-            for p in network.populations
-        }
+        lags = {p.name: max(map(network.lag, network.outgoing(p.name)), default=0) for p in network.populations}
         return cls(
             step=0,
             samples=samples,

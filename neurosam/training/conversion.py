@@ -34,6 +34,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from neurosam._util.progress import task
 from neurosam.errors import DataError, ExportError
 from neurosam.signals.answer import predicted
 from neurosam.training.batches import LabelledImages, check_images, stream_seed
@@ -213,11 +214,14 @@ def accuracy_by_step(
     hits = np.zeros(steps, dtype=np.int64)
     training, first = module.training, 0
     module.eval()
-    for x in _batches(image_set.images, batch_size, steps, coding, draws, normalisation):
-        scores = module.activations(x.to(_dtype(module)), (before,))[1][before].cumsum(dim=0)
-        answers = predicted(scores.cpu().numpy())
-        hits += np.count_nonzero(answers == image_set.labels[first : first + x.shape[1]], axis=1)
-        first += x.shape[1]
+    with task("measuring accuracy") as tick:
+        for x in _batches(image_set.images, batch_size, steps, coding, draws, normalisation):
+            scores = module.activations(x.to(_dtype(module)), (before,))[1][before].cumsum(dim=0)
+            answers = predicted(scores.cpu().numpy())
+            hits += np.count_nonzero(answers == image_set.labels[first : first + x.shape[1]], axis=1)
+            first += x.shape[1]
+            if tick is not None:
+                tick(first, len(image_set.labels))
     module.train(training)
     shares: npt.NDArray[np.float64] = hits / len(image_set.labels)
     return shares

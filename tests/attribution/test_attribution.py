@@ -302,7 +302,11 @@ def test_explain_func_has_quantus_shape() -> None:
     options: dict[str, Any] = {"steps": T, "coding": "poisson", "seed": 3}
     for name in METHODS:
         spiking = name != "gradcam"
-        more: dict[str, Any] = {"layer": "conv2"} if "cam" in name or name == "sam" else {}
+        more: dict[str, Any] = {"layer": "conv2"} if "cam" in name or name.endswith("sam") else {}
+        if name == "expected_gradients":
+            more = {"baselines": np.zeros((T, 2, *pictures.shape[1:])), "samples": 2}
+        elif name in ("rise", "smoothgrad"):
+            more = {"masks": 4} if name == "rise" else {"samples": 2}
         found = explain_func(
             net if spiking else plain, pictures, np.array(TARGET), method=name, device="cpu",
             **more, **(options if spiking else {}),

@@ -129,6 +129,35 @@ def test_relevance_of_an_ann_is_input_times_gradient() -> None:
     np.testing.assert_allclose(LRP(ann).scores(x, TARGET), InputXGradient(ann).scores(x, TARGET), rtol=1e-12)
 
 
+class Plain(nn.Module):
+    """An ANN of layers that Captum has rules for."""
+
+    def __init__(self, *, bias: bool) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.conv, self.relu = nn.Conv2d(2, 4, 3, padding=1, bias=bias), nn.ReLU()
+        self.pool, self.head = nn.AvgPool2d(2), nn.Linear(48, K, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.pool(self.relu(self.conv(x))).flatten(1))
+        return logits
+
+
+@pytest.mark.filterwarnings("ignore")  # Captum's own
+@pytest.mark.parametrize(("gamma", "bias"), [(0.0, True), (0.0, False), (0.25, False)])
+def test_relevance_of_an_ann_is_captums(gamma: float, bias: bool) -> None:
+    """It adds 1e-9 to what it divides by, and has another gamma-rule for biases."""
+    attr = pytest.importorskip("captum.attr", reason="captum is not installed; `make env` does it")
+    rules = pytest.importorskip("captum.attr._utils.lrp_rules")
+    ours, theirs = Plain(bias=bias).double().eval(), Plain(bias=bias).double().eval()
+    x = torch.rand(B, 2, 8, 6, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    for layer in (theirs.conv, theirs.head):
+        layer.rule = rules.GammaRule(gamma) if gamma else rules.EpsilonRule(1e-12)
+    wanted = attr.LRP(theirs).attribute(x.clone().requires_grad_(), target=torch.tensor(TARGET)).detach().numpy()
+    assert np.abs(wanted).max() > 0.01
+    np.testing.assert_allclose(LRP(ours, gamma).scores(x, TARGET), wanted, rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("absent", ["none", "negative"])
 @pytest.mark.parametrize("scale", ["sum", "mean"])
 def test_tsa_is_the_product_of_diagonals_and_weights(absent: str, scale: str) -> None:
@@ -163,6 +192,10 @@ def test_modules_without_a_rule() -> None:
         LRP(nn.Sequential(nn.Flatten(), nn.Linear(4, 2), nn.Tanh()))
     with pytest.raises(NeurosamError, match="LRP: layer '1': is Foreign; there is no rule for it"):
         LRP(nn.Sequential(nn.Flatten(), Foreign()))
+    with pytest.raises(NeurosamError, match="LRP: layer '': is Foreign; there is no rule for it"):
+        LRP(Foreign())
+    with pytest.raises(NeurosamError, match="LRP: got a function, whose layers it cannot see"):
+        LRP(lambda x: x)
     with pytest.raises(NeurosamError, match="TSA: finds no LIF layer"):
         TSA(plain)
     with pytest.raises(NeurosamError, match="TSA: layer '1': is ReLU, which has no spike times"):

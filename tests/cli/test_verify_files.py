@@ -187,4 +187,56 @@ def test_options_that_have_no_effect_are_refused(place: Path) -> None:
     assert "give --events, --data or --samples" in done("verify", a, a, "--require", "spikes", status=2)
     assert "needs the --network" in done("verify", golden, golden, "--events", place / "events.h5", status=2)
     done("verify", golden, golden, "--network", a, "--events", place / "events.h5")
-    assert "hold a network and a recording of other software" in done("verify", a, place / "dut.csv", status=2)
+    assert "hold a recording of other software and a network" in done("verify", place / "dut.csv", a, status=2)
+
+
+def test_a_network_is_run_and_compared_with_a_recording(place: Path, tmp_path: Path) -> None:
+    on = ("--events", place / "events.h5")
+    for dut in ("dut.csv", "dut.npz", "golden.h5"):
+        text = done("verify", place / "net.h5", place / dut, *on)
+        assert f"event and {dut.partition('.')[0]}: equal" in text
+        assert "3 sample(s), 8 steps" in text
+    text = done("verify", place / "net.h5", place / "dut.csv", *on, "--backends", "reference,event")
+    assert "reference and dut: equal" in text
+    assert "event and dut: equal" in text
+    report = tmp_path / "r.json"
+    done("verify", place / "other.h5", place / "dut.csv", *on, "--json", report, status=1)
+    assert json.loads(report.read_text())["result"]["event"]["equal"] is False
+    assert "not a pass" in done("verify", place / "net.h5", place / "dut.csv", *on, "--require", "membrane", status=1)
+    assert "by itself" in done("verify", place / "net.h5", place / "dut.csv", *on, "--isolate")
+    for arguments, message in (
+        (("net.h5", "dut.csv"), "give the --events that were recorded"),
+        (("dut.csv", "net.h5", *on), "two recordings, or a network and a recording"),
+        (("net.h5", "dut.csv", *on, "--network", place / "net.h5"), "--network: is for two recordings"),
+        (("net.h5", "golden.h5", *on, "--samples", 2), "have 2 sample(s); the recording has 3"),
+        (("net.h5", "golden.h5", *on, "--silent", "a"), "--silent: is for recordings in .csv"),
+    ):
+        paths = [place / str(name) for name in arguments[:2]]
+        assert message in " ".join(done("verify", *paths, *arguments[2:], status=2).split())
+
+
+def test_populations_without_a_row_were_silent_if_that_is_said(place: Path, tmp_path: Path) -> None:
+    """Silence is compared then; without it, what has no row is not in the recording."""
+    (tmp_path / "dut.csv").write_text(HEADER)
+    on, of = ("--network", place / "net.h5"), (place / "golden.h5", tmp_path / "dut.csv")
+    assert "has no row" in done("verify", *of, *on, status=2)
+    assert "first divergence: a: spikes" in done("verify", *of, *on, "--silent", "a", status=1)
+    assert "is not in the network" in done("verify", *of, *on, "--silent", "b", status=2)
+    quiet = ns.Events.from_dense(np.zeros((8, 3, 6)))
+    quiet.save(tmp_path / "quiet.h5")
+    run = ("verify", place / "net.h5", tmp_path / "dut.csv", "--events", tmp_path / "quiet.h5")
+    assert "event and dut: equal" in done(*run, "--silent", "a", "--require", "spikes,steps")
+
+
+def test_samples_in_pieces_against_a_recording(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from neurosam.equivalence import against
+
+    net, events = network(), ns.load_events(place / "events.h5")
+    golden = ns.load_recording(place / "golden.h5")
+    whole = against.verify_recording(net, events, golden)["event"]
+    monkeypatch.setattr(against, "chunk_size", lambda network, steps: 2)
+    pieces = against.verify_recording(net, events, golden)["event"]
+    assert pieces == whole
+    assert whole.equal
+    wrong = against.verify_recording(network(41), events, golden)["event"]
+    assert {d.sample for d in wrong.first} >= {2}

@@ -29,6 +29,21 @@ def test_a_page_does_what_it_says(page: Path, tmp_path: Path, monkeypatch: pytes
         assert (tmp_path / name).stat().st_size > 10_000, f"{page.name} shows {name}, which its code does not make"
 
 
+def test_the_notebook_shows_what_its_file_holds(tmp_path: Path) -> None:
+    """In a kernel of its own, as a reader runs it."""
+    nbformat = pytest.importorskip("nbformat")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("mlxtend")
+    from support.notebook import executed, unlike
+
+    stored = nbformat.read(DOCS / "tutorials" / "notebook.ipynb", as_version=4)
+    found = executed(stored, tmp_path)
+    assert unlike(stored, found) == []
+    assert (tmp_path / "digits.h5").is_file()
+    found.cells[2].outputs[0].text = "something else"
+    assert len(unlike(stored, found)) == 1
+
+
 @pytest.mark.parametrize("name", ["files", "lava-dl"])
 def test_the_examples_of_a_page_about_files_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -51,7 +51,7 @@ def test_layers_that_differ_are_named() -> None:
 
 
 def test_own_time_names_the_onsets() -> None:
-    assert "a by 1, b by 2 steps." in dict(explanations(network(ns.SamTrace()), ["a"]))["Own time"]
+    assert "(a: 1 step, b: 2 after the input)" in dict(explanations(network(ns.SamTrace()), ["a"]))["Own time"]
     assert "start at the same step" in dict(explanations(network(ns.SamTrace(), delay=0), ["a"]))["Own time"]
 
 

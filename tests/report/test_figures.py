@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 
 from neurosam.errors import NeurosamError
-from neurosam.report import Sample, heat_sheet, raster, sample_sheet, save, spikes_per_step
+from neurosam.report import Sample, heat_sheet, raster, sample_sheet, save, show, signed_overlay, spikes_per_step
 from neurosam.report.figures import blend, caption, visible
 from neurosam.signals.recording import Spikes
 
@@ -182,3 +182,40 @@ def test_importing_draws_on_no_matplotlib_and_drawing_on_no_pyplot() -> None:
         "raster(np.eye(3)); spikes_per_step({'a': np.eye(3)}); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_signed_overlay_is_symmetric_around_white() -> None:
+    """The same magnitude on both sides gives mirrored colours, whatever the larger side is."""
+    heat = np.array([[-1.0, 0.0, 1.0, 4.0]])
+    low, zero, high, most = signed_overlay(np.zeros((1, 4)), heat, alpha=1.0)[0].astype(int)
+    assert low[2] == high[0] == 255
+    assert abs(low[0] - high[2]) <= 2  # of 256 colours
+    assert (zero >= 254).all()
+    assert most.tolist() == [255, 0, 0]
+    mirrored = signed_overlay(np.zeros((1, 4)), -heat, alpha=1.0)[0].astype(int)
+    assert np.abs(mirrored[:, ::-1] - [low, zero, high, most]).max() <= 2
+    blank = signed_overlay(np.full((2, 2), 200, np.uint8), np.zeros((1, 1)))
+    assert len(np.unique(blank.reshape(-1, 3), axis=0)) == 1  # a map of zeros marks nothing
+    with pytest.raises(NeurosamError, match="NaN or infinite"):
+        signed_overlay(np.zeros((2, 2)), np.full((2, 2), np.nan))
+
+
+def test_show_draws_a_row_per_method_on_a_scale_of_its_own(maps: dict[str, npt.NDArray[np.float64]]) -> None:
+    signed = np.array([[[0.5, -2.0]], [[1.0, 0.0]]])
+    over_time = maps["conv1"][:, None].repeat(2, axis=1)
+    figure = show({"lrp": signed, "sam": over_time}, np.stack([IMAGE, IMAGE]), title="two")
+    pictures = [a for a in figure.axes if a.images]
+    assert [a.get_ylabel() for a in pictures] == ["input", "", "lrp", "", "sam", ""]
+    assert np.array_equal(np.asarray(pictures[0].images[0].get_array()), np.moveaxis(IMAGE, 0, -1))
+    for axes, wanted in zip(pictures[2:4], signed, strict=True):
+        assert np.array_equal(np.asarray(axes.images[0].get_array()), wanted)
+        assert axes.images[0].get_clim() == (-2, 2)
+        assert axes.images[0].get_cmap().name == "bwr"
+    total = maps["conv1"].sum(axis=0)
+    assert np.allclose(np.asarray(pictures[5].images[0].get_array()), total)
+    assert pictures[4].images[0].get_clim() == (0, total.max())
+    assert len([a for a in show(np.zeros((3, 2, 2))).axes if a.images]) == 3
+    with pytest.raises(NeurosamError, match=r"show: got numbers of samples {'a': 2, 'b': 3}; all must be equal"):
+        show({"a": signed, "b": np.zeros((3, 1, 1))})
+    with pytest.raises(NeurosamError, match=r"show: map: got shape \(2, 2\); finite maps"):
+        show(np.zeros((2, 2)))

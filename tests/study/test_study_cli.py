@@ -65,9 +65,9 @@ def test_a_folder_of_images_leaves_out_what_needs_canvases(pictures: Path, tmp_p
     assert results["figures"][0]["Fig. 10"] == {}
     assert results["figures"][0]["Fig. 6a"]["conv2/mask/input"] is None
     assert results["figures"][0]["Fig. 6a"]["conv2/input"] > 0
-    words = {v["claim"]["text"]: v["word"] for v in results["verdicts"]["float"]}
-    assert words["conv2: late maps settle on the predicted item"] == "not measured"
-    assert words["conv2: (ours) SAM has more mass in the mask than the input"] == "not measured"
+    words = {v["statement"]["text"]: v["word"] for v in results["verdicts"]["float"]}
+    assert words["late maps settle on the predicted item of two"] == "not measured"
+    assert words["SAM has more mass in the mask than the input"] == "not measured"
     text = (tmp_path / "out" / "results.md").read_text()
     assert "no exact masks" in text
     assert "Left out: pairs of items" in text

@@ -135,9 +135,9 @@ def cost(
         from neurosam_hw.cost.page import write_cost_page
 
         more = () if price is None else sam_tables(price)
-        files = write_cost_page(out, found, network.name, {"network": network.name}, more)
+        page, numbers = write_cost_page(out, found, network.name, {"network": network.name}, more)
         if not as_json:
-            say(f"wrote {files[0]}, {files[1]}")
+            say(f"wrote {page}, {numbers}")
 
 
 def _recording(path: Path) -> Recording:

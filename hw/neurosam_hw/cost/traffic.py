@@ -62,7 +62,7 @@ def traffic(mapping: CoreMapping) -> dict[str, Traffic]:
     for population in mapping.network.populations:
         core = mapping.core_of(population.name)
         sent = packets(mapping, population.name)
-        outgoing = [p for p in mapping.network.projections if p.source == population.name]
+        outgoing = mapping.network.outgoing(population.name)
         kinds = {kind(p) for p in outgoing}
         deliveries = (
             tuple((name, sent) for name in kinds)  # packets() has added them up

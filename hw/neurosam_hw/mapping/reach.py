@@ -95,7 +95,7 @@ def packets(mapping: CoreMapping, population: str) -> Reach:
     Synapses of several projections on one core are reached by one packet.
     """
     size = neurons(mapping.network[population].shape)
-    reaches = [reach(mapping, p) for p in mapping.network.projections if p.source == population]
+    reaches = [reach(mapping, p) for p in mapping.network.outgoing(population)]
     sources = _joined(np.repeat(np.arange(size), r.fan_out) for r in reaches)
     cores = _joined(r.cores.astype(np.int64) for r in reaches)
     return _compressed(sources, cores, _joined(r.deliveries for r in reaches), size)

@@ -95,7 +95,7 @@ def destinations(network: Network, population: Population, limits: Limits) -> Br
     """Where a core holds a layer, a layer sends to no more layers than a core can send to."""
     if population.neuron is None or not limits.stated(BY_CORE) or not limits.stated("limits.destinations_per_core"):
         return None
-    used = len({p.target for p in network.projections if p.source == population.name})
+    used = len({p.target for p in network.outgoing(population.name)})
     return _at_most(used, limits.number("limits.destinations_per_core"), "let fewer layers follow it")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from neurosam._util.progress import say, task
 from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.executors.base import Executor
 from neurosam.backends.event.executors.chain import ChainExecutor
@@ -46,11 +47,13 @@ class Worker:
 
     def load_kernels(self, context: RunContext) -> None:
         """Call every kernel that a sample needs, on no steps, so that it is loaded or compiled."""
-        self.memory.clear(0)
-        self.memory.begin(context.inputs, 0, 0)
-        for executor in (*self.executors, *self.pools):
-            executor.run(context, 0, 0)
-        self.memory.add_answers()
+        with task("loading kernels"):
+            self.memory.clear(0)
+            self.memory.begin(context.inputs, 0, 0)
+            for executor in (*self.executors, *self.pools):
+                executor.run(context, 0, 0)
+            self.memory.add_answers()
+            say("")  # in place of what was said of the compiler
 
     def run(self, context: RunContext, sample: int) -> None:
         """Run a sample to its last step, or until the run is stopped."""

@@ -208,10 +208,7 @@ class Plan:
         self.incoming = {
             name: [_projection(network, p, key, memo) for p in network.incoming(name)] for name in self.populations
         }
-        self.history = {
-            p.name: max((network.lag(q) for q in network.projections if q.source == p.name), default=0)
-            for p in network.populations
-        }
+        self.history = {p.name: max(map(network.lag, network.outgoing(p.name)), default=0) for p in network.populations}
         groups = [group for group in network.groups if group[0] not in self.inputs]
         self.recurrent = {group for group in groups if len(group) > 1 or self._is_recurrent(*group)}
         group_of = {name: group for group in groups for name in group}

@@ -19,6 +19,8 @@ from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from neurosam._util.progress import say
+
 __all__ = ["StoredKernels"]
 
 SEAL = hashlib.sha256().digest_size
@@ -59,6 +61,13 @@ class StoredKernels(FunctionCache):
         super().__init__(function)
         stamp = self._impl.locator.get_source_stamp()
         self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base, stamp)
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """A stored signature; None if there is none, so that it will be compiled now."""
+        found = super().load_overload(signature, target)
+        if found is None:
+            say("compiling kernels, once on this machine")
+        return found
 
     def save_overload(self, signature: Any, data: Any) -> None:
         """Store a compiled signature; without room for it, only this process has it."""

@@ -1,0 +1,238 @@
+"""What is judged: one statement for each claim of the paper, and ours, written down before the study is run.
+
+A statement says that a group of figures exceeds another, on average over the group (its layers and nets), by an amount
+that is worth speaking of: its smallest effect of interest, delta. The difference is taken picture by picture in every
+seed, and judged by inference.py: *holds*, *fails*, *equivalent* or *open*. All statements of a form of the network are
+corrected together (Holm).
+
+Deltas: 2 points for accuracy and for shares of mass, 0.02 for areas under deletion and insertion curves (which lie in
+0..1), 0.05 nats for the localisation error (the paper's own differences are 0.01 to 0.3), 0.05 for correlations and for
+distances of maps, 10 % of a step's spikes for activity, and a tenth of the variance of noise for the variance of maps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from neurosam_study.behaviour import ATTACK
+from neurosam_study.inference import Judgement, estimate, judge
+from neurosam_study.maps import GAMMA
+from neurosam_study.models import FORMS
+from neurosam_study.plan import DEPLOYED, Plan
+from neurosam_study.results import Result
+
+__all__ = ["Statement", "Verdict", "judged", "statements"]
+
+POINTS = 0.02
+AREA = 0.02
+NATS = 0.05
+CORRELATION = 0.05
+ACTIVITY = 0.1
+VARIANCE = 0.01
+"""Smallest effects of interest, see above."""
+PAPER, OURS = "paper", "ours"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``sign * (mean of figures a - mean of figures b) + margin``, expected above 0.
+
+    Parameters
+    ----------
+    experiment : str
+    text : str
+        In our words.
+    a, b : tuple of str
+        Names of figures, as many in `a` as in `b`: they are subtracted pair by pair.
+    delta : float
+        Smallest effect of interest.
+    sign : {1, -1}
+    margin : float
+        How much worse `a` may be, for statements that something is not worse.
+    source : {"paper", "ours"}
+    """
+
+    experiment: str
+    text: str
+    a: tuple[str, ...]
+    b: tuple[str, ...]
+    delta: float
+    sign: int = 1
+    margin: float = 0.0
+    source: str = PAPER
+
+    def __post_init__(self) -> None:
+        if len(self.a) != len(self.b) or not self.a:
+            raise ValueError(f"{self.text}: {len(self.a)} figures against {len(self.b)}")
+
+    def differences(self, result: Result) -> npt.NDArray[np.float64]:
+        """Of each picture of one seed (or one value, if a figure is one per seed); NaN where one is missing."""
+        pairs = [result.of(a) - result.of(b) for a, b in zip(self.a, self.b, strict=True)]
+        most = max(pair.size for pair in pairs)
+        stacked = np.stack([np.broadcast_to(pair, most) for pair in pairs])
+        present = ~np.isnan(stacked)
+        count = present.sum(axis=0)
+        mean = np.where(present, stacked, 0.0).sum(axis=0) / np.maximum(count, 1)
+        return np.where(count > 0, self.sign * mean + self.margin, math.nan)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a statement, with the means of both sides over seeds and pictures."""
+
+    statement: Statement
+    a: float
+    b: float
+    judgement: Judgement
+    by_seed: tuple[float, ...] = field(default=())
+
+    @property
+    def word(self) -> str:
+        """One of inference.WORDS."""
+        return self.judgement.word
+
+
+def judged(statements: Sequence[Statement], seeds: Sequence[Mapping[str, Result]]) -> list[Verdict]:
+    """Judge statements together by the results of several seeds."""
+    estimates, sides, courses = [], [], []
+    for number, statement in enumerate(statements):
+        results = [seed[statement.experiment] for seed in seeds if statement.experiment in seed]
+        rows = [statement.differences(result) for result in results]
+        crossed = len({row.size for row in rows}) == 1
+        estimates.append(estimate(rows, crossed=crossed, seed=number))
+        sides.append([_mean([r.figures.get(n, math.nan) for r in results for n in names])
+                      for names in (statement.a, statement.b)])  # fmt: skip
+        courses.append(tuple(_mean(row.tolist()) for row in rows))
+    judgements = judge(estimates, [statement.delta for statement in statements])
+    return [
+        Verdict(statement, a, b, judgement, course)
+        for statement, (a, b), judgement, course in zip(statements, sides, judgements, courses, strict=True)
+    ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    present = [value for value in values if not math.isnan(value)]
+    return sum(present) / len(present) if present else math.nan
+
+
+def statements(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
+    """All statements for one form of the network, "float" or "8 bits"."""
+    return [*_of_the_paper(plan, layers, form), *_ours(plan, layers, form)]
+
+
+def _of_the_paper(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
+    low, high = min(plan.leaks), max(plan.leaks)
+    nets = ("surrogate", "conversion")
+
+    def each(pattern: str, **parts: str) -> tuple[str, ...]:
+        return tuple(pattern.format(layer=layer, net=net, form=form, **parts) for layer in layers for net in nets)
+
+    def of_layers(pattern: str) -> tuple[str, ...]:
+        return tuple(pattern.format(layer=layer, form=form) for layer in layers)
+
+    found = [
+        Statement(
+            "Fig. 3", "SAM varies more over the picture than SNN-Grad-CAM (scale-free variance)",
+            each("{net}/{layer}/SAM {form}"), each("{net}/{layer}/Grad-CAM"), VARIANCE,
+        ),
+        Statement(
+            "Fig. 6a", "SAM of the surrogate net is closer to Grad-CAM of independent ANNs than that of the conversion",
+            of_layers("{layer}/surrogate {form}"), of_layers("{layer}/conversion {form}"), NATS, -1,
+        ),
+        Statement(
+            "Fig. 6b", "the surrogate net's spikes fall towards the end, the conversion's do not",
+            of_layers("{layer}/conversion {form} last"), of_layers("{layer}/surrogate {form} last"), ACTIVITY,
+        ),
+        Statement(
+            "Table 1", f"a leak of {high:g} is closer to Grad-CAM than {low:g}",
+            of_layers(f"{{layer}}/leak {high:g} {{form}}"), of_layers(f"{{layer}}/leak {low:g} {{form}}"), NATS, -1,
+        ),
+        Statement(
+            "Table 1", f"a leak of {high:g} is more accurate than {low:g}",
+            (f"accuracy/leak {high:g} {form}",), (f"accuracy/leak {low:g} {form}",), POINTS,
+        ),
+        *(
+            Statement(
+                "Fig. 8", f"{mode}: gamma {other:g} is further from Grad-CAM than {GAMMA:g}",
+                each("{layer}/{net}/{mode}/gamma {gamma} {form}", mode=mode, gamma=f"{other:g}"),
+                each("{layer}/{net}/{mode}/gamma {gamma} {form}", mode=mode, gamma=f"{GAMMA:g}"), NATS,
+            )
+            for mode in plan.modes
+            for other in (0.0, 1.0)
+        ),
+        Statement(
+            "Fig. 9", f"the SNN loses a smaller share of its accuracy than the ANN under FGSM of {ATTACK}/255",
+            (f"lost/surrogate {form}",), ("lost/ANN",), POINTS, -1,
+        ),
+        Statement(
+            "Fig. 9", f"SAM moves less than the ANN's Grad-CAM under the attack of {ATTACK}/255",
+            (f"map/SAM {form}",), ("map/Grad-CAM of the ANN",), CORRELATION, -1,
+        ),
+        Statement(
+            "Fig. 10", "late maps settle on the predicted item of two",
+            of_layers("{layer}/last {form}"), of_layers("{layer}/first {form}"), POINTS,
+        ),
+    ]  # fmt: skip
+    return found
+
+
+def _ours(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
+    def of_layers(pattern: str) -> tuple[str, ...]:
+        return tuple(pattern.format(layer=layer, form=form) for layer in layers)
+
+    found = [
+        Statement(
+            "Accuracy", "the surrogate net is at most 2 points below the ANN",
+            (f"surrogate {form}",), ("ANN",), POINTS, margin=POINTS, source=OURS,
+        ),
+        Statement(
+            "Fig. 6a", "SAM has more mass in the mask than its layer's spike count",
+            of_layers("{layer}/mask/surrogate {form}"), of_layers("{layer}/mask/spikes, surrogate {form}"), POINTS,
+            source=OURS,
+        ),
+        Statement(
+            "Fig. 6a", "SAM has more mass in the mask than the input",
+            of_layers("{layer}/mask/surrogate {form}"), of_layers("{layer}/mask/input"), POINTS, source=OURS,
+        ),
+        Statement(
+            "Fig. 6a", "SAM is closer to Grad-CAM than the best constant map",
+            of_layers("{layer}/surrogate {form}"), of_layers("{layer}/best constant"), NATS, -1, source=OURS,
+        ),
+        Statement(
+            "Fig. 9", "the attack moves SAM more than noise of the same size does",
+            (f"map/SAM {form}",), (f"map/SAM, noise {form}",), CORRELATION, source=OURS,
+        ),
+        Statement(
+            "Agreement", "trainings agree on SAM more than on the spike count",
+            of_layers("{layer}/surrogate, SAM {form}"), of_layers("{layer}/surrogate, spike count {form}"), CORRELATION,
+            source=OURS,
+        ),
+        *(
+            Statement(
+                "Deletion", f"{how}: SAM ranks better than {text}", (f"{how}/SAM {form}",), (f"{how}/{other} {form}",),
+                AREA, sign, source=OURS,
+            )
+            for how, sign in (("deletion", -1), ("insertion", 1))
+            for other, text in (("random", "chance"), ("spikes", "its layer's spike count"))
+        ),
+    ]  # fmt: skip
+    for data in plan.deployed:
+        surrogate = f"{data}/accuracy/surrogate"
+        found.append(
+            Statement(
+                "Deployment", f"{data}: 8 bits cost the surrogate net at most 2 points",
+                (f"{surrogate} {FORMS[1]}",), (f"{surrogate} {FORMS[0]}",), POINTS, margin=POINTS, source=OURS,
+            )
+        )  # fmt: skip
+        found.append(
+            Statement(
+                "Deployment", f"{data}: more accurate than the conversion in as many steps", (f"{surrogate} {form}",),
+                (f"{data}/accuracy/conversion after {DEPLOYED[data].steps} steps {form}",), POINTS, source=OURS,
+            )
+        )  # fmt: skip
+    return found
