@@ -28,7 +28,7 @@ import numpy as np
 from neurosam._util.atomic_write import write_text
 from neurosam._version import __version__
 from neurosam.errors import NeurosamError
-from neurosam.report.colours import DARK_LINES, DASH_ARRAYS, LINES
+from neurosam.report.colours import DARK_LINES, DASH_ARRAYS, LINES, OFF, ON
 from neurosam.report.model import Cell, Picture, Report, Sample, Table
 from neurosam.report.packing import MEMBRANE_MB, packed
 
@@ -37,7 +37,7 @@ __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
 FORMAT, FORMAT_VERSION = "neurosam-report", 1
 VIEWER = re.compile(r"<!-- viewer -->\n(.*?)<!-- /viewer -->\n", re.DOTALL)
 """Parts of page.html that show samples; a page without any has none of them."""
-SCRIPTS = ("data", "paint", "maps", "input", "charts", "neurons", "trace", "controls")
+SCRIPTS = ("data", "paint", "maps", "input", "charts", "neurons", "raster", "trace", "pick", "controls")
 """Files of viewer/, in the order in which the page has them; all share one scope."""
 FAILED = """})().catch((error) => {
   console.error(error);
@@ -117,6 +117,7 @@ def _palette() -> dict[str, str]:
     return {
         "lines": " ".join(f"--c{i}: {colour};" for i, colour in enumerate(LINES)),
         "on_black": " ".join(f"--on-black-{i}: {colour};" for i, colour in enumerate(DARK_LINES)),
+        "events": " ".join(f"--{name}: #{bytes(c).hex()};" for name, c in (("on", ON), ("off", OFF))),
         "dark_lines": " ".join(f"--c{i}: {colour};" for i, colour in enumerate(DARK_LINES)),
         "strokes": " ".join([*(f".s{i} {{ stroke: var(--c{i}); }}" for i in range(len(LINES))), *dashes]),
     }

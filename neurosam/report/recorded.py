@@ -68,6 +68,7 @@ def report_of(
     samples = from_recording(
         recording, images, labels=labels, masks=masks, readout=readout, answer=answer,
         select=range(min(shown, recording.samples)), detail=detail, inputs=inputs, beside=beside,
+        network=network,
     )  # fmt: skip
     terms = explanations(network, tuple(recording.sam))
     picture = Picture(

@@ -265,8 +265,13 @@ def test_parts_may_be_missing(browser: Browser, tmp_path: Path, change: str) -> 
     path, _ = write_page(tmp_path / "r.html", Report("r", [sample]))
     browser.open(path)
     browser.key("ArrowLeft")
-    shown = browser.run("['.map', '#readout', '#activity'].map((x) => !!document.querySelector(x).offsetParent)")
-    assert shown == [change != "no maps", change in ("one step", "no maps"), change != "nothing known"]
+    parts = "['.map', '#readout', '#activity', '#neurons'].map((x) => !!document.querySelector(x).offsetParent)"
+    assert browser.run(parts) == [
+        change != "no maps",
+        change in ("one step", "no maps"),
+        change != "nothing known",
+        False,
+    ]
     assert browser.complaints() == []
 
 

@@ -44,6 +44,7 @@ def made(seed: int) -> Sample:
             "in": rng.integers(0, 2, (STEPS, 2, 8, 8)).astype(np.uint8),
             "conv": spikes,
             "adaptive": rng.integers(0, 3, (STEPS, 5)),
+            "wide": (rng.random((STEPS, 600)) < 0.3).astype(np.uint8),
         },
         membrane={"conv": membrane, "adaptive": rng.normal(size=(STEPS, 5)), "out": readout},
         threshold={"adaptive": 1.0 + np.arange(STEPS)[:, None] * np.ones(5)},
@@ -113,16 +114,17 @@ def test_a_click_in_the_map_picks_the_channel_that_fires_most_there(
 ) -> None:
     browser.open(page, "#sample=1&step=2&layer=conv")
     assert "click a map" in browser.text("#trace-hint")
-    browser.click("#map", (3 + 0.5) / SIDE, (1 + 0.5) / SIDE)
-    most = int(samples[1].spikes["conv"].sum(axis=0)[:, 1, 3].argmax())
-    neuron = most * SIDE * SIDE + SIDE + 3
+    most = samples[1].spikes["conv"].sum(axis=0).argmax(axis=0)
+    row, column = (int(i) for i in np.argwhere(most == CHANNELS - 1)[0])
+    browser.click("#map", (column + 0.5) / SIDE, (row + 0.5) / SIDE)
+    neuron = ((CHANNELS - 1) * SIDE + row) * SIDE + column
     assert browser.run("location.hash") == f"#sample=1&step=2&layer=conv&neuron={neuron}"
-    assert browser.text("#trace-name").startswith(f"conv, channel {most}, row 1, column 3 ")
+    assert browser.text("#trace-name").startswith(f"conv, channel {CHANNELS - 1}, row {row}, column {column} ")
     assert browser.text("#trace-hint") == ""
     box = browser.run(
         "((b) => ['x', 'y', 'width'].map((k) => b.getAttribute(k)))(document.querySelector('#overlay ~ .spot .over'))"
     )
-    assert box == ["750", "250", "250"]
+    assert box == [str(1000 * column // SIDE), str(1000 * row // SIDE), "250"]
 
 
 def test_arrow_keys_move_the_neuron_while_a_map_has_the_focus(browser: Browser, page: Path) -> None:
@@ -176,6 +178,20 @@ def test_a_click_in_the_raster_picks_a_neuron_and_a_step(browser: Browser, page:
     assert np.array_equal(dark, samples[0].spikes["conv"].reshape(STEPS, -1).T == 1)
     browser.click("#raster", 4.5 / STEPS, 30.5 / NEURONS)
     assert browser.run("location.hash") == "#sample=0&step=4&layer=conv&neuron=30"
+
+
+def test_neighbours_share_a_row_of_the_raster_where_there_are_many(
+    browser: Browser, page: Path, samples: list[Sample]
+) -> None:
+    browser.open(page, "#sample=0&step=0&layer=conv&population=wide")
+    pairs = samples[0].spikes["wide"].reshape(STEPS, 300, 2).sum(axis=2).T
+    levels = browser.canvas("raster").sum(axis=2)
+    assert levels.shape == (300, STEPS)
+    assert len(np.unique(levels)) == 3
+    assert all((np.unique(levels)[::-1][pairs] == levels).ravel())  # none, one, both: ever darker
+    row, step = (int(i) for i in np.argwhere((pairs == 1) & (samples[0].spikes["wide"].T[1::2] == 1))[0])
+    browser.click("#raster", (step + 0.5) / STEPS, (row + 0.5) / 300)
+    assert browser.run("location.hash").endswith(f"step={step}&layer=conv&population=wide&neuron={2 * row + 1}")
 
 
 def test_a_readout_neuron_is_shown_by_its_class(browser: Browser, page: Path, samples: list[Sample]) -> None:
@@ -258,7 +274,7 @@ def test_no_answer_is_no_class(browser: Browser, page: Path) -> None:
 def test_what_was_left_out_is_said(browser: Browser, page: Path) -> None:
     browser.open(page, "#sample=2&step=1&layer=conv&view=membrane&neuron=3")
     assert "left out" in browser.text("#trace-left-out")
-    assert "--membrane-mb 1 keeps all" in browser.text("#trace-left-out")
+    assert "all are kept with neurosam explain --membrane-mb 1." in browser.text("#trace-left-out")
     assert browser.run("document.querySelector('#view').value") == "spikes"
     assert browser.run("document.querySelectorAll('#trace .spike').length") > 0
     go(browser, "sample=1&step=1&layer=conv&view=membrane&neuron=3")

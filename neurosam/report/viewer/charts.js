@@ -8,7 +8,11 @@ function tickOf(span) {
   const unit = 10 ** Math.floor(Math.log10(span));
   return [0.2, 0.5, 1, 2].map((f) => f * unit).find((t) => span / t <= 5) ?? unit;
 }
-const labelled = (width) => [1, 2, 4, 5, 10, 20, 25, 50, 100, 200, 500, 1000].find((n) => (steps - 1) / n <= (width < 450 ? 6 : 10)) ?? steps;
+// Every how many steps there is a label.
+function labelled(width) {
+  const most = width < 450 ? 6 : 10;
+  return [1, 2, 4, 5, 10, 20, 25, 50, 100, 200, 500, 1000].find((n) => (steps - 1) / n <= most) ?? steps;
+}
 
 // One line per population, a cursor at the current step.
 function drawActivity() {
@@ -22,27 +26,24 @@ function drawActivity() {
     return counts[name].map((count) => count / divisor);
   });
   const top = largest(rates.map(largest)) || 1, tick = tickOf(top), ceiling = Math.ceil(top / tick - 1e-9) * tick;
-  const width = Math.max(chart.clientWidth, 200), height = Math.max(chart.clientHeight, 120);
+  const { width, height } = cleared(chart);
   const y = (value) => height - plot.bottom - value / ceiling * (height - plot.top - plot.bottom);
-  chart.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  chart.replaceChildren();
   for (let value = 0; value <= ceiling + tick / 2; value += tick) {
     element("line", { class: "grid", x1: plot.left, x2: width - plot.right, y1: y(value), y2: y(value) }, chart);
-    element("text", { x: plot.left - 7, y: y(value) + 4, "text-anchor": "end" }, chart).textContent = number(Number(value.toPrecision(6)));
+    label(chart, plot.left - 7, y(value) + 4, "end", number(Number(value.toPrecision(6))));
   }
-  for (let step = 0; step < steps; step += labelled(width)) {
-    element("text", { x: stepX(step, width), y: height - 6, "text-anchor": "middle" }, chart).textContent = step;
-  }
+  for (let step = 0; step < steps; step += labelled(width)) label(chart, stepX(step, width), height - 6, "middle", step);
   rates.forEach((rate, at) => {
     const points = (steps > 1 ? rate : [rate[0], rate[0]]).map((value, step) =>
       `${(steps > 1 ? stepX(step, width) : step ? width - plot.right : plot.left).toFixed(1)},${y(value).toFixed(1)}`);
     element("polyline", { class: `s${at % 7} d${at % 4}${names[at] === state.layer ? " chosen" : ""}`, points: points.join(" ") }, chart);
   });
-  const x = stepX(state.step, width);
-  element("line", { class: "cursor", x1: x, x2: x, y1: plot.top, y2: height - plot.bottom }, chart);
-  chart.setAttribute("aria-label", `Spikes per step of ${names.join(", ")}. At step ${state.step}: ` + names.map((name) => `${name} ${counts[name][state.step]}`).join(", "));
+  cursor(chart, stepX(state.step, width), plot.top, height - plot.bottom);
+  const now = names.map((name) => `${name} ${counts[name][state.step]}`).join(", ");
+  chart.setAttribute("aria-label", `Spikes per step of ${names.join(", ")}. At step ${state.step}: ${now}`);
   $("legend").replaceChildren(...names.map((name, at) => {
-    const item = made("li", "", name === state.layer ? "chosen" : ""), swatch = element("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" }, item);
+    const item = made("li", "", name === state.layer ? "chosen" : "");
+    const swatch = element("svg", { viewBox: "0 0 30 10", "aria-hidden": "true" }, item);
     element("path", { class: `s${at % 7} d${at % 4}`, d: "M0 5h30", "stroke-width": 3 }, swatch);
     item.append(`${name}: ${plural(counts[name][state.step], "spike")}`);
     return item;
@@ -56,7 +57,9 @@ function preferred(row) {
 }
 const answerName = (index) => (index < 0 ? "no answer" : classes[index]);
 const rightness = (index, label) => (label === null ? "" : index === label ? "right" : "wrong");
-const marked = (index, label) => answerName(index) + (label === null ? "" : index === label ? " ✓ right" : ` ✗ wrong, it is ${classes[label]}`);
+function marked(index, label) {
+  return answerName(index) + (label === null ? "" : index === label ? " ✓ right" : ` ✗ wrong, it is ${classes[label]}`);
+}
 
 function drawReadout() {
   const { readout, label, prediction } = samples[state.sample], verdict = $("verdict");
@@ -84,15 +87,16 @@ function drawClasses(readout, label, now) {
   const order = readout[steps - 1].map((value, i) => [value, i]).sort((a, b) => b[0] - a[0] || a[1] - b[1]).map((pair) => pair[1]);
   const shown = new Set(order.slice(0, 10)), linked = populations.includes(data.output);
   if (label !== null && label < order.length) shown.add(label);
-  const what = { count: "spikes up to", mean: "mean membrane up to", max: "largest membrane up to", last: "membrane after" }[data.answer] ?? "after";
-  $("readout-note").textContent = `${what} ${named} ${state.step}` + (order.length > shown.size ? `; ${shown.size} of ${order.length} classes` : "");
-  $("classes").replaceChildren(...[...shown].sort((a, b) => a - b).map((i) => {
+  const what = { count: "spikes up to", mean: "mean membrane up to", max: "largest membrane up to", last: "membrane after" };
+  const some = order.length > shown.size ? `; ${shown.size} of ${order.length} classes` : "";
+  $("readout-note").textContent = `${what[data.answer] ?? "after"} ${named} ${state.step}${some}`;
+  $("classes").replaceChildren(...[...shown].sort((a, b) => a - b).map((i, place) => {
     const value = readout[state.step][i], item = made("li", "", i === now ? "first" : "");
     const name = made(linked ? "button" : "span", classes[i], "name"), track = made("span", "", "track"), fill = made("span", "", "fill");
     name.title = linked ? `${classes[i]}: show this neuron` : classes[i];
     if (linked) {
       name.type = "button";
-      name.addEventListener("click", () => { pick(data.output, i); $("classes").querySelectorAll("button")[[...shown].sort((a, b) => a - b).indexOf(i)].focus(); });
+      name.addEventListener("click", () => { pick(data.output, i); $("classes").children[place].querySelector("button").focus(); });
     }
     if (i === label) name.append(made("em", "label"));
     fill.style.left = `${(Math.min(value, 0) - low) / span * 100}%`;

@@ -44,7 +44,8 @@ function choose(sample) {
 // The samples, as buttons.
 $("samples").append(...samples.map((sample, i) => {
   const button = Object.assign(document.createElement("button"), { type: "button" }), canvas = document.createElement("canvas");
-  const [, high, wide] = sample.image.shape, title = made("span", sample.label === null ? sample.name || `sample ${i}` : classes[sample.label]);
+  const [, high, wide] = sample.image.shape, name = sample.name || `sample ${i}`;
+  const title = made("span", sample.label === null ? name : classes[sample.label]);
   paint(canvas, wide, high, imageColour(sample.image));
   canvas.setAttribute("aria-hidden", "true");
   button.append(canvas, title);
@@ -54,7 +55,7 @@ $("samples").append(...samples.map((sample, i) => {
     verdict = `${sign} ${answerName(sample.prediction)}`;
     button.append(made("span", verdict, rightness(sample.prediction, sample.label)));
   }
-  button.title = [sample.name || `sample ${i}`, title.textContent, verdict].join(", ");
+  button.title = [name, title.textContent, verdict].join(", ");
   button.addEventListener("click", () => choose(i));
   return button;
 }));
@@ -77,7 +78,9 @@ if (windows) {
 }
 $("step").addEventListener("input", (event) => { play(false); set({ step: Number(event.target.value) }); });
 $("play").addEventListener("click", () => play(timer === null));
-for (const key of ["show", "scale", "colours", "opacity", "input", "view"]) control(key).addEventListener("input", (event) => set({ [key]: event.target.value }));
+for (const key of ["show", "scale", "colours", "opacity", "input", "view"]) {
+  control(key).addEventListener("input", (event) => set({ [key]: event.target.value }));
+}
 for (const key of ["smooth", "mask"]) $(key).addEventListener("change", (event) => set({ [key]: event.target.checked ? "1" : "0" }));
 $("layer").addEventListener("input", (event) => showLayer(event.target.value));
 $("population").addEventListener("input", (event) => set({ population: event.target.value, neuron: null, channel: "all" }));
@@ -98,7 +101,7 @@ steers($("trace"), (x, width) => Math.floor((x - field.left) / (width - field.le
 
 // Clicking a map or the raster picks a neuron; while one of them has the focus, arrow keys move to its neighbours.
 function picks(canvas, at) {
-  canvas.addEventListener("pointerdown", (event) => {
+  canvas.addEventListener("click", (event) => {
     const box = canvas.getBoundingClientRect(), within = (x) => Math.min(Math.max(x, 0), 1 - 1e-9);
     at(within((event.clientX - box.left) / box.width), within((event.clientY - box.top) / box.height));
   });
@@ -114,14 +117,17 @@ picks($("neuron-map"), (x, y) => {
   if (i >= 0) pick(state.population, i);
 });
 picks($("raster"), (x, y) => {
-  const place = rasterRows(), row = Math.floor(y * place.rows), step = Math.floor(x * steps), values = numbers(spikesNow()), count = size(shapeNow());
+  const place = rasterRows(), row = Math.floor(y * place.rows), step = Math.floor(x * steps);
+  const values = numbers(spikesNow()), count = size(shapeNow());
   let neuron = place.start(row);
   for (let i = place.end(row) - 1; i >= place.start(row); i--) if (values[step * count + i]) neuron = i;
   Object.assign(state, { step });
   play(false);
   pick(state.population, neuron);
 });
-const inMap = { ArrowUp: [-1, 0, 0], ArrowDown: [1, 0, 0], ArrowLeft: [0, -1, 0], ArrowRight: [0, 1, 0], PageUp: [0, 0, -1], PageDown: [0, 0, 1] };
+const inMap = {
+  ArrowUp: [-1, 0, 0], ArrowDown: [1, 0, 0], ArrowLeft: [0, -1, 0], ArrowRight: [0, 1, 0], PageUp: [0, 0, -1], PageDown: [0, 0, 1],
+};
 for (const id of ["map", "overlay", "beside", "neuron-map"]) {
   $(id).addEventListener("keydown", (event) => {
     if (!Object.hasOwn(inMap, event.key) || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -168,7 +174,11 @@ document.addEventListener("keydown", (event) => {
 addEventListener("hashchange", () => { readAddress(); draw(); });
 
 // Start.
-for (const id of ["map", "overlay", "beside"]) if (layers.some((layer) => populations.includes(layer))) $(id).tabIndex = 0;
+for (const id of ["map", "overlay", "beside"]) {
+  if (!layers.some((layer) => populations.includes(layer))) break;
+  $(id).tabIndex = 0;
+  $(id).setAttribute("role", "application");
+}
 readAddress();
 $("message").hidden = true;
 $("live").hidden = false;
@@ -176,5 +186,5 @@ draw();
 const chosen = $("samples").children[state.sample];
 $("samples").scrollLeft = chosen.offsetLeft - ($("samples").clientWidth - chosen.offsetWidth) / 2;
 new ResizeObserver(drawActivity).observe($("chart"));
-new ResizeObserver(drawNeurons).observe($("neurons"));
+new ResizeObserver(drawNeurons).observe($("trace"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

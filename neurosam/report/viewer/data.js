@@ -28,6 +28,15 @@ function numbers(entry) {
   }
   return decoded.get(entry);
 }
+const ranges = new WeakMap();
+function extremes(entry) {
+  if (!ranges.has(entry)) {
+    let low = 0, high = 0;
+    for (const value of numbers(entry)) { if (value < low) low = value; if (value > high) high = value; }
+    ranges.set(entry, { low, high, most: Math.max(-low, high) });
+  }
+  return ranges.get(entry);
+}
 const channelled = (shape) => (shape.length === 3 ? shape : [1, 1, shape[0]]);
 const has = (object, name) => Object.hasOwn(object, name);
 
@@ -39,7 +48,10 @@ const populations = [...kinds.keys()].filter((name) => samples.some((sample) => 
 const inputs = populations.filter((name) => kinds.get(name).role === "input" && kinds.get(name).shape.length === 3);
 
 // State: the controls and the URL. `neuron` is the flat index of one of `population`, null for none.
-const defaults = { show: "step", scale: "shared", colours: "inferno", opacity: "85", smooth: "1", mask: "1", input: "image", view: "spikes", channel: "all" };
+const defaults = {
+  show: "step", scale: "shared", colours: "inferno", opacity: "85", smooth: "1", mask: "1", // of maps
+  input: "image", view: "spikes", channel: "all",
+};
 const state = { sample: 0, step: Math.floor(steps / 2), layer: layers[0] ?? "", population: "", neuron: null, ...defaults };
 const whole = (text, top) => (/^\d{1,9}$/.test(text ?? "") ? Math.min(Number(text), top) : null);
 
@@ -95,4 +107,20 @@ function element(name, attributes, parent) {
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   parent.append(node);
   return node;
+}
+function label(svg, x, y, anchor, text) {
+  const node = element("text", { x, y, "text-anchor": anchor }, svg);
+  node.textContent = text;
+  return node;
+}
+function cursor(svg, x, top, bottom) {
+  element("line", { class: "cursor", x1: x, x2: x, y1: top, y2: bottom }, svg);
+}
+
+// An empty drawing in its size on the page.
+function cleared(svg) {
+  const width = Math.max(svg.clientWidth, 200), height = Math.max(svg.clientHeight, 50);
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.replaceChildren();
+  return { width, height };
 }

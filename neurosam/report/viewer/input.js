@@ -1,7 +1,8 @@
 // The input: its image, or its spikes at the current step, and the outline of its mask.
 
-const ON = [255, 150, 60], OFF = [70, 150, 255], WHITE = [255, 255, 255]; // on black, as in film.py
-const channelColours = (count) => (count === 1 ? [WHITE] : count === 2 ? [OFF, ON] : [0, 1, 2, 3, 5, 6].map((i) => variable(`--on-black-${i}`)));
+const ON = variable("--on"), OFF = variable("--off"), WHITE = [255, 255, 255]; // on black
+const MANY = [0, 1, 2, 3, 5, 6].map((i) => variable(`--on-black-${i}`)); // without white
+const channelColours = (count) => (count === 1 ? [WHITE] : count === 2 ? [OFF, ON] : MANY);
 
 // What the input was at the current step: its height and width, and the colour of a pixel.
 function inputNow() {
@@ -15,7 +16,7 @@ function inputNow() {
 function inputSpikes(entry) {
   const [, channels, high, wide] = entry.shape, plane = high * wide, from = state.step * channels * plane;
   const now = numbers(entry).subarray(from, from + channels * plane), colours = channelColours(channels);
-  const signed = channels === 1 && numbers(entry).some((value) => value < 0), most = largest(now.map(Math.abs)) || 1;
+  const signed = channels === 1 && extremes(entry).low < 0, most = largest(now.map(Math.abs)) || 1;
   const colour = (i) => {
     const sum = [0, 0, 0];
     for (let c = 0; c < channels; c++) {
@@ -30,8 +31,8 @@ function inputSpikes(entry) {
   const legend = signed
     ? [[ON, "positive", count((v) => v > 0)], [OFF, "negative", count((v) => v < 0)]]
     : channels === 1 || channels > 6 ? [] : Array.from({ length: channels }, (_, c) => {
-      const part = now.subarray(c * plane, (c + 1) * plane), label = channels === 2 ? ["channel 0, off", "channel 1, on"][c] : `channel ${c}`;
-      return [colours[c], label, part.reduce((a, b) => a + Math.abs(b), 0)];
+      const part = now.subarray(c * plane, (c + 1) * plane), polarity = channels === 2 ? [", off", ", on"][c] : "";
+      return [colours[c], `channel ${c}${polarity}`, part.reduce((a, b) => a + Math.abs(b), 0)];
     });
   return { shape: [high, wide], colour, legend, total: count(() => true) };
 }

@@ -17,7 +17,8 @@ function running(map) {
 function picture(map) {
   const [, height, width] = map.shape, plane = height * width;
   if (state.show === "step") {
-    const values = Float64Array.from(bytes(map).subarray(state.step * plane, (state.step + 1) * plane), (v) => v / 255 * map.peaks[state.step]);
+    const now = bytes(map).subarray(state.step * plane, (state.step + 1) * plane);
+    const values = Float64Array.from(now, (v) => v / 255 * map.peaks[state.step]);
     return { values, peak: largest(map.peaks), height, width };
   }
   const total = running(map), at = state.show === "all" ? steps - 1 : state.step;
@@ -41,14 +42,17 @@ function drawMaps() {
     return shade(table, share).map((value, c) => base[c] + alpha * (value - base[c]));
   });
   paint($("bar"), 256, 1, (i) => shade(table, i / 255));
-  const what = { step: `at ${named} ${state.step}`, "so-far": `summed over ${named}s 0 to ${state.step}`, all: `summed over all ${named}s` }[state.show];
+  const what = {
+    step: `at ${named} ${state.step}`, "so-far": `summed over ${named}s 0 to ${state.step}`, all: `summed over all ${named}s`,
+  }[state.show];
   $("bar-top").textContent = number(top);
   $("unit").textContent = data.unit;
   $("map-note").textContent = `${shown.height} × ${shown.width}${second ? ", this network" : ""}`;
   $("overlay-note").textContent = `${state.layer} ${what}`;
   $("empty").textContent = shown.values.some((value) => value > 0) ? "" : reason(what);
-  $("map").setAttribute("aria-label", `Map of ${state.layer} ${what}; largest value ${number(largest(shown.values))}`);
-  $("overlay").setAttribute("aria-label", `Input of sample ${state.sample} under the map of ${state.layer} ${what}`);
+  const keys = populations.includes(state.layer) ? ". Arrow keys pick a neuron" : "";
+  $("map").setAttribute("aria-label", `Map of ${state.layer} ${what}; largest value ${number(largest(shown.values))}${keys}`);
+  $("overlay").setAttribute("aria-label", `Input of sample ${state.sample} under the map of ${state.layer} ${what}${keys}`);
   drawBeside(sample.beside, shown, second, table, scale, what);
 }
 
@@ -59,7 +63,8 @@ function reason(what) {
   if (fired === 0) return `Empty: no neuron of ${state.layer} fired ${what}.`;
   if (data.modes[state.layer] !== "strict") return `Empty: nothing of ${state.layer} scored ${what}.`;
   const first = state.step === 0 && state.show !== "all" && !windows;
-  return `Empty${fired ? `, though ${state.layer} fired ${plural(fired, "spike")}` : ""}: in strict mode a spike scores by the earlier spikes of its neuron alone, `
+  const though = fired ? `, though ${state.layer} fired ${plural(fired, "spike")}` : "";
+  return `Empty${though}: in strict mode a spike scores by the earlier spikes of its neuron alone, `
     + (first ? "and at the first step there are none." : "and these neurons had none before, or so long ago that they have faded.");
 }
 
