@@ -67,7 +67,7 @@ def report_of(
     readout = output if _has_course(recording, output, answer) else None
     samples = from_recording(
         recording, images, labels=labels, masks=masks, readout=readout, answer=answer,
-        select=range(min(shown, recording.samples)), detail=detail, inputs=inputs, beside=beside, network=network,
+        select=range(min(shown, recording.samples)), detail=detail, inputs=inputs, beside=beside,
         network=network,
     )  # fmt: skip
     terms = explanations(network, tuple(recording.sam))
