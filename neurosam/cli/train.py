@@ -13,6 +13,7 @@ from neurosam.cli.common import MODEL, console, new_file, say
 from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, data_option, held_out, training_set
 from neurosam.cli.sample_count import mark_requested, report_fewer
 from neurosam.errors import NetworkError, NeurosamError
+from neurosam.signals.answer import unanswered_text
 from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def train(
         raise type(interruption)(state) from None
     save_model(out, module, recipe)
     checkpoint.unlink(missing_ok=True)
-    say(f"test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")
+    silent = unanswered_text(history.test_unanswered)
+    say(f"test accuracy {history.test_accuracy:.2%}{silent} on {len(test_set):,} held-out samples")
     say(f"wrote {out}; next: neurosam {'convert' if ann else 'export'} {out}{data_option(data)}")
 
 

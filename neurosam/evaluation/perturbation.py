@@ -25,6 +25,7 @@ from neurosam._util.progress import task
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.evaluation.predictor import Predictor
 from neurosam.explain.maps import upsample
+from neurosam.signals.answer import answered, predicted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -87,7 +88,7 @@ def deletion(
         ``pixel``: maps (B, h, w), or (T, B, h, w), which are summed over time; they are resized to `x`.
         ``spike``: a score for each value of `x`, in its shape (``InputMethod.scores``).
     target : (B,) int array or int, optional
-        Classes to measure; those predicted on the whole input if None.
+        Classes to measure; if None, those predicted on the whole input, which then needs an answer for each sample.
     level : {"pixel", "spike"}, default "pixel"
         At spike level, only values other than `baseline` are ranked and changed.
     points : int, default 20
@@ -212,7 +213,7 @@ def targets(where: str, target: npt.ArrayLike | None, scores: Array) -> npt.NDAr
     """One class per sample; the one with the largest score if `target` is None."""
     samples, classes = scores.shape
     if target is None:
-        return np.asarray(scores.argmax(axis=1))
+        return answered(scores, f"{where}: ")
     chosen = np.asarray(target)
     if chosen.dtype.kind not in "iu" or chosen.ndim > 1 or chosen.size not in (1, samples):
         raise NeurosamError(
@@ -231,6 +232,6 @@ def measured(scores: Array, target: npt.NDArray[np.int64], measure: str) -> Arra
     if measure == "logit":
         return np.asarray(scores[at])
     if measure == "correct":
-        return np.asarray(scores.argmax(axis=1) == target, dtype=np.float64)
+        return np.asarray(predicted(scores) == target, dtype=np.float64)
     likely = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(likely[at] / likely.sum(axis=1))

@@ -368,7 +368,7 @@ def python(work: Path, code: str, *arguments: str) -> subprocess.CompletedProces
         ("torch", "train --data bars", "pip install 'neurosam[torch]'"),
         ("safetensors", "export m.safetensors -o x.h5", "pip install 'neurosam[torch]'"),
         ("torch", "verify m.h5", "pip install 'neurosam[torch]'"),
-        ("matplotlib", "explain m.h5", "pip install 'neurosam[viz]'"),
+        ("matplotlib", "study -o x", "pip install 'neurosam[viz]'"),
         ("mlxtend", "demo", "pip install 'neurosam[demo]'"),
     ],
 )
