@@ -202,7 +202,7 @@ def _accuracy(deployed: Deployed, seed: int, bar: Bar) -> dict[str, Any]:
     networks = {"float64": deployed.float_network, "8 bits": deployed.network}
     for bits in FEWER_BITS:
         networks[f"{bits} bits"] = quantise(
-            deployed.float_network, Precision.lava(weight_bits=bits), deployed.calibration
+            deployed.float_network, Precision.lava(weight_bits=bits), deployed.calibration.select(0, 16)
         )[0]
     predictions = {}
     for name, network in networks.items():

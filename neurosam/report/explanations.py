@@ -140,8 +140,8 @@ def _fixed_point(network: Network) -> str:
     precision = network.precision
     bits = "" if precision is None else f" of {precision.weight_bits} bits"
     return (
-        f"Weights are integers{bits}, membranes are integers in 1/{2**FRACTION_BITS} of the unit of a weight, and both "
-        "round and saturate as on the chip, bit for bit."
+        f"Weights are integers{bits}, and membranes integers in 1/{2**FRACTION_BITS} of the unit of a weight; sums, "
+        "decays and resets round and saturate as on the chip, bit for bit."
     )
 
 

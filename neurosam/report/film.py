@@ -25,6 +25,7 @@ from neurosam.explain.maps import upsample
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
 from neurosam.report.colours import OFF, ON
+from neurosam.report.explanations import explanations
 from neurosam.report.model import Cell, Report, Sample
 from neurosam.report.page import write_page
 from neurosam.signals.answer import answer_name, predicted
@@ -231,6 +232,7 @@ class Film:
         return Report(
             title, (sample,), classes, provenance=provenance or {}, highlights=highlights or {}, neurons=sizes,
             unit="summed contribution score", labels=self.labels,
+            explanations=explanations(self.network, self.layers),
         )  # fmt: skip
 
     def save(self, path: str | Path, title: str, classes: Sequence[str] = (), **report: Any) -> list[Path]:

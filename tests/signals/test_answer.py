@@ -81,7 +81,9 @@ def test_a_page_and_its_figures_say_no_answer() -> None:
 def test_a_film_says_no_answer() -> None:
     film = Film(network(), ["hidden"], window=1)
     film.add(events(None), ns.run(film.network, events(None), record=film.record))
-    assert film.report("r").samples[0].prediction == NO_ANSWER
+    report = film.report("r")
+    assert report.samples[0].prediction == NO_ANSWER
+    assert "gamma = 0.5" in dict(report.explanations)["Gamma"]
 
 
 def test_tables_of_other_packages_mark_no_class_as_predicted() -> None:
