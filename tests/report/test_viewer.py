@@ -114,6 +114,9 @@ def test_a_click_in_the_map_picks_the_channel_that_fires_most_there(
 ) -> None:
     browser.open(page, "#sample=1&step=2&layer=conv")
     assert "click a map" in browser.text("#trace-hint")
+    count = np.sort(samples[1].spikes["conv"].sum(axis=0).ravel())
+    median = count[count > 0][np.count_nonzero(count) // 2]
+    assert browser.run("document.querySelectorAll('#trace .spike').length") == median
     most = samples[1].spikes["conv"].sum(axis=0).argmax(axis=0)
     row, column = (int(i) for i in np.argwhere(most == CHANNELS - 1)[0])
     browser.click("#map", (column + 0.5) / SIDE, (row + 0.5) / SIDE)

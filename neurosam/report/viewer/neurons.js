@@ -62,10 +62,15 @@ function spikeTotals(entry) {
 }
 
 // The neuron that is shown: the picked one, or a typical one, which fires as often as the median of those that fire.
+const typical = new WeakMap();
 function neuronNow() {
-  if (state.neuron !== null) return state.neuron;
-  const sum = spikesNow() ? spikeTotals(spikesNow()) : [], firing = [...sum].filter((count) => count > 0).sort((a, b) => a - b);
-  return firing.length ? sum.indexOf(firing[Math.floor(firing.length / 2)]) : 0;
+  const entry = spikesNow();
+  if (state.neuron !== null || !entry) return state.neuron ?? 0;
+  if (!typical.has(entry)) {
+    const sum = spikeTotals(entry), firing = sum.filter((count) => count > 0).sort();
+    typical.set(entry, firing.length ? sum.indexOf(firing[Math.floor(firing.length / 2)]) : 0);
+  }
+  return typical.get(entry);
 }
 
 function drawNeurons() {
