@@ -124,7 +124,7 @@ def test_nothing_is_written_through_a_link_that_was_not_named(folder: Path) -> N
     said = refused("train", "--data", bars, "--arch", ARCHITECTURE, "-o", "m.safetensors", "--force")
     assert "m.checkpoint: is a link, by which a file elsewhere could be replaced" in said
     assert not (folder / "elsewhere.h5").exists()
-    assert ns.load("in.h5").samples == 2
+    assert ns.load_events("in.h5").samples == 2
 
 
 def test_no_folder_of_an_input_is_written_to(folder: Path) -> None:
