@@ -137,11 +137,13 @@ def _folder(path: Path) -> None:
 
 
 def _put(root: Path, name: bytes, what: bytes) -> None:
-    """One entry of a folder, if the system allows it and it does not lie outside."""
+    """One new entry of a folder, if the system allows it and it does not lie outside."""
     try:
         place = root / os.fsdecode(name)
-        if not os.path.abspath(place).startswith(str(root)):
-            return
+        parts = place.relative_to(root).parts
+        inner = [root.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+        if ".." in parts or any(path.is_symlink() for path in inner) or os.path.lexists(place):
+            return  # nothing is written through a link, or into a pipe
         place.parent.mkdir(parents=True, exist_ok=True)
         if what.startswith(b"->"):
             place.symlink_to(os.fsdecode(what[2:]))
