@@ -15,7 +15,7 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.synapse import Sparse, neurons
 
-__all__ = ["silent_paths"]
+__all__ = ["is_silent", "silent_paths"]
 
 BY_ITSELF = (
     "bias", "bias_mantissa", "offset", "initial_membrane", "initial_current", "initial_membrane_64ths",
@@ -44,6 +44,11 @@ def silent_paths(populations: Sequence[Population], projections: Sequence[Projec
         )  # fmt: skip
         yield Projection(first.name, population.name, synapse, delay=population.onset or 0)
         _follow(targets, [population.name], reached)
+
+
+def is_silent(projection: Projection) -> bool:
+    """Whether a projection has no synapse at all, and so is none in a model."""
+    return isinstance(projection.synapse, Sparse) and not projection.synapse.weight.size
 
 
 def _follow(targets: dict[str, list[str]], waiting: list[str], reached: set[str]) -> None:

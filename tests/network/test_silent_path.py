@@ -10,6 +10,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.equivalence import report
+from neurosam.metrics.layers import layers
 from support.backends import lava_python
 from support.oracle import simulate
 
@@ -66,6 +67,7 @@ def test_the_path_has_no_synapse_and_is_made_once(tmp_path: Path) -> None:
     network = tonic(True, 2)
     path = network.projections[-1]
     assert (path.label, path.delay, path.synapse.synapses((2,))) == ("in->tonic", 2, 0)
+    assert [layer.projection.source for layer in layers(network)] == ["in", "tonic", "mix"]
     network.save(tmp_path / "n.h5")
     loaded = ns.load_network(tmp_path / "n.h5")
     assert loaded == network

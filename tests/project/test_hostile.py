@@ -238,12 +238,13 @@ def test_control_characters_reach_no_terminal(tmp_path: Path) -> None:
 
 def test_tables_show_names_as_they_are() -> None:
     escape = "[red]a\x1b]52;c;aGk=\x07\x9b[/red]"
-    console = Console(file=io.StringIO(), width=200, force_terminal=False)
+    to = io.StringIO()
+    console = Console(file=to, width=200, force_terminal=False)
     table = PlainTable(escape, escape)
     table.add_column(escape)
     table.add_row(escape)
     console.print(table)
-    shown = console.file.getvalue()
+    shown = to.getvalue()
     assert shown.count(r"[red]a\x1b]52;c;aGk=\x07\x9b[/red]") == 4
     assert not set(shown) & set("\x1b\x07\x9b")
 
