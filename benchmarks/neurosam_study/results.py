@@ -96,6 +96,8 @@ def load_result(folder: Path, name: str, version: int) -> Result | None:
     path = _path(folder, name)
     if not path.exists():
         return None
+    if not path.is_file():
+        raise DataError(str(path), "is not a regular file; remove it to run that experiment again")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] != version:

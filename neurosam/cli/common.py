@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
 from neurosam._util.progress import progress as bars
 from neurosam._util.progress import task
+from neurosam._util.tables import PlainTable
 from neurosam._util.untrusted import printable
-from neurosam.cli.errors import Output
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ HDF5 = (".h5", ".hdf5")
 MODEL = (".safetensors",)
 
 
-console = Output(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 
 
 def say(text: str) -> None:
@@ -57,14 +56,14 @@ def say(text: str) -> None:
 
 def show(title: str, columns: Iterable[str], rows: Iterable[Sequence[object]], left: int = 1, note: str = "") -> None:
     """Print a table, its first `left` columns left-aligned, the others right-aligned; cells are not markup."""
-    out = Table(
-        title=Text(printable(title), style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
-        caption=Text(note, style="dim") if note else None, caption_justify="left",
+    out = PlainTable(
+        title, note, title_style="bold", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, caption_style="dim",
+        caption_justify="left",
     )  # fmt: skip
     for i, column in enumerate(columns):
         out.add_column(column, justify="left" if i < left else "right", overflow="fold")
     for row in _some(list(rows)):
-        out.add_row(*(Text(printable(str(cell))) for cell in row))
+        out.add_row(*row)
     console.print(out)
     if note:
         console.print()

@@ -39,6 +39,9 @@ _MOST_DIMENSIONS = 8
 _MOST_BYTES = 4 * 2**30
 _DEFLATE_RATIO = 1032  # deflate codes at most 258 bytes in 2 bits (zlib technical notes, "Maximum compression factor")
 
+_EXPANDED, _EXPANSION = 2**28, 64
+"""A .gz may expand to so many bytes, or to so many times its own size if that is more."""
+
 _PARTS = {"train": "train", "test": "t10k"}  # the part, and how its files begin
 
 
@@ -65,21 +68,22 @@ def read_idx(path: str | os.PathLike[str], max_bytes: int = _MOST_BYTES) -> NDAr
     """
     path = Path(path)
     try:
+        status = path.stat()  # before open(), which would block on a pipe
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise DataError(str(path), "is not a regular file")
+        size = status.st_size
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DataError(str(path), "is not a regular file")
             if path.suffix == ".gz":
                 with gzip.GzipFile(fileobj=file) as unzipped:
-                    return _read(path, cast("BinaryIO", unzipped), status.st_size * _DEFLATE_RATIO, max_bytes)
-            return _read(path, file, status.st_size, max_bytes)
+                    return _read(path, cast("BinaryIO", unzipped), size * _DEFLATE_RATIO, max_bytes, size)
+            return _read(path, file, size, max_bytes, 0)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(str(path), f"is a damaged gzip file ({error})") from error
     except OSError as error:
         raise DataError(str(path), f"cannot be read ({error.strerror or error})") from error
 
 
-def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]:
+def _read(path: Path, file: BinaryIO, most: int, max_bytes: int, compressed: int) -> NDArray[Any]:
     """Read the values; `most` is an upper bound of the number of (uncompressed) bytes, header included."""
     where = str(path)
     zeros, code, dimensions = struct.unpack(">HBB", _exactly(where, file, 4))
@@ -96,10 +100,14 @@ def _read(path: Path, file: BinaryIO, most: int, max_bytes: int) -> NDArray[Any]
         raise DataError(where, f"declares no values: its shape is {shape}")
     if declared > max_bytes:
         raise DataError(where, f"declares {declared} bytes (shape {shape}); at most {max_bytes} are accepted")
+    if compressed > 2 * declared + 2**16:  # gzip would look for an end among zeros behind it, byte by byte
+        raise DataError(where, f"has {compressed} bytes for a shape of {shape}, which is {declared} bytes of values")
     if declared > most - 4 - 4 * dimensions:
         raise DataError(
             where, f"is truncated: shape {shape} requires {declared} bytes of values, and it cannot hold as many"
         )
+    if compressed and declared > (limit := max(_EXPANDED, compressed * _EXPANSION)):
+        raise DataError(where, f"declares {declared} bytes (shape {shape}); at most {limit} are unpacked, gunzip it")
     room_bytes = available_bytes()
     if room_bytes is not None and declared > room_bytes:
         raise DataError(where, f"takes {size_text(declared)} of memory, and {size_text(room_bytes)} are free")

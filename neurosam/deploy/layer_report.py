@@ -270,17 +270,17 @@ def _plain(value: Any) -> Any:
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> Table:
     from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(
-        title=Text(title, style="bold"), title_justify="left", box=SIMPLE_HEAD, pad_edge=False,
-        caption=Text(caption, style="dim"), caption_justify="left",
+    from neurosam._util.tables import PlainTable
+
+    table = PlainTable(
+        title, caption, title_style="bold", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, caption_style="dim",
+        caption_justify="left",
     )  # fmt: skip
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*row)
     return table
 
 

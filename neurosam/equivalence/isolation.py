@@ -96,10 +96,10 @@ class Isolation:
 
     def table(self) -> Table:
         """A table for the terminal, one row per layer."""
-        from rich.table import Table
+        from neurosam._util.tables import PlainTable
 
         title = f"faults in {', '.join(self.faulty)}" if self.faulty else "no layer differs by itself"
-        table = Table(title=title, caption=self._caption().replace("[", r"\["), caption_justify="left")
+        table = PlainTable(title, self._caption(), caption_justify="left")
         for name in ("layer", "verdict"):
             table.add_column(name)
         for name in ("compared", "differ", "by itself"):

@@ -72,10 +72,10 @@ class Margins:
 
     def table(self) -> Table:
         """A table for the terminal: a row for each range of margins, a column for each layer."""
-        from rich.table import Table
+        from neurosam._util.tables import PlainTable
 
-        table = Table(title="margins to the threshold: decisions, silent + fired", caption=self._caption(),
-                      caption_justify="left")  # fmt: skip
+        title = "margins to the threshold: decisions, silent + fired"
+        table = PlainTable(title, self._caption(), caption_justify="left")
         table.add_column("margin", justify="right")
         for name in self.silent:
             table.add_column(name, justify="right")

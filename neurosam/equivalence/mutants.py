@@ -132,13 +132,11 @@ class Score:
 
     def table(self, level: str = "spikes") -> Table:
         """A table for the terminal: a row for each kind of number and layer; the caption lists survivors by a level."""
-        from rich.table import Table
+        from neurosam._util.tables import PlainTable
 
         count = len(self.outcomes)
-        table = Table(
-            title=f"{count:,} mutants: how many {self.samples:,} sample(s) of {self.steps:,} steps tell apart",
-            caption=self._caption(level).replace("[", r"\["), caption_justify="left",
-        )  # fmt: skip
+        title = f"{count:,} mutants: how many {self.samples:,} sample(s) of {self.steps:,} steps tell apart"
+        table = PlainTable(title, self._caption(level), caption_justify="left")
         table.add_column("number")
         table.add_column("layer")
         for name in ("mutants", "equivalent", *(f"by {level}" for level in self.levels)):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosam._util.untrusted import printable
 from neurosam.equivalence.divergence import Divergence
 
 if TYPE_CHECKING:
@@ -140,21 +139,17 @@ class Equivalence:
 
     def table(self) -> Table:
         """A table for the terminal, one row per variable."""
-        from rich.table import Table
-        from rich.text import Text
+        from neurosam._util.tables import PlainTable
 
         verdict = "equal" if self.equal else "NOT equal"
-        title = f"{self.backends[0]} and {self.backends[1]}: {verdict}"  # names that files may have chosen
-        table = Table(title=Text(printable(title)), caption=Text(printable(self._caption())))
+        table = PlainTable(f"{self.backends[0]} and {self.backends[1]}: {verdict}", self._caption())
         for name in ("population", "variable"):
             table.add_column(name)
         for name in ("compared", "mismatches", "rounded", "caused"):
             table.add_column(name, justify="right")
         for (population, variable), tally in self.tallies.items():
             style = "bold red" if tally.mismatches else None
-            table.add_row(
-                Text(printable(population)), variable, *(f"{count:,}" for count in asdict(tally).values()), style=style
-            )
+            table.add_row(population, variable, *(f"{count:,}" for count in asdict(tally).values()), style=style)
         return table
 
     def _caption(self) -> str:
@@ -166,7 +161,7 @@ class Equivalence:
             lines.append(self.hint)
         if self.not_compared:
             lines.append(f"not compared: {'; '.join(self.not_compared)}")
-        return "\n".join(line.replace("[", r"\[") for line in lines)
+        return "\n".join(lines)
 
 
 def _plain(divergence: Divergence) -> dict[str, Any]:

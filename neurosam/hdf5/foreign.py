@@ -24,15 +24,9 @@ import numpy.typing as npt
 from h5py import h5d, h5g, h5t, h5z
 
 from neurosam.hdf5.heap import REFERENCE, Heap
-from neurosam.hdf5.reader import MAX_TEXT, MAX_TEXT_DATASET, Reader, _damage, _described, opened
+from neurosam.hdf5.reader import EXPANDED, EXPANSION, MAX_TEXT, MAX_TEXT_DATASET, Reader, _damage, _described, opened
 
-__all__ = ["EXPANDED", "EXPANSION", "MAX_TEXTS", "Foreign", "opened_foreign"]
-
-EXPANDED = 2**28
-"""Bytes to which a file may expand, however small it is."""
-
-EXPANSION = 64
-"""Times its own size to which a larger file may expand. Deflate reaches 1032, arrays of one value nearly as much."""
+__all__ = ["MAX_TEXTS", "Foreign", "opened_foreign"]
 
 MAX_TEXTS = 2**17
 """Most texts of one dataset."""

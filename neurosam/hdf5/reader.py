@@ -7,7 +7,8 @@ What is checked before anything is opened or allocated:
 - a member is reached through a hard link (no soft or external ones), and is of the kind that the format wants;
 - a dataset is contiguous or compact, without filters, external files or virtual sources (so nothing expands);
 - its type is exactly the stated one, its rank is allowed, and its bytes are allocated within the file;
-- all that is read is, in total, no larger than the file, which catches false sizes and many names for one dataset;
+- all that is read is, in total, no larger than the file, which catches false sizes and many names for one dataset, and
+  no larger than EXPANSION times what the file takes on disk, which catches holes (EXPANDED bytes are always allowed);
 - groups have a limited number of members, and strings a limited length.
 
 An array that is mapped instead of read passes the same checks. Its file must not change while the array is in use;
@@ -37,7 +38,13 @@ from neurosam.errors import FormatError
 from neurosam.hdf5.octets import StructureError
 from neurosam.hdf5.structure import check_structure
 
-__all__ = ["MAX_MEMBERS", "MAX_TEXT", "MAX_TEXT_DATASET", "Reader", "opened"]
+__all__ = ["EXPANDED", "EXPANSION", "MAX_MEMBERS", "MAX_TEXT", "MAX_TEXT_DATASET", "Reader", "opened"]
+
+EXPANDED = 2**28
+"""Bytes to which a file may expand, however small it is."""
+
+EXPANSION = 64
+"""Times its own size to which a larger file may expand. Deflate reaches 1032, arrays of one value nearly as much."""
 
 MAX_MEMBERS = 4096
 """Most members of one group, and so populations or projections of a file."""
@@ -69,21 +76,22 @@ def opened(path: str | Path, mapped: bool = False, wanted: str = "a file that ne
         If the file is missing, unreadable, not a regular file, not HDF5, truncated or damaged.
     """
     where = str(path)
-    size = _examine(where, path, wanted)
+    size, on_disk = _examine(where, path, wanted)
     with _damage(where):
         file = h5py.File(path, "r", locking=False)  # files are replaced, never changed: there is nothing to lock
     try:
         with _damage(where):
             descriptor = file.id.get_vfd_handle() if mapped and sys.byteorder == "little" else None
-            root = Reader(h5g.open(file.id, b"/"), where, "", _File(size, descriptor))
+            allowed = size if descriptor is not None else min(size, max(EXPANDED, EXPANSION * on_disk))
+            root = Reader(h5g.open(file.id, b"/"), where, "", _File(size, allowed, descriptor))
         yield root
     finally:
         with _damage(where):
             file.close()
 
 
-def _examine(where: str, path: str | Path, wanted: str) -> int:
-    """Size of a regular file with HDF5's signature and a structure that HDF5 can be trusted with."""
+def _examine(where: str, path: str | Path, wanted: str) -> tuple[int, int]:
+    """Size of a regular file with HDF5's signature and a structure that HDF5 can be trusted with, and that on disk."""
     try:
         status = os.stat(path)  # before open(), which would block on a pipe
         if stat.S_ISDIR(status.st_mode):
@@ -105,7 +113,8 @@ def _examine(where: str, path: str | Path, wanted: str) -> int:
     if head != SIGNATURE:
         what = "is empty" if not head else "is not an HDF5 file"
         raise FormatError(where, f"{what}; {wanted} is required")
-    return status.st_size
+    blocks = getattr(status, "st_blocks", 0)  # of 512 bytes; none where the system does not say
+    return status.st_size, 512 * blocks or status.st_size
 
 
 @contextmanager
@@ -128,8 +137,8 @@ class _File:
     `expanded` counts what compressed data became (foreign.py).
     """
 
-    def __init__(self, size: int, descriptor: int | None = None) -> None:
-        self.size = self.left = size
+    def __init__(self, size: int, left: int | None = None, descriptor: int | None = None) -> None:
+        self.size, self.left = size, size if left is None else left
         self.expanded = 0
         self.descriptor = descriptor
 
@@ -303,7 +312,7 @@ class Reader:
             raise self.error(
                 name,
                 f"declares {size} bytes (shape {shape}), of which {allocated} are allocated in a file of "
-                f"{self._file.size}; the file is damaged or forged",
+                f"{self._file.size}; the file is damaged or forged, or has holes where its values should be",
             )
         self._file.left -= size
         return shape

@@ -148,7 +148,7 @@ def load_model(path: str | os.PathLike[str]) -> tuple[SpikingSequential, Recipe]
         module = recipe.build()
         module.load_state_dict(tensors)
     except (
-        OSError, SafetensorError, RuntimeError, NeurosamError, *MALFORMED,
+        OSError, SafetensorError, RuntimeError, MemoryError, NeurosamError, *MALFORMED,
     ) as error:  # fmt: skip
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(str(place), f"is not a model that `neurosam train` wrote ({reason})") from error

@@ -182,7 +182,8 @@ def main() -> int:
         seeds = write_seeds(Path(folder))
         for kind in kinds:
             begun, counts = time.monotonic(), Counter[str]()
-            for part in fuzz(kind, each, options.seed, seeds, first):
+            files = each if options.only else -(-each // KINDS[kind].share)
+            for part in fuzz(kind, files, options.seed, seeds, first):
                 if isinstance(part, Fault):
                     faults.append(part)
                     _say(

@@ -58,6 +58,23 @@ TEXTS = (
     b"1" + b"0" * 400, b"9" * 5000, b"-1", b"1e999", b"NaN", b"null", b"[]", b"{}", b"[" * 100_000, b'{"a":' * 50_000,
     b'"\\ud800"', b"true", b"4000000", b"0", b"\x1b[31m", b"2147483648", b"1.5",
 )  # fmt: skip
+WHAT = (
+    b"folder",
+    b"pipe",
+    b"other",
+    b"picture",
+    b"=",
+    b"->.",
+    b"->..",
+    b"->/dev/zero",
+    b"->a.png",
+    b"->/etc",
+    b"->none",
+)
+NAMES = (
+    b"train", b"val", b"train/cat", b"train/n01/images", b"wnids.txt", b"val/val_annotations.txt",
+    b"t10k-images-idx3-ubyte.gz", b"train/\xff\xfe/a.png", b"train/" + b"x" * 255, b"a.png",
+)  # fmt: skip
 MASK = 2**32 - 1
 
 
@@ -74,6 +91,8 @@ def mutated(octets: bytes, layout: str, rng: random.Random) -> bytes:
         header = octets[8 : 8 + size].replace(b"neurosam-digest", b"forgotten-digest"[: 15 + rng.randrange(2)])
         header = _json(header, rng)
         return struct.pack("<Q", len(header)) + header + octets[8 + size :]
+    if layout == "lines" and rng.random() < 0.8:
+        return _lines(octets, rng)
     return _json(octets, rng) if layout == "json" and rng.random() < 0.7 else _plain(octets, rng)
 
 
@@ -107,6 +126,28 @@ def _json(octets: bytes, rng: random.Random) -> bytes:
         return _plain(octets, rng)
     chosen = rng.choice(values)
     return octets[: chosen.start()] + rng.choice(TEXTS) + octets[chosen.end() :]
+
+
+def _lines(octets: bytes, rng: random.Random) -> bytes:
+    """Lines left out, twice, in another order, or with a part of another's or of a hostile one."""
+    lines = octets.split(b"\n")
+    for _ in range(rng.choice((1, 1, 2))):
+        at, kind = rng.randrange(len(lines)), rng.randrange(5)
+        if kind == 0:
+            del lines[at : at + rng.choice((1, 1, 3))]
+            lines = lines or [b""]
+        elif kind == 1:
+            lines.insert(at, rng.choice(lines))
+        else:
+            name, tab, what = lines[at].partition(b"\t")
+            if kind == 2:
+                what = rng.choice((*WHAT, rng.choice(lines).partition(b"\t")[2]))
+            elif kind == 3:
+                name = rng.choice((*NAMES, name + b"\xff", name.rpartition(b"/")[0] + b"/\x1b[2J"))
+            else:
+                what = _json(what, rng) if what.startswith(b"=") else b"=" + rng.choice(TEXTS)
+            lines[at] = name + tab + what
+    return b"\n".join(lines)
 
 
 def _zip(octets: bytes, rng: random.Random) -> bytes:

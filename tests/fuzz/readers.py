@@ -6,8 +6,12 @@ that is read as something else than its seed is noticed.
 
 from __future__ import annotations
 
+import io
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,17 +23,23 @@ import torch
 import neurosam as ns
 from neurosam.data.folder import load_images
 from neurosam.data.idx import read_idx
+from neurosam.data.sources import load
+from neurosam.errors import NeurosamError
 from neurosam.formats.content import identify
 from neurosam.formats.events.read import read_events_file
 from neurosam.formats.events.rules import EventRules
+from neurosam.formats.frames import to_numpy
 from neurosam.formats.netx import load_netx, save_netx
 from neurosam.formats.nir import load_nir, save_nir
+from neurosam.formats.recordings import read_recording
 from neurosam.signals.stimulus import Stimulus
 from neurosam.training import build
 from neurosam.training.checkpoint import load_checkpoint, save_checkpoint
 from neurosam.training.model_file import Recipe, load_model, save_model
 from neurosam_hw.chips.read import read_chip
+from neurosam_hw.mapping.file import load_mapping, save_mapping
 from neurosam_study.results import Result, load_result, save_result
+from support.mappings import mesh_chip, random_mapping
 
 __all__ = ["KINDS", "Kind", "write_seeds"]
 
@@ -48,12 +58,15 @@ class Kind:
     read : callable
         Takes the path; returns a digest, or None.
     layout : str
-        "hdf5", "json", "safetensors", "zip", "gzip" or "": how its parts are found (mutate.py).
+        "hdf5", "json", "safetensors", "zip", "gzip", "lines" or "": how its parts are found (mutate.py).
+    share : int
+        Of so many files one is of this kind, where reading one takes so much longer.
     """
 
     suffix: str
     read: Callable[[Path], Any]
     layout: str = ""
+    share: int = 1
 
 
 def _only(read: Callable[[Path], Any]) -> Callable[[Path], None]:
@@ -104,6 +117,63 @@ def _study(path: Path) -> None:
     load_result(path.parent, path.stem, 1)
 
 
+def _recording(path: Path) -> None:
+    read_recording(path, _network(True))
+
+
+def _mapping(path: Path) -> None:
+    load_mapping(path, _network(True), mesh_chip())
+
+
+def _folder(path: Path) -> None:
+    """Lines ``name<tab>what``: what is a picture, a folder, a link (``->target``), octets (``=text``)."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name) / "set"
+        for line in path.read_bytes().split(b"\n")[:200]:
+            _put(root, *line.partition(b"\t")[::2])
+        faults = [_refusal(lambda part=part: load(root, part=part)) for part in (None, "train", "val", "test")]
+        if faults[0] and all(faults):
+            raise faults[0]
+
+
+def _put(root: Path, name: bytes, what: bytes) -> None:
+    """One entry of a folder, if the system allows it and it does not lie outside."""
+    try:
+        place = root / os.fsdecode(name)
+        if not os.path.abspath(place).startswith(str(root)):
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if what.startswith(b"->"):
+            place.symlink_to(os.fsdecode(what[2:]))
+        elif what == b"folder":
+            place.mkdir(exist_ok=True)
+        elif what == b"pipe":
+            os.mkfifo(place)
+        elif what in (b"picture", b"other"):
+            place.write_bytes(_picture(what == b"other"))
+        else:
+            place.write_bytes(what.removeprefix(b"=").replace(b"|", b"\t").replace(b";", b"\n"))
+    except (OSError, ValueError):
+        pass
+
+
+@cache
+def _picture(other: bool) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 7 if other else 8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _refusal(call: Callable[[], object]) -> NeurosamError | None:
+    try:
+        call()
+    except NeurosamError as error:
+        return error
+    return None
+
+
 KINDS: dict[str, Kind] = {
     "network": Kind(".h5", _load, "hdf5"),
     "recording": Kind(".h5", _load, "hdf5"),
@@ -124,6 +194,16 @@ KINDS: dict[str, Kind] = {
     "idx.gz": Kind(".gz", lambda path: read_idx(path) is None, "gzip"),
     "png": Kind(".png", lambda path: load_images([path]) is None),
     "jpeg": Kind(".jpg", lambda path: load_images([path]) is None),
+    "recording.csv": Kind(".csv", _recording, "json"),
+    "recording.npz": Kind(".npz", _recording, "zip"),
+    "mapping": Kind(".json", _mapping, "json"),
+    "nmnist": Kind(".bin", _events),
+    "aedat4": Kind(".aedat4", _events, share=50),
+    "es": Kind(".es", _events, share=50),
+    "dat": Kind(".dat", _events, share=50),
+    "evt": Kind(".raw", _events, share=50),
+    "folder": Kind(".txt", _folder, "lines"),
+    "idx folder": Kind(".txt", _folder, "lines"),
     "study": Kind(".json", _study, "json"),
     "chip": Kind(".toml", _only(read_chip), "json"),
 }
@@ -190,6 +270,17 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
     save_result(folder, "study", 1, Result({"a": 1.0}, {"b": [1.0, 2.0]}, {"c": np.zeros(3)}, ("note",)))
     chip = Path(__file__).parents[2] / "hw" / "neurosam_hw" / "chips" / "example.toml"
     at("chip.toml").write_bytes(chip.read_bytes())
+    spikes = recording.spikes["a"].dense().reshape(4, 2, -1)
+    np.savez(at("recording.npz"), **to_numpy(recording))
+    np.savez(at("rows.npz"), **{"spikes.a": np.argwhere(spikes), "first_step": np.array(0)})  # type: ignore[arg-type]
+    rows = "".join(f"{t},{b},a,{n}\n" for t, b, n in np.argwhere(spikes))
+    at("spikes.csv").write_text("step,sample,population,neuron\n" + rows)
+    save_mapping(random_mapping(np.random.default_rng(2), fixed), at("map.json"))
+    at("events.bin").write_bytes(bytes([3, 1, 0x80, 0, 0, 9, 240, 0, 0, 0, 2, 0, 5, 0xDC, 1]))
+    _camera_files(folder, records)
+    at("folders.txt").write_text(FOLDERS)
+    at("boxes.txt").write_text(BOXES)
+    at("idx.txt").write_bytes(_idx_folder())
     names = {
         "network": ["fixed.h5", "float.h5", "long.h5", "fixed-earliest.h5"], "recording": ["recording.h5"],
         "mapped": ["recording.h5"], "events": ["events.h5", "inputs.h5", "events-earliest.h5"], "state": ["state.h5"],
@@ -197,9 +288,55 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
         "content": ["float.nir", "chain.net", "events.h5"], "model": ["model.safetensors"],
         "checkpoint": ["checkpoint.safetensors"], "metadata": ["metadata.txt"], "npy": ["events.npy"],
         "npz": ["events.npz", "spikes.npz"], "csv": ["events.csv"], "idx": ["images"], "idx.gz": ["images.gz"],
+        "recording.csv": ["spikes.csv"], "recording.npz": ["recording.npz", "rows.npz"], "mapping": ["map.json"],
+        "nmnist": ["events.bin"], "aedat4": ["camera.aedat4"], "es": ["camera.es"], "dat": ["camera.dat"],
+        "evt": ["camera.raw"], "folder": ["folders.txt", "boxes.txt"], "idx folder": ["idx.txt"],
         "png": ["picture.png"], "jpeg": ["picture.jpg"], "study": ["study.json"], "chip": ["chip.toml"],
     }  # fmt: skip
     return {kind: [at(name) for name in listed] for kind, listed in names.items()}
+
+
+FOLDERS = """train/cat/a.png\tpicture
+train/cat/b.png\tpicture
+train/dog/images/a.png\tpicture
+val/cat/c.png\tpicture
+val/dog\tfolder
+val/dog/d.png\tpicture
+train/dog/images/.hidden\t=text
+"""
+BOXES = """wnids.txt\t=n01;n02;
+words.txt\t=n01|goldfish, Carassius;n02|newt;
+train/n01/images/n01_0.png\tpicture
+train/n01/n01_boxes.txt\t=n01_0.png|0|1|8|7;
+train/n02/images/n02_0.png\tpicture
+train/n02/n02_boxes.txt\t=n02_0.png|2|2|3|3;
+val/val_annotations.txt\t=v0.png|n01|0|0|4|4;v1.png|n02|1|1|8|7;
+val/images/v0.png\tpicture
+val/images/v1.png\tpicture
+"""
+
+
+def _idx_folder() -> bytes:
+    """Images and labels of both parts; the bytes of IDX have to be text without tabs, |, ; and ends of lines."""
+    images = b"\0\0\x08\3" + np.array([2, 3, 4], ">u4").tobytes() + bytes(range(65, 89))
+    labels = b"\0\0\x08\1" + np.array([2], ">u4").tobytes() + b"\0\1"
+    return b"".join(
+        f"{part}-{what}-ubyte\t=".encode() + content + b"\n"
+        for part in ("train", "t10k")
+        for what, content in (("images-idx3", images), ("labels-idx1", labels))
+    )
+
+
+def _camera_files(folder: Path, records: Any) -> None:
+    """The same events in each format that faery writes."""
+    import faery
+
+    for suffix in ("aedat4", "es", "dat", "raw"):
+        events = np.zeros(len(records), faery.EVENTS_DTYPE)
+        for name, other in (("t", "t"), ("x", "x"), ("y", "y"), ("on", "p")):
+            events[name] = records[other]
+        stream = faery.events_stream_from_array(events, dimensions=(SHAPE[2], SHAPE[1]))
+        stream.to_file(folder / f"camera.{suffix}")
 
 
 def _network(fixed: bool) -> ns.Network:

@@ -35,13 +35,14 @@ def test_every_seed_is_read(seeds: dict[str, list[Path]]) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_damaged_files_end_in_words(seeds: dict[str, list[Path]]) -> None:
     counts: Counter[str] = Counter()
-    for kind in KINDS:
+    kinds = [kind for kind in KINDS if KINDS[kind].share == 1]
+    for kind in kinds:
         for part in fuzz(kind, FILES, 7, seeds):
             assert not isinstance(part, Fault), (
                 f"{part}; repeat it: python -m fuzz --seed 7 --only {part.kind}:{part.number}"
             )
             counts += part
-    assert sum(counts.values()) == FILES * len(KINDS)
+    assert sum(counts.values()) == FILES * len(kinds)
     assert counts["refused"] > counts["read"] > 0
 
 

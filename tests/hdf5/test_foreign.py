@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from neurosam.errors import FormatError
-from neurosam.hdf5.foreign import EXPANDED, opened_foreign
+from neurosam.hdf5.foreign import opened_foreign
+from neurosam.hdf5.reader import EXPANDED
 
 RNG = np.random.default_rng(0)
 OPTIONS: list[dict[str, Any]] = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import gzip
 import io
 import json
 import os
@@ -13,16 +15,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
+from h5py import h5d, h5p, h5s, h5t
 from PIL import Image
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 import neurosam as ns
 from neurosam._util import memory
 from neurosam._util.memory import available_bytes, size_text
+from neurosam._util.tables import PlainTable
 from neurosam._util.untrusted import printable
 from neurosam.cli.commands import app
 from neurosam.cli.common import new_folder
@@ -31,6 +37,7 @@ from neurosam.data.folder import load_image_folder, load_images
 from neurosam.errors import ArgumentError, DataError, EventError, FormatError, NeurosamError
 from neurosam.formats.events.numpy_files import load_array
 from neurosam.formats.events.rules import EventRules
+from neurosam.hdf5.reader import EXPANDED, EXPANSION, opened
 from neurosam.network.synapse import _taps_inside
 from neurosam.signals import events as events_module
 from neurosam.signals import need
@@ -39,6 +46,7 @@ from neurosam.training import build
 from neurosam.training.checkpoint import load_checkpoint, save_checkpoint
 from neurosam.training.model_file import Recipe, load_model, save_model
 from neurosam_hw.lava.backend import failure
+from neurosam_study.results import load_result
 
 LARGEST = 2**31 - 1
 HOSTILE_JSON = ("[" * 100_000, "1" + "0" * 400, "9" * 5000, "{}", "null", '"a"', "[[1]]", "[" + "9" * 400 + "]", "{")
@@ -141,6 +149,46 @@ def test_sets_of_images_are_held_against_the_memory(tmp_path: Path, monkeypatch:
         idx.read_idx(tmp_path / "images")
 
 
+def test_a_hole_is_not_taken_for_values(tmp_path: Path) -> None:
+    """A file of some kilobytes can have a size of gigabytes; mapped values take no memory."""
+    path = tmp_path / "hole.h5"
+    with h5py.File(path, "w") as file:
+        plan = h5p.create(h5p.DATASET_CREATE)
+        plan.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+        plan.set_fill_time(h5d.FILL_TIME_NEVER)
+        h5d.create(file.id, b"x", h5t.IEEE_F64LE, h5s.create_simple((EXPANDED // 8 + 1,)), plan)
+    status = path.stat()
+    assert status.st_size > EXPANDED
+    if status.st_blocks * 512 * EXPANSION > status.st_size:
+        pytest.skip("this file system has no holes")
+    with opened(path) as root, pytest.raises(FormatError, match="or has holes where its values should be"):
+        root.array("x", ("<f8",), (1,))
+    with opened(path, mapped=True) as root:
+        assert root.array("x", ("<f8",), (1,))[-1] == 0
+
+
+def test_a_gzip_file_that_expands_too_far_or_ends_in_zeros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = b"\0\0\x08\3" + np.array([2, 300, 400], ">u4").tobytes()
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(head + bytes(240_000)))
+    assert idx.read_idx(path).shape == (2, 300, 400)
+    with open(path, "r+b") as file:
+        file.truncate(2**30)
+    with pytest.raises(DataError, match="has 1073741824 bytes for a shape of"):
+        idx.read_idx(path)
+    path.write_bytes(gzip.compress(head + bytes(240_000)))
+    monkeypatch.setattr(idx, "_EXPANDED", 2**16)
+    with pytest.raises(DataError, match=r"declares 240000 bytes .* are unpacked, gunzip it"):
+        idx.read_idx(path)
+
+
+@pytest.mark.parametrize("name", ["a.idx", "a.idx.gz", "study.json"])
+def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="is not a regular file"):
+        load_result(tmp_path, "study", 1) if name.startswith("study") else idx.read_idx(tmp_path / name)
+
+
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +236,29 @@ def test_control_characters_reach_no_terminal(tmp_path: Path) -> None:
     assert b"\x1b" not in done.stderr
 
 
+def test_tables_show_names_as_they_are() -> None:
+    escape = "[red]a\x1b]52;c;aGk=\x07\x9b[/red]"
+    out = io.StringIO()
+    console = Console(file=out, width=200, force_terminal=False)
+    table = PlainTable(escape, escape)
+    table.add_column(escape)
+    table.add_row(escape)
+    console.print(table)
+    shown = out.getvalue()
+    assert shown.count(r"[red]a\x1b]52;c;aGk=\x07\x9b[/red]") == 4
+    assert not set(shown) & set("\x1b\x07\x9b")
+
+
+def test_every_table_for_a_terminal_is_a_plain_one() -> None:
+    """So that no name from a file can be forgotten."""
+    root = Path(ns.__file__).parents[1]
+    for path in (p for part in ("neurosam", "hw", "benchmarks") for p in (root / part).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if "rich.table" in text and path.name != "tables.py":
+            calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+            assert not [call.lineno for call in calls if isinstance(call, ast.Name) and call.id == "Table"], path
+
+
 def test_messages_have_bounded_length() -> None:
     error = NeurosamError("w" * 300_000, "p" * 300_000)
     assert len(str(error)) < 4200
@@ -198,11 +269,11 @@ def test_messages_have_bounded_length() -> None:
 def test_a_folder_that_holds_a_link_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("")
-    new_folder(tmp_path / "report", force=False, marker="report.html")
+    new_folder(tmp_path / "report", force=False, marker="report.html", inputs=())
     (tmp_path / "report" / "samples.png").symlink_to(tmp_path / "precious.png")
     for force in (False, True):
         with pytest.raises(NeurosamError, match=r"holds the link 'samples\.png', by which a file elsewhere"):
-            new_folder(tmp_path / "report", force=force, marker="report.html")
+            new_folder(tmp_path / "report", force=force, marker="report.html", inputs=())
 
 
 # --- models and data sets ---------------------------------------------------------------------------------------------

@@ -100,9 +100,9 @@ def cost(
     """
     if out is not None:
         require_package("cost --out", "matplotlib")
-        files = (network, chip, mapping, recording, data, events)
-        new_file(out, force, (".html",), files)
-        new_file(out.with_suffix(".json"), force, (".json",), files)
+        reads = (network, chip, mapping, recording, data, events)
+        new_file(out, force, (".html",), reads)
+        new_file(out.with_suffix(".json"), force, (".json",), reads)
     if events and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     net, machine = network_in(network), load_chip(chip)

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.console import Console
+from rich.text import Text
 
-from neurosam.cli.errors import Output
+from neurosam._util.untrusted import printable
 from neurosam.errors import NeurosamError
 from neurosam_hw.lava.interpreter import VARIABLE, advice, examine, find
 
 __all__ = ["app"]
 
 app = typer.Typer(help="The Lava target: check its environment, and export networks for lava-dl.", no_args_is_help=True)
-console = Output(soft_wrap=True)
+console = Console(soft_wrap=True)
 
 
 @app.command()
@@ -26,21 +27,26 @@ def doctor() -> None:
     try:
         python = find()
     except NeurosamError as error:
-        console.print(f"[red]missing[/red]  {escape(str(error))}", highlight=False)
+        _line("missing", str(error), "red")
         raise typer.Exit(1) from None
     finding = examine(python)
     own = Path(finding.path) == Path(sys.executable)
     source = VARIABLE if os.environ.get(VARIABLE) else "the running one" if own else "found without being named"
-    console.print(f"found    {escape(finding.path)} ({source})", highlight=False)
+    _line("found", f"{finding.path} ({source})")
     for name, version in finding.versions.items():
-        console.print(f"{'found' if version else 'missing':8} {name} {version or ''}", highlight=False)
+        _line("found" if version else "missing", f"{name} {version or ''}")
     problems = finding.problems or _trial()
     for problem in problems:
-        console.print(f"[red]problem[/red]  {escape(problem)}", highlight=False)
+        _line("problem", problem, "red")
     if problems:
-        console.print(f"to get one that works: {escape(advice())}", highlight=False)
+        console.print(Text(f"to get one that works: {printable(advice())}"))
         raise typer.Exit(1)
-    console.print("works    a small network gives the same result on Lava and on the event back end", highlight=False)
+    _line("works", "a small network gives the same result on Lava and on the event back end")
+
+
+def _line(word: str, text: str, style: str = "") -> None:
+    """A finding; what the other Python says comes from elsewhere."""
+    console.print(Text.assemble((f"{word:8}", style), " ", printable(text)))
 
 
 @app.command()

@@ -143,10 +143,9 @@ class ExportCheck:
 
     def table(self) -> Table:
         """A table for the terminal, one row per layer, with the explanations below."""
-        from rich.table import Table
+        from neurosam._util.tables import PlainTable
 
-        table = Table(title=f"module and network: {self.verdict}", caption=self._caption().replace("[", r"\["))
-        table.caption_justify = "left"
+        table = PlainTable(f"module and network: {self.verdict}", self._caption(), caption_justify="left")
         for name in ("layer", "in the module"):
             table.add_column(name)
         for name in ("spikes", "differ", "agree", "first step", "SNR dB"):
