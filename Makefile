@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz kills paired interop sanafe silicon clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz kills paired installs interop sanafe silicon clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -117,6 +117,9 @@ fuzz: env ## give damaged and hostile files to every reader; a fault is a crash,
 
 kills: env ## end commands at random moments by Ctrl-C, SIGTERM and SIGKILL: is anything lost or left (KILLS=100 SEED=0)
 	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m kills --kills $(or $(KILLS),100) --seed $(or $(SEED),0)
+
+installs: ## the wheel in fresh environments, for each Python and extra, a command of each (half an hour; INSTALL_PYTHONS=3.12 EXTRAS=none,viz)
+	@$(FIND_PYTHON); $$python benchmarks/install/compare.py $(if $(INSTALL_PYTHONS),--pythons $(INSTALL_PYTHONS)) $(if $(EXTRAS),--extras $(EXTRAS))
 
 interop: env ## other frameworks' networks, brought as they are: an environment for each, every spike compared (FRAMEWORKS=norse,sinabs)
 	@$(VENV)/bin/python benchmarks/interop/compare.py --work .venv-peers $(if $(FRAMEWORKS),--frameworks $(FRAMEWORKS))

@@ -30,7 +30,9 @@ from neurosam.explain.maps import aggregate
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.network.trace import SamTrace
+from neurosam.signals.answer import NO_ANSWER
 from neurosam.signals.events import Events
+from neurosam.signals.inputs import Inputs
 from neurosam.signals.overflow import overflow_warning, overflows
 from neurosam.signals.recording import Record, Recording
 from neurosam.signals.stimulus import Stimulus
@@ -83,6 +85,10 @@ class Plan:
     lava: int = 20
 
 
+FEWER_BITS = (6, 5, 4)
+"""Weights of these bits are measured too, beside the 8 bits that are saved."""
+SHOWN = 12
+"""Samples on the page."""
 FULL = Plan()
 QUICK = Plan(train=4000, test=500, epochs=3, verified=50, explained=100, timed=64, lava=5)
 
@@ -97,6 +103,7 @@ class Deployed:
     float_network: Network
     network: Network
     quantisation: QuantisationReport
+    calibration: Events
 
 
 def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) -> dict[str, Any]:
@@ -134,9 +141,8 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
             f"{' = '.join(equivalence.backends)}, {name}: {total.compared:,} values compared, {total.mismatches} differ"
         )
     layers = tuple(name for name in deployed.network.sam if name.startswith("conv"))
-    explained = run(
-        deployed.network, shown.select(0, plan.explained), record=Record(spikes=layers, sam=layers, membrane=("out",))
-    )
+    inputs = shown.select(0, plan.explained)
+    explained = run(deployed.network, inputs, record=Record(spikes=layers, sam=layers, membrane=("out",)))
     if warning := overflow_warning(explained):
         say(f"warning: {warning}")
     scores = _localisation(explained, deployed.test, layers)
@@ -156,7 +162,7 @@ def demo(folder: Path, plan: Plan = FULL, seed: int = 0, *, say: Say, bar: Bar) 
         "throughput": timed,
         "duration_s": time.perf_counter() - start,
     }
-    _write(folder, deployed, explained, results, {"seed": seed, "data": deployed.stimulus.data})
+    _write(folder, deployed, explained, inputs, results, {"seed": seed, "data": deployed.stimulus.data})
     return results
 
 
@@ -183,23 +189,40 @@ def _deploy(folder: Path, plan: Plan, seed: int, say: Say) -> Deployed:
     save_model(folder / "model.safetensors", module, recipe)
     metadata = stimulus.to_metadata() | {"seed": str(seed), "architecture": plan.architecture}
     float_network = to_network(module, train_set.shape, sam=SamTrace(0.5, "strict"), metadata=metadata)
-    network, report = quantise(float_network, Precision.lava(), stimulus.encode(train_set.images[:64], seed))
+    calibration = stimulus.encode(train_set.images[:64], seed)
+    network, report = quantise(float_network, Precision.lava(), calibration)
     float_network.save(folder / "network-float.h5")
     network.save(folder / "network.h5")
-    return Deployed(module, stimulus, test_set, float_network, network, report)
+    return Deployed(module, stimulus, test_set, float_network, network, report, calibration)
 
 
-def _accuracy(deployed: Deployed, seed: int, bar: Bar) -> dict[str, float]:
-    """Accuracy of the float and fixed-point networks on all held-out samples with the same input spikes."""
+def _accuracy(deployed: Deployed, seed: int, bar: Bar) -> dict[str, Any]:
+    """Accuracy of the float network and of fixed-point ones, on all held-out samples with the same input spikes."""
     events = deployed.stimulus.encode(deployed.test.images, seed)
-    out: dict[str, float] = {"samples": events.samples}
+    networks = {"float64": deployed.float_network, "8 bits": deployed.network}
+    for bits in FEWER_BITS:
+        networks[f"{bits} bits"] = quantise(
+            deployed.float_network, Precision.lava(weight_bits=bits), deployed.calibration.select(0, 16)
+        )[0]
     predictions = {}
-    for name, network in (("float", deployed.float_network), ("fixed", deployed.network)):
-        with bar(f"running {name} network") as tick:
+    for name, network in networks.items():
+        with bar(f"running {name}") as tick:
             predictions[name] = run(network, events, progress=tick).predictions
-        out[name] = float(np.mean(predictions[name] == deployed.test.labels))
-    out["agreement"] = float(np.mean(predictions["float"] == predictions["fixed"]))
-    return out
+    rows = {
+        name: {
+            "accuracy": float(np.mean(answers == deployed.test.labels)),
+            "agreement": float(np.mean(answers == predictions["float64"])),
+            "no answer": int(np.count_nonzero(answers == NO_ANSWER)),
+        }
+        for name, answers in predictions.items()
+    }
+    return {
+        "samples": events.samples,
+        "float": rows["float64"]["accuracy"],
+        "fixed": rows["8 bits"]["accuracy"],
+        "agreement": rows["8 bits"]["agreement"],
+        "networks": rows,
+    }
 
 
 def _verified(deployed: Deployed, shown: Events, plan: Plan, bar: Bar) -> dict[str, Equivalence]:
@@ -264,14 +287,25 @@ def _timed(network: Network, events: Events, backend: str, threads: int | None, 
 
 
 def _write(
-    folder: Path, deployed: Deployed, explained: Recording, results: dict[str, Any], provenance: dict[str, Any]
+    folder: Path,
+    deployed: Deployed,
+    explained: Recording,
+    events: Events,
+    results: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> None:
     from neurosam.report.folder import write_folder
+    from neurosam.report.recorded import report_of
+    from neurosam.report.samples import record_neurons
+    from neurosam.report.tables import difference_table, quantisation_table
 
     test, count = deployed.test, explained.samples
-    accuracy = results["accuracy"]
-    write_folder(
-        folder, deployed.network, explained, test.images[:count],
+    accuracy, layers = results["accuracy"], tuple(explained.sam)
+    exact = run(deployed.float_network, events.select(0, min(SHOWN, count)), record=Record(sam=layers))
+    report = report_of(
+        deployed.network, explained, test.images[:count], inputs=Inputs.of(deployed.network, events),
+        detail=record_neurons(deployed.network, events, layers=layers, samples=SHOWN), beside=("float64", exact),
+        shown=SHOWN,
         title="What a spiking network looked at: cluttered digits", labels=test.labels[:count],
         masks=None if test.masks is None else test.masks[:count], classes=test.classes, provenance=provenance,
         highlights={
@@ -279,8 +313,10 @@ def _write(
             "accuracy, 8 bits": f"{accuracy['fixed']:.1%}",
             "values that differ": sum(e["total"]["mismatches"] for e in results["equivalence"].values()),
         },
-        tables=tables(results),
+        tables=[*tables(results), difference_table(explained, exact, "float64"),
+                quantisation_table(deployed.quantisation)],
     )  # fmt: skip
+    write_folder(folder, report, explained)
     write_text(folder / "results.json", json.dumps(results, indent=2))
 
 
@@ -292,13 +328,16 @@ def _against_lava(rows: list[dict[str, Any]]) -> str:
 def tables(results: dict[str, Any]) -> list[Table]:
     """Format the results as short tables, for the terminal and the page."""
     from neurosam.report.model import Table
+    from neurosam.report.tables import percent
 
     accuracy = results["accuracy"]
     return [
         Table(
-            f"accuracy on {accuracy['samples']} held-out canvases", ("network", "accuracy"),
-            [("float64", f"{accuracy['float']:.1%}"), ("fixed point, 8 bits", f"{accuracy['fixed']:.1%}"),
-             ("both predict the same", f"{accuracy['agreement']:.1%}")],
+            f"accuracy on {accuracy['samples']} held-out canvases",
+            ("network", "accuracy, %", "agreement with float64, %", "no answer"),
+            [(name, percent(row["accuracy"]), percent(row["agreement"]), row["no answer"])
+             for name, row in accuracy["networks"].items()],
+            "fixed point of fewer bits, without training again",
         ),
         Table(
             "equivalence", ("network", "back ends", "samples", "values compared", "differ", "decided by rounding"),

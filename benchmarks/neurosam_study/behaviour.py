@@ -12,6 +12,7 @@ from neurosam.data import ImageSet, PairSet
 from neurosam.evaluation import fgsm, map_distance, of_module, spiking_fgsm, suppression
 from neurosam.explain.localisation import intensity
 from neurosam.explain.maps import aggregate
+from neurosam.signals.answer import predicted
 from neurosam.training import SpikingSequential
 from neurosam_study.localisation import EXAMPLES, examples, most_frequent
 from neurosam_study.maps import AT_ONCE, Array, activity_of, explained_by, nets, recorded, sam_of, stored
@@ -46,7 +47,7 @@ def of_ann(ann: SpikingSequential, images: ImageSet) -> Array:
     """Whether an ANN classifies each image correctly, 1 or 0."""
     predict = of_module(ann)
     parts = [images.subset(np.arange(i, min(i + AT_ONCE, len(images)))) for i in range(0, len(images), AT_ONCE)]
-    return np.concatenate([predict(part.float()).argmax(1) == part.labels for part in parts]).astype(np.float64)
+    return np.concatenate([predicted(predict(part.float())) == part.labels for part in parts]).astype(np.float64)
 
 
 def activity(models: Models) -> Result:
@@ -87,7 +88,7 @@ def robustness(models: Models) -> Result:
         attacked = _attacked(models, net, epsilon)
         noisy = _noisy(models, epsilon)
         for name, images in (("ANN", ann_images), ("ANN, noise", noisy)):
-            values[f"accuracy/{name} {epsilon}"] = (of_module(models.ann)(images).argmax(1) == shown.labels) * 1.0
+            values[f"accuracy/{name} {epsilon}"] = (predicted(of_module(models.ann)(images)) == shown.labels) * 1.0
         for name, images in (("surrogate", attacked), ("surrogate, noise", noisy)):
             for form in FORMS:
                 values[f"accuracy/{name} {form} {epsilon}"] = net.hits(form, images, shown.labels, models.seed)

@@ -15,6 +15,7 @@ from neurosam.attribution.method import evaluating, prepared
 from neurosam.backends import run
 from neurosam.equivalence.comparison import verify
 from neurosam.errors import DataError
+from neurosam.signals.answer import predicted
 from neurosam.signals.events import Events, encode
 from neurosam.signals.recording import Record
 from neurosam_study.behaviour import of_ann
@@ -76,8 +77,8 @@ def _predictions(net: Spiking, form: str, events: Events) -> npt.NDArray[np.int6
     if form == FORMS[1]:
         out = net.fixed.output
         membrane = run(net.fixed, events, record=Record(membrane=(out,))).membrane[out]
-        return np.asarray(membrane.reshape(*membrane.shape[:2], -1).argmax(axis=2))
+        return predicted(membrane.reshape(*membrane.shape[:2], -1))
     before = list(dict(net.module.named_children()))[-2]
     with evaluating(net.module), torch.no_grad():
         scores = net.module.activations(prepared("study", net.module, events.dense()), (before,))[1][before]
-    return scores.cumsum(dim=0).argmax(dim=2).cpu().numpy()
+    return predicted(scores.cumsum(dim=0).cpu().numpy())

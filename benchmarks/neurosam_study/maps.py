@@ -24,6 +24,7 @@ from neurosam.evaluation import best_constant_error, localisation_error
 from neurosam.explain.localisation import mass_inside
 from neurosam.explain.sam import from_spikes
 from neurosam.network.trace import SamTrace
+from neurosam.signals.answer import predicted
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Spikes
 from neurosam_study.models import FORMS, Models, Spiking
@@ -92,7 +93,7 @@ def activity_of(net: Spiking, form: str, events: Events, layers: tuple[str, ...]
         x = prepared("study", net.module, events.select(first, first + AT_ONCE).dense())
         with evaluating(net.module), torch.no_grad():
             output, activations = net.module.activations(x, layers)
-        predictions.append(output.argmax(dim=1).cpu().numpy())
+        predictions.append(predicted(output.cpu().numpy()))
         for layer in layers:
             spikes = Spikes.from_dense(activations[layer].cpu().numpy())
             planes[layer].append(spikes.planes)

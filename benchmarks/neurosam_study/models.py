@@ -26,6 +26,7 @@ from neurosam.errors import DataError
 from neurosam.evaluation import Predictor, of_module, of_network
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
+from neurosam.signals.answer import predicted
 from neurosam.signals.events import Events, encode
 from neurosam.training import SpikingSequential
 from neurosam_study.plan import Plan
@@ -83,7 +84,7 @@ class Spiking:
         for first in range(0, len(images), AT_ONCE):
             batch = slice(first, first + AT_ONCE)
             x = encode(images[batch], self.steps, "poisson", seed, first).dense()
-            hits.append(predict(x).argmax(axis=1) == labels[batch])
+            hits.append(predicted(predict(x)) == labels[batch])
         return np.concatenate(hits).astype(np.float64)
 
 

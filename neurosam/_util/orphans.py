@@ -1,11 +1,12 @@
-"""Temporary files whose writer is gone: their names say who writes them, so that the next run can tell.
+"""Temporary files and folders whose writer is gone: their names say who writes them, so that the next run can tell.
 
     .neurosam-HOST-BOOT-NAMESPACE-PID-START-RANDOM.tmp
 
 A process that is killed (SIGKILL, a power loss) cannot remove what it was writing. What it leaves is removed by the
 next process that writes into that folder, if it is proven to be an orphan: the machine has been started anew since, or,
 in the same namespace of process numbers, the process does not exist any more (a number that was given again has another
-START). Files of other machines, and of containers whose processes cannot be seen from here, are left alone.
+START). Folders are removed where they are asked for, and only this user's own: the place for temporary ones is shared.
+Files of other machines, and of containers whose processes cannot be seen from here, are left alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 from contextlib import suppress
 from functools import cache
@@ -31,19 +33,34 @@ def temporary_name() -> str:
     return f".neurosam-{host}-{boot}-{namespace}-{pid}-{_started(pid) or 0}-{secrets.token_hex(8)}.tmp"
 
 
-def remove_orphans(folder: Path) -> None:
-    """Remove what dead processes left in a folder; each process looks into a folder once, and ignores failures."""
-    _remove_once(os.fspath(folder), os.getpid())
+def remove_orphans(folder: Path, folders: bool = False) -> None:
+    """Remove what dead processes left in a folder; each process looks into a folder once, and ignores failures.
+
+    Parameters
+    ----------
+    folder : Path
+    folders : bool
+        Remove folders of this user with such names, and no files.
+    """
+    _remove_once(os.fspath(folder), folders, os.getpid())
 
 
 @cache
-def _remove_once(folder: str, _process: int) -> None:
+def _remove_once(folder: str, folders: bool, _process: int) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = NAME.fullmatch(entry.name)
-            if match and _is_orphan(*match.groups()) and entry.is_file(follow_symlinks=False):
+            if not match or not _is_orphan(*match.groups()):
+                continue
+            if folders and entry.is_dir(follow_symlinks=False) and _is_own(entry.stat(follow_symlinks=False)):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            elif not folders and entry.is_file(follow_symlinks=False):
                 with suppress(OSError):
                     os.unlink(entry.path)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or status.st_uid == os.getuid()
 
 
 def _is_orphan(host: str, boot: str, namespace: str, pid: str, started: str) -> bool:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from neurosam.errors import MissingPackageError
 
-__all__ = ["EXTRAS", "missing_package", "require_package"]
+__all__ = ["EXTRAS", "missing_package", "missing_packages", "require_package"]
 
 EXTRAS = {
     "torch": "torch", "safetensors": "torch", "matplotlib": "viz", "PIL": "viz", "nir": "nir", "faery": "events",
@@ -24,9 +24,14 @@ def require_package(where: str, *packages: str) -> None:
     MissingPackageError
         If one is not installed.
     """
-    missing = [package for package in packages if not _installed(package)]
+    missing = missing_packages(*packages)
     if missing:
         raise missing_package(where, missing[0], *missing[1:])
+
+
+def missing_packages(*packages: str) -> list[str]:
+    """Those that are not installed."""
+    return [package for package in packages if not _installed(package)]
 
 
 def _installed(package: str) -> bool:

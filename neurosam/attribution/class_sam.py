@@ -35,7 +35,7 @@ _LINEAR = (
 
 
 class ModuleClassSAM(Method):
-    """Class-conditional Spike Activation Maps of a LIF layer, ``[T, B, h, w]``.
+    """Class-conditional Spike Activation Maps of a LIF layer, ``[T, B, h, w]``, in the unit of the readout's input.
 
     Parameters
     ----------

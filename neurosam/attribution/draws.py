@@ -30,6 +30,7 @@ from neurosam._util.arguments import integer, reals
 from neurosam.attribution.gradients import IntegratedGradients
 from neurosam.attribution.method import Maps, Method, Target, evaluating, logits, prepared
 from neurosam.errors import ArgumentError, NeurosamError
+from neurosam.signals.answer import answered
 from neurosam.signals.events import encode
 
 __all__ = ["Draws", "over_draws"]
@@ -142,7 +143,7 @@ def over_draws(
 def _predicted(method: Method, inputs: list[npt.NDArray[Any]]) -> npt.NDArray[np.int64]:
     with evaluating(method.module):
         found = [logits(method.module, prepared("over_draws", method.module, x)) for x in inputs]
-    return np.asarray(torch.stack(found).mean(dim=0).argmax(dim=1).cpu().numpy(), dtype=np.int64)
+    return answered(torch.stack(found).mean(dim=0).cpu().numpy(), "over_draws: ")
 
 
 def _quantile(probability: float, freedom: int) -> float:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from neurosam.errors import NeurosamError
+from neurosam.signals.answer import answered
 from neurosam.training import SpikingSequential
 
 __all__ = [
@@ -104,7 +105,7 @@ class Method(ABC):
             Moved to the device and dtype of the module's parameters, if it has any. Pictures are floats; integers are
             spikes or counts of events.
         target : int, (B,) ints, or None
-            Class whose logit is explained; the predicted one if None.
+            Class whose logit is explained; if None the predicted one, which every sample then needs to have.
 
         Returns
         -------
@@ -236,7 +237,7 @@ def resolve(module: nn.Module, x: Tensor, target: Target) -> Tensor:
         )
     samples, classes = output.shape
     if target is None:
-        return output.argmax(dim=1)
+        return torch.from_numpy(answered(output.cpu().numpy())).to(x.device)
     chosen = _tensor(target).to(x.device)
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise NeurosamError("target", f"got {chosen.dtype}; class numbers are integers")

@@ -73,19 +73,19 @@ class Occlusion(Method):
 
     @torch.no_grad()
     def _maps(self, x: Tensor, target: Tensor) -> Tensor:
+        whole = selected(self.module, x, target)
         if self.steps is None:
-            return self._under(x, target, ...)
+            return self._under(x, target, whole, ...)
         if x.ndim != 5:
             raise NeurosamError("Occlusion: steps", f"given for an input {tuple(x.shape)}, which has no steps")
-        total = len(x)
-        return torch.cat([
-            self._under(x, target, slice(start, start + self.steps)).expand(min(self.steps, total - start), -1, -1, -1)
-            for start in range(0, total, self.steps)
-        ])  # fmt: skip
+        maps = []
+        for start in range(0, len(x), self.steps):
+            window = slice(start, min(start + self.steps, len(x)))
+            maps += [self._under(x, target, whole, window)] * (window.stop - window.start)
+        return torch.stack(maps)
 
-    def _under(self, x: Tensor, target: Tensor, time: Any) -> Tensor:
-        """Map ``[B, H, W]`` of windows in the given steps (all of them: ...)."""
-        whole = selected(self.module, x, target)
+    def _under(self, x: Tensor, target: Tensor, whole: Tensor, time: Any) -> Tensor:
+        """Map ``[B, H, W]`` of windows in the given steps (all of them: ...); `whole` is the logit without a window."""
         size = x.shape[-2:]
         total = x.new_zeros((x.shape[-4], *size))
         windows = x.new_zeros(size)

@@ -7,9 +7,11 @@ sample, of the same number of axes. (Quantus itself is not required.)
 |---|---|---|
 | an ANN | images [B, C, H, W] | [B, 1, H, W] |
 | ``OnImages``, or a spiking net with `steps` | images, which are encoded | [B, 1, H, W], summed over time |
-| ``BatchFirst`` | encoded input [B, T, C, H, W] | [B, T, 1, H, W], or [B, 1, 1, H, W] |
+| ``BatchFirst`` | encoded input [B, T, C, H, W] | [B, 1, 1, H, W], summed over time |
 
-Maps are resized to the image.
+Maps are resized to the image. Those over time are summed, because Quantus wants the axes of a map to be neighbours in
+the input, and channels are between steps and rows. Quantus also calls the model itself: an ANN of
+:func:`~neurosam.training.build_ann` takes images there as ``OnImages(ann, steps=1, coding="direct")``.
 
 Source: Hedstrom et al. 2023 (Quantus, JMLR 24), the signature of ``explain_func``.
 """
@@ -95,8 +97,7 @@ def explain_func(
 
     Returns
     -------
-    (B, 1, H, W) or (B, T, 1, H, W) float64 array
-        ``(B, 1, 1, H, W)`` where a method has one map for all steps.
+    (B, 1, H, W) or (B, 1, 1, H, W) float64 array
 
     Raises
     ------
@@ -125,6 +126,7 @@ def explain_func(
     x: Any = array
     if isinstance(net, OnImages):
         x = net.encoded(array)
+        x = x[0] if net.steps == 1 and net.coding == "direct" else x  # an ANN's images
     elif isinstance(net, BatchFirst):
         x = np.ascontiguousarray(array.swapaxes(0, 1))
     try:
@@ -132,10 +134,8 @@ def explain_func(
     except TypeError as error:
         raise NeurosamError(f"explain_func: {method}", f"{error}; see the method's own arguments") from None
     maps = explainer.attribute(x, _whole(targets))
-    size = (array.shape[-2], array.shape[-1])
-    if isinstance(net, BatchFirst):
-        return upsample(maps[None] if maps.ndim == 3 else maps, size).swapaxes(0, 1)[:, :, None]
-    return upsample(aggregate(maps) if maps.ndim == 4 else maps, size)[:, None]
+    summed = upsample(aggregate(maps) if maps.ndim == 4 else maps, (array.shape[-2], array.shape[-1]))
+    return summed.reshape(len(summed), *(1,) * (array.ndim - 3), *summed.shape[1:])
 
 
 def _whole(targets: Any) -> Any:

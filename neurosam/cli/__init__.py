@@ -38,7 +38,7 @@ def main() -> None:
 
 def _run() -> Any:
     """Run the command, and write what is left to write; returns the exit status."""
-    from neurosam.cli.errors import discard_output, report
+    from neurosam.cli.errors import behind, discard_output, report
     from neurosam.errors import RangeWarning
 
     warnings.simplefilter("ignore", RangeWarning)  # commands say it themselves
@@ -47,7 +47,8 @@ def _run() -> Any:
 
         app()
     except SystemExit as done:
-        status = done.code
+        error = behind(done)
+        status = done.code if error is None else report(error)
     except Exception as error:
         status = report(error)
     try:

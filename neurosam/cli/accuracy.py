@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from neurosam.cli.common import progress, say
 from neurosam.cli.inputs import presented
 from neurosam.errors import DataError, MissingPackageError
 from neurosam.network.network import Network
+from neurosam.signals.answer import accuracy_text
 from neurosam.signals.stimulus import Stimulus
 
 __all__ = ["KEY", "with_accuracy"]
@@ -46,8 +45,8 @@ def with_accuracy(network: Network, exact: Network | None, samples: int, data: s
         say(f"held-out accuracy: not measured ({error})")
         return network
     with progress("held-out accuracy"):
-        shares = [float(np.mean(run(net, events).predictions == images.labels)) for net in (network, exact) if net]
-    text = f"{shares[0]:.2%}" + (f" (float {shares[1]:.2%})" if exact is not None else "")
+        shares = [accuracy_text(run(net, events).predictions, images.labels) for net in (network, exact) if net]
+    text = shares[0] + (f" (float {shares[1]})" if exact is not None else "")
     text += f" on {len(images):,} held-out samples"
     say(f"accuracy {text}")
     return replace(network, metadata={**network.metadata, KEY: text}, check_alignment=False)

@@ -1,22 +1,27 @@
-"""``neurosam info NETWORK --chip NAME``: what fits a chip, said by a package that knows chips.
+"""``--chip NAME``: what a network is on a chip, said by a package that knows chips. This package knows none.
 
-This package knows none. An entry point of the group ``neurosam.rules`` is a function
+    neurosam info NETWORK --chip      group neurosam.rules     show(network, name, chip, as_json)
+    neurosam explain ... --chip       group neurosam.tables    tables(network, chip, inputs) -> list of Table
 
-    show(network, name, chip, as_json)
-
-that prints which of the chip's limits the network called `name` breaks. The first in alphabetical order is used.
+An entry point of these groups is such a function. The one prints which of the chip's limits the network called `name`
+breaks; the other returns tables for a page, with the source and standing of every figure. The first in alphabetical
+order is used.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
+from typing import Any
 
 from neurosam.errors import BackendError
 from neurosam.network.network import Network
+from neurosam.report.model import Table
+from neurosam.signals.events import Events
 
-__all__ = ["GROUP", "show_fit"]
+__all__ = ["GROUP", "TABLES", "chip_tables", "show_fit"]
 
-GROUP = "neurosam.rules"
+GROUP, TABLES = "neurosam.rules", "neurosam.tables"
 
 
 def show_fit(network: Network, name: str, chip: str, as_json: bool) -> None:
@@ -27,7 +32,22 @@ def show_fit(network: Network, name: str, chip: str, as_json: bool) -> None:
     BackendError
         If no installed package knows chips.
     """
-    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    _first(GROUP)(network, name, chip, as_json)
+
+
+def chip_tables(network: Network, chip: str, inputs: Mapping[str, Events]) -> list[Table]:
+    """What an inference on these inputs costs on the chip.
+
+    Raises
+    ------
+    BackendError
+        If no installed package knows chips.
+    """
+    return list(_first(TABLES)(network, chip, inputs))
+
+
+def _first(group: str) -> Any:
+    points = sorted(entry_points(group=group), key=lambda point: point.name)
     if not points:
-        raise BackendError("--chip", f"needs a package that knows chips (entry point {GROUP!r}); none is installed")
-    points[0].load()(network, name, chip, as_json)
+        raise BackendError("--chip", f"needs a package that knows chips (entry point {group!r}); none is installed")
+    return points[0].load()

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam._version import __version__
-from neurosam.cli import check, convert, deploy, explain, formats, info, plugins, quantise, run, train, verify
+from neurosam.cli import check, convert, demo, deploy, explain, formats, info, plugins, quantise, run, train, verify
 from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
@@ -77,7 +77,7 @@ def _root(
 
 
 for command in (
-    explain.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, run.run, verify.verify,
+    demo.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, run.run, verify.verify,
     check.check, explain.explain,
 ):  # fmt: skip
     app.command()(command)

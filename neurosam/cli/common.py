@@ -15,7 +15,6 @@ from neurosam._util.progress import progress as bars
 from neurosam._util.progress import task
 from neurosam._util.tables import PlainTable
 from neurosam._util.untrusted import printable
-from neurosam.cli.errors import Output
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ HDF5 = (".h5", ".hdf5")
 MODEL = (".safetensors",)
 
 
-console = Output(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE)
 
 
 def say(text: str) -> None:
@@ -127,6 +126,10 @@ def new_file(path: Path, force: bool, suffixes: tuple[str, ...], inputs: Iterabl
         raise NeurosamError(str(path), f"has the wrong suffix; give a name that ends in {suffixes[0]}")
     if path.is_dir():
         raise NeurosamError(str(path), "is a folder; give the name of a file")
+    if path.is_symlink() and not path.exists():
+        raise NeurosamError(
+            str(path), f"is a link to {os.readlink(path)}, which does not exist; give another name (-o)"
+        )
     if any(_is_same(path, given) for given in _paths(inputs)):
         raise NeurosamError(str(path), "is an input of this command, which it does not replace; give another name (-o)")
     if path.exists() and not force:

@@ -23,19 +23,11 @@ from neurosam._util.untrusted import printable
 from neurosam.cli.interrupt import Terminated
 from neurosam.errors import NeurosamError
 
-__all__ = ["DEFECT", "PIPE", "USER_ERROR", "Output", "discard_output", "report", "report_errors", "report_warning"]
+__all__ = ["DEFECT", "PIPE", "USER_ERROR", "behind", "discard_output", "report", "report_errors", "report_warning"]
 
 USER_ERROR, DEFECT, INTERRUPTED, PIPE, TERMINATED = 2, 70, 130, 141, 143
 SHOWN = 200
 """Characters of a defect's own words; the traceback has all of them."""
-
-
-class Output(Console):
-    """A console that raises where the reader of a pipe is gone; Rich would end the program with status 1."""
-
-    def on_broken_pipe(self) -> None:
-        """Leave it to :func:`report`."""
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def report_warning(message: str) -> None:
@@ -73,6 +65,15 @@ def report(error: BaseException) -> int:
     return DEFECT
 
 
+def behind(exit_: SystemExit) -> BaseException | None:
+    """The signal, or the pipe without a reader, that typer or Rich turned into an exit of their own."""
+    context = exit_.__context__
+    if isinstance(context, OSError) and context.errno == errno.EPIPE:
+        return context
+    cause = None if context is None else context.__cause__
+    return cause if isinstance(cause, KeyboardInterrupt) else None
+
+
 def discard_output() -> None:
     """Let what is still to be written vanish, since nobody reads it."""
     with suppress(OSError, ValueError):  # a stream that is no file
@@ -96,5 +97,5 @@ def _print(message: str) -> None:
     """Print a message on standard error, without wrapping it."""
     line = Text("neurosam: ", style="bold red", end="")
     line.append(printable(message), style="not bold default")
-    with suppress(BrokenPipeError):
-        Output(stderr=True, soft_wrap=True).print(line, highlight=False)
+    with suppress(SystemExit):  # Rich leaves when nobody reads it; the exit status says enough
+        Console(stderr=True, soft_wrap=True).print(line, highlight=False)

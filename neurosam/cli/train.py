@@ -13,6 +13,7 @@ from neurosam.cli.common import MODEL, console, new_file, say
 from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, data_option, held_out, training_set
 from neurosam.cli.sample_count import mark_requested, report_fewer
 from neurosam.errors import NetworkError, NeurosamError
+from neurosam.signals.answer import unanswered_text
 from neurosam.signals.stimulus import Stimulus
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def train(
     epochs = setting.epochs if epochs is None else epochs
     say(f"{architecture} on {data}: {len(train_set):,} samples to train, {len(test_set):,} held out")
     checkpoint = out.with_suffix(".checkpoint")
+    if checkpoint.is_symlink():
+        raise NeurosamError(str(checkpoint), "is a link, by which a file elsewhere could be replaced; remove it")
     if checkpoint.exists() and not force:
         say(f"resuming from {checkpoint}")
     try:
@@ -155,7 +158,8 @@ def train(
         raise type(interruption)(state) from None
     save_model(out, module, recipe)
     checkpoint.unlink(missing_ok=True)
-    say(f"test accuracy {history.test_accuracy:.2%} on {len(test_set):,} held-out samples")
+    silent = unanswered_text(history.test_unanswered)
+    say(f"test accuracy {history.test_accuracy:.2%}{silent} on {len(test_set):,} held-out samples")
     say(f"wrote {out}; next: neurosam {'convert' if ann else 'export'} {out}{data_option(data)}")
 
 

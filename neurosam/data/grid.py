@@ -4,7 +4,7 @@ Scene i shows picture ``i % N`` in a random cell, and random pictures of other c
 depends only on the pictures, the seed and ``i``. The score is :func:`neurosam.evaluation.grid_pointing`. Show pictures
 that the network classifies correctly (``items.subset(correct)``), as the authors do; others test the network.
 
-Source: Boehle, Fritz & Schiele 2021 (Convolutional dynamic alignment networks for interpretable classifications,
+Source: Böhle, Fritz & Schiele 2021 (Convolutional dynamic alignment networks for interpretable classifications,
 arXiv 2104.00032), section 4: localisation.
 """
 

@@ -29,8 +29,10 @@ __all__ = [
     "EPSILON",
     "agreement",
     "best_constant_error",
+    "checked_maps",
     "localisation_error",
     "map_distance",
+    "paired",
     "pearson",
     "pixel_variance",
     "spearman",
@@ -73,7 +75,7 @@ def localisation_error(maps: npt.ArrayLike, reference: npt.ArrayLike, epsilon: f
     """
     if not 0 < epsilon < 0.5:
         raise NeurosamError("localisation_error: epsilon", f"got {epsilon!r}; allowed is above 0, below 0.5")
-    array, target = _maps("localisation_error", maps), np.asarray(reference, dtype=np.float64)
+    array, target = checked_maps("localisation_error", maps), np.asarray(reference, dtype=np.float64)
     array = array[None] if array.ndim == 3 else array
     if target.ndim != 3 or array.shape[1] != target.shape[0]:
         raise NeurosamError(
@@ -88,7 +90,7 @@ def localisation_error(maps: npt.ArrayLike, reference: npt.ArrayLike, epsilon: f
 
 def best_constant_error(reference: npt.ArrayLike) -> Array:
     """Smallest localisation error of a constant map, ``[B]``: the entropy of the mean of the reference, in nats."""
-    mean = _unit_range(_maps("best_constant_error", reference)).mean(axis=(-2, -1))
+    mean = _unit_range(checked_maps("best_constant_error", reference)).mean(axis=(-2, -1))
     shares = np.stack([mean, 1 - mean])
     return np.asarray(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=0))
 
@@ -109,7 +111,7 @@ def pixel_variance(maps: npt.ArrayLike, how: str = "official") -> Array:
     >>> pixel_variance(np.stack([np.ones((4, 4)), np.eye(4)]), "max")
     array([0.    , 0.1875])
     """
-    array = _maps("pixel_variance", maps)
+    array = checked_maps("pixel_variance", maps)
     variance = normalise(array, how).var(axis=(-2, -1))
     return np.asarray(variance.max(axis=0) if array.ndim == 4 else variance)
 
@@ -123,7 +125,7 @@ def map_distance(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     >>> map_distance([[[0, 2], [4, 2]]], [[[0, 1], [1, 0]]])
     array([0.25])
     """
-    first, second = _pair("map_distance", a, b)
+    first, second = paired("map_distance", a, b)
     distance = np.abs(_unit_range(first) - _unit_range(second)).mean(axis=(-2, -1))
     return np.asarray(distance.max(axis=0) if first.ndim == 4 else distance)
 
@@ -137,7 +139,7 @@ def pearson(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     >>> pearson([[[0, 2], [4, 2]]], [[[0, 1], [2, 1]]]).round(6)
     array([1.])
     """
-    x, y = _pair("pearson", a, b)
+    x, y = paired("pearson", a, b)
     x = x - x.mean(axis=(-2, -1), keepdims=True)
     y = y - y.mean(axis=(-2, -1), keepdims=True)
     scale = np.sqrt((x**2).sum(axis=(-2, -1)) * (y**2).sum(axis=(-2, -1)))
@@ -155,7 +157,7 @@ def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> Array:
     >>> spearman([[[0, 1], [2, 3]]], [[[0, 1], [4, 9]]]).round(6)
     array([1.])
     """
-    x, y = _pair("spearman", a, b)
+    x, y = paired("spearman", a, b)
     return pearson(_ranks(x), _ranks(y))
 
 
@@ -200,14 +202,16 @@ def _unit_range(maps: Array) -> Array:
     return out
 
 
-def _pair(where: str, a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[Array, Array]:
-    first, second = _maps(where, a), _maps(where, b)
+def paired(where: str, a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[Array, Array]:
+    """Two arrays of maps; a NeurosamError, which starts with `where`, unless their shapes are equal."""
+    first, second = checked_maps(where, a), checked_maps(where, b)
     if first.shape != second.shape:
         raise NeurosamError(where, f"got maps of shapes {first.shape} and {second.shape}; they must be equal")
     return first, second
 
 
-def _maps(where: str, maps: npt.ArrayLike) -> Array:
+def checked_maps(where: str, maps: npt.ArrayLike) -> Array:
+    """Maps as float64; a NeurosamError, which starts with `where`, for another shape, or values that are not finite."""
     array = np.asarray(maps, dtype=np.float64)
     if array.ndim not in (3, 4) or not array.size or not np.isfinite(array).all():
         raise NeurosamError(

@@ -25,13 +25,17 @@ from neurosam._util.progress import task
 from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.evaluation.predictor import Predictor
 from neurosam.explain.maps import upsample
+from neurosam.signals.answer import answered, predicted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-__all__ = ["Curve", "deletion", "insertion"]
+__all__ = ["MEASURES", "Curve", "deletion", "insertion", "measured", "pixel_ranks", "targets"]
 
 Array = npt.NDArray[np.float64]
+
+MEASURES = ("probability", "logit", "correct")
+"""What can be asked of a model's scores: softmax or score of the target, or whether the target has the largest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +88,7 @@ def deletion(
         ``pixel``: maps (B, h, w), or (T, B, h, w), which are summed over time; they are resized to `x`.
         ``spike``: a score for each value of `x`, in its shape (``InputMethod.scores``).
     target : (B,) int array or int, optional
-        Classes to measure; those predicted on the whole input if None.
+        Classes to measure; if None, those predicted on the whole input, which then needs an answer for each sample.
     level : {"pixel", "spike"}, default "pixel"
         At spike level, only values other than `baseline` are ranked and changed.
     points : int, default 20
@@ -141,13 +145,13 @@ def _curve(
 ) -> Curve:
     where = "insertion" if insert else "deletion"
     choice(f"{where}: level", level, ("pixel", "spike"), ArgumentError)
-    choice(f"{where}: measure", measure, ("probability", "logit", "correct"), ArgumentError)
+    choice(f"{where}: measure", measure, MEASURES, ArgumentError)
     integer(f"{where}: points", points, 1, 10000, ArgumentError)
     array = np.asarray(x)
     if array.ndim not in (4, 5) or not array.size:
         raise NeurosamError(f"{where}: x", f"got shape {array.shape}; [T, B, C, H, W] or [B, C, H, W] is required")
-    classes = _targets(where, target, predict(array))
-    ranks, counts = _pixel_ranks(where, array, scores, seed) if level == "pixel" else (
+    classes = targets(where, target, predict(array))
+    ranks, counts = pixel_ranks(where, array, scores, seed) if level == "pixel" else (
         _spike_ranks(where, array, scores, baseline, seed)
     )  # fmt: skip
     blank = np.asarray(baseline).astype(array.dtype)
@@ -158,13 +162,13 @@ def _curve(
         for share in shares:
             limit = np.rint(share * counts)[(...,) + (None,) * (ranks.ndim - 1)]
             changed = np.moveaxis(ranks < limit, 0, -4)  # the batch axis back to its place in x
-            values.append(_measure(predict(np.where(changed == insert, array, blank)), classes, measure))
+            values.append(measured(predict(np.where(changed == insert, array, blank)), classes, measure))
             if tick is not None:
                 tick(len(values), len(shares))
     return Curve(shares, np.stack(values))
 
 
-def _pixel_ranks(where: str, x: npt.NDArray[Any], scores: npt.ArrayLike, seed: int) -> tuple[npt.NDArray[Any], Array]:
+def pixel_ranks(where: str, x: npt.NDArray[Any], scores: npt.ArrayLike, seed: int) -> tuple[npt.NDArray[Any], Array]:
     """Rank of each pixel, 0 for the highest, as [B, (1,) 1, H, W]; and the number of pixels of each sample."""
     maps = np.asarray(scores, dtype=np.float64)
     maps = maps.sum(axis=0) if maps.ndim == 4 else maps
@@ -205,11 +209,11 @@ def _ranks(scores: Array, seed: int) -> npt.NDArray[np.int64]:
     return ranks
 
 
-def _targets(where: str, target: npt.ArrayLike | None, scores: Array) -> npt.NDArray[np.int64]:
+def targets(where: str, target: npt.ArrayLike | None, scores: Array) -> npt.NDArray[np.int64]:
     """One class per sample; the one with the largest score if `target` is None."""
     samples, classes = scores.shape
     if target is None:
-        return np.asarray(scores.argmax(axis=1))
+        return answered(scores, f"{where}: ")
     chosen = np.asarray(target)
     if chosen.dtype.kind not in "iu" or chosen.ndim > 1 or chosen.size not in (1, samples):
         raise NeurosamError(
@@ -222,11 +226,12 @@ def _targets(where: str, target: npt.ArrayLike | None, scores: Array) -> npt.NDA
     return np.broadcast_to(chosen.astype(np.int64), (samples,))
 
 
-def _measure(scores: Array, target: npt.NDArray[np.int64], measure: str) -> Array:
+def measured(scores: Array, target: npt.NDArray[np.int64], measure: str) -> Array:
+    """One of the :data:`MEASURES` of scores ``[B, K]``, by sample."""
     at = (np.arange(len(target)), target)
     if measure == "logit":
         return np.asarray(scores[at])
     if measure == "correct":
-        return np.asarray(scores.argmax(axis=1) == target, dtype=np.float64)
+        return np.asarray(predicted(scores) == target, dtype=np.float64)
     likely = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(likely[at] / likely.sum(axis=1))

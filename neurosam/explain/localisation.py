@@ -21,6 +21,7 @@ __all__ = [
     "area_share",
     "baselines",
     "centre_prior",
+    "fitted",
     "intensity",
     "localisation",
     "mass_inside",
@@ -54,7 +55,7 @@ def mass_inside(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     >>> mass_inside([[[1.0, 0.0], [3.0, 0.0]]], [[[0, 0], [1, 1]]])
     array([0.75])
     """
-    x, inside = _fit(maps, masks)
+    x, inside = fitted(maps, masks)
     x = np.maximum(x, 0.0)
     total = x.sum(axis=(-2, -1))
     share: Array = np.full(total.shape, np.nan)
@@ -85,7 +86,7 @@ def pointing_game(maps: npt.ArrayLike, masks: npt.ArrayLike) -> Array:
     >>> pointing_game([[[1.0, 0.0], [3.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]], [[[0, 0], [1, 1]]] * 2)
     array([1. , 0.5])
     """
-    x, inside = _fit(maps, masks)
+    x, inside = fitted(maps, masks)
     peak = x.max(axis=(-2, -1), keepdims=True)
     tied = x >= peak * (1 - TIE)  # equal up to rounding in the interpolation
     hits = (tied & inside).sum(axis=(-2, -1)) / tied.sum(axis=(-2, -1))
@@ -169,7 +170,7 @@ def localisation(maps: Mapping[str, npt.ArrayLike], masks: npt.ArrayLike) -> dic
     return scores
 
 
-def _fit(maps: npt.ArrayLike, masks: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:
+def fitted(maps: npt.ArrayLike, masks: npt.ArrayLike) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Maps resized to the masks, and the masks as booleans."""
     inside = _masks(masks)
     array = np.asarray(maps)

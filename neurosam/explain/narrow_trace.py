@@ -75,7 +75,7 @@ class NarrowTrace:
     --------
     >>> narrow = ns.narrow_trace(gamma=0.5, bits=4, steps=10)
     >>> narrow.trace.impulse, narrow.trace.table.tolist()
-    (6, [255, 155, 94, 57, 35, 21, 13, 8, 5, 3, 2, 1, 1, 0])
+    (6, [255, 155, 94, 57, 35, 21, 13, 8, 5, 3, 0])
     """
 
     trace: FixedSamTrace

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from neurosam._util.packages import require_package
 from neurosam.errors import ArgumentError
 from neurosam.network.synapse import Shape, as_chw, neurons
+from neurosam.signals.answer import predicted
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording, Spikes
 
@@ -293,7 +294,7 @@ def _answers(recording: Recording) -> dict[str, Any]:
         columns["output"].append([name] * array.size)
         columns["class"].append(class_.ravel())
         columns["value"].append(array.ravel())
-        columns["predicted"].append((class_ == array.argmax(axis=1)[:, None]).ravel() if array.size else [])
+        columns["predicted"].append((class_ == predicted(array)[:, None]).ravel() if array.size else [])
     return {name: np.concatenate(column) for name, column in columns.items()}
 
 

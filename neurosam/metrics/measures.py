@@ -56,7 +56,8 @@ Counts = npt.NDArray[np.int64]
 def accuracy(recording: Recording, labels: npt.ArrayLike) -> float:
     """Fraction of samples whose largest output (the first of equals) is at the label's index.
 
-    NeuroBench: ClassificationAccuracy.
+    NeuroBench: ClassificationAccuracy; but a sample whose output is the same for all classes has no answer and counts
+    as wrong, where NeuroBench's argmax answers class 0.
 
     Parameters
     ----------

@@ -21,6 +21,7 @@ from neurosam._util.atomic_write import write_bytes
 from neurosam.errors import NeurosamError
 from neurosam.explain.maps import aggregate, normalise, overlay
 from neurosam.report.model import Sample
+from neurosam.signals.answer import answer_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -301,7 +302,7 @@ def caption(sample: Sample, classes: Sequence[str]) -> str:
     """Format label, prediction and whether they agree, in words, so that it does not depend on colour alone."""
 
     def name(index: int) -> str:
-        text = str(classes[index]) if index < len(classes) else str(index)
+        text = answer_name(index, classes)
         return (text if len(text) <= 14 else text[:13] + "…").replace("$", r"\$")
 
     lines = [] if sample.label is None else [f"label {name(sample.label)}"]

@@ -24,15 +24,17 @@ from neurosam.errors import NeurosamError
 from neurosam.explain.maps import upsample
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
+from neurosam.report.colours import OFF, ON
+from neurosam.report.explanations import explanations
 from neurosam.report.model import Cell, Report, Sample
 from neurosam.report.page import write_page
+from neurosam.signals.answer import answer_name, predicted
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Record, Recording
 
 __all__ = ["Film"]
 
 MOST_FRAMES = 240
-ON, OFF = (255, 150, 60), (70, 150, 255)
 SHORTEST_S, LONGEST_S = 0.04, 0.2
 """Limits of a frame's time in a GIF, which shows windows in their own time between them."""
 PANEL = 224
@@ -221,7 +223,7 @@ class Film:
             maps={name: np.stack([frame.maps[name] for frame in frames]) for name in self.layers},
             name=name,
             label=label,
-            prediction=int(np.argmax(readout[-1])),
+            prediction=int(predicted(readout[-1])),
             readout=readout,
             counts={name: np.array([frame.counts[name] for frame in frames]) for name in frames[0].counts},
             frames=pictures,
@@ -230,6 +232,7 @@ class Film:
         return Report(
             title, (sample,), classes, provenance=provenance or {}, highlights=highlights or {}, neurons=sizes,
             unit="summed contribution score", labels=self.labels,
+            explanations=explanations(self.network, self.layers),
         )  # fmt: skip
 
     def save(self, path: str | Path, title: str, classes: Sequence[str] = (), **report: Any) -> list[Path]:
@@ -276,8 +279,7 @@ class Film:
                 left = gap + at * (size[0] + gap)
                 draw.text((left, 3), fitting(draw, caption, font, size[0]), font=font, fill=(232, 234, 238))
                 image.paste(panel, (left, top))
-            best = int(np.argmax(frame.answer))
-            name = str(classes[best]) if best < len(classes) else str(best)
+            name = answer_name(int(predicted(frame.answer)), classes)
             line = fitting(draw, f"{labels[i]}   answer so far: {name}", font, canvas[0] - 2 * gap)
             draw.text((gap, top + size[1] + 5), line, font=font, fill=(163, 170, 182))
             images.append(image.quantize(palette=palette, dither=Image.Dither.NONE))

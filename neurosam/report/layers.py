@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosam.deploy.layer_report import LayerReport
-from neurosam.report.raster import LINES, SMALL, TINY
+from neurosam.report.colours import LINES
+from neurosam.report.raster import SMALL, TINY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,7 +1,7 @@
 """The content of a report: plain values, validated here and drawn by figures.py, raster.py and page.py.
 
 A :class:`Report` has a title, the provenance of its numbers, tables, and one :class:`Sample` per input: an image, the
-maps of each layer over time, and the readout.
+maps of each layer over time, the readout, and what single neurons did. samples.py makes samples of recordings.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
-from neurosam.signals.recording import Recording
+from neurosam.signals.answer import NO_ANSWER, answer_name, predicted
 
-__all__ = ["Cell", "Picture", "Report", "Sample", "Table", "from_recording"]
+__all__ = ["Beside", "Cell", "NeuronKind", "Picture", "Report", "Sample", "Table"]
 
 Cell = str | int | float | bool | np.generic | None
 """One entry of a table or of the provenance; None means "unknown"."""
@@ -64,6 +64,64 @@ class Picture(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class NeuronKind:
+    """What one has to know of a population to read its membranes.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        ``(C, H, W)`` or ``(N,)``.
+    role : {"input", "spiking", "readout"}
+    threshold : number or (C,) or (C, H, W) array, optional
+        In the unit of its membranes; None for an input and a readout.
+    at : bool
+        Whether a membrane that equals the threshold fires.
+    moves : bool
+        Whether spikes raise the threshold for a while, so that `threshold` is only where it starts.
+    reset : str
+        What a spike does, in words, in front of `amount` if there is one: "a spike subtracts".
+    amount : number or (C,) or (C, H, W) array, optional
+        What is subtracted, or what is left, in the unit of its membranes.
+    jump : bool
+        Whether a membrane before its reset is the one after it plus `amount` times the spikes.
+    note : str
+        Further things to know, such as a refractory period.
+    unit : str
+        Of its membranes: "64ths of a weight".
+    """
+
+    shape: tuple[int, ...]
+    role: str = "spiking"
+    threshold: npt.ArrayLike | None = None
+    at: bool = False
+    moves: bool = False
+    reset: str = ""
+    amount: npt.ArrayLike | None = None
+    jump: bool = False
+    note: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """The same sample in another run, such as that of the float network.
+
+    Parameters
+    ----------
+    name : str
+        What ran: "float64".
+    maps : mapping of str to (T, h, w) array
+        Of some layers of the sample, with the same shapes and in the same unit.
+    prediction : int, optional
+        Its answer, as a class index; -1 for no answer, None if unknown.
+    """
+
+    name: str
+    maps: Mapping[str, npt.NDArray[Any]]
+    prediction: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Sample:
     """One input and the network's response to it.
 
@@ -78,13 +136,21 @@ class Sample:
     name : str
         Name of the sample; "" to use its index.
     label, prediction : int, optional
-        Classes, as indices.
+        Classes, as indices; a prediction of -1 is no answer (signals/answer.py).
     readout : (T, classes) array, optional
         Output after each step (readout membrane, or spike counts so far).
     counts : mapping of str to (T,) int array
         Spikes of each population at each step.
     frames : (T, C, H, W) uint8 array, optional
         What the input was at each step, shown in place of `image`; C is 1 or 3.
+    spikes : mapping of str to (T, C, H, W) or (T, N) int array
+        How often each neuron fired at each step; of an input population, the values of its events.
+    membrane : mapping of str to (T, C, H, W) or (T, N) array
+        Membrane after each step: int32, or floats, which the page shows with float32's precision.
+    threshold : mapping of str to (T, C, H, W) or (T, N) array
+        What the membrane was compared with at each step, of populations whose spikes raise it (thresholds.py).
+    beside : Beside, optional
+        The same sample in another run.
 
     Raises
     ------
@@ -101,6 +167,10 @@ class Sample:
     readout: npt.NDArray[Any] | None = None
     counts: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     frames: npt.NDArray[np.uint8] | None = None
+    spikes: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    membrane: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    threshold: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    beside: Beside | None = None
 
     def __post_init__(self) -> None:
         where = f"sample {self.name!r}"
@@ -137,13 +207,23 @@ class Sample:
                     f"{where}: frames", f"got {frames.shape[2:]} pixels; {image.shape[1:]} as the image"
                 )
             object.__setattr__(self, "frames", frames)
+        for variable in ("spikes", "membrane", "threshold"):
+            given = getattr(self, variable)
+            object.__setattr__(
+                self,
+                variable,
+                {name: _neurons(f"{where}: {variable} {name!r}", variable, x) for name, x in given.items()},
+            )
+        if self.beside is not None:
+            _check_beside(where, self.beside, maps)
         lengths = sorted({len(x) for x in self._series()})
         if len(lengths) != 1:
             raise NeurosamError(where, f"has series of {lengths} steps; maps, counts and readout must be equally long")
 
     def _series(self) -> list[npt.NDArray[Any]]:
         """All arrays with one value per step."""
-        series = [*self.maps.values(), *self.counts.values()]
+        neurons = [*self.spikes.values(), *self.membrane.values(), *self.threshold.values()]
+        series = [*self.maps.values(), *self.counts.values(), *neurons]
         return [*series, *(x for x in (self.readout, self.frames) if x is not None)]
 
     @property
@@ -153,8 +233,8 @@ class Sample:
 
     @property
     def predictions(self) -> npt.NDArray[np.int64] | None:
-        """Class with the largest readout after each step (the first of ties), ``[T]``; None without a readout."""
-        return None if self.readout is None else np.asarray(np.argmax(self.readout, axis=1), dtype=np.int64)
+        """Class with the largest readout after each step, ``[T]``, as `prediction`; None without a readout."""
+        return None if self.readout is None else predicted(self.readout)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +262,14 @@ class Report:
         Unit of the maps, "" for none.
     labels : sequence of str
         Names of the steps where each is a window of several steps of a run: "steps 60-64, from 60 ms".
+    kinds : mapping of str to NeuronKind
+        Of the populations in `Sample.spikes` and `Sample.membrane`; of others, nothing but the shape is known.
+    modes : mapping of str to str
+        SAM mode of each layer: "strict", "inclusive" or "official".
+    output, answer : str
+        Population that answers, whose neurons are the classes, and how: "last", "mean", "max" or "count".
+    explanations : sequence of (str, str)
+        Terms and what they mean, in a sentence each.
 
     Raises
     ------
@@ -199,6 +287,11 @@ class Report:
     neurons: Mapping[str, int] = field(default_factory=dict)
     unit: str = ""
     labels: Sequence[str] = ()
+    kinds: Mapping[str, NeuronKind] = field(default_factory=dict)
+    modes: Mapping[str, str] = field(default_factory=dict)
+    output: str = ""
+    answer: str = ""
+    explanations: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", tuple(self.samples))
@@ -209,17 +302,28 @@ class Report:
                     raise NeurosamError(
                         f"table {table[0]!r}", f"row {i} has {len(row)} cells for {len(table[1])} columns"
                     )
-        kinds = {(s.steps, tuple(s.maps), tuple(s.counts), _classes(s)) for s in self.samples}
-        if len(kinds) > 1:
-            got = "; ".join(sorted(f"{kind[0]} steps, layers {kind[1:3]}, {kind[3]} classes" for kind in kinds))
+        forms = {(s.steps, tuple(s.maps), tuple(s.counts), _classes(s)) for s in self.samples}
+        if len(forms) > 1:
+            got = "; ".join(sorted(f"{kind[0]} steps, layers {kind[1:3]}, {kind[3]} classes" for kind in forms))
             raise NeurosamError("report: samples", f"got {got}; all samples need the same steps, layers and classes")
         if self.labels and len(self.labels) != self.steps:
             raise NeurosamError(
                 "report: labels", f"got {len(self.labels)}; one for each of {self.steps} steps is required"
             )
+        kinds = dict(self.kinds)
+        object.__setattr__(self, "kinds", kinds)
         for i, sample in enumerate(self.samples):
+            for name, x in [*sample.spikes.items(), *sample.membrane.items(), *sample.threshold.items()]:
+                kind = kinds.setdefault(name, NeuronKind(x.shape[1:]))
+                if tuple(kind.shape) != x.shape[1:]:
+                    raise NeurosamError(
+                        f"report: sample {i}: {name!r}",
+                        f"has neurons of shape {x.shape[1:]}; its kind has {kind.shape}",
+                    )
             size = _classes(sample) or len(self.classes)
             for name, index in (("label", sample.label), ("prediction", sample.prediction)):
+                if name == "prediction" and index == NO_ANSWER:
+                    continue
                 if index is not None and (index < 0 or (size and index >= size)):
                     raise NeurosamError(f"report: sample {i}", f"{name} is {index}; allowed is 0..{size - 1}")
 
@@ -234,69 +338,8 @@ class Report:
         return tuple(self.samples[0].maps) if self.samples else ()
 
     def class_name(self, index: int) -> str:
-        """Name of a class, or its index if it has none."""
-        return str(self.classes[index]) if index < len(self.classes) else str(index)
-
-
-def from_recording(
-    recording: Recording,
-    images: npt.NDArray[np.uint8],
-    *,
-    labels: npt.ArrayLike | None = None,
-    masks: npt.NDArray[np.bool_] | None = None,
-    readout: str | None = None,
-    answer: str = "last",
-    select: Sequence[int] | None = None,
-) -> tuple[Sample, ...]:
-    """Make samples of a recording: maps (in units of the float trace), counts and predictions.
-
-    Parameters
-    ----------
-    recording : Recording
-        Of all images, in the same order.
-    images : (B, C, H, W) uint8 array
-    labels : (B,) int array, optional
-    masks : (B, H, W) bool array, optional
-    readout : str, optional
-        Population whose membrane, which must be recorded, gives the output after each step.
-    answer : {"last", "mean", "max"}
-        Its answer over the steps so far (``Network.answers``).
-    select : sequence of int, optional
-        Indices of the samples to use; all if None.
-
-    Raises
-    ------
-    NeurosamError
-        If the images are not those of the recording, or `readout` was not recorded.
-    """
-    if len(images) != recording.samples:
-        raise NeurosamError("report: images", f"got {len(images)}; the recording has {recording.samples} samples")
-    if readout is not None and readout not in recording.membrane:
-        raise NeurosamError(f"report: readout {readout!r}", "its membrane was not recorded; use Record(membrane=...)")
-    membrane = None if readout is None else _so_far(recording.membrane[readout], answer)
-    label_array = None if labels is None else np.asarray(labels)
-    return tuple(
-        Sample(
-            image=images[b],
-            maps={name: x[:, b] / recording.sam_scale.get(name, 1.0) for name, x in recording.sam.items()},
-            mask=None if masks is None else masks[b],
-            label=None if label_array is None else int(label_array[b]),
-            prediction=int(recording.predictions[b]),
-            readout=None if membrane is None else membrane[:, b].reshape(recording.steps, -1),
-            counts={name: x[:, b] for name, x in recording.counts.items()},
-        )
-        for b in (range(recording.samples) if select is None else select)
-    )
-
-
-def _so_far(membrane: npt.NDArray[Any], answer: str) -> npt.NDArray[Any]:
-    """The answer that a run would give if it ended after each of its steps, ``[T, ...]``."""
-    if answer == "max":
-        return np.maximum.accumulate(membrane, axis=0)
-    if answer == "mean":
-        steps = np.arange(1, len(membrane) + 1).reshape(-1, *[1] * (membrane.ndim - 1))
-        return np.asarray(np.cumsum(membrane, axis=0, dtype=np.float64) / steps)
-    return np.asarray(membrane)
+        """Name of a class, or its index if it has none; "no answer" for a prediction of none."""
+        return answer_name(index, self.classes)
 
 
 def _classes(sample: Sample) -> int:
@@ -317,3 +360,25 @@ def _numbers(where: str, value: npt.ArrayLike, ndim: int) -> npt.NDArray[Any]:
     if not np.isfinite(array).all():
         raise NeurosamError(where, "got NaN or infinite values; all must be finite")
     return array
+
+
+def _neurons(where: str, variable: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Values of every neuron at every step, checked."""
+    array = np.asarray(value)
+    array = _numbers(where, array, 4 if array.ndim == 4 else 2)
+    whole = array.dtype.kind in "biu"
+    if variable == "spikes" and not whole:
+        raise NeurosamError(where, f"got {array.dtype}; integers are required")
+    if whole and (int(array.min()) < -(2**31) or int(array.max()) >= 2**31):
+        raise NeurosamError(where, f"got {array.min()}..{array.max()}; 32 bits are allowed")
+    return array
+
+
+def _check_beside(where: str, beside: Beside, maps: Mapping[str, npt.NDArray[Any]]) -> None:
+    for name, x in beside.maps.items():
+        place = f"{where}: beside {beside.name!r}: map {name!r}"
+        if name not in maps or np.shape(x) != maps[name].shape:
+            known = maps[name].shape if name in maps else "none"
+            raise NeurosamError(place, f"got shape {np.shape(x)}; the sample's own map has {known}")
+        if _numbers(place, x, 3).min() < 0:
+            raise NeurosamError(place, f"got {np.min(x):g}; take the absolute or positive part")

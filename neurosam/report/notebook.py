@@ -7,6 +7,7 @@ are seen on a light and on a dark ground.
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from neurosam._util.describing import LOOKED_THROUGH, array_text, field_texts
 from neurosam.network.elements import Population
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
+from neurosam.report.diagram import diagram, diagram_text
+from neurosam.signals.answer import answer_name
 from neurosam.signals.events import Events
 from neurosam.signals.recording import Recording
 
@@ -48,7 +51,15 @@ def _network(network: Network) -> str:
         repr(network).partition("\n")[0],
         _table(("population", "shape", "neurons", "kind", "parameters"), rows, numbers=(2,)),
         _table(("projection", "synapses"), arrows),
+        _picture(network),
     )
+
+
+def _picture(network: Network) -> str:
+    """The network as a diagram, as an image, so that nothing in it meets the notebook's own page."""
+    image = base64.b64encode(diagram(network)).decode("ascii")
+    text = html.escape(diagram_text(network), quote=True)
+    return f"<div><img src='data:image/svg+xml;base64,{image}' alt='{text}' style='max-width:100%'/></div>"
 
 
 def _population(population: Population) -> tuple[str, ...]:
@@ -72,12 +83,12 @@ def _recording(recording: Recording) -> str:
             _map(recording.sam[name]) if name in recording.sam else "",
             "<br>".join(html.escape(f"{v} {array_text(getattr(recording, v)[name])}") for v in several),
         ))  # fmt: skip
-    answers = recording.predictions[:20].tolist() if recording.output.size else []
+    answers = [answer_name(i) for i in recording.predictions[:20].tolist()] if recording.output.size else []
     more = " ..." if recording.samples > len(answers) else ""
     return _page(
         repr(recording).partition("\n")[0],
         _table(("population", "spikes", "spikes per step", "map (all steps)", "recorded"), rows, numbers=(1,)),
-        f"<div>answers {html.escape(str(answers))}{more}</div>" if answers else "",
+        f"<div>answers {html.escape(', '.join(answers))}{more}</div>" if answers else "",
     )
 
 

@@ -1,12 +1,9 @@
 """The report as one HTML file that works offline, and the same numbers as a JSON file next to it.
 
-The page is page.html with page.css and page.js inlined. Title, provenance and tables are plain HTML, readable without
-scripts, and pictures are images inside the file. The samples, if there are any, follow as data that the script draws:
-
-- ``<script type="application/json">``: names, counts, readouts, and the offset and shape of each array in the buffer;
-- ``<script type="application/octet-stream">``: the buffer, zlib-compressed, in base64. Images are bytes ``[C, H, W]``,
-  masks are bytes 0 or 1, and the map of a step is ``round(255 * map / peak)`` with that step's peak, so that the error
-  is at most 0.2 % of the peak at every step.
+The page is page.html with page.css and the scripts of viewer/ inlined. Title, provenance, explanations and tables are
+plain HTML, readable without scripts, and pictures are images inside the file. The samples, if there are any, follow as
+data that the script draws (packing.py): an index in ``<script type="application/json">``, and the arrays, compressed,
+in ``<script type="application/octet-stream">``.
 
 A content security policy in the page forbids all requests, and all scripts and styles but its own (by their SHA-256).
 All text is escaped, since class names and file names may contain anything. The full maps are in the recording
@@ -21,31 +18,40 @@ import html
 import json
 import math
 import re
-import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from neurosam._util.atomic_write import write_text
 from neurosam._version import __version__
 from neurosam.errors import NeurosamError
-from neurosam.report.figures import visible
+from neurosam.report.colours import DARK_LINES, DASH_ARRAYS, LINES, OFF, ON
 from neurosam.report.model import Cell, Picture, Report, Sample, Table
+from neurosam.report.packing import MEMBRANE_MB, packed
 
 __all__ = ["FORMAT", "FORMAT_VERSION", "write_page"]
 
 FORMAT, FORMAT_VERSION = "neurosam-report", 1
 VIEWER = re.compile(r"<!-- viewer -->\n(.*?)<!-- /viewer -->\n", re.DOTALL)
 """Parts of page.html that show samples; a page without any has none of them."""
+SCRIPTS = ("data", "paint", "maps", "input", "charts", "neurons", "raster", "trace", "pick", "controls")
+"""Files of viewer/, in the order in which the page has them; all share one scope."""
+FAILED = """})().catch((error) => {
+  console.error(error);
+  const message = document.getElementById("message");
+  message.hidden = false;
+  message.textContent = `The samples cannot be shown: ${error.message}`;
+});
+"""
+"""End of the script: a person is told if it fails."""
 WIDE = 6
 """Columns of a table, above which it has no other beside it."""
 
 
-def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
+def write_page(path: str | Path, report: Report, *, membrane_mb: float = MEMBRANE_MB) -> tuple[Path, Path]:
     """Write ``path`` (HTML) and the same numbers next to it (``.json``), each atomically.
 
     Parameters
@@ -53,6 +59,9 @@ def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
     path : str or Path
         Name of the page, not ending in ".json"; its folder is created if missing.
     report : Report
+    membrane_mb : float
+        Most membranes that the page holds, in 10^6 bytes before compression. Those of the first samples are kept, and
+        the page says what was left out.
 
     Returns
     -------
@@ -72,13 +81,13 @@ def write_page(path: str | Path, report: Report) -> tuple[Path, Path]:
     if not target.name or target.suffix.lower() == ".json":
         raise NeurosamError(f"report {str(path)!r}", "is not a name for a page; use one like 'report.html'")
     numbers = json.dumps(_numbers(report), indent=1, ensure_ascii=False, allow_nan=False)
-    page = write_text(target, _page(report))
+    page = write_text(target, _page(report, membrane_mb))
     return page, write_text(target.with_suffix(".json"), numbers + "\n")
 
 
-def _page(report: Report) -> str:
-    style, script = _part("page.css"), _part("page.js")
-    data, buffer = _data(report)
+def _page(report: Report, membrane_mb: float) -> str:
+    style, script = _filled(_part("page.css"), _palette()), _script()
+    data, buffer = packed(report, membrane_mb)
     parts = {
         "style": style,
         "script": script,
@@ -87,6 +96,7 @@ def _page(report: Report) -> str:
         "title": html.escape(report.title),
         "provenance": "".join(_pair(name, cell) for name, cell in _provenance(report).items()),
         "highlights": "".join(_pair(name, cell) for name, cell in report.highlights.items()),
+        "explanations": _explanations(report),
         "pictures": "".join(map(_picture, report.pictures)),
         "tables": "".join(_table(Table(*table)) for table in report.tables),
         "data": _script_text(data),
@@ -94,7 +104,28 @@ def _page(report: Report) -> str:
         "version": html.escape(__version__),
     }
     page = VIEWER.sub(r"\1" if report.samples else "", _part("page.html"))
-    return re.sub(r"\{\{(\w+)\}\}", lambda placeholder: parts[placeholder[1]], page)
+    return _filled(page, parts)
+
+
+def _filled(text: str, parts: Mapping[str, str]) -> str:
+    return re.sub(r"\{\{(\w+)\}\}", lambda placeholder: parts[placeholder[1]], text)
+
+
+def _palette() -> dict[str, str]:
+    """The colours and dashes of lines, as CSS."""
+    dashes = [f".d{i} {{ stroke-dasharray: {dash}; }}" for i, dash in enumerate(DASH_ARRAYS) if dash]
+    return {
+        "lines": " ".join(f"--c{i}: {colour};" for i, colour in enumerate(LINES)),
+        "on_black": " ".join(f"--on-black-{i}: {colour};" for i, colour in enumerate(DARK_LINES)),
+        "events": " ".join(f"--{name}: #{bytes(c).hex()};" for name, c in (("on", ON), ("off", OFF))),
+        "dark_lines": " ".join(f"--c{i}: {colour};" for i, colour in enumerate(DARK_LINES)),
+        "strokes": " ".join([*(f".s{i} {{ stroke: var(--c{i}); }}" for i in range(len(LINES))), *dashes]),
+    }
+
+
+def _script() -> str:
+    """All scripts as one function, so that none of their names is global."""
+    return "".join(['"use strict";\n(async () => {\n', *(_part(f"viewer/{name}.js") for name in SCRIPTS), FAILED])
 
 
 def _part(name: str) -> str:
@@ -113,58 +144,6 @@ def _script_text(data: Any) -> str:
     """JSON in which no text can close the <script> element: only "<" could do that."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # ASCII, so there is no U+2028 either
     return text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026")
-
-
-def _data(report: Report) -> tuple[dict[str, Any], str]:
-    """Data for the script: the index, and the buffer that it points into."""
-    buffer = bytearray()
-
-    def store(array: npt.NDArray[np.uint8]) -> dict[str, Any]:
-        at = len(buffer)
-        buffer.extend(array.tobytes())
-        return {"at": at, "shape": array.shape}
-
-    def packed(sample: Sample) -> dict[str, Any]:
-        maps = {}
-        for layer, x in sample.maps.items():
-            peaks = x.max(axis=(1, 2)).astype(np.float64)
-            divisor = np.where(peaks > 0, peaks, 1.0)[:, None, None]
-            maps[layer] = {**store(np.rint(x / divisor * 255).astype(np.uint8)), "peaks": _short(peaks)}
-        return {
-            "name": sample.name,
-            "label": sample.label,
-            "prediction": sample.prediction,
-            "image": store(visible(sample.image)),
-            "frames": None if sample.frames is None else store(sample.frames),
-            "mask": None if sample.mask is None else store(sample.mask.astype(np.uint8)),
-            "maps": maps,
-            "counts": {name: x.tolist() for name, x in sample.counts.items()},
-            "readout": None if sample.readout is None else [_short(row) for row in sample.readout],
-        }
-
-    samples = [packed(sample) for sample in report.samples]
-    readout_classes = max((0 if s.readout is None else s.readout.shape[1] for s in report.samples), default=0)
-    class_count = max([len(report.classes), readout_classes, *(i + 1 for s in report.samples for i in _indices(s))])
-    index = {
-        "steps": report.steps,
-        "layers": report.layers,
-        "classes": [report.class_name(i) for i in range(class_count)],
-        "neurons": {name: int(count) for name, count in report.neurons.items()},
-        "populations": list(samples[0]["counts"]) if samples else [],
-        "unit": report.unit,
-        "labels": list(report.labels),
-        "samples": samples,
-    }
-    return index, base64.b64encode(zlib.compress(bytes(buffer), 9)).decode("ascii")
-
-
-def _indices(sample: Sample) -> list[int]:
-    return [index for index in (sample.label, sample.prediction) if index is not None]
-
-
-def _short(values: Iterable[Any]) -> list[float]:
-    """Round numbers to six digits, which is enough to draw them."""
-    return [int(number) if number == int(number) else float(f"{number:.6g}") for number in values]
 
 
 def _numbers(report: Report) -> dict[str, Any]:
@@ -189,6 +168,7 @@ def _numbers(report: Report) -> dict[str, Any]:
         "neurons": {name: int(count) for name, count in report.neurons.items()},
         "map_unit": report.unit,
         "step_names": list(report.labels),
+        "explanations": dict(report.explanations),
         "samples": [_sample_numbers(sample) for sample in report.samples],
     }
 
@@ -250,6 +230,15 @@ def _pair(name: str, cell: Cell) -> str:
     is_integer = isinstance(cell, (int, np.integer)) and not isinstance(cell, bool)
     text = str(cell) if is_integer else _text(cell)
     return f"<div><dt>{html.escape(name)}</dt><dd>{text}</dd></div>"
+
+
+def _explanations(report: Report) -> str:
+    if not report.explanations:
+        return ""
+    rows = "".join(
+        f"<div><dt>{html.escape(term)}</dt><dd>{html.escape(text)}</dd></div>" for term, text in report.explanations
+    )
+    return f"<details id='explanations'><summary>How to read this</summary><dl>{rows}</dl></details>"
 
 
 def _picture(picture: Picture) -> str:

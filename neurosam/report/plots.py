@@ -16,7 +16,8 @@ from neurosam.arithmetic import FRACTION_BITS
 from neurosam.errors import ArgumentError
 from neurosam.network.network import Network
 from neurosam.network.synapse import neurons
-from neurosam.report.raster import DASHES, LINES, SMALL, TINY, draw_raster, draw_spikes_per_step
+from neurosam.report.colours import DASHES, LINES
+from neurosam.report.raster import SMALL, TINY, draw_raster, draw_spikes_per_step
 from neurosam.signals.recording import Recording
 
 if TYPE_CHECKING:

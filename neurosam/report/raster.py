@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from neurosam.errors import NeurosamError
 from neurosam.network.synapse import as_chw
+from neurosam.report.colours import DASHES, LINES
 from neurosam.signals.recording import Spikes
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ TICKS = 600
 """Maximum number of neurons drawn on a line of their own."""
 
 SMALL, TINY = 8.0, 7.0  # points
-LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")  # Okabe and Ito, 2008
-DASHES = ("-", "--", "-.", ":")
 
 
 def raster(spikes: Spikes | npt.ArrayLike, sample: int = 0, *, name: str = "", channels: int | None = None) -> Figure:

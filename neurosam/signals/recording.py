@@ -20,6 +20,7 @@ from neurosam._util.saving import save
 from neurosam.errors import NeurosamError
 from neurosam.network.network import Network
 from neurosam.network.synapse import Shape, as_chw, neurons
+from neurosam.signals.answer import predicted
 from neurosam.signals.events import Events
 from neurosam.signals.state import State
 
@@ -265,7 +266,10 @@ class Recording:
 
     @property
     def predictions(self) -> npt.NDArray[np.int64]:
-        """Index of the largest output of each sample (the first among equals), ``[B]``.
+        """Index of the largest output of each sample, ``[B]``.
+
+        The first of several largest ones; -1, no answer, where all classes have the same output, as when nothing fired
+        (signals/answer.py).
 
         Raises
         ------
@@ -274,8 +278,7 @@ class Recording:
         """
         if not self.has_output:
             raise NeurosamError("recording", f"by {self.backend!r} has no output; it predicts nothing")
-        flat = self.output.reshape(self.samples, -1)
-        return np.asarray(np.argmax(flat, axis=1), dtype=np.int64)
+        return predicted(self.output.reshape(self.samples, int(np.prod(self.output.shape[1:]))))
 
     def select(self, start: int, stop: int) -> Recording:
         """The samples ``start:stop`` as views; operations and time, which belong to the whole, are left out."""

@@ -113,6 +113,7 @@ def load_checkpoint(
         weights = {name.removeprefix("module/"): t for name, t in tensors.items() if name.startswith("module/")}
         state = _optimizer_state(tensors, optimizer)
         _require_shapes(place, weights, module)
+        _require_state(place, state["state"], optimizer)
     except MALFORMED as error:
         raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r}); give another path") from error
     before = copy.deepcopy((module.state_dict(), optimizer.state_dict()))
@@ -140,6 +141,22 @@ def _require_shapes(place: Path, weights: dict[str, Tensor], module: nn.Module) 
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     if saved != expected:
         raise DataError(str(place), "damaged checkpoint: its tensors do not match its architecture; remove it")
+
+
+def _require_state(place: Path, state: dict[int, dict[str, Tensor]], optimizer: torch.optim.Optimizer) -> None:
+    """Of each parameter, the tensors that the optimiser makes in a step, which is the only one to know them."""
+    trial = copy.deepcopy(optimizer)
+    for group in trial.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    trial.step()
+    expected = {i: _shapes(tensors) for i, tensors in trial.state_dict()["state"].items()}
+    if any(_shapes(tensors) != expected.get(i) for i, tensors in state.items()):
+        raise DataError(str(place), "damaged checkpoint: its tensors do not match its optimiser; remove it")
+
+
+def _shapes(tensors: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in tensors.items() if isinstance(value, Tensor)}
 
 
 def _optimizer_state(tensors: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> dict[str, Any]:

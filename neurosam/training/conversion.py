@@ -36,6 +36,7 @@ from torch import Tensor, nn
 
 from neurosam._util.progress import task
 from neurosam.errors import DataError, ExportError
+from neurosam.signals.answer import predicted
 from neurosam.training.batches import LabelledImages, check_images, stream_seed
 from neurosam.training.folding import fold_batch_norm
 from neurosam.training.input_coding import Normalisation, encode_batch
@@ -194,7 +195,8 @@ def accuracy_by_step(
     Returns
     -------
     (T,) float64 array
-        Entry t: fraction of samples whose largest sum over steps 0 .. t (the first of equals) is at the label's index.
+        Entry t: fraction of samples whose largest sum over steps 0 .. t (the first of equals) is at the label's index;
+        sums that are all equal are no answer, which is wrong.
 
     Raises
     ------
@@ -209,19 +211,19 @@ def accuracy_by_step(
     before = children[-2][0]
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
     draws = torch.Generator(device).manual_seed(stream_seed(seed, 0))
-    labels = torch.from_numpy(image_set.labels).to(device)
-    hits = torch.zeros(steps, dtype=torch.int64, device=device)
+    hits = np.zeros(steps, dtype=np.int64)
     training, first = module.training, 0
     module.eval()
     with task("measuring accuracy") as tick:
         for x in _batches(image_set.images, batch_size, steps, coding, draws, normalisation):
             scores = module.activations(x.to(_dtype(module)), (before,))[1][before].cumsum(dim=0)
-            hits += (scores.argmax(dim=2) == labels[first : first + x.shape[1]]).sum(dim=1)
+            answers = predicted(scores.cpu().numpy())
+            hits += np.count_nonzero(answers == image_set.labels[first : first + x.shape[1]], axis=1)
             first += x.shape[1]
             if tick is not None:
-                tick(first, len(labels))
+                tick(first, len(image_set.labels))
     module.train(training)
-    shares: npt.NDArray[np.float64] = hits.cpu().numpy() / len(labels)
+    shares: npt.NDArray[np.float64] = hits / len(image_set.labels)
     return shares
 
 

@@ -25,6 +25,8 @@ class Epoch:
         0 .. 1, after the epoch.
     seconds : float
         Wall-clock time, including the test.
+    test_unanswered : int
+        Samples of the test whose outputs were the same for all classes, which is wrong (signals/answer.py).
     """
 
     number: int
@@ -32,6 +34,7 @@ class Epoch:
     train_accuracy: float
     test_accuracy: float
     seconds: float
+    test_unanswered: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,8 @@ class History:
     def test_accuracy(self) -> float:
         """Accuracy on the test set after the last epoch, 0 .. 1."""
         return self.epochs[-1].test_accuracy
+
+    @property
+    def test_unanswered(self) -> int:
+        """Samples of the test set that had no answer after the last epoch."""
+        return self.epochs[-1].test_unanswered

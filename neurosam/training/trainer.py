@@ -25,10 +25,13 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from neurosam.errors import DataError
+from neurosam.signals.answer import NO_ANSWER, predicted
 from neurosam.training.batches import Feed, LabelledImages, check_images, fingerprint
 from neurosam.training.checkpoint import load_checkpoint, save_checkpoint
 from neurosam.training.history import Epoch, History
@@ -162,10 +165,10 @@ def train(
                     module.train()
                     pairs = feed.training(train_set, batch_size, number, target, shift)
                     loss, hits = _one_epoch(module, pairs, stepper, rates, report)
-                accuracy = _accuracy(module, feed.evaluation(test_set, _TEST_BATCH, target))
+                accuracy, silent = _accuracy(module, feed.evaluation(test_set, _TEST_BATCH, target))
                 seconds = time.perf_counter() - started
                 count = len(train_set.images)
-                done.append(Epoch(number + 1, loss / count, hits / count, accuracy, seconds))
+                done.append(Epoch(number + 1, loss / count, hits / count, accuracy, seconds, silent))
                 if checkpoint is not None:
                     save_checkpoint(checkpoint, settings, module, stepper, done)
                 report.epoch(done[-1])
@@ -203,7 +206,8 @@ def evaluate(
     Returns
     -------
     float
-        Fraction of samples whose largest output is that of their label, 0 .. 1.
+        Fraction of samples whose largest output is that of their label, 0 .. 1; outputs that are all equal are no
+        answer, which is wrong.
 
     Raises
     ------
@@ -215,7 +219,7 @@ def evaluate(
     feed = Feed(steps, coding, seed, normalisation)
     training = module.training
     with _placed(module, device) as target:
-        accuracy = _accuracy(module, feed.evaluation(image_set, batch_size, target))
+        accuracy, _ = _accuracy(module, feed.evaluation(image_set, batch_size, target))
     module.train(training)
     return accuracy
 
@@ -241,19 +245,31 @@ def _one_epoch(
             group["lr"] = rate
         optimizer.step()
         losses += value * len(labels)
-        hits += int((output.detach().argmax(1) == labels).sum())
+        hits += _hits(_answers(output.detach()), labels)
         report.batch(value)
     return losses, hits
 
 
-def _accuracy(module: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> float:
+def _accuracy(module: nn.Module, batches: Iterator[tuple[Tensor, Tensor]]) -> tuple[float, int]:
+    """Share of right predictions, and the number of samples without an answer."""
     module.eval()
-    hits, count = 0, 0
+    hits, silent, count = 0, 0, 0
     with torch.no_grad():
         for x, labels in batches:
-            hits += int((_output(module, x, labels).argmax(1) == labels).sum())
+            answers = _answers(_output(module, x, labels))
+            hits += _hits(answers, labels)
+            silent += int(np.count_nonzero(answers == NO_ANSWER))
             count += len(labels)
-    return hits / count
+    return hits / count, silent
+
+
+def _answers(output: Tensor) -> npt.NDArray[np.int64]:
+    return predicted(output.cpu().numpy())
+
+
+def _hits(answers: npt.NDArray[np.int64], labels: Tensor) -> int:
+    """Number of right predictions; no answer is wrong."""
+    return int(np.count_nonzero(answers == labels.cpu().numpy()))
 
 
 def _output(module: nn.Module, x: Tensor, labels: Tensor) -> Tensor:

@@ -92,14 +92,26 @@ def test_maps_of_a_batch_first_model_have_its_axes() -> None:
     module, x = net(), spikes()
     inputs = x.transpose(0, 1).numpy()
     found = explain_func(BatchFirst(module), inputs, TARGET, method="input_x_gradient")  # type: ignore[arg-type]
-    assert found.shape == (B, T, 1, 8, 6)
-    np.testing.assert_allclose(found[:, :, 0].swapaxes(0, 1), InputXGradient(module).attribute(x, TARGET), rtol=1e-12)
+    assert found.shape == (B, 1, 1, 8, 6)
+    wanted = InputXGradient(module).attribute(x, TARGET).sum(axis=0)
+    np.testing.assert_allclose(found[:, 0, 0], wanted, rtol=1e-12)
     assert explain_func(BatchFirst(module), inputs, method="occlusion", window=4).shape == (B, 1, 1, 8, 6)
     with pytest.raises(NeurosamError, match=r"got shape .* for SpikingSequential; \(B, C, H, W\) is required, or"):
         explain_func(module, inputs)
     raw = (np.random.default_rng(0).random((B, 2, 8, 6)) * 255).astype(np.uint8)
     with pytest.raises(NeurosamError, match="a raw picture; divide it by 255"):
         explain_func(build_ann("4C3-P2-D3", (2, 8, 6)), raw)
+
+
+def test_an_ann_on_images_is_explained_on_them() -> None:
+    ann = build_ann("4C3-P2-D3", (2, 8, 6)).double()
+    pictures = np.random.default_rng(0).random((B, 2, 8, 6))
+    on_images = OnImages(ann, steps=1, coding="direct")
+    torch.testing.assert_close(on_images(torch.from_numpy(pictures)), ann(torch.from_numpy(pictures)[None]))
+    for method, options in (("gradcam", {"layer": "conv1"}), ("lrp", {})):
+        wanted = explain_func(ann, pictures, TARGET, method=method, **options)  # type: ignore[arg-type]
+        found = explain_func(on_images, pictures, TARGET, method=method, **options)  # type: ignore[arg-type]
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)  # "direct" is in float32
 
 
 def test_every_method_has_a_name() -> None:

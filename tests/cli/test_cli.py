@@ -210,7 +210,7 @@ def test_anns_are_converted_and_spiking_models_exported(place: Path, tmp_path: P
     assert "is an ANN; convert it to a spiking network first: neurosam convert" in done("export", ann, status=2)
     output = done("convert", place / "digits.safetensors", "-o", tmp_path / "x.safetensors", status=2)
     assert "is already a spiking network" in output
-    assert "already; give another name" in done("convert", ann, "-o", ann, status=2)
+    assert "which it does not replace" in done("convert", ann, "-o", ann, status=2)
     assert "allowed is above 0, to 100" in done("convert", ann, "--percentile", "101", status=2)
     assert not (tmp_path / "ann-converted.safetensors").exists()
 

@@ -368,7 +368,7 @@ def python(work: Path, code: str, *arguments: str) -> subprocess.CompletedProces
         ("torch", "train --data bars", "pip install 'neurosam[torch]'"),
         ("safetensors", "export m.safetensors -o x.h5", "pip install 'neurosam[torch]'"),
         ("torch", "verify m.h5", "pip install 'neurosam[torch]'"),
-        ("matplotlib", "explain m.h5", "pip install 'neurosam[viz]'"),
+        ("matplotlib", "study -o x", "pip install 'neurosam[viz]'"),
         ("mlxtend", "demo", "pip install 'neurosam[demo]'"),
     ],
 )
@@ -384,24 +384,35 @@ def test_a_missing_package_is_named_with_its_extra(work: Path, module: str, comm
 
 
 def test_a_plug_in_that_cannot_be_loaded_is_reported_and_the_other_commands_work(work: Path) -> None:
-    """A package in site-packages whose commands fail in three ways: on import, by name, and by type."""
+    """A package whose commands fail: on import, by name, by type, in building, by a name that is taken."""
     (work / "broken.py").write_text("raise RuntimeError('two\\nlines')")
-    (work / "fine.py").write_text("def command() -> None:\n    'Say hello.'\n    print('hello')\nnumber = 3\n")
+    (work / "leaves.py").write_text("raise SystemExit(3)")
+    (work / "fine.py").write_text(
+        "import typer\ndef command() -> None:\n    'Say hello.'\n    print('hello')\nnumber = 3\n"
+        "def odd(x: int | str) -> None: ...\nempty = typer.Typer()\n"
+    )
     package = work / "broken_package-1.0.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-package\nVersion: 1.0\n")
     (package / "entry_points.txt").write_text(
         "[neurosam.commands]\nplug1=broken:command\nplug2=fine:missing\nplug3=fine:number\nplug4=fine:command\n"
+        "plug5=leaves:command\nplug6=fine:odd\nplug7=fine:empty\nplug8=no module\nrun=fine:command\n"
     )
     code = "from neurosam.cli import main; main()"
     done = python(work, code, "plug4")
     assert (done.returncode, done.stdout) == (0, "hello\n")
-    assert done.stderr.splitlines() == [
+    lines = done.stderr.splitlines()
+    assert "support Union types" in lines.pop(4)  # plug6; the words are typer's
+    assert lines == [
         f"neurosam: warning: cannot load the command {name!r} of the package 'broken-package': {reason}"
         for name, reason in (
             ("plug1", "RuntimeError: two lines"),
             ("plug2", "AttributeError: module 'fine' has no attribute 'missing'"),
             ("plug3", "TypeError: fine:number is neither a function nor a typer.Typer"),
+            ("plug5", "SystemExit: 3"),
+            ("plug7", "RuntimeError: Could not get a command for this Typer instance"),
+            ("plug8", "AttributeError: 'NoneType' object has no attribute 'group'"),
+            ("run", "ValueError: neurosam has a command of this name"),
         )
     ]
     assert "Say hello." in python(work, code, "--help").stdout

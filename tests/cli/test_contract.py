@@ -208,6 +208,7 @@ def test_a_float_network_counts_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_report_has_a_table_of_integers_out_of_range(tmp_path: Path) -> None:
     from neurosam.report.folder import write_folder
+    from neurosam.report.recorded import report_of
 
     conv = ns.Projection("in", "conv", ns.Conv2d(np.full((1, 1, 1, 1), 127, np.int8)), exponent=7)
 
@@ -222,10 +223,12 @@ def test_the_report_has_a_table_of_integers_out_of_range(tmp_path: Path) -> None
         events = ns.Events.from_dense(np.ones((steps, 3, 1, 2, 2), np.uint8))
         made = ns.run(net, events, "reference", ns.Record(spikes=("conv",), sam=("conv",)))
         images = np.zeros((3, 1, 2, 2), np.uint8)
-        write_folder(tmp_path / str(steps), net, made, images, title="t")
+        write_folder(tmp_path / str(steps), report_of(net, made, images, title="t"), made)
         return json.loads((tmp_path / str(steps) / "report.json").read_text())["tables"]
 
     (table,) = files(12)
     assert table["heading"] == "Integers out of range"
     assert table["rows"] == [["conv", 4 * 4 * 3, 0, "3 of 3"]]
-    assert files(6) == []
+    (table,) = files(6)
+    assert table["rows"] == [["conv", 0, 0, "0 of 3"]]
+    assert "unlimited integers" in table["note"]

@@ -100,7 +100,9 @@ def test_tables_hold_the_figures(made: Any) -> None:
     _, results, _ = made
     shown = {table.heading.split(" on ")[0]: table for table in tables(results)}
     assert list(shown) == ["accuracy", "equivalence", "where the maps point", "throughput, fixed point"]
-    assert shown["accuracy"].rows[0][1] == f"{results['accuracy']['float']:.1%}"
+    assert [row[0] for row in shown["accuracy"].rows] == ["float64", "8 bits", "6 bits", "5 bits", "4 bits"]
+    assert shown["accuracy"].rows[0][1] == round(100 * results["accuracy"]["float"], 1)
+    assert shown["accuracy"].rows[0][2] == 100.0
     timed = [row[:2] for row in shown["throughput, fixed point"].rows]
     assert timed[:3] == [("reference", 2), ("event", 1), ("event", 2)]
     on_lava = "fixed point on Lava" in results["equivalence"]

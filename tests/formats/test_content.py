@@ -94,6 +94,13 @@ def test_a_model_is_known_by_the_key_that_models_have() -> None:
     assert MODEL_KEY == model_file._KEY
 
 
+def test_a_models_header_may_begin_as_a_pickle_does(tmp_path: Path) -> None:
+    """Its length of 1,152 bytes is 80 04, and those are the first bytes of a pickle of protocol 4."""
+    text = b'{"__metadata__":{"' + MODEL_KEY.encode() + b'":""}}'
+    (tmp_path / "m.safetensors").write_bytes(struct.pack("<Q", 1152) + text.ljust(1152))
+    assert identify(tmp_path / "m.safetensors") == "model"
+
+
 def test_torchs_old_files_are_pickles(tmp_path: Path) -> None:
     torch.save({"w": torch.zeros(2)}, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert identify(tmp_path / "old.pt") == "pickle"

@@ -34,6 +34,7 @@ from neurosam_hw.lava.interpreter import find
 
 __all__ = ["Bench"]
 
+PROGRAM = [sys.executable, "-m", "neurosam"]
 SIGNALS = {"INT": signal.SIGINT, "TERM": signal.SIGTERM, "KILL": signal.SIGKILL}
 STATUS = {"INT": (130, -signal.SIGINT), "TERM": (143, -signal.SIGTERM), "KILL": (-signal.SIGKILL,)}
 SAID = {"INT": "neurosam: interrupted", "TERM": "neurosam: terminated"}
@@ -171,7 +172,7 @@ def started(
     environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(temporary), MARK: mark, "COLUMNS": "200"}
     with errors.open("wb") as file:
         return subprocess.Popen(
-            [sys.executable, "-m", "neurosam", *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+            [*PROGRAM, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL, stderr=file, start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's "&" ignores it
         )  # fmt: skip

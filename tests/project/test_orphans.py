@@ -77,6 +77,18 @@ def test_only_what_is_proven_to_be_an_orphan(tmp_path: Path, other: str | dict[s
     assert (tmp_path / name).exists() is not orphan
 
 
+def test_folders_are_removed_where_they_are_asked_for(tmp_path: Path) -> None:
+    dead, alive, file, link = (named(pid="4194999"), named(), named(pid="4194998"), named(pid="4194997"))
+    for name in (dead, alive):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "network.h5").touch()
+    (tmp_path / file).touch()
+    (tmp_path / link).symlink_to(tmp_path / alive, target_is_directory=True)
+    remove_orphans(tmp_path, folders=True)
+    assert {path.name for path in tmp_path.iterdir()} == {alive, file, link}
+    assert (tmp_path / alive / "network.h5").exists()
+
+
 def test_links_and_folders_of_such_a_name_stay(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("kept")
     link, folder = tmp_path / named(pid="4194999"), tmp_path / named(pid="4194998")

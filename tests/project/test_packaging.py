@@ -18,6 +18,7 @@ CHIPS = (
     "xylo-a3", "xylo-imu",
 )  # fmt: skip
 SKELETONS = ("Makefile", "bench.c", "bench.h", "lif.c", "lif.h", "lif.v", "sam_trace.v", "tb.v")
+SCRIPTS = ("charts", "controls", "data", "input", "maps", "neurons", "paint", "pick", "raster", "trace")  # of the page
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,8 @@ def test_the_wheel_has_its_data_files_and_nothing_else(project: dict[str, Any]) 
     files = wheel_files(project)
     names = [folder.name for folder in packages(project)]
     data = {f"{name}/py.typed" for name in names}
-    data |= {"neurosam/FORMAT.md", *(f"neurosam/report/page.{suffix}" for suffix in ("css", "html", "js"))}
+    data |= {"neurosam/FORMAT.md", "neurosam/report/page.css", "neurosam/report/page.html"}
+    data |= {f"neurosam/report/viewer/{name}.js" for name in SCRIPTS}
     data |= {f"neurosam_hw/chips/{chip}.toml" for chip in CHIPS}
     data |= {f"neurosam_hw/vectors/skeletons/{name}" for name in SKELETONS}
     assert {name for name in files if not name.endswith(".py")} == data

@@ -11,7 +11,8 @@ import pytest
 import neurosam as ns
 from neurosam.errors import NeurosamError
 from neurosam.report import Film, Report, Sample, write_page
-from neurosam.report.film import OFF, ON, coloured, shrunk
+from neurosam.report.colours import OFF, ON
+from neurosam.report.film import coloured, shrunk
 from neurosam.signals.recording import Recording
 
 

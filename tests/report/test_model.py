@@ -10,7 +10,7 @@ import pytest
 
 import neurosam as ns
 from neurosam.errors import NeurosamError
-from neurosam.report import Report, Sample, Table, from_recording
+from neurosam.report import Beside, NeuronKind, Report, Sample, Table, from_recording
 from neurosam.signals.recording import Recording
 
 IMAGE = np.arange(12, dtype=np.uint8).reshape(1, 3, 4)
@@ -24,10 +24,10 @@ SAMPLE = Sample(
 )
 
 
-def test_sample_counts_its_steps_and_predicts_the_first_of_tied_classes() -> None:
+def test_sample_counts_its_steps_and_predicts_after_each() -> None:
     assert SAMPLE.steps == 5
     assert SAMPLE.predictions is not None
-    assert SAMPLE.predictions.tolist() == [1, 0, 0, 1, 0]
+    assert SAMPLE.predictions.tolist() == [1, -1, 0, 1, 0]  # [2, 2] is the same for all classes: no answer
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,13 @@ def test_sample_counts_its_steps_and_predicts_the_first_of_tied_classes() -> Non
         ({"mask": np.ones((4, 3), dtype=bool)}, r"mask: got bool \(4, 3\)"),
         ({"label": "cat"}, "label: got 'cat'; the index of a class"),
         ({"readout": np.ones(5)}, "readout: got float64"),
+        ({"spikes": {"fc": np.ones((5, 2))}}, "spikes 'fc': got float64; integers"),
+        ({"membrane": {"fc": np.ones((4, 2))}}, r"series of \[4, 5\] steps"),
+        ({"membrane": {"fc": np.full((5, 2), 2**31)}}, "membrane 'fc': got 2147483648..2147483648; 32 bits"),
+        ({"membrane": {"fc": np.ones((5, 2, 2))}}, r"membrane 'fc': got float64 \(5, 2, 2\)"),
+        ({"beside": Beside("float", {"conv2": np.ones((5, 3, 4))})}, "beside 'float': map 'conv2': got shape"),
+        ({"beside": Beside("float", {"conv1": np.ones((5, 3, 3))})}, r"map 'conv1': got shape \(5, 3, 3\)"),
+        ({"beside": Beside("float", {"conv1": -np.ones((5, 3, 4))})}, "map 'conv1': got -1"),
         ({"maps": {}, "readout": None, "counts": {}}, r"series of \[\] steps"),
     ],
 )
@@ -56,10 +63,17 @@ def test_report_refuses_samples_that_are_not_alike() -> None:
         Report("r", [SAMPLE, other])
 
 
-@pytest.mark.parametrize("change", [{"label": 2}, {"prediction": -1}])
+@pytest.mark.parametrize("change", [{"label": 2}, {"prediction": -2}, {"label": -1}])
 def test_report_refuses_a_class_that_does_not_exist(change: dict[str, int]) -> None:
-    with pytest.raises(NeurosamError, match=r"sample 1: (label|prediction) is (2|-1); allowed is 0\.\.1"):
+    with pytest.raises(NeurosamError, match=r"sample 1: (label|prediction) is (2|-2|-1); allowed is 0\.\.1"):
         Report("r", [SAMPLE, replace(SAMPLE, **change)])  # type: ignore[arg-type]
+
+
+def test_report_refuses_neurons_of_another_shape() -> None:
+    one = replace(SAMPLE, spikes={"fc": np.ones((5, 2), np.uint8)})
+    assert Report("r", [one]).kinds["fc"].shape == (2,)
+    with pytest.raises(NeurosamError, match=r"sample 0: 'fc': has neurons of shape \(2,\); its kind has \(3,\)"):
+        Report("r", [one], kinds={"fc": NeuronKind((3,))})
 
 
 def test_report_refuses_a_short_row() -> None:

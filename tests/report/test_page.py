@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import neurosam
 from neurosam.errors import NeurosamError
 from neurosam.report import Cell, Picture, Report, Sample, Table, write_page
+from neurosam.report.colours import DARK_LINES, DASH_ARRAYS, LINES
 
 HOSTILE = "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">&amp;"
 
@@ -117,6 +119,69 @@ def test_buffer_holds_images_masks_and_maps(tmp_path: Path) -> None:
             error = np.abs(array(packed["maps"][layer]) / 255 * peaks[:, None, None] - x)
             assert (error <= 0.002 * peaks[:, None, None]).all()
         assert packed["counts"]["conv1"] == s.counts["conv1"].tolist()
+
+
+def numbers(buffer: bytes, entry: dict[str, Any]) -> npt.NDArray[Any]:
+    """Spikes or membranes, by the format in packing.py."""
+    count = int(np.prod(entry["shape"]))
+    raw = np.frombuffer(buffer, np.uint8, offset=entry["at"])
+    if entry["kind"] == "bits":
+        return np.unpackbits(raw, count=count, bitorder="little").reshape(entry["shape"])
+    planes = 4 if entry["kind"] == "float" else entry["bytes"]
+    low = raw[: planes * count].reshape(planes, count).T
+    sign = np.repeat(np.where(low[:, -1:] > 127, 255, 0), 4 - planes, axis=1)
+    whole = np.ascontiguousarray(np.concatenate([low, sign], axis=1).astype(np.uint8))
+    return whole.view("<f4" if entry["kind"] == "float" else "<i4").reshape(entry["shape"])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "width"),
+    [
+        ([0, 1, 1, 0, 1, 1, 1, 1, 1], "bits", None),
+        ([-1, 0, 1], "int", 1),
+        ([-128, 127], "int", 1),
+        ([-129, 0], "int", 2),
+        ([128, 0], "int", 2),
+        ([-(2**15), 2**15 - 1], "int", 2),
+        ([-(2**23), 2**23 - 1], "int", 3),
+        ([-(2**31), 2**31 - 1], "int", 4),
+        ([-0.1, 3.5e9], "float", None),
+    ],
+)
+def test_membranes_keep_every_integer(tmp_path: Path, values: list[float], kind: str, width: int | None) -> None:
+    membrane = np.array([values])
+    one = sample(0, maps={}, counts={}, readout=None, membrane={"conv": membrane})
+    index_text, buffer_text, _ = Page(write(tmp_path, Report("r", [one]))[0]).all("script")
+    entry = json.loads(index_text)["samples"][0]["membrane"]["conv"]
+    assert (entry["kind"], entry.get("bytes")) == (kind, width)
+    got = numbers(zlib.decompress(base64.b64decode(buffer_text)), entry)
+    assert np.array_equal(got, membrane.astype(np.float32) if kind == "float" else membrane)
+
+
+def test_membranes_are_kept_until_they_fill_the_page(tmp_path: Path) -> None:
+    many = [sample(k, membrane={"out": np.full((5, 2), 300), "conv1": np.full((5, 100), 300)}) for k in range(3)]
+    write_page(tmp_path / "r.html", Report("r", many), membrane_mb=0.00201)
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    kept = [[*s["membrane"]] for s in json.loads(page.all("script")[0])["samples"]]
+    assert kept == [["conv1", "out"], ["out"], ["out"]]  # 1000 + 20 bytes a sample, layers with maps first
+
+
+def test_terms_are_explained_without_a_script(tmp_path: Path) -> None:
+    text, content = write(tmp_path, Report("r", explanations=[("SAM", "<b>what</b> a layer saw")]))
+    page = Page(text)
+    assert (page.all("summary"), page.all("dt")[-1], page.all("dd")[-1]) == (
+        ["How to read this"], "SAM", "<b>what</b> a layer saw",
+    )  # fmt: skip
+    assert content["explanations"] == {"SAM": "<b>what</b> a layer saw"}
+    assert "<details" not in write(tmp_path, Report("r"))[0]
+
+
+def test_the_page_has_the_colours_of_pictures(tmp_path: Path) -> None:
+    (style,) = Page(write(tmp_path, Report("r"))[0]).all("style")
+    for i in range(len(LINES)):
+        assert re.findall(rf"--c{i}: (#\w+);", style) == [LINES[i], DARK_LINES[i]]
+    dashes = {int(i): dash for i, dash in re.findall(r"\.d(\d) \{ stroke-dasharray: ([^;]+);", style)}
+    assert [dashes.get(i, "") for i in range(4)] == [*DASH_ARRAYS]
 
 
 def test_silent_steps_stay_zero(tmp_path: Path) -> None:
@@ -262,9 +327,9 @@ def test_writing_again_replaces_the_page(tmp_path: Path) -> None:
 
 def test_the_page_has_matplotlibs_colours() -> None:
     matplotlib = pytest.importorskip("matplotlib", reason="an optional dependency, neurosam[viz]")
-    script = (Path(neurosam.__file__).parent / "report" / "page.js").read_text(encoding="utf-8")
+    script = (Path(neurosam.__file__).parent / "report" / "viewer" / "paint.js").read_text(encoding="utf-8")
     for name in ("inferno", "viridis", "jet"):
-        line = re.search(rf'^    {name}: "([0-9a-f ]+)"', script, re.M)
+        line = re.search(rf'^  {name}: "([0-9a-f ]+)"', script, re.M)
         assert line
         stops = np.array([[int(stop[i : i + 2], 16) for i in (0, 2, 4)] for stop in line[1].split()])
         place = np.linspace(0, len(stops) - 1, 256)

@@ -15,6 +15,7 @@ from neurosam.errors import DataError
 from neurosam.signals.events import encode
 from neurosam.training import Epoch, History, Normalisation, SpikingSequential, build, encode_batch, evaluate, train
 from neurosam.training.batches import Feed
+from neurosam.training.tensor_file import read_tensors, write_tensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -195,6 +196,26 @@ def test_foreign_checkpoint_is_refused(tmp_path: Path, about: str | None) -> Non
     save_file({"a": torch.zeros(2)}, place, metadata=None if about is None else {"neurosam": about})
     with pytest.raises(DataError, match=r"not a checkpoint|checkpoint of"):
         train(network(), TRAIN, TEST, **ARGUMENTS, checkpoint=place)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "old", "new"),
+    [("adam", "0/step", "0/stop"), ("adam", "1/exp_avg", "1/mean"), ("sgd", "0/momentum_buffer", "0/speed")],
+)
+def test_a_checkpoint_with_other_tensors_of_the_optimiser_is_refused(
+    tmp_path: Path, optimizer: str, old: str, new: str
+) -> None:
+    """Before any is loaded: the module is as it was."""
+    arguments = {**ARGUMENTS, "epochs": 1, "optimizer": optimizer}
+    place = tmp_path / "run.safetensors"
+    train(network(), TRAIN, TEST, **arguments, checkpoint=place)
+    tensors, about = read_tensors(place)
+    tensors[f"optimizer/{new}"] = tensors.pop(f"optimizer/{old}")
+    write_tensors(place, tensors, about)
+    module = network()
+    with pytest.raises(DataError, match="its tensors do not match its optimiser"):
+        train(module, TRAIN, TEST, **arguments, checkpoint=place)
+    assert same(module, network())
 
 
 def test_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:

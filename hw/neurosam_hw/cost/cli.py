@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from neurosam._util.packages import require_package
-from neurosam.backends.registry import run as run_network
-from neurosam.cli.common import network_in, new_file, progress, say, show
+from neurosam.cli.common import network_in, new_file, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
 from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.hdf5.files import file_kind, load_recording
-from neurosam.metrics.connections import inputs_of
-from neurosam.network.synapse import neurons
 from neurosam.report.model import Cell, Table
 from neurosam.signals.inputs import Inputs
-from neurosam.signals.recording import Record, Recording
+from neurosam.signals.recording import Recording
 from neurosam_hw.chips.load import load_chip
+from neurosam_hw.cost.batches import batches
 from neurosam_hw.cost.boards import board_of
 from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
@@ -43,15 +40,10 @@ from neurosam_hw.cost.tables import (
 from neurosam_hw.cost.verdict import refuse, verdict
 from neurosam_hw.mappers.build import map_network
 from neurosam_hw.mapping.file import load_mapping
-from neurosam_hw.mapping.mapping import CoreMapping
 from neurosam_hw.rules.check import check
 
 __all__ = ["cost"]
 
-BATCH_BYTES = 256 * 2**20
-"""Memory that the recording and the counts of a batch may take."""
-COUNTED = 20
-"""Arrays of counts, about."""
 BUSIEST = 8
 """Cores that the terminal lists."""
 
@@ -100,9 +92,9 @@ def cost(
     """
     if out is not None:
         require_package("cost --out", "matplotlib")
-        files = (network, chip, mapping, recording, data, events)
-        new_file(out, force, (".html",), files)
-        new_file(out.with_suffix(".json"), force, (".json",), files)
+        reads = (network, chip, mapping, recording, data, events)
+        new_file(out, force, (".html",), reads)
+        new_file(out.with_suffix(".json"), force, (".json",), reads)
     if events and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
     net, machine = network_in(network), load_chip(chip)
@@ -125,7 +117,7 @@ def cost(
         placed = load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
     meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
-    for part, batch in _batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):
+    for part, batch in batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):
         meter.add(part, batch)
     price: SamPrice | None = None
     if isinstance(meter, SamMeter):
@@ -143,9 +135,9 @@ def cost(
         from neurosam_hw.cost.page import write_cost_page
 
         more = () if price is None else sam_tables(price)
-        files = write_cost_page(out, found, network.name, {"network": network.name}, more)
+        page, numbers = write_cost_page(out, found, network.name, {"network": network.name}, more)
         if not as_json:
-            say(f"wrote {files[0]}, {files[1]}")
+            say(f"wrote {page}, {numbers}")
 
 
 def _recording(path: Path) -> Recording:
@@ -153,26 +145,6 @@ def _recording(path: Path) -> Recording:
     if kind != "recording":
         raise FormatError(str(path), f"holds {kind}; a recording is required, as `neurosam run --out` writes it")
     return load_recording(path, mapped=True)
-
-
-def _batches(
-    mapping: CoreMapping, inputs: Inputs, given: Recording | None, runs: int
-) -> Iterator[tuple[Recording, Inputs]]:
-    """A run, or the one that was given, by as many samples at a time as fit the memory with the counts of `runs`."""
-    network = mapping.network
-    if given is not None:
-        inputs_of(network, given, inputs, "--events")
-    everything = Record.everything(network)
-    wanted = Record(spikes=everything.spikes, membrane=everything.membrane, current=everything.current)
-    state = sum(neurons(p.shape) for p in network.populations) * (4 if network.fixed else 8)
-    each = (inputs.steps + len(network.populations)) * (state + runs * COUNTED * 8 * mapping.cores)
-    size = max(1, BATCH_BYTES // each)
-    with progress("running") as tick:
-        for first in range(0, inputs.samples, size):
-            last = min(first + size, inputs.samples)
-            batch = inputs.select(first, last)
-            yield (run_network(network, batch, record=wanted) if given is None else given.select(first, last)), batch
-            tick(last, inputs.samples)
 
 
 def _show(cost: Cost, name: str) -> None:

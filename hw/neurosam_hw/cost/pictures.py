@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.report.raster import LINES, SMALL, TINY
+from neurosam.report.colours import LINES
+from neurosam.report.raster import SMALL, TINY
 from neurosam_hw.cost.amount import prefix
 from neurosam_hw.cost.inference import Cost
 from neurosam_hw.cost.ledger import energies

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 
 from neurosam._util.untrusted import printable
-from neurosam.cli.errors import Output
 from neurosam.errors import NeurosamError
 from neurosam_hw.lava.interpreter import VARIABLE, advice, examine, find
 
 __all__ = ["app"]
 
 app = typer.Typer(help="The Lava target: check its environment, and export networks for lava-dl.", no_args_is_help=True)
-console = Output(soft_wrap=True)
+console = Console(soft_wrap=True)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from neurosam._util.orphans import remove_orphans, temporary_name
 from neurosam.errors import BackendError
 from neurosam_hw.lava.interpreter import command
 from neurosam_hw.lava.segments import new_prefix, unlink_segments
@@ -34,9 +35,12 @@ CODE = "from neurosam_hw.lava.worker import main; main(sys.argv[2], sys.argv[3])
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Create a temporary folder that only this user can read; remove it at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="neurosam-lava-"))
+    """Create a temporary folder that only this user can read; remove it at the end, or when a later run finds it."""
+    place = Path(tempfile.gettempdir())
+    remove_orphans(place, folders=True)
+    folder = place / temporary_name()  # known before it exists, so that a signal cannot come between
     try:
+        folder.mkdir(mode=0o700)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.report.raster import LINES, SMALL, TINY
+from neurosam.report.colours import LINES
+from neurosam.report.raster import SMALL, TINY
 from neurosam_hw.mapping.mapping import CoreMapping
 
 if TYPE_CHECKING:
