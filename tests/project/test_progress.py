@@ -96,9 +96,7 @@ def test_a_failure_leaves_no_bar(notebook: Shell) -> None:
         assert tick is None
 
 
-def test_kernels_that_are_compiled_are_told(
-    notebook: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kernels_that_are_compiled_are_told(notebook: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from neurosam.backends.event.runtime import jit
 
     def twice(x: int) -> int:
