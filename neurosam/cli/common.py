@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 
 from neurosam._util.progress import progress as bars
 from neurosam._util.progress import task
