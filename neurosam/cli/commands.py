@@ -26,7 +26,7 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
   neurosam verify digits.h5              two back ends: is every value equal?
   neurosam explain digits.h5             what it looked at: a page, images
 \b
-[bold]neurosam import[/bold] reads the network that another tool wrote: netx (lava-dl), NIR.
+[bold]neurosam import[/bold] reads networks that other tools wrote: netx, NIR.
 [bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
 [bold]neurosam quantise[/bold] quantises a float network file, with a report by layer.
 [bold]neurosam check[/bold] compares a network with the torch module it was made from.
@@ -38,9 +38,10 @@ Hardware: [bold]neurosam chips[/bold] lists what is known of each chip, with sou
 [bold]vectors[/bold] writes what a design in Verilog or C has to give.
 
 \b
-Exit status: 0 success; 1 the answer is no (`verify` or `check` found a difference, a
-mapping does not fit); 2 a user error (no file is left half-written); 70 a defect of
-neurosam; 130 interrupted; 141 the reader of a pipe is gone; 143 terminated."""
+Exit status: 0 success; 1 the answer is no (verify or check found a
+difference, a mapping does not fit); 2 a user error (no file is left
+half-written); 70 a defect of neurosam; 130 interrupted; 141 the reader of a
+pipe is gone; 143 terminated."""
 
 
 class _Commands(TyperGroup):
