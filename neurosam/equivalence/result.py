@@ -160,8 +160,28 @@ class Equivalence:
         if self.hint:
             lines.append(self.hint)
         if self.not_compared:
-            lines.append(f"not compared: {'; '.join(self.not_compared)}")
+            lines.append(f"not compared: {'. '.join(gathered(self.not_compared))}")
         return "\n".join(lines)
+
+
+def gathered(not_compared: Sequence[str]) -> list[str]:
+    """What was not compared, briefly: populations by variable, and variables by reason.
+
+    Examples
+    --------
+    >>> from neurosam.equivalence.result import gathered
+    >>> gathered(["a: spikes (only in x)", "b: spikes (only in x)", "a: sam (only in x)", "operations (only in x)"])
+    ['only in x: spikes of a, b; sam of a; operations']
+    """
+    by_reason: dict[str, dict[str, list[str]]] = {}
+    for text in not_compared:
+        what, _, reason = text.removesuffix(")").rpartition(" (")
+        name, _, variable = what.rpartition(": ")
+        by_reason.setdefault(reason, {}).setdefault(variable, []).extend([name] if name else [])
+    return [
+        f"{reason}: " + "; ".join(f"{v} of {', '.join(names)}" if names else v for v, names in variables.items())
+        for reason, variables in by_reason.items()
+    ]
 
 
 def _plain(divergence: Divergence) -> dict[str, Any]:
