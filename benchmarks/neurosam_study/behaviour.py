@@ -188,7 +188,7 @@ def suppressed(models: Models) -> Result:
             selected = _predicted(pairs, found)
             arrays[f"predicted {form}"] = found[selected]
             arrays[f"label {form}"], arrays[f"image {form}"] = pairs.labels[selected], pairs.images[selected]
-            arrays[f"mask {form}"] = pairs.masks[selected].any(axis=1)
+            arrays[f"mask {form}"] = np.asarray(pairs.masks[selected].any(axis=1))
             arrays |= {f"{layer} {form}": stored(maps[:, selected]) for layer, maps in maps_by_layer.items()}
     side = models.pair_side
     notes = [] if side is None else [f"Items of pairs are shrunk to {side} pixels, so that two fit."]

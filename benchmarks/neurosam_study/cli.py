@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,8 +28,8 @@ def study(
     data: Annotated[
         str,
         typer.Option(
-            help="Images for cluttered canvases: mnist5k or fashion. Or a folder, used without canvases: Tiny-ImageNet, "
-            "whose boxes are the masks; images, without masks; or N-MNIST, whose recordings have no ANN."
+            help="Images for cluttered canvases: mnist5k or fashion. Or a folder, used without canvases: "
+            "Tiny-ImageNet, whose boxes are the masks; images, without masks; or N-MNIST, whose recordings have no ANN."
         ),
     ] = "mnist5k",
     architecture: Annotated[
@@ -90,7 +90,7 @@ def study(
     from neurosam_study.runner import study as run_study
 
     plan = _plan(data, quick, architecture, size)
-    changed = {
+    changed: dict[str, Any] = {
         "width": width, "seeds": seeds, "epochs": epochs, "ann_epochs": epochs, "steps": steps, "optimizer": optimizer,
         "orders": None if not order else tuple(order),
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """How far a study is: the time of what is done, and an estimate of the time that is left.
 
-An experiment that was timed in another seed, or in an earlier run, is expected to take the mean of those times; one that
-was not, its usual share (see experiments.py) of the time of a seed, as the others tell it.
+An experiment that was timed in another seed, or in an earlier run, is expected to take the mean of those times; one
+that was not, its usual share (see experiments.py) of the time of a seed, as the others tell it.
 """
 
 from __future__ import annotations

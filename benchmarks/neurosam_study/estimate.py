@@ -1,7 +1,7 @@
 """What a study would train, how much of it is done, and how long the rest takes on this machine.
 
-The seconds of an epoch are those of a few batches, trained and thrown away, times the number of batches. Maps and curves
-come on top of the trainings.
+The seconds of an epoch are those of a few batches, trained and thrown away, times the number of batches. Maps and
+curves come on top of the trainings.
 """
 
 from __future__ import annotations

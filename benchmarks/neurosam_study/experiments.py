@@ -79,8 +79,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     ),
     "Fig. 10": Experiment(
         behaviour.suppressed,
-        about="Two items at once: of a step's map inside the masks of both, the share inside the predicted one; without "
-        "a preference it is that of the mask's area. Layers whose receptive field exceeds half the picture are left out.",
+        about="Two items at once: of a step's map inside the masks of both, the share inside the predicted one; "
+        "without a preference it is that of the mask's area. Layers whose receptive field exceeds half the picture are "
+        "left out.",
         share=5,
     ),
     "Deletion": Experiment(

@@ -77,8 +77,8 @@ def surrogates(models: Models) -> dict[str, Spiking]:
 
 def every_net(models: Models) -> dict[str, Spiking]:
     """All spiking nets: of each order, and converted with each percentile."""
-    others = {f"conversion, {p:g} %": models.conversion(p) for p in models.plan.percentiles[1:]}
-    return nets(models) | surrogates(models) | ({} if models.plan.recordings else others)
+    others = () if models.plan.recordings else models.plan.percentiles[1:]
+    return nets(models) | surrogates(models) | {f"conversion, {p:g} %": models.conversion(p) for p in others}
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,8 +24,11 @@ __all__ = ["of_layers", "receptive_field"]
 
 def receptive_field(module: SpikingSequential, layer: str) -> float:
     """Side in pixels of the receptive field of a layer's neurons, the larger of both; infinite after global pooling."""
+    layers = named_layers(module)
+    if layer not in dict(layers):
+        raise DataError("receptive field", f"the network has no layer {layer!r}")
     side, jump = [1, 1], [1, 1]
-    for name, part in named_layers(module):
+    for name, part in layers:
         if isinstance(part, (nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear)):
             return math.inf
         if isinstance(part, (nn.Conv2d, nn.AvgPool2d, nn.MaxPool2d)):
@@ -35,8 +38,8 @@ def receptive_field(module: SpikingSequential, layer: str) -> float:
                 side[axis] += (kernel[axis] - 1) * dilation[axis] * jump[axis]
                 jump[axis] *= stride[axis]
         if name == layer:
-            return max(side)
-    raise DataError("receptive field", f"the network has no layer {layer!r}")
+            break
+    return max(side)
 
 
 def of_layers(module: SpikingSequential, layers: Sequence[str]) -> dict[str, float]:

@@ -22,6 +22,7 @@ from neurosam.data import (
     load_training,
     two_items,
 )
+from neurosam.errors import DataError
 from neurosam.formats.events.rules import EventRules
 from neurosam.signals.events import Events, encode
 from neurosam.training.input_coding import FRAMES
@@ -144,12 +145,14 @@ def side_by_side(pictures: ImageSet) -> PairSet:
     small = pictures.images[:, :, : 2 * high, : 2 * wide].reshape(count, channels, high, 2, wide, 2)
     small = small.mean(axis=(3, 5)).round().astype(np.uint8)
     masks = np.zeros((count, 1, height, width), np.bool_) if pictures.masks is None else pictures.masks[:, None]
-    small_masks = masks[:, 0, : 2 * high, : 2 * wide].reshape(count, high, 2, wide, 2).any(axis=(2, 4))
+    small_masks = np.asarray(masks[:, 0, : 2 * high, : 2 * wide].reshape(count, high, 2, wide, 2).any(axis=(2, 4)))
     labels = pictures.labels
     others = [next((j % count for j in range(i + 1, i + count) if labels[j % count] != labels[i]), i)
               for i in range(count)]  # fmt: skip
     pair = np.stack([np.arange(count), np.array(others)], axis=1)
     pair = pair[labels[pair[:, 0]] != labels[pair[:, 1]]]
+    if not len(pair):
+        raise DataError(pictures.name, "are all of one class; pairs need two")
     images = np.full((len(pair), channels, height, width), GREY, np.uint8)
     where = np.zeros((len(pair), 2, height, width), np.bool_)
     top = (height - high) // 2

@@ -23,7 +23,7 @@ from neurosam_study.behaviour import ATTACK
 from neurosam_study.inference import Judgement, estimate, judge
 from neurosam_study.maps import GAMMA
 from neurosam_study.models import FORMS
-from neurosam_study.plan import DEPLOYED, Plan
+from neurosam_study.plan import Plan
 from neurosam_study.results import Result
 
 __all__ = ["Statement", "Verdict", "judged", "statements"]

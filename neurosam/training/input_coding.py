@@ -8,10 +8,10 @@ With b a byte of the image, x = b / 255, and U uniform in [0, 1), redrawn for ea
     direct           s = x in every step
     frames           s = b of channel t C + c, at step t and in channel c: an image [T C, H, W] of counted events
 
-The first four codes are those of :func:`neurosam.encode`, which encodes the events of a run. Codes without random numbers give
-equal results. Random numbers come from a generator that the caller seeds. They differ from those of a run, and between
-CPU and GPU, since training requires the same distribution but not the same spikes. One is drawn for every pixel, so two
-batches of one shape and seed have equal spikes wherever their pixels are equal, as those of a run have.
+The first four codes are those of :func:`neurosam.encode`, which encodes the events of a run. Codes without random
+numbers give equal results. Random numbers come from a generator that the caller seeds. They differ from those of a run,
+and between CPU and GPU, since training requires the same distribution but not the same spikes. One is drawn for every
+pixel, so two batches of one shape and seed have equal spikes wherever their pixels are equal, as those of a run have.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), released code (`poisson_signed`).
 """
@@ -120,7 +120,8 @@ def encode_batch(
     if coding == FRAMES:
         if images.shape[1] % steps:
             raise DataError("images", f"have {images.shape[1]} channels, which are not frames of {steps} steps each")
-        return images.unflatten(1, (steps, -1)).transpose(0, 1).to(torch.float32)
+        count, _, height, width = images.shape
+        return images.reshape(count, steps, -1, height, width).transpose(0, 1).to(torch.float32)
     intensity = images.to(torch.float32) / 255
     if coding == "direct":
         return _over_steps(intensity, steps)
