@@ -85,7 +85,7 @@ def study(
         {n: seed[n] if all(n in other for other in done) else Result(notes=(NOT_RUN,)) for n in EXPERIMENTS}
         for seed in done
     ]
-    if AGREEMENT in EXPERIMENTS:
+    if AGREEMENT in EXPERIMENTS and of_seeds[0][AGREEMENT].arrays:
         for seed, agreement in zip(of_seeds, agreements([seed[AGREEMENT] for seed in of_seeds]), strict=True):
             seed[AGREEMENT] = agreement
     figures = [{name: dict(result.figures) for name, result in seed.items()} for seed in of_seeds]

@@ -16,6 +16,7 @@ from neurosam.errors import DataError
 from neurosam.formats.events import EventRules
 from neurosam.training.checkpoint import finished_epochs
 from neurosam.training.input_coding import FRAMES, encode_batch
+from neurosam_study.behaviour import suppressed
 from neurosam_study.clock import Clock
 from neurosam_study.estimate import describe, trainings
 from neurosam_study.models import ANN, Models, trained_name
@@ -96,6 +97,32 @@ def test_the_paper_regime() -> None:
         assert changed.training_key != plan.training_key
         assert changed.ann_key != plan.ann_key
     assert replace(plan, epochs=3, steps=9).ann_key == plan.ann_key
+
+
+def test_maps_of_a_pair_are_measured_in_its_masks_where_fields_are_small(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    masks = np.zeros((12, 16, 16), np.bool_)
+    masks[:, 4:12, 4:12] = True
+    pictures = ImageSet(
+        rng.integers(0, 256, (12, 1, 16, 16), dtype=np.uint8), np.arange(12) % 2, masks, ("a", "b"), "pictures"
+    )
+    plan = replace(
+        TINY_IMAGENET, data="pictures", architecture="4C3-P2-4C3-G-D2", width=1.0, explain=("conv1", "conv2"), steps=6,
+        epochs=1, batch=4, orders=ORDERS, test=12,
+    )  # fmt: skip
+    models = Models(plan, 0, tmp_path, lambda line: None, "cpu")
+    models.__dict__["_items"] = pictures, pictures
+    result = suppressed(models)
+    assert result.figures["conv1/receptive field in pixels"] == 3
+    assert result.figures["conv2/receptive field in pixels"] == 8  # half of 16: not larger
+    shares = result.values["area float"]
+    assert set(shares[~np.isnan(shares)]) == {0.5}
+    assert np.array_equal(np.isnan(shares), result.values["predicted one of the two float"] == 0)
+    for name in ("conv1/last 8 bits", "integrate first: conv2/last 8 bits", "input float"):
+        values = result.values[name][~np.isnan(result.values[name])]
+        assert values.size
+        assert ((values >= 0) & (values <= 1)).all()
+    assert result.notes == ("Items of pairs are shrunk to 8 pixels, so that two fit.",)
 
 
 @pytest.fixture(scope="module")
