@@ -86,7 +86,7 @@ def sanity(models: Models) -> Result:
         return aggregate(sam_of(models.deploy(module, net.steps), FORMS[1], events, (layer,))[layer])
 
     methods: dict[str, Callable[[SpikingSequential], npt.ArrayLike]] = {
-        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, trace.gamma, trace.mode).attribute(x)),
+        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, trace.gamma, trace.mode).attribute(x, labels)),
         f"SAM {FORMS[1]}": on_chip,
         "Grad-CAM": lambda m: aggregate(explained_by(SpikingGradCAM(m, layer), x, labels)),
         "saliency": lambda m: aggregate(explained_by(Saliency(m), x, labels)),
