@@ -169,6 +169,12 @@ class Plan:
         return plans if self.data in ITEMS else plans | {Path(self.data).resolve().name: self}
 
     @property
+    def surrogates(self) -> dict[str, str]:
+        """Orders of the nets trained with surrogate gradients, by the names that figures use."""
+        first, *others = self.orders
+        return {"surrogate": first} | {f"surrogate, {order.replace('_', ' ')}": order for order in others}
+
+    @property
     def schedule(self) -> str:
         """Schedule of the learning rate."""
         return OPTIMIZERS[self.optimizer][0]
