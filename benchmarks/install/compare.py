@@ -55,7 +55,7 @@ BASE = (
     "neurosam run net.h5 --events events.h5 --record all -o run.h5",
 )
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "none": ("neurosam verify net.h5 --events events.h5 2>&1 | grep -F 'neurosam[torch]'",),
+    "none": ("(neurosam verify net.h5 --events events.h5 2>&1 || true) | grep -F 'neurosam[torch]'",),
     "torch": ("neurosam verify net.h5 --events events.h5",),
     "viz": ("neurosam explain net.h5 --events events.h5 -o explained",),
     "nir": ("neurosam export float.h5 --format nir -o float.nir",),

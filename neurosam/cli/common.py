@@ -127,6 +127,10 @@ def new_file(path: Path, force: bool, suffixes: tuple[str, ...], inputs: Iterabl
         raise NeurosamError(str(path), f"has the wrong suffix; give a name that ends in {suffixes[0]}")
     if path.is_dir():
         raise NeurosamError(str(path), "is a folder; give the name of a file")
+    if path.is_symlink() and not path.exists():
+        raise NeurosamError(
+            str(path), f"is a link to {os.readlink(path)}, which does not exist; give another name (-o)"
+        )
     if any(_is_same(path, given) for given in _paths(inputs)):
         raise NeurosamError(str(path), "is an input of this command, which it does not replace; give another name (-o)")
     if path.exists() and not force:

@@ -142,6 +142,8 @@ def train(
     epochs = setting.epochs if epochs is None else epochs
     say(f"{architecture} on {data}: {len(train_set):,} samples to train, {len(test_set):,} held out")
     checkpoint = out.with_suffix(".checkpoint")
+    if checkpoint.is_symlink():
+        raise NeurosamError(str(checkpoint), "is a link, by which a file elsewhere could be replaced; remove it")
     if checkpoint.exists() and not force:
         say(f"resuming from {checkpoint}")
     try:

@@ -6,6 +6,7 @@ more than that in a network for a chip, and count here as what they were in the 
 
 - Max pooling of spikes is a population of OR neurons (:func:`neurosam.max_pool`): no weights, no neurons.
 - Weights beyond 8 bits are two projections whose sums add up (network/expand.py): one layer.
+- A projection without any synapse lets a population be reached (network/silent_path.py): no layer.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from neurosam.network.elements import Population, Projection
 from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
+from neurosam.network.silent_path import is_silent
 from neurosam.network.synapse import Conv2d, Sparse
 
 __all__ = ["Layer", "layers", "neuron_layers", "spiking_layers"]
@@ -58,7 +60,7 @@ def layers(network: Network) -> list[Layer]:
     parts: dict[Hashable, list[Projection]] = {}
     pools = _max_pools(network)
     for projection in network.projections:
-        if projection.target not in pools:
+        if projection.target not in pools and not is_silent(projection):
             parts.setdefault(_form(projection), []).append(projection)
     found: list[Layer] = []
     for same in parts.values():

@@ -39,6 +39,7 @@ from neurosam.network.expand import split
 from neurosam.network.fixed_neuron import FixedLIF, FixedReadout
 from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
+from neurosam.network.silent_path import silent_paths
 from neurosam.network.synapse import Shape, as_chw, neurons
 from neurosam.network.trace import FixedSamTrace, SamTrace
 from neurosam.network.validation import accumulator_bound, answers, drive_shape, validate
@@ -56,7 +57,8 @@ class Network:
         At least one input; names are unique.
     projections : sequence of Projection
         Those with a delay per synapse or with integer weights beyond 8 bits are split (expand.py): ``projections`` then
-        holds the parts.
+        holds the parts. A population that no input reaches and that acts by a bias, an offset or the state it starts
+        in gets a projection without synapses (silent_path.py).
     sam : mapping of str to SamTrace or FixedSamTrace
         Traces by population.
     precision : Precision, optional
@@ -115,7 +117,8 @@ class Network:
         set_ = object.__setattr__
         set_(self, "check_alignment", False)  # replace() hands this on
         set_(self, "populations", tuple(self.populations))
-        set_(self, "projections", tuple(part for p in self.projections for part in split(p)))
+        parts = tuple(part for p in self.projections for part in split(p))
+        set_(self, "projections", (*parts, *silent_paths(self.populations, parts)))
         set_(self, "sam", dict(self.sam))
         set_(self, "metadata", {str(key): str(value) for key, value in dict(self.metadata).items()})
         if self.precision is None and any(isinstance(p.neuron, (FixedLIF, FixedReadout)) for p in self.populations):

@@ -32,7 +32,7 @@ def onsets(populations: Sequence[Population], projections: Sequence[Projection])
         if population.name not in reached:
             raise NetworkError(
                 f"population {population.name!r}",
-                "cannot be reached from an input; remove it, or connect it (with weights of 0 if its bias drives it)",
+                "cannot be reached from an input, and no bias drives it; remove it, or connect it",
             )
     starts = [(p.name, p.onset) for p in populations if p.onset is not None]
     delays = [(p.source, p.target, p.delay) for p in projections if by_name[p.target].onset is None]

@@ -20,6 +20,7 @@ from neurosam.data.sources import has_name
 from neurosam.errors import BackendError, DataError, NeurosamError
 from neurosam.signals.stimulus import Stimulus
 from neurosam_hw.lava import interpreter
+from support.toy_dataset import ARCHITECTURE, write_bars
 
 
 @pytest.fixture
@@ -111,6 +112,19 @@ def test_no_command_replaces_its_input(folder: Path, command: str) -> None:
     said = refused(*command.split(), "--force")
     assert "is an input of this command, which it does not replace" in said
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_nothing_is_written_through_a_link_that_was_not_named(folder: Path) -> None:
+    os.symlink("elsewhere.h5", "r.h5")
+    assert "is a link to elsewhere.h5, which does not exist" in refused(
+        "run", "net.h5", "--events", "in.h5", "-o", "r.h5"
+    )
+    bars = write_bars(folder / "bars")
+    os.symlink("in.h5", "m.checkpoint")
+    said = refused("train", "--data", bars, "--arch", ARCHITECTURE, "-o", "m.safetensors", "--force")
+    assert "m.checkpoint: is a link, by which a file elsewhere could be replaced" in said
+    assert not (folder / "elsewhere.h5").exists()
+    assert ns.load_events("in.h5").samples == 2
 
 
 def test_no_folder_of_an_input_is_written_to(folder: Path) -> None:

@@ -203,7 +203,8 @@ def test_a_network_is_run_and_compared_with_a_recording(place: Path, tmp_path: P
     done("verify", place / "other.h5", place / "dut.csv", *on, "--json", report, status=1)
     assert json.loads(report.read_text())["result"]["event"]["equal"] is False
     assert "not a pass" in done("verify", place / "net.h5", place / "dut.csv", *on, "--require", "membrane", status=1)
-    assert "by itself" in done("verify", place / "net.h5", place / "dut.csv", *on, "--isolate")
+    assert "no layer differs by itself" in done("verify", place / "net.h5", place / "dut.npz", *on, "--isolate")
+    assert "not known" in done("verify", place / "net.h5", place / "dut.csv", *on, "--isolate", status=1)
     for arguments, message in (
         (("net.h5", "dut.csv"), "give the --events that were recorded"),
         (("dut.csv", "net.h5", *on), "two recordings, or a network and a recording"),

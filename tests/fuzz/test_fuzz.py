@@ -28,7 +28,7 @@ def test_every_seed_is_read(seeds: dict[str, list[Path]]) -> None:
     """Else a reader would refuse all that is made of it, and nothing would be tried."""
     assert seeds.keys() == KINDS.keys()
     for kind, paths in seeds.items():
-        for path in paths:
+        for path in paths if KINDS[kind].share == 1 else ():  # tests/formats reads the others
             KINDS[kind].read(path)
 
 

@@ -108,7 +108,8 @@ def test_an_onset_of_ones_own_is_kept_and_nothing_may_come_before_it() -> None:
 def test_populations_that_no_input_reaches_are_named() -> None:
     """A loop of their own does not make them reachable, nor does leading into what is."""
     with pytest.raises(
-        NetworkError, match=r"population 'y': cannot be reached from an input; remove it, or connect it"
+        NetworkError,
+        match=r"population 'y': cannot be reached from an input, and no bias drives it; remove it, or connect",
     ):
         graph([("in", "x", 1), ("y", "z", 1), ("z", "y", 1), ("y", "x", 1)], ("x", "y", "z"))
 

@@ -238,13 +238,13 @@ def test_control_characters_reach_no_terminal(tmp_path: Path) -> None:
 
 def test_tables_show_names_as_they_are() -> None:
     escape = "[red]a\x1b]52;c;aGk=\x07\x9b[/red]"
-    out = io.StringIO()
-    console = Console(file=out, width=200, force_terminal=False)
+    to = io.StringIO()
+    console = Console(file=to, width=200, force_terminal=False)
     table = PlainTable(escape, escape)
     table.add_column(escape)
     table.add_row(escape)
     console.print(table)
-    shown = out.getvalue()
+    shown = to.getvalue()
     assert shown.count(r"[red]a\x1b]52;c;aGk=\x07\x9b[/red]") == 4
     assert not set(shown) & set("\x1b\x07\x9b")
 
@@ -269,11 +269,11 @@ def test_messages_have_bounded_length() -> None:
 def test_a_folder_that_holds_a_link_is_not_written_to(tmp_path: Path) -> None:
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("")
-    new_folder(tmp_path / "report", force=False, marker="report.html", inputs=())
+    new_folder(tmp_path / "report", False, "report.html", ())
     (tmp_path / "report" / "samples.png").symlink_to(tmp_path / "precious.png")
     for force in (False, True):
         with pytest.raises(NeurosamError, match=r"holds the link 'samples\.png', by which a file elsewhere"):
-            new_folder(tmp_path / "report", force=force, marker="report.html", inputs=())
+            new_folder(tmp_path / "report", force, "report.html", ())
 
 
 # --- models and data sets ---------------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def test_a_checkpoint_that_fails_late_changes_nothing(tmp_path: Path) -> None:
     other = build("D2", (1, 3, 3), seed=1)
     before = {name: value.clone() for name, value in other.state_dict().items()}
     fresh = torch.optim.Adam(other.parameters())
-    with pytest.raises(DataError, match="is not a checkpoint of neurosam"):
+    with pytest.raises(DataError, match=r"is not a checkpoint of neurosam|damaged checkpoint"):
         load_checkpoint(path, {}, other, fresh)
     assert all(torch.equal(before[name], value) for name, value in other.state_dict().items())
     assert not fresh.state_dict()["state"]

@@ -19,7 +19,7 @@ from neurosam.signals.events import encode
 from neurosam.signals.recording import Spikes
 from neurosam_study.models import Spiking
 from neurosam_study.trace_bits import measure as measuring
-from neurosam_study.trace_bits.losses import MEASURES, Reference, losses, top_overlap
+from neurosam_study.trace_bits.losses import MEASURES, Reference, losses
 from neurosam_study.trace_bits.measure import FLOAT, Measured, measure
 from neurosam_study.trace_bits.nets import Bench
 from neurosam_study.trace_bits.report import write
@@ -63,13 +63,6 @@ def test_a_silent_sample_has_no_measures() -> None:
     silent = Reference(Spikes.from_dense(np.zeros((6, 2, 3, 4, 4), np.uint8)), 6)
     found = losses(silent, Setting(4, "floor"))
     assert all(np.isnan(found[name]).all() for name in MEASURES)
-
-
-def test_overlap_of_the_top_pixels() -> None:
-    a = np.arange(10.0).reshape(1, 2, 5)
-    assert top_overlap(a, a) == [1.0]
-    assert top_overlap(a, a[:, ::-1, ::-1]) == [0.0]
-    assert top_overlap(np.zeros_like(a), a) == [0.0]
 
 
 def test_fifth_percentile() -> None:

@@ -14,12 +14,11 @@ where the float map is not has r = 0.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.evaluation.agreement import pearson, spearman
+from neurosam.evaluation.agreement import pearson
+from neurosam.evaluation.skill import skill, support_spearman, top_iou
 from neurosam.explain.localisation import mass_inside
 from neurosam.explain.narrow_trace import narrow_maps
 from neurosam.explain.sam import from_spikes
@@ -27,12 +26,11 @@ from neurosam.network.trace import SamTrace
 from neurosam.signals.recording import Spikes
 from neurosam_study.trace_bits.settings import Setting
 
-__all__ = ["MEASURES", "Reference", "losses", "top_overlap"]
+__all__ = ["MEASURES", "Reference", "losses"]
 
 Array = npt.NDArray[np.float64]
 
 MEASURES = ("r", "skill", "r_sum", "rank", "iou", "mass")
-TOP = 0.2
 
 
 class Reference:
@@ -75,32 +73,19 @@ def losses(reference: Reference, setting: Setting, seed: int = 0) -> dict[str, A
     exact = reference.maps(setting.gamma, setting.mode)
     r, base = _whole_r(maps, exact), reference.count_r(setting.gamma, setting.mode)
     total, exact_total = maps.sum(axis=0), exact.sum(axis=0)
-    empty = np.isnan(r)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        skill = np.where(base < 1, (r - base) / (1 - base), np.nan)
+    undefined = np.isnan(r)
+
+    def defined(values: Array) -> Array:
+        return np.where(undefined, np.nan, np.nan_to_num(values, nan=0.0))
+
     return {
         "r": r,
-        "skill": skill,
-        "r_sum": np.where(empty, np.nan, _r(total, exact_total)),
-        "rank": np.where(empty, np.nan, _rank(total, exact_total)),
-        "iou": np.where(empty, np.nan, top_overlap(total, exact_total)),
+        "skill": skill(r, base),
+        "r_sum": _r(total, exact_total),
+        "rank": defined(support_spearman(total, exact_total)),
+        "iou": defined(top_iou(total, exact_total)),
         "mass": np.full(len(r), np.nan) if reference.masks is None else mass_inside(total, reference.masks),
     }
-
-
-def top_overlap(a: Array, b: Array, share: float = TOP) -> Array:
-    """Intersection over union of the pixels with the largest values, ``[B]``; of equal values the first count."""
-
-    def top(maps: Array) -> npt.NDArray[np.bool_]:
-        flat = maps.reshape(len(maps), -1)
-        chosen = np.argsort(-flat, axis=1, kind="stable")[:, : max(1, round(share * flat.shape[1]))]
-        marks = np.zeros(flat.shape, bool)
-        np.put_along_axis(marks, chosen, True, axis=1)
-        return marks & (flat > 0)
-
-    x, y = top(a), top(b)
-    either = (x | y).sum(axis=1)
-    return np.asarray((x & y).sum(axis=1) / np.maximum(either, 1))
 
 
 def _whole_r(maps: Array, exact: Array) -> Array:
@@ -112,14 +97,3 @@ def _r(maps: Array, exact: Array) -> Array:
     flat = exact.reshape(len(exact), -1)
     constant = np.ptp(flat, axis=1) == 0
     return np.where(constant, np.nan, np.nan_to_num(np.asarray(pearson(maps, exact)), nan=0.0))
-
-
-def _rank(maps: Array, exact: Array) -> Array:
-    """Rank correlation over the pixels where either map is not 0; 0 where it is undefined."""
-    out = np.zeros(len(maps))
-    for b, (x, y) in enumerate(zip(maps, exact, strict=True)):
-        union = (x != 0) | (y != 0)
-        if union.sum() > 1:
-            found: Any = spearman(x[union][None, None], y[union][None, None])
-            out[b] = np.nan_to_num(found[0], nan=0.0)
-    return out
