@@ -38,6 +38,7 @@ __all__ = [
     "chosen_steps",
     "constant_errors",
     "errors",
+    "every_net",
     "explained_by",
     "inside",
     "nets",
@@ -46,6 +47,7 @@ __all__ = [
     "sam",
     "sam_of",
     "stored",
+    "surrogates",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -61,8 +63,20 @@ GRADIENTS = 400
 
 
 def nets(models: Models) -> dict[str, Spiking]:
-    """Both spiking nets, under the names that figures use."""
-    return {"surrogate": models.surrogate(), "conversion": models.converted}
+    """The net trained with surrogate gradients and the converted one, under the names that figures use."""
+    trained = {"surrogate": models.surrogate()}
+    return trained if models.plan.recordings else trained | {"conversion": models.converted}
+
+
+def surrogates(models: Models) -> dict[str, Spiking]:
+    """The nets trained with surrogate gradients, one for each order of the neurons."""
+    return {name: models.surrogate(order=order) for name, order in models.plan.surrogates.items()}
+
+
+def every_net(models: Models) -> dict[str, Spiking]:
+    """All spiking nets: of each order, and converted with each percentile."""
+    others = () if models.plan.recordings else models.plan.percentiles[1:]
+    return nets(models) | surrogates(models) | {f"conversion, {p:g} %": models.conversion(p) for p in others}
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,8 +31,9 @@ from neurosam.signals.recording import Record
 from neurosam.training import SpikingSequential
 from neurosam_study.interval import pseudo_values
 from neurosam_study.maps import GAMMA, Array, activity_of, explained_by, nets, sam_of, stored
-from neurosam_study.models import FORMS, HELD_OUT, Models
+from neurosam_study.models import FORMS, Models
 from neurosam_study.results import Result
+from neurosam_study.samples import HELD_OUT
 
 __all__ = ["agreements", "common_maps", "perturbation", "run_times", "sanity"]
 
@@ -85,7 +86,7 @@ def sanity(models: Models) -> Result:
         return aggregate(sam_of(models.deploy(module, net.steps), FORMS[1], events, (layer,))[layer])
 
     methods: dict[str, Callable[[SpikingSequential], npt.ArrayLike]] = {
-        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, trace.gamma, trace.mode).attribute(x)),
+        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, trace.gamma, trace.mode).attribute(x, labels)),
         f"SAM {FORMS[1]}": on_chip,
         "Grad-CAM": lambda m: aggregate(explained_by(SpikingGradCAM(m, layer), x, labels)),
         "saliency": lambda m: aggregate(explained_by(Saliency(m), x, labels)),
@@ -130,6 +131,8 @@ def common_maps(models: Models) -> Result:
     for layer in models.layers:
         cam = explained_by(SpikingGradCAM(net.module, layer), x, shown.labels)
         arrays[f"{layer}/surrogate, Grad-CAM"] = stored(aggregate(cam))
+        if models.plan.recordings:
+            continue
         of_ann = explained_by(GradCAM(models.ann, layer), shown.float(), shown.labels)
         arrays[f"{layer}/ANN, Grad-CAM"] = stored(of_ann)
     return Result(figures, arrays=arrays)

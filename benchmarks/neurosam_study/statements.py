@@ -23,7 +23,7 @@ from neurosam_study.behaviour import ATTACK
 from neurosam_study.inference import Judgement, estimate, judge
 from neurosam_study.maps import GAMMA
 from neurosam_study.models import FORMS
-from neurosam_study.plan import DEPLOYED, Plan
+from neurosam_study.plan import Plan
 from neurosam_study.results import Result
 
 __all__ = ["Statement", "Verdict", "judged", "statements"]
@@ -221,7 +221,7 @@ def _ours(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
             for other, text in (("random", "chance"), ("spikes", "its layer's spike count"))
         ),
     ]  # fmt: skip
-    for data in plan.deployed:
+    for data, deployed in plan.deployments.items():
         surrogate = f"{data}/accuracy/surrogate"
         found.append(
             Statement(
@@ -232,7 +232,7 @@ def _ours(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
         found.append(
             Statement(
                 "Deployment", f"{data}: more accurate than the conversion in as many steps", (f"{surrogate} {form}",),
-                (f"{data}/accuracy/conversion after {DEPLOYED[data].steps} steps {form}",), POINTS, source=OURS,
+                (f"{data}/accuracy/conversion after {deployed.steps} steps {form}",), POINTS, source=OURS,
             )
         )  # fmt: skip
     return found
