@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neurosam_study import behaviour, localisation, sanity_checks
+from neurosam_study import behaviour, judging, localisation, sanity_checks, weights
 from neurosam_study.deployment import deployment
 from neurosam_study.models import Models
 from neurosam_study.results import Result
 
-__all__ = ["AGREEMENT", "EXPERIMENTS", "Experiment"]
+__all__ = ["AGREEMENT", "EXPERIMENTS", "METHODS", "WEIGHTS", "Experiment"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Experiment:
     about: str = ""
 
 
+METHODS, WEIGHTS = "Methods", "Weights"
 AGREEMENT = "Agreement"
 """Cached as maps of each seed; its figures compare the seeds and are computed again for every table."""
 
@@ -66,15 +67,24 @@ EXPERIMENTS: dict[str, Experiment] = {
         behaviour.suppressed,
         about="Two items at once: share of a step's map in the half with the predicted item; 0.5 is no preference.",
     ),
-    "Deletion": Experiment(
-        sanity_checks.perturbation,
-        about="Area under the curve of the true class's probability while pixels are deleted (lower is better) or "
-        "inserted (higher is better) in the order of a map.",
+    METHODS: Experiment(
+        judging.judge_methods,
+        about="Every method for nets of three codings: areas under the curves of the true class's probability while "
+        "pixels or input spikes are deleted (lower is better) or inserted (higher is better); ROAD without blanks "
+        "(higher is better); share of mass in the mask; sparseness (Gini); largest relative change of the map when "
+        "pixels move by at most 0.02.",
+    ),
+    WEIGHTS: Experiment(
+        weights.rounded_weights,
+        about="Weights rounded to few bits: accuracy, correlation of SAM and of the spike count with those of the net "
+        'that is not rounded, skill over its spike count, deletion and insertion by the rounded net. "8 bits" is the '
+        "event back end with so many bits per weight.",
     ),
     "Sanity": Experiment(
         sanity_checks.sanity,
+        version=2,
         about="Rank correlation with the original map after weights were shuffled from the readout down; 1: "
-        "the map does not depend on them.",
+        "the map does not depend on them. Beside it, that of two draws of the input's spikes.",
     ),
     AGREEMENT: Experiment(
         sanity_checks.common_maps,

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
@@ -31,7 +33,7 @@ from neurosam.signals.events import Events, encode
 from neurosam.training import SpikingSequential
 from neurosam_study.plan import Plan
 
-__all__ = ["FORMS", "HELD_OUT", "Models", "Spiking"]
+__all__ = ["FORMS", "HELD_OUT", "Models", "Spiking", "deployed"]
 
 FORMS = ("float", "8 bits")
 """Forms of a spiking net: the module in torch, and Loihi's fixed point with 8-bit weights on the event back end."""
@@ -41,6 +43,8 @@ BALANCING = 100
 """Numbers of training canvases used to scale weights and to balance thresholds."""
 AT_ONCE = 50
 """Samples whose events are in memory at once."""
+MAGNITUDE = 255
+"""Largest integer of an input in direct coding."""
 HELD_OUT = 1
 """Seed of the held-out canvases, which all seeds share; those of training have even seeds and other items."""
 REFERENCE = 1000
@@ -60,6 +64,8 @@ class Spiking:
         Number of steps T per sample.
     scale : float
         Value of the 8-bit readout's membrane that corresponds to 1 in float.
+    coding : str
+        Of the images that it was trained with; see :func:`neurosam.encode`.
     """
 
     module: SpikingSequential
@@ -67,14 +73,22 @@ class Spiking:
     fixed: Network
     steps: int
     scale: float
+    coding: str = "poisson"
 
     def predictor(self, form: str) -> Predictor:
         """Return a predictor by the module in torch (float), or on the event back end in the same unit (8 bits)."""
-        return of_network(self.fixed, scale=self.scale) if form == FORMS[1] else of_module(self.module)
+        if form != FORMS[1]:
+            return of_module(self.module)
+        on_chip = of_network(self.fixed, scale=self.scale)
+        return lambda x: on_chip(self.on_chip(x))
 
-    def encode(self, images: npt.NDArray[np.generic], seed: int) -> Events:
-        """Encode images as Poisson spikes."""
-        return encode(images, self.steps, "poisson", seed)
+    def encode(self, images: npt.NDArray[np.generic], seed: int, first: int = 0) -> Events:
+        """Encode images as the module takes them."""
+        return encode(images, self.steps, self.coding, seed, first)
+
+    def on_chip(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The module's input as the networks take it: spikes as they are, currents as integers 0..255."""
+        return np.rint(x * MAGNITUDE).astype(np.int32) if self.coding == "direct" else x
 
     def hits(
         self, form: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int
@@ -83,7 +97,7 @@ class Spiking:
         predict, hits = self.predictor(form), []
         for first in range(0, len(images), AT_ONCE):
             batch = slice(first, first + AT_ONCE)
-            x = encode(images[batch], self.steps, "poisson", seed, first).dense()
+            x = self.encode(images[batch], seed, first).dense()
             hits.append(predicted(predict(x)) == labels[batch])
         return np.concatenate(hits).astype(np.float64)
 
@@ -106,7 +120,7 @@ class Models:
     def __init__(self, plan: Plan, seed: int, folder: Path, say: Callable[[str], None], device: str = "auto") -> None:
         self.plan, self.seed, self.device = plan, seed, device
         self._folder, self._say = folder, say
-        self._spiking: dict[float, Spiking] = {}
+        self._spiking: dict[tuple[float, str], Spiking] = {}
 
     def with_plan(self, plan: Plan) -> Models:
         """Return the networks of the same seed and folder for another plan."""
@@ -224,15 +238,16 @@ class Models:
         seeds = range(REFERENCE, REFERENCE + self.plan.references)
         return tuple(Models(self.plan, seed, self._folder, self._say, self.device).ann for seed in seeds)
 
-    def surrogate(self, leak: float | None = None) -> Spiking:
-        """The net trained with surrogate gradients and batch norm through time."""
+    def surrogate(self, leak: float | None = None, coding: str = "poisson") -> Spiking:
+        """The net trained with surrogate gradients and batch norm through time, for a coding of its input."""
         leak = self.plan.leak if leak is None else leak
-        if leak not in self._spiking:
+        if (leak, coding) not in self._spiking:
             plan = self.plan
             module = training.build(self.architecture, self.train.shape, leak=leak, bntt=plan.steps, seed=self.seed)
-            self.fit(f"leak-{leak:g}", module, steps=plan.steps, coding="poisson", epochs=plan.epochs)
-            self._spiking[leak] = self.deploy(module, plan.steps)
-        return self._spiking[leak]
+            name = f"leak-{leak:g}" if coding == "poisson" else f"leak-{leak:g}-{coding}"
+            self.fit(name, module, steps=plan.steps, coding=coding, epochs=plan.epochs)
+            self._spiking[leak, coding] = self.deploy(module, plan.steps, coding)
+        return self._spiking[leak, coding]
 
     @cached_property
     def converted(self) -> Spiking:
@@ -243,20 +258,38 @@ class Models:
         conversion = training.convert(self.ann, images, steps=steps, percentile=99.9, seed=self.seed)
         return self.deploy(conversion.module, steps)
 
-    def fit(self, name: str, module: SpikingSequential, *, steps: int, coding: str, epochs: int) -> None:
-        """Train a module, or read it from its checkpoint under this name."""
+    def fit(
+        self,
+        name: str,
+        module: nn.Module,
+        *,
+        steps: int,
+        coding: str,
+        epochs: int,
+        sets: tuple[ImageSet, ImageSet] | None = None,
+    ) -> None:
+        """Train a module, or read it from its checkpoint under this name; on other sets than the images, if given."""
         checkpoint = self._folder / f"{self.plan.training_key}-{self.seed}-{name}.checkpoint"
         self._say(f"seed {self.seed}: training {name}")
+        train, test = (self.train, self.test) if sets is None else sets
         training.train(
-            module, self.train, self.test, steps=steps, coding=coding, epochs=epochs,
+            module, train, test, steps=steps, coding=coding, epochs=epochs,
             batch_size=self.plan.batch, lr=self.plan.lr, seed=self.seed, checkpoint=checkpoint, device=self.device,
         )  # fmt: skip
         module.to(self._place)
 
-    def deploy(self, module: SpikingSequential, steps: int) -> Spiking:
+    def deploy(self, module: SpikingSequential, steps: int, coding: str = "poisson", weight_bits: int = 8) -> Spiking:
         """Export and quantise a module; return the net in all its forms."""
-        network = to_network(module, self.train.shape)
-        calibration = encode(self.train.images[:CALIBRATION], steps, "poisson", self.seed)
-        fixed, report = quantise(network, Precision.lava(), calibration)
-        unit = next(p.unit for p in report.populations if p.population == network.output)
-        return Spiking(module, network, fixed, steps, 2**FRACTION_BITS / unit)
+        magnitude = MAGNITUDE if coding == "direct" else 1
+        calibration = encode(self.train.images[:CALIBRATION], steps, coding, self.seed, magnitude=magnitude)
+        return deployed(module, calibration, coding, weight_bits)
+
+
+def deployed(module: SpikingSequential, calibration: Events, coding: str = "poisson", weight_bits: int = 8) -> Spiking:
+    """Export and quantise a module, calibrated on typical input as the networks take it."""
+    unit = 1 / MAGNITUDE if coding == "direct" else 1.0
+    magnitude = MAGNITUDE if coding == "direct" else 1
+    network = to_network(module, calibration.shape, magnitude=magnitude, input_unit=unit, coding=coding)
+    fixed, report = quantise(network, Precision.lava(weight_bits), calibration)
+    readout = next(p.unit for p in report.populations if p.population == network.output)
+    return Spiking(module, network, fixed, calibration.steps, 2**FRACTION_BITS / readout, coding)

@@ -11,10 +11,20 @@ from neurosam.errors import DataError
 from neurosam.network.trace import MODES
 from neurosam.training.vgg import LEAKS, NETWORKS, STEPS
 
-__all__ = ["DEPLOYED", "FULL", "ITEMS", "QUICK", "Plan"]
+__all__ = ["CODINGS", "DEPLOYED", "DRAWS", "FULL", "ITEMS", "METHODS", "QUICK", "Plan"]
 
 ITEMS = ("mnist5k", "fashion")
 """Data sets whose images can be placed on canvases, as "items"."""
+CODINGS = ("poisson", "latency", "direct")
+"""Codings of the nets whose methods are judged."""
+DRAWS = ", mean of draws"
+"""End of the names of methods that are averaged over draws of the input's spikes."""
+METHODS = (
+    "SAM", f"SAM{DRAWS}", "class SAM", "spike count", "SNN-Grad-CAM", "saliency", "input x gradient",
+    "guided backpropagation", "integrated gradients", f"integrated gradients{DRAWS}", "SmoothGrad", "LRP", "TSA",
+    "RISE", "Score-CAM", "occlusion", "random", "input",
+)  # fmt: skip
+"""Methods that can be judged; see methods.py."""
 EXPLAINED = {"vgg11": ("conv4", "conv6", "conv8")}
 """Layers that the paper explains."""
 
@@ -65,6 +75,19 @@ class Plan:
         Sizes of the FGSM attack in 255ths, including 0 and 4.
     clutter : bool
         Whether items are placed on canvases; otherwise their images are used directly.
+    judged : int
+        Number of explained images that the methods are judged on.
+    methods : tuple of str
+        Methods that are judged, of :data:`METHODS`.
+    codings : tuple of str
+        Codings under which they are judged, of :data:`CODINGS`; each has a net of its own.
+    masks : int
+        Masks of RISE.
+    weight_bits : tuple of int
+        Bits of the weights that are rounded to randomise a net, 2..8.
+    recordings : str
+        Folder of labelled recordings of an event camera (see :func:`neurosam.data.load_recordings`) on which methods
+        are judged too; "" for none.
     deployed : tuple of str
         Data sets for the deployment experiment, which uses no canvases; keys of :data:`DEPLOYED`.
     seeds : int
@@ -93,6 +116,12 @@ class Plan:
     draws: int = 4
     epsilons: tuple[int, ...] = (0, 2, 4, 8)
     clutter: bool = True
+    judged: int = 40
+    methods: tuple[str, ...] = METHODS
+    codings: tuple[str, ...] = CODINGS
+    masks: int = 400
+    weight_bits: tuple[int, ...] = (8, 6, 5, 4, 3, 2)
+    recordings: str = ""
     deployed: tuple[str, ...] = ITEMS
     seeds: int = 5
 
@@ -109,13 +138,16 @@ class Plan:
                     raise DataError(f"plan: {name}", f"got {value!r}; allowed is {limit}")
         for name in (
             "test", "explained", "steps", "conversion_steps", "epochs", "ann_epochs", "batch", "references", "draws",
+            "judged", "masks",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise DataError(f"plan: {name}", f"got {getattr(self, name)}; at least 1 is required")
         if not self.modes or any(mode not in MODES for mode in self.modes):
             raise DataError("plan: modes", f"got {self.modes}; allowed: {', '.join(MODES)}")
-        if unknown := [name for name in self.deployed if name not in ITEMS]:
-            raise DataError("plan: deployed", f"got {unknown[0]!r}; allowed: {', '.join(ITEMS)}")
+        named = {"deployed": ITEMS, "methods": METHODS, "codings": CODINGS, "weight_bits": range(2, 9)}
+        for name, known in named.items():
+            if unknown := [value for value in getattr(self, name) if value not in known]:
+                raise DataError(f"plan: {name}", f"got {unknown[0]!r}; allowed: {', '.join(map(str, known))}")
 
     @property
     def canvases(self) -> bool:
@@ -143,6 +175,12 @@ class Plan:
                 "references",
                 "draws",
                 "epsilons",
+                "judged",
+                "methods",
+                "codings",
+                "masks",
+                "weight_bits",
+                "recordings",
                 "deployed",
             }
         )
@@ -164,7 +202,7 @@ class Plan:
 FULL = Plan()
 QUICK = Plan(
     train=6000, test=400, explained=50, epochs=3, steps=8, leaks=(0.7, 0.9), conversion_steps=40, references=2,
-    draws=2, deployed=("mnist5k",), seeds=3,
+    draws=2, masks=60, deployed=("mnist5k",), seeds=3,
 )  # fmt: skip
 _VGG5 = Plan(clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", steps=8, epochs=6)
 DEPLOYED = {

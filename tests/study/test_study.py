@@ -18,20 +18,20 @@ from neurosam.errors import DataError
 from neurosam_study import runner as runner_module
 from neurosam_study.deployment import deployment
 from neurosam_study.experiments import EXPERIMENTS, Experiment
-from neurosam_study.gallery import CHARTS
+from neurosam_study.gallery import ALL_SHEETS, CHARTS
 from neurosam_study.interval import STUDENT, interval, pseudo_values
 from neurosam_study.models import FORMS, Models
 from neurosam_study.plan import DEPLOYED, QUICK
 from neurosam_study.results import Result, load_result, save_result
 from neurosam_study.runner import study
 from neurosam_study.sanity_checks import agreements
-from neurosam_study.sheets import SHEETS
 from neurosam_study.statements import statements
 
 TINY = replace(
     QUICK, train=64, test=16, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=2, ann_epochs=2, batch=2,
     steps=3, conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), deployed=(),
-    seeds=2,
+    seeds=2, judged=4, methods=("SAM", "class SAM", "spike count", "integrated gradients", "random"),
+    codings=("poisson", "direct"), weight_bits=(8, 2),
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_every_statement_has_its_experiment() -> None:
         listed = statements(QUICK, ("conv2", "conv3"), form)
         assert {statement.experiment for statement in listed} <= EXPERIMENTS.keys()
         assert len({(statement.experiment, statement.text) for statement in listed}) == len(listed)
-        assert len(listed) < 30  # each costs the others power
+        assert len(listed) < 36  # each costs the others power
 
 
 def test_deployment_without_canvases_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_every_statement_refers_to_existing_figures(tiny: tuple[Path, dict[str, 
 def test_every_figure_is_drawn_and_named_in_the_tables(tiny: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = tiny
     text = (folder / "results.md").read_text()
-    for name in {*CHARTS, *SHEETS} - {"deployment.png"}:  # TINY deploys nothing
+    for name in {*CHARTS, *ALL_SHEETS} - {"deployment.png"}:  # TINY deploys nothing
         assert f"({name})" in text
         picture = (folder / name).read_bytes()
         assert picture.startswith(b"\x89PNG")
