@@ -45,6 +45,10 @@ def study(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of every training. Default: as in the plan.", show_default=False)
     ] = None,
+    recordings: Annotated[
+        str,
+        typer.Option(help="Folder of labelled recordings, N-MNIST or like it, to judge the methods on as well."),
+    ] = "",
     device: Annotated[str, typer.Option(help="Device that torch computes on: auto, cpu, cuda, ...")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
@@ -59,7 +63,7 @@ def study(
     from neurosam_study.plan import FULL, QUICK
     from neurosam_study.runner import study as run_study
 
-    plan = replace(QUICK if quick else FULL, data=data, size=size)
+    plan = replace(QUICK if quick else FULL, data=data, size=size, recordings=recordings)
     if not plan.canvases:
         if architecture is None and Path(data).is_dir():
             raise DataError(
@@ -70,7 +74,7 @@ def study(
     plan = plan if architecture is None else plan.of_network(architecture)
     plan = plan if seeds is None else replace(plan, seeds=seeds)
     plan = plan if epochs is None else replace(plan, epochs=epochs, ann_epochs=epochs)
-    changed = {"architecture": architecture, "size": size, "epochs": epochs}
+    changed = {"architecture": architecture, "size": size, "epochs": epochs, "recordings": recordings or None}
     options = "".join(f" --{name} {value}" for name, value in changed.items() if value is not None)
     command = f"neurosam study{' --quick' if quick else ''} --data {data} --seeds {plan.seeds}{options}"
     try:

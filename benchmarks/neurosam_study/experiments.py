@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neurosam_study import behaviour, judging, localisation, sanity_checks, weights
+from neurosam_study import behaviour, judging, localisation, recordings, sanity_checks, weights
 from neurosam_study.deployment import deployment
 from neurosam_study.models import Models
 from neurosam_study.results import Result
 
-__all__ = ["AGREEMENT", "EXPERIMENTS", "METHODS", "WEIGHTS", "Experiment"]
+__all__ = ["AGREEMENT", "EXPERIMENTS", "METHODS", "RECORDINGS", "WEIGHTS", "Experiment"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Experiment:
     about: str = ""
 
 
-METHODS, WEIGHTS = "Methods", "Weights"
+METHODS, RECORDINGS, WEIGHTS = "Methods", "Recordings", "Weights"
 AGREEMENT = "Agreement"
 """Cached as maps of each seed; its figures compare the seeds and are computed again for every table."""
 
@@ -73,6 +73,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         "pixels or input spikes are deleted (lower is better) or inserted (higher is better); ROAD without blanks "
         "(higher is better); share of mass in the mask; sparseness (Gini); largest relative change of the map when "
         "pixels move by at most 0.02.",
+    ),
+    RECORDINGS: Experiment(
+        recordings.judge_recordings,
+        about="The same for recordings of an event camera, on a net of their own: deletion, insertion, sparseness.",
     ),
     WEIGHTS: Experiment(
         weights.rounded_weights,

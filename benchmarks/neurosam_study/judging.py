@@ -14,8 +14,6 @@ of such methods have no form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
@@ -28,9 +26,8 @@ from neurosam_study.models import FORMS, Models
 from neurosam_study.plan import DRAWS
 from neurosam_study.results import Result
 
-__all__ = ["CURVES", "LEVELS", "figure", "judge_methods", "perturbed", "properties"]
+__all__ = ["CURVES", "applicable", "figure", "judge_methods", "judged_maps", "perturbed", "properties"]
 
-LEVELS = ("pixel", "spike")
 CURVES = {"deletion": deletion, "insertion": insertion}
 POINTS = 10
 """Points of a curve, without its start."""
@@ -58,10 +55,10 @@ def judge_methods(models: Models) -> Result:
         for form in FORMS:
             hits = case.net.hits(form, models.test.images, models.test.labels, models.seed)
             values[f"{coding}/accuracy {form}"] = hits
-        for name in _methods(case):
-            for form, found in _maps(case, name).items():
+        for name in applicable(case):
+            for form, (found, own) in judged_maps(case, name).items():
                 values |= perturbed(case, coding, name, form, found)
-                if form in _own_forms(name):
+                if own:
                     values |= properties(coding, name, form, found, chosen.masks)
                     arrays[f"{coding}/{name} {form}"] = stored(found[:EXAMPLES])
                     if name != "random":
@@ -70,28 +67,30 @@ def judge_methods(models: Models) -> Result:
     return Result(arrays=arrays, notes=notes, values=values)
 
 
-def _methods(case: Case) -> tuple[str, ...]:
-    """The methods of the plan that apply: only a random coding has draws."""
-    return tuple(name for name in case.plan.methods if case.net.coding == "poisson" or not name.endswith(DRAWS))
+def applicable(case: Case) -> tuple[str, ...]:
+    """The methods of the plan that apply: only images in a random coding have draws."""
+    drawn = case.images is not None and case.net.coding == "poisson"
+    return tuple(name for name in case.plan.methods if drawn or not name.endswith(DRAWS))
 
 
-def _own_forms(name: str) -> tuple[str, ...]:
-    return FORMS if name.removesuffix(DRAWS) in BOTH_FORMS else FORMS[:1]
-
-
-def _maps(case: Case, name: str) -> dict[str, Array]:
-    """The map by form; the same in both if it exists in torch only."""
-    own = {form: map_of(case, name, form) for form in _own_forms(name)}
-    return {form: own.get(form, own[FORMS[0]]) for form in FORMS}
+def judged_maps(case: Case, name: str) -> dict[str, tuple[Array, bool]]:
+    """The map by form, and whether it is the form's own: one that exists in torch only is judged in both."""
+    first = map_of(case, name, FORMS[0])
+    if name.removesuffix(DRAWS) not in BOTH_FORMS:
+        return {form: (first, form == FORMS[0]) for form in FORMS}
+    return {FORMS[0]: (first, True), FORMS[1]: (map_of(case, name, FORMS[1]), True)}
 
 
 def perturbed(case: Case, data: str, name: str, form: str, maps: Array) -> dict[str, Array]:
     """Deletion, insertion and ROAD of a method for each sample."""
     predict = case.net.predictor(form)
     values: dict[str, Array] = {}
+    rankings = {"pixel": maps}
     scores = None if case.net.coding == "direct" else scores_of(case, name, form)
-    for level, ranking in zip(LEVELS, (maps, scores), strict=True):
-        for how, curve in CURVES.items() if ranking is not None else ():
+    if scores is not None:
+        rankings["spike"] = scores
+    for level, ranking in rankings.items():
+        for how, curve in CURVES.items():
             found = curve(predict, case.x, ranking, case.labels, level=level, points=POINTS, seed=case.seed)
             values[figure(data, level, how, name, form)] = found.area
     if case.images is not None:
@@ -111,17 +110,16 @@ def perturbed(case: Case, data: str, name: str, form: str, maps: Array) -> dict[
 
 
 def properties(data: str, name: str, form: str, maps: Array, masks: npt.NDArray[np.bool_] | None) -> dict[str, Array]:
-    """What can be said of a map without asking the net."""
-    inside = np.full(len(maps), np.nan) if masks is None else mass_inside(maps, masks)
-    return {
-        figure(data, "pixel", "mass", name, form): inside,
-        figure(data, "pixel", "sparseness", name, form): sparseness(maps),
-    }
+    """What can be said of a map without asking the net: sparseness, and with masks the mass inside them."""
+    found = {figure(data, "pixel", "sparseness", name, form): sparseness(maps)}
+    return found if masks is None else found | {figure(data, "pixel", "mass", name, form): mass_inside(maps, masks)}
 
 
 def _sensitivity(case: Case, name: str, form: str) -> Array:
-    images = case.images
-    if images is None:
+    if case.images is None:
         raise ValueError(f"{name}: recordings have no pixels that change a little")
-    explain: Callable[[npt.NDArray[np.float32]], Array] = lambda moved: map_of(case.shown(moved), name, form)  # noqa: E731
-    return max_sensitivity(explain, images[:SENSITIVE], radius=RADIUS, samples=CHANGES, seed=case.seed)
+
+    def explain(moved: npt.NDArray[np.float32]) -> Array:
+        return map_of(case.shown(moved), name, form)
+
+    return max_sensitivity(explain, case.images[:SENSITIVE], radius=RADIUS, samples=CHANGES, seed=case.seed)

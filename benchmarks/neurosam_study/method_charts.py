@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from neurosam_study import charts
-from neurosam_study.interval import over_seeds
+from neurosam_study.interval import Interval, over_seeds
 from neurosam_study.judging import CURVES, figure
 from neurosam_study.methods import BOTH_FORMS
 from neurosam_study.models import FORMS
@@ -72,7 +72,7 @@ def _table(
 
 def _in_forms(
     seeds: charts.Seeds, experiment: str, data: str, level: str, metric: str, method: str
-) -> dict[str, charts.Interval]:
+) -> dict[str, Interval]:
     name = figure(data, level, metric, method, "{form}")
     return charts.in_forms(seeds, experiment, name) if "{form}" in name else charts.formless(seeds, experiment, name)
 

@@ -10,8 +10,8 @@
 | ..., mean of draws | the same, averaged over draws of the input's spikes | - |
 | random, input | noise; brightness | noise; - |
 
-All maps are summed over the steps. A map of each step gives its value at a pixel to the spikes of that pixel and step. Of
-those marked *, the network at 8 bits has a map of its own; gradients and masked runs exist in torch only.
+All maps are summed over the steps. A map of each step gives its value at a pixel to the spikes of that pixel and step.
+Of those marked *, the network at 8 bits has a map of its own; gradients and masked runs exist in torch only.
 """
 
 from __future__ import annotations

@@ -21,7 +21,16 @@ from torch import nn
 
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
-from neurosam.data import Clutter, ImageSet, PairSet, cluttered, load_held_out, load_training, two_items
+from neurosam.data import (
+    Clutter,
+    ImageSet,
+    PairSet,
+    cluttered,
+    load_held_out,
+    load_recordings,
+    load_training,
+    two_items,
+)
 from neurosam.deploy.from_torch import to_network
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import DataError
@@ -213,6 +222,8 @@ class Models:
         training.build_ann(self.architecture, shape, batch_norm=True, bias=False)
         if not self.layers:
             raise DataError("plan: architecture", f"got {self.architecture}; it has no convolution to explain")
+        if self.plan.recordings:
+            load_recordings(self.plan.recordings, "test")
         try:
             torch.empty(0, device=self._place)
         except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
