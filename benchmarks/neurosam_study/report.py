@@ -12,6 +12,7 @@ from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
 from neurosam_study.results import Result
 from neurosam_study.statements import Verdict
+from neurosam_study.summary import findings
 
 __all__ = ["markdown"]
 
@@ -58,6 +59,9 @@ def markdown(
         'marked (ours) are not the paper\'s. "float" is the trained module in torch, "8 bits" the network exported '
         "from it in Loihi's fixed point on the event back end; gradients exist in torch only. In the tables, intervals "
         "are Student's over seeds.",
+        "",
+        *findings(verdicts),
+        "## Statements",
         "",
         f"| | {' | '.join(WORDS)} |",
         "|---|" + "---|" * len(WORDS),

@@ -273,7 +273,23 @@ def test_every_experiment_has_results(tiny: tuple[Path, dict[str, Any]]) -> None
     }  # fmt: skip
     assert all(0 <= value <= 1 for value in accuracy.values())
     lines = (folder / "results.md").read_text().splitlines()
-    assert sum(line.startswith("## ") for line in lines) == len(EXPERIMENTS)
+    assert [line[3:] for line in lines if line.startswith("## ")] == ["What holds", "Statements", *EXPERIMENTS]
+
+
+def test_experiments_agree_on_what_they_share(tiny: tuple[Path, dict[str, Any]]) -> None:
+    for figures in tiny[1]["figures"]:
+        accuracy, judged, rounded, sanity = (figures[name] for name in ("Accuracy", "Methods", "Weights", "Sanity"))
+        for form in FORMS:
+            assert judged[f"poisson/accuracy {form}"] == accuracy[f"surrogate {form}"]
+        assert rounded["accuracy/8-bit weights 8 bits"] == accuracy["surrogate 8 bits"]
+        assert rounded["accuracy/not rounded"] == accuracy["surrogate float"]
+        for layer in ("conv2", "conv3"):
+            at_8, at_2 = (rounded[f"{layer}/correlation/{bits}-bit weights float"] for bits in (8, 2))
+            assert at_8 > 0.95 or math.isnan(at_8)
+            assert not at_2 > at_8
+        assert sanity["down to out_linear/SAM float"] == sanity["down to conv1_conv/input image"] == 1
+        assert judged["direct/pixel/road/random float"] != judged["poisson/pixel/road/random float"]
+        assert not any(name.startswith("direct/spike/") for name in judged)
 
 
 def test_every_figure_of_a_network_comes_in_both_forms(tiny: tuple[Path, dict[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from neurosam.cli import app
 from neurosam.data import sources
-from neurosam_study import runner
+from neurosam_study import plan, runner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -57,7 +58,11 @@ def refused(out: Path, *arguments: object) -> str:
     return " ".join(result.stderr.split())
 
 
-def test_a_folder_of_images_leaves_out_what_needs_canvases(pictures: Path, tmp_path: Path) -> None:
+def test_a_folder_of_images_leaves_out_what_needs_canvases(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = replace(plan.QUICK, judged=3, methods=("SAM", "integrated gradients"), codings=("latency",), weight_bits=(4,))
+    monkeypatch.setattr(plan, "QUICK", few)
     options = ("--data", pictures, "--architecture", ARCHITECTURE, "--seeds", 2, "--epochs", 2, "--device", "cpu")
     result = neurosam("-o", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
@@ -69,7 +74,10 @@ def test_a_folder_of_images_leaves_out_what_needs_canvases(pictures: Path, tmp_p
     assert words["late maps settle on the predicted item of two"] == "not measured"
     assert words["SAM has more mass in the mask than the input"] == "not measured"
     text = (tmp_path / "out" / "results.md").read_text()
+    assert words["mass: integrated gradients beats SAM"] == "not measured"
+    assert words["insertion: integrated gradients beats SAM"] in ("holds", "fails", "equivalent", "open")
     assert "no exact masks" in text
+    assert "no recordings of an event camera" in text
     assert "Left out: pairs of items" in text
     assert f"--data {pictures} --seeds 2 --architecture {ARCHITECTURE} --epochs 2" in text
     assert (tmp_path / "out" / "fig-6a.png").exists()

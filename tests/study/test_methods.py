@@ -1,0 +1,215 @@
+"""Judged methods: every one runs, measures have known answers, recordings become windows, findings choose sentences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from neurosam import training
+from neurosam.data import RecordingSet
+from neurosam.errors import DataError
+from neurosam.evaluation import Predictor
+from neurosam.explain.maps import aggregate, upsample
+from neurosam.signals.events import encode
+from neurosam_study import recordings as recordings_module
+from neurosam_study.judging import figure, perturbed, properties
+from neurosam_study.maps import sam_of
+from neurosam_study.methods import BOTH_FORMS, Case, map_of, scores_of
+from neurosam_study.models import FORMS, Models, Spiking, deployed
+from neurosam_study.plan import DRAWS, METHODS, QUICK, Plan
+from neurosam_study.recordings import Unfolded, judge_recordings, windows
+from neurosam_study.results import Result
+from neurosam_study.statements import Statement, judged, statements
+from neurosam_study.summary import FINDINGS, HEADING, fill, findings
+from neurosam_study.weights import at_half
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = replace(QUICK, masks=3, draws=2)
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8)).astype(np.uint8)
+LABELS = np.array([3, 1])
+
+
+def case(coding: str) -> Case:
+    module = training.build("4C3-P2-6C3-P4-D10", (1, 8, 8), leak=0.9, bntt=3, seed=0).eval()
+    calibration = encode(IMAGES, 3, coding, magnitude=255 if coding == "direct" else 1)
+    return Case.of_images(deployed(module, calibration, coding), SMALL, "conv2", IMAGES, LABELS, 0)
+
+
+def test_every_method_has_maps_and_some_have_scores_of_spikes() -> None:
+    shown = case("poisson")
+    scored = set()
+    for name in METHODS:
+        for form in FORMS if name in BOTH_FORMS else FORMS[:1]:
+            found = map_of(shown, name, form)
+            assert found.shape == (2, 8, 8), name
+            assert np.isfinite(found).all(), name
+            assert found.any(), name
+            scores = scores_of(shown, name, form)
+            if scores is not None:
+                assert scores.shape == shown.x.shape, name
+                scored.add(name)
+    assert set(METHODS) - scored == {
+        "spike count", "RISE", "occlusion", "input", *(name for name in METHODS if name.endswith(DRAWS)),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="recordings have no draws"):
+        map_of(replace(shown, images=None), f"SAM{DRAWS}", FORMS[0])
+
+
+def test_maps_of_steps_score_the_spikes_of_their_step() -> None:
+    shown = case("poisson")
+    maps = sam_of(shown.net, "float", shown.events, ("conv2",))["conv2"]
+    scores = scores_of(shown, "SAM", "float")
+    assert scores is not None
+    assert np.array_equal(scores[2, 1, 0], upsample(maps[2, 1], (8, 8)))
+    assert np.allclose(map_of(shown, "SAM", "float"), upsample(aggregate(maps), (8, 8)))
+    drawn = [map_of(shown.shown(IMAGES, seed), "SAM", "float") for seed in (0, 1)]
+    assert np.array_equal(map_of(shown, f"SAM{DRAWS}", "float"), np.mean(drawn, axis=0))
+
+
+def test_direct_coding_is_currents_in_torch_and_integers_on_the_back_end() -> None:
+    shown = case("direct")
+    assert np.array_equal(shown.x[1], IMAGES / np.float32(255))
+    assert np.array_equal(shown.net.on_chip(shown.x)[2], IMAGES)
+    assert np.array_equal(shown.events.dense()[0], IMAGES)
+    torch_spikes, chip = (map_of(shown, "spike count", form) for form in FORMS)
+    assert torch_spikes.sum() > 0
+    assert abs(chip.sum() / torch_spikes.sum() - 1) < 0.2
+    assert "direct/pixel/deletion/SAM float" in perturbed(shown, "direct", "SAM", "float", torch_spikes)
+
+
+@dataclass(frozen=True, eq=False)
+class Halves(Spiking):
+    """Class 0 is the left half, class 1 the right; its scores are their spikes."""
+
+    def predictor(self, form: str) -> Predictor:
+        return lambda x: np.stack([x[..., :4].sum(axis=(0, 2, 3, 4)), x[..., 4:].sum(axis=(0, 2, 3, 4))], axis=1) / 8.0
+
+
+def test_measures_of_a_map_with_known_answers() -> None:
+    nothing = cast(Any, None)
+    net = Halves(nothing, nothing, nothing, steps=4, scale=1.0)
+    images = np.full((1, 1, 8, 8), 40, np.uint8)
+    images[..., :4] = 200
+    shown = Case.of_images(net, SMALL, "none", images, np.array([0]), 0)
+    left = np.broadcast_to(np.linspace(1, 0, 64).reshape(8, 8).T, (1, 8, 8))  # no ties, highest in the left columns
+    good, bad = (perturbed(shown, "poisson", "spike count", "float", maps) for maps in (left, 1 - left))
+    names = [figure("poisson", "pixel", metric, "spike count", "float") for metric in ("deletion", "insertion", "road")]
+    deletion, insertion, road = names
+    assert set(good) == set(names)
+    assert good[deletion] < 0.5 < bad[deletion]  # blanked first, class 0 has less than class 1
+    assert good[insertion] > bad[insertion]
+    assert good[road] > 0
+    assert good[road] == -bad[road]  # least and most change places
+    mask = np.zeros((1, 8, 8), bool)
+    mask[..., :4] = True
+    flat = properties("poisson", "LRP", "float", np.ones((1, 8, 8)), mask)
+    assert flat == {"poisson/pixel/sparseness/LRP": 0, "poisson/pixel/mass/LRP": 0.5}  # of the map alone: no form
+    assert set(properties("poisson", "SAM", "float", np.ones((1, 8, 8)), None)) == {
+        "poisson/pixel/sparseness/SAM float"
+    }
+
+
+def test_the_bits_at_half_the_accuracy() -> None:
+    assert at_half({8: 0.8, 4: 0.4, 3: 0.3}, 0.8) == 4  # exactly half is half
+    assert at_half({8: 0.8, 4: 0.5}, 0.8) is None
+
+
+def test_statements_compare_what_the_plan_judges() -> None:
+    def compared(plan: Plan) -> list[Statement]:
+        return [s for s in statements(plan, ("conv2",), "float") if s.experiment == "Methods"]
+
+    assert len(compared(QUICK)) == 10
+    assert not compared(replace(QUICK, methods=("SAM",)))
+    (mass,) = (s for s in compared(QUICK) if s.text == "mass: integrated gradients beats SAM")
+    assert mass.a == tuple(f"{c}/pixel/mass/integrated gradients" for c in ("poisson", "latency", "direct"))
+    assert mass.b[0] == "poisson/pixel/mass/SAM float"
+    named: list[dict[str, Any]] = [{"methods": ("Sam",)}, {"codings": ("phase",)}, {"weight_bits": (1,)}]
+    for change in named:
+        with pytest.raises(DataError, match=rf"plan: {next(iter(change))}: got .*allowed: "):
+            replace(QUICK, **change)
+
+
+def record(path: Path, *events: tuple[int, int, bool, int]) -> None:
+    """Write an N-MNIST file: x, y, polarity, time in microseconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(bytes([x, y]) + (on << 23 | t).to_bytes(3, "big") for x, y, on, t in events))
+
+
+def test_windows_of_a_recording_are_channels_and_become_steps_again(tmp_path: Path) -> None:
+    record(tmp_path / "a.bin", (3, 5, True, 0), (3, 5, True, 10), (7, 9, False, 899))  # 3 windows of 300 us
+    recordings = RecordingSet((tmp_path / "a.bin",) * 2, np.array([0, 1]), ("x", "y"), "two")
+    images = windows(recordings, 3, 1).images
+    assert images.shape == (1, 6, 34, 34)
+    assert np.argwhere(images).tolist() == [[0, 1, 5, 3], [0, 4, 9, 7]]  # step 0, on; step 2, off
+    assert images.max() == 255
+    seen: list[npt.NDArray[np.float32]] = []
+
+    class Seeing(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(x.numpy())
+            return x.sum(dim=(0, 2, 3, 4))[:, None]
+
+    Unfolded(Seeing(), 3)(torch.from_numpy(images)[None] / 255)
+    assert np.argwhere(seen[0]).tolist() == [[0, 0, 1, 5, 3], [2, 0, 0, 9, 7]]
+    assert np.array_equal(seen[0], recordings_module._unfolded(images, 3))
+
+
+def test_methods_are_judged_on_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for part, count in (("Train", 6), ("Test", 3)):
+        for number in range(2 * count):
+            place = 4 + 16 * (number % 2)  # two classes, two places
+            times = np.sort(rng.integers(0, 3000, 60))
+            events = [(int(x), int(y), bool(t % 2), int(t)) for (x, y), t in
+                      zip(rng.integers(place, place + 10, (60, 2)), times, strict=True)]  # fmt: skip
+            record(tmp_path / part / str(number % 2) / f"{number}.bin", *events)
+    monkeypatch.setattr(recordings_module, "ARCHITECTURE", "4C5S4-6C3-P2")
+    plan = replace(QUICK, steps=3, epochs=1, batch=4, judged=4, methods=("SAM", f"SAM{DRAWS}", "random"),
+                   recordings=str(tmp_path))  # fmt: skip
+    result = judge_recordings(Models(plan, 0, tmp_path, lambda line: None))
+    assert result.of("events/accuracy float").size == 6
+    assert {name.split("/")[1] for name in result.figures if "/" in name} >= {"pixel", "spike"}
+    for level in ("pixel", "spike"):
+        assert result.of(f"events/{level}/insertion/SAM 8 bits").size == 4
+    assert not any(DRAWS in name or "mass" in name or "road" in name for name in result.figures)
+    (note,) = judge_recordings(Models(replace(plan, recordings=""), 0, tmp_path, lambda line: None)).notes
+    assert "Left out" in note
+    with pytest.raises(DataError, match="none"):
+        Models(replace(plan, recordings="none"), 0, tmp_path, lambda line: None).check()
+
+
+def test_findings_choose_their_sentence_by_the_verdicts(tmp_path: Path) -> None:
+    finding = FINDINGS[0]
+    listed = [Statement("E", text, ("a",), ("b",), 0.1) for text in finding.texts]
+
+    def told(*pairs: tuple[float, float]) -> str:
+        seeds = [{"E": Result({"a": a, "b": b})} for a, b in pairs]
+        return "\n".join(findings(dict.fromkeys(FORMS, judged(listed, seeds))))
+
+    better = told((3, 1), (4.1, 2), (4.9, 3))
+    assert f"**{finding.holds}**" in better
+    assert f"  - {finding.texts[0]}: float +2.000 [" in better
+    assert f"**{finding.fails}**" in told((1, 3), (2, 4.1), (3, 4.9))
+    assert f"**{finding.equivalent}**" in told((1, 1.001), (2, 2.002), (3, 2.999))
+    assert f"**{finding.mixed}**" in told((1, 3), (9, 2), (3, 4))
+    assert told((1, math.nan), (2, math.nan)) == ""
+    every = {s.text for s in statements(QUICK, ("conv2",), "float")}
+    assert all(set(found.texts) <= every for found in FINDINGS)
+    (tmp_path / "results.md").write_text(f"# Study\n\n{better}\n## Next\n\nmore\n")
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- what holds -->\nold\n<!-- end of what holds -->\nafter\n")
+    for _ in range(2):  # again changes nothing
+        fill(tmp_path / "results.md", page)
+    section = better.removeprefix(HEADING).strip()
+    assert page.read_text() == f"before\n<!-- what holds -->\n{section}\n<!-- end of what holds -->\nafter\n"
+    page.write_text("no marks")
+    with pytest.raises(DataError, match="lacks the lines"):
+        fill(tmp_path / "results.md", page)
