@@ -5,8 +5,7 @@
     maps.py                              maps of these networks, and their scores
     localisation.py, behaviour.py, sanity_checks.py
                                          the experiments: from models to results
-    methods.py, judging.py, recordings.py
-                                         every explanation; its measures on pictures, and on recordings
+    methods.py, judging.py               every explanation; its measures, by pixels and by spikes
     weights.py                           weights of few bits: whether SAM follows what the net has learned
     deployment.py                        the last experiment: networks on plain images, trained, converted and deployed
     experiments.py, results.py           names and versions of the experiments; their results and the cache

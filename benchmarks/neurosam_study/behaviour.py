@@ -15,8 +15,19 @@ from neurosam.explain.maps import aggregate
 from neurosam.signals.answer import predicted
 from neurosam.training import SpikingSequential
 from neurosam_study.localisation import EXAMPLES, examples, most_frequent
-from neurosam_study.maps import AT_ONCE, Array, activity_of, explained_by, nets, recorded, sam_of, stored
+from neurosam_study.maps import (
+    AT_ONCE,
+    Array,
+    activity_of,
+    every_net,
+    explained_by,
+    recorded,
+    sam_of,
+    stored,
+    surrogates,
+)
 from neurosam_study.models import FORMS, Models, Spiking
+from neurosam_study.receptive_field import of_layers
 from neurosam_study.results import Result
 
 __all__ = ["ATTACK", "accuracies", "activity", "robustness", "suppressed"]
@@ -29,18 +40,22 @@ OTHER_DRAWS = 500
 """Offset of the seeds for spikes that are drawn anew."""
 MIN_PAIRS = 5
 """Minimum number of pairs with a map at a step for the step to count."""
-NO_PAIRS = "Left out: pairs of items at known positions can be made from mnist5k and fashion only."
+NO_PAIRS = "Left out: pairs of items need masks, which canvases and Tiny-ImageNet have."
+NO_ANN = "An event camera's recordings are no pictures: there is no ANN, no conversion and no Grad-CAM of an ANN."
 
 
 def accuracies(models: Models) -> Result:
     """Measure the held-out accuracy of every network in every form."""
     test = models.test
-    values = {"ANN": of_ann(models.ann, test)}
-    values["reference ANNs"] = np.mean([of_ann(ann, test) for ann in models.references], axis=0)
-    for name, net in nets(models).items():
+    values: dict[str, Array] = {}
+    if not models.plan.recordings:
+        values["ANN"] = of_ann(models.ann, test)
+        values["reference ANNs"] = np.mean([of_ann(ann, test) for ann in models.references], axis=0)
+    for name, net in every_net(models).items():
         for form in FORMS:
             values[f"{name} {form}"] = net.hits(form, test.images, test.labels, models.seed)
-    return Result({"most frequent class": most_frequent(models)}, values=values)
+    notes = (NO_ANN,) if models.plan.recordings else ()
+    return Result({"most frequent class": most_frequent(models)}, notes=notes, values=values)
 
 
 def of_ann(ann: SpikingSequential, images: ImageSet) -> Array:
@@ -57,7 +72,7 @@ def activity(models: Models) -> Result:
     """
     figures: dict[str, float] = {}
     courses: dict[str, list[float]] = {}
-    for name, net in nets(models).items():
+    for name, net in every_net(models).items():
         events = net.encode(models.explained.images, models.seed)
         drawn = np.bincount(events.time, minlength=net.steps).astype(np.float64)
         counted: dict[str, Array] = {f"input/{name}": drawn}
@@ -128,40 +143,58 @@ def _mean_map(net: Spiking, form: str, images: npt.NDArray[np.generic], seeds: r
 
 
 def suppressed(models: Models) -> Result:
-    """Fig. 10: share of each step's SAM in the half of the image with the predicted item.
+    """Fig. 10: of each step's SAM inside the masks of both items, the share inside the predicted one.
 
-    0.5 is no preference. SAM has to exceed the share of the input and that of each step's raw spikes.
+    SAM has to exceed the share of the masks' area, of the input and of each step's raw spikes. A layer is left out if
+    its receptive field is larger than half the picture: its neurons between the items see both.
     """
     pairs = models.pairs
     if pairs is None:
         return Result(notes=(NO_PAIRS,))
     values: dict[str, Array] = {}
+    figures: dict[str, float] = {}
     courses: dict[str, list[float]] = {}
     arrays: dict[str, npt.NDArray[Any]] = {}
-    net = models.surrogate()
-    events = net.encode(pairs.images, models.seed)
-    for form in FORMS:
-        seen = activity_of(net, form, events, models.layers)
-        predicted = seen.predictions
-        values[f"predicted one of the two {form}"] = (pairs.labels == predicted[:, None]).any(axis=1) * 1.0
-        input_share = suppression(intensity(pairs.images)[None], pairs.labels, predicted)[0]
-        values[f"input {form}"] = input_share
-        selected = _predicted(pairs, predicted)
-        arrays[f"predicted {form}"] = predicted[selected]
-        arrays[f"label {form}"], arrays[f"image {form}"] = pairs.labels[selected], pairs.images[selected]
-        for layer, maps in sam_of(net, form, events, models.layers).items():
-            arrays[f"{layer} {form}"] = stored(maps[:, selected])
-            for name, shown in (("", maps), ("/spikes", seen.by_step(layer))):
-                share = suppression(shown, pairs.labels, predicted)
-                course = _course(share)
-                courses[f"{layer}{name} {form}"] = course
-                steps = [t for t, mean in enumerate(course) if not np.isnan(mean)]
-                for which, at in (("first", 0), ("last", -1)):
-                    of_pairs = share[steps[at]] if steps else np.full(len(predicted), np.nan)
-                    values[f"{layer}{name}/{which} {form}"] = of_pairs
+    fields = of_layers(models.surrogate().module, models.layers)
+    figures |= {f"{layer}/receptive field in pixels": side for layer, side in fields.items()}
+    layers = tuple(layer for layer, side in fields.items() if side <= min(pairs.shape[1:]) / 2)
+
+    def shares(maps: Array, predictions: npt.NDArray[np.int64]) -> Array:
+        return suppression(maps, pairs.labels, predictions, pairs.masks)
+
+    for name, net in surrogates(models).items():
+        events = net.encode(pairs.images, models.seed)
+        of_name = "" if name == "surrogate" else f"{name.removeprefix('surrogate, ')}: "
+        for form in FORMS:
+            seen = activity_of(net, form, events, layers)
+            found = seen.predictions
+            values[f"{of_name}predicted one of the two {form}"] = (pairs.labels == found[:, None]).any(axis=1) * 1.0
+            values[f"{of_name}input {form}"] = shares(intensity(pairs.images)[None], found)[0]
+            values[f"{of_name}area {form}"] = shares(np.ones((1, *pairs.masks[:, 0].shape)), found)[0]
+            for layer in set(models.layers) - set(layers):
+                figures |= {f"{of_name}{layer}/{which} {form}": np.nan for which in ("first", "last")}
+            maps_by_layer = sam_of(net, form, events, layers) if layers else {}
+            for layer, maps in maps_by_layer.items():
+                for kind, shown in (("", maps), ("/spikes", seen.by_step(layer))):
+                    share = shares(shown, found)
+                    course = _course(share)
+                    courses[f"{of_name}{layer}{kind} {form}"] = course
+                    steps = [t for t, mean in enumerate(course) if not np.isnan(mean)]
+                    for which, at in (("first", 0), ("last", -1)):
+                        of_pairs = share[steps[at]] if steps else np.full(len(found), np.nan)
+                        values[f"{of_name}{layer}{kind}/{which} {form}"] = of_pairs
+            if of_name:
+                continue
+            selected = _predicted(pairs, found)
+            arrays[f"predicted {form}"] = found[selected]
+            arrays[f"label {form}"], arrays[f"image {form}"] = pairs.labels[selected], pairs.images[selected]
+            arrays[f"mask {form}"] = np.asarray(pairs.masks[selected].any(axis=1))
+            arrays |= {f"{layer} {form}": stored(maps[:, selected]) for layer, maps in maps_by_layer.items()}
     side = models.pair_side
-    notes = () if side is None else (f"Items of pairs are shrunk to {side} pixels, so that two fit on a canvas.",)
-    return Result({}, courses, arrays, notes, values)
+    notes = [] if side is None else [f"Items of pairs are shrunk to {side} pixels, so that two fit."]
+    if left_out := [f"{layer} ({side:g} pixels)" for layer, side in fields.items() if layer not in layers]:
+        notes.append(f"Left out, their receptive field being larger than half the picture: {', '.join(left_out)}.")
+    return Result(figures, courses, arrays, tuple(notes), values)
 
 
 def _course(share: Array) -> list[float]:

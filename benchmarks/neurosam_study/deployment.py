@@ -1,4 +1,4 @@
-"""Deployment on plain images without canvases: a VGG-style net trained as in the paper, its ANN and its conversion.
+"""Deployment on images without canvases, or on recordings: VGG-style nets trained as in the paper, ANN and conversions.
 
 For each data set: the accuracy of the ANN; the accuracy after each step of the net trained with surrogate gradients and
 of the converted ANN, in torch and at 8 bits on the event back end; and the number of values of an 8-bit run that were
@@ -16,13 +16,12 @@ from neurosam.backends import run
 from neurosam.equivalence.comparison import verify
 from neurosam.errors import DataError
 from neurosam.signals.answer import predicted
-from neurosam.signals.events import Events, encode
+from neurosam.signals.events import Events
 from neurosam.signals.recording import Record
 from neurosam_study.behaviour import of_ann
 from neurosam_study.localisation import most_frequent
-from neurosam_study.maps import AT_ONCE, Array, nets
+from neurosam_study.maps import AT_ONCE, Array, every_net
 from neurosam_study.models import FORMS, Models, Spiking
-from neurosam_study.plan import DEPLOYED
 from neurosam_study.results import Result
 
 __all__ = ["deployment"]
@@ -37,17 +36,18 @@ def deployment(models: Models) -> Result:
     values: dict[str, Array] = {}
     courses: dict[str, list[float]] = {}
     notes = []
-    for data in models.plan.deployed:
-        deployed = models.with_plan(DEPLOYED[data])
+    for data, plan in models.plan.deployments.items():
+        deployed = models if plan is models.plan else models.with_plan(plan)
         try:
             deployed.check()
         except DataError as error:
             notes.append(f"{data} is left out: {error}")
             continue
         test, surrogate_steps = deployed.test, deployed.plan.steps
-        values[f"{data}/accuracy/ANN"] = of_ann(deployed.ann, test)
+        if not plan.recordings:
+            values[f"{data}/accuracy/ANN"] = of_ann(deployed.ann, test)
         figures[f"{data}/accuracy/most frequent class"] = most_frequent(deployed)
-        for name, net in nets(deployed).items():
+        for name, net in every_net(deployed).items():
             for form in FORMS:
                 hits = _hits(deployed, net, form)
                 courses[f"{data}/{name} {form}"] = hits.mean(axis=1).tolist()
@@ -67,7 +67,7 @@ def _hits(models: Models, net: Spiking, form: str) -> Array:
     parts = []
     for first in range(0, len(images), AT_ONCE):
         batch = slice(first, first + AT_ONCE)
-        events = encode(images[batch], net.steps, "poisson", models.seed, first)
+        events = net.encode(images[batch], models.seed, first)
         parts.append(_predictions(net, form, events) == labels[batch])
     return np.concatenate(parts, axis=1).astype(np.float64)
 

@@ -8,8 +8,7 @@
 | table-1.png, fig-8.png | error against leak, and against gamma |
 | fig-7.png, fig-9.png | maps before and after the attack; accuracy and movement of maps |
 | fig-10.png, fig-10-maps.png | share of the predicted item over the steps; maps of pairs |
-| methods.png, methods-spikes.png, methods-maps.png | every method, by pixels and by spikes; its maps |
-| recordings.png | the same on recordings of an event camera |
+| methods.png, methods-maps.png | every method, by pixels and by spikes; its maps |
 | weights.png, sanity.png, agreement.png, deployment.png, run-time.png | ours |
 """
 
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 from neurosam.report import save
 from neurosam_study import method_charts, paper_charts, sanity_charts
 from neurosam_study.charts import Seeds
-from neurosam_study.experiments import METHODS, RECORDINGS, WEIGHTS
+from neurosam_study.experiments import METHODS, WEIGHTS
 from neurosam_study.plan import Plan
 from neurosam_study.results import Result
 from neurosam_study.sheets import SHEETS
@@ -57,8 +56,6 @@ CHARTS: dict[str, tuple[str, Callable[[Plan, Sequence[str], Seeds], Figure]]] = 
     "fig-9.png": ("Fig. 9", paper_charts.robustness),
     "fig-10.png": ("Fig. 10", paper_charts.suppressed),
     "methods.png": (METHODS, method_charts.methods),
-    "methods-spikes.png": (METHODS, method_charts.spikes),
-    "recordings.png": (RECORDINGS, method_charts.recordings),
     "weights.png": (WEIGHTS, method_charts.weights),
     "sanity.png": ("Sanity", sanity_charts.sanity),
     "agreement.png": ("Agreement", sanity_charts.agreement),

@@ -36,6 +36,7 @@ SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 SENSITIVE, CHANGES, RADIUS = 10, 4, 0.02
 """Images, random changes of each, and their largest size in intensity, of max-sensitivity."""
 GRADED = "Direct coding has no input spikes, so it is judged by pixels alone."
+NO_PIXELS = "Recordings have no draws, and no pixels to change a little or to fill in; what needs them is left out."
 
 
 def figure(data: str, level: str, metric: str, method: str, form: str) -> str:
@@ -49,8 +50,8 @@ def judge_methods(models: Models) -> Result:
     plan, layer = models.plan, models.layers[0]
     chosen = models.explained.subset(np.arange(min(plan.judged, len(models.explained))))
     values: dict[str, Array] = {}
-    arrays: dict[str, npt.NDArray[np.generic]] = dict(examples(models))
-    for coding in plan.codings:
+    arrays: dict[str, npt.NDArray[np.generic]] = {} if plan.recordings else dict(examples(models))
+    for coding in plan.judged_codings:
         case = Case.of_images(models.surrogate(coding=coding), plan, layer, chosen.images, chosen.labels, models.seed)
         for form in FORMS:
             hits = case.net.hits(form, models.test.images, models.test.labels, models.seed)
@@ -61,9 +62,10 @@ def judge_methods(models: Models) -> Result:
                 if own:
                     values |= properties(coding, name, form, found, chosen.masks)
                     arrays[f"{coding}/{name} {form}"] = stored(found[:EXAMPLES])
-                    if name != "random":
+                    if name != "random" and case.images is not None:
                         values[figure(coding, "pixel", "sensitivity", name, form)] = _sensitivity(case, name, form)
-    notes = (NO_MASKS,) * (chosen.masks is None) + (GRADED,) * ("direct" in plan.codings)
+    notes = (NO_MASKS,) * (chosen.masks is None) + (GRADED,) * ("direct" in plan.judged_codings)
+    notes += (NO_PIXELS,) * plan.recordings
     return Result(arrays=arrays, notes=notes, values=values)
 
 

@@ -19,6 +19,7 @@ from neurosam_study.maps import (
     chosen_steps,
     constant_errors,
     errors,
+    every_net,
     explained_by,
     inside,
     nets,
@@ -80,7 +81,7 @@ def localisation(models: Models) -> Result:
     """
     values: dict[str, Array] = {}
     arrays = examples(models)
-    for name, net in nets(models).items():
+    for name, net in every_net(models).items():
         arrays[f"steps/{name}"] = chosen_steps(models, net)
         for form in FORMS:
             seen = recorded(models, net, form)

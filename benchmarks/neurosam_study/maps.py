@@ -40,6 +40,7 @@ __all__ = [
     "chosen_steps",
     "constant_errors",
     "errors",
+    "every_net",
     "explained_by",
     "inside",
     "nets",
@@ -49,6 +50,7 @@ __all__ = [
     "sam_of",
     "scored_by",
     "stored",
+    "surrogates",
 ]
 
 Array = npt.NDArray[np.float64]
@@ -64,8 +66,22 @@ GRADIENTS = 400
 
 
 def nets(models: Models) -> dict[str, Spiking]:
-    """Both spiking nets, under the names that figures use."""
-    return {"surrogate": models.surrogate(), "conversion": models.converted}
+    """The net trained with surrogate gradients and the converted one, under the names that figures use."""
+    trained = {"surrogate": models.surrogate()}
+    return trained if models.plan.recordings else trained | {"conversion": models.converted}
+
+
+def surrogates(models: Models) -> dict[str, Spiking]:
+    """The nets trained with surrogate gradients, one for each order of the neurons."""
+    first, *others = models.plan.orders
+    named = {f"surrogate, {order.replace('_', ' ')}": models.surrogate(order=order) for order in others}
+    return {"surrogate": models.surrogate(order=first)} | named
+
+
+def every_net(models: Models) -> dict[str, Spiking]:
+    """All spiking nets: of each order, and converted with each percentile."""
+    others = () if models.plan.recordings else models.plan.percentiles[1:]
+    return nets(models) | surrogates(models) | {f"conversion, {p:g} %": models.conversion(p) for p in others}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from neurosam_study import charts
+from neurosam_study.experiments import METHODS, WEIGHTS
 from neurosam_study.interval import Interval, over_seeds
 from neurosam_study.judging import CURVES, figure
 from neurosam_study.methods import BOTH_FORMS
 from neurosam_study.models import FORMS
-from neurosam_study.plan import CODINGS, DRAWS, Plan
+from neurosam_study.plan import DRAWS, Plan
 from neurosam_study.sheets import Block, sheet
 from neurosam_study.weights import BOUND
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from neurosam_study.results import Result
 
-__all__ = ["maps_of_methods", "methods", "recordings", "spikes", "weights"]
+__all__ = ["maps_of_methods", "methods", "weights"]
 
 METRICS = {
     "deletion": "deletion (lower is better)",
@@ -29,52 +30,31 @@ METRICS = {
     "sparseness": "sparseness (Gini)",
     "sensitivity": "max-sensitivity (lower is stabler)",
 }
+PANELS = (*(("pixel", metric) for metric in METRICS), *(("spike", how) for how in CURVES))
 ROW = 0.16
 """Height of a row of dots, in inches."""
 
 
 def methods(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
-    """Draw every measure of every method at pixel level, a row of panels for each coding."""
-    title = f"Every method at pixel level; SAM, class SAM, Grad-CAM, Score-CAM of {layers[0]}\n{charts.KEY}"
-    return _table(plan, seeds, "Methods", plan.codings, [("pixel", metric) for metric in METRICS], title)
-
-
-def spikes(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
-    """Draw deletion and insertion of input spikes."""
-    codings = [coding for coding in plan.codings if coding != "direct"]
-    title = f"Every method that scores input spikes\n{charts.KEY}"
-    return _table(plan, seeds, "Methods", codings, [("spike", how) for how in CURVES], title)
-
-
-def recordings(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
-    """Draw the same on recordings of an event camera."""
-    panels = [("pixel", "deletion"), ("pixel", "insertion"), ("spike", "deletion"), ("spike", "insertion")]
-    return _table(plan, seeds, "Recordings", ["events"], panels, f"Recordings of an event camera\n{charts.KEY}")
-
-
-def _table(
-    plan: Plan, seeds: charts.Seeds, experiment: str, data: Sequence[str], panels: Sequence[tuple[str, str]], title: str
-) -> Figure:
-    drawn, axes = charts.panels(len(data), len(panels), title, height=0.6 + ROW * len(plan.methods), width=1.7)
-    found = seeds[0][experiment].figures
-    for row, source in enumerate(data):
-        names = [
-            name for name in plan.methods
-            if any(figure(source, level, metric, name, FORMS[0]) in found for level, metric in panels)
-        ]  # fmt: skip
+    """Draw every measure of every method, a row of panels for each coding."""
+    title = f"Every method; SAM, class SAM, spike count, Grad-CAM and Score-CAM of {layers[0]}\n{charts.KEY}"
+    found, codings = seeds[0][METHODS].figures, plan.judged_codings
+    panels = [panel for panel in PANELS if any("/".join(("", *panel, "")) in name for name in found)]
+    drawn, axes = charts.panels(len(codings), len(panels), title, height=0.6 + ROW * len(plan.methods), width=1.6)
+    for row, coding in enumerate(codings):
+        names = [name for name in plan.methods if any(name == figure.split("/")[3].removesuffix(f" {FORMS[0]}")
+                 for figure in found if figure.startswith(f"{coding}/pixel/"))]  # fmt: skip
         for column, (level, metric) in enumerate(panels):
-            rows = {name: (_in_forms(seeds, experiment, source, level, metric, name), _colour(name)) for name in names}
+            rows = {name: (_in_forms(seeds, coding, level, metric, name), _colour(name)) for name in names}
             charts.dots(axes[row, column], rows, names=column == 0)
-            heading = f"{source}, {level}s" if len(data) > 1 or len({level for level, _ in panels}) > 1 else ""
-            charts.label(axes[row, column], title=heading, x=METRICS[metric])
+            charts.label(axes[row, column], title=f"{coding}, {level}s", x=METRICS[metric])
+            axes[row, column].set_visible(any(name.startswith(f"{coding}/{level}/{metric}/") for name in found))
     return drawn
 
 
-def _in_forms(
-    seeds: charts.Seeds, experiment: str, data: str, level: str, metric: str, method: str
-) -> dict[str, Interval]:
+def _in_forms(seeds: charts.Seeds, data: str, level: str, metric: str, method: str) -> dict[str, Interval]:
     name = figure(data, level, metric, method, "{form}")
-    return charts.in_forms(seeds, experiment, name) if "{form}" in name else charts.formless(seeds, experiment, name)
+    return charts.in_forms(seeds, METHODS, name) if "{form}" in name else charts.formless(seeds, METHODS, name)
 
 
 def _colour(name: str) -> str:
@@ -90,15 +70,15 @@ def weights(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
     bits = sorted(plan.weight_bits)
 
     def line(column: int, pattern: str, colour: str, name: str, *, dash: str = "-", share: bool = False) -> None:
-        values = [over_seeds(seeds, "Weights", f"{pattern}/{b}-bit weights {FORMS[1]}") for b in bits]
+        values = [over_seeds(seeds, WEIGHTS, f"{pattern}/{b}-bit weights {FORMS[1]}") for b in bits]
         charts.line(axes[0, column], bits, values, colour, name, form=FORMS[1], dash=dash, share=share)
 
     line(0, "accuracy", charts.SURROGATE, "accuracy", share=True)
-    charts.level(axes[0, 0], over_seeds(seeds, "Weights", "accuracy/not rounded"), "not rounded")
+    charts.level(axes[0, 0], over_seeds(seeds, WEIGHTS, "accuracy/not rounded"), "not rounded")
     shades = dict(zip(layers, (charts.SURROGATE, charts.ANN, charts.CONVERSION, charts.GRADIENT), strict=False))
     for layer, colour in shades.items():
-        line(1, f"{layer}/correlation", colour, f"SAM, {layer}")
-        line(1, f"{layer}/count", colour, f"spike count, {layer}", dash=":")
+        line(1, f"{layer}/correlation", colour, f"SAM, {layer}", share=True)
+        line(1, f"{layer}/count", colour, f"spike count, {layer}", dash=":", share=True)
         line(2, f"{layer}/skill", colour, layer)
     axes[0, 1].axhline(BOUND, color=charts.BASELINE, linewidth=0.8)
     axes[0, 2].axhline(0, color=charts.BASELINE, linewidth=0.8)
@@ -116,12 +96,13 @@ def weights(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
 
 def maps_of_methods(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
     """The map of every method for the first images, under the first coding; each row of a column has its own scale."""
-    coding = next(coding for coding in CODINGS if f"{coding}/{plan.methods[0]} {FORMS[0]}" in result.arrays)
-    images, masks = result.arrays["image"], result.arrays.get("mask")
-    blocks = [Block("", ["input"], [[image] for image in images])]
+    coding, images, masks = plan.judged_codings[0], result.arrays.get("image"), result.arrays.get("mask")
+    blocks = [] if images is None else [Block("", ["input"], [[image] for image in images])]
     for name in plan.methods:
         maps = result.arrays.get(f"{coding}/{name} {FORMS[0]}")
         if maps is not None:
-            blocks.append(Block("", [name.replace(" ", "\n", 1)], [[found] for found in maps[: len(images)]]))
+            blocks.append(Block("", [name.replace(" ", "\n", 1)], [[found] for found in maps]))
     outlines = [] if masks is None else list(masks)
-    return sheet(blocks, [f"image {p}" for p in range(len(images))], f"Maps of every method, {coding} coding", outlines)
+    return sheet(
+        blocks, [f"image {p}" for p in range(len(blocks[-1].rows))], f"Maps of every method, {coding} coding", outlines
+    )

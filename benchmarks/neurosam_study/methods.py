@@ -10,8 +10,9 @@
 | ..., mean of draws | the same, averaged over draws of the input's spikes | - |
 | random, input | noise; brightness | noise; - |
 
-All maps are summed over the steps. A map of each step gives its value at a pixel to the spikes of that pixel and step.
-Of those marked *, the network at 8 bits has a map of its own; gradients and masked runs exist in torch only.
+All maps are summed over the steps. A map of each step gives its value at a pixel to the input spikes that reach the
+layer in that step: those of as many steps before as there are layers that fire before they integrate. Of the methods
+marked *, the network at 8 bits has a map of its own; gradients and masked runs exist in torch only.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ from neurosam.explain.class_sam import ClassSAM
 from neurosam.explain.localisation import intensity, spike_count
 from neurosam.explain.maps import aggregate, upsample
 from neurosam.signals.events import Events
+from neurosam.training import LIF
+from neurosam.training.input_coding import FRAMES
+from neurosam.training.sequential import named_layers
 from neurosam_study.maps import GAMMA, MODE, Array, activity_of, explained_by, sam_of, scored_by
 from neurosam_study.models import FORMS, Spiking
 from neurosam_study.plan import DRAWS, Plan
@@ -91,7 +95,8 @@ class Case:
         cls, net: Spiking, plan: Plan, layer: str, images: npt.NDArray[Any], labels: npt.NDArray[np.int64], seed: int
     ) -> Case:
         """Encode images as the net takes them."""
-        return cls(net, plan, layer, net.encode(images, seed).dense(), labels, seed, images)
+        x = net.encode(images, seed).dense()
+        return cls(net, plan, layer, x, labels, seed, None if net.coding == FRAMES else images)
 
     def shown(self, images: npt.NDArray[Any], seed: int | None = None) -> Case:
         """The case with other images of the same classes, or another draw of them."""
@@ -138,8 +143,17 @@ def scores_of(case: Case, name: str, form: str) -> Array | None:
         return scored_by(_OF_THE_INPUT[name](case), case.x, case.labels)
     if name not in _OF_EACH_STEP:
         return None
-    maps = upsample(_raw(case, name, form), case.size)
-    return np.asarray(np.broadcast_to(maps[:, :, None], case.x.shape))
+    raw = _raw(case, name, form)
+    delay = min(_delay(case), len(raw))
+    at_input = np.concatenate([raw[delay:], np.zeros_like(raw[:delay])])
+    return np.asarray(np.broadcast_to(upsample(at_input, case.size)[:, :, None], case.x.shape))
+
+
+def _delay(case: Case) -> int:
+    """Steps by which the layer lags behind the input: one for each layer that fires before it integrates."""
+    layers = named_layers(case.net.module)
+    upto = [name for name, _ in layers].index(case.layer) + 1
+    return sum(isinstance(part, LIF) and part.order == "fire_first" for _, part in layers[:upto])
 
 
 def _raw(case: Case, name: str, form: str) -> Array:

@@ -17,20 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
 
 from neurosam import training
 from neurosam.arithmetic import FRACTION_BITS
-from neurosam.data import (
-    Clutter,
-    ImageSet,
-    PairSet,
-    cluttered,
-    load_held_out,
-    load_recordings,
-    load_training,
-    two_items,
-)
 from neurosam.deploy.from_torch import to_network
 from neurosam.deploy.quantise import quantise
 from neurosam.errors import DataError
@@ -38,11 +27,12 @@ from neurosam.evaluation import Predictor, of_module, of_network
 from neurosam.network.network import Network
 from neurosam.network.precision import Precision
 from neurosam.signals.answer import predicted
-from neurosam.signals.events import Events, encode
+from neurosam.signals.events import Events
 from neurosam.training import SpikingSequential
 from neurosam_study.plan import Plan
+from neurosam_study.samples import Samples, encoded
 
-__all__ = ["FORMS", "HELD_OUT", "Models", "Spiking", "deployed"]
+__all__ = ["ANN", "FORMS", "REFERENCE", "Models", "Spiking", "trained_name"]
 
 FORMS = ("float", "8 bits")
 """Forms of a spiking net: the module in torch, and Loihi's fixed point with 8-bit weights on the event back end."""
@@ -52,10 +42,10 @@ BALANCING = 100
 """Numbers of training canvases used to scale weights and to balance thresholds."""
 AT_ONCE = 50
 """Samples whose events are in memory at once."""
+ANN = "ann"
+"""Name of the ANN's checkpoint."""
 MAGNITUDE = 255
 """Largest integer of an input in direct coding."""
-HELD_OUT = 1
-"""Seed of the held-out canvases, which all seeds share; those of training have even seeds and other items."""
 REFERENCE = 1000
 """First seed of the ANNs whose Grad-CAM maps are compared with; no seed of the study reaches it."""
 
@@ -74,7 +64,7 @@ class Spiking:
     scale : float
         Value of the 8-bit readout's membrane that corresponds to 1 in float.
     coding : str
-        Of the images that it was trained with; see :func:`neurosam.encode`.
+        Code of its input, see :func:`neurosam_study.samples.encoded`.
     """
 
     module: SpikingSequential
@@ -92,8 +82,8 @@ class Spiking:
         return lambda x: on_chip(self.on_chip(x))
 
     def encode(self, images: npt.NDArray[np.generic], seed: int, first: int = 0) -> Events:
-        """Encode images as the module takes them."""
-        return encode(images, self.steps, self.coding, seed, first)
+        """Encode images, of which the first has a number, as the module takes them."""
+        return encoded(images, self.steps, self.coding, seed, first)
 
     def on_chip(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The module's input as the networks take it: spikes as they are, currents as integers 0..255."""
@@ -111,7 +101,12 @@ class Spiking:
         return np.concatenate(hits).astype(np.float64)
 
 
-class Models:
+def trained_name(leak: float, order: str, coding: str = "") -> str:
+    """Name of the checkpoint of a net trained with surrogate gradients; the samples' own coding has none."""
+    return f"leak-{leak:g}-{order}" + (f"-{coding}" if coding else "")
+
+
+class Models(Samples):
     """Data and networks of one seed, each created on first use.
 
     Parameters
@@ -127,64 +122,21 @@ class Models:
     """
 
     def __init__(self, plan: Plan, seed: int, folder: Path, say: Callable[[str], None], device: str = "auto") -> None:
-        self.plan, self.seed, self.device = plan, seed, device
+        super().__init__(plan, seed)
+        self.device = device
         self._folder, self._say = folder, say
-        self._spiking: dict[tuple[float, str], Spiking] = {}
+        self._spiking: dict[tuple[float, str, str], Spiking] = {}
+        self._conversions: dict[float, Spiking] = {}
 
     def with_plan(self, plan: Plan) -> Models:
         """Return the networks of the same seed and folder for another plan."""
         return Models(plan, self.seed, self._folder, self._say, self.device)
 
     @cached_property
-    def _items(self) -> tuple[ImageSet, ImageSet]:
-        """Items for training, and items that no seed trains on."""
-        data, size = self.plan.data, self.plan.size
-        return load_training(data, seed=0, size=size), load_held_out(data, seed=0, size=size)
-
-    @cached_property
-    def train(self) -> ImageSet:
-        """Training images."""
-        return self._images(self._items[0], 2 * self.seed, self.plan.train)
-
-    @cached_property
-    def test(self) -> ImageSet:
-        """Held-out images, the same for all seeds."""
-        return self._images(self._items[1], HELD_OUT, self.plan.test)
-
-    @cached_property
-    def explained(self) -> ImageSet:
-        """Held-out images whose maps are evaluated."""
-        return self.test.subset(np.arange(min(self.plan.explained, len(self.test))))
-
-    @cached_property
-    def pairs(self) -> PairSet | None:
-        """Images with two held-out items side by side; None without canvases."""
-        if not self.plan.canvases:
-            return None
-        items, side = self._items[1], self.pair_side
-        items = items if side is None else items.shrink(side, side)
-        return two_items(items, self._clutter, seed=HELD_OUT, indices=range(self.plan.test))
-
-    @property
-    def pair_side(self) -> int | None:
-        """Side to which garments, which fill their frame, are shrunk so that two fit; None for digits, which fit."""
-        return self.plan.canvas // 2 - 1 if self.plan.data == "fashion" else None
-
-    def _images(self, items: ImageSet, seed: int, count: int | None) -> ImageSet:
-        """Make `count` canvases with the items; without canvases, select `count` images in random order."""
-        if self.plan.canvases:
-            return cluttered(items, self._clutter, seed=seed, indices=range(len(items) if count is None else count))
-        return items.subset(np.random.default_rng(seed).permutation(len(items))[:count])
-
-    @property
-    def _clutter(self) -> Clutter:
-        return Clutter(canvas=self.plan.canvas)
-
-    @cached_property
     def architecture(self) -> str:
         """Description of the architecture, which the plan may give by name."""
         classes = len(self._items[0].classes)
-        description = training.describe(self.plan.architecture, classes)
+        description = training.describe(self.plan.architecture, classes, self.plan.width)
         if not description.endswith(f"-D{classes}"):
             raise DataError(
                 "plan: architecture",
@@ -217,13 +169,9 @@ class Models:
                 f"plan: architecture: {pooled[0]!r}",
                 "is max pooling and cannot be converted; use average pooling (P)",
             )
-        items = self._items[0]
-        shape = (items.shape[0], *self._clutter.size) if self.plan.canvases else items.shape
-        training.build_ann(self.architecture, shape, batch_norm=True, bias=False)
+        training.build_ann(self.architecture, self.input_shape, batch_norm=True, bias=False)
         if not self.layers:
             raise DataError("plan: architecture", f"got {self.architecture}; it has no convolution to explain")
-        if self.plan.recordings:
-            load_recordings(self.plan.recordings, "test")
         try:
             torch.empty(0, device=self._place)
         except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
@@ -236,11 +184,22 @@ class Models:
             return "cuda" if torch.cuda.is_available() else "cpu"
         return self.device
 
+    def initial(self, leak: float | None = None, order: str = "") -> SpikingSequential:
+        """The ANN with its initial weights, or the net of a leak and an order.
+
+        The ANN has batch norm, which conversion folds into the weights, and no biases; the net batch norm through time.
+        """
+        if leak is None:
+            return training.build_ann(self.architecture, self.input_shape, batch_norm=True, bias=False, seed=self.seed)
+        return training.build(
+            self.architecture, self.input_shape, leak=leak, order=order, bntt=self.plan.steps, seed=self.seed
+        )
+
     @cached_property
     def ann(self) -> SpikingSequential:
-        """The ANN of the same architecture, with batch norm (which conversion folds into the weights) and no biases."""
-        module = training.build_ann(self.architecture, self.train.shape, batch_norm=True, bias=False, seed=self.seed)
-        self.fit("ann", module, steps=1, coding="direct", epochs=self.plan.ann_epochs)
+        """The ANN of the same architecture."""
+        module = self.initial()
+        self.fit(ANN, module, steps=1, coding="direct", epochs=self.plan.ann_epochs)
         return module
 
     @cached_property
@@ -249,58 +208,65 @@ class Models:
         seeds = range(REFERENCE, REFERENCE + self.plan.references)
         return tuple(Models(self.plan, seed, self._folder, self._say, self.device).ann for seed in seeds)
 
-    def surrogate(self, leak: float | None = None, coding: str = "poisson") -> Spiking:
-        """The net trained with surrogate gradients and batch norm through time, for a coding of its input."""
-        leak = self.plan.leak if leak is None else leak
-        if (leak, coding) not in self._spiking:
-            plan = self.plan
-            module = training.build(self.architecture, self.train.shape, leak=leak, bntt=plan.steps, seed=self.seed)
-            name = f"leak-{leak:g}" if coding == "poisson" else f"leak-{leak:g}-{coding}"
-            self.fit(name, module, steps=plan.steps, coding=coding, epochs=plan.epochs)
-            self._spiking[leak, coding] = self.deploy(module, plan.steps, coding)
-        return self._spiking[leak, coding]
+    def surrogate(self, leak: float | None = None, order: str | None = None, coding: str | None = None) -> Spiking:
+        """The net trained with surrogate gradients and batch norm through time; by default with the plan's first order.
 
-    @cached_property
+        An order that fires first delays each layer by a step, as in the paper's equations and on Loihi.
+        """
+        plan = self.plan
+        leak, order = plan.leak if leak is None else leak, plan.orders[0] if order is None else order
+        coding = self.coding if coding is None else coding
+        if (leak, order, coding) not in self._spiking:
+            module = self.initial(leak, order)
+            name = trained_name(leak, order, "" if coding == self.coding else coding)
+            self.fit(name, module, steps=plan.steps, coding=coding, epochs=plan.epochs)
+            self._spiking[leak, order, coding] = self.deploy(module, plan.steps, coding)
+        return self._spiking[leak, order, coding]
+
+    @property
     def converted(self) -> Spiking:
-        """The ANN, converted by the paper's Algorithm 1 with 99.9th percentiles."""
-        self._say(f"seed {self.seed}: converting")
-        steps = self.plan.conversion_steps
-        images = self.train.images[:BALANCING]
-        conversion = training.convert(self.ann, images, steps=steps, percentile=99.9, seed=self.seed)
-        return self.deploy(conversion.module, steps)
+        """The ANN, converted with the plan's first percentile."""
+        return self.conversion(self.plan.percentiles[0])
+
+    def conversion(self, percentile: float) -> Spiking:
+        """The ANN, converted by the paper's Algorithm 1, whose thresholds are maxima: the percentile 100."""
+        if percentile not in self._conversions:
+            self._say(f"seed {self.seed}: converting, percentile {percentile:g}")
+            steps, images = self.plan.conversion_steps, self.train.images[:BALANCING]
+            conversion = training.convert(self.ann, images, steps=steps, percentile=percentile, seed=self.seed)
+            self._conversions[percentile] = self.deploy(conversion.module, steps)
+        return self._conversions[percentile]
+
+    def checkpoint(self, name: str) -> Path:
+        """File of a net's checkpoint."""
+        key = self.plan.ann_key if name == ANN else self.plan.training_key
+        return self._folder / f"{key}-{self.seed}-{name}.checkpoint"
 
     def fit(
-        self,
-        name: str,
-        module: nn.Module,
-        *,
-        steps: int,
-        coding: str,
-        epochs: int,
-        sets: tuple[ImageSet, ImageSet] | None = None,
-    ) -> None:
-        """Train a module, or read it from its checkpoint under this name; on other sets than the images, if given."""
-        checkpoint = self._folder / f"{self.plan.training_key}-{self.seed}-{name}.checkpoint"
-        self._say(f"seed {self.seed}: training {name}")
-        train, test = (self.train, self.test) if sets is None else sets
-        training.train(
-            module, train, test, steps=steps, coding=coding, epochs=epochs,
-            batch_size=self.plan.batch, lr=self.plan.lr, seed=self.seed, checkpoint=checkpoint, device=self.device,
+        self, name: str, module: SpikingSequential, *, steps: int, coding: str, epochs: int, keep: bool = True
+    ) -> training.History:
+        """Train a module, or read it from its checkpoint under this name; to measure the time, without keeping it."""
+        plan = self.plan
+        if keep:
+            self._say(f"seed {self.seed}: training {name}")
+        history = training.train(
+            module, self.train, self.test, steps=steps, coding=coding, epochs=epochs, batch_size=plan.batch,
+            lr=plan.rate, optimizer=plan.optimizer, schedule=plan.schedule, weight_decay=plan.weight_decay,
+            seed=self.seed, checkpoint=self.checkpoint(name) if keep else None, device=self.device,
         )  # fmt: skip
         module.to(self._place)
+        return history
 
-    def deploy(self, module: SpikingSequential, steps: int, coding: str = "poisson", weight_bits: int = 8) -> Spiking:
+    def deploy(self, module: SpikingSequential, steps: int, coding: str | None = None, weight_bits: int = 8) -> Spiking:
         """Export and quantise a module; return the net in all its forms."""
-        magnitude = MAGNITUDE if coding == "direct" else 1
-        calibration = encode(self.train.images[:CALIBRATION], steps, coding, self.seed, magnitude=magnitude)
-        return deployed(module, calibration, coding, weight_bits)
-
-
-def deployed(module: SpikingSequential, calibration: Events, coding: str = "poisson", weight_bits: int = 8) -> Spiking:
-    """Export and quantise a module, calibrated on typical input as the networks take it."""
-    unit = 1 / MAGNITUDE if coding == "direct" else 1.0
-    magnitude = MAGNITUDE if coding == "direct" else 1
-    network = to_network(module, calibration.shape, magnitude=magnitude, input_unit=unit, coding=coding)
-    fixed, report = quantise(network, Precision.lava(weight_bits), calibration)
-    readout = next(p.unit for p in report.populations if p.population == network.output)
-    return Spiking(module, network, fixed, calibration.steps, 2**FRACTION_BITS / readout, coding)
+        coding = self.coding if coding is None else coding
+        direct = coding == "direct"
+        magnitude = MAGNITUDE if direct else 1
+        network = to_network(
+            module, self.input_shape, magnitude=magnitude, input_unit=1 / magnitude,
+            coding=coding if direct else "poisson",
+        )  # fmt: skip
+        calibration = encoded(self.train.images[:CALIBRATION], steps, coding, self.seed, magnitude=magnitude)
+        fixed, report = quantise(network, Precision.lava(weight_bits), calibration)
+        unit = next(p.unit for p in report.populations if p.population == network.output)
+        return Spiking(module, network, fixed, steps, 2**FRACTION_BITS / unit, coding)

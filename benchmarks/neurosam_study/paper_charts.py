@@ -168,9 +168,10 @@ def robustness(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure
 
 def suppressed(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
     """Draw Fig. 10 as numbers."""
-    title = f"Fig. 10: share of each step's map in the half of the predicted item\n{charts.BANDS}"
-    figure, axes = charts.panels(1, len(layers), title)
-    for column, layer in enumerate(layers):
+    title = f"Fig. 10: of each step's map in both items' masks, the share in the predicted one's\n{charts.BANDS}"
+    measured = [layer for layer in layers if f"{layer} {FORMS[1]}" in seeds[0]["Fig. 10"].courses]
+    figure, axes = charts.panels(1, max(1, len(measured)), title)
+    for column, layer in enumerate(measured):
         for name, colour, label in (
             (layer, charts.SURROGATE, "SAM"),
             (f"{layer}/spikes", charts.BASELINE, "spikes of the step"),
@@ -181,8 +182,8 @@ def suppressed(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure
                 axes[0, column], range(len(course)), course, colour, label, form=FORMS[1], dash=dash, share=True
             )
         charts.level(axes[0, column], over_seeds(seeds, "Fig. 10", f"input {FORMS[1]}"), "input image")
-        axes[0, column].axhline(0.5, color="black", linewidth=0.7, linestyle="-")
-        charts.label(axes[0, column], title=layer, x="step", y="" if column else "share in that half")
+        charts.level(axes[0, column], over_seeds(seeds, "Fig. 10", f"area {FORMS[1]}"), "area of the mask")
+        charts.label(axes[0, column], title=layer, x="step", y="" if column else "share in that mask")
         axes[0, column].xaxis.get_major_locator().set_params(integer=True)
     charts.legend(figure, axes[0, 0])
     return figure

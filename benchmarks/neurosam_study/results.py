@@ -47,6 +47,8 @@ class Result:
         What was left out, and why.
     values : mapping of str to (P,) array
         Figures of each picture, by name, in the order of the pictures; NaN as above. Their means are figures too.
+    seconds : float
+        How long it took, with the trainings that it was the first to need; NaN if that is not known.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Result:
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     values: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    seconds: float = math.nan
 
     def __post_init__(self) -> None:
         means = {name: _mean(x) for name, x in self.values.items()}
@@ -80,7 +83,7 @@ def save_result(folder: Path, name: str, version: int, result: Result) -> None:
         write_bytes(path.with_suffix(".npz"), buffer.getvalue())
     content = {
         "version": version, "figures": result.figures, "courses": result.courses, "notes": result.notes,
-        "arrays": sorted(result.arrays), "values": sorted(result.values),
+        "arrays": sorted(result.arrays), "values": sorted(result.values), "seconds": result.seconds,
     }  # fmt: skip
     write_text(path, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
 
@@ -110,7 +113,9 @@ def load_result(folder: Path, name: str, version: int) -> Result | None:
         names = [*content["arrays"], *(f"{VALUES}{key}" for key in content["values"])]
         arrays = _arrays(path.with_suffix(".npz"), names)
         values = {key: arrays.pop(f"{VALUES}{key}") for key in content["values"]}
-        return Result(figures, courses, arrays, tuple(str(note) for note in content["notes"]), values)
+        seconds = content.get("seconds")
+        notes = tuple(str(note) for note in content["notes"])
+        return Result(figures, courses, arrays, notes, values, math.nan if seconds is None else float(seconds))
     except MALFORMED_ARCHIVE as error:
         raise DataError(str(path), f"cannot be read ({error}); remove it to run that experiment again") from error
 

@@ -12,13 +12,16 @@ An interrupted study resumes where it stopped; more seeds are added to existing 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from neurosam._util.atomic_write import write_text
 from neurosam.errors import DataError
+from neurosam_study.behaviour import NO_ANN
+from neurosam_study.clock import Clock
 from neurosam_study.experiments import AGREEMENT, EXPERIMENTS
 from neurosam_study.gallery import draw
 from neurosam_study.models import FORMS, Models
@@ -30,9 +33,16 @@ from neurosam_study.statements import judged, statements
 
 __all__ = ["study"]
 
+NOT_RUN = "Not run for all seeds; choose it with `--experiments`."
+
 
 def study(
-    folder: Path, plan: Plan, say: Callable[[str], None], command: str = "", device: str = "auto"
+    folder: Path,
+    plan: Plan,
+    say: Callable[[str], None],
+    command: str = "",
+    device: str = "auto",
+    experiments: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run the experiments that are not done yet, and write the results.
 
@@ -47,6 +57,8 @@ def study(
         Command that repeats the study, for the record.
     device : str
         Device that torch computes on: "auto" is a GPU if there is one, else the CPU; or a torch device name.
+    experiments : sequence of str
+        Names of those to run; all if empty. The others are only shown, if they are done for all seeds.
 
     Returns
     -------
@@ -56,16 +68,24 @@ def study(
     Raises
     ------
     DataError
-        If the plan has fewer than 2 seeds, the data is missing, or a cached file is damaged.
+        If the plan has fewer than 2 seeds, an experiment is unknown, the data is missing, or a cached file is damaged.
     """
     if plan.seeds < 2:
         raise DataError("seeds", f"got {plan.seeds}; at least 2 are required, since the unit of evidence is the seed")
+    if unknown := [name for name in experiments if name not in EXPERIMENTS]:
+        raise DataError("experiments", f"got {unknown[0]!r}; there are {', '.join(EXPERIMENTS)}")
     Models(plan, 0, folder, say, device).check()
     cache = folder / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     write_text(folder / "plan.json", json.dumps(asdict(plan), indent=1) + "\n")
-    of_seeds = [_of_seed(Models(plan, seed, cache, say, device), cache, say) for seed in range(plan.seeds)]
-    if AGREEMENT in EXPERIMENTS:
+    chosen = [name for name in EXPERIMENTS if not experiments or name in experiments]
+    clock = Clock({name: EXPERIMENTS[name].share for name in chosen}, plan.seeds)
+    done = [_of_seed(Models(plan, seed, cache, say, device), cache, say, chosen, clock) for seed in range(plan.seeds)]
+    of_seeds = [
+        {n: seed[n] if all(n in other for other in done) else Result(notes=(NOT_RUN,)) for n in EXPERIMENTS}
+        for seed in done
+    ]
+    if AGREEMENT in EXPERIMENTS and of_seeds[0][AGREEMENT].arrays:
         for seed, agreement in zip(of_seeds, agreements([seed[AGREEMENT] for seed in of_seeds]), strict=True):
             seed[AGREEMENT] = agreement
     figures = [{name: dict(result.figures) for name, result in seed.items()} for seed in of_seeds]
@@ -86,17 +106,27 @@ def study(
     return results
 
 
-def _of_seed(models: Models, cache: Path, say: Callable[[str], None]) -> dict[str, Result]:
-    """Return the results of all experiments for one seed; each is cached as soon as it is done."""
+def _of_seed(
+    models: Models, cache: Path, say: Callable[[str], None], chosen: Sequence[str], clock: Clock
+) -> dict[str, Result]:
+    """Return the results of the experiments for one seed; each is cached as soon as it is done."""
     folder = cache / f"{models.plan.key}-{models.seed}"
     results: dict[str, Result] = {}
     for name, experiment in EXPERIMENTS.items():
         result = load_result(folder, name, experiment.version)
-        if result is None:
-            say(f"seed {models.seed}: {name}")
-            save_result(folder, name, experiment.version, experiment.run(models))
+        if models.plan.recordings and not experiment.recordings:
+            result = Result(notes=(NO_ANN,), seconds=0.0)
+        elif result is None and name in chosen:
+            say(f"seed {models.seed}: {name} ({clock.line()})")
+            began = time.monotonic()
+            result = experiment.run(models)
+            result = replace(result, seconds=time.monotonic() - began)
+            save_result(folder, name, experiment.version, result)
             result = load_result(folder, name, experiment.version)
-        if result is None:
-            raise DataError(str(folder), f"does not keep the result of {name}; is its disk full?")
-        results[name] = result
+            if result is None:
+                raise DataError(str(folder), f"does not keep the result of {name}; is its disk full?")
+        if result is not None:
+            results[name] = result
+            if name in chosen:
+                clock.finished(name, result.seconds)
     return results

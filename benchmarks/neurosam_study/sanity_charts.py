@@ -67,7 +67,9 @@ def agreement(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
 
 def deployed(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
     """Draw accuracy against steps on images without canvases."""
-    measured = [data for data in plan.deployed if f"{data}/accuracy/ANN" in seeds[0]["Deployment"].figures]
+    measured = [
+        data for data in plan.deployments if f"{data}/accuracy/surrogate {FORMS[1]}" in seeds[0]["Deployment"].figures
+    ]
     figure, axes = charts.panels(
         1, len(measured), f"Images without canvases: accuracy after each step\n{charts.BANDS}", width=2.8
     )

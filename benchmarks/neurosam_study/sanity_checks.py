@@ -33,8 +33,9 @@ from neurosam.signals.recording import Record
 from neurosam.training import SpikingSequential
 from neurosam_study.interval import pseudo_values
 from neurosam_study.maps import GAMMA, MODE, Array, activity_of, explained_by, nets, sam_of, stored
-from neurosam_study.models import FORMS, HELD_OUT, Models
+from neurosam_study.models import FORMS, Models
 from neurosam_study.results import Result
+from neurosam_study.samples import HELD_OUT
 
 __all__ = ["REDRAWN", "agreements", "common_maps", "run_times", "sanity"]
 
@@ -123,6 +124,8 @@ def common_maps(models: Models) -> Result:
     for layer in models.layers:
         cam = explained_by(SpikingGradCAM(net.module, layer), x, shown.labels)
         arrays[f"{layer}/surrogate, Grad-CAM"] = stored(aggregate(cam))
+        if models.plan.recordings:
+            continue
         of_ann = explained_by(GradCAM(models.ann, layer), shown.float(), shown.labels)
         arrays[f"{layer}/ANN, Grad-CAM"] = stored(of_ann)
     return Result(figures, arrays=arrays)

@@ -154,7 +154,8 @@ def attacked(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
 
 def pairs(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
     """Fig. 10: maps of two items side by side."""
-    maps, steps, form, layer = result.arrays, _steps(plan.steps), FORMS[1], layers[-1]
+    maps, steps, form = result.arrays, _steps(plan.steps), FORMS[1]
+    measured = [layer for layer in layers if f"{layer} {form}" in maps]
     count = len(maps[f"image {form}"])
     labels = []
     for p in range(count):
@@ -165,11 +166,14 @@ def pairs(plan: Plan, layers: Sequence[str], result: Result) -> Figure:
         *(
             Block(f"SAM of {layer}", [f"step {t}" for t in steps],
                   [[maps[f"{layer} {form}"][t, p] for t in steps] for p in range(count)])
-            for layer in dict.fromkeys((layers[0], layer))
+            for layer in dict.fromkeys((*measured[:1], *measured[-1:]))
         ),
     ]  # fmt: skip
     return sheet(
-        blocks, labels, f"Fig. 10: SAM of two items at once ({ON_CHIP})\nthe first pairs of which one item is predicted"
+        blocks,
+        labels,
+        f"Fig. 10: SAM of two items at once ({ON_CHIP})\nthe first pairs of which one item is predicted",
+        list(maps[f"mask {form}"]),
     )
 
 

@@ -25,7 +25,7 @@ from neurosam_study.inference import Judgement, estimate, judge
 from neurosam_study.judging import figure
 from neurosam_study.maps import GAMMA
 from neurosam_study.models import FORMS
-from neurosam_study.plan import DEPLOYED, Plan
+from neurosam_study.plan import Plan
 from neurosam_study.results import Result
 from neurosam_study.sanity_checks import REDRAWN
 from neurosam_study.weights import BOUND, HALF
@@ -234,7 +234,7 @@ def _ours(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
         ),
         *_of_methods(plan, form),
     ]  # fmt: skip
-    for data in plan.deployed:
+    for data, deployed in plan.deployments.items():
         surrogate = f"{data}/accuracy/surrogate"
         found.append(
             Statement(
@@ -245,7 +245,7 @@ def _ours(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
         found.append(
             Statement(
                 "Deployment", f"{data}: more accurate than the conversion in as many steps", (f"{surrogate} {form}",),
-                (f"{data}/accuracy/conversion after {DEPLOYED[data].steps} steps {form}",), POINTS, source=OURS,
+                (f"{data}/accuracy/conversion after {deployed.steps} steps {form}",), POINTS, source=OURS,
             )
         )  # fmt: skip
     return found
@@ -257,7 +257,7 @@ def _of_methods(plan: Plan, form: str) -> list[Statement]:
     for method, other, metrics in COMPARED:
         if {method, other} <= set(plan.methods):
             for metric in metrics:
-                a, b = ([figure(coding, "pixel", metric, name, form) for coding in plan.codings]
+                a, b = ([figure(coding, "pixel", metric, name, form) for coding in plan.judged_codings]
                         for name in (method, other))  # fmt: skip
                 sign, delta = (-1 if metric == "deletion" else 1), (POINTS if metric == "mass" else AREA)
                 text = f"{metric}: {method} beats {other}"

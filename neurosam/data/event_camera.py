@@ -30,7 +30,7 @@ from neurosam.formats.events.rules import EventRules
 from neurosam.network.synapse import Shape
 from neurosam.signals.events import Events
 
-__all__ = ["RecordingSet", "load_recordings"]
+__all__ = ["RecordingSet", "is_recordings", "load_recordings"]
 
 _SUFFIXES = (".bs2", ".bin")
 _MOST_LIST_BYTES = 16 * 2**20
@@ -109,6 +109,12 @@ class RecordingSet:
             if path.stat().st_size > _MOST_FILE_BYTES:
                 raise DataError(str(path), f"has {path.stat().st_size} bytes; at most {_MOST_FILE_BYTES} are read")
         return joined([read_events_file(self.files[i], shape, rules, tally=tally) for i in chosen])
+
+
+def is_recordings(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder has recordings where one of the layouts puts them."""
+    root = Path(folder)
+    return any(path.suffix.lower() in _SUFFIXES for depth in ("*", "*/*", "*/*/*") for path in root.glob(depth))
 
 
 def load_recordings(folder: str | os.PathLike[str], part: str | None = None) -> RecordingSet:

@@ -26,7 +26,7 @@ from neurosam.errors import DataError
 from neurosam.training.history import Epoch
 from neurosam.training.tensor_file import read_tensors, write_tensors
 
-__all__ = ["load_checkpoint", "save_checkpoint"]
+__all__ = ["finished_epochs", "load_checkpoint", "save_checkpoint"]
 
 _FORMAT = 1
 
@@ -125,6 +125,22 @@ def load_checkpoint(
         optimizer.load_state_dict(before[1])
         raise DataError(str(place), f"is not a checkpoint of neurosam ({error!r:.200}); give another path") from error
     return epochs
+
+
+def finished_epochs(path: str | os.PathLike[str]) -> int:
+    """The number of epochs that a checkpoint has.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, or is not a checkpoint.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        return len(json.loads(read_tensors(Path(path))[1]["neurosam"])["epochs"])
+    except (OSError, SafetensorError, *MALFORMED) as error:
+        raise DataError(str(path), f"is not a readable checkpoint ({error!r:.200}); remove it") from error
 
 
 def _require_equal(place: Path, saved: dict[str, Any], current: dict[str, Any]) -> None:

@@ -6,11 +6,12 @@ With b a byte of the image, x = b / 255, and U uniform in [0, 1), redrawn for ea
     poisson_signed   z = (x - mean_c) / std_c in channel c;   s = sign(z) where U < min(1, |z| / 2), else 0
     latency          s = 1 in the single step round((1 - x) (T - 1)), ties to even; no spike where x = 0
     direct           s = x in every step
+    frames           s = b of channel t C + c, at step t and in channel c: an image [T C, H, W] of counted events
 
-The codes are those of :func:`neurosam.encode`, which encodes the events of a run. Codes without random numbers give
-equal results. Random numbers come from a generator that the caller seeds. They differ from those of a run, and between
-CPU and GPU, since training requires the same distribution but not the same spikes. One is drawn for every pixel, so two
-batches of one shape and seed have equal spikes wherever their pixels are equal, as those of a run have.
+The first four codes are those of :func:`neurosam.encode`, which encodes the events of a run. Codes without random
+numbers give equal results. Random numbers come from a generator that the caller seeds. They differ from those of a run,
+and between CPU and GPU, since training requires the same distribution but not the same spikes. One is drawn for every
+pixel, so two batches of one shape and seed have equal spikes wherever their pixels are equal, as those of a run have.
 
 Source: Kim & Panda 2021 (arXiv 2103.14441), released code (`poisson_signed`).
 """
@@ -27,7 +28,10 @@ from torch import Tensor
 from neurosam.errors import DataError
 from neurosam.signals.events import CODINGS
 
-__all__ = ["Normalisation", "check_coding", "encode_batch"]
+__all__ = ["FRAMES", "Normalisation", "check_coding", "encode_batch"]
+
+FRAMES = "frames"
+"""The code of images that hold the events of a camera, step after step."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,10 @@ def encode_batch(
     Parameters
     ----------
     images : Tensor
-        uint8 ``[B, C, H, W]``, on the device of `generator`.
+        uint8 ``[B, C, H, W]``, on the device of `generator`; ``[B, T C, H, W]`` for "frames".
     steps : int
         T, at least 1.
-    coding : {"poisson", "poisson_signed", "latency", "direct"}
+    coding : {"poisson", "poisson_signed", "latency", "direct", "frames"}
     generator : torch.Generator
         Source of random numbers, if the code uses any.
     normalisation : Normalisation, optional
@@ -101,7 +105,8 @@ def encode_batch(
     Raises
     ------
     DataError
-        For an unknown code, or if the normalisation is missing or has another number of channels.
+        For an unknown code, or if the normalisation is missing or has another number of channels, or frames are not as
+        many as steps.
 
     Examples
     --------
@@ -112,6 +117,11 @@ def encode_batch(
     [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
     check_coding(coding)
+    if coding == FRAMES:
+        if images.shape[1] % steps:
+            raise DataError("images", f"have {images.shape[1]} channels, which are not frames of {steps} steps each")
+        count, _, height, width = images.shape
+        return images.reshape(count, steps, -1, height, width).transpose(0, 1).to(torch.float32)
     intensity = images.to(torch.float32) / 255
     if coding == "direct":
         return _over_steps(intensity, steps)
@@ -134,9 +144,9 @@ def encode_batch(
 
 
 def check_coding(coding: str) -> None:
-    """Raise a DataError unless `coding` is in :data:`neurosam.signals.events.CODINGS`."""
-    if coding not in CODINGS:
-        raise DataError("coding", f"got {coding!r}; allowed is {', '.join(CODINGS)}")
+    """Raise a DataError unless `coding` is in :data:`neurosam.signals.events.CODINGS`, or "frames"."""
+    if coding not in (*CODINGS, FRAMES):
+        raise DataError("coding", f"got {coding!r}; allowed is {', '.join((*CODINGS, FRAMES))}")
 
 
 def _over_steps(x: Tensor, steps: int) -> Tensor:

@@ -74,8 +74,8 @@ def train(
         Images and labels; the accuracy on `test_set` is measured after each epoch.
     steps : int
         T, at least 1.
-    coding : {"poisson", "poisson_signed", "latency", "direct"}
-        See ``neurosam.training.input_coding``.
+    coding : {"poisson", "poisson_signed", "latency", "direct", "frames"}
+        See ``neurosam.training.input_coding``; "frames" for recordings of an event camera.
     epochs, batch_size : int
         At least 1.
     lr : float

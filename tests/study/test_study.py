@@ -21,7 +21,7 @@ from neurosam_study.experiments import EXPERIMENTS, Experiment
 from neurosam_study.gallery import ALL_SHEETS, CHARTS
 from neurosam_study.interval import STUDENT, interval, pseudo_values
 from neurosam_study.models import FORMS, Models
-from neurosam_study.plan import DEPLOYED, QUICK
+from neurosam_study.plan import DEPLOYED, ORDERS, QUICK
 from neurosam_study.results import Result, load_result, save_result
 from neurosam_study.runner import study
 from neurosam_study.sanity_checks import agreements
@@ -29,7 +29,7 @@ from neurosam_study.statements import statements
 
 TINY = replace(
     QUICK, train=64, test=16, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=2, ann_epochs=2, batch=2,
-    steps=3, conversion_steps=6, leaks=(0.7, 0.9), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), deployed=(),
+    steps=5, conversion_steps=6, orders=ORDERS, leaks=(0.7, 0.95), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), deployed=(),
     seeds=2, judged=4, methods=("SAM", "class SAM", "spike count", "integrated gradients", "random"),
     codings=("poisson", "direct"), weight_bits=(8, 2),
 )  # fmt: skip
@@ -211,7 +211,8 @@ def test_invalid_plans_and_files_are_refused(tmp_path: Path) -> None:
             replace(QUICK, **change)
     out_of_range: list[dict[str, Any]] = [
         {"gammas": (0.0, 0.5, 1.0, -1.0)}, {"gammas": (0.0, 0.5, 1.0, math.inf)}, {"epsilons": (0, 4, 256)},
-        {"leaks": (0.9, 1.1)}, {"explained": 0}, {"steps": 0},
+        {"leaks": (0.95, 1.1)}, {"explained": 0}, {"steps": 0}, {"orders": ()}, {"orders": ("late",)},
+        {"orders": ("fire_first", "fire_first")}, {"percentiles": (0.0,)}, {"optimizer": "lamb"}, {"width": 0.5},
     ]  # fmt: skip
     for change in out_of_range:
         with pytest.raises(DataError, match=f"plan: {next(iter(change))}: got"):
@@ -267,10 +268,9 @@ def test_every_experiment_has_results(tiny: tuple[Path, dict[str, Any]]) -> None
         assert list(figures) == list(EXPERIMENTS)
         assert figures["Accuracy"]
     accuracy = results["figures"][0]["Accuracy"]
-    assert set(accuracy) == {
-        "ANN", "reference ANNs", "surrogate float", "surrogate 8 bits", "conversion float", "conversion 8 bits",
-        "most frequent class",
-    }  # fmt: skip
+    nets = ("surrogate", "surrogate, integrate first", "conversion", "conversion, 99.9 %")
+    expected = {f"{net} {form}" for net in nets for form in FORMS}
+    assert set(accuracy) == {"ANN", "reference ANNs", "most frequent class"} | expected
     assert all(0 <= value <= 1 for value in accuracy.values())
     lines = (folder / "results.md").read_text().splitlines()
     assert [line[3:] for line in lines if line.startswith("## ")] == ["What holds", "Statements", *EXPERIMENTS]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from typer.testing import CliRunner, Result
 from neurosam.cli import app
 from neurosam.data import sources
 from neurosam_study import plan, runner
+from neurosam_study.experiments import EXPERIMENTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -61,8 +63,9 @@ def refused(out: Path, *arguments: object) -> str:
 def test_a_folder_of_images_leaves_out_what_needs_canvases(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = replace(plan.QUICK, judged=3, methods=("SAM", "integrated gradients"), codings=("latency",), weight_bits=(4,))
-    monkeypatch.setattr(plan, "QUICK", few)
+    few: dict[str, Any] = {"judged": 3, "methods": ("SAM", "integrated gradients"), "codings": ("latency",)}
+    shortened = plan.shortened
+    monkeypatch.setattr(plan, "shortened", lambda full: replace(shortened(full), weight_bits=(4,), **few))
     options = ("--data", pictures, "--architecture", ARCHITECTURE, "--seeds", 2, "--epochs", 2, "--device", "cpu")
     result = neurosam("-o", tmp_path / "out", *options)
     assert result.exit_code == 0, result.output
@@ -77,11 +80,34 @@ def test_a_folder_of_images_leaves_out_what_needs_canvases(
     assert words["mass: integrated gradients beats SAM"] == "not measured"
     assert words["insertion: integrated gradients beats SAM"] in ("holds", "fails", "equivalent", "open")
     assert "no exact masks" in text
-    assert "no recordings of an event camera" in text
     assert "Left out: pairs of items" in text
     assert f"--data {pictures} --seeds 2 --architecture {ARCHITECTURE} --epochs 2" in text
     assert (tmp_path / "out" / "fig-6a.png").exists()
     assert not (tmp_path / "out" / "fig-10.png").exists()
+
+
+def test_a_plan_tells_what_would_be_trained_and_trains_nothing(pictures: Path, tmp_path: Path) -> None:
+    options = ("--data", pictures, "--architecture", ARCHITECTURE, "--order", "fire_first", "--device", "cpu")
+    result = neurosam("-o", tmp_path / "out", *options, "--plan-only")
+    assert result.exit_code == 0, result.output
+    assert f"{pictures.name} ann: 5 nets x 3 epochs of 1 steps, 15 epochs to go" in result.stdout
+    assert f"{pictures.name} leak-0.95-fire_first: 3 nets x 3 epochs of 10 steps, 9 epochs to go" in result.stdout
+    assert "all trainings: about" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_some_experiments_alone(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "tiny")
+    (pictures / "wnids.txt").write_text("n01\nn02\nn03\n")  # Tiny-ImageNet: its validation part has boxes
+    options = ("--data", pictures, "--architecture", "4C3-P2-6C3-G-D3", "--seeds", 2, "--epochs", 1, "--device", "cpu")
+    result = neurosam("-o", tmp_path / "out", *options, "--order", "fire_first", "--experiments", "Fig. 10")
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "out" / "results.md").read_text()
+    assert text.count("Not run for all seeds") == len(EXPERIMENTS) - 1
+    figures = json.loads((tmp_path / "out" / "results.json").read_text())["figures"][0]["Fig. 10"]
+    assert figures["conv2/receptive field in pixels"] == 8
+    assert figures["conv2/last 8 bits"] is None
+    assert "their receptive field being larger than half the picture: conv2 (8 pixels)." in text
 
 
 @pytest.mark.parametrize(
@@ -99,6 +125,9 @@ def test_a_folder_of_images_leaves_out_what_needs_canvases(
         ("--data PICTURES --architecture 4C3-D3 --device nope", "device: cannot use 'nope'"),
         ("--data PICTURES --architecture 4C3-D3 --size 0", "--size"),
         ("--data mnist5k --size 24", "option `size` does not apply"),
+        ("--data PICTURES --architecture 4C3-D3 --experiments Fig.10", "got 'Fig.10'; there are Accuracy, Fig. 3"),
+        ("--data PICTURES --architecture 4C3-D3 --order first", "plan: orders: got ('first',)"),
+        ("--data PICTURES --architecture 4C3-D3 --width 0.5", "plan: width: got 0.5, which only networks by name have"),
         ("--seeds 1", "--seeds"),
         ("--epochs 0", "--epochs"),
     ],

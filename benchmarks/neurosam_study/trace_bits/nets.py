@@ -28,7 +28,7 @@ from neurosam_study.plan import Plan
 
 __all__ = ["Bench", "Run", "benches"]
 
-PLAIN_STEPS, PLAIN_EPOCHS = 8, 4
+PLAIN_STEPS, PLAIN_EPOCHS, PERCENTILE = 8, 4, 99.9
 """Steps of training, and epochs, of the network without BNTT."""
 AT_ONCE = 20
 """Samples that run at once: the spikes of 500 steps are packed, but not small."""
@@ -150,7 +150,7 @@ def _nets(models: Models, steps: int) -> Iterator[tuple[str, Spiking, int]]:
     models.fit("plain", module, steps=PLAIN_STEPS, coding="poisson", epochs=PLAIN_EPOCHS)
     yield "surrogate", models.deploy(module, PLAIN_STEPS), steps
     yield "BNTT", models.surrogate(), models.plan.steps
-    yield "converted", models.converted, steps
+    yield "converted", models.conversion(PERCENTILE), steps
 
 
 def _joined(recordings: list[Recording], layer: str) -> Spikes:
