@@ -134,7 +134,7 @@ paired: env ## time the standard cases against another commit, interleaved: make
 	@$(VENV)/bin/python benchmarks/paired.py --base $(or $(BASE),HEAD~1)
 
 clean: ## remove the environments, caches and built packages
-	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist site .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV_LOWEST) $(VENV_LAVA) build dist site jupyter_execute .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find neurosam hw tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A recipe removes its stamp first and writes it last. So an interrupted build or update leaves no stamp, and the next

@@ -151,10 +151,10 @@ def label(axes: Axes, *, title: str = "", x: str = "", y: str = "") -> None:
         axes.set_ylabel(y, fontsize=TINY)
 
 
-def level(axes: Axes, value: Interval, label: str) -> None:
+def level(axes: Axes, value: Interval, label: str, dash: str = "--") -> None:
     """Draw a baseline that does not depend on x."""
     if math.isfinite(value.mean):
-        axes.axhline(value.mean, color=BASELINE, linestyle="--", linewidth=1.0, label=label)
+        axes.axhline(value.mean, color=BASELINE, linestyle=dash, linewidth=1.0, label=label)
 
 
 def legend(figure: Figure, axes: Axes) -> None:

@@ -18,7 +18,7 @@ from neurosam_study.plan import CODINGS, Plan
 
 __all__ = ["Training", "describe", "trainings"]
 
-BATCHES = 4
+BATCHES = 8
 """Number of batches that are timed."""
 
 
@@ -70,7 +70,8 @@ class Training:
         """Seconds of an epoch on this machine."""
         count = Models(self.plan, 0, Path(), lambda _: None).count
         timed = min(count, BATCHES * self.plan.batch)
-        few = Models(replace(self.plan, train=timed, test=timed), 0, Path(), lambda _: None, device)
+        tested = max(1, timed * min(self.plan.test, count) // count)
+        few = Models(replace(self.plan, train=timed, test=tested), 0, Path(), lambda _: None, device)
         coding = "direct" if self.leak is None else self.coding or few.coding
         module = few.initial(self.leak, self.order)
         history = few.fit(self.name, module, steps=self.steps, coding=coding, epochs=2, keep=False)

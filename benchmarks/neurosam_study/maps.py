@@ -73,9 +73,7 @@ def nets(models: Models) -> dict[str, Spiking]:
 
 def surrogates(models: Models) -> dict[str, Spiking]:
     """The nets trained with surrogate gradients, one for each order of the neurons."""
-    first, *others = models.plan.orders
-    named = {f"surrogate, {order.replace('_', ' ')}": models.surrogate(order=order) for order in others}
-    return {"surrogate": models.surrogate(order=first)} | named
+    return {name: models.surrogate(order=order) for name, order in models.plan.surrogates.items()}
 
 
 def every_net(models: Models) -> dict[str, Spiking]:

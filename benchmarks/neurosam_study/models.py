@@ -248,7 +248,8 @@ class Models(Samples):
         """Train a module, or read it from its checkpoint under this name; to measure the time, without keeping it."""
         plan = self.plan
         if keep:
-            self._say(f"seed {self.seed}: training {name}")
+            verb = "reading or resuming" if self.checkpoint(name).exists() else "training"
+            self._say(f"seed {self.seed}: {verb} {name}")
         history = training.train(
             module, self.train, self.test, steps=steps, coding=coding, epochs=epochs, batch_size=plan.batch,
             lr=plan.rate, optimizer=plan.optimizer, schedule=plan.schedule, weight_decay=plan.weight_decay,

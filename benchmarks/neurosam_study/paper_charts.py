@@ -72,14 +72,15 @@ def activity(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
     title = f"Fig. 6b: spikes at each step as a share of the busiest step's\n{charts.BANDS}"
     figure, axes = charts.panels(1, len(layers), title)
     for column, layer in enumerate(layers):
-        for net, colour in charts.NETS.items():
-            for name, hue, dash in ((f"{layer}/{net} {FORMS[1]}", colour, "-"), (f"input/{net}", charts.BASELINE, ":")):
-                course = course_over_seeds(seeds, "Fig. 6b", name)
-                label = f"{net}, {len(course)} steps" if hue == colour else f"its input, {net}"
-                if net == "surrogate" or hue == colour:
-                    charts.line(
-                        axes[0, column], _share(len(course)), course, hue, label, form=FORMS[1], dash=dash, share=True
-                    )
+        lines = {net: (f"{layer}/{net} {FORMS[1]}", colour, "-") for net, colour in charts.NETS.items()}
+        lines |= {net: (f"{layer}/{net} {FORMS[1]}", charts.SURROGATE, "--") for net in [*plan.surrogates][1:]}
+        lines["input of the surrogate net"] = ("input/surrogate", charts.BASELINE, ":")
+        for net, (name, colour, dash) in lines.items():
+            if course := course_over_seeds(seeds, "Fig. 6b", name):
+                label = net if dash == ":" else f"{net}, {len(course)} steps"
+                charts.line(
+                    axes[0, column], _share(len(course)), course, colour, label, form=FORMS[1], dash=dash, share=True
+                )
         charts.label(
             axes[0, column], title=layer, x="fraction of the presentation", y="" if column else "share of the most"
         )
@@ -182,7 +183,7 @@ def suppressed(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure
                 axes[0, column], range(len(course)), course, colour, label, form=FORMS[1], dash=dash, share=True
             )
         charts.level(axes[0, column], over_seeds(seeds, "Fig. 10", f"input {FORMS[1]}"), "input image")
-        charts.level(axes[0, column], over_seeds(seeds, "Fig. 10", f"area {FORMS[1]}"), "area of the mask")
+        charts.level(axes[0, column], over_seeds(seeds, "Fig. 10", f"area {FORMS[1]}"), "area of the mask", ":")
         charts.label(axes[0, column], title=layer, x="step", y="" if column else "share in that mask")
         axes[0, column].xaxis.get_major_locator().set_params(integer=True)
     charts.legend(figure, axes[0, 0])

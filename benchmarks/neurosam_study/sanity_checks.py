@@ -85,7 +85,7 @@ def _methods(
         return aggregate(sam_of(models.deploy(module, steps), FORMS[1], events, (layer,))[layer])
 
     return {
-        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, GAMMA, MODE).attribute(x)),
+        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, GAMMA, MODE).attribute(x, labels)),
         f"SAM {FORMS[1]}": on_chip,
         "class SAM": lambda m: aggregate(ModuleClassSAM(m, layer, GAMMA, MODE, contrast=True).attribute(x, labels)),
         "Grad-CAM": lambda m: aggregate(explained_by(SpikingGradCAM(m, layer), x, labels)),

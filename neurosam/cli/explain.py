@@ -132,7 +132,7 @@ def explain(
     if kept is not None:
         provenance["quantisation"] = summary(kept)
     report = report_of(
-        net, recording, shown.images, title=f"What {network.stem} looked at", labels=shown.labels, masks=shown.masks,
+        net, recording, shown.images, title=f"What {network.name} looked at", labels=shown.labels, masks=shown.masks,
         classes=shown.classes, shown=samples, inputs=shown.inputs, detail=detail, beside=named, provenance=provenance,
         highlights={} if accuracy is None else {f"accuracy on {count} samples": accuracy}, tables=tables,
     )  # fmt: skip

@@ -145,6 +145,12 @@ def narrow_trace(
     Returns
     -------
     NarrowTrace
+
+    Examples
+    --------
+    >>> wide, narrow = (ns.narrow_trace(gamma=0.5, bits=bits, steps=30) for bits in (8, 3))
+    >>> wide.trace.impulse, narrow.trace.impulse, narrow.state_bits(steps=30)
+    (101, 3, 8)
     """
     where = "narrow_trace"
     gamma = float(reals(f"{where}: gamma", gamma, low=0.0, ndim=(0,), error=ArgumentError))
@@ -174,6 +180,12 @@ def loihi_trace(gamma: float, *, impulse: int | None = None, mode: str = "strict
     impulse : int, optional
         1..127; None for the largest that does not saturate in expectation, ``127 * (1 - exp(-gamma))``.
     mode : {"strict", "inclusive", "official"}
+
+    Examples
+    --------
+    >>> trace = ns.loihi_trace(gamma=0.5)
+    >>> trace.bits, trace.rounding, trace.decay, trace.trace.impulse
+    (7, 'stochastic', 'step', 49)
     """
     gamma = float(reals("loihi_trace: gamma", gamma, low=0.0, ndim=(0,), error=ArgumentError))
     if impulse is None:

@@ -337,7 +337,7 @@ def _box_drawn(box: _Box) -> str:
 
 
 def _text(x: float, y: float, text: str, colour: str, anchor: str = "middle", halo: bool = False) -> str:
-    around = f' stroke="{PAPER}" stroke-width="4" paint-order="stroke" stroke-linejoin="round"' if halo else ""
+    around = f' stroke="{PAPER}" stroke-width="8" paint-order="stroke" stroke-linejoin="round"' if halo else ""
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}"{around}>{html.escape(text)}</text>'
 
 

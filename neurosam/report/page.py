@@ -211,7 +211,8 @@ def _text(cell: Cell, decimals: int | None = None) -> str:
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\u202f").replace("-", "−")
     if isinstance(value, float):
-        text = f"{value:.4g}" if decimals is None else f"{value:,.{decimals}f}".replace(",", "\u202f")
+        places = 0 if decimals is not None and abs(value) >= 1e5 else decimals  # counts among shares
+        text = f"{value:.4g}" if places is None else f"{value:,.{places}f}".replace(",", "\u202f")
         return text.replace("-", "−")
     return html.escape(str(value))
 

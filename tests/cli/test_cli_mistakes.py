@@ -109,7 +109,7 @@ def refused(work: Path, *arguments: object) -> str:
         ("run m.h5 --events rec.h5", "rec.h5: holds a recording; events are required"),
         ("verify m.h5 --backends event", "two or more different ones are required"),
         ("verify m.h5 --backends event,nope", "back end 'nope': is unknown"),
-        ("verify m.h5 rec.h5", "m.h5 and rec.h5: hold a network and a recording; give two"),
+        ("verify m.h5 rec.h5", "m.h5 and rec.h5: are a network and a recording; give the --events that were recorded"),
         ("verify m.h5 --json m.h5", "m.h5: has the wrong suffix; give a name that ends in .json"),
         ("export m.h5", "m.h5: is a network file; give the model"),
         ("export none.safetensors", "none.safetensors: does not exist; `neurosam train` writes one"),

@@ -105,7 +105,7 @@ def test_a_recording_gives_the_same_as_a_run(folder: Path) -> None:
 def test_samples_come_in_batches(given: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("net.h5", "--chip", chip("loihi1"), "--events", "events.h5", *given, "--json")
     whole = json.loads(invoke(*arguments).stdout)
-    monkeypatch.setattr("neurosam_hw.cost.cli.BATCH_BYTES", 1)
+    monkeypatch.setattr("neurosam_hw.cost.batches.BATCH_BYTES", 1)
     parts = json.loads(invoke(*arguments).stdout)
     assert parts["counts"] == whole["counts"]
     assert parts["time"] == whole["time"]

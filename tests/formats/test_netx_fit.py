@@ -122,7 +122,9 @@ def test_from_a_trained_model_to_netx(tmp_path: Path, monkeypatch: pytest.Monkey
             if isinstance(part, torch.nn.BatchNorm2d):
                 torch.nn.init.normal_(part.bias, 0, 0.1)
         save_model(f"{reset}.safetensors", module, recipe)
-    assert "next: neurosam export zero.h5 --format netx --restarts" in neurosam("export zero.safetensors --for netx")
+    assert "next: neurosam export zero.h5 --format netx --restarts" in neurosam(
+        "export zero.safetensors --for netx --data bars"
+    )
     neurosam("lava netx zero.h5 -o again.net --restarts")
     neurosam("export zero.h5 --format netx --restarts")
     ours, theirs = ns.load_network("zero.h5"), load_netx("zero.net")
@@ -132,7 +134,7 @@ def test_from_a_trained_model_to_netx(tmp_path: Path, monkeypatch: pytest.Monkey
     assert np.array_equal(a.output, b.output)
     assert a.counts["conv2"].sum() > 10
     assert all(np.array_equal(a.counts[name], b.counts[name]) for name in ("conv1", "conv2"))
-    refused = neurosam("export subtract.safetensors --for netx", status=2)
+    refused = neurosam("export subtract.safetensors --for netx --data bars", status=2)
     assert "neurosam train --reset zero" in refused
     assert not Path("subtract.h5").exists()
     assert "--for: got 'loihi'; allowed: netx" in neurosam("export zero.safetensors --for loihi", status=2)

@@ -160,8 +160,9 @@ def by_hand() -> tuple[ns.Network, Recording, ns.Events]:
 
 def test_accuracy() -> None:
     _, made, _ = by_hand()
-    assert accuracy(made, [1, 0]) == 1.0
-    assert accuracy(made, [1, 1]) == 0.5
+    assert made.predictions.tolist() == [1, -1]  # the second sample's output prefers no class
+    assert accuracy(made, [1, 0]) == accuracy(made, [1, 1]) == 0.5
+    assert accuracy(made, [0, 0]) == 0
     with pytest.raises(NeurosamError, match="labels"):
         accuracy(made, [1])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,14 +96,15 @@ def test_a_failure_leaves_no_bar(notebook: Shell) -> None:
         assert tick is None
 
 
-def test_kernels_that_are_compiled_are_told(notebook: Shell) -> None:
-    from neurosam.backends.event.runtime.jit import kernel
+def test_kernels_that_are_compiled_are_told(notebook: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from neurosam.backends.event.runtime import jit
 
     def twice(x: int) -> int:
         return 2 * x
 
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)  # where it has not been stored yet
     with ns.progress(), task("running"):
-        assert kernel(twice)(3) == 6
+        assert jit.kernel(twice)(3) == 6
         say("")
     assert notebook.seen == ["running", "running: compiling kernels, once on this machine", "running", ""]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,10 +91,12 @@ def test_the_paper_regime() -> None:
     assert (plan.optimizer, plan.schedule, plan.weight_decay, plan.rate) == ("sgd", "step", 5e-4, 0.1)
     assert plan.explain == ("conv4", "conv6", "conv8")
     assert FULL.rate == 4e-3
-    for change in ({"orders": ORDERS[:1]}, {"leaks": (0.5, 0.99)}, {"percentiles": (99.0,)}):
-        assert replace(plan, **change).training_key == plan.training_key  # type: ignore[arg-type]
-    for change in ({"optimizer": "adam"}, {"width": 0.5}, {"lr": 0.2}):
-        changed = replace(plan, **change)  # type: ignore[arg-type]
+    untrained: list[dict[str, Any]] = [{"orders": ORDERS[:1]}, {"leaks": (0.5, 0.99)}, {"percentiles": (99.0,)}]
+    for change in untrained:
+        assert replace(plan, **change).training_key == plan.training_key
+    trained: list[dict[str, Any]] = [{"optimizer": "adam"}, {"width": 0.5}, {"lr": 0.2}]
+    for change in trained:
+        changed = replace(plan, **change)
         assert changed.training_key != plan.training_key
         assert changed.ann_key != plan.ann_key
     assert replace(plan, epochs=3, steps=9).ann_key == plan.ann_key

@@ -67,7 +67,7 @@ def test_a_folder_of_images_leaves_out_what_needs_canvases(
     shortened = plan.shortened
     monkeypatch.setattr(plan, "shortened", lambda full: replace(shortened(full), weight_bits=(4,), **few))
     options = ("--data", pictures, "--architecture", ARCHITECTURE, "--seeds", 2, "--epochs", 2, "--device", "cpu")
-    result = neurosam("-o", tmp_path / "out", *options)
+    result = neurosam("-o", tmp_path / "out", *options, "--steps", 4)
     assert result.exit_code == 0, result.output
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["figures"][0]["Fig. 10"] == {}
@@ -81,7 +81,7 @@ def test_a_folder_of_images_leaves_out_what_needs_canvases(
     assert words["insertion: integrated gradients beats SAM"] in ("holds", "fails", "equivalent", "open")
     assert "no exact masks" in text
     assert "Left out: pairs of items" in text
-    assert f"--data {pictures} --seeds 2 --architecture {ARCHITECTURE} --epochs 2" in text
+    assert f"--data {pictures} --seeds 2 --architecture {ARCHITECTURE} --epochs 2 --steps 4" in text
     assert (tmp_path / "out" / "fig-6a.png").exists()
     assert not (tmp_path / "out" / "fig-10.png").exists()
 
