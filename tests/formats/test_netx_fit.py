@@ -122,9 +122,8 @@ def test_from_a_trained_model_to_netx(tmp_path: Path, monkeypatch: pytest.Monkey
             if isinstance(part, torch.nn.BatchNorm2d):
                 torch.nn.init.normal_(part.bias, 0, 0.1)
         save_model(f"{reset}.safetensors", module, recipe)
-    assert "next: neurosam export zero.h5 --format netx --restarts" in neurosam(
-        "export zero.safetensors --for netx --data bars"
-    )
+    exported = neurosam("export zero.safetensors --for netx --data bars")
+    assert "next: neurosam export zero.h5 --format netx --restarts" in exported
     neurosam("lava netx zero.h5 -o again.net --restarts")
     neurosam("export zero.h5 --format netx --restarts")
     ours, theirs = ns.load_network("zero.h5"), load_netx("zero.net")
