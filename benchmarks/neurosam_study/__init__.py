@@ -12,8 +12,9 @@
     statements.py, inference.py          what is judged, written down before; and the word that the results give it
     gallery.py, charts.py, sheets.py, paper_charts.py, sanity_charts.py, method_charts.py
                                          the paper's figures, and ours
-    report.py, summary.py, runner.py, cli.py
-                                         results.md; the sentences that its verdicts choose; the run; the command
+    report.py, method_tables.py, summary.py, runner.py, cli.py
+                                         results.md; its tables of methods; the sentences that its verdicts choose;
+                                         the run; the command
     bits.py                              by itself: accuracy against bits per weight (python -m neurosam_study.bits)
     trace_bits/                          by itself: SAM in traces of few bits (python -m neurosam_study.trace_bits)
 

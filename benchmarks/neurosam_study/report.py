@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from neurosam_study.experiments import EXPERIMENTS
+from neurosam_study.experiments import EXPERIMENTS, METHODS
 from neurosam_study.inference import WORDS
 from neurosam_study.interval import Interval, over_seeds
+from neurosam_study.method_tables import method_tables
 from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
 from neurosam_study.results import Result
@@ -73,7 +74,12 @@ def markdown(
     for experiment in seeds[0]:
         lines += ["", f"## {experiment}", "", EXPERIMENTS[experiment].about if experiment in EXPERIMENTS else "", ""]
         lines += [f"![{experiment}]({name})" for name in figure_files.get(experiment, ())]
-        lines += ["", *_statements(experiment, verdicts), "", *_figures(experiment, seeds)]
+        lines += [
+            "",
+            *_statements(experiment, verdicts),
+            "",
+        ]
+        lines += method_tables(plan, seeds, METHODS) if experiment == METHODS else _figures(experiment, seeds)
         lines += [f"\n{note}" for note in dict.fromkeys(n for seed in seeds for n in seed[experiment].notes)]
     return "\n".join(_single_blanks(lines)) + "\n"
 

@@ -31,6 +31,7 @@ def sanity(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
     for method, (colour, dash) in lines.items():
         values = [over_seeds(seeds, "Sanity", f"down to {layer}/{method}") for layer in shuffled]
         charts.line(axes[0, 0], range(len(shuffled)), values, colour, method, form="", dash=dash)
+    axes[0, 0].set_ylim(-1.02, 1.02)
     redrawn = over_seeds(seeds, "Sanity", f"{REDRAWN}/SAM {FORMS[1]}")
     charts.level(axes[0, 0], redrawn, f"SAM, {REDRAWN}")
     axes[0, 0].set_xticks(

@@ -16,6 +16,7 @@ from neurosam.explain.maps import aggregate, upsample
 from neurosam.training.input_coding import FRAMES
 from neurosam_study.judging import applicable, figure, perturbed, properties
 from neurosam_study.maps import sam_of
+from neurosam_study.method_tables import method_tables
 from neurosam_study.methods import BOTH_FORMS, Case, map_of, scores_of
 from neurosam_study.models import FORMS, Models, Spiking
 from neurosam_study.plan import DRAWS, METHODS, QUICK, Plan
@@ -41,7 +42,7 @@ def case(coding: str, order: str = "integrate_first") -> Case:
 
 
 def test_every_method_has_maps_and_some_have_scores_of_spikes() -> None:
-    shown = case("poisson")
+    shown = case("poisson", "fire_first")
     scored = set()
     for name in METHODS:
         for form in FORMS if name in BOTH_FORMS else FORMS[:1]:
@@ -123,6 +124,25 @@ def test_measures_of_a_map_with_known_answers() -> None:
 def test_the_bits_at_half_the_accuracy() -> None:
     assert at_half({8: 0.8, 4: 0.4, 3: 0.3}, 0.8) == 4  # exactly half is half
     assert at_half({8: 0.8, 4: 0.5}, 0.8) is None
+
+
+def test_tables_of_methods_mark_the_best() -> None:
+    plan = replace(SMALL, methods=("SAM", "LRP", "random"), codings=("direct", "latency"))
+    figures = {"direct/accuracy float": 0.9, "direct/accuracy 8 bits": 0.875}
+    for name, deletion, mass in (("SAM", 0.4, 0.3), ("LRP", 0.1, 0.2), ("random", 0.5, math.nan)):
+        for form, more in (("float", 0.0), ("8 bits", 0.05)):
+            figures[figure("direct", "pixel", "deletion", name, form)] = deletion + more
+            figures[figure("direct", "pixel", "mass", name, form)] = mass
+    assert method_tables(plan, [{"Methods": Result(figures)}] * 2, "Methods") == [
+        "direct coding, accuracy 0.900 / 0.875:",
+        "",
+        "| | deletion ↓ | mass in mask ↑ |",
+        "|---|---|---|",
+        "| SAM | 0.400 / 0.450 | **0.300 / 0.300** |",
+        "| LRP | **0.100 / 0.150** | 0.200 |",
+        "| random | 0.500 / 0.550 |  |",
+        "",
+    ]
 
 
 def test_statements_compare_what_the_plan_judges() -> None:
