@@ -14,7 +14,7 @@ from neurosam.errors import DataError
 from neurosam.training.checkpoint import finished_epochs
 from neurosam_study.clock import duration
 from neurosam_study.models import ANN, REFERENCE, Models, trained_name
-from neurosam_study.plan import Plan
+from neurosam_study.plan import CODINGS, Plan
 
 __all__ = ["Training", "describe", "trainings"]
 
@@ -33,17 +33,20 @@ class Training:
     leak, order : float or None, str
         Of the net; None for the ANN.
     seeds : tuple of int
+    coding : str
+        Of the input, if it is not the samples' own.
     """
 
     plan: Plan
     leak: float | None
     order: str
     seeds: tuple[int, ...]
+    coding: str = ""
 
     @property
     def name(self) -> str:
         """Name of the checkpoints."""
-        return ANN if self.leak is None else trained_name(self.leak, self.order)
+        return ANN if self.leak is None else trained_name(self.leak, self.order, self.coding)
 
     @property
     def epochs(self) -> int:
@@ -69,7 +72,7 @@ class Training:
         timed = min(count, BATCHES * self.plan.batch)
         tested = max(1, timed * min(self.plan.test, count) // count)
         few = Models(replace(self.plan, train=timed, test=tested), 0, Path(), lambda _: None, device)
-        coding = "direct" if self.leak is None else few.coding
+        coding = "direct" if self.leak is None else self.coding or few.coding
         module = few.initial(self.leak, self.order)
         history = few.fit(self.name, module, steps=self.steps, coding=coding, epochs=2, keep=False)
         return history.epochs[-1].seconds * count / timed
@@ -87,6 +90,9 @@ def trainings(plan: Plan) -> Iterator[Training]:
         for leak in each.leaks if each == plan and not each.recordings else ():
             if leak != each.leak:
                 yield Training(each, leak, each.orders[0], seeds)
+        for coding in each.judged_codings if each == plan and not each.recordings else ():
+            if coding != CODINGS[0]:
+                yield Training(each, each.leak, each.orders[0], seeds, coding)
 
 
 def describe(plan: Plan, folder: Path, device: str, say: Callable[[str], None]) -> float:

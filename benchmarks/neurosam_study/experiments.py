@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from neurosam_study import behaviour, localisation, sanity_checks
+from neurosam_study import behaviour, judging, localisation, sanity_checks, weights
 from neurosam_study.deployment import deployment
 from neurosam_study.models import Models
 from neurosam_study.results import Result
 
-__all__ = ["AGREEMENT", "EXPERIMENTS", "Experiment"]
+__all__ = ["AGREEMENT", "EXPERIMENTS", "METHODS", "WEIGHTS", "Experiment"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Experiment:
     recordings: bool = False
 
 
+METHODS, WEIGHTS = "Methods", "Weights"
 AGREEMENT = "Agreement"
 """Cached as maps of each seed; its figures compare the seeds and are computed again for every table."""
 
@@ -84,18 +85,29 @@ EXPERIMENTS: dict[str, Experiment] = {
         "left out.",
         share=5,
     ),
-    "Deletion": Experiment(
-        sanity_checks.perturbation,
-        about="Area under the curve of the true class's probability while pixels are deleted (lower is better) or "
-        "inserted (higher is better) in the order of a map.",
-        share=3,
+    METHODS: Experiment(
+        judging.judge_methods,
+        about="Every method for nets of three codings: areas under the curves of the true class's probability while "
+        "pixels or input spikes are deleted (lower is better) or inserted (higher is better); ROAD without blanks "
+        "(higher is better); share of mass in the mask; sparseness (Gini); largest relative change of the map when "
+        "pixels move by at most 0.02.",
+        share=60,
+        recordings=True,
+    ),
+    WEIGHTS: Experiment(
+        weights.rounded_weights,
+        about="Weights rounded to few bits: accuracy, correlation of SAM and of the spike count with those of the net "
+        'that is not rounded, skill over its spike count, deletion and insertion by the rounded net. "8 bits" is the '
+        "event back end with so many bits per weight.",
+        share=8,
         recordings=True,
     ),
     "Sanity": Experiment(
         sanity_checks.sanity,
+        version=2,
         about="Rank correlation with the original map after weights were shuffled from the readout down; 1: "
-        "the map does not depend on them.",
-        share=3,
+        "the map does not depend on them. Beside it, that of two draws of the input's spikes.",
+        share=4,
     ),
     AGREEMENT: Experiment(
         sanity_checks.common_maps,

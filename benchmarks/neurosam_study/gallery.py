@@ -8,7 +8,8 @@
 | table-1.png, fig-8.png | error against leak, and against gamma |
 | fig-7.png, fig-9.png | maps before and after the attack; accuracy and movement of maps |
 | fig-10.png, fig-10-maps.png | share of the predicted item over the steps; maps of pairs |
-| deletion.png, sanity.png, agreement.png, deployment.png, run-time.png | ours |
+| methods.png, methods-maps.png | every method, by pixels and by spikes; its maps |
+| weights.png, sanity.png, agreement.png, deployment.png, run-time.png | ours |
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from neurosam.report import save
-from neurosam_study import paper_charts, sanity_charts
+from neurosam_study import method_charts, paper_charts, sanity_charts
 from neurosam_study.charts import Seeds
+from neurosam_study.experiments import METHODS, WEIGHTS
 from neurosam_study.plan import Plan
 from neurosam_study.results import Result
 from neurosam_study.sheets import SHEETS
@@ -27,7 +29,7 @@ from neurosam_study.sheets import SHEETS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["CHARTS", "draw"]
+__all__ = ["ALL_SHEETS", "CHARTS", "draw"]
 
 
 def draw(folder: Path, plan: Plan, layers: Sequence[str], seeds: Seeds) -> dict[str, list[str]]:
@@ -37,7 +39,7 @@ def draw(folder: Path, plan: Plan, layers: Sequence[str], seeds: Seeds) -> dict[
         if all(seed.get(experiment, Result()).figures for seed in seeds):
             save(chart(plan, layers, seeds), folder / name)
             drawn.setdefault(experiment, []).append(name)
-    for name, (experiment, sheet) in SHEETS.items():
+    for name, (experiment, sheet) in ALL_SHEETS.items():
         result = seeds[0].get(experiment, Result())
         if result.arrays:
             save(sheet(plan, layers, result), folder / name)
@@ -53,9 +55,15 @@ CHARTS: dict[str, tuple[str, Callable[[Plan, Sequence[str], Seeds], Figure]]] = 
     "fig-8.png": ("Fig. 8", paper_charts.gammas),
     "fig-9.png": ("Fig. 9", paper_charts.robustness),
     "fig-10.png": ("Fig. 10", paper_charts.suppressed),
-    "deletion.png": ("Deletion", sanity_charts.perturbation),
+    "methods.png": (METHODS, method_charts.methods),
+    "weights.png": (WEIGHTS, method_charts.weights),
     "sanity.png": ("Sanity", sanity_charts.sanity),
     "agreement.png": ("Agreement", sanity_charts.agreement),
     "deployment.png": ("Deployment", sanity_charts.deployed),
     "run-time.png": ("Run time", sanity_charts.run_times),
+}
+
+ALL_SHEETS: dict[str, tuple[str, Callable[[Plan, Sequence[str], Result], Figure]]] = {
+    **SHEETS,
+    "methods-maps.png": (METHODS, method_charts.maps_of_methods),
 }

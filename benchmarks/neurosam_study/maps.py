@@ -9,15 +9,16 @@ and not the truth, the share of mass in the exact mask is reported as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from neurosam.attribution import GradCAM, Method
+from neurosam.attribution import GradCAM, InputMethod, Method
 from neurosam.attribution.method import evaluating, prepared
 from neurosam.backends import run
 from neurosam.evaluation import best_constant_error, localisation_error
@@ -32,6 +33,7 @@ from neurosam_study.models import FORMS, Models, Spiking
 __all__ = [
     "AT_ONCE",
     "GAMMA",
+    "MODE",
     "Activity",
     "Array",
     "activity_of",
@@ -46,6 +48,7 @@ __all__ = [
     "references",
     "sam",
     "sam_of",
+    "scored_by",
     "stored",
     "surrogates",
 ]
@@ -96,17 +99,23 @@ class Activity:
         return np.asarray(self.by_step(layer).sum(axis=(2, 3)).mean(axis=1))
 
 
-def activity_of(net: Spiking, form: str, events: Events, layers: tuple[str, ...]) -> Activity:
-    """Run the trained module in torch (float), or the network on the event back end (8 bits)."""
+def activity_of(
+    net: Spiking, form: str, events: Events, layers: tuple[str, ...], x: npt.NDArray[Any] | None = None
+) -> Activity:
+    """Run the trained module in torch (float), or the network on the event back end (8 bits).
+
+    `x` is the input of the module, if it is not the events themselves: currents, which the network takes as integers.
+    """
     if form == FORMS[1]:
         recording = run(net.fixed, events, record=Record(spikes=layers))
         return Activity(recording.predictions, recording.spikes)
     predictions, planes = [], {layer: list[npt.NDArray[np.uint64]]() for layer in layers}
     shapes = {}
     for first in range(0, events.samples, AT_ONCE):
-        x = prepared("study", net.module, events.select(first, first + AT_ONCE).dense())
+        dense = events.select(first, first + AT_ONCE).dense() if x is None else x[:, first : first + AT_ONCE]
+        batch = prepared("study", net.module, dense)
         with evaluating(net.module), torch.no_grad():
-            output, activations = net.module.activations(x, layers)
+            output, activations = net.module.activations(batch, layers)
         predictions.append(predicted(output.cpu().numpy()))
         for layer in layers:
             spikes = Spikes.from_dense(activations[layer].cpu().numpy())
@@ -140,12 +149,18 @@ def chosen_steps(models: Models, net: Spiking) -> npt.NDArray[np.int64]:
 
 
 def sam_of(
-    net: Spiking, form: str, events: Events, layers: tuple[str, ...], gamma: float = GAMMA, mode: str = MODE
+    net: Spiking,
+    form: str,
+    events: Events,
+    layers: tuple[str, ...],
+    gamma: float = GAMMA,
+    mode: str = MODE,
+    x: npt.NDArray[Any] | None = None,
 ) -> dict[str, Array]:
-    """SAM at all steps in the unit of the float trace, in either form."""
+    """SAM at all steps in the unit of the float trace, in either form; `x` as in :func:`activity_of`."""
     trace = SamTrace(gamma, mode)
     if form != FORMS[1]:
-        spikes = activity_of(net, form, events, layers).spikes
+        spikes = activity_of(net, form, events, layers, x).spikes
         return {layer: from_spikes(spikes[layer], trace) for layer in layers}
     recording = run(net.fixed.with_sam(trace, layers, net.steps), events, record=Record(sam=layers))
     return {layer: recording.sam[layer] / recording.sam_scale[layer] for layer in layers}
@@ -153,13 +168,24 @@ def sam_of(
 
 def explained_by(method: Method, x: npt.NDArray[np.generic], labels: npt.NDArray[np.int64]) -> Array:
     """Compute the maps of many samples in batches."""
+    return _in_batches(method.attribute, x, labels, axis=-3)
+
+
+def scored_by(method: InputMethod, x: npt.NDArray[np.generic], labels: npt.NDArray[np.int64]) -> Array:
+    """Compute the score of every input value of many samples in batches."""
+    return _in_batches(method.scores, x, labels, axis=-4)
+
+
+def _in_batches(
+    function: Callable[..., Array], x: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], axis: int
+) -> Array:
     samples, steps = x.shape[-4], x.shape[0] if x.ndim == 5 else 1
     batch = max(1, min(AT_ONCE, GRADIENTS // steps))
     parts = [
-        method.attribute(x[..., start : start + batch, :, :, :], labels[start : start + batch])
+        function(x[..., start : start + batch, :, :, :], labels[start : start + batch])
         for start in range(0, samples, batch)
     ]
-    return np.concatenate(parts, axis=-3)
+    return np.concatenate(parts, axis=axis)
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,8 @@ AT_ONCE = 50
 """Samples whose events are in memory at once."""
 ANN = "ann"
 """Name of the ANN's checkpoint."""
+MAGNITUDE = 255
+"""Largest integer of an input in direct coding."""
 REFERENCE = 1000
 """First seed of the ANNs whose Grad-CAM maps are compared with; no seed of the study reaches it."""
 
@@ -73,11 +76,18 @@ class Spiking:
 
     def predictor(self, form: str) -> Predictor:
         """Return a predictor by the module in torch (float), or on the event back end in the same unit (8 bits)."""
-        return of_network(self.fixed, scale=self.scale) if form == FORMS[1] else of_module(self.module)
+        if form != FORMS[1]:
+            return of_module(self.module)
+        on_chip = of_network(self.fixed, scale=self.scale)
+        return lambda x: on_chip(self.on_chip(x))
 
     def encode(self, images: npt.NDArray[np.generic], seed: int, first: int = 0) -> Events:
-        """Encode images, of which the first has a number, as its input spikes."""
+        """Encode images, of which the first has a number, as the module takes them."""
         return encoded(images, self.steps, self.coding, seed, first)
+
+    def on_chip(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """The module's input as the networks take it: spikes as they are, currents as integers 0..255."""
+        return np.rint(x * MAGNITUDE).astype(np.int32) if self.coding == "direct" else x
 
     def hits(
         self, form: str, images: npt.NDArray[np.generic], labels: npt.NDArray[np.int64], seed: int
@@ -91,9 +101,9 @@ class Spiking:
         return np.concatenate(hits).astype(np.float64)
 
 
-def trained_name(leak: float, order: str) -> str:
-    """Name of the checkpoint of a net trained with surrogate gradients."""
-    return f"leak-{leak:g}-{order}"
+def trained_name(leak: float, order: str, coding: str = "") -> str:
+    """Name of the checkpoint of a net trained with surrogate gradients; the samples' own coding has none."""
+    return f"leak-{leak:g}-{order}" + (f"-{coding}" if coding else "")
 
 
 class Models(Samples):
@@ -115,7 +125,7 @@ class Models(Samples):
         super().__init__(plan, seed)
         self.device = device
         self._folder, self._say = folder, say
-        self._spiking: dict[tuple[float, str], Spiking] = {}
+        self._spiking: dict[tuple[float, str, str], Spiking] = {}
         self._conversions: dict[float, Spiking] = {}
 
     def with_plan(self, plan: Plan) -> Models:
@@ -198,18 +208,20 @@ class Models(Samples):
         seeds = range(REFERENCE, REFERENCE + self.plan.references)
         return tuple(Models(self.plan, seed, self._folder, self._say, self.device).ann for seed in seeds)
 
-    def surrogate(self, leak: float | None = None, order: str | None = None) -> Spiking:
+    def surrogate(self, leak: float | None = None, order: str | None = None, coding: str | None = None) -> Spiking:
         """The net trained with surrogate gradients and batch norm through time; by default with the plan's first order.
 
         An order that fires first delays each layer by a step, as in the paper's equations and on Loihi.
         """
         plan = self.plan
         leak, order = plan.leak if leak is None else leak, plan.orders[0] if order is None else order
-        if (leak, order) not in self._spiking:
+        coding = self.coding if coding is None else coding
+        if (leak, order, coding) not in self._spiking:
             module = self.initial(leak, order)
-            self.fit(trained_name(leak, order), module, steps=plan.steps, coding=self.coding, epochs=plan.epochs)
-            self._spiking[leak, order] = self.deploy(module, plan.steps)
-        return self._spiking[leak, order]
+            name = trained_name(leak, order, "" if coding == self.coding else coding)
+            self.fit(name, module, steps=plan.steps, coding=coding, epochs=plan.epochs)
+            self._spiking[leak, order, coding] = self.deploy(module, plan.steps, coding)
+        return self._spiking[leak, order, coding]
 
     @property
     def converted(self) -> Spiking:
@@ -246,10 +258,16 @@ class Models(Samples):
         module.to(self._place)
         return history
 
-    def deploy(self, module: SpikingSequential, steps: int) -> Spiking:
+    def deploy(self, module: SpikingSequential, steps: int, coding: str | None = None, weight_bits: int = 8) -> Spiking:
         """Export and quantise a module; return the net in all its forms."""
-        network = to_network(module, self.input_shape)
-        calibration = encoded(self.train.images[:CALIBRATION], steps, self.coding, self.seed)
-        fixed, report = quantise(network, Precision.lava(), calibration)
+        coding = self.coding if coding is None else coding
+        direct = coding == "direct"
+        magnitude = MAGNITUDE if direct else 1
+        network = to_network(
+            module, self.input_shape, magnitude=magnitude, input_unit=1 / magnitude,
+            coding=coding if direct else "poisson",
+        )  # fmt: skip
+        calibration = encoded(self.train.images[:CALIBRATION], steps, coding, self.seed, magnitude=magnitude)
+        fixed, report = quantise(network, Precision.lava(weight_bits), calibration)
         unit = next(p.unit for p in report.populations if p.population == network.output)
-        return Spiking(module, network, fixed, steps, 2**FRACTION_BITS / unit, self.coding)
+        return Spiking(module, network, fixed, steps, 2**FRACTION_BITS / unit, coding)

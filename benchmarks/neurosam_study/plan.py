@@ -11,12 +11,26 @@ from pathlib import Path
 from neurosam.data.event_camera import is_recordings
 from neurosam.errors import DataError
 from neurosam.network.trace import MODES
+from neurosam.training.input_coding import FRAMES
 from neurosam.training.vgg import LEAKS, NETWORKS, STEPS
 
-__all__ = ["DEPLOYED", "FULL", "ITEMS", "N_MNIST", "ORDERS", "QUICK", "TINY_IMAGENET", "Plan", "shortened"]
+__all__ = [
+    "CODINGS", "DEPLOYED", "DRAWS", "FULL", "ITEMS", "METHODS", "N_MNIST", "ORDERS", "QUICK", "TINY_IMAGENET", "Plan",
+    "shortened",
+]  # fmt: skip
 
 ITEMS = ("mnist5k", "fashion")
 """Data sets whose images can be placed on canvases, as "items"."""
+CODINGS = ("poisson", "latency", "direct")
+"""Codings of the nets whose methods are judged."""
+DRAWS = ", mean of draws"
+"""End of the names of methods that are averaged over draws of the input's spikes."""
+METHODS = (
+    "SAM", f"SAM{DRAWS}", "class SAM", "spike count", "SNN-Grad-CAM", "saliency", "input x gradient",
+    "guided backpropagation", "integrated gradients", f"integrated gradients{DRAWS}", "SmoothGrad", "LRP", "TSA",
+    "RISE", "Score-CAM", "occlusion", "random", "input",
+)  # fmt: skip
+"""Methods that can be judged; see methods.py."""
 EXPLAINED = {"vgg11": ("conv4", "conv6", "conv8")}
 """Layers that the paper explains."""
 ORDERS = ("fire_first", "integrate_first")
@@ -86,6 +100,16 @@ class Plan:
         Sizes of the FGSM attack in 255ths, including 0 and 4.
     clutter : bool
         Whether items are placed on canvases; otherwise their images are used directly.
+    judged : int
+        Number of explained images that the methods are judged on.
+    methods : tuple of str
+        Methods that are judged, of :data:`METHODS`.
+    codings : tuple of str
+        Codings under which they are judged, of :data:`CODINGS`; each has a net of its own.
+    masks : int
+        Masks of RISE.
+    weight_bits : tuple of int
+        Bits of the weights that are rounded to randomise a net, 2..8.
     deployed : tuple of str
         Data sets for the deployment experiment, which uses no canvases; keys of :data:`DEPLOYED`. Nets of a folder are
         always deployed.
@@ -120,6 +144,11 @@ class Plan:
     draws: int = 4
     epsilons: tuple[int, ...] = (0, 2, 4, 8)
     clutter: bool = True
+    judged: int = 40
+    methods: tuple[str, ...] = METHODS
+    codings: tuple[str, ...] = CODINGS
+    masks: int = 400
+    weight_bits: tuple[int, ...] = (8, 6, 5, 4, 3, 2)
     deployed: tuple[str, ...] = ITEMS
     seeds: int = 5
 
@@ -144,13 +173,16 @@ class Plan:
             raise DataError("plan: optimizer", f"got {self.optimizer!r}; allowed: {', '.join(OPTIMIZERS)}")
         for name in (
             "test", "explained", "steps", "conversion_steps", "epochs", "ann_epochs", "batch", "references", "draws",
+            "judged", "masks",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise DataError(f"plan: {name}", f"got {getattr(self, name)}; at least 1 is required")
         if not self.modes or any(mode not in MODES for mode in self.modes):
             raise DataError("plan: modes", f"got {self.modes}; allowed: {', '.join(MODES)}")
-        if unknown := [name for name in self.deployed if name not in ITEMS]:
-            raise DataError("plan: deployed", f"got {unknown[0]!r}; allowed: {', '.join(ITEMS)}")
+        named = {"deployed": ITEMS, "methods": METHODS, "codings": CODINGS, "weight_bits": range(2, 9)}
+        for name, known in named.items():
+            if unknown := [value for value in getattr(self, name) if value not in known]:
+                raise DataError(f"plan: {name}", f"got {unknown[0]!r}; allowed: {', '.join(map(str, known))}")
 
     @property
     def canvases(self) -> bool:
@@ -190,6 +222,11 @@ class Plan:
         return OPTIMIZERS[self.optimizer][2] if self.lr is None else self.lr
 
     @property
+    def judged_codings(self) -> tuple[str, ...]:
+        """Codings of the nets whose methods are judged; recordings have one of their own."""
+        return (FRAMES,) if self.recordings else self.codings
+
+    @property
     def key(self) -> str:
         """Key of the cached results: depends on everything but the number of seeds."""
         return self._key({"seeds"})
@@ -221,7 +258,7 @@ class Plan:
 
 _NOT_TRAINED = {
     "seeds", "explained", "explain", "orders", "leak", "leaks", "conversion_steps", "percentiles", "gammas", "modes",
-    "references", "draws", "epsilons", "deployed",
+    "references", "draws", "epsilons", "judged", "methods", "codings", "masks", "weight_bits", "deployed",
 }  # fmt: skip
 """Settings that no training depends on."""
 FULL = Plan()
@@ -248,7 +285,8 @@ def shortened(plan: Plan) -> Plan:
     return replace(
         plan, luminance="distractors", train=6000 if plan.canvases else 2000, test=400, explained=50,
         orders=plan.orders[:1], epochs=3, ann_epochs=3, steps=min(plan.steps, 10), leaks=(min(plan.leaks), plan.leak),
-        conversion_steps=40, references=2, draws=2, deployed=plan.deployed[:1], seeds=3,
+        conversion_steps=40, references=2, draws=2, judged=12, masks=60,
+        deployed=plan.deployed[:1], seeds=3,
     )  # fmt: skip
 
 

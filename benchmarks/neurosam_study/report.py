@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from neurosam_study.experiments import EXPERIMENTS
+from neurosam_study.experiments import EXPERIMENTS, METHODS
 from neurosam_study.inference import WORDS
 from neurosam_study.interval import Interval, over_seeds
+from neurosam_study.method_tables import method_tables
 from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
 from neurosam_study.results import Result
 from neurosam_study.statements import Verdict
+from neurosam_study.summary import findings
 
 __all__ = ["markdown"]
 
@@ -59,6 +61,9 @@ def markdown(
         "from it in Loihi's fixed point on the event back end; gradients exist in torch only. In the tables, intervals "
         "are Student's over seeds.",
         "",
+        *findings(verdicts),
+        "## Statements",
+        "",
         f"| | {' | '.join(WORDS)} |",
         "|---|" + "---|" * len(WORDS),
     ]
@@ -69,7 +74,12 @@ def markdown(
     for experiment in seeds[0]:
         lines += ["", f"## {experiment}", "", EXPERIMENTS[experiment].about if experiment in EXPERIMENTS else "", ""]
         lines += [f"![{experiment}]({name})" for name in figure_files.get(experiment, ())]
-        lines += ["", *_statements(experiment, verdicts), "", *_figures(experiment, seeds)]
+        lines += [
+            "",
+            *_statements(experiment, verdicts),
+            "",
+        ]
+        lines += method_tables(plan, seeds, METHODS) if experiment == METHODS else _figures(experiment, seeds)
         lines += [f"\n{note}" for note in dict.fromkeys(n for seed in seeds for n in seed[experiment].notes)]
     return "\n".join(_single_blanks(lines)) + "\n"
 

@@ -83,7 +83,7 @@ def save_result(folder: Path, name: str, version: int, result: Result) -> None:
         write_bytes(path.with_suffix(".npz"), buffer.getvalue())
     content = {
         "version": version, "figures": result.figures, "courses": result.courses, "notes": result.notes,
-        "arrays": sorted(result.arrays), "values": sorted(result.values), "seconds": result.seconds,
+        "arrays": sorted(result.arrays), "values": list(result.values), "seconds": result.seconds,
     }  # fmt: skip
     write_text(path, json.dumps(without_nan(content), indent=1, allow_nan=False) + "\n")
 

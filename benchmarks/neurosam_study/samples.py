@@ -38,12 +38,14 @@ GREY = 128
 """Level around two pictures side by side."""
 
 
-def encoded(images: npt.NDArray[np.generic], steps: int, coding: str, seed: int, first: int = 0) -> Events:
+def encoded(
+    images: npt.NDArray[np.generic], steps: int, coding: str, seed: int, first: int = 0, magnitude: int = 1
+) -> Events:
     """The input spikes of images, of which the first has a number; frames have theirs already."""
     if coding == FRAMES:
         by_step = images.reshape(len(images), steps, -1, *images.shape[2:]).swapaxes(0, 1)
         return Events.from_dense(by_step.astype(np.int32))
-    return encode(images, steps, coding, seed, first)
+    return encode(images, steps, coding, seed, first, magnitude)
 
 
 class Samples:

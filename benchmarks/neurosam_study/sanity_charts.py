@@ -9,44 +9,31 @@ from neurosam_study import charts
 from neurosam_study.interval import course_over_seeds, over_seeds
 from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
+from neurosam_study.sanity_checks import REDRAWN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["agreement", "deployed", "perturbation", "run_times", "sanity"]
-
-
-def perturbation(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
-    """Draw deletion and insertion."""
-    figure, axes = charts.panels(
-        1, 2, f"Does the ranking of pixels matter to the network? Maps of {layers[0]}\n{charts.KEY}", width=2.8
-    )
-    colours = {"SAM": charts.SURROGATE, "Grad-CAM": charts.GRADIENT}
-    colours |= dict.fromkeys(("spikes", "input", "centre", "random"), charts.BASELINE)
-    for column, how in enumerate(("deletion", "insertion")):
-        rows = {
-            name: (charts.in_forms(seeds, "Deletion", f"{how}/{name} {{form}}"), colour)
-            for name, colour in colours.items()
-        }
-        charts.dots(axes[0, column], rows, names=column == 0)
-        better = "lower" if how == "deletion" else "higher"
-        charts.label(axes[0, column], x=f"area under the {how} curve ({better} is better)")
-    return figure
+__all__ = ["agreement", "deployed", "run_times", "sanity"]
 
 
 def sanity(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
     """Draw weight randomisation."""
     title = f"Do maps of {layers[0]} change when weights are shuffled from the top down?\nbands: 95 % over seeds"
     figure, axes = charts.panels(1, 1, title, width=4.5, height=2.4)
-    names = [name.removeprefix("down to ") for name in seeds[0]["Sanity"].figures]
-    shuffled = list(dict.fromkeys(name.split("/")[0] for name in names))
+    names = [name.split("/")[0] for name in seeds[0]["Sanity"].figures]
+    shuffled = list(dict.fromkeys(name.removeprefix("down to ") for name in names if name.startswith("down to ")))
     lines = {
-        f"SAM {FORMS[1]}": (charts.SURROGATE, "-"), "Grad-CAM": (charts.GRADIENT, "-"), "saliency": (charts.ANN, "-"),
+        f"SAM {FORMS[1]}": (charts.SURROGATE, "-"), "class SAM": (charts.CONVERSION, "-"),
+        "Grad-CAM": (charts.GRADIENT, "-"), "saliency": (charts.ANN, "-"),
         "input image": (charts.BASELINE, "--"), "random map": (charts.BASELINE, ":"),
     }  # fmt: skip
     for method, (colour, dash) in lines.items():
         values = [over_seeds(seeds, "Sanity", f"down to {layer}/{method}") for layer in shuffled]
         charts.line(axes[0, 0], range(len(shuffled)), values, colour, method, form="", dash=dash)
+    axes[0, 0].set_ylim(-1.02, 1.02)
+    redrawn = over_seeds(seeds, "Sanity", f"{REDRAWN}/SAM {FORMS[1]}")
+    charts.level(axes[0, 0], redrawn, f"SAM, {REDRAWN}")
     axes[0, 0].set_xticks(
         range(len(shuffled)), [layer.replace("_conv", "").replace("_linear", "") for layer in shuffled]
     )

@@ -1,4 +1,4 @@
-"""Experiments of our own: do maps matter to the network, depend on its weights, agree across trainings; run time."""
+"""Experiments of our own: do maps depend on the network's weights, do they agree across trainings; run time."""
 
 from __future__ import annotations
 
@@ -17,87 +17,80 @@ from neurosam.attribution import (
     GuidedBackprop,
     InputXGradient,
     IntegratedGradients,
+    ModuleClassSAM,
     ModuleSAM,
     Occlusion,
     Saliency,
     SpikingGradCAM,
 )
 from neurosam.backends import run
-from neurosam.evaluation import agreement, deletion, insertion, of_module, weight_randomisation
-from neurosam.explain.localisation import baselines, intensity, spike_count
+from neurosam.evaluation import agreement, of_module, spearman, weight_randomisation
+from neurosam.explain.localisation import intensity, spike_count
 from neurosam.explain.maps import aggregate
 from neurosam.network.trace import SamTrace
+from neurosam.signals.events import Events
 from neurosam.signals.recording import Record
 from neurosam.training import SpikingSequential
 from neurosam_study.interval import pseudo_values
-from neurosam_study.maps import GAMMA, Array, activity_of, explained_by, nets, sam_of, stored
+from neurosam_study.maps import GAMMA, MODE, Array, activity_of, explained_by, nets, sam_of, stored
 from neurosam_study.models import FORMS, Models
 from neurosam_study.results import Result
 from neurosam_study.samples import HELD_OUT
 
-__all__ = ["agreements", "common_maps", "perturbation", "run_times", "sanity"]
+__all__ = ["REDRAWN", "agreements", "common_maps", "run_times", "sanity"]
 
 SANITY = 32
 """Samples of the weight randomisation."""
-PERTURBED = 50
-"""Samples of the deletion and insertion curves."""
+ANEW = 500
+"""Offset of the seed for spikes that are drawn anew."""
+REDRAWN = "spikes drawn anew"
 TIMED, ROUNDS = 16, 3
 """Samples and repetitions of the run times."""
-POINTS = 10
-"""Points of a deletion or insertion curve, without its start."""
 PAIRED = "Figures of pairs of seeds: intervals are those of jackknife pseudo-values; with two seeds there are none."
-
-
-def perturbation(models: Models) -> Result:
-    """Areas under the deletion (lower is better) and insertion (higher is better) curves for the true class.
-
-    Each form of the network is evaluated with the ranking of pixels by its own SAM.
-    """
-    net, layer = models.surrogate(), models.layers[0]
-    shown = models.explained.subset(np.arange(min(PERTURBED, len(models.explained))))
-    events = net.encode(shown.images, models.seed)
-    x = events.dense()
-    cam = aggregate(explained_by(SpikingGradCAM(net.module, layer), x, shown.labels))
-    values: dict[str, Array] = {}
-    for form in FORMS:
-        spikes = activity_of(net, form, events, (layer,)).spikes[layer]
-        rankings = {"SAM": aggregate(sam_of(net, form, events, (layer,))[layer]), "Grad-CAM": cam}
-        rankings |= baselines(shown.images, spikes)
-        rankings["random"] = rankings.pop("uniform")  # ties are broken at random
-        for name, maps in rankings.items():
-            for how, curve in (("deletion", deletion), ("insertion", insertion)):
-                area = curve(net.predictor(form), x, maps, shown.labels, points=POINTS).area
-                values[f"{how}/{name} {form}"] = area
-    return Result(values=values)
 
 
 def sanity(models: Models) -> Result:
     """Rank correlation with the original map after weights are shuffled, layer by layer from the top.
 
     1 means that the map does not depend on these weights, as for SAM above its own layer, and always for the input.
+    "spikes drawn anew" is the correlation when nothing is shuffled and only the draw of the input's spikes is another.
     """
     net, layer = models.surrogate(), models.layers[0]
     shown = models.explained.subset(np.arange(min(SANITY, len(models.explained))))
-    events, labels = net.encode(shown.images, models.seed), shown.labels
-    x = events.dense()
-    trace = SamTrace(GAMMA, "strict")
-
-    def on_chip(module: SpikingSequential) -> npt.ArrayLike:
-        return aggregate(sam_of(models.deploy(module, net.steps), FORMS[1], events, (layer,))[layer])
-
-    methods: dict[str, Callable[[SpikingSequential], npt.ArrayLike]] = {
-        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, trace.gamma, trace.mode).attribute(x, labels)),
-        f"SAM {FORMS[1]}": on_chip,
-        "Grad-CAM": lambda m: aggregate(explained_by(SpikingGradCAM(m, layer), x, labels)),
-        "saliency": lambda m: aggregate(explained_by(Saliency(m), x, labels)),
+    labels = shown.labels
+    values: dict[str, Array] = {}
+    drawn, redrawn = (net.encode(shown.images, seed) for seed in (models.seed, models.seed + ANEW))
+    others = _methods(models, redrawn, labels, layer)
+    for name, explain in _methods(models, drawn, labels, layer).items():
+        for randomised, similarity in weight_randomisation(net.module, explain, seed=models.seed).items():
+            values[f"down to {randomised}/{name}"] = similarity
+        values[f"{REDRAWN}/{name}"] = spearman(explain(net.module), others[name](net.module))
+    trivial: dict[str, Callable[[SpikingSequential], npt.ArrayLike]] = {
         "input image": lambda m: intensity(shown.images),
         "random map": _random_maps(models.seed, len(shown)),
     }
-    figures: dict[str, float] = {}
-    for name, explain in methods.items():
+    for name, explain in trivial.items():
         for randomised, similarity in weight_randomisation(net.module, explain, seed=models.seed).items():
-            figures[f"down to {randomised}/{name}"] = _mean([similarity])
-    return Result(figures)
+            values[f"down to {randomised}/{name}"] = similarity
+    return Result(values=values)
+
+
+def _methods(
+    models: Models, events: Events, labels: npt.NDArray[np.int64], layer: str
+) -> dict[str, Callable[[SpikingSequential], npt.ArrayLike]]:
+    """From a module to the maps of a draw of the images."""
+    x, steps = events.dense(), models.plan.steps
+
+    def on_chip(module: SpikingSequential) -> npt.ArrayLike:
+        return aggregate(sam_of(models.deploy(module, steps), FORMS[1], events, (layer,))[layer])
+
+    return {
+        f"SAM {FORMS[0]}": lambda m: aggregate(ModuleSAM(m, layer, GAMMA, MODE).attribute(x, labels)),
+        f"SAM {FORMS[1]}": on_chip,
+        "class SAM": lambda m: aggregate(ModuleClassSAM(m, layer, GAMMA, MODE, contrast=True).attribute(x, labels)),
+        "Grad-CAM": lambda m: aggregate(explained_by(SpikingGradCAM(m, layer), x, labels)),
+        "saliency": lambda m: aggregate(explained_by(Saliency(m), x, labels)),
+    }
 
 
 def _random_maps(seed: int, samples: int) -> Callable[[SpikingSequential], Array]:

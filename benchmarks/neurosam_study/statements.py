@@ -7,7 +7,8 @@ corrected together (Holm).
 
 Deltas: 2 points for accuracy and for shares of mass, 0.02 for areas under deletion and insertion curves (which lie in
 0..1), 0.05 nats for the localisation error (the paper's own differences are 0.01 to 0.3), 0.05 for correlations and for
-distances of maps, 10 % of a step's spikes for activity, and a tenth of the variance of noise for the variance of maps.
+distances of maps (0.02 above a bound that is close to 1), 10 % of a step's spikes for activity, and a tenth of the
+variance of noise for the variance of maps.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ import numpy.typing as npt
 
 from neurosam_study.behaviour import ATTACK
 from neurosam_study.inference import Judgement, estimate, judge
+from neurosam_study.judging import figure
 from neurosam_study.maps import GAMMA
 from neurosam_study.models import FORMS
 from neurosam_study.plan import Plan
 from neurosam_study.results import Result
+from neurosam_study.sanity_checks import REDRAWN
+from neurosam_study.weights import BOUND, HALF
 
 __all__ = ["Statement", "Verdict", "judged", "statements"]
 
@@ -34,8 +38,16 @@ NATS = 0.05
 CORRELATION = 0.05
 ACTIVITY = 0.1
 VARIANCE = 0.01
+ALIKE = 0.02
 """Smallest effects of interest, see above."""
 PAPER, OURS = "paper", "ours"
+COMPARED = (
+    ("integrated gradients", "SAM", ("deletion", "insertion", "mass")),
+    ("SAM", "spike count", ("deletion", "insertion")),
+    ("class SAM", "SAM", ("deletion", "insertion", "mass")),
+    ("SAM", "random", ("deletion", "insertion")),
+)
+"""Methods that are compared under all codings; SAM's mass against the spike count's stands under Fig. 6a."""
 
 
 @dataclass(frozen=True)
@@ -212,14 +224,15 @@ def _ours(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
             of_layers("{layer}/surrogate, SAM {form}"), of_layers("{layer}/surrogate, spike count {form}"), CORRELATION,
             source=OURS,
         ),
-        *(
-            Statement(
-                "Deletion", f"{how}: SAM ranks better than {text}", (f"{how}/SAM {form}",), (f"{how}/{other} {form}",),
-                AREA, sign, source=OURS,
-            )
-            for how, sign in (("deletion", -1), ("insertion", 1))
-            for other, text in (("random", "chance"), ("spikes", "its layer's spike count"))
+        Statement(
+            "Sanity", "shuffling all weights changes SAM more than drawing the input's spikes anew does",
+            (f"down to conv1_conv/SAM {form}",), (f"{REDRAWN}/SAM {form}",), CORRELATION, -1, source=OURS,
         ),
+        Statement(
+            "Weights", f"when rounded weights cost half the accuracy, SAM correlates above {BOUND} with the float map",
+            of_layers(f"{{layer}}/correlation/{HALF} {{form}}"), of_layers("bound"), ALIKE, source=OURS,
+        ),
+        *_of_methods(plan, form),
     ]  # fmt: skip
     for data, deployed in plan.deployments.items():
         surrogate = f"{data}/accuracy/surrogate"
@@ -235,4 +248,18 @@ def _ours(plan: Plan, layers: Sequence[str], form: str) -> list[Statement]:
                 (f"{data}/accuracy/conversion after {deployed.steps} steps {form}",), POINTS, source=OURS,
             )
         )  # fmt: skip
+    return found
+
+
+def _of_methods(plan: Plan, form: str) -> list[Statement]:
+    """Which method is better than which, over all codings; a statement about one that the plan leaves out is none."""
+    found = []
+    for method, other, metrics in COMPARED:
+        if {method, other} <= set(plan.methods):
+            for metric in metrics:
+                a, b = ([figure(coding, "pixel", metric, name, form) for coding in plan.judged_codings]
+                        for name in (method, other))  # fmt: skip
+                sign, delta = (-1 if metric == "deletion" else 1), (POINTS if metric == "mass" else AREA)
+                text = f"{metric}: {method} beats {other}"
+                found.append(Statement("Methods", text, tuple(a), tuple(b), delta, sign, source=OURS))
     return found

@@ -159,7 +159,7 @@ def test_recordings_reach_training_and_back_ends_as_the_same_spikes(recordings: 
 def test_a_study_of_recordings_leaves_out_what_needs_an_ann(recordings: Path, tmp_path: Path) -> None:
     plan = replace(
         N_MNIST, data=str(recordings), architecture="4C5S4-4C3-G-D2", epochs=3, steps=4, batch=4, explained=6,
-        orders=ORDERS[1:], seeds=2,
+        orders=ORDERS[1:], seeds=2, judged=3, methods=("SAM", "SmoothGrad"), weight_bits=(4,),
     )  # fmt: skip
     assert plan.recordings
     said: list[str] = []
@@ -170,6 +170,10 @@ def test_a_study_of_recordings_leaves_out_what_needs_an_ann(recordings: Path, tm
     assert 0 < first["Fig. 6b"]["conv2/surrogate 8 bits least"] <= 1
     assert "conv2/surrogate, SAM 8 bits" in first["Agreement"]
     assert first["Fig. 6a"] == first["Fig. 9"] == {}
+    judged = {name.rsplit("/", 1)[0] for name in first["Methods"] if "/accuracy" not in name}
+    curves = {f"frames/{level}/{how}" for level in ("pixel", "spike") for how in ("deletion", "insertion")}
+    assert judged == curves | {"frames/pixel/sparseness"}
+    assert first["Methods"]["frames/accuracy float"] == first["Accuracy"]["surrogate float"]
     assert "there is no ANN" in (tmp_path / "results.md").read_text()
     assert sum("training" in line for line in said) == 2
     assert [line for line in said if "Accuracy" in line][1].endswith("left)")
@@ -182,6 +186,7 @@ def test_the_estimate_counts_every_net_and_what_is_done(recordings: Path, tmp_pa
     nets = {(t.plan.clutter, t.plan.data, t.name): len(t.seeds) for t in trainings(replace(FULL, seeds=5))}
     fire, integrate = (trained_name(0.95, order) for order in ORDERS)
     canvases = {ANN: 5 + 3, fire: 5, integrate: 5, trained_name(0.7, ORDERS[0]): 5, trained_name(0.8, ORDERS[0]): 5}
+    canvases |= {trained_name(0.95, ORDERS[0], coding): 5 for coding in ("latency", "direct")}
     assert nets == {(True, "mnist5k", name): count for name, count in canvases.items()} | {
         (False, data, name): 5 for data in ("mnist5k", "fashion") for name in (ANN, integrate)
     }

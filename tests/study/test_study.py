@@ -18,20 +18,20 @@ from neurosam.errors import DataError
 from neurosam_study import runner as runner_module
 from neurosam_study.deployment import deployment
 from neurosam_study.experiments import EXPERIMENTS, Experiment
-from neurosam_study.gallery import CHARTS
+from neurosam_study.gallery import ALL_SHEETS, CHARTS
 from neurosam_study.interval import STUDENT, interval, pseudo_values
 from neurosam_study.models import FORMS, Models
 from neurosam_study.plan import DEPLOYED, ORDERS, QUICK
 from neurosam_study.results import Result, load_result, save_result
 from neurosam_study.runner import study
 from neurosam_study.sanity_checks import agreements
-from neurosam_study.sheets import SHEETS
 from neurosam_study.statements import statements
 
 TINY = replace(
     QUICK, train=64, test=16, explained=8, architecture="4C5S4-6C3-P2-6C3-P6-D10", epochs=2, ann_epochs=2, batch=2,
     steps=4, conversion_steps=6, orders=ORDERS, leaks=(0.7, 0.95), gammas=(0.0, 0.5, 1.0), epsilons=(0, 4), deployed=(),
-    seeds=2, percentiles=(100.0,),
+    seeds=2, percentiles=(100.0,), judged=2, methods=("SAM", "spike count", "integrated gradients"),
+    codings=("poisson", "direct"), weight_bits=(8, 2),
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def test_every_statement_has_its_experiment() -> None:
         listed = statements(QUICK, ("conv2", "conv3"), form)
         assert {statement.experiment for statement in listed} <= EXPERIMENTS.keys()
         assert len({(statement.experiment, statement.text) for statement in listed}) == len(listed)
-        assert len(listed) < 30  # each costs the others power
+        assert len(listed) < 36  # each costs the others power
 
 
 def test_deployment_without_canvases_in_every_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,7 +273,23 @@ def test_every_experiment_has_results(tiny: tuple[Path, dict[str, Any]]) -> None
     assert set(accuracy) == {"ANN", "reference ANNs", "most frequent class"} | expected
     assert all(0 <= value <= 1 for value in accuracy.values())
     lines = (folder / "results.md").read_text().splitlines()
-    assert sum(line.startswith("## ") for line in lines) == len(EXPERIMENTS)
+    assert [line[3:] for line in lines if line.startswith("## ")] == ["What holds", "Statements", *EXPERIMENTS]
+
+
+def test_experiments_agree_on_what_they_share(tiny: tuple[Path, dict[str, Any]]) -> None:
+    for figures in tiny[1]["figures"]:
+        accuracy, judged, rounded, sanity = (figures[name] for name in ("Accuracy", "Methods", "Weights", "Sanity"))
+        for form in FORMS:
+            assert judged[f"poisson/accuracy {form}"] == accuracy[f"surrogate {form}"]
+        assert rounded["accuracy/8-bit weights 8 bits"] == accuracy["surrogate 8 bits"]
+        assert rounded["accuracy/not rounded"] == accuracy["surrogate float"]
+        for layer in ("conv2", "conv3"):
+            at_8, at_2 = (rounded[f"{layer}/correlation/{bits}-bit weights float"] for bits in (8, 2))
+            assert at_8 > 0.8 or math.isnan(at_8)
+            assert not at_2 > at_8
+        assert sanity["down to out_linear/SAM float"] == sanity["down to conv1_conv/input image"] == 1
+        assert judged["direct/pixel/road/SAM float"] != judged["poisson/pixel/road/SAM float"]
+        assert not any(name.startswith("direct/spike/") for name in judged)
 
 
 def test_every_figure_of_a_network_comes_in_both_forms(tiny: tuple[Path, dict[str, Any]]) -> None:
@@ -294,7 +310,7 @@ def test_every_statement_refers_to_existing_figures(tiny: tuple[Path, dict[str, 
 def test_every_figure_is_drawn_and_named_in_the_tables(tiny: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = tiny
     text = (folder / "results.md").read_text()
-    for name in {*CHARTS, *SHEETS} - {"deployment.png"}:  # TINY deploys nothing
+    for name in {*CHARTS, *ALL_SHEETS} - {"deployment.png", "recordings.png"}:  # TINY has neither
         assert f"({name})" in text
         picture = (folder / name).read_bytes()
         assert picture.startswith(b"\x89PNG")
