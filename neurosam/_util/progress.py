@@ -175,6 +175,7 @@ class _Terminal:
             self._bar.update(self._task, description=_titled(self._title, text))
 
     def end(self) -> None:
+        self._bar.refresh()  # so that short tasks are seen at all
         self._bar.remove_task(self._task)
         self._task = None
 

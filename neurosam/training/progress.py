@@ -28,6 +28,8 @@ class Reporter:
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is finished, including its checkpoint."""
         self._accuracy = f", test accuracy {epoch.test_accuracy:.1%} after epoch {epoch.number}"
+        if self._tick is not None:
+            say(f"loss {epoch.loss:.3f}{self._accuracy}")
         if self._function is not None:
             self._function(epoch)
 
