@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+from pathlib import Path
 from collections.abc import Mapping
 
 import torch
@@ -44,10 +45,12 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     OSError, SafetensorError
         If the file is no safetensors file.
     DataError
-        If its content is not what was saved, or it has more tensors than any network.
+        If it is a folder or a pipe, its content is not what was saved, or it has more tensors than any network.
     """
     from safetensors import safe_open
 
+    if (place := Path(path)).exists() and not place.is_file():  # opening a pipe waits for ever
+        raise DataError(str(path), "is not a regular file")
     with safe_open(path, framework="pt") as file:
         metadata = dict(file.metadata() or {})
         if (count := len(file.keys())) > MAX_TENSORS:

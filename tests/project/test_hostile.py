@@ -45,6 +45,7 @@ from neurosam.signals.stimulus import Stimulus
 from neurosam.training import build
 from neurosam.training.checkpoint import load_checkpoint, save_checkpoint
 from neurosam.training.model_file import Recipe, load_model, save_model
+from neurosam.training.tensor_file import read_tensors
 from neurosam_hw.lava.backend import failure
 from neurosam_study.results import load_result
 
@@ -182,11 +183,17 @@ def test_a_gzip_file_that_expands_too_far_or_ends_in_zeros(tmp_path: Path, monke
         idx.read_idx(path)
 
 
-@pytest.mark.parametrize("name", ["a.idx", "a.idx.gz", "study.json"])
+@pytest.mark.parametrize("name", ["a.idx", "a.idx.gz", "study.json", "a.safetensors"])
 def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / name)
+    path = tmp_path / name
+    os.mkfifo(path)
     with pytest.raises(DataError, match="is not a regular file"):
-        load_result(tmp_path, "study", 1) if name.startswith("study") else idx.read_idx(tmp_path / name)
+        if path.suffix == ".json":
+            load_result(tmp_path, "study", 1)
+        elif path.suffix == ".safetensors":
+            read_tensors(path)
+        else:
+            idx.read_idx(path)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
