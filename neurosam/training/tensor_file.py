@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import struct
-from pathlib import Path
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -183,17 +184,19 @@ def test_a_gzip_file_that_expands_too_far_or_ends_in_zeros(tmp_path: Path, monke
         idx.read_idx(path)
 
 
-@pytest.mark.parametrize("name", ["a.idx", "a.idx.gz", "study.json", "a.safetensors"])
-def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
-    path = tmp_path / name
-    os.mkfifo(path)
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("a.idx", idx.read_idx),
+        ("a.idx.gz", idx.read_idx),
+        ("a.safetensors", read_tensors),
+        ("study.json", lambda path: load_result(path.parent, path.stem, 1)),
+    ],
+)
+def test_a_pipe_is_not_waited_for(name: str, read: Callable[[Path], object], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
     with pytest.raises(DataError, match="is not a regular file"):
-        if path.suffix == ".json":
-            load_result(tmp_path, "study", 1)
-        elif path.suffix == ".safetensors":
-            read_tensors(path)
-        else:
-            idx.read_idx(path)
+        read(tmp_path / name)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
