@@ -147,7 +147,7 @@ class Plan:
     judged: int = 40
     methods: tuple[str, ...] = METHODS
     codings: tuple[str, ...] = CODINGS
-    masks: int = 400
+    masks: int = 200
     weight_bits: tuple[int, ...] = (8, 6, 5, 4, 3, 2)
     deployed: tuple[str, ...] = ITEMS
     seeds: int = 5
