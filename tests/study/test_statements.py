@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neurosam_study.results import Result
-from neurosam_study.statements import Statement, judged
+from neurosam_study.statements import NOT_WORSE, Statement, judged
 
 LESS = Statement("E", "a is less than b", ("a",), ("b",), delta=0.5, sign=-1)
 
@@ -39,6 +39,8 @@ def test_a_margin_is_how_much_worse_the_first_figure_may_be() -> None:
     tolerant = replace(LESS, sign=1, margin=2.6)
     assert word(tolerant, (1, 3), (2, 4.1), (3, 4.9)) == "holds"  # differences -2, -2.1, -1.9
     assert word(replace(tolerant, margin=1.4), (1, 3), (2, 4.1), (3, 4.9)) == "fails"
+    alike = replace(tolerant, margin=2.0, delta=NOT_WORSE)
+    assert word(alike, (1, 3), (2, 4.01), (3, 4.99)) == "open"  # as much worse as is allowed, and not "equivalent"
 
 
 def test_differences_are_taken_picture_by_picture_and_averaged_over_pairs() -> None:
