@@ -15,12 +15,13 @@ import torch
 
 from neurosam.data import sources
 from neurosam.errors import DataError
+from neurosam.evaluation import pixel_variance
 from neurosam_study import runner as runner_module
 from neurosam_study.deployment import deployment
 from neurosam_study.experiments import EXPERIMENTS, Experiment
 from neurosam_study.gallery import ALL_SHEETS, CHARTS
 from neurosam_study.interval import STUDENT, interval, pseudo_values
-from neurosam_study.models import FORMS, Models
+from neurosam_study.models import FORMS, REFERENCE, Models
 from neurosam_study.plan import DEPLOYED, ORDERS, QUICK
 from neurosam_study.results import Result, load_result, save_result
 from neurosam_study.runner import study
@@ -290,6 +291,18 @@ def test_experiments_agree_on_what_they_share(tiny: tuple[Path, dict[str, Any]])
         assert sanity["down to out_linear/SAM float"] == sanity["down to conv1_conv/input image"] == 1
         assert judged["direct/pixel/road/SAM float"] != judged["poisson/pixel/road/SAM float"]
         assert not any(name.startswith("direct/spike/") for name in judged)
+
+
+def test_maps_are_compared_with_anns_that_no_net_descends_from(tiny: tuple[Path, dict[str, Any]]) -> None:
+    names = {path.name.split("-")[1] for path in (tiny[0] / "cache").glob("*-ann*.checkpoint")}
+    assert names == {"0", "1", *(str(REFERENCE + k) for k in range(TINY.references))}
+    assert TINY.seeds < REFERENCE
+
+
+def test_the_variance_of_a_map_does_not_depend_on_its_unit() -> None:
+    maps = np.random.default_rng(0).random((3, 2, 5, 5))
+    assert np.allclose(pixel_variance(maps, "max"), pixel_variance(1e-3 * maps, "max"))
+    assert not np.allclose(pixel_variance(maps), pixel_variance(1e-3 * maps))  # the released code's
 
 
 def test_every_figure_of_a_network_comes_in_both_forms(tiny: tuple[Path, dict[str, Any]]) -> None:
