@@ -18,7 +18,8 @@ where r is drawn for every neuron (`random` "own") or once per step for all of t
 core). Numbers are a hash of the seed, the step and the neuron, so that they do not depend on which neurons fire.
 
 A trace that is decayed in each step instead (`decay` "step") needs no time stamp: ``X <- round(X * K[1] / 2^f)`` in
-every step, spike or not. The traces of Loihi 1 are of this kind: 7 bits, stochastic rounding (:func:`loihi_trace`).
+every step, spike or not. The traces of Loihi 1 are of this kind: 7 bits, rounded at random (:func:`loihi_trace`; with
+the random numbers of Lava's model, bit for bit: ``neurosam_hw.lava.loihi1``).
 
 With floor and an impulse that can never overflow, a trace of b bits keeps nothing of a spike once the impulse is as
 small as 1, since ``floor(1 * K / 2^f)`` is 0. The impulse is about ``2^b`` over the largest number of spikes that a
@@ -170,8 +171,12 @@ def narrow_trace(
     return NarrowTrace(base, bits, rounding, random, stamp_bits, decay)
 
 
-def loihi_trace(gamma: float, *, impulse: int | None = None, mode: str = "strict") -> NarrowTrace:
+def loihi_trace(
+    gamma: float, *, impulse: int | None = None, mode: str = "strict", random: str = "shared"
+) -> NarrowTrace:
     """A trace as Loihi 1 holds it for learning: 7 bits, decayed in each step with stochastic rounding.
+
+    Its random numbers are ours. ``neurosam_hw.lava.loihi1`` has Lava's, bit for bit.
 
     Parameters
     ----------
@@ -180,6 +185,8 @@ def loihi_trace(gamma: float, *, impulse: int | None = None, mode: str = "strict
     impulse : int, optional
         1..127; None for the largest that does not saturate in expectation, ``127 * (1 - exp(-gamma))``.
     mode : {"strict", "inclusive", "official"}
+    random : {"shared", "own"}
+        One number per step for all neurons, as Lava's model of the chip draws them, or one for each.
 
     Examples
     --------
@@ -192,8 +199,9 @@ def loihi_trace(gamma: float, *, impulse: int | None = None, mode: str = "strict
         impulse = max(1, int(127 * -math.expm1(-gamma)))
     impulse = integer("loihi_trace: impulse", impulse, 1, 127, ArgumentError)
     return narrow_trace(
-        gamma, 7, steps=2, mode=mode, rounding="stochastic", table_bits=12, decay="step", impulse=impulse
-    )
+        gamma, 7, steps=2, mode=mode, rounding="stochastic", random=random, table_bits=12, decay="step",
+        impulse=impulse,
+    )  # fmt: skip
 
 
 def collapse_bits(gamma: float, steps: int) -> int:

@@ -15,6 +15,7 @@ from neurosam.errors import ArgumentError, NeurosamError
 from neurosam.explain.narrow_trace import NarrowTrace, collapse_bits, loihi_trace, narrow_maps, narrow_trace
 from neurosam.explain.sam import from_spikes
 from neurosam.network.trace import MODES, FixedSamTrace, SamTrace
+from neurosam.signals.recording import Spikes
 
 Array = npt.NDArray[Any]
 
@@ -163,11 +164,20 @@ def test_a_trace_that_rounds_down_keeps_nothing_below_the_predicted_width(gamma:
 def test_loihi_trace() -> None:
     trace = loihi_trace(0.5)
     assert (trace.bits, trace.rounding, trace.decay, trace.trace.impulse) == (7, "stochastic", "step", 49)
-    busy = narrow_maps(np.ones((200, 1, 400), np.int64), trace)[100:] / 400
+    busy = narrow_maps(np.ones((200, 1, 400), np.int64), loihi_trace(0.5, random="own"))[100:] / 400
     expected = 49 * math.exp(-0.5) / (1 - math.exp(-0.5))
     assert abs(busy.mean() - expected) < 1
     assert trace.state_bits(100) == 7
     assert narrow_trace(0.5, 4, steps=100).state_bits(100) == 11
+
+
+def test_loihi_trace_is_lavas_but_for_the_random_numbers() -> None:
+    lavas = pytest.importorskip("neurosam_hw.lava.loihi1").Loihi1Trace(gamma=0.5, impulse=40)
+    spikes = train(6, (400, 1, 8, 5, 5), rate=0.4)
+    ours = narrow_maps(spikes, loihi_trace(0.5, impulse=40))
+    theirs = lavas.sam(Spikes.from_dense(spikes.astype(np.uint8)))
+    assert ours.mean() == pytest.approx(theirs.mean(), rel=0.02)
+    assert np.abs(ours - theirs).mean() < 8  # of 8 neurons, each within a count or so
 
 
 def test_refusals() -> None:
