@@ -186,41 +186,6 @@ class ImageSet(_Images):
 
 
 @dataclass(frozen=True, eq=False)
-class PairSet(_Images):
-    """N images with two items each, left and right, and the pixels of both.
-
-    Parameters
-    ----------
-    images : uint8 [N, C, H, W]
-        Intensities 0 .. 255.
-    labels : int64 [N, 2]
-        Class of the left item, class of the right one.
-    masks : bool [N, 2, H, W]
-        Pixels of the left item, pixels of the right one; no pixel is in both.
-    classes : tuple of str
-        Class names, in the order of the labels.
-    name : str
-        Name of the set in reports and error messages.
-
-    Raises
-    ------
-    DataError
-        If a shape, type or label is not valid.
-    """
-
-    labels: NDArray[np.int64]
-    masks: NDArray[np.bool_]
-    classes: tuple[str, ...]
-    name: str
-
-    def __post_init__(self) -> None:
-        _check_images(self.name, self.images)
-        count, _, height, width = self.images.shape
-        _check_labels(self.name, self.labels, (count, 2), self.classes)
-        _check_masks(self.name, self.masks, (count, 2, height, width))
-
-
-@dataclass(frozen=True, eq=False)
 class GridSet(_Images):
     """N grids of K pictures of different classes, and the cell of each (see :func:`neurosam.data.grids`).
 
@@ -251,9 +216,23 @@ class GridSet(_Images):
     def __post_init__(self) -> None:
         _check_images(self.name, self.images)
         count, _, height, width = self.images.shape
-        cells = self.labels.shape[1] if self.labels.ndim == 2 else 0
-        _check_labels(self.name, self.labels, (count, cells), self.classes)
-        _check_masks(self.name, self.masks, (count, cells, height, width))
+        several = self._several()
+        _check_labels(self.name, self.labels, (count, several), self.classes)
+        _check_masks(self.name, self.masks, (count, several, height, width))
+
+    def _several(self) -> int:
+        """Pictures or items in an image."""
+        return self.labels.shape[1] if self.labels.ndim == 2 else 0
+
+
+class PairSet(GridSet):
+    """N images with two items each: ``labels`` and ``masks`` are those of the left item, then of the right one.
+
+    As :class:`GridSet` with K = 2, but masks are the pixels of the items; no pixel is in both.
+    """
+
+    def _several(self) -> int:
+        return 2
 
 
 def _area_weights(old: int, new: int) -> NDArray[np.float64]:
