@@ -56,8 +56,9 @@ def markdown(
         "Each statement was written down before the run, with a smallest effect of interest (delta). Differences are "
         "signed so that positive ones support it, taken picture by picture in every seed, and have the 95 % interval "
         "of a bootstrap over seeds and pictures. *holds* and *fails*: surely above or below 0; *equivalent*: surely "
-        "within delta of 0; *open*: none of these. p-values are Holm's, over all statements of a column. Statements "
-        'marked (ours) are not the paper\'s. "float" is the trained module in torch, "8 bits" the network exported '
+        "within delta of 0; *open*: none of these. p-values are Holm's, over the paper's statements of a column, and "
+        'over ours. Those marked (ours) are not the paper\'s. "float" is the trained module in torch, "8 bits" the '
+        "network exported "
         "from it in Loihi's fixed point on the event back end; gradients exist in torch only. In the tables, intervals "
         "are Student's over seeds.",
         "",

@@ -64,6 +64,14 @@ def test_missing_figures_and_a_single_seed_decide_nothing() -> None:
     assert half.judgement.estimate.mean == pytest.approx(1.05)
 
 
+def test_our_statements_do_not_weaken_the_papers() -> None:
+    found = seeds((1, 3), (2, 4.1), (3, 4.9))
+    alone = judged([LESS], found)[0].judgement
+    ours = [replace(LESS, text=str(k), source="ours") for k in range(20)]
+    assert judged([LESS, *ours], found)[0].judgement == alone
+    assert judged([LESS, *(replace(o, source="paper") for o in ours)], found)[0].judgement.p_differs > alone.p_differs
+
+
 def test_pictures_give_certainty_that_seeds_alone_do_not() -> None:
     rng = np.random.default_rng(0)
     a = [Result(values={"a": 1 + rng.standard_normal(200), "b": 2 + rng.standard_normal(200)}) for _ in range(4)]
