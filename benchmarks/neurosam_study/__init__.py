@@ -1,6 +1,6 @@
 """The experiments of the SAM paper, statement by statement, with baselines, seeds, pictures and intervals.
 
-    plan.py                              sizes of a study
+    plan.py, presets.py                  sizes of a study, and those of a data set
     models.py                            the networks of one seed: trained, converted, deployed; kept as checkpoints
     maps.py                              maps of these networks, and their scores
     localisation.py, behaviour.py, sanity_checks.py

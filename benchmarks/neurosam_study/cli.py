@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -12,10 +12,6 @@ from neurosam._util.packages import require_package
 from neurosam._util.progress import progress
 from neurosam.cli.common import new_folder, say, show
 from neurosam.cli.inputs import Size
-from neurosam.errors import DataError
-
-if TYPE_CHECKING:
-    from neurosam_study.plan import Plan
 
 __all__ = ["study"]
 
@@ -87,9 +83,10 @@ def study(
     require_package("study", "torch", "safetensors", "matplotlib")
     from neurosam_study.estimate import describe
     from neurosam_study.models import Models
+    from neurosam_study.presets import plan_for
     from neurosam_study.runner import study as run_study
 
-    plan = _plan(data, quick, architecture, size)
+    plan = plan_for(data, quick=quick, architecture=architecture, size=size)
     changed: dict[str, Any] = {
         "width": width, "seeds": seeds, "epochs": epochs, "ann_epochs": epochs, "steps": steps, "optimizer": optimizer,
         "orders": None if not order else tuple(order),
@@ -116,25 +113,3 @@ def study(
     rows = [(w["statement"]["experiment"], w["statement"]["text"], w["word"], f["word"]) for w, f in pairs]
     show("Verdicts", ("experiment", "statement", "float", "8 bits, event"), rows, left=2)
     say(f"wrote {out / 'results.md'} and {out / 'results.json'}")
-
-
-def _plan(data: str, quick: bool, architecture: str | None, size: int | None) -> Plan:
-    """The plan of a data set, with an architecture."""
-    from neurosam.data.event_camera import is_recordings
-    from neurosam.data.tiny_imagenet import is_tiny_imagenet
-    from neurosam_study.plan import FULL, ITEMS, N_MNIST, TINY_IMAGENET, shortened
-
-    if data in ITEMS:
-        plan = FULL
-    elif is_recordings(data):
-        plan = N_MNIST
-    elif architecture is None and Path(data).is_dir() and not is_tiny_imagenet(Path(data)):
-        raise DataError(
-            "--architecture",
-            f"is required for a folder of images ({data}): give vgg11, or layers that end in D<classes>",
-        )
-    else:
-        plan = TINY_IMAGENET
-    plan = replace(plan, data=data, size=size)
-    plan = plan if architecture is None else plan.of_network(architecture)
-    return shortened(plan) if quick else plan

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from neurosam.cli.common import say
-from neurosam_study.plan import FULL as STUDY
-from neurosam_study.plan import QUICK as QUICK_STUDY
+from neurosam.cli.errors import report_errors
+from neurosam.errors import DataError
+from neurosam_study.plan import ITEMS
+from neurosam_study.presets import plan_for
 from neurosam_study.trace_bits.measure import measure
 from neurosam_study.trace_bits.nets import benches
 from neurosam_study.trace_bits.report import write
@@ -24,15 +25,19 @@ def _main(
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of each network.")] = 3,
     quick: Annotated[bool, typer.Option("--quick", help="A small grid on small networks: minutes.")] = False,
     data: Annotated[
-        list[Path] | None, typer.Option(help="Also a folder of images, such as Tiny-ImageNet; repeatable.")
+        list[str] | None, typer.Option(help="As in `neurosam study`; repeatable. Default: canvases of mnist5k.")
     ] = None,
-    architecture: Annotated[str, typer.Option(help="Of the networks on folders of images.")] = "vgg5",
+    architecture: Annotated[str | None, typer.Option(help="As in `neurosam study`.")] = None,
+    size: Annotated[int | None, typer.Option(help="As in `neurosam study`.")] = None,
 ) -> None:
     """Measure what SAM loses in traces of few bits."""
-    grid, plan = (QUICK, QUICK_STUDY) if quick else (FULL, STUDY)
-    plans = {"canvases": plan}
-    for folder in data or ():
-        plans[folder.name] = replace(plan, data=str(folder), train=None, deployed=()).of_network(architecture)
+    grid = QUICK if quick else FULL
+    plans = {
+        Path(name).name: plan_for(name, quick=quick, architecture=architecture, size=size) for name in data or ITEMS[:1]
+    }
+    for name, plan in plans.items():
+        if plan.recordings:
+            raise DataError(name, "holds recordings, which have one length; traces are compared over several")
     found = []
     for bench in benches(plans, out / "cache", grid.samples, max(grid.steps), seeds, say):
         found += measure(bench, grid, out, say)
@@ -41,4 +46,4 @@ def _main(
 
 
 if __name__ == "__main__":
-    typer.run(_main)
+    typer.run(report_errors()(_main))
