@@ -11,6 +11,8 @@ import pytest
 
 from neurosam_study.inference import Estimate, estimate, holm, judge
 
+DEGREES = 4.0
+
 
 def draws(rng: np.random.Generator, seeds: int, pictures: int, mean: float, between: float, within: float) -> Any:
     return mean + between * rng.standard_normal((seeds, 1)) + within * rng.standard_normal((seeds, pictures))
@@ -39,6 +41,31 @@ def test_intervals_cover(crossed: bool, seeds: int, between: float, within: floa
         low, high = estimate(list(values), crossed=crossed, seed=trial).interval()
         hits += low <= 0.2 <= high
     assert hits >= 52  # at 95 %, fewer than 53 of 60 have a chance of 2 %
+
+
+def test_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(4)
+    seeds_alone = list(rng.standard_normal((5, 1)) + 0.01 * rng.standard_normal((5, 40)))
+    pictures_alone = list(rng.standard_normal(40) + 0.01 * rng.standard_normal((5, 40)))
+    assert estimate(seeds_alone, crossed=True).degrees == pytest.approx(4, abs=0.1)
+    assert estimate(pictures_alone, crossed=True).degrees == pytest.approx(39, abs=1)
+    assert estimate(pictures_alone, crossed=False).degrees == 4
+    assert estimate([[1.0], [2.0], [4.0]], crossed=True).degrees == 2
+    # by hand: mean squares of seeds 12.25, of pictures 2.25, left 0.25, with 1 degree each
+    by_hand = estimate([[1.0, 3.0], [5.0, 6.0]], crossed=True)
+    assert by_hand.degrees == pytest.approx(14.25**2 / (12.25**2 + 2.25**2 + 0.25**2))
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_intervals_cover_when_pictures_decide(seeds: int) -> None:
+    rng = np.random.default_rng(seeds)
+    hits = 0
+    for trial in range(60):
+        pictures = rng.standard_normal(30)
+        values = 0.2 + pictures + 0.1 * rng.standard_normal((seeds, 1)) + 0.3 * rng.standard_normal((seeds, 30))
+        low, high = estimate(list(values), crossed=True, seed=trial).interval()
+        hits += low <= 0.2 <= high
+    assert 52 <= hits  # at 95 %, fewer than 53 of 60 have a chance of 2 %
 
 
 def test_shared_pictures_widen_the_interval() -> None:
@@ -71,23 +98,23 @@ def words(values: list[Estimate], delta: float = 0.1) -> list[str]:
 
 
 def test_four_words() -> None:
-    assert words([Estimate(0.5, 0.05, 5, 100)]) == ["holds"]
-    assert words([Estimate(-0.5, 0.05, 5, 100)]) == ["fails"]
-    assert words([Estimate(0.01, 0.02, 5, 100)]) == ["equivalent"]
-    assert words([Estimate(0.03, 0.005, 5, 100)]) == ["equivalent"]  # surely above 0, and of no interest
-    assert words([Estimate(0.2, 0.2, 5, 100)]) == ["open"]
-    assert words([Estimate(math.nan, math.nan, 0, 0)]) == ["not measured"]
-    assert words([Estimate(0.5, math.inf, 1, 100)]) == ["open"]  # a single seed decides nothing
+    assert words([Estimate(0.5, 0.05, 5, 100, DEGREES)]) == ["holds"]
+    assert words([Estimate(-0.5, 0.05, 5, 100, DEGREES)]) == ["fails"]
+    assert words([Estimate(0.01, 0.02, 5, 100, DEGREES)]) == ["equivalent"]
+    assert words([Estimate(0.03, 0.005, 5, 100, DEGREES)]) == ["equivalent"]  # surely above 0, and of no interest
+    assert words([Estimate(0.2, 0.2, 5, 100, DEGREES)]) == ["open"]
+    assert words([Estimate(math.nan, math.nan, 0, 0, DEGREES)]) == ["not measured"]
+    assert words([Estimate(0.5, math.inf, 1, 100, DEGREES)]) == ["open"]  # a single seed decides nothing
 
 
 def test_more_statements_ask_for_more() -> None:
-    border = Estimate(0.5, 0.14, 5, 100)
+    border = Estimate(0.5, 0.14, 5, 100, DEGREES)
     assert words([border]) == ["holds"]
     nothing: npt.NDArray[Any] = np.zeros(9)
-    assert words([border, *(Estimate(float(x), 1.0, 5, 100) for x in nothing)])[0] == "open"
+    assert words([border, *(Estimate(float(x), 1.0, 5, 100, DEGREES) for x in nothing)])[0] == "open"
 
 
 def test_equal_seeds_without_spread() -> None:
     same = estimate([[0.2], [0.2], [0.2]], crossed=False)
     assert same.error == pytest.approx(0, abs=1e-12)
-    assert words([Estimate(0.2, 0.0, 3, 3), Estimate(0.0, 0.0, 3, 3)]) == ["holds", "equivalent"]
+    assert words([Estimate(0.2, 0.0, 3, 3, DEGREES), Estimate(0.0, 0.0, 3, 3, DEGREES)]) == ["holds", "equivalent"]
