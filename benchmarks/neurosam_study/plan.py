@@ -261,8 +261,12 @@ _NOT_TRAINED = {
     "references", "draws", "epsilons", "judged", "methods", "codings", "masks", "weight_bits", "deployed",
 }  # fmt: skip
 """Settings that no training depends on."""
-FULL = Plan()
-"""Canvases."""
+FULL = Plan(
+    luminance="distractors", train=6000, explained=100, epochs=5, ann_epochs=8, steps=10, leaks=(0.7, 0.95),
+    codings=CODINGS[:2], judged=30, masks=100,
+)  # fmt: skip
+"""Canvases, for two cores and three hours. Their background is dark: within these epochs, nets that are to tell items
+from distractors of the same brightness on a background of the same brightness ("canvas") learn 34 % of the digits."""
 _VGG5 = Plan(
     clutter=False, canvas=28, architecture="16C3-P2-32C3-P2-32C3-P2-D256-D10", orders=ORDERS[1:], steps=8, epochs=6
 )  # fmt: skip
