@@ -286,9 +286,9 @@ N_MNIST = replace(TINY_IMAGENET, architecture="16C3-P2-32C3-P2-32C3-P2-D10", wid
 
 
 def shortened(plan: Plan) -> Plan:
-    """A plan of minutes, but weak evidence: its canvases have a dark background, which nets learn sooner."""
+    """A plan of minutes, but weak evidence."""
     return replace(
-        plan, luminance="distractors", train=6000 if plan.canvases else 2000, test=400, explained=50,
+        plan, train=6000 if plan.canvases else 2000, test=400, explained=50,
         orders=plan.orders[:1], epochs=3, ann_epochs=3, steps=min(plan.steps, 10), leaks=(min(plan.leaks), plan.leak),
         conversion_steps=40, references=2, draws=2, judged=12, masks=60,
         deployed=plan.deployed[:1], seeds=3,
