@@ -97,12 +97,12 @@ def test_a_failure_leaves_no_bar(notebook: Shell) -> None:
 
 
 def test_kernels_that_are_compiled_are_told(notebook: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from neurosam.backends.event.runtime import jit
+    from neurosam.backends.event.runtime import folder, jit
 
     def twice(x: int) -> int:
         return 2 * x
 
-    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)  # where it has not been stored yet
+    monkeypatch.setattr(folder, "cache_folder", lambda: tmp_path)  # where it has not been stored yet
     with ns.progress(), task("running"):
         assert jit.kernel(twice)(3) == 6
         say("")
