@@ -19,6 +19,7 @@ from neurosam.backends.event.kernels.layout import (
     PADDING_Y,
     STRIDE_X,
     STRIDE_Y,
+    TABLES,
     Conv,
     Strip,
     Workspace,
@@ -77,11 +78,11 @@ def scatter(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top
 
 @inlined_source
 def scattered_strip(
-    stage: Any, strip: Strip, workspace: Workspace, whole: bool, tables: bool, plain: bool, counted: bool
+    stage: Any, strip: Strip, workspace: Workspace, whole: bool, options: bool, plain: bool, counted: bool
 ) -> int:  # fmt: skip
     """Scatter the spikes of a strip and update its neurons; returns the synaptic operations.
 
-    The last four are literals: see :func:`~neurosam.backends.event.kernels.neurons.step_pixels` and
+    The last four are literals. `whole`: channels are padded to whole vectors; the others are those of
     :class:`~neurosam.backends.event.kernels.tile.Variant`.
     """
     conv, rule, state, code = stage.conv, stage.rule, piece_state(stage, strip.piece), stage.code
@@ -90,8 +91,11 @@ def scattered_strip(
     row = rows * out_width * pitch
     most = workspace.sums.size // row
     view, exponent, scratch = neuron_view(rule, state, False), conv.exponent, np.empty(LANES, np.int32)
+    tables = options and rule.flags[TABLES] != 0
+    if not options:
+        view = usual(view, counted)
     if plain:
-        view, exponent = usual(view, counted), 0
+        exponent = 0
     operations = 0
     for done in range(0, strip.steps, most):
         length = min(most, strip.steps - done)

@@ -62,7 +62,7 @@ def _pool(stage: Any, strip: Strip, workspace: Workspace) -> int:
 
 
 @cache
-def scatter_kernel(whole: bool, tables: bool, plain: bool, counted: bool) -> Any:
+def scatter_kernel(whole: bool, options: bool, plain: bool, counted: bool) -> Any:
     """The scatter for what :func:`scattered_strip` takes as literals."""
 
     def scatter(stage: Any, strip: Strip, workspace: Workspace) -> int:
@@ -70,10 +70,10 @@ def scatter_kernel(whole: bool, tables: bool, plain: bool, counted: bool) -> Any
             stage.planes, strip.at, strip.steps, strip.begin, strip.begin + strip.pixels, stage.conv.source[0],
             workspace.start, workspace.spikes,
         )  # fmt: skip
-        operations: int = scattered_strip(stage, strip, workspace, whole, tables, plain, counted)
+        operations: int = scattered_strip(stage, strip, workspace, whole, options, plain, counted)
         return operations
 
-    return by_address(scatter, (__name__, "scatter_kernel", (whole, tables, plain, counted)))
+    return by_address(scatter, (__name__, "scatter_kernel", (whole, options, plain, counted)))
 
 
 @by_address
@@ -142,9 +142,7 @@ def stage_kernels(pooling: bool, conv: Conv, rule: Rule, state: State, way: int)
     if conv.pairs.size and way != SCATTER:
         found |= {Code.LIST: _list, **_tiles(conv, rule, Code.GATHER)}
     if not conv.pairs.size or way < GATHER:
-        found[Code.SCATTER] = scatter_kernel(
-            state.v.shape[1] % LANES == 0, bool(flags[Flag.TABLES]), *_plain(conv, rule)
-        )
+        found[Code.SCATTER] = scatter_kernel(state.v.shape[1] % LANES == 0, *_neurons(conv, rule))
     return found
 
 
@@ -158,22 +156,18 @@ def _trace(rule: Rule, state: State) -> Any:
 def _tiles(conv: Conv, rule: Rule, code: Code) -> dict[Code, Any]:
     """The kernels of whole tiles and of a half one, as far as there are any."""
     channels = int(conv.geometry[Geometry.OUTPUTS])
-    plain, counted = _plain(conv, rule)
+    options, plain, counted = _neurons(conv, rule)
     look_up, rest = code == Code.LOOK_UP, channels % TILE
     found = {}
     for half in (False, True):
         if 0 < rest <= HALF_TILE if half else channels > HALF_TILE:
-            if not plain or (counted and (look_up or half)):  # wide layers are seldom proven not to saturate
-                variant = Variant(look_up, half, False, True)
-            else:
-                variant = Variant(look_up, half, True, counted)
-            found[Code(code + half)] = tile_kernel(variant)
+            found[Code(code + half)] = tile_kernel(Variant(look_up, half, options, plain, counted))
     return found
 
 
-def _plain(conv: Conv, rule: Rule) -> tuple[bool, bool]:
-    """Whether neurons are plain, and counted: see :class:`Variant`."""
+def _neurons(conv: Conv, rule: Rule) -> tuple[bool, bool, bool]:
+    """Whether neurons have options, are plain, and are counted: see :class:`Variant`."""
     flags = rule.flags
-    options = flags[Flag.CURRENT] or flags[Flag.TABLES] or flags[Flag.BOUNDED]
-    plain = bool(conv.exponent == 0 and flags[Flag.FIRES] and not options)
-    return plain, not plain or bool(flags[Flag.SATURATES] or flags[Flag.WRAPS])
+    options = bool(flags[Flag.CURRENT] or flags[Flag.TABLES] or flags[Flag.BOUNDED])
+    plain = bool(not options and flags[Flag.FIRES] and conv.exponent == 0)
+    return options, plain, not plain or bool(flags[Flag.SATURATES] or flags[Flag.WRAPS])

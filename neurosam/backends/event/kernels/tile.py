@@ -152,15 +152,17 @@ class Variant(NamedTuple):
         Whether sums are looked up, not gathered.
     half : bool
         Whether a tile has 32 channels, not 64.
+    options : bool
+        Whether neurons have what :func:`~neurosam.backends.event.kernels.neurons.usual` excludes.
     plain : bool
-        Whether neurons fire, have nothing that :func:`~neurosam.backends.event.kernels.neurons.usual` excludes, and
-        sums need no shift: nearly all layers.
+        Whether neurons have no options and fire, and sums need no shift: nearly all layers.
     counted : bool
         Whether anything may have to be counted.
     """
 
     look_up: bool
     half: bool
+    options: bool
     plain: bool
     counted: bool
 
@@ -168,16 +170,18 @@ class Variant(NamedTuple):
 @cache
 def tile_kernel(variant: Variant) -> Any:
     """The kernel that runs the channels of one tile, ``strip.column`` and on, for all pixels and steps of a strip."""
-    look_up, half, plain, counted = variant
+    look_up, half, options, plain, counted = variant
     zeros, width = (_half_zeros, 5) if half else (_zeros, 6)
 
     def tile(stage: Any, strip: Strip, workspace: Workspace) -> int:
         conv, rule, state, code = stage.conv, stage.rule, piece_state(stage, strip.piece), stage.code
         zero, zero_entry = zeros(conv)
-        fires, tables = plain or rule.flags[FIRES] != 0, not plain and rule.flags[TABLES] != 0
+        fires, tables = plain or rule.flags[FIRES] != 0, options and rule.flags[TABLES] != 0
         view, exponent = neuron_view(rule, state, conv.narrow), conv.exponent
+        if not options:
+            view = usual(view, counted)
         if plain:
-            view, exponent = usual(view, counted), 0
+            exponent = 0
         column, first, base = strip.column, strip.first, strip.base
         geometry, out_width = conv.geometry, conv.size[1]
         kernel_height, stride = geometry[KERNEL_HEIGHT], geometry[STRIDE_Y]

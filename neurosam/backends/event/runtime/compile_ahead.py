@@ -14,13 +14,14 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import Thread
 from typing import Any, NamedTuple
 
 from numba.core.registry import cpu_target
 
-from neurosam._util.progress import say
+from neurosam.backends.event.runtime.folder import cache_folder
+from neurosam.backends.event.runtime.stored_kernels import NEWS
 
 __all__ = ["HELPERS", "Request", "load"]
 
@@ -66,23 +67,24 @@ def load(requests: Sequence[Request]) -> None:
     cpu_target.target_context.refresh()
     missing = deque(request for request in wanted.values() if not request.stored)
     total = len(missing)
-    helpers = [_Helper(missing) for _ in range(_helpers(total))]
-    try:
+    with ExitStack() as helpers:
+        for _ in range(_helpers(total)):
+            helpers.enter_context(_Helper(missing))
         while missing:
             with suppress(IndexError):  # a helper has taken the last one
                 request = missing.popleft()
-                say(f"compiling kernels, {total - len(missing)} of {total}, once on this machine")
-                request.compile()
-    finally:
-        for helper in helpers:
-            helper.end(wait=sys.exc_info()[0] is None)
+                news = NEWS.set(f"compiling kernels, {total - len(missing)} of {total}, once on this machine")
+                try:
+                    request.compile()
+                finally:
+                    NEWS.reset(news)
     for request in wanted.values():
         request.compile()
 
 
 def _helpers(missing: int) -> int:
     """How many helpers are worth their start."""
-    if os.environ.get(NONE) or not sys.executable:
+    if os.environ.get(NONE) or not sys.executable or not os.access(cache_folder(), os.W_OK):
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(0, min(HELPERS, cores - 1, missing // WORTH))
@@ -120,16 +122,25 @@ class _Helper:
                 process.stdin.flush()
             process.stdin.close()
 
-    def end(self, wait: bool) -> None:
+    def __enter__(self) -> _Helper:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Wait for what the helper compiles now, or, after an error or an interrupt, end it."""
         process = self._process
-        if process is None:
+        if process is None or process.stdin is None or process.stdout is None:
             return
         try:
-            if wait:
+            if kind is None:
                 self._thread.join()
-        finally:
-            if not wait:
+            else:
                 process.kill()
-            with suppress(OSError, ValueError):
-                process.communicate() if wait else process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            self._thread.join()
+            with suppress(OSError):
+                process.stdin.close()
+            process.wait()
+            process.stdout.close()

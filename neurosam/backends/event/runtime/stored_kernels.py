@@ -19,6 +19,7 @@ import re
 import uuid
 import warnings
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,12 @@ from numba.core.serialize import dumps
 from neurosam._util.progress import say
 from neurosam.backends.event.runtime import folder
 
-__all__ = ["SUFFIX", "StoredKernels"]
+__all__ = ["NEWS", "SUFFIX", "StoredKernels"]
 
 SEAL = hashlib.sha256().digest_size
 SUFFIX = ".kernel"
+NEWS: ContextVar[str] = ContextVar("news", default="compiling kernels, once on this machine")
+"""What is said when a kernel has to be compiled."""
 _unwritable: set[Path] = set()
 """Folders of which was said that they take no more kernels."""
 
@@ -90,7 +93,7 @@ class StoredKernels(_Cache):
                 stored, reduced = pickle.loads(content)
                 if stored == key:
                     return CompileResult._rebuild(target, *reduced)
-        say("compiling kernels, once on this machine")
+        say(NEWS.get())
         return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
