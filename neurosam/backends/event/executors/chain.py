@@ -137,8 +137,8 @@ def _stage(plan: Plan, memory: SampleMemory, projection: CompiledProjection, sec
 def _load_code(stages: Sequence[Stage], plan: Plan) -> None:
     """Load or compile the kernels of a chain, and enter the addresses of those that stages call."""
     workspace = _new_workspace(plan.dtype)
-    kinds = typeof(Strip(*[0] * len(Strip._fields))), typeof(workspace)
-    called = types.int64(Place(typeof(stages[0])), *kinds)
+    of: Any = typeof  # Numba's carries no annotations
+    called = types.int64(Place(of(stages[0])), of(Strip(*[0] * len(Strip._fields))), of(workspace))
     needed = [
         {
             code: Request(kernel, called)

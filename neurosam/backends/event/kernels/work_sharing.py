@@ -209,7 +209,8 @@ def run_stages(
 
 def chain_kernels(stage: Stage, workspace: Workspace) -> dict[Any, Any]:
     """The kernels that any chain of stages of this type needs from Python, and their Numba signatures."""
-    like, bytes_, numbers, space = typeof(stage), types.uint8[:, ::1], types.int64[::1], typeof(workspace)
+    of: Any = typeof  # Numba's carries no annotations
+    like, bytes_, numbers, space = of(stage), types.uint8[:, ::1], types.int64[::1], of(workspace)
     table, whole = types.int64[:, ::1], types.int64
     return {
         run_stages: whole(like, bytes_, numbers, *[whole] * 6, table, space),

@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -84,7 +85,8 @@ def load(requests: Sequence[Request]) -> None:
 
 def _helpers(missing: int) -> int:
     """How many helpers are worth their start."""
-    if os.environ.get(NONE) or not sys.executable or not os.access(cache_folder(), os.W_OK):
+    ordinary = Path(sys.executable or "").name.lower().startswith("python")  # not a program that embeds Python
+    if os.environ.get(NONE) or not ordinary or not os.access(cache_folder(), os.W_OK):
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(0, min(HELPERS, cores - 1, missing // WORTH))

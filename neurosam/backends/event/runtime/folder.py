@@ -30,7 +30,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import llvmlite  # type: ignore[import-untyped]
 import numba
@@ -40,10 +42,11 @@ from neurosam.backends.event.runtime import jit_options
 from neurosam.backends.event.simd.bounds import CHECKED
 from neurosam.network import dynamics, trace
 
+fcntl: Any
 try:
-    import fcntl
+    fcntl = import_module("fcntl")
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 __all__ = ["KEPT", "KEPT_DAYS", "LOCK", "SHARED", "cache_folder"]
 

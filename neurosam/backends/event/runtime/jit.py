@@ -57,7 +57,8 @@ def inlined_source(function: Callable[..., Any]) -> Any:
 
 def overload(stub: Callable[..., Any], **options: Any) -> Any:
     """Numba's `overload`, with the bounds checks that kernels are compiled with."""
-    return numba.extending.overload(stub, jit_options={**jit_options.OVERLOAD, **options})
+    given: Any = {**jit_options.OVERLOAD, **options}
+    return numba.extending.overload(stub, jit_options=given)
 
 
 def _stored(function: Callable[..., Any], options: dict[str, Any]) -> Any:

@@ -50,7 +50,7 @@ class _PlaceFields(AttributeTemplate):
 
     key = Place
 
-    def generic_resolve(self, kind: Place, name: str) -> Any:
+    def generic_resolve(self, kind: Place, name: str) -> Any:  # type: ignore[override]
         fields = kind.kind.fields
         return kind.kind.types[fields.index(name)] if name in fields else None
 
