@@ -52,9 +52,10 @@ def _page(
 ) -> Iterable[str]:
     nets = len({m.bench for m in found})
     yield "# How many bits a SAM trace needs"
+    counts = ", ".join(f"{grid.samples_of(steps)} of {steps} steps" for steps in grid.steps)
     yield (
-        f"{nets} networks, {grid.samples} held-out samples each, on the event back end in integers. Every trace of a "
-        "run is computed from the same recorded spikes. Measures: " + _measures() + "."
+        f"{nets} networks, {counts} (held-out samples), on the event back end in integers. Every trace of a run is "
+        "computed from the same recorded spikes. Measures: " + _measures() + "."
     )
     yield "## Which widths pass"
     yield (verdict.__doc__ or "").split("\n\n", 1)[1].strip()
