@@ -39,8 +39,8 @@ PLAIN = {
     "input_events.count_events", "input_events.fill_planes",  # spikes become planes
     "spike_patterns._receiving_rows", "strips._patterns", "tile._look_up_sums",  # the first layer looks its sums up
     "spike_lists._copy_run", "strips._list", "tile.add_rows",  # the others gather
-    "strips.scatter_kernel.locals.scatter",  # or scatter, where little fires
-    "tile.tile_kernel.locals.tile", "neurons._normalise_sums",
+    "strips.scatter_kernel_1010", "strips.scatter_kernel_1001",  # or scatter, where little fires
+    "tile.tile_kernel_11010", "tile.tile_kernel_01010", "tile.tile_kernel_01001",  # half tiles; the last: a readout
     "spike_lists.active", "work_sharing._finish", "work_sharing._size", "work_sharing._stash", "work_sharing._take",
     "work_sharing.run_stages",
 }  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import sys
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,7 @@ import pytest
 from numba import types
 
 from neurosam.backends.event.kernels.input_events import count_events
+from neurosam.backends.event.kernels.strips import scatter_kernel
 from neurosam.backends.event.kernels.tile import Variant, tile_kernel
 from neurosam.backends.event.runtime import compile_ahead, helper
 from neurosam.backends.event.runtime.compile_ahead import NONE, WORTH, Request, load
@@ -55,7 +59,7 @@ def test_without_helpers_that_work_this_process_compiles(monkeypatch: pytest.Mon
     broken.chmod(0o700)
     monkeypatch.setattr(compile_ahead, "_helpers", lambda missing: 2)
     for executable, kind in ((broken, types.uint8), (tmp_path / "none", types.int8)):
-        monkeypatch.setattr(compile_ahead.sys, "executable", str(executable))
+        monkeypatch.setattr(sys, "executable", str(executable))
         request = wanted(kind)
         load([request, request])
         assert request.compiled is not None
@@ -64,13 +68,13 @@ def test_without_helpers_that_work_this_process_compiles(monkeypatch: pytest.Mon
 
 def test_helpers_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(NONE, raising=False)
-    monkeypatch.setattr(compile_ahead.os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert [compile_ahead._helpers(n * WORTH) for n in (0, 1, 2, 3, 50)] == [0, 1, 2, 3, compile_ahead.HELPERS]
-    monkeypatch.setattr(compile_ahead.os, "sched_getaffinity", lambda _: {0}, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
     assert compile_ahead._helpers(50) == 0
-    monkeypatch.setattr(compile_ahead.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
     assert compile_ahead._helpers(50) == 1
-    monkeypatch.setattr(compile_ahead.sys, "executable", "/usr/bin/blender")  # it would start once more
+    monkeypatch.setattr(sys, "executable", "/usr/bin/blender")  # it would start once more
     assert compile_ahead._helpers(50) == 0
     monkeypatch.undo()
     monkeypatch.setenv(NONE, "1")
@@ -81,3 +85,10 @@ def test_a_kernel_is_found_by_its_origin() -> None:
     made = tile_kernel(Variant(True, False, False, True, False))
     assert helper.resolve(made.origin) is made
     assert helper.resolve(count_events.origin) is count_events
+
+
+def test_no_two_kernels_of_one_factory_have_one_name() -> None:
+    """LLVM finds machine code by its name, and Numba numbers closures of one name anew in each process."""
+    for factory, switches in ((lambda literals: tile_kernel(Variant(*literals)), 5), (scatter_kernel, 4)):
+        made = [factory(literals) for literals in itertools.product((False, True), repeat=switches)]
+        assert len({kernel.py_func.__qualname__ for kernel in made}) == len(made) == 2**switches

@@ -62,8 +62,9 @@ def _pool(stage: Any, strip: Strip, workspace: Workspace) -> int:
 
 
 @cache
-def scatter_kernel(whole: bool, options: bool, plain: bool, counted: bool) -> Any:
-    """The scatter for what :func:`scattered_strip` takes as literals."""
+def scatter_kernel(literals: tuple[bool, bool, bool, bool]) -> Any:
+    """The scatter for what :func:`scattered_strip` takes as literals: whole, options, plain, counted."""
+    whole, options, plain, counted = literals
 
     def scatter(stage: Any, strip: Strip, workspace: Workspace) -> int:
         decode(
@@ -73,7 +74,7 @@ def scatter_kernel(whole: bool, options: bool, plain: bool, counted: bool) -> An
         operations: int = scattered_strip(stage, strip, workspace, whole, options, plain, counted)
         return operations
 
-    return by_address(scatter, (__name__, "scatter_kernel", (whole, options, plain, counted)))
+    return by_address(scatter, (__name__, "scatter_kernel", (literals,)))
 
 
 @by_address
@@ -142,7 +143,7 @@ def stage_kernels(pooling: bool, conv: Conv, rule: Rule, state: State, way: int)
     if conv.pairs.size and way != SCATTER:
         found |= {Code.LIST: _list, **_tiles(conv, rule, Code.GATHER)}
     if not conv.pairs.size or way < GATHER:
-        found[Code.SCATTER] = scatter_kernel(state.v.shape[1] % LANES == 0, *_neurons(conv, rule))
+        found[Code.SCATTER] = scatter_kernel((state.v.shape[1] % LANES == 0, *_neurons(conv, rule)))
     return found
 
 

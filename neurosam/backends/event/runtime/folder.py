@@ -1,8 +1,8 @@
 """The folder of compiled kernels: one for each set of kernel sources, kept across upgrades that do not change them.
 
 A kernel holds machine code of every function that it calls, so it is old as soon as one of these has changed. The
-folder is named by a digest of all that kernels are compiled from: the files of kernels/ and simd/, the options of
-jit.py, the formulas that kernels share with the rest of neurosam (SHARED), and the versions of Python, Numba and
+folder is named by a digest of all that kernels are compiled from: the files of kernels/ and simd/, jit.py and its
+options, the formulas that kernels share with the rest of neurosam (SHARED), and the versions of Python, Numba and
 llvmlite. Neither neurosam's version nor the code that calls kernels counts. The processor counts in each file
 (stored_kernels.py), so machines of a cluster may share a folder.
 
@@ -38,7 +38,6 @@ import llvmlite  # type: ignore[import-untyped]
 import numba
 
 from neurosam import arithmetic
-from neurosam.backends.event.runtime import jit_options
 from neurosam.backends.event.simd.bounds import CHECKED
 from neurosam.network import dynamics, trace
 
@@ -70,7 +69,8 @@ def _digest() -> str:
     folders = (path for name in ("kernels", "simd") for path in (event / name).rglob("*.py"))
     versions = f"{numba.__version__} {llvmlite.__version__} {sys.version} {CHECKED}"
     digest = hashlib.sha256(versions.encode())
-    for source in sorted([*folders, *(Path(str(module.__file__)) for module in (jit_options, *SHARED))]):
+    ours = (event / "runtime" / name for name in ("jit.py", "jit_options.py"))
+    for source in sorted([*folders, *ours, *(Path(str(module.__file__)) for module in SHARED)]):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 

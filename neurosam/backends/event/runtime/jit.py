@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
@@ -38,8 +39,11 @@ def by_address(function: Callable[..., Any], origin: tuple[str, str, tuple[Any, 
     """A kernel that others call by its address.
 
     `origin` says how another process finds it: module, name, and if this is the name of a function that makes it, the
-    arguments.
+    arguments, which are tuples of truth values. They become part of the kernel's name: LLVM tells machine code apart by
+    its name, in which Numba numbers closures of one name by process, so that two of two processes could be mixed up.
     """
+    if origin is not None and origin[2] is not None:
+        function.__qualname__ = f"{origin[1]}_{''.join(str(int(switch)) for switch in chain(*origin[2]))}"
     dispatcher = _refusing(_stored(function, jit_options.BY_ADDRESS))
     dispatcher.origin = origin or dispatcher.origin
     return dispatcher
