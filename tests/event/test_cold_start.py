@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 import neurosam as ns
+from neurosam.backends import Options
+from neurosam.backends.event.plan.compiled import CacheKey, Plan
+from neurosam.backends.event.warm import usual_networks
+from neurosam.signals.inputs import Inputs
 
 RUN = """
 import sys
@@ -114,3 +118,14 @@ def test_after_warm_a_run_compiles_nothing_whatever_it_records(place: Path) -> N
     assert line.startswith(f"{after - before} kernels compiled; {after} of ")
     assert after > before  # traces and records
     assert int(called(run(place, "all"), place / "cache")[1]) == 0
+
+
+def test_usual_networks_take_every_fast_path() -> None:
+    """So `neurosam warm` alone compiles chains, poolings and recurrent groups, of integers and floats."""
+    found = set()
+    for _, usual in usual_networks():
+        inputs = Inputs.of(usual, ns.Events.from_dense(np.zeros((1, 1, *usual.input.shape), np.uint8)))
+        key = CacheKey.of(usual, inputs, ns.Record(), Options(), "auto", 1)
+        plan = Plan(usual, key, lambda _element, _key, make: make())
+        found |= {(path, usual.fixed) for path in plan.paths.values()}
+    assert {("layer", True), ("or", True), ("loop", True), ("layer", False), ("or", False)} <= found
