@@ -115,7 +115,7 @@ def maps_of_methods(plan: Plan, layers: Sequence[str], result: Result) -> Figure
     for name in plan.methods:
         maps = result.arrays.get(f"{coding}/{name} {FORMS[0]}")
         if maps is not None:
-            blocks.append(Block("", [textwrap.fill(name, 13)], [[found] for found in maps]))
+            blocks.append(Block("", [textwrap.fill(name, 13, break_long_words=False)], [[found] for found in maps]))
     outlines = [] if masks is None else list(masks)
     return sheet(
         blocks, [f"image {p}" for p in range(len(blocks[-1].rows))], f"Maps of every method, {coding} coding", outlines
