@@ -8,7 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from neurosam._version import __version__
-from neurosam.cli import check, convert, demo, deploy, explain, formats, info, plugins, quantise, run, train, verify
+from neurosam.cli import (
+    check,
+    convert,
+    demo,
+    deploy,
+    explain,
+    formats,
+    info,
+    plugins,
+    quantise,
+    run,
+    sweep,
+    train,
+    verify,
+)  # fmt: skip
 from neurosam.cli.errors import report_errors
 
 __all__ = ["app"]
@@ -30,6 +44,7 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
 [bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
 [bold]neurosam quantise[/bold] quantises a float network file, with a report by layer.
 [bold]neurosam check[/bold] compares a network with the torch module it was made from.
+[bold]neurosam sweep[/bold] measures a network under many settings, a table in and a table out.
 
 \b
 Hardware: [bold]neurosam chips[/bold] lists what is known of each chip, with sources;
@@ -79,7 +94,7 @@ def _root(
 
 for command in (
     demo.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, run.run, verify.verify,
-    check.check, explain.explain,
+    check.check, explain.explain, sweep.sweep,
 ):  # fmt: skip
     app.command()(command)
 app.command("import")(formats.import_network)

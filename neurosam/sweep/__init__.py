@@ -7,14 +7,22 @@
     worker.py      what a worker keeps
     shards.py      a file for each chunk, and their join
     record.py      runs
-    tally.py       results that add up: comparisons, costs
+    tally.py       comparisons of back ends
     grid.py        a table of settings; measures.py: what is measured for each
+
+How they are used is in docs/sweeps.md.
 """
 
 from neurosam.sweep.cluster import Cluster
+from neurosam.sweep.grid import read_table, settings_of
+from neurosam.sweep.measures import grid_sweep
 from neurosam.sweep.pool import ProcessPool
 from neurosam.sweep.record import run_sweep
 from neurosam.sweep.source import Pictures, Spikes
+from neurosam.sweep.tally import verify_sweep
 from neurosam.sweep.workers import Workers
 
-__all__ = ["Cluster", "Pictures", "ProcessPool", "Spikes", "Workers", "run_sweep"]
+__all__ = [
+    "Cluster", "Pictures", "ProcessPool", "Spikes", "Workers", "grid_sweep", "read_table", "run_sweep", "settings_of",
+    "verify_sweep",
+]  # fmt: skip

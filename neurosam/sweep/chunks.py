@@ -26,9 +26,7 @@ MOST = 2**16
 """Most samples of a chunk, whatever they take."""
 
 
-def chunk_size(
-    measured: Sequence[tuple[int, float]], left: int, workers: int, grain: int = 1, most: int = MOST
-) -> int:
+def chunk_size(measured: Sequence[tuple[int, float]], left: int, workers: int, grain: int = 1, most: int = MOST) -> int:
     """How many samples the next chunk has.
 
     Parameters

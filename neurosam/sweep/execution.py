@@ -58,6 +58,7 @@ def execute(
     done: Callable[[range, R], None],
     total: int,
     progress: Tick | None = None,
+    what: str = "samples",
 ) -> None:
     """Do the work of all chunks.
 
@@ -74,13 +75,15 @@ def execute(
         Samples in all, those done before included.
     progress : callable, optional
         Called with (samples done, total).
+    what : str
+        What chunks are made of, for messages.
 
     Raises
     ------
     BackendError
         If the same samples are lost MOST_LOSSES times, or the workers are gone for good.
     """
-    run = _Run(workers, chunks, work, done, total, progress)
+    run = _Run(workers, chunks, work, done, total, progress, what)
     try:
         run.all()
     except BaseException:
@@ -94,8 +97,9 @@ class _Run(Generic[R]):
 
     def __init__(
         self, workers: Workers, chunks: Chunks, work: Callable[[range], Callable[[], R]],
-        done: Callable[[range, R], None], total: int, progress: Tick | None,
+        done: Callable[[range, R], None], total: int, progress: Tick | None, what: str,
     ) -> None:  # fmt: skip
+        self.what = what
         self.workers, self.chunks, self.work, self.done = workers, chunks, work, done
         self.total, self.progress = total, progress
         self.before = self.finished = total - chunks.left
@@ -154,7 +158,7 @@ class _Run(Generic[R]):
         if self.losses[chunk.start] >= MOST_LOSSES:
             raise BackendError(
                 self.workers.name,
-                f"lost the samples from {chunk.start} on {MOST_LOSSES} times: their workers ended. If the system ended "
+                f"lost the {self.what} from {chunk.start} on {MOST_LOSSES} times: their workers ended. If the system ended "
                 "them for lack of memory, use fewer workers, or record less",
             )
 
@@ -166,6 +170,4 @@ class _Run(Generic[R]):
         if self.finished > self.before:
             count = self.workers.count()
             rate = (self.finished - self.before) / passed
-            bar.say(f"{rate:,.3g} samples/s, {count} worker{'s' * (count != 1)}")
-
-
+            bar.say(f"{rate:,.3g} {self.what}/s, {count} worker{'s' * (count != 1)}")

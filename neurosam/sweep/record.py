@@ -7,11 +7,15 @@ samples are run in batches of GRAIN, and chunks are made of whole batches. Kerne
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from neurosam._util.orphans import remove_orphans, temporary_name
 from neurosam._util.progress import Tick, task
 from neurosam.backends.registry import check, check_dtype, load_backend, run
 from neurosam.hdf5.files import digest, stream_recording
@@ -25,7 +29,7 @@ from neurosam.sweep.source import Part, Source
 from neurosam.sweep.worker import loaded, one_thread
 from neurosam.sweep.workers import Workers
 
-__all__ = ["GRAIN", "PART_BYTES", "Job", "grain_of", "record_shards", "run_chunk", "run_sweep"]
+__all__ = ["GRAIN", "PART_BYTES", "Job", "grain_of", "record_shards", "run_chunk", "run_sweep", "shards_of"]
 
 GRAIN = 16
 """Samples that are run together where that decides about the last bits."""
@@ -60,7 +64,7 @@ class Job:
 def run_sweep(
     network: Network,
     source: Source,
-    out: Path,
+    out: Path | None,
     workers: Workers,
     record: Record | None = None,
     *,
@@ -77,21 +81,22 @@ def run_sweep(
     network : Network
     source : Source
         :class:`Pictures` or :class:`Spikes`.
-    out : Path
-        The file that ``neurosam.run(..., out=)`` writes; replaced when all samples are done.
+    out : Path, optional
+        The file that ``neurosam.run(..., out=)`` writes; replaced when all samples are done. If None, answers and
+        counts alone are returned, and nothing is kept of an interrupted sweep.
     workers : Workers
         Who works: :class:`ProcessPool`, :class:`Cluster`, or ``Workers(executor)`` of any executor.
     record, backend, device, dtype
         As of :func:`neurosam.run`.
     folder : Path, optional
-        Of the shards; ``OUT.shards`` if None. It is removed when the file is written.
+        Of the shards; ``OUT.shards`` if None. It is removed when the file is written. Without `out`, a temporary one.
     progress : callable, optional
         Called with (samples done, all samples).
 
     Returns
     -------
     Recording
-        Its arrays stay in the file.
+        Its arrays stay in the file; without `out`, it has no values of single steps.
 
     Raises
     ------
@@ -114,14 +119,33 @@ def run_sweep(
     >>> recording.samples, recording.same_as(ns.run(net, events))
     (30, True)
     """
+    options = {"backend": backend, "device": device, "dtype": dtype}
+    if out is None:
+        with _temporary() as place:
+            return record_shards(network, source, place, workers, Record(), progress=progress, **options).rest()
     record = Record() if record is None else record
-    where = out.with_name(out.name + ".shards") if folder is None else folder
-    shards = record_shards(
-        network, source, where, workers, record, backend=backend, device=device, dtype=dtype, progress=progress
-    )
+    where = shards_of(out) if folder is None else folder
+    shards = record_shards(network, source, where, workers, record, progress=progress, **options)
     recording = shards.join(out, network, record, source.steps)
     shards.remove()
     return recording
+
+
+def shards_of(out: Path) -> Path:
+    """The folder of the shards of a file."""
+    return out.with_name(out.name + ".shards")
+
+
+@contextmanager
+def _temporary() -> Iterator[Path]:
+    """A folder that is gone when the block ends; what killed processes left of such folders goes too."""
+    place = Path(tempfile.gettempdir())
+    remove_orphans(place, folders=True)
+    folder = place / temporary_name()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def record_shards(

@@ -145,6 +145,11 @@ class Shards:
             stream.finish(joined_rests(rests))
         return load_recording(out, mapped=True)
 
+    def rest(self) -> Recording:
+        """The recording of all samples without its values, in memory."""
+        ordered = sorted(self.whole, key=lambda part: part.start)
+        return joined_rests([without_values(load_recording(self.path(samples))) for samples in ordered])
+
     def remove(self) -> None:
         """Remove the folder: what it held is joined."""
         shutil.rmtree(self.folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -61,6 +62,10 @@ class Source(Protocol):
         """Some of the samples."""
         ...
 
+    def all(self, network: Network) -> Inputs:
+        """The events of all samples."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
@@ -79,8 +84,10 @@ class Pictures:
     --------
     >>> from neurosam.signals import Stimulus
     >>> from neurosam.sweep import Pictures
-    >>> net = ns.Network([ns.Population("in", (4,)), ns.Population("out", (1,), ns.Readout())],
-    ...                  [ns.Projection("in", "out", ns.Dense(np.ones((1, 4))))])
+    >>> net = ns.Network(
+    ...     [ns.Population("in", (4,)), ns.Population("out", (1,), ns.Readout())],
+    ...     [ns.Projection("in", "out", ns.Dense(np.ones((1, 4))))],
+    ... )
     >>> pictures = Pictures(np.full((8, 4), 100, np.uint8), Stimulus(steps=5), seed=1)
     >>> whole, part = pictures.part(range(8)).inputs(net), pictures.part(range(3, 5)).inputs(net)
     >>> np.array_equal(whole["in"].dense()[:, 3:5], part["in"].dense())
@@ -122,6 +129,10 @@ class Pictures:
         """The events of the images."""
         return Inputs.of(network, self.stimulus.encode(self.images, self.seed, self.first))
 
+    def all(self, network: Network) -> Inputs:
+        """The events of all images."""
+        return self.inputs(network)
+
 
 @dataclass(frozen=True, eq=False)
 class _Given:
@@ -150,9 +161,16 @@ class Spikes:
             raise EventError("events", "hold no samples; at least 1 is required")
         self._inputs = inputs
         self.samples, self.steps = inputs.samples, inputs.steps
-        # In order of samples, so that a part is a slice; within a sample, events keep their order.
-        self._order = {name: np.argsort(events.sample, kind="stable") for name, events in inputs.items()}
-        self._sorted = {name: events.sample[self._order[name]] for name, events in inputs.items()}
+
+    @cached_property
+    def _order(self) -> dict[str, npt.NDArray[np.int64]]:
+        """Events in order of samples, so that those of a part are a slice."""
+        return {name: np.argsort(events.sample, kind="stable") for name, events in self._inputs.items()}
+
+    @cached_property
+    def _sorted(self) -> dict[str, npt.NDArray[np.int32]]:
+        """The samples of the events in that order."""
+        return {name: events.sample[self._order[name]] for name, events in self._inputs.items()}
 
     @property
     def sample_bytes(self) -> int:
@@ -166,6 +184,10 @@ class Spikes:
     def part(self, where: range) -> Part:
         """Some of the samples."""
         return _Given(Inputs({name: self._cut(name, where) for name in self._inputs}))
+
+    def all(self, network: Network) -> Inputs:
+        """The events of all samples."""
+        return Inputs.of(network, self._inputs)
 
     def _cut(self, name: str, where: range) -> Events:
         events = self._inputs[name]

@@ -37,7 +37,8 @@ def loaded(path: str, name: str) -> Network:
             return _networks[name]
         if not Path(path).is_file():
             raise FormatError(
-                path, "is not seen by a worker: workers and this process have to see the same folder under the same name"
+                path,
+                "is not seen by a worker: workers and this process have to see the same folder under the same name",
             )
         network = load_network(path)
         if (found := digest(network)) != name:
