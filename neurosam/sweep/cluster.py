@@ -15,7 +15,7 @@ from neurosam.sweep.workers import Workers
 
 __all__ = ["Cluster"]
 
-CONNECT_S = 30
+CONNECT_S = 10
 """Time to reach a scheduler."""
 
 
