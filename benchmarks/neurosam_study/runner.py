@@ -27,6 +27,7 @@ from neurosam.errors import DataError
 from neurosam.sweep.chunks import Chunks
 from neurosam.sweep.execution import execute
 from neurosam.sweep.pool import ProcessPool
+from neurosam.sweep.workers import Workers
 from neurosam_study.behaviour import NO_ANN
 from neurosam_study.clock import Clock
 from neurosam_study.experiments import AGREEMENT, EXPERIMENTS
@@ -119,7 +120,7 @@ def study(
 
 
 def _of_seeds_by(
-    workers: ProcessPool, plan: Plan, cache: Path, chosen: Sequence[str], device: str, say: Callable[[str], None]
+    workers: Workers, plan: Plan, cache: Path, chosen: Sequence[str], device: str, say: Callable[[str], None]
 ) -> None:
     """Run the experiments of all seeds in several processes, which leave the results in the cache."""
 
