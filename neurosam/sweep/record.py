@@ -64,7 +64,7 @@ class Job:
 def run_sweep(
     network: Network,
     source: Source,
-    out: Path | None,
+    out: str | Path | None,
     workers: Workers,
     record: Record | None = None,
     *,
@@ -81,7 +81,7 @@ def run_sweep(
     network : Network
     source : Source
         :class:`Pictures` or :class:`Spikes`.
-    out : Path, optional
+    out : path, optional
         The file that ``neurosam.run(..., out=)`` writes; replaced when all samples are done. If None, answers and
         counts alone are returned, and nothing is kept of an interrupted sweep.
     workers : Workers
@@ -123,7 +123,7 @@ def run_sweep(
     if out is None:
         with _temporary() as place:
             return record_shards(network, source, place, workers, Record(), progress=progress, **options).rest()
-    record = Record() if record is None else record
+    out, record = Path(out), Record() if record is None else record
     where = shards_of(out) if folder is None else folder
     shards = record_shards(network, source, where, workers, record, progress=progress, **options)
     recording = shards.join(out, network, record, source.steps)
