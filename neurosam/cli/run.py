@@ -101,7 +101,7 @@ def run(
     swept = jobs is not None or dask is not None
     if swept and (threads is not None or initial is not None or keep_state is not None):
         raise NeurosamError("--threads, --initial, --keep-state", "go without --jobs and --dask")
-    if dask is not None and out is None and not files:
+    if dask is not None and jobs is None and out is None and not files:
         raise NeurosamError("--dask", "needs --out, in a folder that all workers see; give a file to write to")
     net = network_in(network)
     found = given(files, net, size, samples, columns_in(rule or [])) if files else _data_files(data, net, size, samples)

@@ -1,7 +1,7 @@
 """Comparisons of back ends over many samples: parts by any worker, added up in the order of samples.
 
-The tolerance of floats depends on the samples that are compared together, and so may the last bits of their sums;
-there, samples are compared in batches of GRAIN, and chunks are made of whole batches.
+How many operations are compared, the tolerance of floats, and the last bits of their sums depend on which samples are
+compared together. So samples are compared in batches of GRAIN, and chunks are made of whole batches.
 """
 
 from __future__ import annotations
@@ -54,31 +54,29 @@ def verify_sweep(
         Called with (samples done, all samples).
     """
     check(network, source.part(range(1)).inputs(network), Record())
-    grain = 1 if network.fixed else GRAIN
     where, name = str(file.resolve()), digest(network)
     parts: dict[int, Results] = {}
 
     def work(chunk: range) -> Callable[[], Results]:
-        return partial(_verify_chunk, where, name, source.part(chunk), len(chunk), backends, dtype, grain)
+        return partial(_verify_chunk, where, name, source.part(chunk), len(chunk), backends, dtype)
 
     def done(chunk: range, results: Results) -> None:
         parts[chunk.start] = {other: shifted(result, chunk.start) for other, result in results.items()}
 
-    chunks = Chunks([range(source.samples)], grain, PART_BYTES // max(source.sample_bytes, 1))
+    chunks = Chunks([range(source.samples)], GRAIN, PART_BYTES // max(source.sample_bytes, 1))
     execute(workers, chunks, work, done, source.samples, progress)
     return {other: merged([parts[first][other] for first in sorted(parts)]) for other in backends[1:]}
 
 
 def _verify_chunk(
-    file: str, name: str, part: Part, samples: int, backends: Sequence[str], dtype: str, grain: int
-) -> Results:
+    file: str, name: str, part: Part, samples: int, backends: Sequence[str], dtype: str
+) -> Results:  # fmt: skip
     """Compare some samples, in a worker."""
     network = loaded(file, name)
     inputs = part.inputs(network)
     one_thread()
-    size = samples if grain == 1 else grain
     batches = [
-        (first, verify(network, inputs.select(first, first + size), backends, dtype=dtype, threads=1))
-        for first in range(0, samples, size)
+        (first, verify(network, inputs.select(first, first + GRAIN), backends, dtype=dtype, threads=1))
+        for first in range(0, samples, GRAIN)
     ]
     return {other: merged([shifted(results[other], first) for first, results in batches]) for other in backends[1:]}
