@@ -101,8 +101,6 @@ def run(
     swept = jobs is not None or dask is not None
     if swept and (threads is not None or initial is not None or keep_state is not None):
         raise NeurosamError("--threads, --initial, --keep-state", "go without --jobs and --dask")
-    if dask is not None and jobs is None and out is None and not files:
-        raise NeurosamError("--dask", "needs --out, in a folder that all workers see; give a file to write to")
     net = network_in(network)
     found = given(files, net, size, samples, columns_in(rule or [])) if files else _data_files(data, net, size, samples)
     if not found.recordings and (film is not None or dt_us or polarity or rule):
@@ -111,6 +109,8 @@ def run(
         raise NeurosamError("--coding, --size", "are for images; a recording takes --dt-us, --polarity and --rule")
     if labels_file is not None and not (events or found.spikes):
         raise NeurosamError("--labels", "goes with --events; images and recordings in folders have their own")
+    if dask is not None and jobs is None and out is None and not found.recordings:
+        raise NeurosamError("--dask", "needs --out, in a folder that all workers see; give a file to write to")
     rules = rules_of(net, dt_us, polarity, steps, rule or []) if found.recordings else None
     if rules is not None and not (out or keep_state or initial):
         picture = FilmRequest(film, layers, window)

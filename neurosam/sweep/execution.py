@@ -158,8 +158,8 @@ class _Run(Generic[R]):
         if self.losses[chunk.start] >= MOST_LOSSES:
             raise BackendError(
                 self.workers.name,
-                f"lost the {self.what} from {chunk.start} on {MOST_LOSSES} times: their workers ended. If it was for lack "
-                "of memory, use fewer workers, or record less",
+                f"lost the {self.what} from {chunk.start} on {MOST_LOSSES} times: their workers ended. If it was for "
+                "lack of memory, use fewer workers, or record less",
             )
 
     def _report(self) -> None:
