@@ -194,14 +194,14 @@ def run_chunk(job: Job, part: Part, path: str, samples: int, steps: int) -> None
     network = loaded(job.network, job.name)
     inputs = part.inputs(network)
     one_thread()
-    options = {"device": job.device, "dtype": job.dtype, "threads": 1}
+    one = partial(run, network, backend=job.backend, record=job.record, device=job.device, dtype=job.dtype, threads=1)
     if job.grain == 1:
-        run(network, inputs, job.backend, job.record, out=path, **options)
+        one(inputs, out=path)
         return
     with stream_recording(path, network, job.record, steps, samples) as stream:
         rests = []
         for first in range(0, samples, job.grain):
-            recording = run(network, inputs.select(first, first + job.grain), job.backend, job.record, **options)
+            recording = one(inputs.select(first, first + job.grain))
             stream.put(recording, first)
             rests.append(without_values(recording))
         stream.finish(joined_rests(rests))
