@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neurosam._util.memory import keep_freed_memory
 from neurosam._util.packages import require_package
 from neurosam._util.progress import progress
 from neurosam.cli.common import new_folder, say, show
@@ -96,6 +97,7 @@ def study(
     from neurosam_study.presets import plan_for
     from neurosam_study.runner import study as run_study
 
+    keep_freed_memory()
     plan = plan_for(data, quick=quick, architecture=architecture, size=size)
     changed: dict[str, Any] = {
         "width": width, "seeds": seeds, "epochs": epochs, "ann_epochs": epochs, "steps": steps, "optimizer": optimizer,

@@ -138,19 +138,19 @@ def estimate(differences: Sequence[npt.ArrayLike], *, crossed: bool, seed: int =
 
 def _satterthwaite(table: Array) -> float:
     """Degrees of freedom of the mean of ``[S, P]`` crossed differences; a NaN counts as its seed's mean."""
-    seeds, pictures = table.shape
+    seeds, pictures = (int(size) for size in table.shape)
     table = np.where(np.isnan(table), np.nanmean(table, axis=1, keepdims=True), table)
     if pictures < 2:
-        return seeds - 1.0
+        return float(seeds - 1)
     of_seeds, of_pictures = table.mean(axis=1, keepdims=True), table.mean(axis=0, keepdims=True)
     left = table - of_seeds - of_pictures + table.mean()
     v_seeds = float(of_seeds.var(ddof=1)) / seeds
     v_pictures = float(of_pictures.var(ddof=1)) / pictures
     v_left = float((left**2).sum()) / ((seeds - 1) * (pictures - 1)) / (seeds * pictures)
     if v_pictures <= v_left:
-        return seeds - 1.0
+        return float(seeds - 1)
     spread = v_seeds**2 / (seeds - 1) + v_pictures**2 / (pictures - 1) + v_left**2 / ((seeds - 1) * (pictures - 1))
-    return max(seeds - 1.0, (v_seeds + v_pictures - v_left) ** 2 / spread)
+    return max(float(seeds - 1), (v_seeds + v_pictures - v_left) ** 2 / spread)
 
 
 def _resampled(rows: list[Array], crossed: bool, rng: np.random.Generator) -> Array:

@@ -276,11 +276,11 @@ DEPLOYED = {
 }
 """Plans of the deployment experiment by data set: vgg5 at a quarter of its width."""
 TINY_IMAGENET = Plan(
-    train=None, test=1000, explained=100, architecture="vgg5", width=0.25, epochs=12, ann_epochs=16, batch=32,
+    train=None, test=1000, explained=100, architecture="vgg5", width=0.25, epochs=8, ann_epochs=16, batch=32,
     optimizer="sgd", steps=10, leaks=(0.7, 0.95), conversion_steps=200, clutter=False, judged=30, masks=100,
     codings=("poisson", "direct"), deployed=(), seeds=3,
 )  # fmt: skip
-"""Tiny-ImageNet, or other pictures: with twenty classes and ``size=32``, two hours of a core for the trainings."""
+"""Tiny-ImageNet, or other pictures: with twenty classes and ``size=32``, 90 minutes of a core for the trainings."""
 N_MNIST = replace(TINY_IMAGENET, architecture="16C3-P2-32C3-P2-32C3-P2-D10", width=1.0, optimizer="adam", steps=15)
 """Recordings of N-MNIST, each divided into equal steps."""
 

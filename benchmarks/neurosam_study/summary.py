@@ -4,12 +4,13 @@ A finding asks several statements at once (deletion, insertion, mass) and has a 
 every form of the network, for when all fail, for when all are equivalent, and for anything else. The verdicts follow
 each sentence, with differences and 95 % intervals; positive ones support the statement.
 
-    python -m neurosam_study.summary STUDY/results.md PAGE.md
+    python -m neurosam_study.summary STUDY/results.md PAGE.md [NAME]
 
-replaces what stands between two lines of a page by the section "What holds" of results.md:
+replaces what stands between two lines of a page by the section "What holds" of results.md, for one of several studies
+with its name:
 
-    <!-- what holds -->
-    <!-- end of what holds -->
+    <!-- what holds NAME -->
+    <!-- end of what holds NAME -->
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ from neurosam_study.weights import BOUND
 __all__ = ["FINDINGS", "HEADING", "Finding", "fill", "findings"]
 
 HEADING = "## What holds"
-BEGIN, END = "<!-- what holds -->", "<!-- end of what holds -->"
 
 
 @dataclass(frozen=True)
@@ -130,31 +130,33 @@ def _told(verdict: Verdict) -> str:
     return f"{estimate.mean:+.3f}{bounds}, {verdict.word}"
 
 
-def fill(results: Path, page: Path) -> None:
-    """Put the section of results.md between the marks of a page.
+def fill(results: Path, page: Path, name: str = "") -> None:
+    """Put the section of results.md between the marks of a page, those with this name.
 
     Raises
     ------
     DataError
         If results.md has no such section, or the page lacks a mark.
     """
+    mark = f"what holds {name}".strip()
+    begin, end_mark = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
     lines = results.read_text(encoding="utf-8").splitlines()
     if HEADING not in lines:
         raise DataError(str(results), f"has no section {HEADING!r}; run the study again")
     start = lines.index(HEADING) + 1
     end = next((i for i in range(start, len(lines)) if lines[i].startswith("## ")), len(lines))
     text = page.read_text(encoding="utf-8")
-    if not 0 <= text.find(BEGIN) < text.find(END):
-        raise DataError(str(page), f"lacks the lines {BEGIN} and {END}, in this order")
-    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    if not 0 <= text.find(begin) < text.find(end_mark):
+        raise DataError(str(page), f"lacks the lines {begin} and {end_mark}, in this order")
+    before, after = text[: text.index(begin)], text[text.index(end_mark) :]
     section = "\n".join(lines[start:end]).strip()
-    write_text(page, f"{before}{BEGIN}\n{section}\n{after}")
+    write_text(page, f"{before}{begin}\n{section}\n{after}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        raise SystemExit("usage: python -m neurosam_study.summary STUDY/results.md PAGE.md")
+    if len(sys.argv) not in (3, 4):
+        raise SystemExit("usage: python -m neurosam_study.summary STUDY/results.md PAGE.md [NAME]")
     try:
-        fill(Path(sys.argv[1]), Path(sys.argv[2]))
+        fill(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])
     except (DataError, OSError) as error:
         raise SystemExit(str(error)) from None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from neurosam._util.memory import keep_freed_memory
 from neurosam._util.packages import require_package
 from neurosam.cli.common import new_folder, progress, say, show
 
@@ -26,6 +27,7 @@ def demo(
     from neurosam.demo import FULL, QUICK, tables
     from neurosam.demo import demo as run_demo
 
+    keep_freed_memory()
     start = time.perf_counter()
     try:
         results = run_demo(out, QUICK if quick else FULL, seed, say=say, bar=progress)

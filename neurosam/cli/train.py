@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from neurosam._util.memory import keep_freed_memory
 from neurosam._util.packages import require_package
 from neurosam.cli.common import MODEL, console, new_file, say
 from neurosam.cli.inputs import CLUTTERED, DATA_HELP, Size, data_option, held_out, training_set
@@ -146,6 +147,7 @@ def train(
         raise NeurosamError(str(checkpoint), "is a link, by which a file elsewhere could be replaced; remove it")
     if checkpoint.exists() and not force:
         say(f"resuming from {checkpoint}")
+    keep_freed_memory()
     try:
         history = training.train(
             module, train_set, test_set, steps=steps, coding=coding, epochs=epochs, batch_size=batch, lr=lr,

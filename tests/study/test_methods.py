@@ -194,11 +194,15 @@ def test_findings_choose_their_sentence_by_the_verdicts(tmp_path: Path) -> None:
     assert all(set(found.texts) <= every for found in FINDINGS)
     (tmp_path / "results.md").write_text(f"# Study\n\n{better}\n## Next\n\nmore\n")
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- what holds -->\nold\n<!-- end of what holds -->\nafter\n")
+    other = "<!-- what holds faces -->\nold\n<!-- end of what holds faces -->\nafter\n"
+    page.write_text(f"before\n<!-- what holds -->\nold\n<!-- end of what holds -->\n{other}")
     for _ in range(2):  # again changes nothing
         fill(tmp_path / "results.md", page)
     section = better.removeprefix(HEADING).strip()
-    assert page.read_text() == f"before\n<!-- what holds -->\n{section}\n<!-- end of what holds -->\nafter\n"
+    filled = f"before\n<!-- what holds -->\n{section}\n<!-- end of what holds -->\n"
+    assert page.read_text() == filled + other
+    fill(tmp_path / "results.md", page, "faces")
+    assert page.read_text() == filled + other.replace("\nold\n", f"\n{section}\n")
     page.write_text("no marks")
     with pytest.raises(DataError, match="lacks the lines"):
         fill(tmp_path / "results.md", page)

@@ -24,7 +24,7 @@ from neurosam_study.trace_bits.losses import MEASURES, Reference, losses
 from neurosam_study.trace_bits.measure import FLOAT, Measured, measure
 from neurosam_study.trace_bits.nets import Bench, benches
 from neurosam_study.trace_bits.report import write
-from neurosam_study.trace_bits.settings import GAMMA, Grid, Setting
+from neurosam_study.trace_bits.settings import FULL, GAMMA, Grid, Setting
 from neurosam_study.trace_bits.verdict import cliffs, fifth_percentile, widths
 
 SMALL = Grid(bits=(3, 12), gammas=(GAMMA,), steps=(6, 30), weight_bits=(8, 4), samples=5)
@@ -154,3 +154,12 @@ def test_the_networks_of_a_plan(tmp_path: Path) -> None:
         assert {name: x.planes.shape[:2] for name, x in run.spikes.items()} == {"conv2": (each.most_steps, 5)}
         assert 0 <= run.accuracy <= 1
         assert run.predictor(each.events(each.most_steps).dense()).shape == (5, 10)
+
+
+def test_long_runs_have_fewer_samples_and_as_many_spikes() -> None:
+    assert [FULL.samples_of(steps) for steps in (8, 30, 100, 500)] == [60, 60, 18, 10]
+    assert SMALL.samples_of(500) == SMALL.samples == 5
+    half = Reference(spikes(), 10, samples=2)
+    whole = Reference(spikes(), 10)
+    for name, of_whole in losses(whole, Setting(4, "floor", steps=10)).items():
+        assert np.array_equal(losses(half, Setting(4, "floor", steps=10))[name], of_whole[:2], equal_nan=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from neurosam._util.memory import keep_freed_memory
 from neurosam.cli.common import say
 from neurosam.cli.errors import report_errors
 from neurosam.errors import DataError
@@ -38,6 +39,7 @@ def _main(
     for name, plan in plans.items():
         if plan.recordings:
             raise DataError(name, "holds recordings, which have one length; traces are compared over several")
+    keep_freed_memory()
     found = []
     for bench in benches(plans, out / "cache", grid.samples, max(grid.steps), seeds, say):
         found += measure(bench, grid, out, say)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from neurosam.evaluation.agreement import pearson
 from neurosam.evaluation.skill import skill, support_spearman, top_iou
 from neurosam.explain.localisation import mass_inside
-from neurosam.explain.narrow_trace import narrow_maps
+from neurosam.explain.narrow_trace import narrow_maps, spike_lists
 from neurosam.explain.sam import from_spikes
 from neurosam.network.trace import SamTrace
 from neurosam.signals.recording import Spikes
@@ -42,11 +42,19 @@ class Reference:
         Of a run of at least `steps` steps.
     steps : int
     masks : (B, H, W) bool array, optional
+    samples : int, optional
+        How many of the first samples; all if None.
     """
 
-    def __init__(self, spikes: Spikes, steps: int, masks: npt.NDArray[np.bool_] | None = None) -> None:
-        magnitude = None if spikes.magnitude is None else spikes.magnitude[:steps]
-        self.spikes = Spikes(spikes.planes[:steps], spikes.shape, magnitude)
+    def __init__(
+        self, spikes: Spikes, steps: int, masks: npt.NDArray[np.bool_] | None = None, samples: int | None = None
+    ) -> None:
+        part = np.s_[:steps, :samples]
+        masks = None if masks is None else masks[:samples]
+        self.spikes = Spikes(
+            spikes.planes[part], spikes.shape, None if spikes.magnitude is None else spikes.magnitude[part]
+        )
+        self.lists = spike_lists(self.spikes)
         self.steps, self.masks = steps, masks
         self.counts = np.bitwise_count(self.spikes.planes).sum(axis=-1, dtype=np.float64)
         self._maps: dict[tuple[float, str], Array] = {}
@@ -69,7 +77,7 @@ class Reference:
 
 def losses(reference: Reference, setting: Setting, seed: int = 0) -> dict[str, Array]:
     """Each measure by sample, ``[B]``."""
-    maps = narrow_maps(reference.spikes, setting.trace(), seed=seed).astype(np.float64)
+    maps = narrow_maps(reference.lists, setting.trace(), seed=seed).astype(np.float64)
     exact = reference.maps(setting.gamma, setting.mode)
     r, base = _whole_r(maps, exact), reference.count_r(setting.gamma, setting.mode)
     total, exact_total = maps.sum(axis=0), exact.sum(axis=0)

@@ -35,7 +35,7 @@ Array = npt.NDArray[np.float64]
 
 FLOAT = "float"
 """Key of the float map among the maps that are judged by deletion and insertion."""
-JUDGED, POINTS = 30, 10
+JUDGED, POINTS = 20, 10
 """Samples and points of the curves of deletion and insertion."""
 EXAMPLES = 4
 """Samples whose maps are drawn."""
@@ -111,7 +111,8 @@ def _judged_steps(bench: Bench) -> int:
 def _measured(
     bench: Bench, run: Run, weight_bits: int, steps: int, settings: Sequence[Setting], grid: Grid, judged: bool
 ) -> Measured:
-    references = [Reference(run.spikes[layer], steps, bench.masks) for layer in bench.layers]
+    count = grid.samples_of(steps)
+    references = [Reference(run.spikes[layer], steps, bench.masks, count) for layer in bench.layers]
     values = {
         setting.key: np.stack(
             [np.stack([*losses(reference, setting, bench.seed).values()]) for reference in references]
@@ -140,7 +141,7 @@ def _maps(references: list[Reference], steps: int, grid: Grid, seed: int) -> Ite
         for bits in grid.bits:
             setting = Setting(bits, rounding, steps=steps)
             trace = setting.trace()
-            yield setting.key, [np.asarray(narrow_maps(r.spikes, trace, seed=seed), np.float64) for r in references]
+            yield setting.key, [np.asarray(narrow_maps(r.lists, trace, seed=seed), np.float64) for r in references]
 
 
 def _path(folder: Path, bench: Bench, weight_bits: int, steps: int) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,9 @@ from neurosam_study.trace_bits.settings import GAMMA, ROUNDINGS, Grid, Setting
 from neurosam_study.trace_bits.verdict import Cliff, Width, cliffs, widths
 
 __all__ = ["write"]
+
+PILOT_BITS = 4
+"""Width of which the pilot said that random rounding loses nothing."""
 
 
 def write(folder: Path, found: Sequence[Measured], grid: Grid) -> list[Path]:
@@ -48,9 +52,10 @@ def _page(
 ) -> Iterable[str]:
     nets = len({m.bench for m in found})
     yield "# How many bits a SAM trace needs"
+    counts = ", ".join(f"{grid.samples_of(steps)} of {steps} steps" for steps in grid.steps)
     yield (
-        f"{nets} networks, {grid.samples} held-out samples each, on the event back end in integers. Every trace of a "
-        "run is computed from the same recorded spikes. Measures: " + _measures() + "."
+        f"{nets} networks, {counts} (held-out samples), on the event back end in integers. Every trace of a run is "
+        "computed from the same recorded spikes. Measures: " + _measures() + "."
     )
     yield "## Which widths pass"
     yield (verdict.__doc__ or "").split("\n\n", 1)[1].strip()
@@ -63,12 +68,46 @@ def _page(
             for c in fell
         ],
     )
+    yield from _prediction(found, grid, fell)
     yield "## One setting at a time"
     yield from _others(found, grid)
+    yield (
+        "Energy by width is not shown: the cost ledger has no source for the energy of a trace's bits, so the figure "
+        "of state counts the bits themselves."
+    )
     yield "## Bits per weight"
     yield _weights(found, grid)
     yield "## Figures"
     yield from (f"![{path.stem}]({path.name})" for path in figures)
+
+
+def _prediction(found: Sequence[Measured], grid: Grid, fell: list[Cliff]) -> Iterable[str]:
+    """How far floor's cliffs are from the predicted ones, and what the pilot's claim for random rounding becomes."""
+    offsets = Counter((c.found["floor"] or grid.bits[-1] + 1) - c.predicted for c in fell)
+    counted = ", ".join(f"{offset:+d} bits in {count}" for offset, count in sorted(offsets.items()))
+    yield (
+        f"Rounding down holds from b* + n bits on: n = {counted} of {len(fell)} pairs of gamma and steps (a width must "
+        "hold in every network and layer; widths between those of the grid count as the next one)."
+    )
+    first = [m for m in found if m.weight_bits == grid.weight_bits[0]]
+    if PILOT_BITS in grid.bits:
+        rows = []
+        for gamma in grid.gammas:
+            cells: list[str] = []
+            for measure in ("r", "skill"):
+                values = [
+                    float(np.nanmedian(layer))
+                    for m in first
+                    for layer in m.of(Setting(PILOT_BITS, "stochastic", gamma, m.steps), measure)
+                    if not np.isnan(layer).all()
+                ]
+                cells += [f"{np.median(values):.3f}", f"{min(values):.3f}"]
+            rows.append((f"{gamma:g}", *cells))
+        yield (
+            f"A pilot found r of at least .998 everywhere at {PILOT_BITS} bits and random rounding. Medians over the "
+            "samples of a run and layer:"
+        )
+        yield _table(("gamma", "r: middle", "r: lowest", "skill: middle", "skill: lowest"), rows)
 
 
 def _measures() -> str:

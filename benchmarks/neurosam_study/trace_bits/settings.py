@@ -24,6 +24,8 @@ ROUNDINGS = {
 }
 """Names in tables: rounding, and whose random numbers."""
 GAMMA, STEPS, TABLE_BITS = 0.5, 30, 8
+FEWEST = 10
+"""Least number of samples of a long run."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Grid:
     weight_bits : tuple of int
         Of the networks; the grid's other settings are tried at the first of them alone.
     samples : int
-        Held-out samples.
+        Held-out samples, of runs of up to 30 steps; longer ones have fewer, see :meth:`samples_of`.
     """
 
     bits: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16)
@@ -108,6 +110,10 @@ class Grid:
     steps: tuple[int, ...] = (8, 30, 100, 500)
     weight_bits: tuple[int, ...] = (8, 6, 5, 4)
     samples: int = 60
+
+    def samples_of(self, steps: int) -> int:
+        """Samples of a run: as many spikes as in 30 steps, but at least 10 samples."""
+        return min(self.samples, max(FEWEST, self.samples * STEPS // steps))
 
     def settings(self, steps: int) -> Iterator[Setting]:
         """The traces of runs of `steps` steps."""
