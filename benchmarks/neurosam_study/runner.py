@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosam._util.atomic_write import write_text
+from neurosam._util.memory import keep_freed_memory
 from neurosam._util.progress import task
 from neurosam.errors import DataError
 from neurosam.sweep.chunks import Chunks
@@ -139,6 +140,7 @@ def _seed_alone(plan: Plan, seed: int, cache: Path, chosen: Sequence[str], devic
     import torch
 
     torch.set_num_threads(1)
+    keep_freed_memory()
     clock = Clock({name: EXPERIMENTS[name].share for name in chosen}, plan.seeds)
     _of_seed(Models(plan, seed, cache, _unsaid, device), cache, _unsaid, chosen, clock)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import pytest
 import neurosam as ns
 from neurosam.sweep import Pictures, Spikes, Workers, run_sweep
 from neurosam.sweep.record import grain_of, record_shards, shards_of
-from neurosam.sweep.shards import Shards, shard_name
+from neurosam.sweep.shards import NAME, Shards, shard_name
 from support.sweeping import network, pictures, stimulus
 
 SAMPLES = 23
@@ -82,6 +85,38 @@ def test_what_is_there_is_used(tmp_path: Path, workers: Workers, monkeypatch: py
     assert run_sweep(net, pictures(SAMPLES), out, workers).same_as(whole(net))
     done = sorted(sample for where in ran[1:] for sample in where)  # the first call checks the input
     assert done == sorted(set(range(SAMPLES)) - {sample for where in kept for sample in where})
+
+
+def test_interrupted_at_random_again_and_again_no_sample_is_lost_or_doubled(tmp_path: Path) -> None:
+    """After each of 20 interrupts, the shards hold the samples of before and no sample twice; at last, each once."""
+    net, out, rng = network(), tmp_path / "run.h5", random.Random(0)
+    source, there = pictures(150), Counter[int]()
+    interrupts = 0
+    while not out.exists():
+        stop = rng.randrange(4) if interrupts < 20 else 10**6
+
+        ticks = count()
+
+        def tick(_done: int, _total: int, ticks: count[int] = ticks, stop: int = stop) -> None:
+            if next(ticks) == stop:
+                raise KeyboardInterrupt
+
+        with ThreadPoolExecutor(2) as executor:
+            try:
+                run_sweep(net, source, out, Workers(executor), progress=tick)
+            except KeyboardInterrupt:
+                interrupts += 1
+        if not out.exists():
+            names = [NAME.fullmatch(path.name) for path in shards_of(out).glob("shard-*")]
+            found = Counter(sample for name in names if name for sample in range(int(name[2]), int(name[3])))
+            assert max(found.values(), default=1) == 1
+            assert there.keys() <= found.keys()
+            there = found
+    expected = ns.run(net, stimulus().encode(source.images, 3))
+    recording = ns.load_recording(out)
+    assert recording.same_as(expected)
+    assert recording.operations == expected.operations
+    assert interrupts > 3
 
 
 @pytest.mark.parametrize(
