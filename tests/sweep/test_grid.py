@@ -93,7 +93,7 @@ def test_the_rows_are_what_runs_give(tmp_path: Path, workers: Workers) -> None:
     settings = settings_of([{}, {"threshold": 1.5}, {"gamma": 2}, {"steps": 4, "seed": 9}, {}])
     rows = grid_sweep({"n.h5": net}, "n.h5", settings, source, file_of(net, tmp_path, workers), tmp_path, labels=labels)
     made = [
-        ns.run(changed, stimulus_.encode(source.images, seed), record=ns.Record(sam="conv"))
+        ns.run(changed, stimulus_.encode(source.images, seed), record=ns.Record(sam=("conv",)))
         for changed, stimulus_, seed in (
             (net, stimulus(), 3), (with_setting(net, settings[1], None, 6), stimulus(), 3),
             (with_setting(net, settings[2], None, 6), stimulus(), 3), (net, replace(stimulus(), steps=4), 9),
@@ -129,8 +129,14 @@ def _back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_rows_that_are_finished_are_not_measured_again(
     tmp_path: Path, workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    net, measured, one = network(), [], measures_module.measure
-    monkeypatch.setattr(measures_module, "measure", lambda row: measured.append(row.number) or one(row))
+    net, one = network(), measures_module.measure
+    measured: list[int] = []
+
+    def noted(row: measures_module.Row) -> None:
+        measured.append(row.number)
+        one(row)
+
+    monkeypatch.setattr(measures_module, "measure", noted)
     settings = settings_of([{}, {"threshold": 1.5}, {"gamma": 2}])
     arguments = ({"n.h5": net}, "n.h5", settings, pictures(SAMPLES), file_of(net, tmp_path, workers), tmp_path)
     before = grid_sweep(*arguments)

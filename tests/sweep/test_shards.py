@@ -81,7 +81,12 @@ def test_what_is_there_is_used(tmp_path: Path, workers: Workers, monkeypatch: py
     assert len(kept) == 2
     ran: list[range] = []
     part = Pictures.part
-    monkeypatch.setattr(Pictures, "part", lambda self, where: ran.append(where) or part(self, where))
+
+    def noted(self: Pictures, where: range) -> Pictures:
+        ran.append(where)
+        return part(self, where)
+
+    monkeypatch.setattr(Pictures, "part", noted)
     assert run_sweep(net, pictures(SAMPLES), out, workers).same_as(whole(net))
     done = sorted(sample for where in ran[1:] for sample in where)  # the first call checks the input
     assert done == sorted(set(range(SAMPLES)) - {sample for where in kept for sample in where})
@@ -125,7 +130,7 @@ def test_interrupted_at_random_again_and_again_no_sample_is_lost_or_doubled(tmp_
         ({"network": network(80)}, "holds shards of another sweep: network [0-9a-f]{60}, not [0-9a-f]{60}; give"),
         ({"source": pictures(SAMPLES + 1)}, "samples 23, not 24"),
         ({"source": replace(pictures(SAMPLES), seed=4)}, "inputs images"),
-        ({"record": ns.Record(spikes="conv")}, "record "),
+        ({"record": ns.Record(spikes=("conv",))}, "record "),
         ({"dtype": "float32"}, "dtype float64, not float32"),
     ],
 )
