@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ METRICS = {
     "sensitivity": "max-sensitivity (lower is stabler)",
 }
 PANELS = (*(("pixel", metric) for metric in METRICS), *(("spike", how) for how in CURVES))
+SHARES = ("deletion", "insertion", "mass", "sparseness")
+"""Measures that lie in 0..1, where their intervals end."""
+LEAST_SKILL = -1.0
+"""Lower end of the axis of skill, which has no least value."""
 ROW = 0.16
 """Height of a row of dots, in inches."""
 
@@ -54,7 +59,10 @@ def methods(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
 
 def _in_forms(seeds: charts.Seeds, data: str, level: str, metric: str, method: str) -> dict[str, Interval]:
     name = figure(data, level, metric, method, "{form}")
-    return charts.in_forms(seeds, METHODS, name) if "{form}" in name else charts.formless(seeds, METHODS, name)
+    found = charts.in_forms(seeds, METHODS, name) if "{form}" in name else charts.formless(seeds, METHODS, name)
+    if metric not in SHARES:
+        return found
+    return {form: x._replace(low=max(x.low, 0.0), high=min(x.high, 1.0)) for form, x in found.items()}
 
 
 def _colour(name: str) -> str:
@@ -81,11 +89,17 @@ def weights(plan: Plan, layers: Sequence[str], seeds: charts.Seeds) -> Figure:
         line(1, f"{layer}/count", colour, f"spike count, {layer}", dash=":", share=True)
         line(2, f"{layer}/skill", colour, layer)
     axes[0, 1].axhline(BOUND, color=charts.BASELINE, linewidth=0.8)
+    axes[0, 2].set_ylim(LEAST_SKILL, 1.05)
     axes[0, 2].axhline(0, color=charts.BASELINE, linewidth=0.8)
     for how, colour in zip(CURVES, (charts.CONVERSION, charts.SURROGATE), strict=True):
         line(3, f"{how}/SAM", colour, f"{how}, SAM", share=True)
         line(3, f"{how}/random", colour, f"{how}, random", dash=":", share=True)
-    titles = ("held-out accuracy", "correlation with float", "skill over the spike count", "area under the curve")
+    titles = (
+        "held-out accuracy",
+        "correlation with float",
+        f"skill over the spike count (from {LEAST_SKILL:g})",
+        "area under the curve",
+    )
     for column, title in enumerate(titles):
         charts.label(axes[0, column], title=title, x="bits per weight")
         axes[0, column].set_xticks(bits)
@@ -101,7 +115,7 @@ def maps_of_methods(plan: Plan, layers: Sequence[str], result: Result) -> Figure
     for name in plan.methods:
         maps = result.arrays.get(f"{coding}/{name} {FORMS[0]}")
         if maps is not None:
-            blocks.append(Block("", [name.replace(" ", "\n", 1)], [[found] for found in maps]))
+            blocks.append(Block("", [textwrap.fill(name, 13, break_long_words=False)], [[found] for found in maps]))
     outlines = [] if masks is None else list(masks)
     return sheet(
         blocks, [f"image {p}" for p in range(len(blocks[-1].rows))], f"Maps of every method, {coding} coding", outlines
