@@ -113,7 +113,8 @@ class _Run(Generic[R]):
         self._report()
         while self.chunks.left or self.flying:
             broken = not self._fill(executor)
-            for future in wait(self.flying, LOOK_S, FIRST_COMPLETED).done:
+            ended = wait(self.flying, LOOK_S, FIRST_COMPLETED).done
+            for future in [future for future in self.flying if future in ended]:  # in order: `ended` is a set
                 broken |= not self._collect(future)
             if broken:
                 for chunk in self.flying.values():  # lost with the others
