@@ -38,7 +38,7 @@ class Neurons(NamedTuple):
 
 
 def fastest(
-    case: PlainCase, neurons: Callable[[Layer, tuple[int, ...]], Neurons], lag: int = 0, divisor: float = 1.0
+    case: PlainCase, neurons: Callable[[Layer, tuple[int, ...]], Neurons], lag: int = 0
 ) -> Callable[[], dict[str, int]]:
     """Compile a chain in both arrangements; return the one that takes less time, which returns the spikes by layer.
 
@@ -50,8 +50,6 @@ def fastest(
     lag : int
         Steps by which the peer's spikes come later than the currents. As many more steps are run, and spikes are
         counted in each layer's own time.
-    divisor : float
-        Weights are divided by it, for a peer that scales its input down.
 
     Raises
     ------
@@ -61,7 +59,7 @@ def fastest(
     require_chain(case)
     weights, stack, source = [], [], case.shape
     for layer in case.layers:
-        weights.append(_channels_last(layer, source) / np.float32(divisor))
+        weights.append(_channels_last(layer, source))
         shape = (*layer.shape[1:], layer.shape[0])
         stack.append((layer, None if layer.kind == "pool" else neurons(layer, shape)))
         source = layer.shape
