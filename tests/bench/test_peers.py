@@ -136,12 +136,13 @@ def test_libraries_of_layers_are_given_no_recurrent_network(peer: Any) -> None:
 
 def test_neurosam_has_a_script_for_every_arithmetic_and_reset_that_peers_have(peer: Any) -> None:
     case, on_event = peer("convert").plain(chain()), peer("convert").on_event
-    for script, options in {
+    scripts: dict[str, dict[str, Any]] = {
         "run_neurosam": {},
         "run_neurosam_float": {"fixed": False},
         "run_neurosam_zero": {"reset": "zero"},
         "run_neurosam_float_zero": {"fixed": False, "reset": "zero"},
-    }.items():
+    }
+    for script, options in scripts.items():
         assert peer(script).build(case, 1)() == on_event(case, 1, **options)(), script
     counts = [tuple(on_event(case, 1, False, reset)().items()) for reset in ("subtract", "zero")]
     assert counts[0] != counts[1]
