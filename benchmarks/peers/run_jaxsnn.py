@@ -5,12 +5,8 @@
 """jaxsnn: its discrete-time `lif_step`; the faster of two arrangements (jax_layers.py).
 
 It resets to zero. Its synaptic current lasts one step, which delays spikes by one, and is scaled by dt / tau, so the
-<<<<<<< HEAD
 threshold is, too, which is exact in float32. Its own `superspike` gives half a spike at the threshold; we pass a
 comparison instead.
-=======
-threshold is, too, which is exact in float32. Its own `superspike` gives half a spike at the threshold; we pass a comparison instead.
->>>>>>> peers
 """
 
 from __future__ import annotations
