@@ -49,7 +49,7 @@ endef
 PIP_INSTALL = python -m pip --disable-pip-version-check install -qq
 
 .DEFAULT_GOAL := help
-.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz kills paired installs interop sanafe silicon clean
+.PHONY: help env lava lava-if-possible demo docs tutorials test check-bounds lint graph format lowest mutants networks vectors fuzz kills sweeps paired installs interop sanafe silicon clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -118,6 +118,9 @@ fuzz: env ## give damaged and hostile files to every reader; a fault is a crash,
 kills: env ## end commands at random moments by Ctrl-C, SIGTERM and SIGKILL: is anything lost or left (KILLS=100 SEED=0)
 	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m kills --kills $(or $(KILLS),100) --seed $(or $(SEED),0)
 
+sweeps: env ## 1,000 samples by processes and by a Dask cluster that loses a worker, and random kills: the same bits? (SAMPLES=1000 KILLS=20 SEED=0)
+	@PYTHONPATH=.:hw:benchmarks:tests $(VENV)/bin/python -m sweeps --samples $(or $(SAMPLES),1000) --kills $(or $(KILLS),20) --seed $(or $(SEED),0)
+
 installs: ## the wheel in fresh environments, for each Python and extra, a command of each (half an hour; INSTALL_PYTHONS=3.12 EXTRAS=none,viz)
 	@$(FIND_PYTHON); $$python benchmarks/install/compare.py $(if $(INSTALL_PYTHONS),--pythons $(INSTALL_PYTHONS)) $(if $(EXTRAS),--extras $(EXTRAS))
 
@@ -143,14 +146,14 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 	@if [ ! -e $@ ]; then $(FIND_PYTHON); echo "building $(VENV) with $$python"; $$python -m venv --clear $(VENV); fi
 	@rm -f $@
 	@$(VENV)/bin/$(PIP_INSTALL) 'pip>=25.1'
-	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,nir,events,frames,hw]' --group test --group lint --group docs
+	@$(VENV)/bin/$(PIP_INSTALL) --constraint constraints.txt --editable '.[demo,nir,events,frames,hw,dask]' --group test --group lint --group docs
 	@touch $@
 
 $(VENV_LOWEST)/.stamp: pyproject.toml constraints-lowest.txt
 	@if [ ! -e $@ ]; then $(FIND_PYTHON); echo "building $(VENV_LOWEST) with $$python"; $$python -m venv --clear $(VENV_LOWEST); fi
 	@rm -f $@
 	@$(VENV_LOWEST)/bin/$(PIP_INSTALL) 'pip>=25.1'
-	@$(VENV_LOWEST)/bin/$(PIP_INSTALL) --constraint constraints-lowest.txt --editable '.[demo,nir,events,frames,hw]' --group test
+	@$(VENV_LOWEST)/bin/$(PIP_INSTALL) --constraint constraints-lowest.txt --editable '.[demo,nir,events,frames,hw,dask]' --group test
 	@touch $@
 
 # `make test` learns from the exit status of make that Lava is missing; `make env` shows only this one line.

@@ -49,6 +49,10 @@ class NeurosamError(Exception):
         self.where = where
         self.problem = problem
 
+    def __reduce__(self) -> tuple[type[NeurosamError], tuple[str, str]]:
+        """How it passes from a worker to the process that asked for the work."""
+        return type(self), (self.where, self.problem)
+
 
 class ArgumentError(NeurosamError, ValueError):
     """An argument out of range that is no part of a network: a precision, a number of threads, a population to record.

@@ -62,6 +62,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "events": (f"python -c '{CAMERA}'", "neurosam run net.h5 camera.aedat4"),
     "frames": ("neurosam export net.h5 --format graphml -o net.graphml",),
     "hw": ("neurosam map sparse.h5 --chip loihi1",),
+    "dask": (
+        "neurosam run net.h5 --events events.h5 -o swept.h5 --jobs 2",
+        "python -c 'from neurosam.sweep import Cluster; import distributed'",
+    ),
     "demo": (
         "neurosam train --arch 4C5S2-P2-D10 --steps 2 --epochs 1 --batch 256 -o digits.safetensors",
         "neurosam export digits.safetensors",

@@ -70,6 +70,16 @@ def study(
         bool, typer.Option("--plan-only", help="Say what would be trained and how long that takes, and stop.")
     ] = False,
     device: Annotated[str, typer.Option(help="Device that torch computes on: auto, cpu, cuda, ...")] = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            show_default=False,
+            help="Processes that share the seeds, each with one thread of torch. Default: one seed after the other, "
+            "with all threads; a training of one thread and one of several differ in their last bits.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
     """Run the SAM paper's experiments, with baselines, several seeds and intervals.
@@ -105,10 +115,11 @@ def study(
     }  # fmt: skip
     options = "".join(f" --{name} {value}" for name, value in given.items() if value is not None)
     options += "".join(f" --order {value}" for value in order or ())
+    options += "" if jobs is None else f" --jobs {jobs}"
     command = f"neurosam study{' --quick' if quick else ''} --data {data} --seeds {plan.seeds}{options}"
     try:
         with progress():
-            results = run_study(out, plan, say, command, device, experiments or ())
+            results = run_study(out, plan, say, command, device, experiments or (), jobs)
     except KeyboardInterrupt as interruption:
         raise type(interruption)(f"the same command resumes from {out / 'cache'}") from None
     pairs = zip(*results["verdicts"].values(), strict=True)

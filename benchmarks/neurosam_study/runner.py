@@ -6,7 +6,9 @@
     FOLDER/results.md       the tables
     FOLDER/fig-*.png        the paper's figures from our results
 
-An interrupted study resumes where it stopped; more seeds are added to existing ones.
+An interrupted study resumes where it stopped; more seeds are added to existing ones. With `jobs`, seeds run in as many
+processes, each with one thread of torch whatever `jobs` is: the bits of a training depend on the number of threads, and
+so not on that of processes.
 """
 
 from __future__ import annotations
@@ -15,11 +17,18 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from neurosam._util.atomic_write import write_text
+from neurosam._util.memory import keep_freed_memory
+from neurosam._util.progress import task
 from neurosam.errors import DataError
+from neurosam.sweep.chunks import Chunks
+from neurosam.sweep.execution import execute
+from neurosam.sweep.pool import ProcessPool
+from neurosam.sweep.workers import Workers
 from neurosam_study.behaviour import NO_ANN
 from neurosam_study.clock import Clock
 from neurosam_study.experiments import AGREEMENT, EXPERIMENTS
@@ -43,6 +52,7 @@ def study(
     command: str = "",
     device: str = "auto",
     experiments: Sequence[str] = (),
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """Run the experiments that are not done yet, and write the results.
 
@@ -59,6 +69,8 @@ def study(
         Device that torch computes on: "auto" is a GPU if there is one, else the CPU; or a torch device name.
     experiments : sequence of str
         Names of those to run; all if empty. The others are only shown, if they are done for all seeds.
+    jobs : int, optional
+        Processes that share the seeds; this one alone, with all of torch's threads, if None.
 
     Returns
     -------
@@ -79,6 +91,8 @@ def study(
     cache.mkdir(parents=True, exist_ok=True)
     write_text(folder / "plan.json", json.dumps(asdict(plan), indent=1) + "\n")
     chosen = [name for name in EXPERIMENTS if not experiments or name in experiments]
+    if jobs is not None:
+        _of_seeds_by(ProcessPool(jobs), plan, cache, chosen, device, say)
     clock = Clock({name: EXPERIMENTS[name].share for name in chosen}, plan.seeds)
     done = [_of_seed(Models(plan, seed, cache, say, device), cache, say, chosen, clock) for seed in range(plan.seeds)]
     of_seeds = [
@@ -104,6 +118,35 @@ def study(
     write_text(folder / "results.json", json.dumps(without_nan(results), indent=1) + "\n")
     write_text(folder / "results.md", markdown(plan, of_seeds, verdicts, command, figure_files))
     return results
+
+
+def _of_seeds_by(
+    workers: Workers, plan: Plan, cache: Path, chosen: Sequence[str], device: str, say: Callable[[str], None]
+) -> None:
+    """Run the experiments of all seeds in several processes, which leave the results in the cache."""
+
+    def work(seeds: range) -> Callable[[], None]:
+        return partial(_seed_alone, plan, seeds.start, cache, chosen, device)
+
+    def done(seeds: range, _: None) -> None:
+        say(f"seed {seeds.start}: done")
+
+    with task("seeds") as tick:
+        execute(workers, Chunks([range(plan.seeds)], most=1), work, done, plan.seeds, tick)
+
+
+def _seed_alone(plan: Plan, seed: int, cache: Path, chosen: Sequence[str], device: str) -> None:
+    """Run the experiments of one seed, in a worker."""
+    import torch
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    clock = Clock({name: EXPERIMENTS[name].share for name in chosen}, plan.seeds)
+    _of_seed(Models(plan, seed, cache, _unsaid, device), cache, _unsaid, chosen, clock)
+
+
+def _unsaid(_text: str) -> None:
+    """What workers would say is not shown."""
 
 
 def _of_seed(

@@ -28,6 +28,12 @@ class CannotExpress(Exception):
     """The peer cannot express the case; the message says which part, and why."""
 
 
+def require_chain(case: Any) -> None:
+    """Raise CannotExpress for a recurrent case; dense libraries would multiply a matrix of 10^8 weights per step."""
+    if case.recurrent:
+        raise CannotExpress("no sparse recurrent layer; a dense one would have 10^8 weights")
+
+
 class Clocked(dict):
     """Spikes by layer, with the time by the simulator's own clock, if a run is more than the simulation."""
 
@@ -57,7 +63,7 @@ def main(build: Callable[[Any, int], Callable[[], dict[str, int]]], package: str
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--turns", action="store_true")
     options = parser.parse_args()
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC"):
         os.environ[name] = str(options.threads)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # a peer that waits for its turn must not spin
     write_line = _private_output()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from casefile import Layer, PlainCase
-from harness import CannotExpress
+from harness import require_chain
 
 
 def layers(case: PlainCase) -> list[tuple[Layer, Any]]:
@@ -17,10 +17,9 @@ def layers(case: PlainCase) -> list[tuple[Layer, Any]]:
     Raises
     ------
     CannotExpress
-        For a recurrent case, for which dense libraries would multiply a matrix of 10^8 weights in every step.
+        For a recurrent case.
     """
-    if case.recurrent:
-        raise CannotExpress("no sparse recurrent layer; a dense one would have 10^8 weights")
+    require_chain(case)
     out: list[tuple[Layer, Any]] = []
     for layer in case.layers:
         if layer.kind == "pool":

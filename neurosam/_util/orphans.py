@@ -33,7 +33,7 @@ def temporary_name() -> str:
     return f".neurosam-{host}-{boot}-{namespace}-{pid}-{_started(pid) or 0}-{secrets.token_hex(8)}.tmp"
 
 
-def remove_orphans(folder: Path, folders: bool = False) -> None:
+def remove_orphans(folder: Path, folders: bool = False, again: bool = False) -> None:
     """Remove what dead processes left in a folder; each process looks into a folder once, and ignores failures.
 
     Parameters
@@ -41,12 +41,19 @@ def remove_orphans(folder: Path, folders: bool = False) -> None:
     folder : Path
     folders : bool
         Remove folders of this user with such names, and no files.
+    again : bool
+        Look even if this process has looked before: processes that it had started are gone now.
     """
-    _remove_once(os.fspath(folder), folders, os.getpid())
+    look = _remove if again else _remove_once
+    look(os.fspath(folder), folders, os.getpid())
 
 
 @cache
-def _remove_once(folder: str, folders: bool, _process: int) -> None:
+def _remove_once(folder: str, folders: bool, process: int) -> None:
+    _remove(folder, folders, process)
+
+
+def _remove(folder: str, folders: bool, _process: int) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = NAME.fullmatch(entry.name)

@@ -11,7 +11,7 @@ __all__ = ["EXTRAS", "missing_package", "missing_packages", "require_package"]
 EXTRAS = {
     "torch": "torch", "safetensors": "torch", "matplotlib": "viz", "PIL": "viz", "nir": "nir", "faery": "events",
     "networkx": "frames", "pandas": "frames", "xarray": "frames", "mlxtend": "demo",
-    "pymetis": "hw",
+    "pymetis": "hw", "distributed": "dask",
 }  # fmt: skip
 """The extra of each optional package."""
 

@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from neurosam.backends.protocol import Backend, Options, Progress, Streaming
 from neurosam.hdf5.files import load_recording, stream_recording
 from neurosam.hdf5.stream import Stream
 from neurosam.network.network import Network
 from neurosam.signals.inputs import Inputs
+from neurosam.signals.joining import joined_rests, without_values
 from neurosam.signals.recording import Record, Recording, extents
-from neurosam.signals.state import joined
 
 __all__ = ["run_to_file"]
 
@@ -64,25 +59,8 @@ def _in_batches(
         recording = runner.run(network, batch, record, replace(options.select(start, start + size), progress=progress))
         time_s = recording.time_s or time.perf_counter() - began_s
         stream.put(recording, start)
-        rests.append(replace(recording, spikes={}, sam={}, membrane={}, current={}, time_s=time_s))
-    first = rests[0]
-    return replace(
-        first,
-        samples=inputs.samples,
-        output=np.concatenate([rest.output for rest in rests]),
-        other_outputs=_joined([rest.other_outputs for rest in rests]),
-        saturated=_joined([rest.saturated for rest in rests]),
-        wrapped=_joined([rest.wrapped for rest in rests]),
-        state=None if first.state is None else joined([rest.state for rest in rests if rest.state is not None]),
-        counts={name: np.concatenate([rest.counts[name] for rest in rests], axis=1) for name in first.counts},
-        operations={name: sum(rest.operations[name] for rest in rests) for name in first.operations},
-        time_s=sum(rest.time_s for rest in rests),
-    )
-
-
-def _joined(parts: Sequence[Mapping[str, npt.NDArray[Any]]]) -> dict[str, npt.NDArray[Any]]:
-    """Arrays of batches of samples, one after the other."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        rests.append(replace(without_values(recording), time_s=time_s))
+    return joined_rests(rests)
 
 
 def _after(progress: Progress | None, start: int, samples: int) -> Progress | None:

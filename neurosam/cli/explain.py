@@ -18,6 +18,7 @@ from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps
 from neurosam.cli.labels import Labels
 from neurosam.cli.sample_count import mark_requested
 from neurosam.cli.shown import Shown, shown_events, shown_images
+from neurosam.cli.workers import Dask, Jobs, Recorder
 from neurosam.deploy.kept_report import kept_report, outlasted, summary
 from neurosam.errors import NetworkError, NeurosamError
 from neurosam.network.network import Network
@@ -69,11 +70,16 @@ def explain(
         float,
         typer.Option(min=0, max=1000, help="Most membranes of single neurons in the page, in 10^6 bytes."),
     ] = 8.0,
+    jobs: Jobs = None,
+    dask: Dask = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that holds other files.")] = False,
 ) -> None:
-    """Show what a network looked at: spike activation maps of held-out images or events, as a page and PNG files."""
+    """Show what a network looked at: spike activation maps of held-out images or events, as a page and PNG files.
+
+    With --jobs or --dask, chunks of samples are run by several processes, and an interrupted run goes on where it
+    stopped; the page is drawn here.
+    """
     new_folder(out, force, "report.json", (network, data, events, labels, beside, chip))
-    from neurosam.backends.registry import run
     from neurosam.explain.sam import SAM
     from neurosam.metrics.measures import neurobench
     from neurosam.report.folder import NEEDED, write_folder
@@ -86,6 +92,7 @@ def explain(
         raise NeurosamError("--events", "and --data, --size, --coding or --steps exclude each other; give one of them")
     if labels is not None and not events:
         raise NeurosamError("--labels", "goes with --events; a data set has its own")
+    recorder = Recorder(jobs, dask, out)
     net = network_in(network)
     layer_names = _layers(net, layers, network)
     other = None if beside is None else beside_network(beside, net, layer_names)
@@ -99,10 +106,10 @@ def explain(
     kept = kept_report(net)
     net = SAM(net, layer_names, gamma=gamma, mode=mode).traced(shown.inputs.steps)
     output, counts = net.output, net.answers[net.output] == "count"
-    with progress(f"running on {backend}") as tick:
-        firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
-        request = Record(spikes=firing, sam=layer_names, membrane=() if counts else (output,))
-        recording = run(net, shown.inputs, backend, request, dtype=dtype, progress=tick)
+    firing = tuple(p.name for p in net.populations if p.neuron is not None and p.fires)
+    request = Record(spikes=firing, sam=layer_names, membrane=() if counts else (output,))
+    recording = recorder.run(net, shown.inputs, backend, request, dtype, f"running on {backend}")
+    with progress("recording neurons"):
         detail = record_neurons(
             net, shown.inputs, backend, layers=layer_names, samples=samples, membrane_mb=membrane_mb, dtype=dtype
         )
@@ -114,10 +121,10 @@ def explain(
         show(table.heading, table.columns, [[_short(cell) for cell in row] for row in table.rows], note=table.note)
     named = None
     if other is not None and beside is not None:
-        with progress(f"running {beside.name}") as tick:
-            traced = SAM(other, layer_names, gamma=gamma, mode=mode).traced(shown.inputs.steps)
-            inputs = shown.inputs if events else seen(traced).inputs
-            exact = run(traced, inputs, backend, Record(sam=layer_names), dtype=dtype, progress=tick)
+        traced = SAM(other, layer_names, gamma=gamma, mode=mode).traced(shown.inputs.steps)
+        inputs = shown.inputs if events else seen(traced).inputs
+        request = Record(sam=layer_names)
+        exact = recorder.run(traced, inputs, backend, request, dtype, f"running {beside.name}", ".beside")
         name, other_name = names_of(net, network, other, beside)
         named = other_name, exact
         tables += beside_tables(name, recording, *named, shown.labels)
@@ -138,6 +145,7 @@ def explain(
     )  # fmt: skip
     with progress("drawing"):
         files = write_folder(out, report, recording, membrane_mb)
+    recorder.tidy()
     if accuracy is not None:
         say(f"accuracy {accuracy} on {count} samples")
     if warning := overflow_warning(recording) or outlasted(kept, recording.steps):

@@ -39,6 +39,7 @@ __all__ = [
     "events_in",
     "first_of",
     "held_out",
+    "pictures",
     "presented",
     "read_events",
     "stimulus_of",
@@ -174,6 +175,19 @@ def presented(
     DataError
         If `data` is None and the network names no data set, or the images do not fit its input.
     """
+    stimulus, fitting, images = pictures(network, data, samples, steps, coding, size)
+    return stimulus.encode(fitting, seed), images
+
+
+def pictures(
+    network: Network,
+    data: str | None,
+    samples: int,
+    steps: int | None,
+    coding: str | None = None,
+    size: int | None = None,
+) -> tuple[Stimulus, Any, ImageSet]:
+    """The stimulus, the images in the shape of the network's input, and their set; as :func:`presented`, unencoded."""
     stimulus = stimulus_of(network, steps, coding)
     name = data_of(stimulus, data)
     if size is None and name == stimulus.data:
@@ -185,7 +199,7 @@ def presented(
             name, f"gives images for one input; the network has {', '.join(names)}. Give events: neurosam run {each}"
         )
     images = first_of(held_out(name, split_seed(network), size), samples)
-    return stimulus.encode(_fitting(images, name, network), seed), images
+    return stimulus, _fitting(images, name, network), images
 
 
 def first_of(images: ImageSet, samples: int) -> ImageSet:

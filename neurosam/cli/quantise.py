@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from neurosam.deploy.quantisation_report import QuantisationReport
     from neurosam.deploy.threshold_search import ThresholdSearch
 
-__all__ = ["quantise"]
+__all__ = ["calibration_of", "quantise"]
 
 REPORT = "layers.json"
 
@@ -109,7 +109,7 @@ def quantise(
     if net.fixed:
         raise NeurosamError(str(network), "is in fixed point already; give the float network it was made from")
     images = training_name(net, data) if events is None else None
-    typical = _calibration(net, calibration, calibrate, images, seed, steps, size)
+    typical = calibration_of(net, calibration, calibrate, images, seed, steps, size)
     shown, labels, searched = None, None, None
     if report is not None or (search and images is None):
         shown, labels = _evaluation(net, data, events, calibration, samples, seed, steps, size)
@@ -132,7 +132,7 @@ def quantise(
     say(f"wrote {out}; next: neurosam run {out}")
 
 
-def _calibration(
+def calibration_of(
     network: Network,
     path: Path | None,
     count: int,

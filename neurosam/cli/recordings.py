@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from neurosam._util.packages import require_package
-from neurosam.cli.common import say
+from neurosam.cli.common import progress, say
 from neurosam.cli.errors import report_warning
 from neurosam.cli.given import Given
 from neurosam.cli.summary import Totals, show_answers, show_totals
@@ -33,8 +34,9 @@ from neurosam.signals.stimulus import Stimulus
 if TYPE_CHECKING:
     from neurosam.backends.session import Session
     from neurosam.report.film import Film
+    from neurosam.sweep.workers import Workers
 
-__all__ = ["FilmRequest", "read_all", "run_recordings"]
+__all__ = ["FilmRequest", "read_all", "run_recordings", "run_recordings_by"]
 
 INPUT = "orange: on, blue: off; white: one channel"
 FRAME_US = 5000
@@ -73,6 +75,62 @@ def run_recordings(
             require_package("--film", "PIL", "matplotlib")
         net, film = _film(net, picture, rules)
     result = _stream(net, found.recordings, rules, backend, film, **options)
+    _show(net, found, rules, backend, result)
+    if film is not None and picture.file is not None:
+        _save(net, film, picture.file, found, rules, backend, result)
+
+
+def run_recordings_by(
+    workers: Workers, net: Network, file: Path, found: Given, rules: EventRules, picture: FilmRequest, backend: str,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Run recordings by several workers, some files each, and report."""
+    from neurosam.hdf5.files import digest
+    from neurosam.sweep.chunks import Chunks
+    from neurosam.sweep.execution import execute
+
+    if picture.file is not None:
+        raise EventError("--film", "is drawn while a recording streams; leave out --jobs and --dask")
+    files = [path.resolve() for path in found.recordings]
+    name, begin = digest(net), time.perf_counter()
+    parts: dict[int, Streamed] = {}
+
+    def work(chunk: range) -> Callable[[], Streamed]:
+        some = files[chunk.start : chunk.stop]
+        return partial(_stream_files, str(file.resolve()), name, some, rules, backend, options)
+
+    with progress(f"running on {backend}") as tick:
+        chunks = Chunks([range(len(files))])
+        execute(workers, chunks, work, lambda chunk, part: parts.update({chunk.start: part}), len(files), tick)
+    ordered = [parts[first] for first in sorted(parts)]
+    _show(net, found, rules, backend, _together(ordered, time.perf_counter() - begin))
+
+
+def _stream_files(
+    file: str, name: str, files: Sequence[Path], rules: EventRules, backend: str, options: dict[str, Any]
+) -> Streamed:
+    """Run some recordings, in a worker."""
+    from neurosam.sweep.worker import loaded, one_thread
+
+    network = loaded(file, name)
+    one_thread()
+    return _stream(network, files, rules, backend, shown=False, threads=1, **options)
+
+
+def _together(parts: Sequence[Streamed], wall_s: float) -> Streamed:
+    """What running all recordings gave, from what some of them each gave, in order."""
+    tally, totals = Tally(), Totals()
+    for part in parts:
+        tally.add(part.tally)
+        totals.join(part.totals)
+    return Streamed(
+        np.concatenate([part.answers for part in parts]), [n for part in parts for n in part.steps],
+        sum(part.events for part in parts), tally, totals, wall_s,
+    )  # fmt: skip
+
+
+def _show(net: Network, found: Given, rules: EventRules, backend: str, result: Streamed) -> None:
+    """Print what running recordings gave."""
     totals, count = result.totals, len(found.recordings)
     lengths = f"{min(result.steps)}" + (f" to {max(result.steps)}" if min(result.steps) != max(result.steps) else "")
     show_totals(net, totals, f"{count} recording{'s' * (count > 1)} x {lengths} steps on {backend}", "recording")
@@ -91,18 +149,21 @@ def run_recordings(
     show_answers(net, predictions.tolist(), [path.name for path in found.recordings])
     if any(totals.saturated.values()) or any(totals.wrapped.values()):
         report_warning(f"integers left their range (table above), so answers may be wrong. {REMEDY}")
-    if film is not None and picture.file is not None:
-        first = found.recordings[0]
-        classes = Stimulus.from_metadata(net.metadata).classes
-        title = f"What the network saw in {first.name}"
-        page = {} if picture.file.suffix.lower() == ".gif" else {
-            "name": first.name,
-            "label": None if found.labels is None else found.labels[0],
-            "provenance": {"recording": first.name, "back end": backend, "steps": result.steps[0], "rules": str(rules),
-                           "input": INPUT},
-        }  # fmt: skip
-        film.save(picture.file, title, classes, **page)
-        say(f"wrote {picture.file}: {film.length} frames")
+
+
+def _save(
+    net: Network, film: Film, file: Path, found: Given, rules: EventRules, backend: str, result: Streamed
+) -> None:  # fmt: skip
+    """Write the film of the first recording."""
+    first = found.recordings[0]
+    page: dict[str, Any] = {} if file.suffix.lower() == ".gif" else {
+        "name": first.name,
+        "label": None if found.labels is None else found.labels[0],
+        "provenance": {"recording": first.name, "back end": backend, "steps": result.steps[0], "rules": str(rules),
+                       "input": INPUT},
+    }  # fmt: skip
+    film.save(file, f"What the network saw in {first.name}", Stimulus.from_metadata(net.metadata).classes, **page)
+    say(f"wrote {file}: {film.length} frames")
 
 
 def read_all(files: Sequence[Path], network: Network, rules: EventRules) -> tuple[Events, Tally]:
@@ -128,11 +189,12 @@ def _film(network: Network, picture: FilmRequest, rules: EventRules) -> tuple[Ne
 
 
 def _stream(
-    network: Network, files: Sequence[Path], rules: EventRules, backend: str, film: Film | None = None, **options: Any
-) -> Streamed:
+    network: Network, files: Sequence[Path], rules: EventRules, backend: str, film: Film | None = None,
+    shown: bool = True, **options: Any,
+) -> Streamed:  # fmt: skip
     """Run recordings one after the other, each from the initial state and in pieces.
 
-    `options` are those of :class:`neurosam.Session`. The film is of the first recording.
+    `options` are those of :class:`neurosam.Session`. The film is of the first recording. Progress may be `shown`.
     """
     from neurosam.backends.session import Session
 
@@ -144,7 +206,7 @@ def _stream(
         network = replace(network, sam={})
     session = Session(network, backend, record=None if film is None else film.record, **options)
     begin = time.perf_counter()
-    with _speed(f"running on {backend}", len(files)) as tick:
+    with _speed(f"running on {backend}", len(files), shown) as tick:
         for number, path in enumerate(files):
             reel = film if number == 0 else None
             if number:
@@ -193,11 +255,11 @@ def _steps(events: Events, start: int, stop: int) -> Events:
 
 
 @contextmanager
-def _speed(title: str, recordings: int) -> Iterator[Any]:
+def _speed(title: str, recordings: int, shown: bool) -> Iterator[Any]:
     """A line of progress on standard error, with steps and events a second; nothing where it is no terminal."""
     stderr = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+    with Progress(*columns, console=stderr, transient=True, disable=not (shown and stderr.is_terminal)) as bar:
         task, begin = bar.add_task(title, total=None), time.perf_counter()
 
         def tick(done: int, steps: int, events: int) -> None:

@@ -14,18 +14,17 @@ from neurosam.cli.errors import report_warning
 from neurosam.cli.event_files import EventsFiles, read_inputs, read_state
 from neurosam.cli.event_options import DtUs, Files, FilmFile, Polarity, Rule, Window, columns_in, rules_of
 from neurosam.cli.given import Given, given
-from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, presented, stimulus_of
+from neurosam.cli.inputs import Coding, Data, Dtype, Seed, Size, Steps, pictures, stimulus_of
 from neurosam.cli.labels import Labels, labels_of
-from neurosam.cli.recordings import FilmRequest, read_all, run_recordings
+from neurosam.cli.recordings import FilmRequest, read_all, run_recordings, run_recordings_by
 from neurosam.cli.sample_count import first_samples, mark_requested
 from neurosam.cli.summary import Totals, show_answers, show_speed, show_totals
+from neurosam.cli.workers import Dask, Jobs, sweep, workers_of
 from neurosam.data.folder import image_files, is_image
 from neurosam.deploy.kept_report import kept_report, outlasted
 from neurosam.errors import DataError, EventError, NetworkError, NeurosamError
 from neurosam.network.network import Network
 from neurosam.signals.answer import accuracy_text
-from neurosam.signals.events import Events
-from neurosam.signals.inputs import Inputs
 from neurosam.signals.overflow import overflow_warning
 from neurosam.signals.recording import Record
 from neurosam.signals.stimulus import Stimulus
@@ -76,15 +75,19 @@ def run(
         str, typer.Option(help="Layers in the film, comma-separated. Default: all with maps.", show_default=False)
     ] = "",
     window: Window = None,
+    jobs: Jobs = None,
+    dask: Dask = None,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
     """Run a network on held-out images, your files or recordings; report accuracy, spikes, operations and time.
 
     Variables named by --record are streamed to --out, so they may be larger than memory. So may recordings of an
-    event camera, which are run piece by piece; with --out they are read whole.
+    event camera, which are run piece by piece; with --out they are read whole. With --jobs or --dask, chunks of
+    samples are run by several processes; with --out, an interrupted run goes on where it stopped.
     """
     from neurosam.backends.registry import run as run_network
     from neurosam.hdf5.files import save
+    from neurosam.sweep.source import Pictures, Source, Spikes
 
     numbers = film.with_suffix(".json") if film is not None and film.suffix.lower() == ".html" else None
     for path, suffixes in ((out, HDF5), (keep_state, HDF5), (film, FILMS), (numbers, (".json",))):
@@ -95,6 +98,9 @@ def run(
     if out is None and record:
         raise NeurosamError("--record", "needs --out; give a file to write to")
     _refuse_mixed(files, events, data, size)
+    swept = jobs is not None or dask is not None
+    if swept and (threads is not None or initial is not None or keep_state is not None):
+        raise NeurosamError("--threads, --initial, --keep-state", "go without --jobs and --dask")
     net = network_in(network)
     found = given(files, net, size, samples, columns_in(rule or [])) if files else _data_files(data, net, size, samples)
     if not found.recordings and (film is not None or dt_us or polarity or rule):
@@ -103,37 +109,48 @@ def run(
         raise NeurosamError("--coding, --size", "are for images; a recording takes --dt-us, --polarity and --rule")
     if labels_file is not None and not (events or found.spikes):
         raise NeurosamError("--labels", "goes with --events; images and recordings in folders have their own")
+    if dask is not None and jobs is None and out is None and not found.recordings:
+        raise NeurosamError("--dask", "needs --out, in a folder that all workers see; give a file to write to")
     rules = rules_of(net, dt_us, polarity, steps, rule or []) if found.recordings else None
     if rules is not None and not (out or keep_state or initial):
         picture = FilmRequest(film, layers, window)
-        run_recordings(net, found, rules, picture, backend, device=device, dtype=dtype, threads=threads)
+        options: dict[str, Any] = {"device": device, "dtype": dtype}
+        if (workers := workers_of(jobs, dask)) is not None:
+            run_recordings_by(workers, net, network, found, rules, picture, backend, **options)
+        else:
+            run_recordings(net, found, rules, picture, backend, threads=threads, **options)
         return
     if film is not None:
         raise NeurosamError("--film", "is drawn while a recording streams; leave out --out, --initial and --keep-state")
     request = _record(record, Record.everything(net))
     labels = None
+    source: Source
     if events or found.spikes is not None:
         named = events or [str(found.spikes)]
-        inputs = first_samples(read_inputs(named, net), samples)
-        labels = labels_of(labels_file, named, inputs.samples, net)
+        source = Spikes(net, first_samples(read_inputs(named, net), samples))
+        labels = labels_of(labels_file, named, source.samples, net)
     elif rules is not None:
         whole, tally = read_all(found.recordings, net, rules)
-        inputs = Inputs.of(net, whole)
+        source = Spikes(net, whole)
         labels = None if found.labels is None else np.array(found.labels)
         say(f"{tally}; {rules}")
     elif found.images is not None:
         stimulus = stimulus_of(net, steps, coding)
-        inputs = Inputs.of(net, _encoded(found.images, stimulus, seed))
-        say(f"{inputs.samples} images, coding {stimulus.coding}, {stimulus.steps} steps")
+        _refuse_images(found.images, stimulus, seed)
+        source = Pictures(found.images, stimulus, seed)
+        say(f"{source.samples} images, coding {stimulus.coding}, {stimulus.steps} steps")
     else:
-        held_out, images = presented(net, found.folder or data, samples, seed, steps, coding, size)
-        inputs, labels = Inputs.of(net, held_out), images.labels
-    state = None if initial is None else read_state(initial, net, inputs.samples)
-    with progress(f"running on {backend}") as tick:
-        recording = run_network(
-            net, inputs, backend, request, device=device, dtype=dtype, threads=threads, progress=tick, out=out,
-            initial=state, keep_state=keep_state is not None,
-        )  # fmt: skip
+        stimulus, fitting, images = pictures(net, found.folder or data, samples, steps, coding, size)
+        source, labels = Pictures(fitting, stimulus, seed), images.labels
+    state = None if initial is None else read_state(initial, net, source.samples)
+    if (workers := workers_of(jobs, dask)) is not None:
+        recording = sweep(net, source, out, workers, request, backend, device=device, dtype=dtype)
+    else:
+        with progress(f"running on {backend}") as tick:
+            recording = run_network(
+                net, source.all(net), backend, request, device=device, dtype=dtype, threads=threads, progress=tick,
+                out=out, initial=state, keep_state=keep_state is not None,
+            )  # fmt: skip
     totals = Totals.of(recording)
     show_totals(net, totals, f"{recording.samples} samples x {recording.steps} steps on {recording.backend}")
     show_speed(totals)
@@ -177,14 +194,14 @@ def _data_files(data: str | None, network: Network, size: int | None, most: int)
     return found
 
 
-def _encoded(images: Any, stimulus: Stimulus, seed: int) -> Events:
-    """Images as events, by the network's stimulus."""
+def _refuse_images(images: Any, stimulus: Stimulus, seed: int) -> None:
+    """Refuse images that the network's stimulus does not take."""
     if stimulus.mean and images.dtype != np.uint8:
         raise DataError(
             "images", f"are {images.dtype}; uint8 (0..255) is required, which the network's mean and std normalise"
         )
     try:
-        return stimulus.encode(images, seed)
+        stimulus.encode(images[:1], seed)
     except EventError as error:
         raise DataError("images", error.problem) from None
 

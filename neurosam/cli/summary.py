@@ -60,6 +60,18 @@ class Totals:
         self.operations += sum(recording.operations.values())
         self.time_s += recording.time_s
 
+    def join(self, other: Totals) -> None:
+        """Add the sums over other samples."""
+        self.samples += other.samples
+        self.steps += other.steps
+        for mine, theirs in (
+            (self.spikes, other.spikes), (self.saturated, other.saturated), (self.wrapped, other.wrapped)
+        ):  # fmt: skip
+            for name, count in theirs.items():
+                mine[name] = mine.get(name, 0) + count
+        self.operations += other.operations
+        self.time_s += other.time_s
+
 
 def show_totals(network: Network, totals: Totals, title: str, per: str = "sample") -> None:
     """Print the spikes of each population, how often its integers left their range, and the speed."""

@@ -17,11 +17,12 @@ from neurosam.cli.recording_files import Silent, is_foreign, names_in
 from neurosam.cli.sample_count import mark_requested
 from neurosam.cli.verify_recordings import loaded, recordings, run_of, with_run
 from neurosam.cli.verify_runs import Found, Runs, shown
+from neurosam.cli.workers import Dask, Jobs, workers_of
 from neurosam.cli.worth import By, Isolate, Mutants, Search, SearchOut, isolated, worth
 from neurosam.errors import FormatError, NeurosamError
 
 if TYPE_CHECKING:
-    pass
+    from neurosam.sweep.workers import Workers
 
 __all__ = ["verify"]
 
@@ -73,6 +74,8 @@ def verify(
     search: Search = None,
     out: SearchOut = None,
     isolate: Isolate = False,
+    jobs: Jobs = None,
+    dask: Dask = None,
     report: Annotated[Path | None, typer.Option("--json", help="Write the result as JSON.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing JSON file.")] = False,
 ) -> None:
@@ -87,6 +90,8 @@ def verify(
     """
     if report is not None:
         new_file(report, force, JSON, (a, b, network, data, events))
+    if (jobs is not None or dask is not None) and (b is not None or isolate or mutants is not None):
+        raise NeurosamError("--jobs and --dask", "are for the back ends on one network; leave them out here")
     given = [name for name in OF_RUNS if (s := context.get_parameter_source(name)) and s.name != "DEFAULT"]
     required = _words(require)
     runs = Runs(backends, data, size, events, samples, steps, seed, dtype)
@@ -119,7 +124,7 @@ def verify(
     elif isolate:
         found = _isolated(a, b, runs, network, kinds, names_in(silent))
     elif b is None:
-        found = _backends(a, runs, network, required)
+        found = _backends(a, runs, network, required, workers_of(jobs, dask))
     elif kinds == ["network", "network"]:
         found = _networks(a, b, runs if given else None, network, required)
     elif set(kinds) <= RECORDINGS:
@@ -160,9 +165,13 @@ def _kind(path: Path) -> str:
     return FOREIGN if is_foreign(path) else file_kind(path)
 
 
-def _backends(path: Path, runs: Runs, network: Path | None, required: Sequence[str]) -> Found:
+def _backends(
+    path: Path, runs: Runs, network: Path | None, required: Sequence[str], workers: Workers | None
+) -> Found:  # fmt: skip
     """The back ends on one network."""
     from neurosam.equivalence.comparison import verify as verify_network
+    from neurosam.sweep.source import Spikes
+    from neurosam.sweep.tally import verify_sweep
 
     if network is not None:
         raise NeurosamError("--network", f"is for two recordings; {path} is the network that is run")
@@ -170,7 +179,11 @@ def _backends(path: Path, runs: Runs, network: Path | None, required: Sequence[s
     net = network_in(path)
     inputs = runs.inputs(net)
     with progress("verifying") as tick:
-        results = verify_network(net, inputs, requested, progress=tick, dtype=runs.dtype)
+        if workers is None:
+            results = verify_network(net, inputs, requested, progress=tick, dtype=runs.dtype)
+        else:
+            source = Spikes(net, inputs)
+            results = verify_sweep(net, path, source, workers, requested, dtype=runs.dtype, progress=tick)
     return shown(results, required, net)
 
 

@@ -32,7 +32,7 @@ from neurosam.network.fixed_neuron import THRESHOLD_MAX, FixedLIF
 from neurosam.network.network import Network
 from neurosam.signals.events import Events
 
-__all__ = ["FACTORS", "ThresholdSearch", "search_thresholds"]
+__all__ = ["FACTORS", "ThresholdSearch", "scaled_thresholds", "search_thresholds"]
 
 FACTORS = (0.8, 0.9, 0.95, 1.05, 1.1, 1.2)
 """Candidate factors of a threshold."""
@@ -166,10 +166,10 @@ def search_thresholds(
         for name in names:
             start = found[name]
             for factor in factors:
-                measured = measure(_scaled(fixed, found | {name: start * factor}), searched)
+                measured = measure(scaled_thresholds(fixed, found | {name: start * factor}), searched)
                 if measured.loss < best.loss and measured.right >= best.right:
                     best, found[name] = measured, start * factor
-    result = _scaled(fixed, found)
+    result = scaled_thresholds(fixed, found)
     search = ThresholdSearch(
         factors=found,
         measure="agreement" if labels is None else "accuracy",
@@ -225,8 +225,16 @@ def _unit(quantisation: QuantisationReport, name: str) -> float:
     return next(row.unit for row in quantisation.populations if row.population == name) / (1 << FRACTION_BITS)
 
 
-def _scaled(fixed: Network, factors: dict[str, float]) -> Network:
-    """The network with thresholds and reset amounts multiplied, rounded, and kept inside their range."""
+def scaled_thresholds(fixed: Network, factors: dict[str, float]) -> Network:
+    """The network with thresholds and reset amounts multiplied, rounded, and kept inside their range.
+
+    Parameters
+    ----------
+    fixed : Network
+        In fixed point.
+    factors : dict of str to float
+        By population that fires; 1 where none is given.
+    """
     populations = []
     for population in fixed.populations:
         neuron, factor = population.neuron, factors.get(population.name, 1.0)

@@ -126,6 +126,28 @@ def test_unrolled_convolution_is_the_convolution(peer: Any) -> None:
         peer("unroll").unroll(plain)
 
 
+def test_libraries_of_layers_are_given_no_recurrent_network(peer: Any) -> None:
+    harness, case = peer("harness"), peer("convert").plain(chain())
+    harness.require_chain(case)
+    recurrent = peer("dataclasses").replace(case, layers=(peer("casefile").Layer("a", "sparse", (5,)),))
+    with pytest.raises(harness.CannotExpress, match="no sparse recurrent layer"):
+        harness.require_chain(recurrent)
+
+
+def test_neurosam_has_a_script_for_every_arithmetic_and_reset_that_peers_have(peer: Any) -> None:
+    case, on_event = peer("convert").plain(chain()), peer("convert").on_event
+    scripts: dict[str, dict[str, Any]] = {
+        "run_neurosam": {},
+        "run_neurosam_float": {"fixed": False},
+        "run_neurosam_zero": {"reset": "zero"},
+        "run_neurosam_float_zero": {"fixed": False, "reset": "zero"},
+    }
+    for script, options in scripts.items():
+        assert peer(script).build(case, 1)() == on_event(case, 1, **options)(), script
+    counts = [tuple(on_event(case, 1, False, reset)().items()) for reset in ("subtract", "zero")]
+    assert counts[0] != counts[1]
+
+
 def test_every_script_names_its_python_and_pins_its_packages(peer: Any) -> None:
     environments, without_metadata = peer("environments"), set()
     for script in sorted(PEERS.glob("run_*.py")):
@@ -136,7 +158,8 @@ def test_every_script_names_its_python_and_pins_its_packages(peer: Any) -> None:
         assert about["requires-python"].startswith("==3."), script.name
         assert about["dependencies"], script.name
         assert all("==" in dependency for dependency in about["dependencies"]), script.name
-    assert without_metadata == {"neurosam", "neurosam_float", "neurosam_zero", "pytorch", "int8", "lava"}
+    ours = {"neurosam", "neurosam_float", "neurosam_zero", "neurosam_float_zero"}
+    assert without_metadata == {*ours, "pytorch", "int8", "lava"}
 
 
 def test_metadata_is_read_according_to_pep_723(peer: Any) -> None:

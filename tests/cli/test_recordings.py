@@ -65,6 +65,15 @@ def told(*arguments: object) -> str:
     return result.output
 
 
+def test_recordings_that_workers_share_give_the_same(work: Path) -> None:
+    def lines(*options: str) -> list[str]:
+        output = told("run", "net.h5", "a.npy", "b.npy", *options)
+        return [line for line in output.splitlines() if "s with reading" not in line]
+
+    assert lines("--jobs", "1") == lines()
+    assert "leave out --jobs and --dask" in neurosam("run", "net.h5", "a.npy", "--jobs", "1", "--film", "f.gif").output
+
+
 def answer_of(rec: ns.Recording, sample: int = 0) -> str:
     return ("zero", "one", "two")[rec.predictions[sample]]
 

@@ -54,6 +54,10 @@ COMMANDS = {
         ("run", NETWORK, "--record", "all", "--samples", "500", "--steps", "20", "-o", "r.h5", "--force"), ("r.h5",),
         ("--seed", "1"),
     ),
+    "run --jobs": Command(
+        ("run", NETWORK, "--record", "all", "--samples", "500", "--steps", "20", "-o", "r.h5", "--jobs", "2"),
+        ("r.h5",),
+    ),
     "explain": Command(("explain", NETWORK, "-o", "x"), tuple(f"x/{name}" for name in PAGE), ("--seed", "1")),
     "verify": Command(
         ("verify", NETWORK, "--samples", "10", "--json", "v.json", "--force"), ("v.json",), ("--steps", "3")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from neurosam.data import sources
 from neurosam.errors import DataError
 from neurosam.evaluation import pixel_variance
+from neurosam.sweep import Workers
 from neurosam_study import runner as runner_module
 from neurosam_study.deployment import deployment
 from neurosam_study.experiments import EXPERIMENTS, Experiment
@@ -328,3 +330,23 @@ def test_every_figure_is_drawn_and_named_in_the_tables(tiny: tuple[Path, dict[st
         picture = (folder / name).read_bytes()
         assert picture.startswith(b"\x89PNG")
         assert len(picture) > 10_000
+
+
+def _threads(models: Models) -> Result:
+    return Result({"threads": float(torch.get_num_threads()), "seed": float(models.seed)})
+
+
+def test_seeds_are_shared_by_workers_with_one_thread_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
+) -> None:
+    torch.set_num_threads(2)
+    monkeypatch.setattr(runner_module, "EXPERIMENTS", {"threads": Experiment(_threads)})
+    plan = replace(TINY, seeds=3)
+    said: list[str] = []
+    with ThreadPoolExecutor(2) as executor:
+        runner_module._of_seeds_by(Workers(executor), plan, tmp_path, ["threads"], "cpu", said.append)
+    assert sorted(said) == [f"seed {seed}: done" for seed in range(3)]
+    for seed in range(3):
+        kept = load_result(tmp_path / f"{plan.key}-{seed}", "threads", 1)
+        assert kept is not None
+        assert kept.figures == {"threads": 1.0, "seed": float(seed)}

@@ -9,17 +9,19 @@ from typing import Annotated
 import typer
 
 from neurosam._util.packages import require_package
-from neurosam.cli.common import network_in, new_file, say, show
+from neurosam.cli.common import network_in, new_file, progress, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
 from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, presented
 from neurosam.cli.sample_count import first_samples, mark_requested
+from neurosam.cli.workers import Dask, Jobs, workers_of
 from neurosam.errors import FormatError, NeurosamError
 from neurosam.hdf5.files import file_kind, load_recording
 from neurosam.report.model import Cell, Table
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Recording
+from neurosam.sweep.source import Spikes
 from neurosam_hw.chips.load import load_chip
-from neurosam_hw.cost.batches import batches
+from neurosam_hw.cost.batches import batches, metered_by
 from neurosam_hw.cost.boards import board_of
 from neurosam_hw.cost.document import document
 from neurosam_hw.cost.inference import Cost, Meter
@@ -79,6 +81,8 @@ def cost(
     sam: Annotated[
         bool, typer.Option("--sam", help="Also what SAM costs: state, operations, energy and time, by traced layer.")
     ] = False,
+    jobs: Jobs = None,
+    dask: Dask = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     out: Annotated[
         Path | None,
@@ -97,6 +101,8 @@ def cost(
         new_file(out.with_suffix(".json"), force, (".json",), reads)
     if events and (data is not None or size is not None):
         raise NeurosamError("--events", "and --data or --size exclude each other; give one of them")
+    if (jobs is not None or dask is not None) and (sam or recording is not None):
+        raise NeurosamError("--jobs and --dask", "run the network; they go without --sam and --recording")
     net, machine = network_in(network), load_chip(chip)
     if board is not None:
         board_of(machine, board)
@@ -116,9 +122,14 @@ def cost(
     else:
         placed = load_mapping(mapping, net, machine)
     said = verdict(placed, what_if)
-    meter: Meter | SamMeter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
-    for part, batch in batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):
-        meter.add(part, batch)
+    meter: Meter | SamMeter
+    if (workers := workers_of(jobs, dask)) is not None:
+        with progress("running") as tick:
+            meter = metered_by(workers, placed, Spikes(net, inputs), tick)
+    else:
+        meter = SamMeter(placed, what_if=what_if) if sam else Meter(placed)
+        for part, batch in batches(placed, inputs, given, runs=3 + len(net.sam) if sam else 1):
+            meter.add(part, batch)
     price: SamPrice | None = None
     if isinstance(meter, SamMeter):
         price = meter.price(board)

@@ -31,7 +31,7 @@ from neurosam_hw.cost.verdict import Verdict, verdict
 from neurosam_hw.cost.work import Work, layers, work
 from neurosam_hw.mapping.mapping import CoreMapping
 
-__all__ = ["Cost", "Meter", "cost"]
+__all__ = ["Cost", "Meter", "MeterPart", "cost"]
 
 Array = npt.NDArray[np.float64]
 
@@ -126,6 +126,18 @@ class Cost:
         return {layer: float(self.core_j[cores].sum()) for layer, cores in layers(self.mapping).items()}
 
 
+@dataclass(frozen=True, eq=False)
+class MeterPart:
+    """What a meter holds of some batches, on its way from a worker to the meter of all."""
+
+    samples: int
+    steps: int
+    work: Work
+    sample_j: list[Array]
+    durations: list[Duration]
+    neurobench: list[tuple[int, Mapping[str, Any]]]
+
+
 class Meter:
     """Sums of a run that comes in batches of samples.
 
@@ -158,17 +170,30 @@ class Meter:
 
     def add_work(self, found: Work, recording: Recording, events: Events | Mapping[str, Events]) -> None:
         """Add a batch whose work is known: arrays ``[S, B, cores]`` by the names of terms.py."""
-        self.samples += recording.samples
-        self.steps = recording.steps
-        for name, x in found.items():
-            summed = None if x is None else x.sum(axis=1)
+        named = neurobench(self.mapping.network, recording, events, batch_size=1)
+        summed = {name: None if x is None else x.sum(axis=1) for name, x in found.items()}
+        sample_j = energies(self.mapping.chip, found).sum(axis=(0, 2))
+        took = self._duration(recording, events, found)
+        self.join(
+            MeterPart(recording.samples, recording.steps, summed, [sample_j], [took], [(recording.samples, named)])
+        )
+
+    @property
+    def part(self) -> MeterPart:
+        """All that has been added, to be joined to another meter of the same mapping."""
+        return MeterPart(self.samples, self.steps, self._work, self._sample_j, self._durations, self._neurobench)
+
+    def join(self, part: MeterPart) -> None:
+        """Add what another meter holds, of the samples that follow."""
+        self.samples += part.samples
+        self.steps = part.steps
+        for name, summed in part.work.items():
             before = self._work.get(name, summed)
             whole = name not in self._work
             self._work[name] = summed if whole or summed is None or before is None else before + summed
-        self._sample_j.append(energies(self.mapping.chip, found).sum(axis=(0, 2)))
-        self._durations.append(self._duration(recording, events, found))
-        named = neurobench(self.mapping.network, recording, events, batch_size=1)
-        self._neurobench.append((recording.samples, named))
+        self._sample_j += part.sample_j
+        self._durations += part.durations
+        self._neurobench += part.neurobench
 
     def _duration(self, recording: Recording, events: Events | Mapping[str, Events], found: Work) -> Duration:
         chip = self.mapping.chip

@@ -8,7 +8,7 @@ block are held at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,11 @@ class Tally:
     early: int = 0
     late: int = 0
     joined: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Add the counts of other recordings."""
+        for item in fields(self):
+            setattr(self, item.name, getattr(self, item.name) + getattr(other, item.name))
 
     def __str__(self) -> str:
         """The counts that are not 0, as text."""
