@@ -270,7 +270,7 @@ def narrow_maps(
     Parameters
     ----------
     spikes : Spikes, SpikeLists, or (T, B, C, H, W) or (T, B, N) array
-        How often each neuron fires in each step; :func:`spike_lists` saves time if several traces follow.
+        How often each neuron fires in each step; ``narrow_trace.spike_lists`` saves time if several traces follow.
     trace : NarrowTrace
     seed : int
         Of the random numbers of stochastic rounding, 0..2^63 - 1.
