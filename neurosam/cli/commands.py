@@ -22,7 +22,6 @@ from neurosam.cli import (
     sweep,
     train,
     verify,
-    warm,
 )  # fmt: skip
 from neurosam.cli.errors import report_errors
 
@@ -45,7 +44,6 @@ The complete workflow in about three minutes: [bold]neurosam demo[/bold]. Or ste
 [bold]neurosam convert[/bold] turns an ANN into a spiking network; then as above.
 [bold]neurosam quantise[/bold] quantises a float network file, with a report by layer.
 [bold]neurosam check[/bold] compares a network with the torch module it was made from.
-[bold]neurosam warm[/bold] compiles ahead, so that the first run starts at once.
 [bold]neurosam sweep[/bold] measures a network under many settings, a table in and a table out.
 
 \b
@@ -96,7 +94,7 @@ def _root(
 
 for command in (
     demo.demo, train.train, convert.convert, deploy.export, quantise.quantise, info.info, run.run, verify.verify,
-    check.check, explain.explain, sweep.sweep, warm.warm,
+    check.check, explain.explain, sweep.sweep,
 ):  # fmt: skip
     app.command()(command)
 app.command("import")(formats.import_network)

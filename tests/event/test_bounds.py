@@ -11,8 +11,7 @@ from pathlib import Path
 PROGRAM = """
     import numpy as np
     from neurosam.backends.event.kernels.spike_lists import active, decode
-    from neurosam.backends.event.runtime.folder import cache_folder
-    from neurosam.backends.event.runtime.jit import kernel
+    from neurosam.backends.event.runtime.jit import cache_folder, kernel
     from neurosam.backends.event.simd.atomics import observe, publish, read_struct, write_struct
     from neurosam.backends.event.simd.load_store import address, item, load, load_first, put, store, store_first
 
@@ -105,9 +104,7 @@ def test_planted_faults_are_found(tmp_path: Path) -> None:
 
 def test_kernels_with_and_without_checks_are_kept_apart(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
-    program.write_text(
-        "from neurosam.backends.event.runtime.folder import cache_folder\nprint(cache_folder())\n", encoding="utf-8"
-    )
+    program.write_text("from neurosam.backends.event.runtime import jit\nprint(jit.cache_folder())\n", encoding="utf-8")
     plain, checked = (output(program, tmp_path, value)[0] for value in ("0", "1"))
     assert plain != checked
     assert output(program, tmp_path, "")[0] == plain

@@ -62,7 +62,7 @@ def test_of_nested_tasks_the_outermost_is_shown(notebook: Shell) -> None:
         ns.verify(network(), EVENTS, ("event", "reference"))
         with ns.progress():  # the same bar
             ns.run(network(), EVENTS)
-    titles = [text.replace(":", " ").partition(" ")[0] for text in notebook.seen if text]  # kernels may be compiled
+    titles = [text.partition(" ")[0] for text in notebook.seen if text]
     assert sorted(set(titles), key=titles.index) == ["verifying", "running"]
     assert len(notebook.left) == 1
 
@@ -97,12 +97,12 @@ def test_a_failure_leaves_no_bar(notebook: Shell) -> None:
 
 
 def test_kernels_that_are_compiled_are_told(notebook: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from neurosam.backends.event.runtime import folder, jit
+    from neurosam.backends.event.runtime import jit
 
     def twice(x: int) -> int:
         return 2 * x
 
-    monkeypatch.setattr(folder, "cache_folder", lambda: tmp_path)  # where it has not been stored yet
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)  # where it has not been stored yet
     with ns.progress(), task("running"):
         assert jit.kernel(twice)(3) == 6
         say("")

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam._util.progress import task
 from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.kernels.layout import Work
@@ -103,8 +102,7 @@ class Run:
     def load_kernels(self) -> None:
         """Load or compile every kernel that the run needs; once per process for each set of kernels."""
         if self.plan.kernels not in _ready:
-            with task("loading kernels"):
-                Worker(self.plan).load_kernels(self.context)
+            Worker(self.plan).load_kernels(self.context)
             _ready.add(self.plan.kernels)
 
     def run_samples(self) -> None:

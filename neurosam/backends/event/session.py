@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam._util.progress import task
 from neurosam.backends.event.cache import CACHE
 from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.plan.compiled import CacheKey, Plan, sends_values
@@ -66,8 +65,7 @@ class EventSession:
             network, self._record, self._options, self._path, graded, first, steps, self._most_steps
         )
         self._plan = Plan(network, key, CACHE.element)
-        with task("loading kernels"):
-            self._workers = [Worker(self._plan) for _ in range(self._samples)]
+        self._workers = [Worker(self._plan) for _ in range(self._samples)]
         graded = self._plan.graded
         self._frames = {
             name: Frame(

@@ -15,27 +15,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import typeof, types
 
 from neurosam.backends.event.context import RunContext
 from neurosam.backends.event.executors.base import Executor
-from neurosam.backends.event.kernels.layout import Code, Conv, Geometry, Strip, Work, Workspace
-from neurosam.backends.event.kernels.strips import stage_kernels
-from neurosam.backends.event.kernels.work_sharing import (
-    Stage,
-    chain_kernels,
-    pack_stages,
-    run_stages,
-    stage_counters,
-)
+from neurosam.backends.event.kernels.layout import Conv, Geometry, Work, Workspace
+from neurosam.backends.event.kernels.work_sharing import Stage, pack_stages, run_stages, stage_counters
 from neurosam.backends.event.memory import SampleMemory
 from neurosam.backends.event.plan import blocks
 from neurosam.backends.event.plan.compiled import Plan
 from neurosam.backends.event.plan.populations import CompiledPopulation
 from neurosam.backends.event.plan.projections import CompiledProjection
-from neurosam.backends.event.runtime.compile_ahead import Request, load
 from neurosam.backends.event.runtime.thread_pool import run_parallel
-from neurosam.backends.event.simd.calls import Place
 from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
 from neurosam.errors import BackendError
 
@@ -76,7 +66,6 @@ class ChainExecutor(Executor):
             for projection, time_s in zip(self.projections, seconds, strict=True)
         ]
         self.threads = min(threads, max(len(stage.pieces) for stage in self.stages))
-        _load_code(self.stages, plan)
         self.packed_stages = pack_stages(self.stages)
         self.counters = stage_counters([len(stage.pieces) for stage in self.stages])
         sizes = [_sizes(stage, plan.chunk) for stage in self.stages if not stage.pooling]
@@ -130,27 +119,8 @@ def _stage(plan: Plan, memory: SampleMemory, projection: CompiledProjection, sec
         pooling, plan.history[projection.source] - projection.lag, plan.history[p.name],
         np.array([*projection.source_shape[1:], *p.shape[1:]], np.int64), memory.planes[projection.source], conv,
         p.rule, state, np.array(pieces, np.int64), np.zeros((len(pieces), state.counts.size), np.int64),
-        np.zeros((len(pieces), len(Work)), np.int64), np.zeros(len(Code), np.int64),
+        np.zeros((len(pieces), len(Work)), np.int64),
     )  # fmt: skip
-
-
-def _load_code(stages: Sequence[Stage], plan: Plan) -> None:
-    """Load or compile the kernels of a chain, and enter the addresses of those that stages call."""
-    workspace = _new_workspace(plan.dtype)
-    of: Any = typeof  # Numba's carries no annotations
-    called = types.int64(Place(of(stages[0])), of(Strip(*[0] * len(Strip._fields))), of(workspace))
-    needed = [
-        {
-            code: Request(kernel, called)
-            for code, kernel in stage_kernels(s.pooling, s.conv, s.rule, s.state, plan.way).items()
-        }
-        for s in stages
-    ]
-    ours = [Request(*pair) for pair in chain_kernels(stages[0], workspace).items()]
-    load([*(request for requests in needed for request in requests.values()), *ours])
-    for stage, requests in zip(stages, needed, strict=True):
-        for code, request in requests.items():
-            stage.code[code] = request.address()
 
 
 def _no_weights(projection: CompiledProjection, p: CompiledPopulation, plan: Plan) -> Conv:
@@ -215,7 +185,7 @@ def _workspace(sizes: Sizes, dtype: np.dtype[Any]) -> Iterator[Workspace]:
     try:
         workspace = spare.pop()
     except IndexError:
-        workspace = _new_workspace(dtype)
+        workspace = Workspace(*(np.empty(0, of) for of in (np.int32, np.int32, np.uint16, np.int32, dtype)))
     if any(array.size < size for array, size in zip(workspace, sizes, strict=True)):
         grown = (np.empty(max(array.size, size), array.dtype) for array, size in zip(workspace, sizes, strict=True))
         workspace = Workspace(*grown)
@@ -223,8 +193,3 @@ def _workspace(sizes: Sizes, dtype: np.dtype[Any]) -> Iterator[Workspace]:
         yield workspace
     finally:
         spare.append(workspace)
-
-
-def _new_workspace(dtype: np.dtype[Any]) -> Workspace:
-    """An empty workspace."""
-    return Workspace(*(np.empty(0, of) for of in (np.int32, np.int32, np.uint16, np.int32, dtype)))

@@ -35,16 +35,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event.kernels.layout import (
     ANY_WAY,
-    CODE_GATHER,
-    CODE_LIST,
-    CODE_LOOK_UP,
-    CODE_PATTERNS,
-    CODE_SCATTER,
-    CODE_TRACE,
     GATHER,
     GATHERED,
     KERNEL_HEIGHT,
@@ -56,23 +51,28 @@ from neurosam.backends.event.kernels.layout import (
     SCATTERED,
     STRIDE_X,
     STRIDE_Y,
-    Strip,
+    Conv,
+    Rule,
+    State,
     Workspace,
 )
-from neurosam.backends.event.kernels.spike_lists import active
-from neurosam.backends.event.runtime.jit import inlined_source
-from neurosam.backends.event.simd.calls import call
+from neurosam.backends.event.kernels.scatter import scattered_strip
+from neurosam.backends.event.kernels.spike_lists import active, decode, decode_short, windows
+from neurosam.backends.event.kernels.spike_patterns import patterns
+from neurosam.backends.event.kernels.tile import tiled_strip
+from neurosam.backends.event.runtime.jit import inlined_source, kernel
 from neurosam.backends.event.simd.int16 import GROUP, HALF_TILE, TILE
 
 __all__ = ["GATHER_ROWS", "layer"]
 
 Array = npt.NDArray[Any]
+Int = npt.NDArray[np.int64]
 
 GATHER_ROWS = 0.5
 """Active sources per output pixel from which on the gather is faster than the scatter."""
 
 
-@inlined_source
+@kernel
 def _block(
     planes: Array, at: int, steps: int, begin: int, end: int, channels: int, reach: int, out_pixels: int,
     workspace: Workspace,
@@ -93,24 +93,34 @@ def _block(
 
 
 @inlined_source
-def layer(stage: Any, piece: int, steps: int, first: int, force: int, workspace: Workspace) -> int:
-    """Run a piece of a layer for `steps` steps, from own step `first` on.
+def layer(
+    planes: Array, at: int, conv: Conv, steps: int, first: int, base: int, top: int, bottom: int, force: int,
+    rule: Rule, state: State, workspace: Workspace, work: Int,
+) -> int:  # fmt: skip
+    """Run output rows ``top:bottom`` of a layer for `steps` steps, from own step `first` on.
 
     Parameters
     ----------
-    stage : Place of a Stage (kernels/work_sharing.py)
+    planes : (kept, H * W, words) array
+        Bit planes of the source.
+    at : int
+        Plane that arrives in step `first`.
+    conv, rule, state
+        See kernels/layout.py.
+    base : int
+        Own step of the state's first row.
     force : int
         A :class:`Way`: ANY_WAY to choose, or one of the others, as far as the convolution can.
     workspace : Workspace
         Large enough for any single step in which all sources fire.
+    work : (4,) array
+        See :class:`Work`; the blocks are added to.
 
     Returns
     -------
     int
-        Synaptic operations; the blocks are added to ``stage.work[piece]``.
+        Synaptic operations.
     """
-    conv, code, work = stage.conv, stage.code, stage.work[piece]
-    at, base, top, bottom = stage.ahead, first - stage.tail, stage.pieces[piece, 0], stage.pieces[piece, 1]
     height, width, channels = conv.source[1], conv.source[2], conv.source[0]
     geometry, out_pixels = conv.geometry, (bottom - top) * conv.size[1]
     y_first = max(0, top * geometry[STRIDE_Y] - geometry[PADDING_Y])
@@ -126,26 +136,27 @@ def layer(stage: Any, piece: int, steps: int, first: int, force: int, workspace:
         if look_up:
             listed = (bottom - top - 1) * geometry[STRIDE_Y] + geometry[KERNEL_HEIGHT]
             length = min(steps - done, (workspace.rows.size - HALF_TILE) // max(1, listed * conv.size[1]))
-            list_code, tile_code, way = CODE_PATTERNS, CODE_LOOK_UP, LOOKED_UP
+            rows = patterns(planes, at + done, conv, top, bottom, length, workspace)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, workspace)
+            operations += rows * geometry[OUTPUTS]
+            work[LOOKED_UP] += 1
+            done += length
+            continue
+        length, count = _block(planes, at + done, steps - done, begin, end, channels, reach, out_pixels, workspace)
+        if conv.pairs.size and (
+            force >= GATHER or (force == ANY_WAY and count * reach >= GATHER_ROWS * length * out_pixels)
+        ):
+            short = workspace.spikes.view(np.uint16)
+            decode_short(planes, at + done, length, begin, end, channels, workspace.start, short)
+            rows = windows(conv, begin, pixels, top, bottom, length, workspace)
+            tiled_strip(look_up, conv, length, top, bottom, first + done, base, rule, state, workspace)
+            operations += rows * geometry[OUTPUTS]
+            work[GATHERED] += 1
         else:
-            length, count = _block(
-                stage.planes, at + done, steps - done, begin, end, channels, reach, out_pixels, workspace
+            decode(planes, at + done, length, begin, end, channels, workspace.start, workspace.spikes)
+            operations += scattered_strip(
+                conv, begin, pixels, length, top, bottom, first + done, base, rule, state, workspace
             )
-            gathers = conv.pairs.size and (
-                force >= GATHER or (force == ANY_WAY and count * reach >= GATHER_ROWS * length * out_pixels)
-            )
-            list_code, tile_code, way = CODE_LIST, CODE_GATHER, GATHERED if gathers else SCATTERED
-        strip = Strip(piece, top, bottom, begin, pixels, at + done, length, first + done, base, 0)
-        if way == SCATTERED:
-            operations += call(code[CODE_SCATTER], stage, strip, workspace)
-        else:
-            operations += call(code[list_code], stage, strip, workspace) * geometry[OUTPUTS]
-            for column in range(0, geometry[OUTPUTS], TILE):
-                half = 1 if geometry[OUTPUTS] - column <= HALF_TILE else 0
-                tile = Strip(piece, top, bottom, begin, pixels, at + done, length, first + done, base, column)
-                call(code[tile_code + half], stage, tile, workspace)
-        if code[CODE_TRACE] != 0:
-            call(code[CODE_TRACE], stage, strip, workspace)
-        work[way] += 1
+            work[SCATTERED] += 1
         done += length
     return operations

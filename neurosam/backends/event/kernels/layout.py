@@ -16,13 +16,12 @@ from neurosam.backends.event.simd.vectors import CACHE_LINE
 from neurosam.network.dynamics import Switches
 
 __all__ = [
-    "AMOUNT", "ANY_WAY", "BIAS", "BOUNDED", "CLOCK", "CODE_GATHER", "CODE_LIST", "CODE_LOOK_UP", "CODE_PATTERNS",
-    "CODE_POOL", "CODE_RECORD", "CODE_SCATTER", "CODE_TRACE", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X",
-    "DILATION_Y", "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH",
-    "LOOKED_UP", "LOOK_UP", "LOWER_BOUND", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y",
-    "PARAMETERS", "SAM", "SATURATED", "SATURATES", "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES",
-    "THRESHOLD", "VECTORISED", "WRAPPED", "WRAPS", "ZERO", "Code", "Conv", "Flag", "Geometry", "OptionalRule",
-    "OptionalState", "Rule", "State", "Strip", "Way", "Work", "Workspace",
+    "AMOUNT", "ANY_WAY", "BIAS", "BOUNDED", "CLOCK", "COUNTER_PITCH", "CURRENT", "CURRENTS", "DILATION_X", "DILATION_Y",
+    "FACTOR_U", "FACTOR_V", "FIRES", "GATHER", "GATHERED", "GROUPS", "KERNEL_HEIGHT", "KERNEL_WIDTH", "LOOKED_UP",
+    "LOOK_UP", "LOWER_BOUND", "MEMBRANE", "MODE", "OPERATIONS", "OUTPUTS", "PADDING_X", "PADDING_Y", "PARAMETERS",
+    "SAM", "SATURATED", "SATURATES", "SCATTER", "SCATTERED", "STRIDE_X", "STRIDE_Y", "TABLES", "THRESHOLD",
+    "VECTORISED", "WRAPPED", "WRAPS", "ZERO", "Conv", "Flag", "Geometry", "OptionalRule", "OptionalState", "Rule",
+    "State", "Way", "Work", "Workspace",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -67,24 +66,6 @@ class Work(IntEnum):
     GATHERED = 1
     LOOKED_UP = 2
     OPERATIONS = 3
-
-
-class Code(IntEnum):
-    """The kernels that a layer or a pooling calls by address; 0 where its plan does not need one.
-
-    GATHER and LOOK_UP are those of whole tiles; of a half tile is the next one.
-    """
-
-    RECORD = 0
-    TRACE = 1
-    POOL = 2
-    SCATTER = 3
-    LIST = 4
-    PATTERNS = 5
-    GATHER = 6
-    GATHER_HALF = 7
-    LOOK_UP = 8
-    LOOK_UP_HALF = 9
 
 
 class Conv(NamedTuple):
@@ -226,40 +207,6 @@ class OptionalState(NamedTuple):
 # --- threads ---
 
 
-class Strip(NamedTuple):
-    """What a call by address works on: a strip of a layer for a block of steps.
-
-    Parameters
-    ----------
-    piece : int
-        Whose counts are added to.
-    top, bottom : int
-        Output rows.
-    begin, pixels : int
-        The pixels ``begin : begin + pixels`` of the source that lie in the windows of these rows; of the output, for
-        Code.RECORD.
-    at : int
-        Plane of the source that arrives in the first step; row of the records, for Code.RECORD.
-    steps, first : int
-        Own steps ``first : first + steps``.
-    base : int
-        Own step of the state's row 0.
-    column : int
-        First output channel of a tile; -1 for all.
-    """
-
-    piece: int
-    top: int
-    bottom: int
-    begin: int
-    pixels: int
-    at: int
-    steps: int
-    first: int
-    base: int
-    column: int
-
-
 class Workspace(NamedTuple):
     """Scratch memory of one thread, for any layer.
 
@@ -288,6 +235,3 @@ FIRES, ZERO, CURRENT, TABLES, MEMBRANE, CURRENTS, SAM, MODE, VECTORISED, CLOCK, 
 ) = (int(column) for column in Geometry)  # fmt: skip
 ANY_WAY, SCATTER, GATHER, LOOK_UP = (int(way) for way in Way)
 SCATTERED, GATHERED, LOOKED_UP, OPERATIONS = (int(column) for column in Work)
-CODE_RECORD, CODE_TRACE, CODE_POOL, CODE_SCATTER, CODE_LIST, CODE_PATTERNS, CODE_GATHER, _, CODE_LOOK_UP, _ = (
-    int(code) for code in Code
-)

@@ -41,7 +41,7 @@ from neurosam.backends.event.kernels.layout import (
     State,
 )
 from neurosam.backends.event.kernels.sam_by_spike import trace
-from neurosam.backends.event.runtime.jit import formulas, inlined_source, kernel, overload
+from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
 from neurosam.backends.event.simd.bits import mask_bits, popcount
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.load_store import (
@@ -57,8 +57,8 @@ from neurosam.backends.event.simd.load_store import (
 from neurosam.backends.event.simd.vectors import LANES, Reals, select, zero_where
 
 __all__ = [
-    "NeuronView", "block", "neuron_view", "normalise_sums", "piece_state", "record_state", "scale_sums",
-    "step_neurons", "step_pixels", "to_membrane_units", "usual",
+    "NeuronView", "block", "neuron_view", "normalise_sums", "record_state", "scale_sums", "step_neurons",
+    "to_membrane_units", "usual",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -71,17 +71,7 @@ _fire, _to_zero, _by_subtraction = formulas.fire, formulas.reset_to_zero, formul
 _larger = formulas.larger
 
 
-@inlined_source
-def piece_state(stage: Any, piece: int) -> State:
-    """The state of a stage (work_sharing.py), whose counts are those of a piece."""
-    state = stage.state
-    return State(
-        state.u, state.v, state.trace, state.last, state.spikes, state.planes, stage.counts[piece], state.sam,
-        state.membranes, state.currents,
-    )  # fmt: skip
-
-
-@inlined_source
+@kernel
 def record_state(at: int, begin: int, end: int, first: int, last: int, rule: Rule, state: State) -> None:
     """Record the states of pixels ``begin:end`` and of the existing ones of channels ``first:last`` in row `at`."""
     for p in range(begin, end):
@@ -109,7 +99,7 @@ class NeuronView(NamedTuple):
     bounded: bool
 
 
-@inlined_source
+@kernel
 def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
     """The view of a rule and a state; `narrow` if no input exceeds 24 bits, so that a current need not wrap."""
     flags = rule.flags
@@ -120,7 +110,7 @@ def neuron_view(rule: Rule, state: State, narrow: bool) -> NeuronView:
     )  # fmt: skip
 
 
-@inlined_source
+@inlined
 def usual(view: NeuronView, counted: bool) -> NeuronView:
     """The same, for neurons that are known to have no current, not to be BOUNDED, and whether to count anything."""
     return NeuronView(
@@ -129,7 +119,7 @@ def usual(view: NeuronView, counted: bool) -> NeuronView:
     )  # fmt: skip
 
 
-@inlined_source
+@inlined
 def _parameter(i: Any, which: int, c: int, view: NeuronView) -> Any:
     """One parameter (kernels/layout.py) of as many channels from `c` on as `i` has lanes, all of one tile."""
     return load_same_count(i, view.parameters, (c // TILE * PARAMETERS + which) * TILE + c % TILE)
@@ -202,7 +192,7 @@ def _arrived(i: Any) -> Callable[..., Any]:
     return reals if isinstance(i, Reals) else integers
 
 
-@inlined_source
+@inlined
 def _count(lost: Any, which: int, view: NeuronView) -> None:
     """Count the lanes that lost something, which are few."""
     bits = mask_bits(lost)
@@ -210,7 +200,7 @@ def _count(lost: Any, which: int, view: NeuronView) -> None:
         put(item(view.counts, view.last + which) + popcount(bits), view.counts, view.last + which)
 
 
-@inlined_source
+@inlined
 def _integer_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, Any, Any]:
     """One step of the neurons of channels from `c` on: current, membrane, spikes. `i` is in membrane units.
 
@@ -242,7 +232,7 @@ def _integer_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any
     return u, v, s
 
 
-@inlined_source
+@inlined
 def _real_step(i: Any, u: Any, v: Any, c: int, view: NeuronView) -> tuple[Any, Any, Any]:
     """The same for float neurons: neuron.py's rule, each operation rounded once, in the order written here."""
     u = _parameter(i, FACTOR_U, c, view) * u + i if view.current else i
@@ -273,7 +263,7 @@ def _step_compiled(i: Any, u: Any, v: Any, c: Any, view: Any) -> Callable[..., A
     return reals if isinstance(i, Reals) else integers
 
 
-@inlined_source
+@inlined
 def step_neurons(i: Any, place: int, c: int, view: NeuronView) -> Any:
     """One step of the neurons from index `place` of the state on, channels `c` and on; returns spikes as a word."""
     u = load_same_count(i, view.u, place) if view.current else i
@@ -284,7 +274,7 @@ def step_neurons(i: Any, place: int, c: int, view: NeuronView) -> Any:
     return mask_bits(s)
 
 
-@inlined_source
+@inlined
 def _step_first(i: Any, place: int, c: int, left: int, view: NeuronView) -> Any:
     """As :func:`step_neurons`, for the first `left` of sixteen neurons."""
     u = load_first(view.u, place, left) if view.current else i
@@ -293,42 +283,6 @@ def _step_first(i: Any, place: int, c: int, left: int, view: NeuronView) -> Any:
         store_first(u, view.u, place, left)
     store_first(v, view.v, place, left)
     return mask_bits(s)
-
-
-@inlined_source
-def step_pixels(
-    sums: Array, exponent: int, k: int, t: int, begin: int, base: int, rule: Rule, state: State, view: NeuronView,
-    tables: bool, whole: bool, scratch: Array,
-) -> None:  # fmt: skip
-    """Own step `t` of the pixels from `begin` on, whose sums are ``sums[k]``; see :func:`block`.
-
-    `tables` says whether sums are normalised, `whole` that channels are padded to whole vectors; if these are literals,
-    less is compiled.
-    """
-    fires = rule.flags[FIRES] != 0
-    planes, inputs = state.planes, address(sums, 0)
-    pixels, pitch, row = sums.shape[1], sums.shape[2], state.v.shape[1]
-    channels = min(rule.gain.shape[1], row)  # fewer in a part of a population, more in whole tiles
-    count = 0
-    for q in range(pixels):
-        p = begin + q
-        for w in range((channels + 63) // 64):
-            fired = np.uint64(0)
-            for c in range(64 * w, min(64 * w + 64, channels), LANES):
-                at, place, left = (k * pixels + q) * pitch + c, p * row + c, channels - c
-                if whole or left >= LANES:
-                    i = scale_sums(load(inputs, at), exponent)
-                    i = normalise_sums(i, c, t, rule, scratch) if tables else to_membrane_units(i)
-                    bits = step_neurons(i, place, c, view)
-                else:
-                    i = scale_sums(load_first(inputs, at, left), exponent)
-                    i = normalise_sums(i, c, t, rule, scratch) if tables else to_membrane_units(i)
-                    bits = _step_first(i, place, c, left, view)
-                fired |= bits << np.uint64(c - 64 * w)
-            if fires:
-                planes[t - base, p, w] = fired
-                count += popcount(fired)
-    state.counts[t - base] += count
 
 
 @kernel
@@ -352,11 +306,36 @@ def block(
     rule, state
         See :class:`Rule` and :class:`State`; the state is updated in place.
     """
-    view, scratch = neuron_view(rule, state, False), np.empty(LANES, np.int32)
-    pixels, channels, tables = sums.shape[1], min(rule.gain.shape[1], state.v.shape[1]), rule.flags[TABLES] != 0
+    fires, tables = rule.flags[FIRES] != 0, rule.flags[TABLES] != 0
+    traced, kept = rule.flags[SAM] != 0, rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0
+    planes, inputs = state.planes, address(sums, 0)
+    view = neuron_view(rule, state, False)
+    pixels, pitch, row = sums.shape[1], sums.shape[2], state.v.shape[1]
+    channels = min(rule.gain.shape[1], row)  # fewer in a part of a population, more in whole tiles
+    scratch = np.empty(LANES, np.int32)
     for k in range(steps):
-        step_pixels(sums, exponent, k, first + k, begin, base, rule, state, view, tables, False, scratch)
-        if rule.flags[MEMBRANE] != 0 or rule.flags[CURRENTS] != 0:
-            record_state(first + k - base, begin, begin + pixels, 0, channels, rule, state)
-    if rule.flags[SAM] != 0:
+        t = first + k
+        count = 0
+        for q in range(pixels):
+            p = begin + q
+            for w in range((channels + 63) // 64):
+                fired = np.uint64(0)
+                for c in range(64 * w, min(64 * w + 64, channels), LANES):
+                    at, place, left = (k * pixels + q) * pitch + c, p * row + c, channels - c
+                    if left >= LANES:
+                        i = scale_sums(load(inputs, at), exponent)
+                        i = normalise_sums(i, c, t, rule, scratch) if tables else to_membrane_units(i)
+                        bits = step_neurons(i, place, c, view)
+                    else:
+                        i = scale_sums(load_first(inputs, at, left), exponent)
+                        i = normalise_sums(i, c, t, rule, scratch) if tables else to_membrane_units(i)
+                        bits = _step_first(i, place, c, left, view)
+                    fired |= bits << np.uint64(c - 64 * w)
+                if fires:
+                    planes[t - base, p, w] = fired
+                    count += popcount(fired)
+        state.counts[t - base] += count
+        if kept:
+            record_state(t - base, begin, begin + pixels, 0, channels, rule, state)
+    if traced:
         trace(first, steps, begin, begin + pixels, first - base, rule, state)

@@ -19,13 +19,13 @@ from neurosam import arithmetic
 from neurosam.backends.event.kernels.layout import CLOCK, MODE, VECTORISED, Rule, State
 from neurosam.backends.event.kernels.sam_vector import LOOKS_UP, trace_vectorised
 from neurosam.backends.event.kernels.spike_lists import decode_step
-from neurosam.backends.event.runtime.jit import formulas, inlined, inlined_source, overload
+from neurosam.backends.event.runtime.jit import formulas, inlined, kernel, overload
 from neurosam.backends.event.simd.bits import trailing_zeros
 from neurosam.backends.event.simd.int16 import TILE
 from neurosam.backends.event.simd.load_store import address, item, put
 from neurosam.network.trace import MODES
 
-__all__ = ["OFFICIAL", "by_list", "by_spike", "trace", "trace_magnitudes"]
+__all__ = ["OFFICIAL", "trace", "trace_magnitudes"]
 
 Array = npt.NDArray[Any]
 
@@ -70,8 +70,8 @@ def _score(
     return magnitude * score
 
 
-@inlined_source
-def by_spike(
+@kernel
+def _by_spike(
     first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State, magnitude: Array | None
 ) -> None:
     """Update the traces and maps of pixels ``begin:end``, in the order of the bit planes.
@@ -99,8 +99,8 @@ def by_spike(
             put(total, maps, k * image + p)
 
 
-@inlined_source
-def by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
+@kernel
+def _by_list(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
     """The same for integers, with the spikes of many pixels listed: a pixel's map is a difference of running sums.
 
     So no branch depends on a pixel's number of spikes, which a CPU cannot predict. Sums and differences are exact
@@ -150,16 +150,16 @@ def _trace_compiled(
     first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any
 ) -> Callable[..., Any]:  # fmt: skip
     def integers(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
-        by_list(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
+        _by_list(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
 
     def integers_together(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
         if rule.flags[VECTORISED] != 0:
             trace_vectorised(first, steps, begin, end, at, rule, state)
         else:
-            by_list(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
+            _by_list(first + rule.flags[CLOCK], steps, begin, end, at, rule, state)
 
     def reals(first: Any, steps: Any, begin: Any, end: Any, at: Any, rule: Any, state: Any) -> None:
-        by_spike(first + rule.flags[CLOCK], steps, begin, end, at, rule, state, None)
+        _by_spike(first + rule.flags[CLOCK], steps, begin, end, at, rule, state, None)
 
     if isinstance(state[STATE_TRACE].dtype, types.Float):
         return reals
@@ -169,4 +169,4 @@ def _trace_compiled(
 @inlined
 def trace_magnitudes(first: int, steps: int, at: int, rule: Rule, state: State, magnitude: Array) -> None:
     """As :func:`trace`, for all pixels of neurons that fire `magnitude` times in a step (:class:`OptionalState`)."""
-    by_spike(first + rule.flags[CLOCK], steps, 0, state.planes.shape[1], at, rule, state, magnitude)
+    _by_spike(first + rule.flags[CLOCK], steps, 0, state.planes.shape[1], at, rule, state, magnitude)

@@ -25,7 +25,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from neurosam.backends.event.kernels.layout import MODE, Rule, State
-from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel
+from neurosam.backends.event.runtime.jit import inlined, kernel
 from neurosam.backends.event.simd.bits import has_compress, mask_from_bits, popcount
 from neurosam.backends.event.simd.int16 import HALF_TILE, TILE, to_int32, zeros_i16x32, zeros_i16x64
 from neurosam.backends.event.simd.load_store import (
@@ -292,7 +292,7 @@ def _trace_pixels(
         q += 1
 
 
-@inlined_source
+@kernel
 def trace_vectorised(first: int, steps: int, begin: int, end: int, at: int, rule: Rule, state: State) -> None:
     """Update the traces of pixels ``begin:end`` by the spikes of steps from `first` on, and write their maps.
 

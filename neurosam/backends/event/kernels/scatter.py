@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from neurosam.backends.event.kernels.layout import (
-    CODE_RECORD,
     KERNEL_HEIGHT,
     KERNEL_WIDTH,
     OUTPUTS,
@@ -19,14 +18,13 @@ from neurosam.backends.event.kernels.layout import (
     PADDING_Y,
     STRIDE_X,
     STRIDE_Y,
-    TABLES,
     Conv,
-    Strip,
+    Rule,
+    State,
     Workspace,
 )
-from neurosam.backends.event.kernels.neurons import neuron_view, piece_state, step_pixels, usual
-from neurosam.backends.event.runtime.jit import inlined_source
-from neurosam.backends.event.simd.calls import call
+from neurosam.backends.event.kernels.neurons import block
+from neurosam.backends.event.runtime.jit import kernel
 from neurosam.backends.event.simd.load_store import load, load_first, load_weights, store, store_first
 from neurosam.backends.event.simd.vectors import LANES
 
@@ -36,7 +34,7 @@ Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
 
 
-@inlined_source
+@kernel
 def scatter(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top: int, acc: Array) -> int:
     """Add a list of spikes, of pixels from `begin` on, to ``acc (steps, rows, W', >= O)``.
 
@@ -76,43 +74,29 @@ def scatter(start: Array, pixels: int, index: Array, begin: int, conv: Conv, top
     return int(active * size)
 
 
-@inlined_source
-def scattered_strip(
-    stage: Any, strip: Strip, workspace: Workspace, whole: bool, options: bool, plain: bool, counted: bool
-) -> int:  # fmt: skip
-    """Scatter the spikes of a strip and update its neurons; returns the synaptic operations.
+@kernel
+def _clear(sums: Array) -> None:
+    """Set sums to 0."""
+    flat = sums.reshape(sums.size)
+    for j in range(flat.size):
+        flat[j] = 0
 
-    The last four are literals. `whole`: channels are padded to whole vectors; the others are those of
-    :class:`~neurosam.backends.event.kernels.tile.Variant`.
-    """
-    conv, rule, state, code = stage.conv, stage.rule, piece_state(stage, strip.piece), stage.code
+
+@kernel
+def scattered_strip(
+    conv: Conv, begin: int, pixels: int, steps: int, top: int, bottom: int, first: int, base: int, rule: Rule,
+    state: State, workspace: Workspace,
+) -> int:  # fmt: skip
+    """Scatter the spikes of a strip and update its neurons, for a block of steps; returns the synaptic operations."""
     out_width, pitch = conv.size[1], state.v.shape[1]
-    rows = strip.bottom - strip.top
-    row = rows * out_width * pitch
+    row = (bottom - top) * out_width * pitch
     most = workspace.sums.size // row
-    view, exponent, scratch = neuron_view(rule, state, False), conv.exponent, np.empty(LANES, np.int32)
-    tables = options and rule.flags[TABLES] != 0
-    if not options:
-        view = usual(view, counted)
-    if plain:
-        exponent = 0
     operations = 0
-    for done in range(0, strip.steps, most):
-        length = min(most, strip.steps - done)
-        flat = workspace.sums[: length * row]
-        for j in range(flat.size):
-            flat[j] = 0
-        sums = flat.reshape(length, rows, out_width, pitch)
-        operations += scatter(
-            workspace.start[done * strip.pixels :], strip.pixels, workspace.spikes, strip.begin, conv, strip.top, sums
-        )
-        pixel_sums, begin = flat.reshape(length, rows * out_width, pitch), strip.top * out_width
-        for k in range(length):
-            t = strip.first + done + k
-            step_pixels(pixel_sums, exponent, k, t, begin, strip.base, rule, state, view, tables, whole, scratch)
-            if code[CODE_RECORD] != 0:
-                place = Strip(
-                    strip.piece, strip.top, strip.bottom, begin, rows * out_width, t - strip.base, 1, t, strip.base, -1
-                )  # fmt: skip
-                call(code[CODE_RECORD], stage, place, workspace)
+    for done in range(0, steps, most):
+        length = min(most, steps - done)
+        sums = workspace.sums[: length * row].reshape(length, bottom - top, out_width, pitch)
+        _clear(sums)
+        operations += scatter(workspace.start[done * pixels :], pixels, workspace.spikes, begin, conv, top, sums)
+        pixel_sums = sums.reshape(length, (bottom - top) * out_width, pitch)
+        block(pixel_sums, conv.exponent, length, first + done, top * out_width, base, rule, state)
     return operations

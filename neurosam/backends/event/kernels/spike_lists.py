@@ -24,7 +24,7 @@ from neurosam.backends.event.kernels.layout import (
     Conv,
     Workspace,
 )
-from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel
+from neurosam.backends.event.runtime.jit import inlined, kernel
 from neurosam.backends.event.simd.bits import (
     bit_positions,
     compress,
@@ -45,7 +45,7 @@ Int = npt.NDArray[np.int64]
 COMPRESSES = has_compress()
 
 
-@inlined_source
+@kernel
 def decode(
     planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
 ) -> int:  # fmt: skip
@@ -61,7 +61,7 @@ def decode(
     return count
 
 
-@inlined_source
+@kernel
 def decode_step(
     planes: Array, k: int, begin: int, end: int, channels: int, count: int, slot: int, start: Array, index: Array
 ) -> int:  # fmt: skip
@@ -147,7 +147,7 @@ def _decode_halves(
     return count
 
 
-@inlined_source
+@kernel
 def decode_short(
     planes: Array, at: int, steps: int, begin: int, end: int, channels: int, start: Array, index: Array
 ) -> int:  # fmt: skip
@@ -185,7 +185,7 @@ def _copy_run(start: Any, at: int, end: int, index: Any, shift: Any, rows: Any, 
     return length
 
 
-@inlined_source
+@kernel
 def windows(conv: Conv, begin: int, pixels: int, top: int, bottom: int, steps: int, workspace: Workspace) -> int:
     """List the weight rows of each output pixel, from the spikes of pixels from `begin` on; returns their number.
 

@@ -22,7 +22,7 @@ from neurosam.backends.event.kernels.layout import (
     Conv,
     Workspace,
 )
-from neurosam.backends.event.runtime.jit import inlined_source, kernel
+from neurosam.backends.event.runtime.jit import kernel
 from neurosam.backends.event.simd.bits import lane_popcounts
 from neurosam.backends.event.simd.int16 import HALF_TILE, add, iota_i16x32, shift_left, to_int32, zeros_i16x32
 from neurosam.backends.event.simd.load_store import address, item, load_like, put, store
@@ -33,7 +33,7 @@ __all__ = ["patterns"]
 Array = npt.NDArray[Any]
 
 
-@inlined_source
+@kernel
 def patterns(
     planes: Array, at: int, conv: Conv, top: int, bottom: int, steps: int, workspace: Workspace
 ) -> int:  # fmt: skip

@@ -32,7 +32,7 @@ from neurosam.backends.event.kernels.layout import (
     STRIDE_X,
     STRIDE_Y,
 )
-from neurosam.backends.event.runtime.jit import inlined_source, kernel, overload
+from neurosam.backends.event.runtime.jit import kernel, overload
 from neurosam.backends.event.simd.atomics import prefetch
 from neurosam.backends.event.simd.bits import popcount, trailing_zeros
 from neurosam.backends.event.simd.load_store import load, load_first, load_weights, store, store_first
@@ -62,7 +62,7 @@ def tally(planes: Array, at: int, steps: int, count: Int) -> None:
                     bits &= bits - np.uint64(1)
 
 
-@inlined_source
+@kernel
 def pool_or(
     source: Array, at: int, steps: int, shape: Int, geometry: Int, first: int, base: int, top: int, bottom: int,
     counts: Int, planes: Array,

@@ -16,27 +16,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import typeof, types
 from numba.core.errors import TypingError
 
 from neurosam.backends.event.kernels.layer import layer
-from neurosam.backends.event.kernels.layout import (
-    CODE_POOL,
-    COUNTER_PITCH,
-    OPERATIONS,
-    Conv,
-    Rule,
-    State,
-    Strip,
-    Workspace,
-)
+from neurosam.backends.event.kernels.layout import COUNTER_PITCH, OPERATIONS, Conv, Rule, State, Workspace
+from neurosam.backends.event.kernels.synapses import pool_or
 from neurosam.backends.event.runtime.jit import inlined, inlined_source, kernel
-from neurosam.backends.event.simd.atomics import claim, observe, struct_size, write_struct
-from neurosam.backends.event.simd.calls import call, place
+from neurosam.backends.event.simd.atomics import claim, observe, read_struct, struct_size, write_struct
 from neurosam.backends.event.simd.vectors import aligned
 from neurosam.errors import BackendError
 
-__all__ = ["Stage", "chain_kernels", "pack_stages", "run_stages", "stage_counters"]
+__all__ = ["Stage", "pack_stages", "run_stages", "stage_counters"]
 
 Array = npt.NDArray[Any]
 Int = npt.NDArray[np.int64]
@@ -69,8 +59,6 @@ class Stage(NamedTuple):
         Spikes by piece, as `state.counts`; 0 between two calls.
     work : (n, 4) array
         See :class:`Work`, by piece; 0 between two calls.
-    code : (10,) int64 array
-        Addresses of the kernels that it calls (:class:`~neurosam.backends.event.kernels.layout.Code`), or 0.
     """
 
     pooling: bool
@@ -84,7 +72,6 @@ class Stage(NamedTuple):
     pieces: Int
     counts: Int
     work: Int
-    code: Int
 
 
 def pack_stages(stages: Sequence[Stage]) -> Array:
@@ -132,19 +119,39 @@ def _finish(counters: Int, slot: int) -> None:
 
 
 @inlined_source
-def _run_piece(stage: Any, piece: int, first: int, steps: int, force: int, workspace: Workspace) -> None:
+def _run_piece(stage: Stage, piece: int, first: int, steps: int, force: int, workspace: Workspace) -> None:
     """Run a piece."""
+    top, bottom, base = stage.pieces[piece, 0], stage.pieces[piece, 1], first - stage.tail
+    counts, work, state = stage.counts[piece], stage.work[piece], stage.state
     if stage.pooling:
-        top, bottom = stage.pieces[piece, 0], stage.pieces[piece, 1]
-        strip = Strip(piece, top, bottom, 0, 0, stage.ahead, steps, first, first - stage.tail, 0)
-        operations = call(stage.code[CODE_POOL], stage, strip, workspace)
-    else:
-        operations = layer(stage, piece, steps, first, force, workspace)
-    stage.work[piece, OPERATIONS] += operations
+        work[OPERATIONS] += pool_or(
+            stage.planes, stage.ahead, steps, stage.sides, stage.conv.geometry, first, base, top, bottom, counts,
+            state.planes,
+        )  # fmt: skip
+        return
+    piece_state = State(
+        state.u, state.v, state.trace, state.last, state.spikes, state.planes, counts, state.sam, state.membranes,
+        state.currents,
+    )  # fmt: skip
+    work[OPERATIONS] += layer(
+        stage.planes,
+        stage.ahead,
+        stage.conv,
+        steps,
+        first,
+        base,
+        top,
+        bottom,
+        force,
+        stage.rule,
+        piece_state,
+        workspace,
+        work,
+    )
 
 
-@inlined_source
-def _collect(stage: Any, work: Int) -> None:
+@kernel
+def _collect(stage: Stage, work: Int) -> None:
     """Add up the counts of a stage's pieces."""
     for piece in range(stage.pieces.shape[0]):
         for k in range(stage.counts.shape[1]):
@@ -188,7 +195,7 @@ def run_stages(
         `end`, or a stage that is still not done after MAX_SPINS checks.
     """
     while slot < end:
-        stage = place(like, stages, slot * stages.shape[1])
+        stage = read_struct(like, stages, slot * stages.shape[1])
         pieces = stage.pieces.shape[0]
         if thread == 0 or pieces > 1:
             piece = _take(counters, slot, pieces)
@@ -205,15 +212,3 @@ def run_stages(
             _collect(stage, work[slot])
         slot += 1
     return slot
-
-
-def chain_kernels(stage: Stage, workspace: Workspace) -> dict[Any, Any]:
-    """The kernels that any chain of stages of this type needs from Python, and their Numba signatures."""
-    of: Any = typeof  # Numba's carries no annotations
-    like, bytes_, numbers, space = of(stage), types.uint8[:, ::1], types.int64[::1], of(workspace)
-    table, whole = types.int64[:, ::1], types.int64
-    return {
-        run_stages: whole(like, bytes_, numbers, *[whole] * 6, table, space),
-        _stash: types.none(like, like, bytes_, whole),
-        _size: whole(like),
-    }

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER, Flag, Geometry
+from neurosam.backends.event.kernels.layout import ANY_WAY, GATHER, LOOK_UP, SCATTER
 from neurosam.backends.event.plan.populations import CompiledPopulation, compile_population, is_max_pool
 from neurosam.backends.event.plan.projections import CompiledProjection, compile_projection
 from neurosam.backends.protocol import Options
@@ -257,13 +257,9 @@ class Plan:
 
     def _kernels(self, name: str) -> tuple[Any, ...]:
         """What decides which compiled kernels a population needs."""
-        path, p = self.paths[name], self.populations[name]
-        if path == "layer" and (conv := self.incoming[name][0].conv) is not None:
-            flags = tuple(int(x) for flag, x in enumerate(p.rule.flags) if flag != Flag.CLOCK)
-            outputs = int(conv.geometry[Geometry.OUTPUTS])
-            return path, self.way, flags, conv.exponent == 0, conv.tables.size > 0, conv.pairs.size > 0, outputs
-        if path != "general":
-            return (path,)
+        if self.paths[name] != "general":
+            return (self.paths[name],)
+        p = self.populations[name]
         delivered = ((q.kernel, q.gathers, q.source in self.magnitudes) for q in self.incoming[name])
         return p.optional is not None, p.has_magnitudes, p.pooled is not None, *delivered
 

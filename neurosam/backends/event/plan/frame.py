@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.input_events import examine, list_events, pack_plane
 from neurosam.backends.event.plan.projections import EventList
+from neurosam.backends.event.runtime.jit import kernel
 from neurosam.network.synapse import Shape
 
 __all__ = ["Frame"]
@@ -62,7 +62,7 @@ class Frame:
         """
         self.step = step
         self._flat[:] = values.reshape(-1)
-        found: tuple[bool, bool, float] = examine(self._flat)
+        found: tuple[bool, bool, float] = _examine(self._flat)
         return found
 
     def keep(self) -> None:
@@ -73,7 +73,7 @@ class Frame:
     def fill(self, planes: Array, sample: int, first: int, end: int) -> None:
         """Write the spikes of the present step to ``planes[0]``."""
         if end > first:
-            pack_plane(self._present[sample], planes[0])
+            _pack(self._present[sample], planes[0])
 
     def block(self, sample: int, first: int, end: int) -> EventList:
         """Graded events of the steps ``first:end``, none of which is later than the present one."""
@@ -81,5 +81,44 @@ class Frame:
         rows = self.values[begin : begin + end - first, sample]
         start, index = np.empty(rows.shape[0] * self._pixels + 1, np.int32), np.empty(rows.size, np.int32)
         value = np.empty(rows.size, self.dtype)
-        list_events(rows, start, index, value)
+        _list(rows, start, index, value)
         return start, self._pixels, index, value, True
+
+
+@kernel
+def _examine(values: Array) -> tuple[bool, bool, float]:
+    """Whether any value is neither 0 nor 1, whether all are whole, and the largest magnitude (infinite for NaN)."""
+    graded, whole, largest = False, True, 0.0
+    for x in values:
+        if x != 0.0:
+            if x != 1.0:
+                graded = True
+                whole = whole and x == np.rint(x)
+            largest = max(largest, abs(x) if x == x else np.inf)
+    return graded, whole, largest
+
+
+@kernel
+def _pack(values: Array, plane: Array) -> None:
+    """Write ``values (C, P)`` as a bit plane."""
+    plane[:] = 0
+    for c in range(values.shape[0]):
+        for p in range(values.shape[1]):
+            if values[c, p] != 0.0:
+                plane[p, c >> 6] |= np.uint64(1) << np.uint64(c & 63)
+
+
+@kernel
+def _list(rows: Array, start: Array, index: Array, value: Array) -> None:
+    """List the events of ``rows (steps, C, P)`` by step and pixel (plan/inputs.py)."""
+    channels, pixels = rows.shape[1], rows.shape[2]
+    count = 0
+    for k in range(rows.shape[0]):
+        for p in range(pixels):
+            start[k * pixels + p] = count
+            for c in range(channels):
+                if rows[k, c, p] != 0.0:
+                    index[count] = p * channels + c
+                    value[count] = rows[k, c, p]
+                    count += 1
+    start[rows.shape[0] * pixels] = count

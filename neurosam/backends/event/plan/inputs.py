@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from neurosam.backends.event.kernels.input_events import count_events, fill_planes
 from neurosam.backends.event.plan.projections import EventList
+from neurosam.backends.event.runtime.jit import kernel
 from neurosam.network.synapse import Shape
 from neurosam.signals.events import Events
 
@@ -64,7 +64,7 @@ class Input:
         self.pixels, self.steps, self.samples = height * width, events.steps, events.samples
         self.graded = events.value is not None if graded is None else graded
         self.counts = np.zeros((events.steps, events.samples), np.int64)
-        count_events(events.time, events.sample, self.counts)
+        _count(events.time, events.sample, self.counts)
         self.events, self.recent, self.first = events, recent, first
         self.value = np.zeros(0, dtype)
         if not self.graded:
@@ -89,7 +89,7 @@ class Input:
 
     def fill(self, planes: Array, sample: int, first: int, end: int) -> None:
         """Write the spikes of the steps ``first:end`` to ``planes[0]`` and on."""
-        fill_planes(self.neuron, self.start, self.samples, sample, first - self.first, end - self.first, planes)
+        _fill(self.neuron, self.start, self.samples, sample, first - self.first, end - self.first, planes)
 
     def block(self, sample: int, first: int, end: int) -> EventList:
         """Graded events of the steps ``first:end``; there are none before the first."""
@@ -110,3 +110,31 @@ class Input:
         place = events.time[begin:] - (events.steps - length), events.sample[begin:], events.neuron[begin:]
         flat = into.reshape(length, self.samples, math.prod(into.shape[2:]))
         flat[place] = 1 if events.value is None else events.value[begin:]
+
+
+@kernel
+def _count(time: Array, sample: Array, counts: Int) -> None:
+    """Count events by step and sample."""
+    for e in range(time.size):
+        counts[time[e], sample[e]] += 1
+
+
+@kernel
+def _fill(neuron: Array, start: Int, samples: int, sample: int, first: int, end: int, planes: Array) -> None:
+    """Write the bit planes of a sample's steps.
+
+    Events are in order of (step, sample, neuron): those of step t and sample b begin at ``start[t * samples + b]``.
+    """
+    pixels = planes.shape[1]
+    for t in range(first, end):
+        plane = planes[t - first]
+        plane[:] = 0
+        channel = origin = 0
+        for e in range(start[t * samples + sample], start[t * samples + sample + 1]):
+            pixel = neuron[e] - origin
+            if pixel >= pixels:
+                skipped = pixel // pixels
+                channel += skipped
+                origin += skipped * pixels
+                pixel -= skipped * pixels
+            plane[pixel, channel >> 6] |= np.uint64(1) << np.uint64(channel & 63)
