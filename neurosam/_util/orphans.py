@@ -44,16 +44,18 @@ def remove_orphans(folder: Path, folders: bool = False, again: bool = False) -> 
     again : bool
         Look even if this process has looked before: processes that it had started are gone now.
     """
-    look = _remove if again else _remove_once
-    look(os.fspath(folder), folders, os.getpid())
+    if again:
+        _remove(os.fspath(folder), folders)
+    else:
+        _remove_once(os.fspath(folder), folders, os.getpid())
 
 
 @cache
-def _remove_once(folder: str, folders: bool, process: int) -> None:
-    _remove(folder, folders, process)
+def _remove_once(folder: str, folders: bool, _process: int) -> None:
+    _remove(folder, folders)
 
 
-def _remove(folder: str, folders: bool, _process: int) -> None:
+def _remove(folder: str, folders: bool) -> None:
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             match = NAME.fullmatch(entry.name)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CLUTTERED",
     "DATA_HELP",
+    "Calibrate",
+    "Calibration",
     "Coding",
     "Data",
     "Dtype",
@@ -76,6 +78,15 @@ Size = Annotated[
     ),
 ]  # fmt: skip
 
+Calibration = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration", show_default=False,
+        help="Typical input events (.h5, or .npy) used to choose scales. Default: training images, if the network "
+        "names its data.",
+    ),
+]  # fmt: skip
+Calibrate = Annotated[int, typer.Option("--calibrate", min=0, help="Samples used to choose scales; 0: none.")]
 Dtype = Annotated[
     Literal["float64", "float32"],
     typer.Option("--dtype", help="Precision of a float network's sums and states; fixed point is exact in both."),

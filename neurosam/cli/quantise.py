@@ -16,6 +16,8 @@ from neurosam._util.packages import require_package
 from neurosam.cli.common import HDF5, console, network_in, new_file, new_folder, progress, say
 from neurosam.cli.deploy import LongestRun, Rounding, Scale, fixed_precision
 from neurosam.cli.inputs import (
+    Calibrate,
+    Calibration,
     Data,
     EventsFile,
     Seed,
@@ -52,15 +54,8 @@ def quantise(
     ] = None,
     precision: Annotated[str, typer.Option(help="lava or nxsdk; they round the decay differently.")] = "lava",
     bits: Annotated[int, typer.Option(min=2, max=9, help="Bits per weight.")] = 8,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            help="Typical input events (.h5, or .npy) used to choose scales. Default: training images, if the network "
-            "names its data.",
-            show_default=False,
-        ),
-    ] = None,
-    calibrate: Annotated[int, typer.Option(min=0, help="Samples used to choose scales; 0: none.")] = 64,
+    calibration: Calibration = None,
+    calibrate: Calibrate = 64,
     longest_run: LongestRun = None,
     scale: Scale = "population",
     rounding: Rounding = "nearest",

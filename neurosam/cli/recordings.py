@@ -87,13 +87,12 @@ def run_recordings_by(
     """Run recordings by several workers, some files each, and report."""
     from neurosam.hdf5.files import digest
     from neurosam.sweep.chunks import Chunks
-    from neurosam.sweep.execution import execute
+    from neurosam.sweep.execution import gather
 
     if picture.file is not None:
         raise EventError("--film", "is drawn while a recording streams; leave out --jobs and --dask")
     files = [path.resolve() for path in found.recordings]
     name, begin = digest(net), time.perf_counter()
-    parts: dict[int, Streamed] = {}
 
     def work(chunk: range) -> Callable[[], Streamed]:
         some = files[chunk.start : chunk.stop]
@@ -101,9 +100,8 @@ def run_recordings_by(
 
     with progress(f"running on {backend}") as tick:
         chunks = Chunks([range(len(files))])
-        execute(workers, chunks, work, lambda chunk, part: parts.update({chunk.start: part}), len(files), tick)
-    ordered = [parts[first] for first in sorted(parts)]
-    _show(net, found, rules, backend, _together(ordered, time.perf_counter() - begin))
+        parts = [part for _, part in gather(workers, chunks, work, len(files), tick)]
+    _show(net, found, rules, backend, _together(parts, time.perf_counter() - begin))
 
 
 def _stream_files(

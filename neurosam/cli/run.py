@@ -148,7 +148,7 @@ def run(
     else:
         with progress(f"running on {backend}") as tick:
             recording = run_network(
-                net, source.all(net), backend, request, device=device, dtype=dtype, threads=threads, progress=tick,
+                net, source.inputs(net), backend, request, device=device, dtype=dtype, threads=threads, progress=tick,
                 out=out, initial=state, keep_state=keep_state is not None,
             )  # fmt: skip
     totals = Totals.of(recording)

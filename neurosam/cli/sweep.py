@@ -13,7 +13,17 @@ from neurosam._util.atomic_write import write_text
 from neurosam.cli.chips import energy
 from neurosam.cli.common import network_in, new_file, progress, say, show
 from neurosam.cli.event_files import EventsFiles, read_inputs
-from neurosam.cli.inputs import Coding, Data, Seed, Size, Steps, pictures, training_name
+from neurosam.cli.inputs import (
+    Calibrate,
+    Calibration,
+    Coding,
+    Data,
+    Seed,
+    Size,
+    Steps,
+    pictures,
+    training_name,
+)
 from neurosam.cli.labels import Labels, labels_of
 from neurosam.cli.quantise import calibration_of
 from neurosam.cli.sample_count import first_samples, mark_requested
@@ -50,15 +60,8 @@ def sweep(
     steps: Steps = None,
     coding: Coding = None,
     seed: Seed = 0,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            help="Typical input events (.h5, or .npy) for rows that quantise. Default: training images, if the network "
-            "names its data.",
-            show_default=False,
-        ),
-    ] = None,
-    calibrate: Annotated[int, typer.Option(min=0, help="Samples used to choose scales; 0: none.")] = 64,
+    calibration: Calibration = None,
+    calibrate: Calibrate = 64,
     jobs: Jobs = None,
     dask: Dask = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing table.")] = False,

@@ -50,8 +50,7 @@ def workers_of(jobs: int | None, dask: str | None) -> Workers | None:
     NeurosamError
         If both are given, or the cluster cannot be reached.
     """
-    if jobs is not None and dask is not None:
-        raise NeurosamError("--jobs", "and --dask exclude each other; give one of them")
+    _refuse_both(jobs, dask)
     if dask is not None:
         from neurosam.sweep.cluster import Cluster
 
@@ -61,6 +60,11 @@ def workers_of(jobs: int | None, dask: str | None) -> Workers | None:
 
         return ProcessPool(jobs)
     return None
+
+
+def _refuse_both(jobs: int | None, dask: str | None) -> None:
+    if jobs is not None and dask is not None:
+        raise NeurosamError("--jobs", "and --dask exclude each other; give one of them")
 
 
 def sweep(
@@ -90,7 +94,7 @@ class Recorder:
     def __init__(self, jobs: int | None, dask: str | None, out: Path) -> None:
         self._jobs, self._dask, self._out = jobs, dask, out
         self._shards: list[Shards] = []
-        workers_of(jobs, None if jobs is None else dask)  # both of them are refused at once
+        _refuse_both(jobs, dask)
 
     def run(
         self, network: Network, inputs: Inputs, backend: str, record: Record, dtype: str, title: str, name: str = ""

@@ -313,7 +313,7 @@ def narrow_maps(
         if trace.decay == "step" and t:
             alive = np.flatnonzero(state)
             state[alive] = _rounded(trace, state[alive] * base.table[1], seed, t, begin + alive)
-        neuron = begin + fired.astype(np.int64)
+        neuron, s = begin + fired.astype(np.int64), s.astype(np.int64)  # products need 64 bits
         decayed = state[fired].astype(np.int64)
         if trace.decay == "spike":
             interval = t - last[fired]
@@ -326,7 +326,7 @@ def narrow_maps(
         score = decayed if base.mode == "strict" else after
         if base.mode == "official":
             count[fired] += 1
-            silent = (t + 1 - count[fired]) * base.impulse * base.table[min(t, end)]
+            silent = (t + 1 - count[fired].astype(np.int64)) * base.impulse * base.table[min(t, end)]
             score = score + _rounded(trace, silent, seed, t, ~neuron)
         # float64 sums of integers below 2^53 are exact
         maps[t] = np.bincount(pixels, s * score, samples * area).reshape(samples, height, width)

@@ -24,7 +24,7 @@ from neurosam.errors import BackendError
 from neurosam.sweep.chunks import Chunks
 from neurosam.sweep.workers import Workers
 
-__all__ = ["Outcome", "execute", "timed"]
+__all__ = ["Outcome", "execute", "gather", "timed"]
 
 R = TypeVar("R")
 
@@ -90,6 +90,15 @@ def execute(
         workers.abort()
         raise
     workers.close()
+
+
+def gather(
+    workers: Workers, chunks: Chunks, work: Callable[[range], Callable[[], R]], total: int, progress: Tick | None = None
+) -> list[tuple[range, R]]:
+    """The chunks with their results, in the order of samples; arguments as of :func:`execute`."""
+    found: list[tuple[range, R]] = []
+    execute(workers, chunks, work, lambda chunk, result: found.append((chunk, result)), total, progress)
+    return sorted(found, key=lambda pair: pair[0].start)
 
 
 class _Run(Generic[R]):

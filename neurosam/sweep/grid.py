@@ -26,6 +26,7 @@ from neurosam.network.fixed_neuron import FixedLIF
 from neurosam.network.network import Network
 from neurosam.network.neuron import LIF
 from neurosam.network.precision import Precision
+from neurosam.network.trace import MODES
 from neurosam.signals.inputs import Inputs
 
 __all__ = ["COLUMNS", "Setting", "at_row", "read_table", "settings_of", "with_setting", "write_table"]
@@ -33,7 +34,7 @@ __all__ = ["COLUMNS", "Setting", "at_row", "read_table", "settings_of", "with_se
 MOST_BYTES, MOST_ROWS = 2**24, 10**5
 PRECISIONS: dict[str, Callable[[int], Precision]] = {"lava": Precision.lava, "nxsdk": Precision.nxsdk}
 WORDS = {
-    "precision": (*PRECISIONS, "float"), "mode": ("strict", "inclusive", "official"), "dtype": ("float64", "float32"),
+    "precision": (*PRECISIONS, "float"), "mode": MODES, "dtype": ("float64", "float32"),
     "coding": ("poisson", "latency", "direct"),
 }  # fmt: skip
 LOWEST: dict[str, float] = {"threshold": 0.0, "gamma": 0.0, "bits": 2, "steps": 1, "seed": 0}

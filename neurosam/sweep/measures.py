@@ -196,7 +196,7 @@ def _measured(row: Row) -> dict[str, Any]:
     found: dict[str, Any] = {"predictions": np.concatenate(predictions), "totals": totals}
     found |= {f"map {name}": np.concatenate(parts) for name, parts in looked.items()}
     if row.energy is not None and setting.chip is not None:
-        priced = row.energy(network, setting.chip, source.all(network))
+        priced = row.energy(network, setting.chip, source.inputs(network))
         found["cost"] = np.array(json.dumps(dict(priced)))
     return found
 

@@ -36,8 +36,8 @@ class Part(Protocol):
         ...
 
 
-class Source(Protocol):
-    """All samples of a sweep."""
+class Source(Part, Protocol):
+    """All samples of a sweep, as one part and in smaller ones."""
 
     @property
     def samples(self) -> int:
@@ -60,10 +60,6 @@ class Source(Protocol):
 
     def part(self, where: range) -> Part:
         """Some of the samples."""
-        ...
-
-    def all(self, network: Network) -> Inputs:
-        """The events of all samples."""
         ...
 
 
@@ -129,10 +125,6 @@ class Pictures:
         """The events of the images."""
         return Inputs.of(network, self.stimulus.encode(self.images, self.seed, self.first))
 
-    def all(self, network: Network) -> Inputs:
-        """The events of all images."""
-        return self.inputs(network)
-
 
 @dataclass(frozen=True, eq=False)
 class _Given:
@@ -185,7 +177,7 @@ class Spikes:
         """Some of the samples."""
         return _Given(Inputs({name: self._cut(name, where) for name in self._inputs}))
 
-    def all(self, network: Network) -> Inputs:
+    def inputs(self, network: Network) -> Inputs:
         """The events of all samples."""
         return Inputs.of(network, self._inputs)
 

@@ -18,7 +18,7 @@ from neurosam.hdf5.files import digest
 from neurosam.network.network import Network
 from neurosam.signals.recording import Record
 from neurosam.sweep.chunks import Chunks
-from neurosam.sweep.execution import execute
+from neurosam.sweep.execution import gather
 from neurosam.sweep.record import GRAIN, PART_BYTES
 from neurosam.sweep.source import Part, Source
 from neurosam.sweep.worker import loaded, one_thread
@@ -55,17 +55,13 @@ def verify_sweep(
     """
     check(network, source.part(range(1)).inputs(network), Record())
     where, name = str(file.resolve()), digest(network)
-    parts: dict[int, Results] = {}
 
     def work(chunk: range) -> Callable[[], Results]:
         return partial(_verify_chunk, where, name, source.part(chunk), len(chunk), backends, dtype)
 
-    def done(chunk: range, results: Results) -> None:
-        parts[chunk.start] = {other: shifted(result, chunk.start) for other, result in results.items()}
-
     chunks = Chunks([range(source.samples)], GRAIN, PART_BYTES // max(source.sample_bytes, 1))
-    execute(workers, chunks, work, done, source.samples, progress)
-    return {other: merged([parts[first][other] for first in sorted(parts)]) for other in backends[1:]}
+    parts = gather(workers, chunks, work, source.samples, progress)
+    return {other: merged([shifted(results[other], chunk.start) for chunk, results in parts]) for other in backends[1:]}
 
 
 def _verify_chunk(

@@ -26,7 +26,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with net.h5 and events.h5."""
     monkeypatch.chdir(tmp_path)
     network().save("net.h5")
-    pictures(6).all(network())["in"].save("events.h5")
+    pictures(6).inputs(network())["in"].save("events.h5")
     return tmp_path
 
 

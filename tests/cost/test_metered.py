@@ -29,7 +29,7 @@ def test_a_meter_of_several_workers_is_that_of_one() -> None:
             found.append(document(metered_by(Workers(executor), mapping, source).cost(said)))
     assert found[0] == found[1]
     whole = Meter(mapping)
-    everything = source.all(net)
+    everything = source.inputs(net)
     recording = ns.run(net, everything, record=ns.Record.everything(net))
     whole.add(recording, everything)
     expected = whole.cost(said)

@@ -82,6 +82,16 @@ def test_decay_in_each_step_equals_plain_integers(rounding: str, mode: str) -> N
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_many_spikes_in_a_step_of_a_wide_trace(mode: str) -> None:
+    trace = narrow_trace(0.1, 24, steps=40, mode=mode, table_bits=16, impulse=60_000)
+    spikes = (
+        np.random.default_rng(2).integers(0, 60_000, (40, 1, 2, 2, 1))
+        * (np.arange(40) % 9 == 8)[:, None, None, None, None]
+    )
+    assert np.array_equal(narrow_maps(spikes, trace), plain(spikes, trace))
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_wide_one_is_the_trace_of_24_bits(mode: str) -> None:
     fixed = SamTrace(0.3, mode).quantise(channels=3, steps=12)
     spikes = train(1, most=3)

@@ -10,7 +10,8 @@ import sys
 import pytest
 
 _FAULTS = """
-import resource, sys
+import ctypes, resource, sys
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: pages of 4 kB, whatever the system prefers
 import numpy as np
 from neurosam._util.memory import keep_freed_memory
 kept = sys.argv[1] == "kept" and keep_freed_memory()

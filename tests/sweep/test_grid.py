@@ -149,7 +149,7 @@ def test_rows_that_are_finished_are_not_measured_again(
 def test_a_row_that_does_not_fit_is_named(tmp_path: Path, workers: Workers) -> None:
     net = network()
     file_of(net, tmp_path, workers)
-    events = Spikes(net, pictures(3).all(net))
+    events = Spikes(net, pictures(3).inputs(net))
     for row, source, says in (
         ({"bits": 4}, events, "row 2: precision, bits: quantise a float network, and this one is in fixed point"),
         ({"steps": 9}, events, "row 2: steps, coding, seed: are for images"),
@@ -184,7 +184,7 @@ def test_energy_of_the_chips_that_are_known() -> None:
     from neurosam_hw.mappers import map_network
 
     net = network()
-    inputs = pictures(2).all(net)
+    inputs = pictures(2).inputs(net)
     found = energy(net, "loihi1", inputs)
     recording = ns.run(net, inputs, record=ns.Record.everything(net))
     expected = cost(map_network(net, load_chip("loihi1")), recording, inputs, what_if=True)

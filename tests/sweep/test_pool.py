@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -76,9 +77,9 @@ def test_no_process_outlives_its_parent(number: signal.Signals, tmp_path: Path) 
     wait(lambda: not any(Path(f"/proc/{path.name}").exists() for path in pids.iterdir()))
 
 
-def wait(reached: object, seconds: float = 60.0) -> None:
+def wait(reached: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
-    while not reached():  # type: ignore[operator]
+    while not reached():
         assert time.monotonic() < end
         time.sleep(0.05)
 

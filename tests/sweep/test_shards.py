@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def whole(net: ns.Network, record: ns.Record | None = None) -> ns.Recording:
 def test_a_sweep_gives_the_file_of_one_run(tmp_path: Path, workers: Workers) -> None:
     net = network()
     everything = ns.Record.everything(net)
-    for source in (pictures(SAMPLES), Spikes(net, pictures(SAMPLES).all(net))):
+    for source in (pictures(SAMPLES), Spikes(net, pictures(SAMPLES).inputs(net))):
         recording = run_sweep(net, source, tmp_path / "run.h5", workers, everything)
         expected = whole(net, everything)
         assert recording.same_as(expected)
@@ -64,10 +65,10 @@ def test_a_part_of_the_events_is_that_of_the_whole() -> None:
         assert np.array_equal(part.dense(), events.dense()[:, where.start : where.stop])
 
 
-def interrupted(net: ns.Network, folder: Path, keep: slice = slice(1, 3), **options: object) -> list[range]:
+def interrupted(net: ns.Network, folder: Path, keep: slice = slice(1, 3), **options: Any) -> list[range]:
     """A folder in which some shards are left; the samples of these."""
     with ThreadPoolExecutor(2) as executor:
-        shards = record_shards(net, pictures(SAMPLES), folder, Workers(executor), ns.Record(), **options)  # type: ignore[arg-type]
+        shards = record_shards(net, pictures(SAMPLES), folder, Workers(executor), ns.Record(), **options)
     kept = sorted(shards.whole, key=lambda part: part.start)[keep]
     for part in shards.whole:
         if part not in kept:
@@ -134,13 +135,11 @@ def test_interrupted_at_random_again_and_again_no_sample_is_lost_or_doubled(tmp_
         ({"dtype": "float32"}, "dtype float64, not float32"),
     ],
 )
-def test_another_sweep_is_refused_by_name(
-    change: dict[str, object], says: str, tmp_path: Path, workers: Workers
-) -> None:
+def test_another_sweep_is_refused_by_name(change: dict[str, Any], says: str, tmp_path: Path, workers: Workers) -> None:
     interrupted(network(), tmp_path / "shards")
-    arguments = {"network": network(), "source": pictures(SAMPLES), "record": ns.Record()} | change
+    arguments: dict[str, Any] = {"network": network(), "source": pictures(SAMPLES), "record": ns.Record()} | change
     with pytest.raises(ns.FormatError, match=says):
-        record_shards(folder=tmp_path / "shards", workers=workers, **arguments)  # type: ignore[arg-type]
+        record_shards(folder=tmp_path / "shards", workers=workers, **arguments)
 
 
 def test_a_shard_of_another_sweep_is_refused_by_name(tmp_path: Path, workers: Workers) -> None:

@@ -48,7 +48,7 @@ def main() -> int:
     options = parser.parse_args()
     net, source = network(), slow_pictures(options.samples)
     record = ns.Record.everything(net)
-    plain = ns.run(net, source.all(net), record=record)
+    plain = ns.run(net, source.inputs(net), record=record)
     faults = 0
     with tempfile.TemporaryDirectory(prefix="sweeps-") as folder:
         work = Path(folder)

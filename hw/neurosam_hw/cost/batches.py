@@ -14,7 +14,7 @@ from neurosam.network.synapse import neurons
 from neurosam.signals.inputs import Inputs
 from neurosam.signals.recording import Record, Recording
 from neurosam.sweep.chunks import Chunks
-from neurosam.sweep.execution import execute
+from neurosam.sweep.execution import gather
 from neurosam.sweep.record import GRAIN, PART_BYTES
 from neurosam.sweep.source import Part, Source
 from neurosam.sweep.worker import one_thread
@@ -66,7 +66,6 @@ def metered_by(workers: Workers, mapping: CoreMapping, source: Source, progress:
 
     Energies are sums of floats, so samples are added in batches that do not depend on how many workers there are.
     """
-    parts: dict[int, list[MeterPart]] = {}
     size = batch_size(mapping, source.steps)
     grain = min(GRAIN, size)
 
@@ -74,10 +73,9 @@ def metered_by(workers: Workers, mapping: CoreMapping, source: Source, progress:
         return partial(_meter_chunk, mapping, source.part(chunk), grain)
 
     chunks = Chunks([range(source.samples)], grain, min(size, PART_BYTES // max(source.sample_bytes, 1)))
-    execute(workers, chunks, work, lambda chunk, part: parts.update({chunk.start: part}), source.samples, progress)
     meter = Meter(mapping)
-    for first in sorted(parts):
-        for part in parts[first]:
+    for _, parts in gather(workers, chunks, work, source.samples, progress):
+        for part in parts:
             meter.join(part)
     return meter
 
