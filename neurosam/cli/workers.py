@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,3 +134,7 @@ def going_on(folder: Path | None) -> Iterator[None]:
         if folder is None or not folder.is_dir():
             raise
         raise type(interruption)(f"the same command goes on from {folder}") from None
+    finally:
+        if folder is not None:
+            with suppress(OSError):  # it holds something to go on from, or is gone
+                folder.rmdir()

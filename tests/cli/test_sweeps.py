@@ -82,6 +82,13 @@ def test_mistakes(place: Path, command: str, says: str) -> None:
     assert {path.name for path in place.iterdir()} == before
 
 
+def test_a_sweep_without_a_finished_row_leaves_nothing(place: Path) -> None:
+    Path("table.csv").write_text("backend\nabacus\n")
+    before = {path.name for path in place.iterdir()}
+    assert "row 1: " in run("sweep", "net.h5", "table.csv", "-o", "out.csv", "--events", "events.h5", status=2)
+    assert {path.name for path in place.iterdir()} == before
+
+
 def test_shards_of_another_network_are_refused(place: Path) -> None:
     (place / "out.h5.shards").mkdir()
     (place / "out.h5.shards" / "manifest.json").write_text(json.dumps({"format": "neurosam-shards", "network": "ab"}))
